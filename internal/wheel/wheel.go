@@ -1,0 +1,175 @@
+package wheel
+
+import (
+	"math/bits"
+
+	"edgeloop/internal/invariants"
+)
+
+// Wheel is a set of timers that count from their last Touch. Not safe for
+// concurrent use.
+//
+// A timer fires at the first Advance that has reached both of: `wait` ticks
+// after its last Touch, and the tick that its last firing asked for.
+type Wheel struct {
+	// Owned by the goroutine that uses the wheel.
+
+	// nodes[0:slots] are the heads of the slots' rings and nodes[slots] heads
+	// the ring being visited; timers follow. So no id is ever 0.
+	nodes  []node
+	mask   uint32 // slots - 1; slots are a power of two
+	now    uint32
+	free   uint32 // first removed node, chained by next; 0 = none
+	firing uint32 // the id whose fire is running; 0 = none, or it was removed
+	live   int
+}
+
+// node is 16 bytes: four of them share a cache line.
+type node struct {
+	next, prev uint32 // neighbours in a ring; a parked node is its own ring
+	last       uint32 // tick of the last Touch
+	wait       uint32 // ticks of silence until it fires; 0 = the node is free
+}
+
+const minSlots = 4
+
+// New makes a wheel at tick now. slots is rounded up to a power of two. Choose
+// more slots than the longest usual wait has ticks (16 bytes each): longer
+// waits work, but are visited once a turn of the wheel.
+func New(slots int, now uint32) *Wheel {
+	slots = 1 << bits.Len(uint(max(slots, minSlots)-1))
+	w := &Wheel{nodes: make([]node, slots+1), mask: uint32(slots - 1), now: now}
+	for i := range w.nodes {
+		w.park(uint32(i))
+	}
+	return w
+}
+
+// Add starts a timer that fires wait ticks after the last Touch; Add counts as
+// the first. A wait of 0 is taken as 1. The id is never 0.
+func (w *Wheel) Add(wait uint32) (id uint32) {
+	if id = w.free; id != 0 {
+		w.free = w.nodes[id].next
+	} else {
+		id = uint32(len(w.nodes))
+		w.nodes = append(w.nodes, node{})
+	}
+	w.live++
+	w.nodes[id] = node{last: w.now, wait: max(wait, 1)}
+	w.park(id)
+	w.place(id, wait)
+	return id
+}
+
+// Touch says that id was heard of in the current tick.
+func (w *Wheel) Touch(id uint32) { w.nodes[id].last = w.now }
+
+// Reset gives id another wait, counted from now; it counts as a Touch.
+func (w *Wheel) Reset(id, wait uint32) {
+	w.check(id)
+	n := &w.nodes[id]
+	n.last, n.wait = w.now, max(wait, 1)
+	w.unlink(id)
+	w.place(id, wait)
+}
+
+// Idle is the number of ticks since the last Touch of id.
+func (w *Wheel) Idle(id uint32) uint32 { return w.now - w.nodes[id].last }
+
+// Remove ends the timer id. The id may be given out again at once.
+func (w *Wheel) Remove(id uint32) {
+	w.check(id)
+	w.unlink(id)
+	w.nodes[id] = node{next: w.free}
+	w.free = id
+	w.live--
+	if w.firing == id {
+		w.firing = 0
+	}
+}
+
+// Len is the number of timers, parked ones included.
+func (w *Wheel) Len() int { return w.live }
+
+// Advance moves the wheel to tick now and calls fire once for each timer that
+// is due, in no particular order. fire answers in how many ticks to look at the
+// timer again, at most slots-1 (more is cut to that): it then fires unless a
+// Touch came within its wait. 0 parks the timer: it fires no more until Reset.
+//
+// fire may call every method but Advance, for any id, its own included, and
+// must not panic. Ticks that are not after the present one do nothing; a jump
+// over many ticks fires each timer at most once.
+func (w *Wheel) Advance(now uint32, fire func(id uint32) (wait uint32)) {
+	steps := now - w.now
+	if int32(steps) <= 0 {
+		return
+	}
+	from := w.now
+	w.now = now
+	// A node lies at most one turn ahead, so one turn meets every due node. All
+	// are gathered before the first fires: what is placed from here on belongs
+	// to a later Advance, also where its slot is among those just emptied.
+	for i := uint32(1); i <= min(steps, w.mask+1); i++ {
+		w.gather((from + i) & w.mask)
+	}
+	head := w.mask + 1
+	for id := w.nodes[head].next; id != head; id = w.nodes[head].next {
+		w.visit(id, fire)
+	}
+}
+
+// visit fires one gathered node, or moves it to where it belongs.
+func (w *Wheel) visit(id uint32, fire func(id uint32) uint32) {
+	w.unlink(id)
+	n := &w.nodes[id]
+	if idle := w.now - n.last; idle < n.wait {
+		w.place(id, n.wait-idle)
+		return
+	}
+	w.firing = id
+	wait := fire(id) // may move the slab: n is stale after this
+	if w.firing == id && wait > 0 {
+		w.unlink(id)
+		w.place(id, wait)
+	}
+	w.firing = 0
+}
+
+// place links an unlinked node so that it is visited in ahead ticks, or at the
+// end of this turn of the wheel when that is sooner.
+func (w *Wheel) place(id, ahead uint32) {
+	slot := (w.now + min(max(ahead, 1), w.mask)) & w.mask
+	first := w.nodes[slot].next
+	w.nodes[id].next, w.nodes[id].prev = first, slot
+	w.nodes[slot].next, w.nodes[first].prev = id, id
+}
+
+// unlink takes id out of its ring and parks it.
+func (w *Wheel) unlink(id uint32) {
+	n := w.nodes[id]
+	w.nodes[n.prev].next, w.nodes[n.next].prev = n.next, n.prev
+	w.park(id)
+}
+
+// park makes id a ring of its own.
+func (w *Wheel) park(id uint32) { w.nodes[id].next, w.nodes[id].prev = id, id }
+
+// gather moves the nodes of a slot to the end of the ring being visited.
+func (w *Wheel) gather(slot uint32) {
+	first, last := w.nodes[slot].next, w.nodes[slot].prev
+	if first == slot {
+		return
+	}
+	head := w.mask + 1
+	end := w.nodes[head].prev
+	w.nodes[end].next, w.nodes[first].prev = first, end
+	w.nodes[last].next, w.nodes[head].prev = head, last
+	w.park(slot)
+}
+
+// check panics on an id that is not in use, in builds with invariants.
+func (w *Wheel) check(id uint32) {
+	if invariants.Enabled && (id <= w.mask+1 || w.nodes[id].wait == 0) {
+		panic("wheel: timer used after Remove")
+	}
+}
