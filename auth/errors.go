@@ -1,0 +1,17 @@
+package auth
+
+import "errors"
+
+// Why a token was refused. Verify wraps one of these, with the detail.
+var (
+	ErrMalformed = errors.New("auth: not a JSON Web Token")
+	ErrAlgorithm = errors.New("auth: token is signed with an algorithm that no configured key uses")
+	ErrSignature = errors.New("auth: token signature does not match")
+	ErrExpired   = errors.New("auth: token has expired")
+	ErrNotYet    = errors.New("auth: token is not valid yet")
+	ErrClaims    = errors.New("auth: token claims are missing or wrong")
+	ErrRevoked   = errors.New("auth: token or device is revoked")
+)
+
+// ErrFull is returned by Revoke when MaxRevocations are in force.
+var ErrFull = errors.New("auth: too many revocations are in force")
