@@ -1,0 +1,65 @@
+package wsproto
+
+import (
+	"encoding/binary"
+	"unicode/utf8"
+)
+
+const (
+	bitFin  = 0x80
+	bitRsv1 = 0x40
+	bitMask = 0x80
+
+	len16 = 126 // 2 bytes of length follow
+	len64 = 127 // 8 bytes of length follow
+
+	maxControl = 125            // payload of a control frame, bytes [RFC6455 5.5]
+	maxReason  = maxControl - 2 // what a close code leaves for its reason, bytes
+	maxHeader  = 2 + 8 + 4      // client's frame header, bytes
+)
+
+// AppendHeader appends the header of an unmasked frame with n bytes of
+// payload, the length in its shortest form, and returns the longer slice.
+// Ownership of dst passes to the callee until it returns.
+// [RFC6455 5.2] [RFC6455 5.1]
+func AppendHeader(dst []byte, op OpCode, fin, rsv1 bool, n int) []byte {
+	b0 := byte(op)
+	if fin {
+		b0 |= bitFin
+	}
+	if rsv1 {
+		b0 |= bitRsv1
+	}
+	switch {
+	case n < len16:
+		return append(dst, b0, byte(n))
+	case n <= 0xffff:
+		return binary.BigEndian.AppendUint16(append(dst, b0, len16), uint16(n))
+	}
+	return binary.BigEndian.AppendUint64(append(dst, b0, len64), uint64(n))
+}
+
+// AppendFrame appends payload as one whole frame and returns the longer slice.
+// payload is borrowed until return; for a control opcode it must not be longer
+// than 125 bytes. Text must be valid UTF-8: that is the caller's to keep.
+func AppendFrame(dst []byte, op OpCode, payload []byte) []byte {
+	return append(AppendHeader(dst, op, true, false, len(payload)), payload...)
+}
+
+// AppendClose appends a close frame. CloseNoStatus makes one without code and
+// reason. A reason longer than 123 bytes is cut at the end of a character.
+// [RFC6455 5.5.1]
+func AppendClose(dst []byte, code CloseCode, reason string) []byte {
+	if code == CloseNoStatus {
+		return AppendHeader(dst, OpClose, true, false, 0)
+	}
+	if len(reason) > maxReason {
+		cut := maxReason
+		for cut > 0 && !utf8.RuneStart(reason[cut]) {
+			cut--
+		}
+		reason = reason[:cut]
+	}
+	dst = AppendHeader(dst, OpClose, true, false, 2+len(reason))
+	return append(binary.BigEndian.AppendUint16(dst, uint16(code)), reason...)
+}
