@@ -1,0 +1,172 @@
+package arch_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "edgeloop/"
+
+// rule is what one package may import: packages of ours (internal/* is always
+// allowed) and third-party modules. A module stands in one row only, so that
+// it can be replaced in one place; the exceptions are in shared below.
+type rule struct{ ours, vendor []string }
+
+// below lists the rungs under gateway, which may stand on all of them.
+var below = []string{"wsproto", "pool", "devicemgr", "envelope", "auth", "eventloop", "backbone"}
+
+// ladder is the import policy. A key ending in /... covers the packages under
+// that folder which have no row of their own.
+var ladder = map[string]rule{
+	"wsproto":      {vendor: []string{"github.com/gobwas/ws", "github.com/klauspost/compress"}},
+	"pool":         {vendor: []string{"github.com/panjf2000/ants/v2"}},
+	"devicemgr":    {},
+	"envelope":     {vendor: []string{"google.golang.org/protobuf", "github.com/go-json-experiment/json", "github.com/tidwall/gjson"}},
+	"auth":         {vendor: []string{"github.com/golang-jwt/jwt/v5"}},
+	"eventloop":    {ours: []string{"wsproto"}, vendor: []string{"github.com/panjf2000/gnet/v2"}},
+	"backbone":     {vendor: []string{"github.com/nats-io/nats-server/v2", "github.com/nats-io/nats.go"}},
+	"gateway":      {ours: below},
+	"admin":        {vendor: []string{"github.com/prometheus/client_golang"}},
+	"cmd/edgeloop": {ours: append([]string{"gateway", "admin"}, slices.DeleteFunc(slices.Clone(below), func(p string) bool { return p == "wsproto" })...), vendor: []string{"github.com/alecthomas/kong", "github.com/goccy/go-yaml", "github.com/coreos/go-systemd/v22"}},
+
+	// The bench speaks to a node from outside: a fault in our codec must not
+	// cancel itself, so nothing of ours but the bench's own packages.
+	"bench":         {ours: []string{"bench/..."}, vendor: benchVendor},
+	"bench/...":     {ours: []string{"bench", "bench/..."}, vendor: benchVendor},
+	"cmd/edgebench": {ours: []string{"bench", "bench/..."}, vendor: benchVendor},
+
+	// Outsiders, like the bench.
+	"test/...":     {vendor: []string{"github.com/chromedp", "github.com/coder/websocket"}},
+	"examples/...": {vendor: []string{"github.com/coder/websocket"}},
+
+	"internal/...": {vendor: []string{"pgregory.net/rapid", "go.uber.org/goleak"}},
+}
+
+var benchVendor = []string{"github.com/gobwas/ws", "github.com/HdrHistogram/hdrhistogram-go", "gonum.org/v1/plot", "github.com/alecthomas/kong"}
+
+// shared may be imported wherever it is of use.
+var shared = []string{"go.uber.org/zap", "golang.org/x/sys", "golang.org/x/time"}
+
+// goPackage is the part of `go list -json` that the rules look at.
+type goPackage struct {
+	ImportPath string
+	Imports    []string
+}
+
+// packages lists the module. Errors of single packages are left to the compiler.
+func packages(t *testing.T) []goPackage {
+	t.Helper()
+	cmd := exec.Command("go", "list", "-e", "-json=ImportPath,Imports", module+"...")
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("go list: %v\n%s", err, stderr.Bytes())
+	}
+	var list []goPackage
+	for dec := json.NewDecoder(bytes.NewReader(out)); ; {
+		var p goPackage
+		if err := dec.Decode(&p); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		list = append(list, p)
+	}
+	if len(list) < 3 {
+		t.Fatalf("go list found %d packages: not the whole module", len(list))
+	}
+	return list
+}
+
+// The imports of design section 2: data goes right by calls, and no package
+// imports what stands right of it. A package without a row fails, so that
+// whoever adds one decides where it stands.
+func TestLadder_Imports(t *testing.T) {
+	used := map[string]bool{}
+	for _, p := range packages(t) {
+		name := strings.TrimPrefix(p.ImportPath, module)
+		key, r, ok := row(name)
+		if !ok {
+			t.Errorf("%s: not on the ladder; add a row and say why in docs/decisions", name)
+			continue
+		}
+		used[key] = true
+		for _, imp := range p.Imports {
+			if why := forbidden(name, r, imp); why != "" {
+				t.Errorf("%s imports %s: %s", name, imp, why)
+			}
+		}
+	}
+	for key := range ladder {
+		if !used[key] {
+			t.Errorf("the ladder has a row for %s, which does not exist", key)
+		}
+	}
+}
+
+// forbidden says why a package with rule r may not import imp; "" if it may.
+func forbidden(name string, r rule, imp string) string {
+	switch rel, isOurs := strings.CutPrefix(imp, module); {
+	case isOurs && strings.HasPrefix(rel, "internal/"):
+		return ""
+	case isOurs:
+		if !covers(r.ours, rel) {
+			return "its row on the ladder does not allow that"
+		}
+	case !strings.Contains(strings.SplitN(imp, "/", 2)[0], "."):
+		return "" // the standard library
+	case !under(r.vendor, imp) && !under(shared, imp):
+		return "that dependency belongs to another package"
+	}
+	return ""
+}
+
+// Each vendor library has one home among the packages that make up the node.
+func TestLadder_OneHomePerVendor(t *testing.T) {
+	homes := map[string]string{}
+	for name, r := range ladder {
+		if strings.HasSuffix(name, "...") || strings.HasPrefix(name, "bench") || name == "cmd/edgebench" {
+			continue
+		}
+		for _, v := range r.vendor {
+			if other, taken := homes[v]; taken {
+				t.Errorf("%s stands in the rows of %s and %s", v, name, other)
+			}
+			homes[v] = name
+		}
+	}
+}
+
+// row finds the rule for a package: its own, or that of the nearest folder.
+func row(name string) (key string, r rule, ok bool) {
+	if r, ok = ladder[name]; ok {
+		return name, r, true
+	}
+	for dir := name; strings.Contains(dir, "/"); {
+		dir = dir[:strings.LastIndex(dir, "/")]
+		if r, ok = ladder[dir+"/..."]; ok {
+			return dir + "/...", r, true
+		}
+	}
+	return "", rule{}, false
+}
+
+// covers says whether pkg is listed, by name or by a folder ending in /... .
+func covers(list []string, pkg string) bool {
+	return slices.ContainsFunc(list, func(entry string) bool {
+		dir, isFolder := strings.CutSuffix(entry, "/...")
+		return entry == pkg || isFolder && strings.HasPrefix(pkg, dir+"/")
+	})
+}
+
+// under says whether imp is one of the modules in roots or inside one.
+func under(roots []string, imp string) bool {
+	return slices.ContainsFunc(roots, func(r string) bool { return imp == r || strings.HasPrefix(imp, r+"/") })
+}
