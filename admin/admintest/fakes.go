@@ -1,0 +1,181 @@
+package admintest
+
+import (
+	"context"
+	"time"
+
+	"edgeloop/admin"
+	"edgeloop/admin/api"
+)
+
+// Node fakes admin.Node.
+type Node struct {
+	StatusFunc func() api.Node
+	ReadyFunc  func() []api.Reason
+	DrainFunc  func(window time.Duration) error
+}
+
+// Status calls StatusFunc; without one it is a running node called "test".
+func (f *Node) Status() api.Node {
+	if f.StatusFunc == nil {
+		return api.Node{Name: "test", Version: "0.0.0", State: api.NodeRunning, Started: time.Now()}
+	}
+	return f.StatusFunc()
+}
+
+// Ready calls ReadyFunc; without one the node is ready.
+func (f *Node) Ready() []api.Reason {
+	if f.ReadyFunc == nil {
+		return nil
+	}
+	return f.ReadyFunc()
+}
+
+// Drain calls DrainFunc.
+func (f *Node) Drain(window time.Duration) error {
+	if f.DrainFunc == nil {
+		return nil
+	}
+	return f.DrainFunc(window)
+}
+
+// Devices fakes admin.Devices.
+type Devices struct {
+	DevicesFunc func(q api.DeviceQuery) (api.DevicePage, error)
+	DeviceFunc  func(tenant, device string) (api.Device, bool)
+	KickFunc    func(tenant, device string, code uint16, reason string) error
+}
+
+// Devices calls DevicesFunc; without one there are none.
+func (f *Devices) Devices(q api.DeviceQuery) (api.DevicePage, error) {
+	if f.DevicesFunc == nil {
+		return api.DevicePage{}, nil
+	}
+	return f.DevicesFunc(q)
+}
+
+// Device calls DeviceFunc; without one no device is known.
+func (f *Devices) Device(tenant, device string) (api.Device, bool) {
+	if f.DeviceFunc == nil {
+		return api.Device{}, false
+	}
+	return f.DeviceFunc(tenant, device)
+}
+
+// Kick calls KickFunc; without one no device is known.
+func (f *Devices) Kick(tenant, device string, code uint16, reason string) error {
+	if f.KickFunc == nil {
+		return api.ErrUnknownDevice
+	}
+	return f.KickFunc(tenant, device, code, reason)
+}
+
+// Commands fakes admin.Commands.
+type Commands struct {
+	CommandFunc   func(ctx context.Context, c api.Command) (api.CommandResult, error)
+	BroadcastFunc func(ctx context.Context, b api.Broadcast) (api.BroadcastResult, error)
+}
+
+// Command calls CommandFunc; without one no device is known.
+func (f *Commands) Command(ctx context.Context, c api.Command) (api.CommandResult, error) {
+	if f.CommandFunc == nil {
+		return api.CommandResult{}, api.ErrUnknownDevice
+	}
+	return f.CommandFunc(ctx, c)
+}
+
+// Broadcast calls BroadcastFunc; without one nobody is reached.
+func (f *Commands) Broadcast(ctx context.Context, b api.Broadcast) (api.BroadcastResult, error) {
+	if f.BroadcastFunc == nil {
+		return api.BroadcastResult{ID: "0"}, nil
+	}
+	return f.BroadcastFunc(ctx, b)
+}
+
+// Bans fakes admin.Bans.
+type Bans struct {
+	BanFunc   func(ctx context.Context, b api.Ban) (created bool, err error)
+	UnbanFunc func(ctx context.Context, tenant, device string) (bool, error)
+	BanOfFunc func(tenant, device string) (api.Ban, bool)
+	BansFunc  func(tenant string) []api.Ban
+}
+
+// Ban calls BanFunc; without one every ban is new.
+func (f *Bans) Ban(ctx context.Context, b api.Ban) (created bool, err error) {
+	if f.BanFunc == nil {
+		return true, nil
+	}
+	return f.BanFunc(ctx, b)
+}
+
+// Unban calls UnbanFunc; without one there was no ban.
+func (f *Bans) Unban(ctx context.Context, tenant, device string) (bool, error) {
+	if f.UnbanFunc == nil {
+		return false, nil
+	}
+	return f.UnbanFunc(ctx, tenant, device)
+}
+
+// BanOf calls BanOfFunc; without one there is no ban.
+func (f *Bans) BanOf(tenant, device string) (api.Ban, bool) {
+	if f.BanOfFunc == nil {
+		return api.Ban{}, false
+	}
+	return f.BanOfFunc(tenant, device)
+}
+
+// Bans calls BansFunc; without one there are none.
+func (f *Bans) Bans(tenant string) []api.Ban {
+	if f.BansFunc == nil {
+		return nil
+	}
+	return f.BansFunc(tenant)
+}
+
+// Limits fakes admin.Limits.
+type Limits struct {
+	LimitsFunc    func() []api.Limit
+	SetLimitsFunc func(values map[string]int64) error
+}
+
+// Limits calls LimitsFunc; without one there are none.
+func (f *Limits) Limits() []api.Limit {
+	if f.LimitsFunc == nil {
+		return []api.Limit{}
+	}
+	return f.LimitsFunc()
+}
+
+// SetLimits calls SetLimitsFunc.
+func (f *Limits) SetLimits(values map[string]int64) error {
+	if f.SetLimitsFunc == nil {
+		return nil
+	}
+	return f.SetLimitsFunc(values)
+}
+
+// Log fakes admin.Log.
+type Log struct {
+	TailFunc func(ctx context.Context, q api.TailQuery, fn func(position uint64, line []byte) error) error
+}
+
+// Tail calls TailFunc; without one the log is empty.
+func (f *Log) Tail(ctx context.Context, q api.TailQuery, fn func(position uint64, line []byte) error) error {
+	if f.TailFunc == nil {
+		if q.Follow {
+			<-ctx.Done()
+		}
+		return ctx.Err()
+	}
+	return f.TailFunc(ctx, q, fn)
+}
+
+// Interface guards.
+var (
+	_ admin.Node     = (*Node)(nil)
+	_ admin.Devices  = (*Devices)(nil)
+	_ admin.Commands = (*Commands)(nil)
+	_ admin.Bans     = (*Bans)(nil)
+	_ admin.Limits   = (*Limits)(nil)
+	_ admin.Log      = (*Log)(nil)
+)

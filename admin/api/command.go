@@ -1,0 +1,81 @@
+package api
+
+import "encoding/json"
+
+// CommandRequest is the body of a command.
+type CommandRequest struct {
+	// Name of the command, 1 to MaxCommandName bytes.
+	Name string `json:"name"`
+	// Data is any JSON value, absent for none.
+	Data json.RawMessage `json:"data,omitempty"`
+	// TTL is how long the command may wait for an offline device; 0 leaves it
+	// to the node, which keeps it only for a device that it knows.
+	TTL Duration `json:"ttl,omitempty"`
+}
+
+// MaxCommandName is the longest name of a command, in bytes.
+const MaxCommandName = 128
+
+// Command is one command to one device.
+type Command struct {
+	Tenant, Device string
+	CommandRequest
+
+	// Wait is how long to wait for the reply; 0 does not wait.
+	Wait Duration
+}
+
+// CommandState says what became of a command.
+type CommandState string
+
+// The states of a command.
+const (
+	// CommandReplied: the device answered; OK and Data are its reply.
+	CommandReplied CommandState = "replied"
+	// CommandSent: handed to the connection, and nobody waited.
+	CommandSent CommandState = "sent"
+	// CommandLeft: stored for a device that is not connected.
+	CommandLeft CommandState = "left"
+	// CommandNoReply: handed over, and no reply came within the wait.
+	CommandNoReply CommandState = "no_reply"
+)
+
+// CommandResult is what became of a command.
+type CommandResult struct {
+	// ID is the node's name for the command; the reply carries it.
+	ID    string
+	State CommandState
+	// OK and Data are the device's reply, set when State is CommandReplied.
+	OK   bool
+	Data json.RawMessage
+}
+
+// Reply is the body of status 200: what the device answered.
+type Reply struct {
+	ID   string          `json:"id"`
+	OK   bool            `json:"ok"`
+	Data json.RawMessage `json:"data"`
+}
+
+// Accepted is the body of status 202: the command has no reply yet.
+type Accepted struct {
+	ID string `json:"id"`
+	// State is "sent" or "left".
+	State CommandState `json:"state"`
+}
+
+// Broadcast is one command to many connected devices: to a group of a tenant,
+// to a tenant, or to all.
+type Broadcast struct {
+	Tenant string          `json:"tenant,omitempty"`
+	Group  string          `json:"group,omitempty"`
+	All    bool            `json:"all,omitempty"`
+	Name   string          `json:"name"`
+	Data   json.RawMessage `json:"data,omitempty"`
+}
+
+// BroadcastResult says to how many connections a broadcast was handed.
+type BroadcastResult struct {
+	ID      string `json:"id"`
+	Devices int    `json:"devices"`
+}

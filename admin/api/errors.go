@@ -1,0 +1,34 @@
+package api
+
+import "errors"
+
+// The errors by which a backend chooses the status of the response. Any other
+// error is answered with 500 and logged.
+var (
+	// ErrUnknownDevice: the device was never seen here (404).
+	ErrUnknownDevice = errors.New("api: the device is not known")
+	// ErrNotConnected: the device is known and not connected (404).
+	ErrNotConnected = errors.New("api: the device is not connected")
+	// ErrBusy: the device's queue is full; trying later may help (503).
+	ErrBusy = errors.New("api: the device reads too slowly to take more")
+	// ErrUnavailable: the node cannot do it now, for instance because the log is
+	// stalled (503).
+	ErrUnavailable = errors.New("api: the node cannot do this now")
+	// ErrDraining: the node is on its way out (503).
+	ErrDraining = errors.New("api: the node is draining")
+)
+
+// FieldError says that the value of one field is not allowed (422).
+type FieldError struct {
+	// Field is the name in the body, the query or the path.
+	Field string
+	// Reason completes the sentence "field X …": "is longer than 128 bytes".
+	Reason string
+	// Allowed values, where they can be listed.
+	Allowed []string
+	// Min and Max of what is allowed, where that is a range: numbers or duration
+	// strings.
+	Min, Max any
+}
+
+func (e *FieldError) Error() string { return "field " + e.Field + " " + e.Reason }

@@ -1,0 +1,93 @@
+package api
+
+import "time"
+
+// NodeState is the state of a node.
+type NodeState string
+
+// The states of a node, in the order in which it goes through them.
+const (
+	NodeStarting NodeState = "starting"
+	NodeRunning  NodeState = "running"
+	NodeDraining NodeState = "draining"
+	NodeDrained  NodeState = "drained"
+)
+
+// Node is what a node says about itself.
+type Node struct {
+	// Name of the node, as other nodes know it.
+	Name    string    `json:"name"`
+	Version string    `json:"version"`
+	State   NodeState `json:"state"`
+	Started time.Time `json:"started"`
+	// Uptime is filled in by the admin server.
+	Uptime Duration   `json:"uptime"`
+	Counts NodeCounts `json:"counts"`
+	// Limits by name, filled in by the admin server; see GET /v1/limits for
+	// their ranges.
+	Limits map[string]any `json:"limits"`
+	// Drain is the progress of a drain, absent when none was asked for.
+	Drain *DrainProgress `json:"drain,omitempty"`
+	// NotReady lists why the node is not ready, absent when it is; filled in by
+	// the admin server.
+	NotReady []Reason `json:"not_ready,omitempty"`
+}
+
+// NodeCounts are totals since the start, and how many there are now.
+type NodeCounts struct {
+	// Connections that are open, handshakes included.
+	Connections int `json:"connections"`
+	// DevicesOnline and DevicesRemembered count sessions.
+	DevicesOnline     int `json:"devices_online"`
+	DevicesRemembered int `json:"devices_remembered"`
+	// QueuedMessages wait in lanes.
+	QueuedMessages int `json:"queued_messages"`
+	// PendingRecords wait for the log.
+	PendingRecords int `json:"pending_records"`
+
+	// MessagesReceived, MessagesAcknowledged, CommandsSent and MessagesRefused
+	// are totals since the start.
+	MessagesReceived     uint64 `json:"messages_received"`
+	MessagesAcknowledged uint64 `json:"messages_acknowledged"`
+	MessagesRefused      uint64 `json:"messages_refused"`
+	CommandsSent         uint64 `json:"commands_sent"`
+}
+
+// DrainProgress says how far a drain has come.
+type DrainProgress struct {
+	Started time.Time `json:"started"`
+	// Window is the time over which the closes are spread.
+	Window Duration `json:"window"`
+	// Connections still open, of the Total that there were at the start.
+	Connections int `json:"connections"`
+	Total       int `json:"total"`
+	// Pending records that are not durable yet.
+	Pending int `json:"pending"`
+	// Done: no connection is left and the log is flushed.
+	Done bool `json:"done"`
+}
+
+// DrainRequest is the body of a drain, which may be left out.
+type DrainRequest struct {
+	// Window over which the closes are spread; 0 uses the node's own.
+	Window Duration `json:"window,omitempty"`
+}
+
+// Reason says why a node is not ready.
+type Reason struct {
+	// Code is a short constant name: "draining", "log_stalled", "gate_closed".
+	Code string `json:"code"`
+	// Detail says it in words.
+	Detail string `json:"detail"`
+}
+
+// Readiness is the body of GET /readyz.
+type Readiness struct {
+	Ready   bool     `json:"ready"`
+	Reasons []Reason `json:"reasons,omitempty"`
+}
+
+// Health is the body of GET /healthz.
+type Health struct {
+	Status string `json:"status"`
+}

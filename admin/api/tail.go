@@ -1,0 +1,42 @@
+package api
+
+import "time"
+
+// TailQuery selects records of the log.
+type TailQuery struct {
+	// Tenant and Device select; empty selects all.
+	Tenant, Device string
+	// All starts at the oldest record that is kept.
+	All bool
+	// Since starts at the first record received at or after this time; the zero
+	// value, without All and After, starts with what arrives from now on.
+	Since time.Time
+	// After starts behind this log position and outranks All and Since; 0 is none.
+	After uint64
+	// Follow goes on with what arrives; otherwise the reading ends with the last
+	// record that is there.
+	Follow bool
+}
+
+// TailEnd is the last event of a stream that ended otherwise than by the
+// caller's own wish. In a stream of lines it is the last line; no record has
+// a member "end".
+type TailEnd struct {
+	End    TailCause `json:"end"`
+	Detail string    `json:"detail"`
+}
+
+// TailCause says why a stream ended.
+type TailCause string
+
+// The causes.
+const (
+	// TailDone: the last record that was there has been sent.
+	TailDone TailCause = "done"
+	// TailDropped: the reader was too slow for the bounded buffer.
+	TailDropped TailCause = "dropped"
+	// TailStopping: the node stops.
+	TailStopping TailCause = "stopping"
+	// TailFailed: the log could not be read on.
+	TailFailed TailCause = "failed"
+)

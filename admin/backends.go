@@ -1,0 +1,100 @@
+package admin
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"edgeloop/admin/api"
+)
+
+// The interfaces below are all that admin knows of a node. Their method names
+// differ, so that one type may implement several. Every method may be called
+// from many goroutines at once; those without a context must not block.
+
+// Node is the node as a whole.
+type Node interface {
+	// Status is a snapshot. Uptime, Limits and NotReady are left empty.
+	Status() api.Node
+	// Ready lists why the node should get no new devices; empty when it should.
+	Ready() []api.Reason
+	// Drain starts a drain, its closes spread over window (0: the node's own),
+	// and returns at once. A second call changes nothing and is no error.
+	Drain(window time.Duration) error
+}
+
+// Devices is who is here.
+type Devices interface {
+	// Devices is one page, ordered by tenant and name; q.Limit is in 1..MaxPage.
+	// An After that no page ever gave is a *api.FieldError.
+	Devices(q api.DeviceQuery) (api.DevicePage, error)
+	// Device finds a device that is live or remembered.
+	Device(tenant, device string) (api.Device, bool)
+	// Kick closes the device's connection with a code that is valid on the wire
+	// and a reason of at most api.MaxReason bytes. ErrUnknownDevice, ErrNotConnected.
+	Kick(tenant, device string, code uint16, reason string) error
+}
+
+// Commands go down to devices.
+type Commands interface {
+	// Command sends one command and waits up to c.Wait for the reply, less when
+	// ctx ends. ErrUnknownDevice for a device never seen when c.TTL is 0; ErrBusy,
+	// ErrUnavailable, ErrDraining; *api.FieldError for a ttl or data out of bounds.
+	// c.Data belongs to the callee.
+	Command(ctx context.Context, c api.Command) (api.CommandResult, error)
+	// Broadcast hands one command to every connected device that is selected and
+	// waits for no reply. Exactly one of All, Tenant (with or without Group) is set.
+	Broadcast(ctx context.Context, b api.Broadcast) (api.BroadcastResult, error)
+}
+
+// Bans is who must stay out.
+type Bans interface {
+	// Ban sets or replaces a ban, keeps it durably, and closes the device's
+	// connection with 4403 if there is one. created is false when it replaced one.
+	Ban(ctx context.Context, b api.Ban) (created bool, err error)
+	// Unban lifts a ban; false when there was none.
+	Unban(ctx context.Context, tenant, device string) (bool, error)
+	// BanOf finds the ban of a device; an expired one is not found.
+	BanOf(tenant, device string) (api.Ban, bool)
+	// Bans lists the bans of a tenant, of all when it is empty, in any order.
+	// The slice belongs to the caller.
+	Bans(tenant string) []api.Ban
+}
+
+// Limits are the bounds of the node.
+type Limits interface {
+	// Limits lists every limit in a fixed order.
+	Limits() []api.Limit
+	// SetLimits changes all the named limits or none. admin has checked that each
+	// is known, changeable and in its range; what only the node can judge (a
+	// heartbeat longer than the idle timeout) is a *api.FieldError.
+	SetLimits(values map[string]int64) error
+}
+
+// Log is the durable log, read back.
+type Log interface {
+	// Tail calls fn for each record in the order of the log, with its position
+	// (0 where that is not known) and one JSON object without a line break,
+	// borrowed until fn returns. fn may hold the caller up for as long as
+	// Config.TailStall, so Tail must read from the log at fn's pace and never be
+	// fed by a path that others wait for. It returns when ctx ends, when fn
+	// returns an error (that error), or, without Follow, after the last record.
+	Tail(ctx context.Context, q api.TailQuery, fn func(position uint64, line []byte) error) error
+}
+
+// Backends is the node behind the API; every field is needed.
+type Backends struct {
+	Node     Node
+	Devices  Devices
+	Commands Commands
+	Bans     Bans
+	Limits   Limits
+	Log      Log
+}
+
+func (b Backends) check() error {
+	if b.Node == nil || b.Devices == nil || b.Commands == nil || b.Bans == nil || b.Limits == nil || b.Log == nil {
+		return errors.New("admin: a backend is missing")
+	}
+	return nil
+}

@@ -1,0 +1,121 @@
+package admin
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"time"
+	"unicode/utf8"
+
+	"edgeloop/admin/api"
+)
+
+func (s *Server) command(w http.ResponseWriter, r *http.Request) error {
+	q, err := readQuery(r, "wait")
+	if err != nil {
+		return err
+	}
+	wait, err := durationParam(q, "wait", s.cfg.MaxWait)
+	if err != nil {
+		return err
+	}
+	c := api.Command{Wait: api.Duration(wait)}
+	if c.Tenant, c.Device, err = s.pathDevice(r); err != nil {
+		return err
+	}
+	obj, err := s.readObject(w, r)
+	if err != nil {
+		return err
+	}
+	if err := obj.into(map[string]any{"name": &c.Name, "data": &c.Data, "ttl": &c.TTL}); err != nil {
+		return err
+	}
+	if err := checkCommandName(c.Name); err != nil {
+		return err
+	}
+	if _, given := obj["ttl"]; given && time.Duration(c.TTL) < time.Second {
+		return &api.FieldError{Field: "ttl", Reason: "is less than a second", Min: "1s"}
+	}
+	s.extendWrite(w, wait)
+	res, err := s.node.Commands.Command(r.Context(), c)
+	if err != nil {
+		return err
+	}
+	return writeCommandResult(w, res, wait)
+}
+
+func writeCommandResult(w http.ResponseWriter, res api.CommandResult, wait time.Duration) error {
+	switch res.State {
+	case api.CommandReplied:
+		if res.Data == nil {
+			res.Data = json.RawMessage("null")
+		}
+		return writeJSON(w, http.StatusOK, api.Reply{ID: res.ID, OK: res.OK, Data: res.Data})
+	case api.CommandSent, api.CommandLeft:
+		return writeJSON(w, http.StatusAccepted, api.Accepted{ID: res.ID, State: res.State})
+	case api.CommandNoReply:
+		p := kindNoReply.problem("the device got the command and did not answer within " + wait.String())
+		p.ID = res.ID
+		return p
+	}
+	return fmt.Errorf("admin: command %s ended in state %q", res.ID, res.State)
+}
+
+func checkCommandName(name string) error {
+	if name == "" || len(name) > api.MaxCommandName || !utf8.ValidString(name) {
+		return &api.FieldError{Field: "name", Reason: "does not have 1 to 128 bytes of UTF-8", Min: 1, Max: api.MaxCommandName}
+	}
+	return nil
+}
+
+// broadcastLimit bounds the walk over all devices, which no client waits for longer.
+const broadcastLimit = time.Minute
+
+func (s *Server) broadcast(w http.ResponseWriter, r *http.Request) error {
+	if _, err := readQuery(r); err != nil {
+		return err
+	}
+	obj, err := s.readObject(w, r)
+	if err != nil {
+		return err
+	}
+	var b api.Broadcast
+	if err := obj.into(map[string]any{
+		"tenant": &b.Tenant, "group": &b.Group, "all": &b.All, "name": &b.Name, "data": &b.Data,
+	}); err != nil {
+		return err
+	}
+	if err := s.checkBroadcast(&b); err != nil {
+		return err
+	}
+	s.extendWrite(w, broadcastLimit)
+	ctx, cancel := context.WithTimeout(r.Context(), broadcastLimit)
+	defer cancel()
+	res, err := s.node.Commands.Broadcast(ctx, b)
+	if err != nil {
+		return err
+	}
+	return writeJSON(w, http.StatusAccepted, res)
+}
+
+// checkBroadcast makes the selection explicit: nobody reaches every device by
+// forgetting a field.
+func (s *Server) checkBroadcast(b *api.Broadcast) error {
+	if err := checkCommandName(b.Name); err != nil {
+		return err
+	}
+	if b.All == (b.Tenant != "" || b.Group != "") {
+		return &api.FieldError{
+			Field: "all", Reason: `is needed to reach all devices, and excludes "tenant" and "group"`,
+			Allowed: []string{"tenant", "tenant and group", "group", "all"},
+		}
+	}
+	if b.All {
+		return nil
+	}
+	if b.Tenant == "" {
+		b.Tenant = "default"
+	}
+	return s.checkName("tenant", b.Tenant)
+}

@@ -1,0 +1,115 @@
+package admin
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"time"
+
+	"go.uber.org/zap"
+)
+
+// Config of the admin server. The zero value of a field takes its default,
+// except Token, which has none.
+type Config struct {
+	// Listen is host:port, default 127.0.0.1:9090. An address that is not loopback
+	// is refused unless TLS or AllowRemote is set.
+	Listen string
+	// AllowRemote permits a listener that others can reach without TLS. The token
+	// then crosses the network readable.
+	AllowRemote bool
+	// TLS, when set, is used for every connection; default none.
+	TLS *tls.Config
+	// Token is the bearer token, at least 16 bytes.
+	Token string
+
+	// CheckName judges a "tenant" or "device" name; default: 1 to 128 bytes.
+	CheckName func(kind, name string) error
+	// Sources are asked for samples at each scrape of /metrics.
+	Sources []Source
+	// Logger, default none.
+	Logger *zap.Logger
+
+	// MaxConnections at a time, default 128; more wait in the kernel's backlog.
+	// Too low, and dashboards and scrapes starve one another.
+	MaxConnections int
+	// MaxBody is the largest request body in bytes, default 1 MiB; above it: 413.
+	MaxBody int64
+	// MaxWait is the longest ?wait= of a command, default 5 minutes.
+	MaxWait time.Duration
+	// ReadTimeout for the header, and again for the body, default 10 s.
+	ReadTimeout time.Duration
+	// WriteTimeout for a response once it is known, default 30 s.
+	WriteTimeout time.Duration
+
+	// MaxTails is how many live tails may run at a time, default 16; above: 503.
+	MaxTails int
+	// TailBuffer is how many bytes of records wait for one reader, default 1 MiB;
+	// the memory of a tail.
+	TailBuffer int
+	// TailStall is how long a full buffer may stay full before its reader is
+	// dropped, default 10 s.
+	TailStall time.Duration
+	// TailHeartbeat is how often an idle stream sends a comment, default 15 s.
+	TailHeartbeat time.Duration
+}
+
+// minToken is the shortest token accepted, in bytes.
+const minToken = 16
+
+func (c Config) withDefaults() (Config, error) {
+	setDefault(&c.Listen, "127.0.0.1:9090")
+	setDefault(&c.MaxConnections, 128)
+	setDefault(&c.MaxBody, 1<<20)
+	setDefault(&c.MaxWait, 5*time.Minute)
+	setDefault(&c.ReadTimeout, 10*time.Second)
+	setDefault(&c.WriteTimeout, 30*time.Second)
+	setDefault(&c.MaxTails, 16)
+	setDefault(&c.TailBuffer, 1<<20)
+	setDefault(&c.TailStall, 10*time.Second)
+	setDefault(&c.TailHeartbeat, 15*time.Second)
+	if c.CheckName == nil {
+		c.CheckName = checkNameLength
+	}
+	if c.Logger == nil {
+		c.Logger = zap.NewNop()
+	}
+	if len(c.Token) < minToken {
+		return c, fmt.Errorf("admin: the token has %d bytes, at least %d are needed", len(c.Token), minToken)
+	}
+	if c.MaxConnections < 1 || c.MaxBody < 1 || c.MaxTails < 1 || c.TailBuffer < 1 ||
+		c.MaxWait < 0 || c.ReadTimeout < 0 || c.WriteTimeout < 0 || c.TailStall < 0 || c.TailHeartbeat < 0 {
+		return c, errors.New("admin: a limit is negative")
+	}
+	return c, c.checkListen()
+}
+
+// checkListen refuses to show the API to a network by accident.
+func (c Config) checkListen() error {
+	host, _, err := net.SplitHostPort(c.Listen)
+	if err != nil {
+		return fmt.Errorf("admin: listen address %q: %w", c.Listen, err)
+	}
+	if c.AllowRemote || c.TLS != nil || host == "localhost" {
+		return nil
+	}
+	if ip := net.ParseIP(host); ip != nil && ip.IsLoopback() {
+		return nil
+	}
+	return fmt.Errorf("%w: %s", ErrRemote, c.Listen)
+}
+
+func setDefault[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}
+
+func checkNameLength(kind, name string) error {
+	if name == "" || len(name) > 128 {
+		return fmt.Errorf("a %s name has 1 to 128 bytes", kind)
+	}
+	return nil
+}

@@ -1,0 +1,3 @@
+package admin
+
+func dashboardRoutes() []route { return nil }

@@ -1,0 +1,163 @@
+package admin
+
+import (
+	"fmt"
+	"net/http"
+	"runtime"
+	"strconv"
+	"sync/atomic"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"go.uber.org/zap"
+)
+
+// Sample is one value of a series of SeriesTable.
+type Sample struct {
+	Name string
+	// Labels are the values in the order of the series' label names.
+	Labels []string
+	// Value of a counter or gauge.
+	Value float64
+	// Histogram of a histogram, shared, never written after it was emitted.
+	Histogram *Histogram
+}
+
+// Histogram counts observations by size.
+type Histogram struct {
+	// Bounds are upper bounds in the base unit, ascending; the last bucket, which
+	// has none, is not listed. A nil Bounds tells only count and sum.
+	Bounds []float64
+	// Counts has one number per bucket and one more for what is above the last
+	// bound; they are not cumulative.
+	Counts []uint64
+	Sum    float64
+}
+
+// Source hands over its samples by calling emit, from the scrape's goroutine;
+// it reads counters and must not block. emit must not be kept.
+type Source func(emit func(Sample))
+
+// collector renders samples at each scrape; nothing is kept in between, so a
+// counter costs its owner one add and no library.
+type collector struct {
+	// Immutable after construction.
+	series  map[string]described
+	sources []Source
+}
+
+type described struct {
+	Series
+	desc *prometheus.Desc
+}
+
+func newCollector(sources []Source) *collector {
+	c := &collector{series: make(map[string]described), sources: sources}
+	for _, s := range SeriesTable() {
+		c.series[s.Name] = described{s, prometheus.NewDesc(s.Name, s.Help, s.Labels, nil)}
+	}
+	return c
+}
+
+// Describe is part of prometheus.Collector.
+func (c *collector) Describe(ch chan<- *prometheus.Desc) {
+	for _, s := range c.series {
+		ch <- s.desc
+	}
+}
+
+// Collect is part of prometheus.Collector. A sample that the table does not
+// know becomes an error of the scrape: the others are still shown.
+func (c *collector) Collect(ch chan<- prometheus.Metric) {
+	for _, source := range c.sources {
+		source(func(s Sample) { ch <- c.render(s) })
+	}
+}
+
+func (c *collector) render(s Sample) prometheus.Metric {
+	d, ok := c.series[s.Name]
+	if !ok {
+		err := fmt.Errorf("admin: series %q is not in the table", s.Name)
+		return prometheus.NewInvalidMetric(prometheus.NewInvalidDesc(err), err)
+	}
+	var m prometheus.Metric
+	var err error
+	switch d.Type {
+	case TypeCounter:
+		m, err = prometheus.NewConstMetric(d.desc, prometheus.CounterValue, s.Value, s.Labels...)
+	case TypeGauge:
+		m, err = prometheus.NewConstMetric(d.desc, prometheus.GaugeValue, s.Value, s.Labels...)
+	case TypeHistogram:
+		m, err = constHistogram(d.desc, s)
+	}
+	if err != nil {
+		return prometheus.NewInvalidMetric(d.desc, fmt.Errorf("admin: series %s: %w", s.Name, err))
+	}
+	return m
+}
+
+func constHistogram(desc *prometheus.Desc, s Sample) (prometheus.Metric, error) {
+	h := s.Histogram
+	if h == nil || len(h.Counts) != len(h.Bounds)+1 {
+		return nil, fmt.Errorf("a histogram has one count more than bounds")
+	}
+	buckets := make(map[float64]uint64, len(h.Bounds))
+	var count uint64
+	for i, n := range h.Counts {
+		count += n
+		if i < len(h.Bounds) {
+			buckets[h.Bounds[i]] = count
+		}
+	}
+	return prometheus.NewConstHistogram(desc, count, h.Sum, buckets, s.Labels...)
+}
+
+func (s *Server) metricsHandler() http.Handler {
+	reg := prometheus.NewRegistry()
+	reg.MustRegister(
+		collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+		newCollector(append([]Source{s.ownSamples}, s.cfg.Sources...)),
+	)
+	return promhttp.HandlerFor(reg, promhttp.HandlerOpts{
+		ErrorLog:            scrapeLog{s.log},
+		ErrorHandling:       promhttp.ContinueOnError,
+		MaxRequestsInFlight: 4, // a scrape walks every counter: a few at a time
+	})
+}
+
+// scrapeLog tells of samples that could not be shown.
+type scrapeLog struct{ log *zap.Logger }
+
+func (l scrapeLog) Println(v ...any) {
+	l.log.Warn("scrape incomplete", zap.String("err", fmt.Sprint(v...)))
+}
+
+// counters are admin's own.
+type counters struct {
+	// Atomic.
+	requests     [6]atomic.Uint64 // by first digit of the status; 0 is none
+	tailsDropped atomic.Uint64
+}
+
+func (c *counters) request(status int) {
+	if class := status / 100; class > 0 && class < len(c.requests) {
+		c.requests[class].Add(1)
+	}
+}
+
+func (s *Server) ownSamples(emit func(Sample)) {
+	emit(Sample{Name: "edgeloop_build_info", Labels: []string{s.node.Node.Status().Version, runtime.Version()}, Value: 1})
+	for class := range s.counters.requests {
+		if class == 0 {
+			continue
+		}
+		emit(Sample{
+			Name: "edgeloop_admin_requests_total", Labels: []string{strconv.Itoa(class) + "xx"},
+			Value: float64(s.counters.requests[class].Load()),
+		})
+	}
+	emit(Sample{Name: "edgeloop_admin_tails", Value: float64(len(s.tails))})
+	emit(Sample{Name: "edgeloop_admin_tails_dropped_total", Value: float64(s.counters.tailsDropped.Load())})
+}

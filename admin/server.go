@@ -1,0 +1,141 @@
+package admin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"sync"
+
+	"go.uber.org/zap"
+)
+
+// ErrRemote is returned for a listen address that others can reach, when
+// neither TLS nor Config.AllowRemote says that this is meant.
+var ErrRemote = errors.New("admin: not a loopback address, set TLS or allow remote access")
+
+// Server is the admin HTTP server of one node.
+type Server struct {
+	// Immutable after construction.
+	cfg      Config
+	node     Backends
+	log      *zap.Logger
+	token    tokenCheck
+	mux      *http.ServeMux
+	byRoute  map[string]route
+	http     *http.Server
+	stopping context.Context // ends the streams, which Shutdown would wait for
+	endTails context.CancelFunc
+	tails    chan struct{} // one place per running tail
+	counters *counters
+
+	// Guarded by mu.
+	mu       sync.Mutex
+	listener net.Listener
+	served   chan struct{} // closed when the goroutine of Start has ended
+}
+
+// New builds a server; nothing listens before Start or Serve.
+func New(cfg Config, node Backends) (*Server, error) {
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	if err := node.check(); err != nil {
+		return nil, err
+	}
+	s := &Server{
+		cfg:      cfg,
+		node:     node,
+		log:      cfg.Logger.Named("admin"),
+		token:    newTokenCheck(cfg.Token),
+		mux:      http.NewServeMux(),
+		byRoute:  make(map[string]route),
+		tails:    make(chan struct{}, cfg.MaxTails),
+		counters: new(counters),
+	}
+	s.stopping, s.endTails = context.WithCancel(context.Background())
+	for _, r := range s.routes() {
+		s.byRoute[r.pattern] = r
+		s.mux.Handle(r.pattern, s.adapt(r))
+	}
+	errorLog, err := zap.NewStdLogAt(s.log, zap.DebugLevel)
+	if err != nil {
+		return nil, fmt.Errorf("admin: error log: %w", err)
+	}
+	s.http = &http.Server{
+		Handler:           s,
+		ReadHeaderTimeout: cfg.ReadTimeout,
+		// ReadTimeout stays unset: it would end long replies; bodies have a deadline
+		// of their own, see ServeHTTP.
+		IdleTimeout:    2 * cfg.WriteTimeout,
+		MaxHeaderBytes: 16 << 10,
+		TLSConfig:      cfg.TLS,
+		ErrorLog:       errorLog,
+	}
+	return s, nil
+}
+
+// Start listens on Config.Listen and serves in a goroutine of its own until Stop.
+// The address is taken when Start returns.
+func (s *Server) Start() error {
+	ln, err := net.Listen("tcp", s.cfg.Listen)
+	if err != nil {
+		return fmt.Errorf("admin: %w", err)
+	}
+	served := make(chan struct{})
+	s.mu.Lock()
+	s.listener, s.served = ln, served
+	s.mu.Unlock()
+	go func() {
+		defer close(served)
+		if err := s.Serve(ln); err != nil {
+			s.log.Error("serving ended", zap.Error(err))
+		}
+	}()
+	return nil
+}
+
+// Serve serves on a listener it is given, with the same limits as Start, and
+// closes it. It returns nil after Stop.
+func (s *Server) Serve(ln net.Listener) error {
+	ln = newCappedListener(ln, s.cfg.MaxConnections)
+	var err error
+	if s.cfg.TLS != nil {
+		err = s.http.ServeTLS(ln, "", "")
+	} else {
+		err = s.http.Serve(ln)
+	}
+	if errors.Is(err, http.ErrServerClosed) {
+		return nil
+	}
+	return fmt.Errorf("admin: %w", err)
+}
+
+// Addr is where Start listens, nil before it.
+func (s *Server) Addr() net.Addr {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.listener == nil {
+		return nil
+	}
+	return s.listener.Addr()
+}
+
+// Stop ends the streams with a last event, lets running requests finish until
+// ctx ends, then cuts what is left. It waits for the goroutine of Start.
+func (s *Server) Stop(ctx context.Context) error {
+	s.endTails()
+	err := s.http.Shutdown(ctx)
+	if err != nil {
+		err = errors.Join(fmt.Errorf("admin: requests were cut: %w", err), s.http.Close())
+	}
+	s.mu.Lock()
+	served := s.served
+	s.mu.Unlock()
+	if served != nil {
+		<-served
+	}
+	return err
+}

@@ -1,0 +1,152 @@
+package admin
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"go.uber.org/zap"
+
+	"edgeloop/admin/api"
+)
+
+func (s *Server) tail(w http.ResponseWriter, r *http.Request) error {
+	query, err := s.tailQuery(r)
+	if err != nil {
+		return err
+	}
+	select {
+	case s.tails <- struct{}{}:
+		defer func() { <-s.tails }()
+	default:
+		return kindTooManyTails.problem(strconv.Itoa(cap(s.tails)) + " tails are running, which is the limit")
+	}
+	stream := newTailStream(w, r, 3*s.cfg.TailStall)
+	if err := stream.open(); err != nil || r.Method == http.MethodHead {
+		return nil // the reader is gone, or wanted no more than this
+	}
+
+	ctx, cancel := context.WithCancel(r.Context())
+	buf := newTailBuffer(s.cfg.TailBuffer, s.cfg.TailStall)
+	ended := make(chan error, 1)
+	go func() {
+		ended <- s.node.Log.Tail(ctx, query, func(position uint64, line []byte) error {
+			return buf.put(ctx, position, line)
+		})
+	}()
+	cause, err := s.pump(r.Context(), stream, buf, ended)
+	cancel()
+	if cause == "" { // pump left while the log was still being read
+		<-ended
+	}
+	if err != nil && !errors.Is(err, context.Canceled) {
+		s.log.Debug("tail ended", zap.Error(err))
+	}
+	return nil
+}
+
+// pump moves records from the buffer to the reader until one of them ends. It
+// returns a cause when it has received from ended.
+func (s *Server) pump(reader context.Context, stream *tailStream, buf *tailBuffer, ended <-chan error) (api.TailCause, error) {
+	heartbeat := time.NewTicker(s.cfg.TailHeartbeat)
+	defer heartbeat.Stop()
+	for {
+		var err error
+		select {
+		case <-buf.ready:
+			err = stream.records(buf)
+		case <-heartbeat.C:
+			err = stream.heartbeat()
+		case <-reader.Done():
+			return "", reader.Err()
+		case <-s.stopping.Done():
+			return "", stream.end(api.TailStopping, "the node stops")
+		case cause := <-ended:
+			return s.finish(stream, buf, cause)
+		}
+		if err != nil {
+			s.counters.tailsDropped.Add(1)
+			return "", err
+		}
+	}
+}
+
+// finish sends what the buffer still holds and the last event.
+func (s *Server) finish(stream *tailStream, buf *tailBuffer, cause error) (api.TailCause, error) {
+	why, detail := api.TailDone, "the last record has been sent"
+	switch {
+	case errors.Is(cause, errSlowReader):
+		why, detail = api.TailDropped, "the reader was slower than the log for "+s.cfg.TailStall.String()
+		s.counters.tailsDropped.Add(1)
+	case cause != nil:
+		why, detail = api.TailFailed, problemOf(cause).Detail
+	}
+	if err := stream.records(buf); err != nil {
+		return why, err
+	}
+	return why, errors.Join(cause, stream.end(why, detail))
+}
+
+// tailQuery reads the query and, where a browser comes back, Last-Event-ID.
+func (s *Server) tailQuery(r *http.Request) (api.TailQuery, error) {
+	q, err := readQuery(r, "tenant", "device", "since", "follow")
+	if err != nil {
+		return api.TailQuery{}, err
+	}
+	query := api.TailQuery{Tenant: q.Get("tenant"), Device: q.Get("device")}
+	for kind, name := range map[string]string{"tenant": query.Tenant, "device": query.Device} {
+		if name == "" {
+			continue
+		}
+		if err := s.checkName(kind, name); err != nil {
+			return api.TailQuery{}, err
+		}
+	}
+	follow, err := boolParam(q, "follow")
+	if err != nil {
+		return api.TailQuery{}, err
+	}
+	query.Follow = follow == nil || *follow
+	if id := r.Header.Get("Last-Event-ID"); id != "" {
+		if query.After, err = strconv.ParseUint(id, 10, 64); err != nil {
+			return api.TailQuery{}, &api.FieldError{Field: "Last-Event-ID", Reason: "is not a position of the log"}
+		}
+	}
+	return query, sinceParam(q, &query)
+}
+
+// sinceParam sets where to start. Nothing named means from now on for a reader
+// that follows and from the beginning for one that does not, which would see
+// nothing otherwise.
+func sinceParam(q url.Values, query *api.TailQuery) error {
+	since := q.Get("since")
+	if since == "all" || (!q.Has("since") && !query.Follow) {
+		query.All = true
+		return nil
+	}
+	if !q.Has("since") {
+		return nil
+	}
+	if at, err := time.Parse(time.RFC3339, since); err == nil {
+		query.Since = at
+		return nil
+	}
+	ago, err := time.ParseDuration(since)
+	if err != nil || ago < 0 {
+		return &api.FieldError{
+			Field: "since", Reason: "is no point in time",
+			Allowed: []string{"all", "2026-01-31T12:00:00Z", "10m"},
+		}
+	}
+	query.Since = time.Now().Add(-ago)
+	return nil
+}
+
+// wantsLines says whether the reader asked for lines instead of events.
+func wantsLines(r *http.Request) bool {
+	return strings.Contains(r.Header.Get("Accept"), "application/x-ndjson")
+}

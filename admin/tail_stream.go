@@ -1,0 +1,105 @@
+package admin
+
+import (
+	"encoding/json"
+	"net/http"
+	"strconv"
+	"time"
+
+	"edgeloop/admin/api"
+)
+
+// tailStream writes records to one reader: as server-sent events, or as lines
+// of JSON. Only the handler's goroutine uses it.
+type tailStream struct {
+	// Immutable after construction.
+	w        http.ResponseWriter
+	control  *http.ResponseController
+	lines    bool
+	patience time.Duration // how long one write may take
+
+	// Owned by the handler's goroutine.
+	scratch []byte
+}
+
+func newTailStream(w http.ResponseWriter, r *http.Request, patience time.Duration) *tailStream {
+	return &tailStream{w: w, control: http.NewResponseController(w), lines: wantsLines(r), patience: patience}
+}
+
+// open sends the header, so that the reader knows that it is being served.
+func (t *tailStream) open() error {
+	mediaType := "text/event-stream"
+	if t.lines {
+		mediaType = "application/x-ndjson"
+	}
+	t.w.Header().Set("Content-Type", mediaType)
+	t.w.WriteHeader(http.StatusOK)
+	return t.control.Flush()
+}
+
+// records writes all that waits in the buffer and flushes once.
+func (t *tailStream) records(buf *tailBuffer) error {
+	for _, l := range buf.take() {
+		out := t.scratch[:0]
+		if t.lines {
+			out = append(append(out, l.json...), '\n')
+		} else {
+			out = appendEvent(out, "record", l.position, l.json)
+		}
+		t.scratch = out
+		if err := t.write(out); err != nil {
+			return err
+		}
+		buf.written(len(l.json))
+	}
+	return t.control.Flush()
+}
+
+// heartbeat writes what every reader ignores, to find out whether it is there.
+func (t *tailStream) heartbeat() error {
+	beat := ": heartbeat\n\n"
+	if t.lines {
+		beat = "\n"
+	}
+	if err := t.write([]byte(beat)); err != nil {
+		return err
+	}
+	return t.control.Flush()
+}
+
+// end writes the last event. A stream of lines that ended as it should has
+// none, so that it holds records only.
+func (t *tailStream) end(cause api.TailCause, detail string) error {
+	if t.lines && cause == api.TailDone {
+		return nil
+	}
+	last, err := json.Marshal(api.TailEnd{End: cause, Detail: detail})
+	if err != nil {
+		return err
+	}
+	if t.lines {
+		last = append(last, '\n')
+	} else {
+		last = appendEvent(nil, "end", 0, last)
+	}
+	if err := t.write(last); err != nil {
+		return err
+	}
+	return t.control.Flush()
+}
+
+// write gives each write its own deadline: a stream has none as a whole.
+func (t *tailStream) write(b []byte) error {
+	_ = t.control.SetWriteDeadline(time.Now().Add(t.patience))
+	_, err := t.w.Write(b)
+	return err
+}
+
+// appendEvent appends one server-sent event; data has no line break.
+func appendEvent(dst []byte, event string, id uint64, data []byte) []byte {
+	dst = append(append(dst, "event: "...), event...)
+	if id > 0 {
+		dst = strconv.AppendUint(append(dst, "\nid: "...), id, 10)
+	}
+	return append(append(append(dst, "\ndata: "...), data...), "\n\n"...)
+}
