@@ -1,0 +1,171 @@
+package backbone
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// Backbone is the node's durable side. Build it with Open. Its methods may be
+// called from any goroutine; those that take a context wait for the server.
+type Backbone struct {
+	// Immutable after construction.
+	cfg       Config
+	server    *embedded   // nil with NATSURL
+	writer    *clientConn // the committer's alone, so that nothing delays its answers
+	asker     *clientConn // everything else
+	up        jetstream.Stream
+	pipe      *pipeline
+	committer *committer
+	ctx       context.Context // ends when the committer must give up
+	cancel    context.CancelFunc
+	workers   sync.WaitGroup
+	closeOnce sync.Once
+}
+
+// answerTimeout is how long the answer to a batch may take before the log is
+// asked what it holds. A slow disk is not an error until then.
+const answerTimeout = 5 * time.Second
+
+// Open starts the embedded server, or connects to the external one and waits
+// for it until ctx ends, and makes the streams what cfg says.
+func Open(ctx context.Context, cfg Config) (*Backbone, error) {
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	cfg.Logger = cfg.Logger.Named("backbone")
+	b := &Backbone{cfg: cfg}
+	b.ctx, b.cancel = context.WithCancel(context.Background())
+	if err := b.open(ctx); err != nil {
+		b.shutdown()
+		return nil, fmt.Errorf("open backbone: %w", err)
+	}
+	return b, nil
+}
+
+func (b *Backbone) open(ctx context.Context) error {
+	if b.cfg.NATSURL == "" {
+		if err := os.MkdirAll(b.cfg.storeDir(), 0o700); err != nil {
+			return err
+		}
+		e, err := startEmbedded(&b.cfg)
+		if err != nil {
+			return err
+		}
+		b.server = e
+	}
+	var err error
+	if b.asker, err = dial(ctx, &b.cfg, b.server, "asker"); err != nil {
+		return err
+	}
+	if b.writer, err = dial(ctx, &b.cfg, b.server, "writer"); err != nil {
+		return err
+	}
+	if room := b.writer.nc.MaxPayload() - recordOverhead; int64(b.cfg.MaxRecord) > room {
+		return fmt.Errorf("MaxRecord %d is more than the server's max_payload allows, %d", b.cfg.MaxRecord, room)
+	}
+	if b.up, err = ensureStream(ctx, b.asker.js, logStream(&b.cfg)); err != nil {
+		return err
+	}
+	return b.startCommitter()
+}
+
+func (b *Backbone) startCommitter() error {
+	w, err := newWire(b.writer, b.ctx.Done(), answerTimeout)
+	if err != nil {
+		return err
+	}
+	b.pipe = newPipeline(b.cfg.PendingMax, b.cfg.PendingBytes)
+	b.committer = &committer{
+		pipe:       b.pipe,
+		wire:       w,
+		find:       finder(b.up),
+		mark:       marker(w, b.cfg.Node),
+		gate:       func() error { return nil },
+		ctx:        b.ctx,
+		log:        b.cfg.Logger,
+		tagBase:    rand.Text()[:12],
+		batchBytes: b.cfg.BatchBytes,
+		limit:      b.cfg.BatchMax,
+		lastSeq:    b.up.CachedInfo().State.LastSeq,
+	}
+	if b.server != nil {
+		b.committer.reopen = b.server.restart
+	}
+	b.committer.state.Store(&State{})
+	b.workers.Go(b.committer.run)
+	return nil
+}
+
+// Append takes rs for the log, in order, and copies all of it before it returns.
+// It blocks while the pipeline is full, so only pool workers may call it. A
+// record is durable when its Done says so. Errors: ErrClosed, *TooLargeError
+// (nothing of rs was taken then).
+func (b *Backbone) Append(rs []Record) error {
+	if len(rs) == 0 {
+		return nil
+	}
+	s, err := b.pipe.encode(rs, b.cfg.MaxRecord)
+	if err != nil {
+		return err
+	}
+	return b.pipe.put(s)
+}
+
+// Flush waits until everything appended before the call is durable.
+func (b *Backbone) Flush(ctx context.Context) error { return b.pipe.flush(ctx) }
+
+// Close waits for what was appended to become durable, for as long as ctx
+// allows, and ends everything the Backbone started. Its error says that records
+// were left unconfirmed; their devices will send them again.
+func (b *Backbone) Close(ctx context.Context) error {
+	err := error(nil)
+	b.closeOnce.Do(func() {
+		if err = b.Flush(ctx); err != nil {
+			records, _ := b.pipe.waiting()
+			err = fmt.Errorf("close backbone with %d records unconfirmed: %w", records, err)
+		}
+		b.shutdown()
+	})
+	return err
+}
+
+func (b *Backbone) shutdown() {
+	b.cancel()
+	if b.pipe != nil {
+		b.pipe.close()
+	}
+	b.workers.Wait()
+	for _, c := range []*clientConn{b.writer, b.asker} {
+		if c != nil {
+			c.nc.Close()
+		}
+	}
+	if b.server != nil {
+		b.server.stop()
+	}
+}
+
+// LastSeq is the highest durable sequence of a device, read from the log itself:
+// 0 for a device that has none. It knows nothing of records still on their way.
+func (b *Backbone) LastSeq(ctx context.Context, tenant, device string) (uint64, error) {
+	subject, err := subjectOf(upPrefix, tenant, device)
+	if err != nil {
+		return 0, err
+	}
+	m, err := b.up.GetLastMsgForSubject(ctx, subject)
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, fmt.Errorf("last record of %s: %w", subject, err)
+	}
+	return lastSeqIn(m.Data)
+}

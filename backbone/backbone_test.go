@@ -1,0 +1,101 @@
+package backbone_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"edgeloop/backbone"
+)
+
+func TestBackbone_AppendReadLastSeq(t *testing.T) {
+	b := open(t, backbone.Config{DataDir: t.TempDir()})
+	var seen heard
+	for i := 1; i <= 10; i++ {
+		if err := b.Append([]backbone.Record{record("d", uint64(i), &seen)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	flush(t, b)
+	if got := seen.String(); got != "1 2 3 4 5 6 7 8 9 10" {
+		t.Errorf("durable: %s", got)
+	}
+	last, err := b.LastSeq(t.Context(), "default", "d")
+	if err != nil || last != 10 {
+		t.Errorf("LastSeq = %d, %v; want 10", last, err)
+	}
+	lines := readAll(t, b, backbone.ReadOptions{})
+	if len(lines) != 10 {
+		t.Fatalf("%d lines, want 10", len(lines))
+	}
+	want := `{"tenant":"default","device":"d","epoch":3,"seq":1,"type":"telemetry","topic":"temp","ts":1795234836000,"received":1795234836001,"data":{"c":1}}`
+	if lines[0] != want {
+		t.Errorf("got  %s\nwant %s", lines[0], want)
+	}
+}
+
+func open(t testing.TB, cfg backbone.Config) *backbone.Backbone {
+	t.Helper()
+	b, err := backbone.Open(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		if err := b.Close(ctx); err != nil {
+			t.Errorf("close: %v", err)
+		}
+	})
+	return b
+}
+
+func record(device string, seq uint64, done backbone.Completion) backbone.Record {
+	return backbone.Record{
+		Tenant: "default", Device: device, Epoch: 3, Seq: seq, Type: "telemetry",
+		Topic: []byte("temp"), TS: 1795234836000, Received: 1795234836001,
+		Data: fmt.Appendf(nil, `{"c":%d}`, seq), Done: done,
+	}
+}
+
+func flush(t testing.TB, b *backbone.Backbone) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	if err := b.Flush(ctx); err != nil {
+		t.Fatalf("flush: %v (state %+v)", err, b.State())
+	}
+}
+
+func readAll(t testing.TB, b *backbone.Backbone, o backbone.ReadOptions) []string {
+	t.Helper()
+	var lines []string
+	if err := b.Read(t.Context(), o, func(line []byte) error {
+		lines = append(lines, string(line))
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	return lines
+}
+
+// heard is a Completion that writes down what it hears.
+type heard struct {
+	mu   sync.Mutex
+	seqs []string
+}
+
+func (h *heard) Durable(seq uint64) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.seqs = append(h.seqs, fmt.Sprint(seq))
+}
+
+func (h *heard) String() string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return strings.Join(h.seqs, " ")
+}

@@ -1,0 +1,178 @@
+package backbone
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"go.uber.org/zap"
+)
+
+// ErrClosed is returned by every call on a Backbone that is closing or closed.
+var ErrClosed = errors.New("backbone: closed")
+
+// TooLargeError says that a record does not fit the log. Nothing of the call
+// that returned it was taken.
+type TooLargeError struct {
+	Index int // position in the slice given to Append
+	Size  int // bytes the record takes in the log
+	Max   int // bytes allowed, Config.MaxRecord
+}
+
+func (e *TooLargeError) Error() string {
+	return fmt.Sprintf("backbone: record %d takes %d bytes, allowed are %d", e.Index, e.Size, e.Max)
+}
+
+// Durability says what must have happened before a record counts as durable.
+type Durability uint8
+
+const (
+	// Power: written and synced, survives the loss of power. With an external
+	// server this needs `sync_interval: always` or replicas there.
+	Power Durability = iota
+	// Process: written to the operating system, survives the end of the process
+	// by any signal. A loss of power loses what was confirmed in the last
+	// second, the interval at which the log is synced then.
+	Process
+
+	numDurabilities
+)
+
+// String is the word used by the --durability flag.
+func (d Durability) String() string {
+	switch d {
+	case Power:
+		return "power"
+	case Process:
+		return "process"
+	}
+	return "unknown"
+}
+
+// WhenFull says what a log at MaxBytes does.
+type WhenFull uint8
+
+const (
+	// DropOldest forgets the oldest records: a window over the newest MaxBytes.
+	DropOldest WhenFull = iota
+	// Stop refuses new records until the operator makes room: appends stall and
+	// devices are held back, but nothing that was confirmed leaves the log.
+	Stop
+
+	numWhenFull
+)
+
+// String is the word used by the --when-full flag.
+func (w WhenFull) String() string {
+	switch w {
+	case DropOldest:
+		return "drop-oldest"
+	case Stop:
+		return "stop"
+	}
+	return "unknown"
+}
+
+// Config is everything a Backbone is built from. The zero value of a field
+// means its default.
+type Config struct {
+	// DataDir is the directory of the embedded log. Required without NATSURL.
+	DataDir string
+	// NATSURL, when set, is the external server (nats://host:port, several
+	// separated by commas); nothing is embedded then.
+	NATSURL string
+	// Node names this process in presence. Default: the host name.
+	Node string
+	// Durability is what a confirmation is worth. Default Power.
+	Durability Durability
+	// MaxBytes bounds the log on disk, in bytes. 0: bounded by the disk only.
+	MaxBytes int64
+	// MaxAge is how long records are kept. 0: for ever.
+	MaxAge time.Duration
+	// WhenFull says what happens at MaxBytes. Default DropOldest.
+	WhenFull WhenFull
+	// DiskReserve is how many bytes must stay free under DataDir; with less the
+	// log stalls before the disk is really full, which the store would not
+	// survive without being opened again. Default 64 MiB; negative: no check.
+	DiskReserve int64
+	// CommandMaxAge is the longest a command waits for its device. Default 7 days.
+	CommandMaxAge time.Duration
+	// CommandsPerDevice bounds the waiting commands of one device. Default 64.
+	CommandsPerDevice int
+	// BatchMax is how many records one batch may hold, at most 1000 (the
+	// server's limit). Smaller costs CPU per record, not latency. Default 1000.
+	BatchMax int
+	// BatchBytes bounds the bytes of one batch. Default 8 MiB.
+	BatchBytes int
+	// PendingMax is how many records may wait for the log before Append blocks.
+	// Smaller than BatchMax keeps batches small. Default 8192.
+	PendingMax int
+	// PendingBytes bounds their bytes. Default 32 MiB.
+	PendingBytes int
+	// MaxRecord is the largest record in bytes as stored. Default 4 MiB.
+	MaxRecord int
+	// Logger gets what the embedded server and the connections have to say.
+	// Default: nothing is logged.
+	Logger *zap.Logger
+}
+
+const (
+	serverBatchMax = 1000    // nats-server's limit for one atomic batch
+	maxPayload     = 8 << 20 // of the embedded server; above it warns at each start
+	recordOverhead = 1 << 10 // room for subject and headers beside the record
+	mib            = 1 << 20
+)
+
+func (c Config) withDefaults() (Config, error) {
+	if c.DataDir == "" && c.NATSURL == "" {
+		return c, errors.New("backbone: DataDir is required without NATSURL")
+	}
+	if c.Durability >= numDurabilities || c.WhenFull >= numWhenFull {
+		return c, fmt.Errorf("backbone: durability %d or when-full %d is unknown", c.Durability, c.WhenFull)
+	}
+	if c.Node == "" {
+		host, err := os.Hostname()
+		if err != nil {
+			return c, fmt.Errorf("backbone: name this node: %w", err)
+		}
+		c.Node = host
+	}
+	if c.Logger == nil {
+		c.Logger = zap.NewNop()
+	}
+	orDefault(&c.DiskReserve, 64*mib)
+	orDefault(&c.CommandMaxAge, 7*24*time.Hour)
+	orDefault(&c.CommandsPerDevice, 64)
+	orDefault(&c.BatchMax, serverBatchMax)
+	orDefault(&c.BatchBytes, 8*mib)
+	orDefault(&c.PendingMax, 8192)
+	orDefault(&c.PendingBytes, 32*mib)
+	orDefault(&c.MaxRecord, 4*mib)
+	return c, c.check()
+}
+
+func (c Config) check() error {
+	switch {
+	case c.BatchMax < 1 || c.BatchMax > serverBatchMax:
+		return fmt.Errorf("backbone: BatchMax %d is not within 1..%d", c.BatchMax, serverBatchMax)
+	case c.PendingMax < 1 || c.PendingBytes < 1 || c.BatchBytes < 1:
+		return errors.New("backbone: PendingMax, PendingBytes and BatchBytes must be positive")
+	case c.MaxRecord < 1 || c.MaxRecord > maxPayload-recordOverhead:
+		return fmt.Errorf("backbone: MaxRecord %d is not within 1..%d", c.MaxRecord, maxPayload-recordOverhead)
+	case c.MaxBytes < 0 || c.MaxAge < 0:
+		return errors.New("backbone: MaxBytes and MaxAge must not be negative")
+	case c.MaxAge > 0 && c.MaxAge < time.Second:
+		return errors.New("backbone: MaxAge below a second would lose records before they are read")
+	case c.CommandMaxAge < time.Second || c.CommandsPerDevice < 1:
+		return errors.New("backbone: CommandMaxAge below a second or CommandsPerDevice below 1")
+	}
+	return nil
+}
+
+func orDefault[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}

@@ -1,0 +1,44 @@
+// Package backbone is the node's durable side: the log of what devices sent,
+// commands that wait for their device, presence and bans, all kept by NATS
+// JetStream. The server runs inside the process with its files under DataDir;
+// with NATSURL an external server or cluster does the same work over the same
+// code path.
+//
+// # Owns
+//
+// The embedded nats-server, two client connections to it, the streams
+// EDGELOOP_UP, EDGELOOP_DOWN, EDGELOOP_PRESENCE and EDGELOOP_BANS, and the
+// committer that turns what the pool workers append into atomic batches.
+//
+// # Goroutines
+//
+// committer (one): takes the gathered records, publishes them, waits for the
+// answer, reports them durable. presence publisher (one). Two watchers that
+// follow the commands and the bans. All are started by Open, stopped and waited
+// for by Close. The goroutines of nats-server and nats.go live and end with
+// them.
+//
+// # Memory
+//
+// Append copies everything it is given before it returns; at most PendingMax
+// records and PendingBytes bytes wait for the log. Lines given to the callback
+// of Read are borrowed until it returns.
+//
+// # Errors
+//
+// ErrClosed after Close; *TooLargeError for a record over MaxRecord, in which
+// case nothing of that call was taken. A log that does not take records is not
+// an error of Append: it blocks, State says since when and why, and it resumes
+// by itself.
+//
+// # When full
+//
+// Append blocks, which stops the pool worker, fills its lane and pauses reading
+// from those devices. A stream at MaxBytes drops its oldest records, or stops
+// taking new ones with WhenFull set to Stop. Presence is coalesced per device.
+//
+// # Not here
+//
+// Who may publish (auth), which sequence is next (gateway, devicemgr), where
+// records go afterwards (sink).
+package backbone

@@ -1,0 +1,214 @@
+package backbone
+
+import (
+	"context"
+	"sync"
+	"unsafe"
+)
+
+// pipeline holds the records between Append and the committer. A call of Append
+// is encoded outside the lock into a pooled segment, and the segment changes
+// hands whole, so the lock is held for a few stores however long the records.
+type pipeline struct {
+	// Immutable after construction.
+	maxRecords, maxBytes int
+	segments             sync.Pool // of *segment
+
+	mu sync.Mutex
+	// Guarded by mu.
+	room     sync.Cond // there may be room, or something became durable, or closed
+	work     sync.Cond // there is something to take, or closed
+	queue    []*segment
+	records  int // appended and not yet durable
+	bytes    int
+	appended uint64 // records ever appended
+	durable  uint64 // records ever durable
+	closed   bool
+}
+
+// segment is what one Append call brought, encoded.
+type segment struct {
+	arena   []byte
+	entries []entry
+	taken   int // entries already handed to a batch
+}
+
+// entry is one record within a segment's arena: its subject, then its line.
+type entry struct {
+	start, line, end uint32
+	seq              uint64
+	done             Completion
+}
+
+// batch is what the committer works on: records in the order of the log.
+type batch struct {
+	items []item
+	bytes int
+	whole []*segment // segments whose last record is in this batch
+}
+
+type item struct {
+	subject string // lies in the segment's arena, valid until the batch is released
+	line    []byte // likewise
+	seq     uint64
+	done    Completion
+}
+
+// keepArena is the largest arena a segment keeps when it goes back to the pool.
+const keepArena = 256 << 10
+
+func newPipeline(maxRecords, maxBytes int) *pipeline {
+	p := &pipeline{maxRecords: maxRecords, maxBytes: maxBytes}
+	p.room.L, p.work.L = &p.mu, &p.mu
+	p.segments.New = func() any { return new(segment) }
+	return p
+}
+
+// encode copies rs into a segment.
+func (p *pipeline) encode(rs []Record, maxRecord int) (*segment, error) {
+	s := p.segments.Get().(*segment)
+	for i := range rs {
+		r := &rs[i]
+		if r.Tenant == "" || r.Device == "" {
+			p.recycle(s)
+			return nil, errEmptyName
+		}
+		start := len(s.arena)
+		s.arena = appendSubject(s.arena, upPrefix, r.Tenant, r.Device)
+		line := len(s.arena)
+		s.arena = appendRecord(s.arena, r)
+		if size := len(s.arena) - line; size > maxRecord {
+			p.recycle(s)
+			return nil, &TooLargeError{Index: i, Size: size, Max: maxRecord}
+		}
+		s.entries = append(s.entries, entry{uint32(start), uint32(line), uint32(len(s.arena)), r.Seq, r.Done})
+	}
+	return s, nil
+}
+
+// put queues a segment, waiting while the pipeline is full. A segment larger
+// than all the room is let in when nothing else is there.
+func (p *pipeline) put(s *segment) error {
+	n, size := len(s.entries), len(s.arena)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for !p.closed && p.records > 0 && (p.records+n > p.maxRecords || p.bytes+size > p.maxBytes) {
+		p.room.Wait()
+	}
+	if p.closed {
+		return ErrClosed
+	}
+	p.queue = append(p.queue, s)
+	p.records += n
+	p.bytes += size
+	p.appended += uint64(n)
+	p.work.Signal()
+	return nil
+}
+
+// take fills b with up to maxRecords records and about maxBytes bytes, waiting
+// for the first. It is false when the pipeline was closed.
+func (p *pipeline) take(b *batch, maxRecords, maxBytes int) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for len(p.queue) == 0 && !p.closed {
+		p.work.Wait()
+	}
+	if p.closed {
+		return false
+	}
+	used := 0
+	for _, s := range p.queue {
+		for s.taken < len(s.entries) && len(b.items) < maxRecords {
+			e := &s.entries[s.taken]
+			if size := int(e.end - e.start); len(b.items) > 0 && b.bytes+size > maxBytes {
+				break
+			}
+			b.add(s, e)
+			s.taken++
+		}
+		if s.taken < len(s.entries) {
+			break
+		}
+		b.whole = append(b.whole, s)
+		used++
+	}
+	n := copy(p.queue, p.queue[used:])
+	clear(p.queue[n:])
+	p.queue = p.queue[:n]
+	return true
+}
+
+func (b *batch) add(s *segment, e *entry) {
+	subject := s.arena[e.start:e.line]
+	b.items = append(b.items, item{
+		// The arena is not written again before the batch is released.
+		subject: unsafe.String(unsafe.SliceData(subject), len(subject)),
+		line:    s.arena[e.line:e.end],
+		seq:     e.seq,
+		done:    e.done,
+	})
+	b.bytes += int(e.end - e.start)
+}
+
+// release gives a durable batch's memory and room back and empties b.
+func (p *pipeline) release(b *batch) {
+	for _, s := range b.whole {
+		p.recycle(s)
+	}
+	p.mu.Lock()
+	p.records -= len(b.items)
+	p.bytes -= b.bytes
+	p.durable += uint64(len(b.items))
+	p.room.Broadcast()
+	p.mu.Unlock()
+	clear(b.items)
+	clear(b.whole)
+	*b = batch{items: b.items[:0], whole: b.whole[:0]}
+}
+
+func (p *pipeline) recycle(s *segment) {
+	if cap(s.arena) > keepArena {
+		return
+	}
+	clear(s.entries)
+	*s = segment{arena: s.arena[:0], entries: s.entries[:0]}
+	p.segments.Put(s)
+}
+
+// flush waits until everything appended before the call is durable.
+func (p *pipeline) flush(ctx context.Context) error {
+	stop := context.AfterFunc(ctx, func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.room.Broadcast()
+	})
+	defer stop()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for want := p.appended; p.durable < want; {
+		if p.closed {
+			return ErrClosed
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		p.room.Wait()
+	}
+	return nil
+}
+
+// close ends all waiting. What was not durable stays unconfirmed.
+func (p *pipeline) close() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.closed = true
+	p.room.Broadcast()
+	p.work.Broadcast()
+}
+
+func (p *pipeline) waiting() (records, bytes int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.records, p.bytes
+}

@@ -1,0 +1,81 @@
+package backbone
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// ReadOptions choose what Read gives.
+type ReadOptions struct {
+	Since  time.Time // zero: from the oldest record there is
+	Tenant string    // "": all
+	Device string    // "": all
+	Follow bool      // go on with what comes, until ctx ends
+}
+
+// Read gives fn the records in the order of the log, one JSON object each,
+// exactly as stored, without a line break. line is borrowed until fn returns. An
+// error of fn ends the reading and is returned. Without Follow it ends with what
+// was the newest record when it began.
+func (b *Backbone) Read(ctx context.Context, o ReadOptions, fn func(line []byte) error) error {
+	info, err := b.up.Info(ctx)
+	if err != nil {
+		return fmt.Errorf("read the log: %w", err)
+	}
+	end := info.State.LastSeq
+	if !o.Follow && info.State.Msgs == 0 {
+		return nil
+	}
+	cons, err := b.up.OrderedConsumer(ctx, readConsumer(o))
+	if err != nil {
+		return fmt.Errorf("read the log: %w", err)
+	}
+	if !o.Follow && cons.CachedInfo().NumPending == 0 {
+		return nil
+	}
+	it, err := cons.Messages(jetstream.PullMaxMessages(readAhead))
+	if err != nil {
+		return fmt.Errorf("read the log: %w", err)
+	}
+	defer it.Stop()
+	for {
+		m, err := it.Next(jetstream.NextContext(ctx))
+		if err != nil {
+			if o.Follow && errors.Is(err, context.Canceled) {
+				return nil
+			}
+			return fmt.Errorf("read the log: %w", err)
+		}
+		meta, err := m.Metadata()
+		if err != nil {
+			return fmt.Errorf("read the log: %w", err)
+		}
+		if !o.Follow && meta.Sequence.Stream > end {
+			return nil
+		}
+		if err := fn(m.Data()); err != nil {
+			return err
+		}
+		if !o.Follow && (meta.NumPending == 0 || meta.Sequence.Stream == end) {
+			return nil
+		}
+	}
+}
+
+// readAhead is how many records a reader has under way.
+const readAhead = 500
+
+func readConsumer(o ReadOptions) jetstream.OrderedConsumerConfig {
+	c := jetstream.OrderedConsumerConfig{
+		FilterSubjects: []string{filterOf(upPrefix, o.Tenant, o.Device)},
+		DeliverPolicy:  jetstream.DeliverAllPolicy,
+	}
+	if !o.Since.IsZero() {
+		c.DeliverPolicy, c.OptStartTime = jetstream.DeliverByStartTimePolicy, &o.Since
+	}
+	return c
+}

@@ -1,0 +1,119 @@
+package backbone
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"strconv"
+	"unicode/utf8"
+)
+
+// Completion hears that a record is durable.
+type Completion interface {
+	// Durable is called once for each record, with its Seq, by the committer
+	// after the record is as durable as Config.Durability asks. Calls for one
+	// device come in the order of the log. It must not block: the next batch
+	// waits for it.
+	Durable(seq uint64)
+}
+
+// Record is one message of a device on its way into the log.
+type Record struct {
+	Tenant, Device string // neither empty
+	Epoch          uint64 // of the connection that sent it
+	Seq            uint64 // the device's own sequence; 0: none
+	// High is the highest sequence durable or accepted before this record, for a
+	// record without Seq: it keeps LastSeq exact when this is the device's last.
+	High     uint64
+	Type     string // "telemetry", "status", "alert"
+	Topic    []byte // borrowed until Append returns; nil: none
+	TS       int64  // the device's own time, Unix milliseconds; 0: none
+	Received int64  // Unix milliseconds
+	// Data is borrowed until Append returns. It must be valid JSON, or Raw set.
+	Data []byte
+	Raw  bool       // Data may be anything; what is not JSON is stored in base64
+	Done Completion // nil: nobody asks
+}
+
+// appendRecord appends r as the one line of JSON that is stored and that Read
+// gives back.
+func appendRecord(dst []byte, r *Record) []byte {
+	dst = appendQuoted(append(dst, `{"tenant":`...), r.Tenant)
+	dst = appendQuoted(append(dst, `,"device":`...), r.Device)
+	dst = strconv.AppendUint(append(dst, `,"epoch":`...), r.Epoch, 10)
+	switch {
+	case r.Seq != 0:
+		dst = strconv.AppendUint(append(dst, `,"seq":`...), r.Seq, 10)
+	case r.High != 0:
+		dst = strconv.AppendUint(append(dst, `,"high":`...), r.High, 10)
+	}
+	dst = appendQuoted(append(dst, `,"type":`...), r.Type)
+	if len(r.Topic) > 0 {
+		dst = appendQuoted(append(dst, `,"topic":`...), r.Topic)
+	}
+	if r.TS != 0 {
+		dst = strconv.AppendInt(append(dst, `,"ts":`...), r.TS, 10)
+	}
+	dst = strconv.AppendInt(append(dst, `,"received":`...), r.Received, 10)
+	dst = appendData(append(dst, `,"data":`...), r)
+	return append(dst, '}')
+}
+
+func appendData(dst []byte, r *Record) []byte {
+	if len(r.Data) == 0 && !r.Raw {
+		return append(dst, "null"...)
+	}
+	if r.Raw && (!json.Valid(r.Data) || !utf8.Valid(r.Data)) {
+		dst = base64.StdEncoding.AppendEncode(append(dst, '"'), r.Data)
+		return append(dst, `","encoding":"base64"`...)
+	}
+	from := len(dst)
+	dst = append(dst, r.Data...)
+	// A line break in JSON can only be white space between tokens.
+	for rest := dst[from:]; ; {
+		i := bytes.IndexAny(rest, "\n\r")
+		if i < 0 {
+			return dst
+		}
+		rest[i] = ' '
+		rest = rest[i+1:]
+	}
+}
+
+// appendQuoted appends s as a JSON string. Invalid UTF-8 becomes U+FFFD.
+func appendQuoted[S string | []byte](dst []byte, s S) []byte {
+	dst = append(dst, '"')
+	for i := 0; i < len(s); {
+		c := s[i]
+		switch {
+		case c == '"' || c == '\\':
+			dst = append(dst, '\\', c)
+		case c < ' ':
+			dst = append(dst, '\\', 'u', '0', '0', upperHex[c>>4], upperHex[c&15])
+		case c < utf8.RuneSelf:
+			dst = append(dst, c)
+		default:
+			r, n := decodeRune(s[i:])
+			dst = utf8.AppendRune(dst, r)
+			i += n
+			continue
+		}
+		i++
+	}
+	return append(dst, '"')
+}
+
+func decodeRune[S string | []byte](s S) (rune, int) {
+	var b [utf8.UTFMax]byte
+	return utf8.DecodeRune(b[:copy(b[:], s)])
+}
+
+// lastSeqIn reads from a stored line the sequence it makes durable: its own, or
+// the one that was highest when it had none.
+func lastSeqIn(line []byte) (uint64, error) {
+	var f struct{ Seq, High uint64 }
+	if err := json.Unmarshal(line, &f); err != nil {
+		return 0, err
+	}
+	return max(f.Seq, f.High), nil
+}

@@ -1,0 +1,86 @@
+package backbone
+
+import (
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+)
+
+// State says whether the log takes records.
+type State struct {
+	// Since is when the log stopped taking records; zero while it takes them.
+	Since time.Time
+	// Cause is why, from the latest attempt; nil while it takes them.
+	Cause error
+}
+
+// OK is true while the log takes records.
+func (s State) OK() bool { return s.Cause == nil }
+
+// Stats are counters since Open, and gauges of now.
+type Stats struct {
+	Records  uint64 // durable
+	Bytes    uint64 // of them, with their subjects
+	Batches  uint64 // that took
+	Refused  uint64 // attempts the log said no to
+	Settled  uint64 // attempts whose end had to be looked up in the log
+	Reopened uint64 // times an embedded store was opened again
+	Stalls   uint64 // times the log stopped taking records
+
+	PendingRecords, PendingBytes int // appended and not yet durable
+
+	PresenceQueued  int    // devices whose latest state is not yet published
+	PresenceDropped uint64 // states given up because the queue was full
+
+	CommandDevices int // devices that may have commands waiting
+	Bans           int // in force
+}
+
+type counters struct {
+	// Atomic.
+	records, bytes, batches            atomic.Uint64
+	refused, settled, reopened, stalls atomic.Uint64
+}
+
+func (n *counters) add(b *batch) {
+	n.records.Add(uint64(len(b.items)))
+	n.bytes.Add(uint64(b.bytes))
+	n.batches.Add(1)
+}
+
+// stalled notes that an attempt failed. The first of a row starts the stall.
+func (c *committer) stalled(err error) {
+	old := c.state.Load()
+	s := State{Since: time.Now(), Cause: err}
+	if old.OK() {
+		c.count.stalls.Add(1)
+		c.log.Warn("the log does not take records", zap.Error(err))
+	} else {
+		s.Since = old.Since
+	}
+	c.state.Store(&s)
+}
+
+func (c *committer) flowing() {
+	if old := c.state.Load(); !old.OK() {
+		c.log.Info("the log takes records again", zap.Duration("dur", time.Since(old.Since)))
+		c.state.Store(&State{})
+	}
+}
+
+// State says whether the log takes records, and if not, since when and why. Any
+// goroutine may call it.
+func (b *Backbone) State() State { return *b.committer.state.Load() }
+
+// Stats returns the counters. Any goroutine may call it.
+func (b *Backbone) Stats() Stats {
+	n := &b.committer.count
+	s := Stats{
+		Records: n.records.Load(), Bytes: n.bytes.Load(), Batches: n.batches.Load(),
+		Refused: n.refused.Load(), Settled: n.settled.Load(),
+		Reopened: n.reopened.Load(), Stalls: n.stalls.Load(),
+	}
+	s.PendingRecords, s.PendingBytes = b.pipe.waiting()
+	return s
+}
