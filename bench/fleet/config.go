@@ -1,0 +1,126 @@
+package fleet
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"strconv"
+	"time"
+)
+
+// Errors of New and Do.
+var (
+	ErrConfig = errors.New("fleet: bad configuration")
+	ErrOrder  = errors.New("fleet: bad order")
+	ErrClosed = errors.New("fleet: closed")
+)
+
+// Config says which devices a fleet is and how they reach the node. It can be
+// written as JSON, so that a worker process can be told.
+type Config struct {
+	// URL of the node: ws://host:port/path. TLS is not spoken.
+	URL string
+	// Dialect: raw, json, frame.json or frame.proto. Default raw.
+	Dialect string
+	// First and Count: this fleet is the devices numbered [First, First+Count).
+	First, Count int
+	// Loops is the number of epoll loops. Default 1; one drives 50,000 devices.
+	Loops int
+	// PerSource is the number of connections for each source address 127.0.0.x.
+	// Default: 85 % of the ephemeral ports. Too large: EADDRNOTAVAIL.
+	PerSource int
+	// Tenant and Prefix name the devices: tenant "default", device "bench-0000017".
+	Tenant, Prefix string
+	// Secret signs the devices' tokens (HS256). Without one, names go into the
+	// query (--auth=none), except in the raw dialect on path "/", which has none.
+	Secret []byte
+	// TokenLife is how long a token is valid. Default 24 h.
+	TokenLife time.Duration
+	// HandshakeTimeout runs from connect to open. Default 10 s.
+	HandshakeTimeout time.Duration
+	// MessageTimeout is how long an answer may take before the message counts
+	// as lost. Default 10 s.
+	MessageTimeout time.Duration
+	// Heartbeat is the silence after which a device sends a heartbeat. Default
+	// 0: none, the devices only answer pings.
+	Heartbeat time.Duration
+	// Backoff is the longest wait between two attempts to reconnect; waits start
+	// at 1/64 of it, double, and are jittered. Default 8 s.
+	Backoff time.Duration
+	// ReceiveBuffer is SO_RCVBUF in bytes; 0 leaves the system's.
+	ReceiveBuffer int
+	// Seed makes masks, keys and jitter repeatable. Default 1.
+	Seed uint64
+}
+
+// target is where the devices connect to.
+type target struct {
+	addr netip.AddrPort
+	host string
+	path string
+}
+
+func (c Config) withDefaults() (Config, target, error) {
+	t, err := parseTarget(c.URL)
+	if err != nil {
+		return c, t, err
+	}
+	if c.Count < 1 || c.First < 0 || c.Loops < 0 || c.PerSource < 0 {
+		return c, t, fmt.Errorf("%w: count %d, first %d, loops %d, per source %d", ErrConfig, c.Count, c.First, c.Loops, c.PerSource)
+	}
+	c.Dialect = orDefault(c.Dialect, "raw")
+	c.Loops = min(orDefault(c.Loops, 1), c.Count)
+	c.Tenant = orDefault(c.Tenant, "default")
+	c.Prefix = orDefault(c.Prefix, "bench-")
+	c.TokenLife = orDefault(c.TokenLife, 24*time.Hour)
+	c.HandshakeTimeout = orDefault(c.HandshakeTimeout, 10*time.Second)
+	c.MessageTimeout = orDefault(c.MessageTimeout, 10*time.Second)
+	c.Backoff = orDefault(c.Backoff, 8*time.Second)
+	c.Seed = orDefault(c.Seed, 1)
+	c.PerSource = orDefault(c.PerSource, perSource())
+	if _, err := newDialect(c.Dialect); err != nil {
+		return c, t, err
+	}
+	return c, t, nil
+}
+
+func orDefault[T comparable](v, def T) T {
+	var zero T
+	if v == zero {
+		return def
+	}
+	return v
+}
+
+func parseTarget(raw string) (target, error) {
+	u, err := url.Parse(raw)
+	if err != nil {
+		return target{}, fmt.Errorf("%w: url: %w", ErrConfig, err)
+	}
+	if u.Scheme != "ws" || u.Host == "" {
+		return target{}, fmt.Errorf("%w: url %q: want ws://host:port/path", ErrConfig, raw)
+	}
+	port := orDefault(u.Port(), "80")
+	n, err := strconv.ParseUint(port, 10, 16)
+	if err != nil {
+		return target{}, fmt.Errorf("%w: url %q: port: %w", ErrConfig, raw, err)
+	}
+	ips, err := net.LookupIP(u.Hostname())
+	if err != nil || len(ips) == 0 {
+		return target{}, fmt.Errorf("%w: url %q: %w", ErrConfig, raw, err)
+	}
+	ip, _ := netip.AddrFromSlice(ips[0])
+	for _, other := range ips { // source addresses are chosen for IPv4 only: prefer it
+		if v4 := other.To4(); v4 != nil {
+			ip, _ = netip.AddrFromSlice(v4)
+			break
+		}
+	}
+	return target{
+		addr: netip.AddrPortFrom(ip.Unmap(), uint16(n)),
+		host: u.Host,
+		path: orDefault(u.RequestURI(), "/"),
+	}, nil
+}

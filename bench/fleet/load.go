@@ -1,0 +1,202 @@
+package fleet
+
+import (
+	"math"
+	"time"
+
+	"github.com/gobwas/ws"
+)
+
+// load is traffic over a range of devices. Owned by its loop.
+type load struct {
+	kind     string
+	from, to int // local indexes
+	every    int // only each every-th device
+	inFlight int
+	size     int
+	how      string // churn: how a connection ends
+	interval int64  // nanoseconds between two messages of this loop; 0 = closed loop
+	next     int64
+	cursor   int
+}
+
+// The kinds of load.
+const (
+	// EchoLoad sends echo messages: each must come back.
+	EchoLoad = "echo"
+	// TelemetryLoad sends sequenced telemetry: each must be acknowledged.
+	TelemetryLoad = "telemetry"
+	// PushLoad sends without expecting anything back.
+	PushLoad = "push"
+	// ChurnLoad ends a connection and dials again.
+	ChurnLoad = "churn"
+)
+
+// start begins a load and fills the windows of a closed loop.
+func (l *loop) start(w *load, now int64) {
+	w.cursor, w.next = w.from, now
+	l.loads = append(l.loads, w)
+	if w.kind == ChurnLoad {
+		return
+	}
+	for i := w.from; i < w.to; i += w.every {
+		c := &l.conns[i]
+		if c.work == nil {
+			c.work = &work{}
+		}
+		c.work.load = w
+		l.topUp(i, now)
+		l.write(i, now)
+	}
+}
+
+// quiet stops making messages; what is under way may still be answered.
+func (l *loop) quiet() {
+	l.loads = nil
+	for i := range l.conns {
+		if w := l.conns[i].work; w != nil {
+			w.load = nil
+		}
+	}
+}
+
+// settle counts everything unanswered as lost.
+func (l *loop) settle() {
+	for i := range l.conns {
+		if w := l.conns[i].work; w != nil {
+			l.counts[Lost] += w.echo.giveUp() + w.tele.giveUp()
+		}
+	}
+}
+
+// topUp gathers what device i may send now: all the window in a closed loop,
+// the backlog in a paced one. The caller writes.
+func (l *loop) topUp(i int, now int64) {
+	c := &l.conns[i]
+	if c.work == nil || !c.ready || c.state != open {
+		return
+	}
+	w := c.work.load
+	if w == nil {
+		return
+	}
+	switch w.kind {
+	case EchoLoad:
+		if w.interval == 0 {
+			for range c.work.echo.room(w.inFlight) {
+				l.sendEcho(i, w.size, now, now)
+			}
+		}
+	case TelemetryLoad:
+		a := &c.work.tele
+		if w.interval == 0 {
+			for int(a.made-a.acked) < w.inFlight && a.add(now) {
+			}
+		}
+		l.sendTelemetry(i, w.size)
+	}
+}
+
+// pace sends what the schedules ask for by now.
+func (l *loop) pace(now int64) {
+	for _, w := range l.loads {
+		if w.interval == 0 {
+			continue
+		}
+		for range paceBatch {
+			if w.next > now {
+				break
+			}
+			i, due := w.cursor, w.next
+			w.next += w.interval
+			if w.cursor += w.every; w.cursor >= w.to {
+				w.cursor = w.from
+			}
+			l.paced(i, w, due, now)
+		}
+	}
+}
+
+// paced sends one message of a schedule.
+func (l *loop) paced(i int, w *load, due, now int64) {
+	c := &l.conns[i]
+	if w.kind == ChurnLoad {
+		if c.state == open {
+			l.drop(i, w.how, now)
+		} else {
+			l.counts[Skipped]++
+		}
+		return
+	}
+	if !c.ready || c.state != open {
+		l.counts[Skipped]++
+		return
+	}
+	switch w.kind {
+	case EchoLoad:
+		if c.work.echo.room(maxInFlight) == 0 {
+			l.counts[Overrun]++
+			return
+		}
+		l.sendEcho(i, w.size, due, now)
+	case TelemetryLoad:
+		if !c.work.tele.add(due) {
+			l.counts[Overrun]++
+			return
+		}
+		l.sendTelemetry(i, w.size)
+	case PushLoad:
+		if c.spill != nil && len(c.spill.out) > 0 {
+			l.counts[Overrun]++
+			return
+		}
+		l.counts[Pushed]++
+		l.body = l.dialect.telemetry(l.body[:0], 0, due, w.size)
+		l.framer.frame(l.dialect.op(), l.body)
+	}
+	l.write(i, now)
+}
+
+// How a connection is ended.
+const (
+	// CloseFrame is the polite way: a close frame, then the node ends TCP.
+	CloseFrame = "close"
+	// FIN ends TCP without a close frame.
+	FIN = "fin"
+	// RST resets the connection: nothing lingers on either side.
+	RST = "rst"
+)
+
+// drop ends the connection of device i by order.
+func (l *loop) drop(i int, how string, now int64) {
+	c := &l.conns[i]
+	switch c.state {
+	case idle:
+		return
+	case connecting, upgrading:
+		l.fail(i, "")
+		return
+	case open, closing:
+	}
+	c.ordered = true
+	if how == CloseFrame && c.state == open {
+		l.framer.frame(ws.OpClose, []byte{0x03, 0xE8}) // 1000
+		c.state, c.since = closing, now
+		l.write(i, now)
+		return
+	}
+	if how == RST {
+		reset(int(c.fd))
+	}
+	l.end(i, "ordered", now)
+}
+
+// intervalOf is the time between two messages of a loop whose share of the
+// devices is part of all; 0 for no rate.
+func intervalOf(rate float64, part, all int) int64 {
+	if rate <= 0 || part == 0 {
+		return 0
+	}
+	perSecond := rate * float64(part) / float64(all)
+	return max(1, int64(math.Round(float64(time.Second)/perSecond)))
+}
