@@ -21,17 +21,29 @@ type Backbone struct {
 	writer    *clientConn // the committer's alone, so that nothing delays its answers
 	asker     *clientConn // everything else
 	up        jetstream.Stream
+	down      jetstream.Stream
+	presences jetstream.Stream
+	banned    jetstream.Stream
 	pipe      *pipeline
 	committer *committer
+	presence  *presenceQueue
 	ctx       context.Context // ends when the committer must give up
 	cancel    context.CancelFunc
 	workers   sync.WaitGroup
 	closeOnce sync.Once
+
+	// Each with a lock of its own.
+	commands commandSet
+	bans     banSet
 }
 
 // answerTimeout is how long the answer to a batch may take before the log is
 // asked what it holds. A slow disk is not an error until then.
 const answerTimeout = 5 * time.Second
+
+// tagLength is the length of the random part of batch IDs, 60 bits: one for each
+// start of a node.
+const tagLength = 12
 
 // Open starts the embedded server, or connects to the external one and waits
 // for it until ctx ends, and makes the streams what cfg says.
@@ -71,10 +83,47 @@ func (b *Backbone) open(ctx context.Context) error {
 	if room := b.writer.nc.MaxPayload() - recordOverhead; int64(b.cfg.MaxRecord) > room {
 		return fmt.Errorf("MaxRecord %d is more than the server's max_payload allows, %d", b.cfg.MaxRecord, room)
 	}
-	if b.up, err = ensureStream(ctx, b.asker.js, logStream(&b.cfg)); err != nil {
+	if err = b.ensureStreams(ctx); err != nil {
 		return err
 	}
-	return b.startCommitter()
+	if err = b.startCommitter(); err != nil {
+		return err
+	}
+	if err = b.startPresence(); err != nil {
+		return err
+	}
+	if err = b.startWatch(ctx, b.watchCommands()); err != nil {
+		return err
+	}
+	return b.startWatch(ctx, b.watchBans())
+}
+
+func (b *Backbone) ensureStreams(ctx context.Context) (err error) {
+	for _, s := range []struct {
+		to   *jetstream.Stream
+		want jetstream.StreamConfig
+	}{
+		{&b.up, logStream(&b.cfg)},
+		{&b.down, downStream(&b.cfg)},
+		{&b.presences, presenceStream(&b.cfg)},
+		{&b.banned, banStream(&b.cfg)},
+	} {
+		if *s.to, err = ensureStream(ctx, b.asker.js, s.want); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (b *Backbone) startPresence() error {
+	w, err := newWire(b.asker, b.ctx.Done(), answerTimeout)
+	if err != nil {
+		return err
+	}
+	b.presence = newPresenceQueue()
+	tagBase := rand.Text()[:tagLength]
+	b.workers.Go(func() { b.publishPresence(w, tagBase) })
+	return nil
 }
 
 func (b *Backbone) startCommitter() error {
@@ -91,7 +140,7 @@ func (b *Backbone) startCommitter() error {
 		gate:       func() error { return nil },
 		ctx:        b.ctx,
 		log:        b.cfg.Logger,
-		tagBase:    rand.Text()[:12],
+		tagBase:    rand.Text()[:tagLength],
 		batchBytes: b.cfg.BatchBytes,
 		limit:      b.cfg.BatchMax,
 		lastSeq:    b.up.CachedInfo().State.LastSeq,
@@ -141,6 +190,9 @@ func (b *Backbone) shutdown() {
 	b.cancel()
 	if b.pipe != nil {
 		b.pipe.close()
+	}
+	if b.presence != nil {
+		b.presence.close()
 	}
 	b.workers.Wait()
 	for _, c := range []*clientConn{b.writer, b.asker} {

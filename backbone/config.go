@@ -100,6 +100,14 @@ type Config struct {
 	CommandMaxAge time.Duration
 	// CommandsPerDevice bounds the waiting commands of one device. Default 64.
 	CommandsPerDevice int
+	// CommandBytes bounds all waiting commands on disk. Default 256 MiB.
+	CommandBytes int64
+	// PresenceBytes bounds the kept last states on disk; the oldest go first.
+	// Default 256 MiB.
+	PresenceBytes int64
+	// OnBan, if set, hears of each ban, of this node and of others, and of those
+	// kept from before. It must not block.
+	OnBan func(Ban)
 	// BatchMax is how many records one batch may hold, at most 1000 (the
 	// server's limit). Smaller costs CPU per record, not latency. Default 1000.
 	BatchMax int
@@ -144,6 +152,8 @@ func (c Config) withDefaults() (Config, error) {
 	orDefault(&c.DiskReserve, 64*mib)
 	orDefault(&c.CommandMaxAge, 7*24*time.Hour)
 	orDefault(&c.CommandsPerDevice, 64)
+	orDefault(&c.CommandBytes, 256*mib)
+	orDefault(&c.PresenceBytes, 256*mib)
 	orDefault(&c.BatchMax, serverBatchMax)
 	orDefault(&c.BatchBytes, 8*mib)
 	orDefault(&c.PendingMax, 8192)

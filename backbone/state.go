@@ -82,5 +82,8 @@ func (b *Backbone) Stats() Stats {
 		Reopened: n.reopened.Load(), Stalls: n.stalls.Load(),
 	}
 	s.PendingRecords, s.PendingBytes = b.pipe.waiting()
+	s.PresenceQueued, s.PresenceDropped = b.presence.stats()
+	s.CommandDevices = b.commands.len()
+	s.Bans = len(b.Bans())
 	return s
 }

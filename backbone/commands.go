@@ -1,0 +1,245 @@
+package backbone
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// ErrCommandsFull says that CommandsPerDevice commands wait for the device, or
+// that CommandBytes are waiting in all.
+var ErrCommandsFull = errors.New("backbone: too many commands are waiting")
+
+var errCommandID = errors.New("backbone: a command's id is 1 to 128 printable ASCII characters")
+
+const (
+	headerCommandID = "Edgeloop-Id"
+	headerExpires   = "Edgeloop-Expires" // Unix milliseconds
+	headerTTL       = "Nats-TTL"
+	codeStoreFailed = 10077 // among others: a bound of the stream is reached
+	maxCommandID    = 128
+)
+
+// downStream keeps commands for devices that are away. A device with too many
+// refuses the newest: what the operator was told is waiting must not vanish.
+func downStream(c *Config) jetstream.StreamConfig {
+	return jetstream.StreamConfig{
+		Name:                 StreamDown,
+		Description:          "commands that wait for their device",
+		Subjects:             []string{downPrefix + ">"},
+		Storage:              jetstream.FileStorage,
+		MaxAge:               c.CommandMaxAge,
+		MaxBytes:             c.CommandBytes,
+		MaxMsgsPerSubject:    int64(c.CommandsPerDevice),
+		Discard:              jetstream.DiscardNew,
+		DiscardNewPerSubject: true,
+		Duplicates:           min(dedupeWindow, c.CommandMaxAge),
+		AllowMsgTTL:          true,
+		AllowDirect:          true,
+	}
+}
+
+// StoreCommand leaves a command for a device that is away. It is durable when
+// StoreCommand returns nil. Storing an id twice stores it once. ttl <= 0, or
+// above CommandMaxAge, means CommandMaxAge. payload is borrowed until return.
+// Errors: ErrCommandsFull, or the log's, after which the same call may be
+// repeated.
+func (b *Backbone) StoreCommand(ctx context.Context, tenant, device, id string, payload []byte, ttl time.Duration) error {
+	subject, err := subjectOf(downPrefix, tenant, device)
+	if err != nil {
+		return err
+	}
+	if !validCommandID(id) {
+		return errCommandID
+	}
+	if ttl <= 0 || ttl > b.cfg.CommandMaxAge {
+		ttl = b.cfg.CommandMaxAge
+	}
+	expires := time.Now().Add(ttl).UnixMilli()
+	ack, err := b.asker.js.PublishMsg(ctx, &nats.Msg{
+		Subject: subject,
+		Data:    payload,
+		Header: nats.Header{
+			headerMsgID:     {subject + " " + id},
+			headerCommandID: {id},
+			headerExpires:   {strconv.FormatInt(expires, 10)},
+			headerTTL:       {wholeSeconds(ttl)},
+		},
+	})
+	var api *jetstream.APIError
+	if errors.As(err, &api) && api.ErrorCode == codeStoreFailed {
+		return fmt.Errorf("%w: %s", ErrCommandsFull, api.Description)
+	}
+	if err != nil {
+		return fmt.Errorf("store command: %w", err)
+	}
+	b.commands.add(subject, ack.Sequence, expires)
+	return nil
+}
+
+// HasCommands says whether commands may wait for a device, without asking the
+// server. It is never wrong when it says no for longer than another node's
+// command takes to arrive here.
+func (b *Backbone) HasCommands(tenant, device string) bool {
+	var buf [256]byte
+	return b.commands.has(appendSubject(buf[:0], downPrefix, tenant, device), time.Now().UnixMilli())
+}
+
+// TakeCommands gives fn each command that waits for a device, oldest first.
+// Each is deleted from the store before fn gets it, and only the node whose
+// deletion took gives it out: at most once for each id, whatever ends in
+// between. payload is fn's to keep.
+func (b *Backbone) TakeCommands(ctx context.Context, tenant, device string, fn func(id string, payload []byte)) error {
+	subject, err := subjectOf(downPrefix, tenant, device)
+	if err != nil {
+		return err
+	}
+	known := b.commands.latest(subject)
+	for from := uint64(1); ; {
+		m, err := b.down.GetMsg(ctx, from, jetstream.WithGetMsgSubject(subject))
+		if errors.Is(err, jetstream.ErrMsgNotFound) {
+			b.commands.drained(subject, known)
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("take commands: %w", err)
+		}
+		from = m.Sequence + 1
+		if err := b.down.DeleteMsg(ctx, m.Sequence); err != nil {
+			if gone(err) {
+				continue // another node took it, or its time came
+			}
+			return fmt.Errorf("take commands: %w", err)
+		}
+		if expires, _ := strconv.ParseInt(m.Header.Get(headerExpires), 10, 64); expires > time.Now().UnixMilli() {
+			fn(m.Header.Get(headerCommandID), m.Data)
+		}
+	}
+}
+
+// gone is true for the server's answer to the deletion of what is not there.
+func gone(err error) bool {
+	var api *jetstream.APIError
+	return errors.As(err, &api) && (api.ErrorCode == jetstream.JSErrCodeMessageNotFound || api.ErrorCode == codeDeleteFailed)
+}
+
+const codeDeleteFailed = 10057 // "no message found" comes as the reason of it
+
+func validCommandID(id string) bool {
+	if id == "" || len(id) > maxCommandID {
+		return false
+	}
+	for i := 0; i < len(id); i++ {
+		if id[i] <= ' ' || id[i] > '~' {
+			return false
+		}
+	}
+	return true
+}
+
+func wholeSeconds(d time.Duration) string {
+	return strconv.FormatInt(int64((d+time.Second-1)/time.Second), 10) + "s"
+}
+
+// watchCommands keeps the local set of devices that may have commands.
+func (b *Backbone) watchCommands() *watcher {
+	return &watcher{
+		stream: b.down,
+		config: jetstream.OrderedConsumerConfig{DeliverPolicy: jetstream.DeliverAllPolicy, HeadersOnly: true},
+		each: func(m jetstream.Msg) {
+			meta, err := m.Metadata()
+			if err != nil {
+				return
+			}
+			expires, _ := strconv.ParseInt(m.Headers().Get(headerExpires), 10, 64)
+			b.commands.add(m.Subject(), meta.Sequence.Stream, expires)
+		},
+		log: b.cfg.Logger,
+	}
+}
+
+// commandSet is the set of devices for which commands may wait, 32 bytes and
+// the map's share for each. Entries go when the device took its commands, or
+// when the last of them has expired.
+type commandSet struct {
+	mu sync.RWMutex
+	// Guarded by mu.
+	waiting map[subjectKey]waitingCommand
+	sweepAt int // size at which the expired are removed next
+}
+
+// subjectKey is the front half of a SHA-256: no two subjects share one.
+type subjectKey [16]byte
+
+type waitingCommand struct {
+	seq     uint64 // of the newest, in the stream
+	expires int64  // of the one that lives longest, Unix milliseconds
+}
+
+const firstSweep = 1024
+
+func keyOf[S string | []byte](subject S) subjectKey {
+	h := sha256.Sum256([]byte(subject))
+	return subjectKey(h[:16])
+}
+
+func (s *commandSet) add(subject string, seq uint64, expires int64) {
+	k := keyOf(subject)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.waiting == nil {
+		s.waiting, s.sweepAt = make(map[subjectKey]waitingCommand), firstSweep
+	}
+	w := s.waiting[k]
+	s.waiting[k] = waitingCommand{max(w.seq, seq), max(w.expires, expires)}
+	if len(s.waiting) >= s.sweepAt {
+		s.sweepLocked(time.Now().UnixMilli())
+	}
+}
+
+func (s *commandSet) sweepLocked(now int64) {
+	for k, w := range s.waiting {
+		if w.expires <= now {
+			delete(s.waiting, k)
+		}
+	}
+	s.sweepAt = max(firstSweep, 2*len(s.waiting))
+}
+
+func (s *commandSet) has(subject []byte, now int64) bool {
+	k := keyOf(subject)
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	w, ok := s.waiting[k]
+	return ok && w.expires > now
+}
+
+func (s *commandSet) latest(subject string) uint64 {
+	k := keyOf(subject)
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.waiting[k].seq
+}
+
+// drained notes that all commands up to seq are gone; one stored since stays.
+func (s *commandSet) drained(subject string, seq uint64) {
+	k := keyOf(subject)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if w, ok := s.waiting[k]; ok && w.seq <= seq {
+		delete(s.waiting, k)
+	}
+}
+
+func (s *commandSet) len() int {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return len(s.waiting)
+}

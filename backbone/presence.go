@@ -1,0 +1,212 @@
+package backbone
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"go.uber.org/zap"
+)
+
+// Presence is whether a device is here. Of two states the one with the higher
+// epoch is the newer; of one epoch, offline follows online.
+type Presence struct {
+	Tenant string    `json:"tenant"`
+	Device string    `json:"device"`
+	Epoch  uint64    `json:"epoch"`
+	Online bool      `json:"online"`
+	Node   string    `json:"node"`
+	At     time.Time `json:"at"`
+	Cause  string    `json:"cause,omitempty"` // why it went
+}
+
+// presenceStream keeps the last state of each device.
+func presenceStream(c *Config) jetstream.StreamConfig {
+	return jetstream.StreamConfig{
+		Name:               StreamPresence,
+		Description:        "the last state of each device",
+		Subjects:           []string{presencePrefix + ">"},
+		Storage:            jetstream.FileStorage,
+		MaxMsgsPerSubject:  1,
+		MaxBytes:           c.PresenceBytes,
+		Discard:            jetstream.DiscardOld,
+		Duplicates:         dedupeWindow,
+		AllowAtomicPublish: true,
+		AllowDirect:        true,
+	}
+}
+
+// PublishPresence tells the other nodes, and keeps, what became of a device. It
+// never blocks and is published soon after: while states wait, a newer one of
+// the same device takes the place of the older, so that however many come at
+// once, the final one is published. Node is filled in when empty. A node that
+// lost a device to another must not publish that it went.
+func (b *Backbone) PublishPresence(p Presence) {
+	if p.Node == "" {
+		p.Node = b.cfg.Node
+	}
+	b.presence.push(p)
+}
+
+// WatchPresence gives fn the last state of every device and then each change,
+// also this node's own, until ctx ends. fn may see a state again.
+func (b *Backbone) WatchPresence(ctx context.Context, fn func(Presence)) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(b.ctx, cancel)()
+	w := watcher{
+		stream: b.presences,
+		config: jetstream.OrderedConsumerConfig{DeliverPolicy: jetstream.DeliverLastPerSubjectPolicy},
+		each: func(m jetstream.Msg) {
+			var p Presence
+			if err := json.Unmarshal(m.Data(), &p); err == nil {
+				fn(p)
+			}
+		},
+		log: b.cfg.Logger,
+	}
+	w.run(ctx, func() {})
+	if b.ctx.Err() != nil {
+		return ErrClosed
+	}
+	return ctx.Err()
+}
+
+// presenceQueue holds the states to publish, the newest of each device, in the
+// order in which the devices came.
+type presenceQueue struct {
+	mu sync.Mutex
+	// Guarded by mu.
+	work    sync.Cond
+	states  map[deviceKey]Presence
+	order   []deviceKey // keys of states, each once
+	dropped uint64
+	closed  bool
+}
+
+type deviceKey struct{ tenant, device string }
+
+// maxPresenceQueue bounds the devices in the queue; as many connections as one
+// node is built for fit twice.
+const maxPresenceQueue = 1 << 21
+
+func newPresenceQueue() *presenceQueue {
+	q := &presenceQueue{states: make(map[deviceKey]Presence)}
+	q.work.L = &q.mu
+	return q
+}
+
+func (q *presenceQueue) push(p Presence) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.pushLocked(p, true)
+	q.work.Signal()
+}
+
+// pushLocked takes p unless a newer state waits. newest says that p is newer
+// than a waiting one of the same epoch.
+func (q *presenceQueue) pushLocked(p Presence, newest bool) {
+	k := deviceKey{p.Tenant, p.Device}
+	if old, ok := q.states[k]; ok {
+		if p.Epoch > old.Epoch || p.Epoch == old.Epoch && newest {
+			q.states[k] = p
+		}
+		return
+	}
+	if len(q.states) >= maxPresenceQueue {
+		q.dropped++
+		return
+	}
+	q.states[k] = p
+	q.order = append(q.order, k)
+}
+
+// take moves up to limit states into dst, waiting for the first. It returns
+// nothing when the queue is closed.
+func (q *presenceQueue) take(dst []Presence, limit int) []Presence {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for len(q.order) == 0 && !q.closed {
+		q.work.Wait()
+	}
+	if q.closed {
+		return nil
+	}
+	n := min(limit, len(q.order))
+	for _, k := range q.order[:n] {
+		dst = append(dst, q.states[k])
+		delete(q.states, k)
+	}
+	clear(q.order[:n])
+	if q.order = q.order[n:]; len(q.order) == 0 {
+		q.order = nil
+		if len(q.states) == 0 {
+			q.states = make(map[deviceKey]Presence) // a storm's size is not kept
+		}
+	}
+	return dst
+}
+
+// putBack returns states that were not published, behind newer ones.
+func (q *presenceQueue) putBack(ps []Presence) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for i := range ps {
+		q.pushLocked(ps[i], false)
+	}
+}
+
+func (q *presenceQueue) close() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.closed = true
+	q.work.Broadcast()
+}
+
+func (q *presenceQueue) stats() (queued int, dropped uint64) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return len(q.order), q.dropped
+}
+
+// presenceBatch is how many states are published at once.
+const presenceBatch = 500
+
+// publishPresence is the presence publisher. Publishing a state twice does no
+// harm, so an unclear end is treated as a failure.
+func (b *Backbone) publishPresence(w *wire, tagBase string) {
+	var states []Presence
+	var items []item
+	for tag, failures := 0, 0; ; tag++ {
+		if states = b.presence.take(states[:0], presenceBatch); len(states) == 0 {
+			return
+		}
+		items = items[:0]
+		for i := range states {
+			items = append(items, presenceItem(&states[i]))
+		}
+		if _, err := w.send(tagBase+"."+strconv.Itoa(tag), 0, items); err == nil {
+			failures = 0
+			continue
+		} else if failures == 0 {
+			b.cfg.Logger.Warn("presence is not published", zap.Error(err))
+		}
+		b.presence.putBack(states)
+		if !pause(b.ctx, reconnectDelay(failures)) {
+			return
+		}
+		failures++
+	}
+}
+
+func presenceItem(p *Presence) item {
+	line, err := json.Marshal(p)
+	if err != nil {
+		panic(fmt.Sprintf("backbone: presence of %s/%s: %v", p.Tenant, p.Device, err))
+	}
+	return item{subject: string(appendSubject(nil, presencePrefix, p.Tenant, p.Device)), line: line}
+}
