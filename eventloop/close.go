@@ -1,0 +1,147 @@
+package eventloop
+
+import (
+	"errors"
+
+	"golang.org/x/sys/unix"
+
+	"edgeloop/wsproto"
+)
+
+// closeOnLoop begins the closing handshake from this side. [RFC6455 7.1.2]
+func (c *Conn) closeOnLoop(code wsproto.CloseCode, reason string) {
+	switch c.state {
+	case stateOpen:
+	case stateHello, statePending:
+		c.endOnLoop(CauseClosed, code)
+		return
+	default:
+		return
+	}
+	c.cause, c.code = CauseClosed, code
+	if reason == reasonSlow {
+		// Nothing that we write would reach a peer that does not read.
+		c.endOnLoop(CauseSlowConsumer, code)
+		return
+	}
+	c.loop.scratch = wsproto.AppendClose(c.loop.gatherOnLoop(c), code, reason)
+	c.becomeOnLoop(stateClosing)
+	c.loop.flushOnLoop()
+}
+
+// protocolErrorOnLoop fails the connection: what is wrong is told in a Close
+// frame, and nothing more is taken from the peer. [RFC6455 7.1.7]
+func (c *Conn) protocolErrorOnLoop(err error) {
+	c.recv.Flush()
+	if c.state != stateOpen {
+		return
+	}
+	code, reason := wsproto.CloseProtocolError, err.Error()
+	var ce *wsproto.CloseError
+	if errors.As(err, &ce) {
+		code, reason = ce.Code, ce.Reason
+	}
+	c.cause, c.code = CauseProtocolError, code
+	c.loop.scratch = wsproto.AppendClose(c.loop.gatherOnLoop(c), code, reason)
+	c.lingerOnLoop()
+}
+
+// peerClosedOnLoop answers the peer's Close frame with the same code, and hangs
+// up: the server is the first to close the socket. [RFC6455 5.5.1] [RFC6455 7.1.1]
+func (c *Conn) peerClosedOnLoop(code wsproto.CloseCode) {
+	if c.state != stateOpen {
+		return
+	}
+	c.cause, c.code = CausePeerClosed, code
+	c.loop.scratch = wsproto.AppendClose(c.loop.gatherOnLoop(c), code, "")
+	c.hangUpOnLoop()
+}
+
+// becomeOnLoop enters one of the states in which the connection only waits for
+// its end, and bounds that wait.
+func (c *Conn) becomeOnLoop(state connState) {
+	if c.state == stateHello || c.state == statePending {
+		c.loop.s.handshakeDone()
+	}
+	c.state = state
+	c.signals.Or(signalClosed)
+	c.dropHeldOnLoop()
+	c.loop.wheel.Reset(c.node, c.loop.s.ticks(c.loop.s.cfg.CloseTimeout))
+	if c.paused || state == stateLingering {
+		c.startReadingOnLoop() // to see the peer's answer, or its hanging up
+	}
+}
+
+// lingerOnLoop writes what was gathered, says that no more will come, and waits
+// for the peer to hang up: closing at once, with the peer's bytes unread, would
+// make the kernel send a reset that overtakes our last words.
+func (c *Conn) lingerOnLoop() {
+	c.becomeOnLoop(stateLingering)
+	c.loop.flushOnLoop()
+	if c.gc == nil {
+		return
+	}
+	if c.gc.OutboundBuffered() == 0 {
+		_ = unix.Shutdown(c.gc.Fd(), unix.SHUT_WR) // fails only if the peer is gone already
+	}
+}
+
+// endOnLoop closes the socket now, for cause, without a word to the peer.
+func (c *Conn) endOnLoop(cause Cause, code wsproto.CloseCode) {
+	if c.state == stateClosed {
+		return
+	}
+	c.cause, c.code = cause, code
+	c.hangUpOnLoop()
+}
+
+// hangUpOnLoop writes what was gathered and closes the socket. gnet calls
+// Server.OnClose on the way, which comes back as closedOnLoop.
+func (c *Conn) hangUpOnLoop() {
+	if c.loop.cur == c {
+		c.loop.flushOnLoop()
+	}
+	if c.gc == nil {
+		return
+	}
+	_ = c.loop.el.Close(c.gc) // its error is about a socket that is gone by now
+}
+
+// closedOnLoop is the end: after it nobody touches the gnet connection, whose
+// descriptor may be another device's from now on.
+func (c *Conn) closedOnLoop(err error) {
+	if c.state == stateClosed {
+		return
+	}
+	was := c.state
+	if was == stateHello || was == statePending {
+		c.loop.s.handshakeDone()
+	}
+	if was == stateOpen && c.cause == causeNone {
+		c.cause, c.code = CausePeerGone, wsproto.CloseAbnormal
+	}
+	c.state, c.gc = stateClosed, nil
+	c.signals.Or(signalClosed)
+	if c.loop.cur == c {
+		c.loop.cur, c.loop.scratch = nil, c.loop.scratch[:0]
+	}
+	c.loop.leaveOnLoop(c)
+	c.dropHeldOnLoop()
+	c.dec.Release(c.loop.s.decode)
+	if c.paused {
+		c.loop.stats.paused.Add(-1)
+	}
+	c.loop.stats.gone[c.cause].Add(1)
+	c.loop.s.closed()
+	if r := c.recv; r != nil {
+		c.recv = nil
+		r.Closed(&Gone{Cause: c.cause, Code: c.code, Err: err})
+	}
+}
+
+func (c *Conn) dropHeldOnLoop() {
+	if c.hold != nil {
+		c.loop.s.buffers.Put(c.hold)
+		c.hold = nil
+	}
+}

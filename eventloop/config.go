@@ -1,0 +1,112 @@
+package eventloop
+
+import (
+	"fmt"
+	"runtime"
+	"time"
+
+	"go.uber.org/zap"
+
+	"edgeloop/wsproto"
+)
+
+// Config is what a Server needs to know. Zero fields take the defaults named.
+type Config struct {
+	// Listen is the TCP address, "host:port"; port 0 picks a free one. No default.
+	Listen string
+	// Loops is the number of event loops, 1 to 256; default GOMAXPROCS. Too few
+	// leave cores idle, too many share caches for nothing.
+	Loops int
+	// MaxConnections is how many connections may be open before new ones are
+	// answered 503; default 100,000.
+	MaxConnections int
+	// RefuseReserve is how many connections beyond MaxConnections are still
+	// accepted, to be told 503; default 1,024. Beyond it the gate is closed.
+	RefuseReserve int
+	// MaxHandshakes bounds the connections that have not finished their opening
+	// handshake; default 512. It is the budget that keeps a storm of newcomers
+	// from slowing down those who are connected; when used up, the gate is closed.
+	MaxHandshakes int
+	// HandshakeTimeout is the time from accept to the answered handshake;
+	// default 10 s. Too short refuses devices on slow networks.
+	HandshakeTimeout time.Duration
+	// CloseTimeout is how long the peer's answer to a Close frame is waited for;
+	// default 2 s.
+	CloseTimeout time.Duration
+	// Tick is the resolution of all timeouts; default 1 s, 10 ms at the least.
+	Tick time.Duration
+	// Heartbeat is when a connection that was admitted is first asked whether it
+	// is silent (Receiver.Quiet); default 30 s.
+	Heartbeat time.Duration
+	// OutBuffer bounds the bytes waiting to be written to one connection;
+	// default 256 KiB. Reaching it closes the connection (CauseSlowConsumer).
+	OutBuffer int
+	// InBuffer bounds the bytes kept unread for one connection while it is
+	// paused or its handshake is being decided; default 64 KiB.
+	InBuffer int
+	// RetryAfter is told with every 503; default 5 s. Each answer is spread
+	// between it and twice it.
+	RetryAfter time.Duration
+	// Handshake says which subprotocols and extensions are spoken.
+	Handshake wsproto.HandshakeConfig
+	// MaxMessage bounds one message and one frame, in bytes; default 64 KiB.
+	MaxMessage int
+	// Logger gets the engine's own events; default none.
+	Logger *zap.Logger
+}
+
+const (
+	maxLoops = 256
+	minTick  = 10 * time.Millisecond
+)
+
+// withDefaults fills in what is zero and refuses what cannot work.
+func (c Config) withDefaults() (Config, error) {
+	if c.Listen == "" {
+		return c, fmt.Errorf("eventloop: no listen address: give host:port, for example 127.0.0.1:8080")
+	}
+	setDefault(&c.Loops, runtime.GOMAXPROCS(0))
+	setDefault(&c.MaxConnections, 100_000)
+	setDefault(&c.RefuseReserve, 1_024)
+	setDefault(&c.MaxHandshakes, 512)
+	setDefault(&c.HandshakeTimeout, 10*time.Second)
+	setDefault(&c.CloseTimeout, 2*time.Second)
+	setDefault(&c.Tick, time.Second)
+	setDefault(&c.Heartbeat, 30*time.Second)
+	setDefault(&c.OutBuffer, 256<<10)
+	setDefault(&c.InBuffer, 64<<10)
+	setDefault(&c.RetryAfter, 5*time.Second)
+	setDefault(&c.MaxMessage, 64<<10)
+	if c.Logger == nil {
+		c.Logger = zap.NewNop()
+	}
+	if c.Loops < 1 || c.Loops > maxLoops {
+		return c, fmt.Errorf("eventloop: %d loops: 1 to %d are possible", c.Loops, maxLoops)
+	}
+	if c.Tick < minTick {
+		return c, fmt.Errorf("eventloop: tick of %s: %s is the least", c.Tick, minTick)
+	}
+	for _, n := range []struct {
+		name  string
+		value int
+	}{
+		{"MaxConnections", c.MaxConnections},
+		{"RefuseReserve", c.RefuseReserve},
+		{"MaxHandshakes", c.MaxHandshakes},
+		{"OutBuffer", c.OutBuffer},
+		{"InBuffer", c.InBuffer},
+		{"MaxMessage", c.MaxMessage},
+	} {
+		if n.value < 0 {
+			return c, fmt.Errorf("eventloop: %s is %d: it must be positive", n.name, n.value)
+		}
+	}
+	return c, nil
+}
+
+func setDefault[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}

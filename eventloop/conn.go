@@ -1,0 +1,203 @@
+package eventloop
+
+import (
+	"net"
+	"sync/atomic"
+	"time"
+
+	"github.com/panjf2000/gnet/v2"
+
+	"edgeloop/internal/bytebuf"
+	"edgeloop/wsproto"
+)
+
+// A Conn is one socket, from accept to close. Its life:
+//
+//	hello ──► pending ──► open ──► closing ──► closed
+//	  │          │          └────► lingering ──┘
+//	  └──────────┴───────────────►
+//
+// hello: the header block is incomplete. pending: the Acceptor is deciding.
+// closing: our Close frame went out, the peer's is awaited. lingering: nothing
+// more is sent, the peer's bytes are thrown away until it hangs up, so that
+// what we said last is not lost to a TCP reset.
+//
+// A Conn is never used again for another socket, so a reference that is held
+// too long is harmless: after closed, every call is a no-op or ErrClosed.
+type Conn struct {
+	// Immutable after construction.
+	loop *loop
+	id   uint64
+
+	// Owned by the loop goroutine; methods ending in OnLoop.
+	gc     gnet.Conn // nil once closed: its descriptor may already be another device's
+	recv   Receiver  // nil before admission
+	hold   *bytebuf.Buf
+	dec    wsproto.Decoder
+	node   uint32 // wheel id
+	state  connState
+	cause  Cause
+	window uint8 // permessage-deflate: window bits of what we send; 0 = not negotiated
+	paused bool  // reading is paused by the Receiver
+	code   wsproto.CloseCode
+
+	// Atomic.
+	queued  atomic.Int32 // bytes posted by Send that the loop has not seen
+	signals atomic.Uint32
+}
+
+type connState uint8
+
+const (
+	stateHello connState = iota
+	statePending
+	stateOpen
+	stateClosing
+	stateLingering
+	stateClosed
+)
+
+const (
+	signalWake   uint32 = 1 << iota // a wake is in the mailbox
+	signalClosed                    // closed or closing: nothing more may be posted
+)
+
+// ID is unique in this process.
+func (c *Conn) ID() uint64 { return c.id }
+
+// Send writes one or more whole frames; any goroutine. The bytes are shared,
+// never written, and must not change afterwards. It never blocks. Errors:
+// ErrClosed, ErrSlowConsumer (the connection is then being closed).
+func (c *Conn) Send(frame []byte) error {
+	if c.signals.Load()&signalClosed != 0 {
+		return ErrClosed
+	}
+	if int(c.queued.Add(int32(len(frame)))) > c.loop.s.cfg.OutBuffer {
+		c.queued.Add(-int32(len(frame)))
+		c.signals.Or(signalClosed)
+		_ = c.loop.post(mail{c: c, kind: mailClose, code: wsproto.CloseTryAgain, reason: reasonSlow})
+		return ErrSlowConsumer
+	}
+	return c.loop.post(mail{c: c, kind: mailSend, frame: frame})
+}
+
+// reasonSlow marks a close whose cause is CauseSlowConsumer.
+const reasonSlow = "slow consumer"
+
+// Close closes the connection with a Close frame; any goroutine, idempotent.
+// The reason is cut to what a Close frame can carry.
+func (c *Conn) Close(code wsproto.CloseCode, reason string) {
+	_ = c.loop.post(mail{c: c, kind: mailClose, code: code, reason: reason})
+}
+
+// Wake has the Receiver's Woken called on the loop, once for many calls; any
+// goroutine, without allocation.
+func (c *Conn) Wake() {
+	if c.signals.Or(signalWake)&(signalWake|signalClosed) == 0 {
+		_ = c.loop.post(mail{c: c, kind: mailWake})
+	}
+}
+
+// Admit answers a handshake that the Acceptor left for later: the connection
+// stays and r hears it. If it is already gone, r is told so. Any goroutine;
+// h must not be used afterwards.
+func (c *Conn) Admit(h *Hello, r Receiver) {
+	if err := c.loop.post(mail{c: c, kind: mailAdmit, hello: h, recv: r}); err != nil {
+		r.Closed(&Gone{Cause: CauseShutdown, Code: wsproto.CloseAbnormal, Err: err})
+	}
+}
+
+// Refuse answers a handshake that the Acceptor left for later with an HTTP
+// error. Any goroutine; h must not be used afterwards.
+func (c *Conn) Refuse(h *Hello, r *wsproto.Refusal) {
+	_ = c.loop.post(mail{c: c, kind: mailRefuse, hello: h, refusal: r})
+}
+
+// RemoteAddrOnLoop is the peer's address, nil once closed.
+func (c *Conn) RemoteAddrOnLoop() net.Addr {
+	if c.gc == nil {
+		return nil
+	}
+	return c.gc.RemoteAddr()
+}
+
+// WriteOnLoop frames payload and writes it with whatever else this event
+// writes. payload is borrowed until return.
+func (c *Conn) WriteOnLoop(op wsproto.OpCode, payload []byte) {
+	if c.state != stateOpen {
+		return
+	}
+	c.loop.assertOnLoop()
+	b := c.loop.gatherOnLoop(c)
+	if c.window != 0 && !op.IsControl() {
+		c.loop.scratch = wsproto.AppendCompressed(b, op, payload, &c.loop.s.deflate, c.window)
+		return
+	}
+	c.loop.scratch = wsproto.AppendFrame(b, op, payload)
+}
+
+// PingOnLoop sends a Ping frame.
+func (c *Conn) PingOnLoop() { c.WriteOnLoop(wsproto.OpPing, nil) }
+
+// CloseOnLoop is Close for callers that are on the loop: it takes effect before
+// it returns.
+func (c *Conn) CloseOnLoop(code wsproto.CloseCode, reason string) { c.closeOnLoop(code, reason) }
+
+// PauseOnLoop stops reading from the peer, which TCP then holds back. What was
+// already read and not decoded is kept.
+func (c *Conn) PauseOnLoop() {
+	if c.paused || c.state != stateOpen {
+		return
+	}
+	c.paused = true
+	c.loop.stats.paused.Add(1)
+	c.stopReadingOnLoop()
+}
+
+// ResumeOnLoop takes up reading again, first what was kept.
+func (c *Conn) ResumeOnLoop() {
+	if !c.paused {
+		return
+	}
+	c.paused = false
+	c.loop.stats.paused.Add(-1)
+	if c.state == stateClosed {
+		return
+	}
+	c.unstashOnLoop()
+	if !c.paused {
+		c.startReadingOnLoop()
+	}
+}
+
+// PausedOnLoop says whether reading is paused.
+func (c *Conn) PausedOnLoop() bool { return c.paused }
+
+// dueOnLoop is called by the wheel when nothing was heard for as long as the
+// connection's state allows.
+func (c *Conn) dueOnLoop() (wait uint32) {
+	switch c.state {
+	case stateHello, statePending:
+		c.loop.stats.handshakeTimeouts.Add(1)
+		c.endOnLoop(CauseHandshakeTimeout, wsproto.CloseAbnormal)
+	case stateClosing, stateLingering:
+		c.hangUpOnLoop()
+	case stateOpen:
+		idle := time.Duration(c.loop.wheel.Idle(c.node)) * c.loop.s.cfg.Tick
+		next := c.recv.Quiet(idle)
+		if c.state == stateOpen {
+			return c.loop.s.ticks(next)
+		}
+		if c.state != stateClosed {
+			return c.loop.s.ticks(c.loop.s.cfg.CloseTimeout)
+		}
+	}
+	return 0
+}
+
+// wokenOnLoop passes a wake on.
+func (c *Conn) wokenOnLoop() {
+	if c.state == stateOpen {
+		c.recv.Woken()
+	}
+}

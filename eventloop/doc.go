@@ -1,0 +1,42 @@
+// Package eventloop holds the sockets: gnet reactor loops that read, cut and
+// write WebSocket frames without a goroutine per connection.
+//
+// # Owns
+//
+// The gnet engine, every [Conn] with its buffers and its place on the timer
+// wheel, the accept gate, and the pausing of reads. What bytes mean is
+// wsproto's; what messages mean is the [Receiver]'s.
+//
+// # Goroutines
+//
+// One per event loop, one acceptor and one ticker, all started by gnet in
+// [Server.Run] and ended by [Server.Stop]. After a failed accept the acceptor
+// is parked and one rescue goroutine accepts in its place (rescue.go).
+// Receivers are called on the loop of their connection and must not block.
+//
+// # Memory
+//
+// Bytes are decoded in place in the loop's own read buffer; what a Receiver is
+// handed is borrowed until it returns. A connection between messages holds no
+// buffer. What is waiting to be written is bounded by Config.OutBuffer for each
+// connection, what is waiting to be read by Config.InBuffer.
+//
+// # Errors
+//
+// [Server.Run] returns an error when the engine could not start or returned
+// without having been asked to. A connection's end is told to its Receiver as
+// a [*Gone] with a [Cause] from a closed list.
+//
+// # When full
+//
+// A connection that does not read is closed with [CauseSlowConsumer] when more
+// than OutBuffer waits for it. A Receiver that cannot take more pauses its
+// connection; TCP then holds the device back. New connections beyond
+// MaxConnections are answered 503, and beyond the reserve they wait in the
+// kernel's backlog, because the accept gate is closed.
+//
+// # Not here
+//
+// Who a device is (gateway, devicemgr), what silence means (devicemgr.Silence),
+// and TLS (terminate it in front of the node).
+package eventloop

@@ -1,0 +1,104 @@
+package eventloop
+
+import (
+	"fmt"
+	"sync"
+
+	"golang.org/x/sys/unix"
+)
+
+// The accept gate. gnet's acceptor takes connections until the kernel has none
+// left, and dies with the whole engine when one accept fails for want of
+// descriptors (libraries.md 1.1). So it must not be called when there is no
+// room: the gate takes the listening socket out of the acceptor's epoll set,
+// and the newcomers wait in the kernel's backlog. Putting it back reports those
+// who wait at once, because gnet registers it edge-triggered. Should an accept
+// fail all the same (others on this machine use up descriptors too), rescue.go
+// keeps the engine alive.
+
+// listenEvents is what gnet registers for its listening socket.
+const listenEvents = unix.EPOLLIN | unix.EPOLLPRI | unix.EPOLLET | unix.EPOLLRDHUP
+
+// A gate opens and closes the way in.
+type gate struct {
+	// Guarded by mu.
+	mu     sync.Mutex
+	epfd   int  // the acceptor's epoll descriptor; 0 until found
+	lnfd   int  // the listening socket, gnet's own descriptor
+	shut   bool // closed for now
+	ended  bool // closed for good
+	closes uint64
+}
+
+// found says whether the descriptors are known.
+func (g *gate) found() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.epfd != 0
+}
+
+// find learns the descriptors: own is a duplicate of the listening socket.
+func (g *gate) find(own int) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	var want unix.Stat_t
+	if err := unix.Fstat(own, &want); err != nil {
+		return fmt.Errorf("stat the listening socket: %w", err)
+	}
+	for fd := range maxScan {
+		var st unix.Stat_t
+		if fd == own || unix.Fstat(fd, &st) != nil || st.Ino != want.Ino || st.Dev != want.Dev {
+			continue
+		}
+		if epfd, err := epollOf(fd); err == nil {
+			g.lnfd, g.epfd = fd, epfd
+			return nil
+		}
+	}
+	return fmt.Errorf("the acceptor's listening socket was not found")
+}
+
+// maxScan bounds the search for gnet's listening descriptor. It is opened at
+// the start, so its number is small.
+const maxScan = 4096
+
+// set opens or closes the gate; any goroutine.
+func (g *gate) set(open bool) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.epfd == 0 || g.ended || g.shut == !open {
+		return nil
+	}
+	op := unix.EPOLL_CTL_DEL
+	if open {
+		op = unix.EPOLL_CTL_ADD
+	} else {
+		g.closes++
+	}
+	ev := unix.EpollEvent{Fd: int32(g.lnfd), Events: listenEvents} //nolint:gosec // a descriptor fits 31 bits
+	if err := unix.EpollCtl(g.epfd, op, g.lnfd, &ev); err != nil {
+		return fmt.Errorf("accept gate: %w", err)
+	}
+	g.shut = !open
+	return nil
+}
+
+// end closes the gate for good, and the listening socket for new dials, which
+// are refused from now on instead of left waiting.
+func (g *gate) end() error {
+	err := g.set(false)
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.ended = true
+	if g.lnfd != 0 {
+		_ = unix.Shutdown(g.lnfd, unix.SHUT_RD) // a socket that is not listening any more is as good
+	}
+	return err
+}
+
+// state says whether the gate is shut now and how often it was shut.
+func (g *gate) state() (shut bool, closes uint64) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.shut, g.closes
+}

@@ -1,0 +1,104 @@
+package eventloop
+
+import (
+	"time"
+
+	"github.com/panjf2000/gnet/v2"
+	"go.uber.org/zap"
+)
+
+// handler is what gnet calls. It finds the Conn and goes on there.
+type handler struct {
+	gnet.BuiltinEventEngine
+
+	s *Server
+}
+
+var _ gnet.EventHandler = (*handler)(nil)
+
+// OnBoot runs once, when the socket listens and before it is polled.
+func (h *handler) OnBoot(eng gnet.Engine) gnet.Action {
+	h.s.engine = eng
+	if err := h.s.learnAddr(); err != nil {
+		h.s.log.Error("boot", zap.Error(err))
+		return gnet.Shutdown
+	}
+	close(h.s.booted)
+	return gnet.None
+}
+
+// OnShutdown runs before the connections are closed (libraries.md 1.9).
+func (h *handler) OnShutdown(gnet.Engine) {
+	h.s.stop.Do(func() { close(h.s.stopping) })
+}
+
+// OnOpen runs on the loop of the new connection.
+func (h *handler) OnOpen(gc gnet.Conn) ([]byte, gnet.Action) {
+	s := h.s
+	s.open.Add(1)
+	s.handshakes.Add(1)
+	s.accepted.Add(1)
+	if !s.roomForMore() {
+		s.minding()
+	}
+	l := s.loopOf(gc.EventLoop(), gc.Fd())
+	c := &Conn{loop: l, id: s.nextID.Add(1), gc: gc}
+	gc.SetContext(c)
+	l.adoptLoop()
+	l.enterOnLoop(c, s.ticks(s.cfg.HandshakeTimeout))
+	return nil, gnet.None
+}
+
+// OnTraffic runs on the loop of the connection, after one read.
+func (h *handler) OnTraffic(gc gnet.Conn) gnet.Action {
+	c, ok := gc.Context().(*Conn)
+	if !ok {
+		return gnet.Close
+	}
+	in, err := gc.Next(-1) // all of it: what is left behind costs gnet a ring buffer
+	if err != nil {
+		return gnet.Close
+	}
+	c.trafficOnLoop(in)
+	c.loop.flushOnLoop()
+	return gnet.None
+}
+
+// OnClose runs on the loop of the connection, maybe inside one of our writes.
+func (h *handler) OnClose(gc gnet.Conn, err error) gnet.Action {
+	c, ok := gc.Context().(*Conn)
+	if !ok {
+		return gnet.None
+	}
+	defer c.containOnLoop()
+	if c.cause == causeNone && h.s.isStopping() {
+		c.cause = CauseShutdown
+	}
+	c.closedOnLoop(err)
+	return gnet.None
+}
+
+// OnTick runs in gnet's ticker, which is not a loop: it only asks each loop to
+// advance its wheel. A loop that is behind is not asked twice.
+func (h *handler) OnTick() (time.Duration, gnet.Action) {
+	h.s.gateOnce()
+	for _, l := range h.s.loops() {
+		if l.late.CompareAndSwap(false, true) {
+			_ = l.execute(l.tick) // fails only while the engine stops
+		}
+	}
+	return h.s.cfg.Tick, gnet.None
+}
+
+// gateOnce finds the gate's descriptors with the first tick, when the acceptor
+// has registered its socket.
+func (s *Server) gateOnce() {
+	if s.gate.found() {
+		return
+	}
+	if err := s.gate.find(s.lnfd); err != nil {
+		s.log.Error("no accept gate", zap.Error(err))
+		return
+	}
+	s.minding()
+}

@@ -1,0 +1,123 @@
+package eventloop
+
+import (
+	"errors"
+	"math/rand/v2"
+	"time"
+
+	"edgeloop/wsproto"
+)
+
+// helloOnLoop gathers the header block of the opening handshake and, when it is
+// whole, has it checked and decided. in is borrowed until return.
+func (c *Conn) helloOnLoop(in []byte) {
+	s := c.loop.s
+	block := in
+	if c.hold != nil { // the block came in pieces
+		if len(c.hold.B)+len(in) > s.cfg.InBuffer {
+			in = in[:s.cfg.InBuffer-len(c.hold.B)]
+		}
+		c.holdOnLoop(in)
+		block = c.hold.B
+	}
+	n, err := wsproto.FindHeader(block, &s.cfg.Handshake)
+	if err != nil {
+		c.refuseOnLoop(asRefusal(err))
+		return
+	}
+	if n == 0 {
+		if c.hold == nil {
+			c.holdOnLoop(in)
+		}
+		return
+	}
+	h := s.getHello()
+	h.block = append(h.block[:0], block[:n]...) // the one copy: the block outlives this read
+	rest := block[n:]
+	if held := c.hold; held != nil {
+		c.hold = nil
+		defer s.buffers.Put(held)
+	}
+	if err := h.Parse(&s.cfg.Handshake, h.block); err != nil {
+		s.putHello(h)
+		c.refuseOnLoop(asRefusal(err))
+		return
+	}
+	if s.full() {
+		s.putHello(h)
+		c.refuseOnLoop(s.unavailable())
+		return
+	}
+	c.state = statePending
+	c.stashOnLoop(rest)
+	if c.state != statePending {
+		s.putHello(h)
+		return
+	}
+	recv, refusal := s.acceptor.Accept(c, h)
+	switch {
+	case recv != nil:
+		c.admitOnLoop(h, recv)
+	case refusal != nil:
+		c.refuseOnLoop(refusal)
+		s.putHello(h)
+	}
+}
+
+// admitOnLoop answers 101 and opens the connection for r.
+func (c *Conn) admitOnLoop(h *Hello, r Receiver) {
+	s := c.loop.s
+	defer s.putHello(h)
+	if c.state != statePending {
+		r.Closed(&Gone{Cause: c.cause, Code: c.code})
+		return
+	}
+	c.loop.scratch = h.AppendResponse(c.loop.gatherOnLoop(c))
+	c.state, c.recv = stateOpen, r
+	c.dec = wsproto.NewDecoder(h.Compression)
+	if h.Compression {
+		c.window = h.WindowBits
+	}
+	c.loop.wheel.Reset(c.node, s.ticks(s.cfg.Heartbeat))
+	c.loop.stats.admitted.Add(1)
+	s.handshakeDone()
+	r.Woken()
+	c.unstashOnLoop()
+	if c.state == stateOpen && !c.paused {
+		c.startReadingOnLoop() // a no-op unless stashing had stopped it
+	}
+}
+
+// refuseOnLoop answers with an HTTP error and lets the peer hang up.
+func (c *Conn) refuseOnLoop(r *wsproto.Refusal) {
+	if c.state != stateHello && c.state != statePending {
+		return
+	}
+	c.loop.stats.refused.Add(1)
+	c.cause, c.code = CauseRefused, wsproto.CloseAbnormal
+	c.loop.scratch = r.Append(c.loop.gatherOnLoop(c))
+	c.lingerOnLoop()
+}
+
+// asRefusal makes every handshake error an HTTP answer.
+func asRefusal(err error) *wsproto.Refusal {
+	var r *wsproto.Refusal
+	if errors.As(err, &r) {
+		return r
+	}
+	return &wsproto.Refusal{Status: 400, Reason: err.Error()}
+}
+
+// unavailable is the 503 of a full node. Its delay is spread so that those who
+// were refused together do not come back together.
+func (s *Server) unavailable() *wsproto.Refusal {
+	return &wsproto.Refusal{Status: 503, Reason: "this node is full", RetryAfter: Spread(s.cfg.RetryAfter)}
+}
+
+// Spread is a random duration between d and twice d, whole seconds if d is.
+func Spread(d time.Duration) time.Duration {
+	if d < 2*time.Second {
+		return d + rand.N(d+1) //nolint:gosec // spreading load needs no secrecy
+	}
+	return d + rand.N(d/time.Second+1)*time.Second //nolint:gosec // as above
+}

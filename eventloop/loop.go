@@ -1,0 +1,143 @@
+package eventloop
+
+import (
+	"context"
+	"runtime/debug"
+	"sync/atomic"
+
+	"github.com/panjf2000/gnet/v2"
+	"go.uber.org/zap"
+
+	"edgeloop/internal/wheel"
+	"edgeloop/wsproto"
+)
+
+const (
+	wheelSlots = 512
+	// scratchCap is how much of one event's output is gathered for one write;
+	// larger outputs take several.
+	scratchCap = 32 << 10
+)
+
+// A loop is our half of one gnet event loop: the wheel, the mailbox and the
+// output of the event at hand.
+type loop struct {
+	// Immutable after construction.
+	s      *Server
+	el     gnet.EventLoop
+	drain  gnet.Runnable // empties the mailbox
+	tick   gnet.Runnable // advances the wheel
+	pauser pauser
+
+	// Owned by the loop goroutine; methods ending in OnLoop.
+	wheel   *wheel.Wheel
+	conns   []*Conn // by wheel id
+	cur     *Conn   // whose output scratch holds
+	scratch []byte
+	spare   []mail // the mailbox's other half
+	goid    goid   // for assertOnLoop
+
+	// Guarded by mailbox.mu.
+	mailbox mailbox
+
+	// Atomic.
+	stats loopStats
+	late  atomic.Bool // a tick is posted and has not run
+}
+
+func newLoop(s *Server, el gnet.EventLoop) *loop {
+	l := &loop{
+		s:       s,
+		el:      el,
+		wheel:   wheel.New(wheelSlots, s.now()),
+		scratch: make([]byte, 0, scratchCap),
+	}
+	l.drain = runnable(func() { l.drainOnLoop() })
+	l.tick = runnable(func() { l.tickOnLoop() })
+	return l
+}
+
+// runnable makes a function a gnet.Runnable.
+type runnable func()
+
+func (f runnable) Run(context.Context) error {
+	f()
+	return nil
+}
+
+// execute runs r on the loop, soon. It carries no data: gnet does not keep the
+// order of what is executed (libraries.md 1.3), so r only empties a mailbox.
+func (l *loop) execute(r gnet.Runnable) error {
+	return l.el.Execute(context.Background(), r)
+}
+
+// enterOnLoop puts c on the wheel.
+func (l *loop) enterOnLoop(c *Conn, wait uint32) {
+	c.node = l.wheel.Add(wait)
+	for int(c.node) >= len(l.conns) {
+		l.conns = append(l.conns, nil)
+	}
+	l.conns[c.node] = c
+}
+
+// leaveOnLoop takes c off the wheel.
+func (l *loop) leaveOnLoop(c *Conn) {
+	l.wheel.Remove(c.node)
+	l.conns[c.node] = nil
+}
+
+// tickOnLoop advances the wheel to the present; connections whose time has come
+// are asked what to do.
+func (l *loop) tickOnLoop() {
+	l.late.Store(false)
+	l.wheel.Advance(l.s.now(), l.fireOnLoop)
+	l.flushOnLoop()
+}
+
+func (l *loop) fireOnLoop(id uint32) (wait uint32) {
+	c := l.conns[id]
+	if c == nil {
+		return 0
+	}
+	defer c.containOnLoop()
+	return c.dueOnLoop()
+}
+
+// gatherOnLoop makes c the connection whose output is being gathered and
+// returns the buffer to append to; put it back with l.scratch = b.
+func (l *loop) gatherOnLoop(c *Conn) []byte {
+	if l.cur != c || len(l.scratch) >= scratchCap {
+		l.flushOnLoop()
+		l.cur = c
+	}
+	return l.scratch
+}
+
+// flushOnLoop writes what was gathered, in one write.
+func (l *loop) flushOnLoop() {
+	c, out := l.cur, l.scratch
+	l.cur, l.scratch = nil, l.scratch[:0]
+	if c == nil || len(out) == 0 {
+		return
+	}
+	c.writeOnLoop(out)
+	if cap(out) > 4*scratchCap { // one large frame must not stay for good
+		l.scratch = make([]byte, 0, scratchCap)
+	}
+}
+
+// containOnLoop is deferred around everything that calls a Receiver: a panic
+// costs the connection it was called for, never the node.
+func (c *Conn) containOnLoop() {
+	v := recover()
+	if v == nil {
+		return
+	}
+	c.loop.stats.panics.Add(1)
+	c.loop.s.log.Error("receiver panicked",
+		zap.Uint64("conn_id", c.id), zap.Any("panic", v), zap.ByteString("stack", debug.Stack()))
+	if c.loop.cur == c {
+		c.loop.cur, c.loop.scratch = nil, c.loop.scratch[:0]
+	}
+	c.endOnLoop(CausePanic, wsproto.CloseInternal)
+}

@@ -1,0 +1,86 @@
+package eventloop
+
+import (
+	"time"
+
+	"edgeloop/wsproto"
+)
+
+// Acceptor decides, after the opening handshake was read and checked, whether
+// a connection may stay.
+type Acceptor interface {
+	// Accept is called on the connection's loop and must not block. It returns
+	// the Receiver to admit the connection at once, or nil to answer later: then
+	// exactly one of Conn.Admit and Conn.Refuse must be called with h, from any
+	// goroutine. h belongs to the callee until that call.
+	Accept(c *Conn, h *Hello) (Receiver, *wsproto.Refusal)
+}
+
+// Receiver hears one connection. All calls come from that connection's loop
+// and must not block.
+type Receiver interface {
+	// Receive hands over one message; op is OpText or OpBinary and payload is
+	// borrowed until return.
+	Receive(op wsproto.OpCode, payload []byte)
+	// Flush follows the last Receive of one read; what was gathered goes on now.
+	Flush()
+	// Woken is called once right after the connection was admitted, and again
+	// after one or more calls of Conn.Wake.
+	Woken()
+	// Quiet says that nothing came from the peer for idle, and returns after how
+	// much more silence it wants to be asked again. It may Ping or Close.
+	Quiet(idle time.Duration) time.Duration
+	// Closed is the last call, exactly one for each Receiver that was given to
+	// the server. It may come from inside a write of the Receiver's own.
+	Closed(gone *Gone)
+}
+
+// Hello is one opening handshake, read whole and checked. Its bytes stay valid
+// until it was answered with Conn.Admit or Conn.Refuse.
+type Hello struct {
+	wsproto.Handshake
+
+	block []byte // the header block the Handshake's fields borrow from; ours
+}
+
+// A Cause says why a connection ended. The list is closed; it labels metrics.
+type Cause uint8
+
+// The causes.
+const (
+	causeNone             Cause = iota // still open
+	CausePeerClosed                    // the peer sent a Close frame and was answered
+	CausePeerGone                      // end of file or a socket error without a Close frame
+	CauseClosed                        // this side closed it with Conn.Close
+	CauseProtocolError                 // the peer broke RFC 6455; the code says how
+	CauseSlowConsumer                  // more than OutBuffer was waiting to be written
+	CauseRefused                       // the handshake was answered with an HTTP error
+	CauseHandshakeTimeout              // no complete handshake in time
+	CausePanic                         // a Receiver panicked
+	CauseShutdown                      // the server stopped
+	numCauses
+)
+
+// NumCauses is one more than the highest cause; zero is none.
+const NumCauses = int(numCauses)
+
+// String is the metric label of the cause.
+func (c Cause) String() string {
+	if c >= numCauses {
+		return "unknown"
+	}
+	return [numCauses]string{
+		"none", "peer_closed", "peer_gone", "closed", "protocol_error", "slow_consumer",
+		"refused", "handshake_timeout", "panic", "shutdown",
+	}[c]
+}
+
+// Gone says how a connection ended.
+type Gone struct {
+	// Cause is why.
+	Cause Cause
+	// Code is the close code of the side that closed first; 1006 if none did.
+	Code wsproto.CloseCode
+	// Err is the socket's error when there was one.
+	Err error
+}
