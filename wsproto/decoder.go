@@ -1,9 +1,14 @@
 package wsproto
 
 import (
+	"encoding/binary"
 	"fmt"
+	"sync"
+	"unicode/utf8"
 
 	"edgeloop/internal/bytebuf"
+
+	"github.com/gobwas/ws"
 )
 
 // Limits bounds what one connection may make the decoder hold.
@@ -32,6 +37,10 @@ type DecoderConfig struct {
 	// Immutable after construction.
 	limits  Limits
 	buffers *bytebuf.Pool
+
+	// Atomic. Each sync.Pool synchronises itself.
+	partials  sync.Pool // of *partial
+	inflaters sync.Pool // of *inflater
 }
 
 // NewDecoderConfig checks l and fills in its defaults. buffers lends the memory
@@ -47,14 +56,16 @@ func NewDecoderConfig(l Limits, buffers *bytebuf.Pool) (*DecoderConfig, error) {
 // Event is one whole message or control frame.
 type Event struct {
 	Op      OpCode    // OpText, OpBinary, OpClose, OpPing or OpPong
-	Payload []byte    // borrowed until the next call of Next or Release, and no longer than `in`
-	Code    CloseCode // for OpClose: the peer's code, CloseNoStatus if it gave none
+	Payload []byte    // borrowed until the next call of Next or Release, and no longer than `in`; of a close: its reason
+	Code    CloseCode // of a close: the peer's code, CloseNoStatus if it gave none
 }
 
 // Decoder turns the bytes of one client into events. The zero value is ready
 // for a connection without compression. It belongs to one goroutine.
 type Decoder struct {
+	p           *partial // nil between messages
 	compression bool
+	ended       bool // a close frame or an error was returned
 }
 
 // NewDecoder returns a decoder for a connection that has negotiated compression
@@ -70,11 +81,161 @@ func NewDecoder(compression bool) Decoder { return Decoder{compression: compress
 // partial is copied, so in may be reused after the events from it were handled.
 // err is one of the *CloseError values of this package, or ErrClosed.
 func (d *Decoder) Next(cfg *DecoderConfig, in []byte) (ev Event, n int, ok bool, err error) {
-	return Event{}, len(in), false, nil
+	if d.p != nil && d.p.reclaim(cfg) {
+		d.drop(cfg)
+	}
+	if d.ended { // [RFC6455 5.5.1] nothing after close
+		d.Release(cfg)
+		return Event{}, 0, false, ErrClosed
+	}
+	var fault *CloseError
+	for !ok && fault == nil {
+		if d.p == nil || !d.p.inFrame {
+			var h header
+			var used int
+			if h, used, fault = d.header(cfg, in[n:]); fault != nil {
+				break
+			}
+			n += used
+			if h.size == 0 {
+				return Event{}, n, false, nil
+			}
+			if h.n <= len(in)-n && h.standsAlone() {
+				payload := in[n : n+h.n : n+h.n]
+				n += h.n
+				ws.Cipher(payload, h.mask, 0) // [RFC6455 5.3]
+				if ev, fault = d.event(h.op, payload); fault != nil {
+					break
+				}
+				return ev, n, true, nil
+			}
+			d.hold(cfg).open(h)
+		}
+		var used int
+		if used, fault = d.p.take(cfg, in[n:]); fault != nil {
+			break
+		}
+		n += used
+		if d.p.inFrame {
+			return Event{}, n, false, nil
+		}
+		ev, ok, fault = d.frameEnd(cfg)
+	}
+	if fault != nil {
+		d.Release(cfg)
+		return Event{}, n, false, fault
+	}
+	return ev, n, true, nil
+}
+
+// standsAlone reports whether a frame is an event all by itself, so that its
+// payload needs no copy.
+func (h *header) standsAlone() bool {
+	return h.op.IsControl() || h.fin && h.op != OpContinuation && !h.rsv1
+}
+
+// header reads the next frame header, of which the front may have come with an
+// earlier call. used is what it took from in: all of it while it is incomplete.
+func (d *Decoder) header(cfg *DecoderConfig, in []byte) (h header, used int, fault *CloseError) {
+	if d.p == nil || d.p.nhead == 0 {
+		if h, fault = d.readHeader(in, &cfg.limits); fault != nil || h.size != 0 || len(in) == 0 {
+			return h, h.size, fault
+		}
+	}
+	p := d.hold(cfg)
+	have := p.nhead
+	p.nhead += copy(p.head[have:], in)
+	if h, fault = d.readHeader(p.head[:p.nhead], &cfg.limits); fault != nil || h.size == 0 {
+		return h, len(in), fault
+	}
+	p.nhead = 0
+	return h, h.size - have, nil
+}
+
+// frameEnd is called when the frame in d.p has arrived in full.
+func (d *Decoder) frameEnd(cfg *DecoderConfig) (ev Event, ok bool, fault *CloseError) {
+	p := d.p
+	switch {
+	case p.frame.op.IsControl(): // [RFC6455 5.4] may come between the fragments of a message
+		ev, fault = d.event(p.frame.op, p.control[:p.got])
+		return ev, fault == nil, fault
+	case p.frame.fin:
+		ev, fault = p.message(cfg)
+		return ev, fault == nil, fault
+	}
+	return Event{}, false, nil
+}
+
+// event makes an event of a frame that stands alone.
+func (d *Decoder) event(op OpCode, payload []byte) (Event, *CloseError) {
+	switch op {
+	case OpText:
+		if !utf8.Valid(payload) { // [RFC6455 8.1]
+			return Event{}, ErrInvalidUTF8
+		}
+	case OpClose:
+		d.ended = true
+		return closeEvent(payload)
+	}
+	return Event{Op: op, Payload: payload}, nil
+}
+
+// closeEvent reads the payload of a close frame. [RFC6455 5.5.1]
+func closeEvent(payload []byte) (Event, *CloseError) {
+	if len(payload) == 0 {
+		return Event{Op: OpClose, Code: CloseNoStatus}, nil // [RFC6455 7.1.5]
+	}
+	if len(payload) == 1 {
+		return Event{}, ErrClosePayload
+	}
+	code, reason := CloseCode(binary.BigEndian.Uint16(payload)), payload[2:]
+	if !code.ValidOnWire() {
+		return Event{}, ErrCloseCode
+	}
+	if !utf8.Valid(reason) { // [RFC6455 7.1.6]
+		return Event{}, ErrCloseReason
+	}
+	return Event{Op: OpClose, Code: code, Payload: reason}, nil
+}
+
+// inMessage reports whether a fragmented message has begun.
+func (d *Decoder) inMessage() bool { return d.p != nil && d.p.op != OpContinuation }
+
+// received is the size of the fragmented message so far, bytes.
+func (d *Decoder) received() int {
+	if d.p == nil {
+		return 0
+	}
+	return d.p.length()
+}
+
+// hold returns d's partial state, taking one from the pool if need be.
+func (d *Decoder) hold(cfg *DecoderConfig) *partial {
+	if d.p == nil {
+		p, ok := cfg.partials.Get().(*partial)
+		if !ok {
+			p = new(partial)
+		}
+		d.p = p
+	}
+	return d.p
+}
+
+// drop gives the partial state back.
+func (d *Decoder) drop(cfg *DecoderConfig) {
+	cfg.buffers.Put(d.p.buf)
+	*d.p = partial{}
+	cfg.partials.Put(d.p)
+	d.p = nil
 }
 
 // Idle reports whether d is between messages and owns no memory.
-func (d *Decoder) Idle() bool { return true }
+func (d *Decoder) Idle() bool { return d.p == nil }
 
-// Release gives back all that d holds. d must not be used again.
-func (d *Decoder) Release(cfg *DecoderConfig) {}
+// Release gives back all that d holds. Next answers ErrClosed after it.
+func (d *Decoder) Release(cfg *DecoderConfig) {
+	d.ended = true
+	if d.p != nil {
+		d.drop(cfg)
+	}
+}

@@ -5,18 +5,7 @@ import (
 	"unicode/utf8"
 )
 
-const (
-	bitFin  = 0x80
-	bitRsv1 = 0x40
-	bitMask = 0x80
-
-	len16 = 126 // 2 bytes of length follow
-	len64 = 127 // 8 bytes of length follow
-
-	maxControl = 125            // payload of a control frame, bytes [RFC6455 5.5]
-	maxReason  = maxControl - 2 // what a close code leaves for its reason, bytes
-	maxHeader  = 2 + 8 + 4      // client's frame header, bytes
-)
+const maxReason = maxControl - 2 // what a close code leaves for its reason, bytes
 
 // AppendHeader appends the header of an unmasked frame with n bytes of
 // payload, the length in its shortest form, and returns the longer slice.

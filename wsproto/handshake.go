@@ -1,12 +1,24 @@
 package wsproto
 
+import (
+	"bytes"
+	"cmp"
+	"encoding/base64"
+
+	"github.com/gobwas/ws"
+)
+
 // HandshakeConfig is what a server is willing to agree to. It is shared by all
 // connections and must not change while in use.
 type HandshakeConfig struct {
 	Protocols      []string // subprotocols that the server speaks, the preferred one first
 	Compression    bool     // whether permessage-deflate may be negotiated
 	MaxHeaderBytes int      // of the whole header block; 0 = 8192; too small: 431 for honest clients
-	MaxHeaders     int      // header fields; 0 = 64
+	MaxHeaders     int      // header fields; 0 = 64; too small: 431 for clients behind chatty proxies
+}
+
+func (c *HandshakeConfig) bounds() (maxBytes, maxHeaders int) {
+	return cmp.Or(c.MaxHeaderBytes, 8192), cmp.Or(c.MaxHeaders, 64)
 }
 
 // Handshake is one client's opening handshake. It is reusable: Parse sets every
@@ -22,23 +34,230 @@ type Handshake struct {
 	Offered        int    // subprotocols that the client offered, bearer tokens not counted
 	BearerProtocol []byte // TOKEN of an offered "bearer.TOKEN", which is never echoed; nil if none
 	Compression    bool   // permessage-deflate was negotiated
-	WindowBits     uint8  // 8 to 15 with Compression, for AppendCompressed
+	WindowBits     uint8  // 8 to 15 with Compression, for AppendCompressed; 0 without
+
+	fields   []byte // the header lines of block, with the blank one
+	required required
+	window   bool // the client asked for a limit of the server's window
+	exchange exchange
+	upgrader ws.Upgrader
 }
 
-// FindHeader looks for the end of the header block at the front of b. n is its
-// length with the blank line, or 0 while more bytes are needed. err is a
-// *Refusal as soon as no further bytes can make it acceptable.
-func FindHeader(b []byte, cfg *HandshakeConfig) (n int, err error) { return 0, nil }
+// required holds the fields that Parse checks once all are known.
+type required struct {
+	host, upgrade, version, key []byte
+	connection                  bool // some Connection field names Upgrade
+}
 
 // Parse checks block, which FindHeader measured, and prepares the response.
 // block is borrowed for as long as the fields of h are used. err is a *Refusal.
-func (h *Handshake) Parse(cfg *HandshakeConfig, block []byte) error { return nil }
+// The path is not looked at: which paths exist is the caller's to know.
+//
+// gobwas/ws judges the same bytes after the checks here and writes the 101. It
+// accepts things that a server at the edge must not, such as two Host fields
+// or a body, so the checks here come first and are the stricter ones.
+// [RFC6455 4.2.1] [RFC6455 4.2.2]
+func (h *Handshake) Parse(cfg *HandshakeConfig, block []byte) error {
+	h.reset()
+	line, rest, ok := cutLine(block)
+	if !ok {
+		return errRequestLine
+	}
+	if err := h.requestLine(line); err != nil {
+		return err
+	}
+	h.fields = rest
+	offers := offers{cfg: cfg, h: h}
+	for {
+		if line, rest, ok = cutLine(rest); !ok {
+			return errBareLF
+		}
+		if len(line) == 0 {
+			break
+		}
+		name, value, ok := cutField(line)
+		if !ok {
+			return errField
+		}
+		if err := h.field(name, value, &offers); err != nil {
+			return err
+		}
+	}
+	if len(rest) != 0 {
+		return errTrailing
+	}
+	if err := h.check(); err != nil {
+		return err
+	}
+	return h.upgrade(block)
+}
 
-// AppendResponse appends the 101 that accepts the handshake last parsed without
-// an error, and returns the longer slice.
-func (h *Handshake) AppendResponse(dst []byte) []byte { return dst }
+// reset forgets the handshake before and keeps the memory.
+func (h *Handshake) reset() {
+	h.exchange.out = h.exchange.out[:0]
+	*h = Handshake{exchange: h.exchange, upgrader: h.upgrader}
+}
+
+// requestLine takes "GET target HTTP/1.1" apart.
+func (h *Handshake) requestLine(line []byte) error {
+	method, rest, ok := bytes.Cut(line, []byte{' '})
+	target, version, ok2 := bytes.Cut(rest, []byte{' '})
+	if !ok || !ok2 || len(method) == 0 || tokenLen(method) != len(method) {
+		return errRequestLine
+	}
+	if len(version) != len("HTTP/1.1") || string(version[:5]) != "HTTP/" || version[6] != '.' ||
+		!isDigit(version[5]) || !isDigit(version[7]) {
+		return errRequestLine
+	}
+	if version[5] != '1' || version[7] == '0' { // [RFC6455 4.2.1] 1.1 or higher
+		return errHTTPVersion
+	}
+	if string(method) != "GET" { // [RFC6455 4.2.1]
+		return errMethod
+	}
+	return h.target(target)
+}
+
+func isDigit(c byte) bool { return '0' <= c && c <= '9' }
+
+// target takes the path and the query out of a request target: "/path?query",
+// or the same behind "http://host", as it is sent to proxies. [RFC6455 3]
+func (h *Handshake) target(t []byte) error {
+	for _, c := range t {
+		if c <= ' ' || c >= 0x7f || c == '#' {
+			return errTarget
+		}
+	}
+	for _, scheme := range [...]string{"http://", "https://"} {
+		if len(t) < len(scheme) || !equalFold(t[:len(scheme)], scheme) {
+			continue
+		}
+		t = t[len(scheme):]
+		n := bytes.IndexByte(t, '/')
+		if n < 1 {
+			return errTarget
+		}
+		h.Host, t = t[:n], t[n:] // takes precedence over the Host header
+	}
+	if len(t) == 0 || t[0] != '/' {
+		return errTarget
+	}
+	var asked bool
+	if h.Path, h.Query, asked = bytes.Cut(t, []byte{'?'}); !asked {
+		h.Query = nil
+	}
+	return nil
+}
+
+// field files one header field.
+func (h *Handshake) field(name, value []byte, o *offers) error {
+	r := &h.required
+	switch {
+	case equalFold(name, "Host"):
+		return once(&r.host, value)
+	case equalFold(name, "Upgrade"):
+		return once(&r.upgrade, value)
+	case equalFold(name, "Connection"):
+		r.connection = r.connection || hasToken(value, "upgrade")
+	case equalFold(name, "Sec-WebSocket-Version"):
+		return once(&r.version, value)
+	case equalFold(name, "Sec-WebSocket-Key"): // [RFC6455 11.3.1] not more than once
+		return once(&r.key, value)
+	case equalFold(name, "Sec-WebSocket-Protocol"): // [RFC6455 11.3.4] may be in several lines
+		return o.protocols(value)
+	case equalFold(name, "Sec-WebSocket-Extensions"): // [RFC6455 11.3.2] may be in several lines
+		return o.extensions(value)
+	case equalFold(name, "Origin"):
+		return once(&h.Origin, value)
+	case equalFold(name, "Authorization"):
+		return once(&h.Authorization, value)
+	case equalFold(name, "Transfer-Encoding"):
+		return errBody
+	case equalFold(name, "Content-Length"):
+		if string(value) != "0" {
+			return errBody
+		}
+	}
+	return nil
+}
+
+// once sets a field that may come once only.
+func once(field *[]byte, value []byte) error {
+	if *field != nil {
+		return errDuplicate
+	}
+	*field = value
+	return nil
+}
+
+// check looks at what must be there. An HTTP request that is none of ours is
+// told to upgrade before it is told of any further fault.
+func (h *Handshake) check() error {
+	r := &h.required
+	switch {
+	case r.host == nil || !validHost(r.host) || !validHost(h.Host): // [RFC6455 4.2.1] Host
+		return errHost
+	case !equalFold(r.upgrade, "websocket"): // [RFC6455 4.2.1] Upgrade
+		return errUpgrade
+	case !r.connection: // [RFC6455 4.2.1] Connection
+		return errConnection
+	case string(r.version) != "13": // [RFC6455 4.2.1] Sec-WebSocket-Version [RFC6455 4.4]
+		return errVersion
+	case !validKey(r.key): // [RFC6455 4.2.1] Sec-WebSocket-Key
+		return errKey
+	}
+	if h.Host == nil {
+		h.Host = r.host
+	}
+	return nil
+}
+
+// validHost reports whether host has only characters of "host:port"; an
+// address without a host, which HTTP allows, is empty.
+func validHost(host []byte) bool {
+	for _, c := range host {
+		if c >= 0x7f || c <= ' ' || bytes.IndexByte([]byte(`"#/<>?@\^`+"`{|}"), c) >= 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// validKey reports whether key is the base64 form of 16 bytes.
+func validKey(key []byte) bool {
+	const size = 16
+	if len(key) != base64.StdEncoding.EncodedLen(size) {
+		return false
+	}
+	var nonce [size + 2]byte
+	n, err := base64.StdEncoding.Decode(nonce[:], key)
+	return err == nil && n == size
+}
+
+// hasToken reports whether a comma-separated list names word, in any case.
+func hasToken(list []byte, word string) bool {
+	for len(list) > 0 {
+		var item []byte
+		item, list, _ = bytes.Cut(list, []byte{','})
+		if equalFold(trim(item), word) {
+			return true
+		}
+	}
+	return false
+}
 
 // Header is the value of the first header field of that name, in any case,
 // without the white space around it; nil if there is none. It is borrowed as
 // the fields are.
-func (h *Handshake) Header(name string) []byte { return nil }
+func (h *Handshake) Header(name string) []byte {
+	for rest := h.fields; ; {
+		line, after, ok := cutLine(rest)
+		if !ok || len(line) == 0 {
+			return nil
+		}
+		if len(line) > len(name) && line[len(name)] == ':' && equalFold(line[:len(name)], name) {
+			return trim(line[len(name)+1:])
+		}
+		rest = after
+	}
+}

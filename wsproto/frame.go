@@ -1,0 +1,107 @@
+package wsproto
+
+import "encoding/binary"
+
+const (
+	bitFin  = 0x80
+	bitRsv1 = 0x40
+	bitRsv  = 0x70
+	bitMask = 0x80
+
+	len16 = 126 // 2 bytes of length follow
+	len64 = 127 // 8 bytes of length follow
+
+	maskSize   = 4
+	maxHeader  = 2 + 8 + maskSize // of a client's frame, bytes
+	maxControl = 125              // payload of a control frame, bytes [RFC6455 5.5]
+)
+
+// header is the header of one frame from a client. [RFC6455 5.2]
+//
+//	 0               1               2               3
+//	+-+-+-+-+-------+-+-------------+-------------------------------+
+//	|F|R|R|R|opcode |M| length      | length, 2 bytes if it is 126, |
+//	|I|S|S|S|       |A| (7)         | 8 bytes if it is 127          |
+//	|N|V|V|V| (4)   |S|             | then the 4 bytes of the mask  |
+//	| |1|2|3|       |K|             |                               |
+//	+-+-+-+-+-------+-+-------------+-------------------------------+
+type header struct {
+	op   OpCode
+	fin  bool
+	rsv1 bool // the message is compressed
+	mask [maskSize]byte
+	size int // of the header itself, bytes; 0 = incomplete
+	n    int // payload, bytes
+}
+
+// readHeader reads the frame header at the front of b, by what d has seen
+// before. The first two bytes are judged as soon as they are there. While the
+// header is incomplete its size is 0.
+func (d *Decoder) readHeader(b []byte, l *Limits) (h header, fault *CloseError) {
+	if len(b) < 2 {
+		return h, nil
+	}
+	if fault = d.judge(b[0], b[1]); fault != nil {
+		return h, fault
+	}
+	size, n := 2, uint64(b[1]&^bitMask)
+	switch n {
+	case len16:
+		if size = 4; len(b) < size+maskSize {
+			return h, nil
+		}
+		if n = uint64(binary.BigEndian.Uint16(b[2:])); n < len16 { // [RFC6455 5.2] minimal length
+			return h, ErrLengthNotMinimal
+		}
+	case len64:
+		if size = 10; len(b) < size+maskSize {
+			return h, nil
+		}
+		if n = binary.BigEndian.Uint64(b[2:]); n <= 0xffff { // [RFC6455 5.2] minimal length
+			return h, ErrLengthNotMinimal
+		}
+		if n>>63 != 0 { // [RFC6455 5.2] most significant bit
+			return h, ErrLengthTopBit
+		}
+	default:
+		if len(b) < size+maskSize {
+			return h, nil
+		}
+	}
+	op := OpCode(b[0] & 0x0f)
+	if !op.IsControl() {
+		if n > uint64(l.MaxFrame) { // [RFC6455 10.4]
+			return h, ErrFrameTooBig
+		}
+		if n > uint64(max(0, l.MaxMessage-d.received())) { // [RFC6455 10.4]
+			return h, ErrMessageTooBig
+		}
+	}
+	h = header{op: op, fin: b[0]&bitFin != 0, rsv1: b[0]&bitRsv1 != 0, size: size + maskSize, n: int(n)}
+	copy(h.mask[:], b[size:])
+	return h, nil
+}
+
+// judge checks all that the first two bytes of a frame can have wrong.
+func (d *Decoder) judge(b0, b1 byte) *CloseError {
+	op := OpCode(b0 & 0x0f)
+	switch {
+	case op.isReserved(): // [RFC6455 5.2] opcode
+		return ErrReservedOpCode
+	case op.IsControl() && b1&^bitMask > maxControl: // [RFC6455 5.5] 125 bytes or less
+		return ErrControlTooLong
+	case op.IsControl() && b0&bitFin == 0: // [RFC6455 5.5] not fragmented [RFC6455 5.4]
+		return ErrControlFragmented
+	case b0&bitRsv != 0 && (b0&bitRsv != bitRsv1 || !d.compression): // [RFC6455 5.2] RSV
+		return ErrReservedBits
+	case b0&bitRsv1 != 0 && (op.IsControl() || op == OpContinuation): // [RFC7692 6.1]
+		return ErrReservedBits
+	case b1&bitMask == 0: // [RFC6455 5.1]
+		return ErrNotMasked
+	case op == OpContinuation && !d.inMessage(): // [RFC6455 5.4]
+		return ErrContinuationUnexpected
+	case op != OpContinuation && !op.IsControl() && d.inMessage(): // [RFC6455 5.4]
+		return ErrContinuationExpected
+	}
+	return nil
+}

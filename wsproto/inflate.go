@@ -1,0 +1,90 @@
+package wsproto
+
+import (
+	"bytes"
+	"io"
+
+	"github.com/klauspost/compress/flate"
+)
+
+const (
+	// inflateTail ends the compressed data: the empty block that the sender cut
+	// off its end [RFC7692 7.2.2], and a last empty block, marked as the final one,
+	// so that the end is told apart from missing data.
+	inflateTail = "\x00\x00\xff\xff" + "\x01\x00\x00\xff\xff"
+
+	// maxWindow is how far back compressed data may refer, bytes.
+	maxWindow = 1 << 15
+
+	// maxRestarts bounds the blocks marked as final in one message. Each costs a
+	// copy of the window, and a message may be made of two-byte ones.
+	maxRestarts = 64
+)
+
+// inflater decompresses one message at a time.
+type inflater struct {
+	src  bytes.Reader
+	z    io.Reader // also a flate.Resetter
+	over [1]byte   // where a byte over the limit goes
+}
+
+// inflate replaces the compressed message in p by what it holds. Each message
+// starts with an empty window: the client's context takeover was declined.
+// [RFC7692 7.2.2] [RFC7692 7.1.1.2]
+func (cfg *DecoderConfig) inflate(p *partial) *CloseError {
+	if p.buf == nil {
+		return ErrInflate // even an empty message has one byte [RFC7692 7.2.3.6]
+	}
+	f, ok := cfg.inflaters.Get().(*inflater)
+	if !ok {
+		f = &inflater{}
+		f.z = flate.NewReader(&f.src)
+	}
+	defer cfg.inflaters.Put(f)
+
+	in := p.buf
+	in.Grow(cfg.buffers, len(inflateTail))
+	in.B = append(in.B, inflateTail...)
+	f.src.Reset(in.B)
+	defer f.src.Reset(nil)
+
+	p.buf = cfg.buffers.Get(min(4*len(in.B), cfg.limits.MaxMessage))
+	fault := f.run(cfg, p)
+	cfg.buffers.Put(in)
+	return fault
+}
+
+// run inflates f.src into p.buf, which never gets longer than the limit.
+// [RFC6455 10.4]
+func (f *inflater) run(cfg *DecoderConfig, p *partial) *CloseError {
+	most := cfg.limits.MaxMessage
+	var window []byte
+	for range maxRestarts {
+		if err := f.z.(flate.Resetter).Reset(&f.src, window); err != nil {
+			return ErrInflate
+		}
+		var err error
+		for err == nil {
+			var n int
+			if len(p.buf.B) == most {
+				if n, err = f.z.Read(f.over[:]); n > 0 {
+					return ErrMessageTooBig
+				}
+				continue
+			}
+			p.buf.Grow(cfg.buffers, 1)
+			have := len(p.buf.B)
+			n, err = f.z.Read(p.buf.B[have:min(cap(p.buf.B), most)])
+			p.buf.B = p.buf.B[:have+n]
+		}
+		if err != io.EOF {
+			return ErrInflate
+		}
+		if f.src.Len() == 0 {
+			return nil
+		}
+		// A block marked as final does not end the message. [RFC7692 7.2.1]
+		window = p.buf.B[max(0, len(p.buf.B)-maxWindow):]
+	}
+	return ErrInflate
+}

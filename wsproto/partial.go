@@ -1,0 +1,113 @@
+package wsproto
+
+import (
+	"unicode/utf8"
+
+	"edgeloop/internal/bytebuf"
+	"edgeloop/internal/invariants"
+
+	"github.com/gobwas/ws"
+)
+
+// partial is what a decoder holds of things that have not arrived in full, and
+// of an event until the next call. It is pooled, so that a connection between
+// messages has none.
+type partial struct {
+	// Owned by the decoder that took it from the pool.
+	head  [maxHeader]byte // a header that is incomplete
+	nhead int
+
+	frame   header // the frame whose payload is arriving
+	inFrame bool
+	got     int              // payload of frame that arrived, bytes
+	control [maxControl]byte // payload, if frame is a control frame
+
+	op         OpCode       // of the message that is arriving; OpContinuation = none
+	compressed bool         // the message is
+	buf        *bytebuf.Buf // the message; nil = nothing of it yet
+	checked    int          // front of buf that is valid UTF-8, bytes
+	lent       bool         // buf is out as an event; the next call takes it back
+}
+
+// length is the size of the message so far, bytes.
+func (p *partial) length() int {
+	if p.buf == nil {
+		return 0
+	}
+	return len(p.buf.B)
+}
+
+// open starts on the payload of frame h.
+func (p *partial) open(h header) {
+	p.frame, p.inFrame, p.got = h, true, 0
+	if h.op == OpText || h.op == OpBinary {
+		p.op, p.compressed, p.checked = h.op, h.rsv1, 0 // [RFC6455 5.4] [RFC7692 6.2]
+	}
+}
+
+// take unmasks what in has of the frame's payload into p's own memory, and
+// returns how many bytes that was. [RFC6455 5.3]
+func (p *partial) take(cfg *DecoderConfig, in []byte) (n int, fault *CloseError) {
+	n = min(p.frame.n-p.got, len(in))
+	var dst []byte
+	if p.frame.op.IsControl() {
+		dst = p.control[p.got : p.got+n]
+		copy(dst, in)
+	} else if n > 0 {
+		if p.buf == nil {
+			p.buf = cfg.buffers.Get(n)
+		}
+		p.buf.Grow(cfg.buffers, n)
+		have := len(p.buf.B)
+		p.buf.B = append(p.buf.B, in[:n]...)
+		dst = p.buf.B[have:]
+	}
+	ws.Cipher(dst, p.frame.mask, p.got)
+	p.got += n
+	p.inFrame = p.got < p.frame.n
+	return n, p.checkText()
+}
+
+// checkText looks at the text that take has added. [RFC6455 8.1]
+func (p *partial) checkText() *CloseError {
+	if p.op != OpText || p.compressed || p.frame.op.IsControl() || p.buf == nil {
+		return nil
+	}
+	n, ok := validUTF8(p.buf.B[p.checked:])
+	p.checked += n
+	if !ok || p.frame.fin && !p.inFrame && p.checked < len(p.buf.B) {
+		return ErrInvalidUTF8
+	}
+	return nil
+}
+
+// message ends the message: it is lent out until the next call.
+func (p *partial) message(cfg *DecoderConfig) (ev Event, fault *CloseError) {
+	ev.Op = p.op
+	if p.compressed {
+		if fault = cfg.inflate(p); fault != nil {
+			return Event{}, fault
+		}
+		if p.op == OpText && !utf8.Valid(p.buf.B) { // [RFC6455 8.1] [RFC7692 6.2]
+			return Event{}, ErrInvalidUTF8
+		}
+	}
+	if p.buf != nil {
+		ev.Payload = p.buf.B
+	}
+	p.op, p.lent = OpContinuation, true
+	return ev, nil
+}
+
+// reclaim ends the loan of the last event. empty reports that nothing else is
+// left in p.
+func (p *partial) reclaim(cfg *DecoderConfig) (empty bool) {
+	if p.lent {
+		cfg.buffers.Put(p.buf)
+		p.buf, p.lent = nil, false
+	}
+	if !p.inFrame {
+		invariants.Mangle(p.control[:])
+	}
+	return p.op == OpContinuation && p.nhead == 0 && !p.inFrame
+}
