@@ -32,8 +32,14 @@ var ladder = map[string]rule{
 	"eventloop":    {ours: []string{"wsproto"}, vendor: []string{"github.com/panjf2000/gnet/v2"}},
 	"backbone":     {vendor: []string{"github.com/nats-io/nats-server/v2", "github.com/nats-io/nats.go"}},
 	"gateway":      {ours: below},
-	"admin":        {vendor: []string{"github.com/prometheus/client_golang"}},
-	"cmd/edgeloop": {ours: append([]string{"gateway", "admin"}, slices.DeleteFunc(slices.Clone(below), func(p string) bool { return p == "wsproto" })...), vendor: []string{"github.com/alecthomas/kong", "github.com/goccy/go-yaml", "github.com/coreos/go-systemd/v22"}},
+	"admin":        {ours: []string{"admin/api"}, vendor: []string{"github.com/prometheus/client_golang"}},
+	"admin/...":    {ours: []string{"admin/api"}},
+
+	// wsproto is there for the echo server, which is the loop and the frames alone.
+	"cmd/edgeloop": {
+		ours:   append([]string{"gateway", "admin", "admin/api", "admin/client"}, below...),
+		vendor: []string{"github.com/alecthomas/kong", "github.com/goccy/go-yaml", "github.com/coreos/go-systemd/v22"},
+	},
 
 	// The bench speaks to a node from outside: a fault in our codec must not
 	// cancel itself, so nothing of ours but the bench's own packages.
