@@ -19,13 +19,13 @@ type route struct {
 
 // routes is the whole API; openapi.json describes the same, and a test compares.
 func (s *Server) routes() []route {
-	routes := []route{
+	return []route{
 		{"GET /healthz", true, s.healthz},
 		{"GET /readyz", true, s.readyz},
 		{"GET /metrics", false, plain(s.metricsHandler())},
 		{"GET /openapi.json", false, s.openapi},
 
-		{"GET /debug/pprof/", false, plain(http.HandlerFunc(pprof.Index))},
+		{"GET /debug/pprof/", false, s.profile(pprof.Index)},
 		{"GET /debug/pprof/cmdline", false, plain(http.HandlerFunc(pprof.Cmdline))},
 		{"GET /debug/pprof/profile", false, s.profile(pprof.Profile)},
 		{"GET /debug/pprof/symbol", false, plain(http.HandlerFunc(pprof.Symbol))},
@@ -48,8 +48,10 @@ func (s *Server) routes() []route {
 		{"DELETE /v1/bans/{tenant}/{device}", false, s.deleteBan},
 
 		{"GET /v1/tail", false, s.tail},
+
+		{"GET /{$}", true, dashboardPage},
+		{"GET /dashboard/{file}", true, dashboardFile},
 	}
-	return append(routes, dashboardRoutes()...)
 }
 
 func plain(h http.Handler) func(http.ResponseWriter, *http.Request) error {

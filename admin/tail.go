@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -116,34 +115,12 @@ func (s *Server) tailQuery(r *http.Request) (api.TailQuery, error) {
 			return api.TailQuery{}, &api.FieldError{Field: "Last-Event-ID", Reason: "is not a position of the log"}
 		}
 	}
-	return query, sinceParam(q, &query)
-}
-
-// sinceParam sets where to start. Nothing named means from now on for a reader
-// that follows and from the beginning for one that does not, which would see
-// nothing otherwise.
-func sinceParam(q url.Values, query *api.TailQuery) error {
-	since := q.Get("since")
-	if since == "all" || (!q.Has("since") && !query.Follow) {
-		query.All = true
-		return nil
-	}
 	if !q.Has("since") {
-		return nil
+		// One who does not follow would see nothing of what is yet to come.
+		query.All = !query.Follow
+		return query, nil
 	}
-	if at, err := time.Parse(time.RFC3339, since); err == nil {
-		query.Since = at
-		return nil
-	}
-	ago, err := time.ParseDuration(since)
-	if err != nil || ago < 0 {
-		return &api.FieldError{
-			Field: "since", Reason: "is no point in time",
-			Allowed: []string{"all", "2026-01-31T12:00:00Z", "10m"},
-		}
-	}
-	query.Since = time.Now().Add(-ago)
-	return nil
+	return query, query.SetSince(q.Get("since"), time.Now())
 }
 
 // wantsLines says whether the reader asked for lines instead of events.

@@ -18,6 +18,27 @@ type TailQuery struct {
 	Follow bool
 }
 
+// SetSince reads where to start as people write it: "all", a time in RFC 3339,
+// or how long before now. Anything else is a *FieldError.
+func (q *TailQuery) SetSince(since string, now time.Time) error {
+	if since == "all" {
+		q.All = true
+		return nil
+	}
+	if at, err := time.Parse(time.RFC3339, since); err == nil {
+		q.Since = at
+		return nil
+	}
+	ago, err := time.ParseDuration(since)
+	if err != nil || ago < 0 {
+		return &FieldError{
+			Field: "since", Reason: "is no point in time", Allowed: []string{"all", "2026-01-31T12:00:00Z", "10m"},
+		}
+	}
+	q.Since = now.Add(-ago)
+	return nil
+}
+
 // TailEnd is the last event of a stream that ended otherwise than by the
 // caller's own wish. In a stream of lines it is the last line; no record has
 // a member "end".
