@@ -1,0 +1,231 @@
+package pool
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/bits"
+	"sync"
+)
+
+// ErrStopped is returned by NewLanes after Stop.
+var ErrStopped = errors.New("pool: stopped")
+
+const maxLanes, maxDepth, maxBatch = 1 << 20, 1 << 20, 1 << 12
+
+// LaneConfig shapes the lanes of one Lanes. The zero value is usable.
+type LaneConfig struct {
+	// Lanes is the number of queues; default 1024. Devices that share one wait
+	// for each other, so it should be well above the number of workers.
+	Lanes int
+
+	// Depth is the number of tasks that wait in one lane at most; default 1024.
+	// Too small and devices are paused by short bursts; the product with Lanes
+	// and the size of a task is the memory that can wait.
+	Depth int
+
+	// Batch is the number of tasks that are handled at once at most; default
+	// 64. Larger is cheaper per task, and lets other lanes wait longer.
+	Batch int
+}
+
+func (c LaneConfig) withDefaults() (LaneConfig, error) {
+	for _, s := range []struct {
+		name  string
+		value *int
+		def   int
+		limit int
+	}{
+		{"lanes", &c.Lanes, 1024, maxLanes},
+		{"lane depth", &c.Depth, 1024, maxDepth},
+		{"lane batch", &c.Batch, 64, maxBatch},
+	} {
+		if *s.value == 0 {
+			*s.value = s.def
+		}
+		if *s.value < 1 || *s.value > s.limit {
+			return c, fmt.Errorf("pool: %s %d: want 1 to %d", s.name, *s.value, s.limit)
+		}
+	}
+	return c, nil
+}
+
+// Waiter is told when a lane that was full has room again.
+type Waiter interface {
+	// LaneReady is called once for each Wait that returned true, from a worker.
+	// It must not block.
+	LaneReady()
+}
+
+// Lanes is a set of FIFO queues of T whose tasks one function handles. Every
+// method may be called from any goroutine, handlers included unless noted.
+type Lanes[T any] struct {
+	// Immutable after construction.
+
+	pool   *Pool
+	cfg    LaneConfig
+	handle func(batch []T)
+	number int // index of this Lanes in a worker's scratch
+	lanes  []lane[T]
+	group  *group
+
+	// Atomic. Each sync.Pool synchronises itself.
+
+	blocks blockPool[T]
+}
+
+// LaneStats is a snapshot of all lanes of one Lanes.
+type LaneStats struct {
+	Lanes   int    // queues
+	Active  int    // queues that hold tasks or are being handled
+	Queued  int    // tasks that wait
+	Slots   int    // tasks that the queues have memory for now
+	Waiting int    // waiters registered
+	Posted  uint64 // tasks accepted
+	Refused uint64 // tasks not accepted, because the lane was full
+}
+
+// NewLanes makes the queues. handle is given at most cfg.Batch tasks of one
+// lane, in the order they were posted, and never runs twice at once for one
+// lane. The batch is borrowed until return: it is zeroed and used again.
+//
+// When handle panics, each task of that batch is handled again as a batch of
+// its own, so that only the guilty one is given up. So let a handler take
+// effect in its last step, or recognise what it has done before.
+func NewLanes[T any](p *Pool, cfg LaneConfig, handle func(batch []T)) (*Lanes[T], error) {
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	l := &Lanes[T]{pool: p, cfg: cfg, handle: handle, lanes: make([]lane[T], cfg.Lanes), group: &group{}}
+	for i := range l.lanes {
+		ln := &l.lanes[i]
+		ln.lanes = l
+		ln.task = task{runner: ln, group: l.group}
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.stopping.Load() {
+		return nil, ErrStopped
+	}
+	l.number = p.groups
+	p.groups++
+	p.ready.reserve(cfg.Lanes)
+	return l, nil
+}
+
+// Post appends tasks to the lane of key and returns how many it took: a prefix
+// of ts, shorter when the lane is full, and none while others wait for room in
+// it or after Stop. It copies ts, never blocks and does not allocate.
+func (l *Lanes[T]) Post(key uint64, ts ...T) int {
+	if l.pool.stopping.Load() {
+		return 0
+	}
+	ln := l.lane(key)
+	ln.mu.Lock()
+	n := ln.room()
+	if n > len(ts) {
+		n = len(ts)
+	}
+	ln.refused += uint64(len(ts) - n)
+	if n == 0 {
+		ln.mu.Unlock()
+		return 0
+	}
+	ln.put(ts[:n])
+	var sleeper *worker
+	if !ln.scheduled {
+		sleeper, ln.scheduled = l.pool.schedule(&ln.task)
+		if !ln.scheduled {
+			ln.discard()
+			n = 0
+		}
+	}
+	ln.posted += uint64(n)
+	ln.mu.Unlock()
+	wake(sleeper)
+	return n
+}
+
+// Wait asks for one call of w.LaneReady as soon as the lane of key has fallen
+// to half its depth; until then Post takes nothing more there, so that those
+// who wait are not overtaken. It returns false, and registers nothing, when
+// there is room already. After Stop it returns true and never calls back.
+//
+// A waiter registers again only after its LaneReady.
+func (l *Lanes[T]) Wait(key uint64, w Waiter) bool {
+	if l.pool.stopping.Load() {
+		return true
+	}
+	ln := l.lane(key)
+	ln.mu.Lock()
+	defer ln.mu.Unlock()
+	if ln.room() > 0 {
+		return false
+	}
+	ln.waiters = append(ln.waiters, w)
+	return true
+}
+
+// Drain waits until all lanes are empty and no handler runs, or until ctx ends,
+// and then returns an error that wraps ctx.Err(). Posting goes on meanwhile,
+// and may keep it waiting. Not to be called by a handler.
+func (l *Lanes[T]) Drain(ctx context.Context) error {
+	p := l.pool
+	p.mu.Lock()
+	if l.group.active == 0 {
+		p.mu.Unlock()
+		return nil
+	}
+	drained := make(chan struct{})
+	l.group.drained = append(l.group.drained, drained)
+	p.mu.Unlock()
+	select {
+	case <-drained:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("pool: %d lanes not drained: %w", l.Stats().Active, ctx.Err())
+	}
+}
+
+// Stats takes a snapshot, lane by lane.
+func (l *Lanes[T]) Stats() LaneStats {
+	s := LaneStats{Lanes: len(l.lanes)}
+	for i := range l.lanes {
+		l.lanes[i].addTo(&s)
+	}
+	return s
+}
+
+// lane is the lane of key. Multiplying spreads keys that are not hashes.
+func (l *Lanes[T]) lane(key uint64) *lane[T] {
+	i, _ := bits.Mul64(key*0x9E3779B97F4A7C15, uint64(len(l.lanes)))
+	return &l.lanes[i]
+}
+
+// blockPool keeps the rings that no lane needs at present, by size: lane rings
+// have 4, 8, 16 … slots. The garbage collector empties it.
+type blockPool[T any] struct {
+	sizes [bits.UintSize]sync.Pool
+}
+
+// block is the memory of a ring.
+type block[T any] struct {
+	slots []T // length a power of two
+}
+
+func (b *blockPool[T]) get(n int) *block[T] {
+	size := ceilPow2(n)
+	if got, ok := b.sizes[bits.TrailingZeros(uint(size))].Get().(*block[T]); ok {
+		return got
+	}
+	return &block[T]{slots: make([]T, size)}
+}
+
+// put takes a block whose slots are all zero.
+func (b *blockPool[T]) put(bl *block[T]) {
+	b.sizes[bits.TrailingZeros(uint(len(bl.slots)))].Put(bl)
+}
+
+// ceilPow2 is the smallest power of two that is not less than n; n > 0.
+func ceilPow2(n int) int { return 1 << bits.Len(uint(n-1)) }
