@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -12,6 +13,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -263,15 +265,25 @@ func (n *node) apiRaw(method, path string, body any) (status int, text []byte) {
 	return resp.StatusCode, text
 }
 
-// freeAddr finds a loopback port that nobody listens on now.
+// ports hands out the ports that nodes listen on, each once in a test process.
+var ports atomic.Uint32
+
+// freeAddr finds a loopback port that nobody listens on, below the range from
+// which the system takes ports for outgoing connections: while a node is down,
+// a client of another story must not be given its port.
 func freeAddr(t *testing.T) string {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	const first, count = 20000, 12000
+	for range count {
+		port := first + (uint32(os.Getpid())*97+ports.Add(1))%count
+		addr := fmt.Sprintf("127.0.0.1:%d", port)
+		if ln, err := net.Listen("tcp", addr); err == nil {
+			ln.Close()
+			return addr
+		}
 	}
-	defer ln.Close()
-	return ln.Addr().String()
+	t.Fatal("no free port")
+	return ""
 }
 
 // logBuffer keeps what the node prints.
