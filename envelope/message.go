@@ -1,5 +1,7 @@
 package envelope
 
+import "math/bits"
+
 // Message is one message of any type, decoded. Fields that the type does not
 // carry are zero. The slices of a decoded Message are borrowed: good until the
 // payload it came from is overwritten or the Message is decoded into again.
@@ -37,3 +39,80 @@ type Message struct {
 
 // Reset empties m but keeps its scratch.
 func (m *Message) Reset() { *m = Message{scratch: m.scratch[:0]} }
+
+// bytes is the place of a string or data field; nil for any other.
+func (m *Message) bytes(f field) *[]byte {
+	switch f {
+	case fieldTopic:
+		return &m.Topic
+	case fieldData:
+		return &m.Data
+	case fieldID:
+		return &m.ID
+	case fieldName:
+		return &m.Name
+	case fieldCode:
+		return &m.Code
+	case fieldText:
+		return &m.Text
+	case fieldLevel:
+		return &m.Level
+	case fieldGroup:
+		return &m.Group
+	case fieldToken:
+		return &m.Token
+	}
+	return nil
+}
+
+// number is the value of an integer field, or of ok as 0 or 1.
+func (m *Message) number(f field) int64 {
+	switch f {
+	case fieldSeq:
+		return int64(m.Seq)
+	case fieldTS:
+		return m.TS
+	case fieldUpto:
+		return int64(m.Upto)
+	case fieldEpoch:
+		return int64(m.Epoch)
+	case fieldHeartbeat:
+		return int64(m.HeartbeatS)
+	case fieldWindow:
+		return int64(m.Window)
+	case fieldOK:
+		if m.OK {
+			return 1
+		}
+	}
+	return 0
+}
+
+func (m *Message) setNumber(f field, v int64) {
+	switch f {
+	case fieldSeq:
+		m.Seq = uint64(v)
+	case fieldTS:
+		m.TS = v
+	case fieldUpto:
+		m.Upto = uint64(v)
+	case fieldEpoch:
+		m.Epoch = uint64(v)
+	case fieldHeartbeat:
+		m.HeartbeatS = int(v)
+	case fieldWindow:
+		m.Window = int(v)
+	}
+}
+
+// present is which of the fields in s are not zero.
+func (m *Message) present(s fieldSet) fieldSet {
+	for rest := s; rest != 0; rest &= rest - 1 {
+		f := field(bits.TrailingZeros32(uint32(rest)))
+		p := m.bytes(f)
+		if (p != nil && *p == nil) || (p == nil && m.number(f) == 0) {
+			s &^= 1 << f
+		}
+	}
+	return s
+}

@@ -60,14 +60,16 @@ var rules = [numTypes]rule{
 
 // String is the type's name in JSON, or "unknown".
 func (t Type) String() string {
-	if t >= numTypes || rules[t].name == "" {
+	if !t.known() {
 		return "unknown"
 	}
 	return rules[t].name
 }
 
+func (t Type) known() bool { return t < numTypes && rules[t].name != "" }
+
 // FromDevice reports whether devices may send the type.
-func (t Type) FromDevice() bool { return t < numTypes && rules[t].readers&nodeSide != 0 }
+func (t Type) FromDevice() bool { return t.known() && rules[t].readers&nodeSide != 0 }
 
 // Sequenced reports whether the type may carry a sequence that is acknowledged:
 // telemetry, status and alert.
