@@ -1,0 +1,220 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"net/url"
+	"time"
+
+	"go.uber.org/zap"
+
+	"edgeloop/auth"
+	"edgeloop/devicemgr"
+	"edgeloop/envelope"
+	"edgeloop/eventloop"
+	"edgeloop/wsproto"
+)
+
+// DevicePath is where devices connect.
+const DevicePath = "/v1/device"
+
+// A grant is what a connection's token allows.
+type grant struct {
+	id *auth.Identity // nil with --auth=none: everything
+}
+
+func (g *grant) mayPublish(topic []byte) bool { return g.id == nil || g.id.MayPublish(topic) }
+
+// A candidate is a connection whose handshake is being decided, on its way to
+// the authentication lanes.
+type candidate struct {
+	conn  *eventloop.Conn
+	hello *eventloop.Hello
+	codec envelope.Codec
+}
+
+// Accept implements eventloop.Acceptor. On the loop only what costs nothing is
+// decided; who the device is, is decided on the pool.
+func (g *Gateway) Accept(c *eventloop.Conn, h *eventloop.Hello) (eventloop.Receiver, *wsproto.Refusal) {
+	if string(h.Path) != DevicePath {
+		return nil, &wsproto.Refusal{Status: 404, Reason: "devices connect to " + DevicePath}
+	}
+	if g.draining.Load() {
+		g.drops[DropDraining].Add(1)
+		return nil, g.later("this node is going away")
+	}
+	codec, ok := envelope.ForProtocol(h.Protocol)
+	if !ok || (h.Protocol == "" && h.Offered > 0) {
+		return nil, &wsproto.Refusal{Status: 400, Reason: "none of the offered subprotocols is spoken here: offer " + envelope.ProtoJSON + ", " + envelope.ProtoFrameJSON + " or " + envelope.ProtoFrameProto + ", or none for raw messages"}
+	}
+	if g.checks.Post(c.ID(), candidate{c, h, codec}) == 0 {
+		g.drops[DropAuthBusy].Add(1)
+		return nil, g.later("too many devices are connecting")
+	}
+	return nil, nil
+}
+
+// later is a 503 with a delay that is spread, so that those who were refused
+// together do not come back together.
+func (g *Gateway) later(reason string) *wsproto.Refusal {
+	return &wsproto.Refusal{Status: 503, Reason: reason, RetryAfter: eventloop.Spread(g.cfg.RetryAfter)}
+}
+
+// check runs on the pool.
+func (g *Gateway) check(candidates []candidate) {
+	for i := range candidates {
+		if err := g.admit(&candidates[i]); err != nil {
+			candidates[i].conn.Refuse(candidates[i].hello, err)
+		}
+	}
+}
+
+// admit decides one candidate: identity, bans, then the session. The order
+// matters: Admit is posted before the link is marked as admitted, so a command
+// that sees the mark is written after the 101.
+func (g *Gateway) admit(c *candidate) *wsproto.Refusal {
+	key, grant, refusal := g.identify(c.hello)
+	if refusal != nil {
+		return refusal
+	}
+	if reason, banned := g.store.Banned(key.Tenant, key.Device); banned {
+		g.drops[DropForbidden].Add(1)
+		return &wsproto.Refusal{Status: 403, Reason: "this device is banned: " + reason}
+	}
+	l := &link{g: g, conn: c.conn, codec: c.codec, lane: g.devices.Hash(key)}
+	l.identity.Store(grant)
+	session, replaced := g.devices.Register(key, l)
+	l.session, l.epoch = session, session.Epoch()
+	if replaced != nil {
+		g.counts.takeovers.Add(1)
+		replaced.Close(uint16(wsproto.CloseReplaced), "a newer connection of this device took over")
+	}
+	if err := g.load(session, key); err != nil {
+		g.devices.Unregister(session, l.epoch)
+		g.logger.Warn("highest durable sequence is not to be had", zap.String("device_id", key.Device), zap.Error(err))
+		return g.later("the log does not answer")
+	}
+	if grant.id != nil {
+		g.expiry.set(l, grant.id.Expires, time.Now())
+	}
+	c.conn.Admit(c.hello, l)
+	l.flags.Or(flagAdmitted)
+	g.deliverStored(l)
+	return nil
+}
+
+// loadTimeout bounds the wait for the log when a device connects.
+const loadTimeout = 5 * time.Second
+
+// load reads the device's highest durable sequence from the log, unless the
+// session remembers it.
+func (g *Gateway) load(s *devicemgr.Session, key devicemgr.Key) error {
+	if s.Loaded() {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), loadTimeout)
+	defer cancel()
+	seq, err := g.log.LastSeq(ctx, key.Tenant, key.Device)
+	if err != nil {
+		return err //nolint:wrapcheck // the log says what it could not do
+	}
+	s.SetLoaded(seq)
+	return nil
+}
+
+// identify says who is connecting.
+func (g *Gateway) identify(h *eventloop.Hello) (devicemgr.Key, *grant, *wsproto.Refusal) {
+	query := url.Values{}
+	if len(h.Query) > 0 {
+		var err error
+		if query, err = url.ParseQuery(string(h.Query)); err != nil {
+			return devicemgr.Key{}, nil, &wsproto.Refusal{Status: 400, Reason: "the query is malformed"}
+		}
+	}
+	if g.verifier == nil {
+		return anonymous(query)
+	}
+	token, ok := tokenOf(h, query)
+	if !ok {
+		g.drops[DropUnauthorized].Add(1)
+		return devicemgr.Key{}, nil, &wsproto.Refusal{Status: 401, Reason: "no token: send Authorization: Bearer TOKEN, ?token=TOKEN, or offer the subprotocol bearer.TOKEN"}
+	}
+	id, err := g.verifier.Verify(token)
+	switch {
+	case errors.Is(err, auth.ErrRevoked):
+		g.drops[DropForbidden].Add(1)
+		return devicemgr.Key{}, nil, &wsproto.Refusal{Status: 403, Reason: err.Error()}
+	case err != nil:
+		g.drops[DropUnauthorized].Add(1)
+		return devicemgr.Key{}, nil, &wsproto.Refusal{Status: 401, Reason: err.Error()}
+	}
+	return devicemgr.Key{Tenant: id.Tenant, Device: id.Device}, &grant{id}, nil
+}
+
+// anonymous takes the identity that the device gives itself (--auth=none).
+func anonymous(query url.Values) (devicemgr.Key, *grant, *wsproto.Refusal) {
+	key := devicemgr.Key{Tenant: query.Get("tenant"), Device: query.Get("device")}
+	if key.Tenant == "" {
+		key.Tenant = auth.DefaultTenant
+	}
+	for kind, name := range map[string]string{"tenant": key.Tenant, "device": key.Device} {
+		if err := auth.CheckName(kind, name); err != nil {
+			return key, nil, &wsproto.Refusal{Status: 400, Reason: err.Error()}
+		}
+	}
+	return key, &grant{}, nil
+}
+
+// tokenOf finds the token in the three places where it may be.
+func tokenOf(h *eventloop.Hello, query url.Values) ([]byte, bool) {
+	const scheme = "bearer "
+	switch {
+	case len(h.Authorization) > len(scheme) && equalFold(h.Authorization[:len(scheme)], scheme):
+		return h.Authorization[len(scheme):], true
+	case query.Get("token") != "":
+		return []byte(query.Get("token")), true
+	case len(h.BearerProtocol) > 0:
+		return h.BearerProtocol, true
+	}
+	return nil, false
+}
+
+func equalFold(b []byte, lower string) bool {
+	for i := range lower {
+		c := b[i]
+		if 'A' <= c && c <= 'Z' {
+			c += 'a' - 'A'
+		}
+		if c != lower[i] {
+			return false
+		}
+	}
+	return true
+}
+
+// refresh takes a newer token of a connected device.
+func (l *link) refresh(m *envelope.Message) {
+	if l.g.verifier == nil {
+		return
+	}
+	id, err := l.g.verifier.Verify(m.Token)
+	key := l.session.Key()
+	switch {
+	case err != nil:
+		l.refuse(&envelope.Fault{Code: envelope.CodeBadToken, Message: err.Error()})
+	case id.Tenant != key.Tenant || id.Device != key.Device:
+		l.refuse(&envelope.Fault{Code: envelope.CodeBadToken, Message: "the token is for another device"})
+	default:
+		l.identity.Store(&grant{id})
+		l.g.expiry.set(l, id.Expires, time.Now())
+	}
+}
+
+// leave is told by a link that its connection is gone.
+func (g *Gateway) leave(l *link, gone *eventloop.Gone) {
+	g.expiry.remove(l)
+	if l.session != nil && g.devices.Unregister(l.session, l.epoch) {
+		g.logger.Debug("device left", zap.String("device_id", l.session.Key().Device),
+			zap.Stringer("cause", gone.Cause), zap.Uint16("close_code", uint16(gone.Code)))
+	}
+}

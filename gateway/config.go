@@ -1,0 +1,110 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"go.uber.org/zap"
+
+	"edgeloop/auth"
+	"edgeloop/backbone"
+)
+
+// Log makes messages durable. Append may block; only pool workers call it.
+type Log interface {
+	// Append copies the records and blocks while too much waits for the log. An
+	// error means that the log is closed and nothing of the call was taken.
+	Append(records []backbone.Record) error
+	// LastSeq is the highest durable sequence of a device, 0 for none.
+	LastSeq(ctx context.Context, tenant, device string) (uint64, error)
+	// Flush waits until everything appended is durable.
+	Flush(ctx context.Context) error
+}
+
+// Store keeps what has to outlive connections and restarts besides the log.
+type Store interface {
+	// StoreCommand keeps a command for a device that is not here.
+	StoreCommand(ctx context.Context, tenant, device, id string, payload []byte, ttl time.Duration) error
+	// HasCommands says without a round trip whether there may be any.
+	HasCommands(tenant, device string) bool
+	// TakeCommands removes the waiting commands and calls fn for each.
+	TakeCommands(ctx context.Context, tenant, device string, fn func(id string, payload []byte)) error
+	// Banned says without a round trip whether the device must stay out.
+	Banned(tenant, device string) (reason string, banned bool)
+}
+
+// Config is what a Gateway needs to know. Zero fields take the defaults named.
+type Config struct {
+	// Workers handle messages; default 16. Lanes default 64, each LaneDepth deep,
+	// default 1024 reads. A lane that is full holds back its devices.
+	Workers, Lanes, LaneDepth int
+	// AuthWorkers check handshakes; default 4. They are apart from Workers so that
+	// devices can connect while the log is stalled.
+	AuthWorkers int
+	// Window is how many messages of one device may be on their way; default 64.
+	Window int
+	// InFlight bounds the bytes of all messages on their way; default 256 MiB.
+	InFlight int64
+	// Heartbeat and IdleTimeout say when a silent device is pinged and evicted;
+	// defaults 30 s and 60 s.
+	Heartbeat, IdleTimeout time.Duration
+	// MaxRemembered is how many devices that left are remembered; default 1,000,000.
+	MaxRemembered int
+	// DrainWindow is the time over which a drain spreads its closes; default 10 s.
+	DrainWindow time.Duration
+	// RetryAfter is told with each 503, spread up to twice; default 5 s.
+	RetryAfter time.Duration
+	// Verifier checks tokens; nil means that devices name themselves (--auth=none).
+	Verifier *auth.Verifier
+	// Log and Store are required.
+	Log   Log
+	Store Store
+	// OnPresence hears of every device that comes or goes; must not block. Optional.
+	OnPresence func(Presence)
+	// Logger gets what an operator should know; default none.
+	Logger *zap.Logger
+}
+
+// Presence is one change of one device.
+type Presence struct {
+	Tenant, Device string
+	Epoch          uint64
+	Online         bool
+	At             time.Time
+}
+
+func (c Config) withDefaults() (Config, error) {
+	setDefault(&c.Workers, 16)
+	setDefault(&c.Lanes, 64)
+	setDefault(&c.LaneDepth, 1024)
+	setDefault(&c.AuthWorkers, 4)
+	setDefault(&c.Window, 64)
+	setDefault(&c.InFlight, 256<<20)
+	setDefault(&c.Heartbeat, 30*time.Second)
+	setDefault(&c.IdleTimeout, 60*time.Second)
+	setDefault(&c.MaxRemembered, 1_000_000)
+	setDefault(&c.DrainWindow, 10*time.Second)
+	setDefault(&c.RetryAfter, 5*time.Second)
+	if c.Logger == nil {
+		c.Logger = zap.NewNop()
+	}
+	if c.Log == nil || c.Store == nil {
+		return c, errors.New("gateway: a log and a store are required")
+	}
+	if c.Window < 1 || c.InFlight < 1 {
+		return c, fmt.Errorf("gateway: window %d and in-flight bytes %d must be positive", c.Window, c.InFlight)
+	}
+	if c.IdleTimeout <= c.Heartbeat {
+		return c, fmt.Errorf("gateway: idle timeout %s must be longer than the heartbeat %s, or every quiet device is evicted before it is asked", c.IdleTimeout, c.Heartbeat)
+	}
+	return c, nil
+}
+
+func setDefault[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}

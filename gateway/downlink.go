@@ -1,0 +1,223 @@
+package gateway
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"go.uber.org/zap"
+
+	"edgeloop/devicemgr"
+	"edgeloop/envelope"
+	"edgeloop/eventloop"
+	"edgeloop/wsproto"
+)
+
+// The errors of the way down.
+var (
+	// ErrUnknownDevice: the device was never seen and the command has no time to live.
+	ErrUnknownDevice = errors.New("gateway: the device is not known")
+	// ErrNotConnected: the device is not connected.
+	ErrNotConnected = errors.New("gateway: the device is not connected")
+	// ErrSlowDevice: the device does not read what was sent before.
+	ErrSlowDevice = errors.New("gateway: the device reads too slowly")
+	// ErrDraining: the node is going away.
+	ErrDraining = errors.New("gateway: the node is draining")
+)
+
+// A Command goes down to one device.
+type Command struct {
+	Name string          // 1 to envelope.MaxName bytes
+	Data json.RawMessage // one JSON value, or nil
+	// TTL is how long it may wait for a device that is not here; 0: not at all if
+	// the device was never seen, DefaultTTL otherwise.
+	TTL time.Duration
+	// Wait is how long to wait for the reply; 0: not at all.
+	Wait time.Duration
+}
+
+// DefaultTTL is how long a command waits for a device that is known and away.
+const DefaultTTL = time.Minute
+
+// An Outcome says what became of a command.
+type Outcome uint8
+
+// The outcomes.
+const (
+	OutcomeSent    Outcome = iota // handed to the connection; no reply was waited for
+	OutcomeReplied                // the device replied
+	OutcomeNoReply                // handed to the connection, no reply in time
+	OutcomeLeft                   // kept for a device that is not here
+)
+
+// A Reply is what a device answered. Its bytes are the receiver's to keep.
+type Reply struct {
+	OK   bool
+	Data []byte // JSON or, from protobuf devices, any bytes; nil for none
+	Code string
+	Text string
+}
+
+// A stored command, as it waits for its device.
+type storedCommand struct {
+	Name string          `json:"name"`
+	Data json.RawMessage `json:"data,omitempty"`
+}
+
+// Command sends a command to a device, or leaves it for one that is not here,
+// and waits for the reply if asked to. It is delivered at most once.
+func (g *Gateway) Command(ctx context.Context, key devicemgr.Key, c Command) (id string, out Outcome, reply Reply, err error) {
+	if g.draining.Load() {
+		return "", 0, Reply{}, ErrDraining
+	}
+	id = newID()
+	s := g.devices.Lookup(key)
+	if l := liveLink(s); l != nil {
+		answer := g.replies.expect(id, key)
+		defer g.replies.forget(id)
+		if err := l.command(id, c.Name, c.Data); err == nil {
+			g.counts.commandsSent.Add(1)
+			out, reply = await(ctx, answer, c.Wait)
+			return id, out, reply, nil
+		} else if errors.Is(err, eventloop.ErrSlowConsumer) {
+			g.drops[DropCommandSlow].Add(1)
+			return id, 0, Reply{}, ErrSlowDevice
+		}
+	}
+	ttl, err := g.ttl(ctx, s, key, c.TTL)
+	if err != nil {
+		return id, 0, Reply{}, err
+	}
+	return id, OutcomeLeft, Reply{}, g.leaveCommand(ctx, key, id, c, ttl)
+}
+
+// ttl is how long a command may wait for a device that is not here.
+func (g *Gateway) ttl(ctx context.Context, s *devicemgr.Session, key devicemgr.Key, asked time.Duration) (time.Duration, error) {
+	switch {
+	case asked > 0:
+		return asked, nil
+	case s != nil:
+		return DefaultTTL, nil
+	}
+	// Never seen by this process: the log knows whether it was seen before.
+	seq, err := g.log.LastSeq(ctx, key.Tenant, key.Device)
+	if err != nil {
+		return 0, fmt.Errorf("gateway: is the device known: %w", err)
+	}
+	if seq == 0 {
+		g.drops[DropCommandOffline].Add(1)
+		return 0, ErrUnknownDevice
+	}
+	return DefaultTTL, nil
+}
+
+// leaveCommand keeps a command for later. The device may have connected while
+// it was being stored, and found nothing: so it is looked for again.
+func (g *Gateway) leaveCommand(ctx context.Context, key devicemgr.Key, id string, c Command, ttl time.Duration) error {
+	payload, err := json.Marshal(storedCommand{c.Name, c.Data})
+	if err != nil {
+		return fmt.Errorf("gateway: store command: %w", err)
+	}
+	if err := g.store.StoreCommand(ctx, key.Tenant, key.Device, id, payload, ttl); err != nil {
+		return fmt.Errorf("gateway: store command: %w", err)
+	}
+	g.counts.commandsLeft.Add(1)
+	if l := liveLink(g.devices.Lookup(key)); l != nil {
+		g.deliverStored(l)
+	}
+	return nil
+}
+
+// deliverStored hands a device that has connected what was left for it. The
+// store forgets each command before it is delivered: at most once.
+func (g *Gateway) deliverStored(l *link) {
+	key := l.session.Key()
+	if !g.store.HasCommands(key.Tenant, key.Device) {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), loadTimeout)
+	defer cancel()
+	err := g.store.TakeCommands(ctx, key.Tenant, key.Device, func(id string, payload []byte) {
+		var c storedCommand
+		if err := json.Unmarshal(payload, &c); err != nil {
+			g.logger.Error("stored command is not to be read", zap.String("device_id", key.Device), zap.Error(err))
+			return
+		}
+		if l.command(id, c.Name, c.Data) == nil {
+			g.counts.commandsTaken.Add(1)
+		}
+	})
+	if err != nil {
+		g.logger.Warn("stored commands stay for the next connection", zap.String("device_id", key.Device), zap.Error(err))
+	}
+}
+
+// command sends one command down this link; any goroutine.
+func (l *link) command(id, name string, data []byte) error {
+	return l.deliver(&envelope.Message{Type: envelope.TypeCommand, ID: []byte(id), Name: []byte(name), Data: data})
+}
+
+// Broadcast sends one command to every connected device of a group, a tenant
+// (group "") or all tenants (both ""), and returns to how many. It is encoded
+// once for each encoding; the bytes are shared.
+func (g *Gateway) Broadcast(tenant, group, name string, data []byte) (id string, devices int, err error) {
+	if g.draining.Load() {
+		return "", 0, ErrDraining
+	}
+	id = newID()
+	frames := make(map[string][]byte)
+	send := func(s *devicemgr.Session) bool {
+		l := liveLink(s)
+		if l == nil {
+			return true
+		}
+		frame, ok := frames[l.codec.Name()]
+		if !ok {
+			m := envelope.Message{Type: envelope.TypeCommand, ID: []byte(id), Name: []byte(name), Data: data}
+			frame = wsproto.AppendFrame(nil, opOf(l.codec), l.codec.Append(nil, &m))
+			frames[l.codec.Name()] = frame
+		}
+		if l.Send(frame) == nil {
+			devices++
+		}
+		return true
+	}
+	if group != "" {
+		g.devices.Members(tenant, group, send)
+	} else {
+		g.devices.Range(tenant, send)
+	}
+	g.counts.broadcasts.Add(1)
+	return id, devices, nil
+}
+
+// Kick closes a device's connection.
+func (g *Gateway) Kick(key devicemgr.Key, code uint16, reason string) error {
+	s := g.devices.Lookup(key)
+	if s == nil {
+		return ErrUnknownDevice
+	}
+	l := s.Link()
+	if l == nil {
+		return ErrNotConnected
+	}
+	l.Close(code, reason)
+	return nil
+}
+
+// Devices is the session table, for lists.
+func (g *Gateway) Devices() *devicemgr.Manager { return g.devices }
+
+// liveLink is the link of a device that frames reach, or nil.
+func liveLink(s *devicemgr.Session) *link {
+	if s == nil {
+		return nil
+	}
+	l, ok := s.Link().(*link)
+	if !ok || !l.admitted() {
+		return nil
+	}
+	return l
+}

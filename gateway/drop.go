@@ -1,0 +1,37 @@
+package gateway
+
+// A Drop says why something was refused, dropped or held back. The list is
+// closed; it labels the metric edgeloop_gateway_drops_total, and docs/operations.md
+// says of each what an operator does about it.
+type Drop uint8
+
+// The drops.
+const (
+	DropBadEnvelope    Drop = iota // a message that is not of the protocol, or not allowed; the device was told
+	DropDuplicate                  // a sequence that was taken in before; acknowledged again, nothing is lost
+	DropLaneFull                   // held back: the lane had no room, reading pauses until it has
+	DropMemoryFull                 // held back: all messages on their way reached --inflight-bytes
+	DropClosed                     // the connection closed while its messages were held back
+	DropStopping                   // the node stopped before the message was in the log
+	DropCommandOffline             // a command for a device that is not here and has no time to live
+	DropCommandSlow                // a command for a device that does not read
+	DropAuthBusy                   // a handshake refused with 503: too many are being checked
+	DropDraining                   // a handshake refused with 503: the node is going away
+	DropUnauthorized               // a handshake refused with 401
+	DropForbidden                  // a handshake refused with 403: banned or revoked
+	numDrops
+)
+
+// NumDrops is how many there are; they count from zero.
+const NumDrops = int(numDrops)
+
+// String is the metric label.
+func (d Drop) String() string {
+	if d >= numDrops {
+		return "unknown"
+	}
+	return [numDrops]string{
+		"bad_envelope", "duplicate", "lane_full", "memory_full", "closed", "stopping",
+		"command_offline", "command_slow", "auth_busy", "draining", "unauthorized", "forbidden",
+	}[d]
+}

@@ -1,0 +1,147 @@
+package gateway
+
+import (
+	"time"
+
+	"go.uber.org/zap"
+
+	"edgeloop/backbone"
+	"edgeloop/devicemgr"
+	"edgeloop/envelope"
+	"edgeloop/internal/bytebuf"
+	"edgeloop/wsproto"
+)
+
+// A task is what one read of one connection brought, on its way to the lane.
+type task struct {
+	l *link
+	b *bytebuf.Buf // messages, each behind its header; owned
+}
+
+// A worker is the scratch of one call of handle.
+type worker struct {
+	records []backbone.Record
+	msgs    []*envelope.Message // a record refers to the message it was made of
+	before  []accepted          // what to go back to if the records are not appended
+	settled []int               // by task, messages that need no log
+	now     int64               // Unix milliseconds, when this call of handle began
+}
+
+// accepted is a session's sequence before a record of it was made.
+type accepted struct {
+	session *devicemgr.Session
+	seq     uint64
+}
+
+// keepMessages is how many messages a worker keeps for the next call.
+const keepMessages = 256
+
+// handle runs on the pool: the messages of one lane, in order. It blocks while
+// the log is full, which is what holds the devices of this lane back. It takes
+// effect in its last step, so that a panic on the way leaves nothing half done:
+// the pool then hands over the same tasks one by one.
+func (g *Gateway) handle(tasks []task) {
+	w, ok := g.workers.Get().(*worker)
+	if !ok {
+		w = new(worker)
+	}
+	w.now = time.Now().UnixMilli()
+	done := false
+	defer func() {
+		if !done {
+			w.rollBack()
+		}
+	}()
+	for _, t := range tasks {
+		n := 0
+		for rest := t.b.B; len(rest) > 0; {
+			var op wsproto.OpCode
+			var payload []byte
+			op, payload, rest = cutMessage(rest)
+			if !t.l.uplink(w, op, payload) {
+				n++
+			}
+		}
+		w.settled = append(w.settled, n)
+	}
+	g.append(w)
+	for i, t := range tasks {
+		t.l.settle(w.settled[i])
+		g.unreserve(len(t.b.B))
+		g.buffers.Put(t.b)
+	}
+	done = true
+	w.reset()
+	g.workers.Put(w)
+}
+
+// append hands the records to the log, which copies them before it returns.
+func (g *Gateway) append(w *worker) {
+	if len(w.records) == 0 {
+		return
+	}
+	err := g.log.Append(w.records)
+	if err == nil {
+		g.counts.received.Add(uint64(len(w.records)))
+		return
+	}
+	// The log is closed, because the node stops. Nothing of this was
+	// acknowledged, so devices send again what they numbered; the connections end
+	// here, or a later message could be acknowledged over the hole.
+	g.logger.Warn("messages not taken by the log", zap.Int("count", len(w.records)), zap.Error(err))
+	g.drops[DropStopping].Add(uint64(len(w.records)))
+	w.rollBack()
+	for i := range w.records {
+		if l, ok := w.records[i].Done.(*link); ok {
+			l.breakOff()
+		}
+	}
+}
+
+// rollBack takes back the sequences that were accepted for w's records.
+func (w *worker) rollBack() {
+	for i := len(w.before) - 1; i >= 0; i-- {
+		w.before[i].session.SetAcceptedOnLane(w.before[i].seq)
+	}
+}
+
+// message is the scratch for the next message, apart from those of the records.
+func (w *worker) message() *envelope.Message {
+	if len(w.records) == len(w.msgs) {
+		w.msgs = append(w.msgs, new(envelope.Message))
+	}
+	return w.msgs[len(w.records)]
+}
+
+func (w *worker) reset() {
+	clear(w.records)
+	clear(w.before)
+	w.records, w.before, w.settled = w.records[:0], w.before[:0], w.settled[:0]
+	if len(w.msgs) > keepMessages {
+		clear(w.msgs[keepMessages:])
+		w.msgs = w.msgs[:keepMessages]
+	}
+}
+
+// breakOff ends a connection of which a message was lost on the lane: nothing
+// that follows may be accepted, the device resumes on a new connection.
+func (l *link) breakOff() {
+	if !l.broken {
+		l.broken = true
+		l.conn.Close(wsproto.CloseInternal, "a message was not taken, connect again and resume")
+	}
+}
+
+// panicked hears of a panic in a worker, which the pool has contained; t is the
+// task that was given up for it, or nil.
+func (g *Gateway) panicked(t, v any, stack []byte) {
+	g.counts.panics.Add(1)
+	g.logger.Error("worker panicked", zap.Any("panic", v), zap.ByteString("stack", stack))
+	switch t := t.(type) {
+	case task:
+		t.l.breakOff()
+		g.unreserve(len(t.b.B))
+	case candidate:
+		t.conn.Refuse(t.hello, &wsproto.Refusal{Status: 500, Reason: "internal error"})
+	}
+}

@@ -1,0 +1,66 @@
+package gateway
+
+import (
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"edgeloop/devicemgr"
+)
+
+// limits are the bounds that may change while the node runs.
+type limits struct {
+	// Atomic.
+	window   atomic.Int64
+	inFlight atomic.Int64
+	silence  atomic.Pointer[devicemgr.Silence]
+}
+
+func (l *limits) set(c Config) {
+	l.window.Store(int64(c.Window))
+	l.inFlight.Store(c.InFlight)
+	l.silence.Store(&devicemgr.Silence{Heartbeat: c.Heartbeat, Limit: c.IdleTimeout})
+}
+
+// Limits are the values that SetLimits takes; zero fields stay as they are.
+type Limits struct {
+	Window      int
+	InFlight    int64
+	Heartbeat   time.Duration
+	IdleTimeout time.Duration
+	Workers     int
+}
+
+// Limits are the bounds in force.
+func (g *Gateway) Limits() Limits {
+	s := g.limits.silence.Load()
+	return Limits{
+		Window:      int(g.limits.window.Load()),
+		InFlight:    g.limits.inFlight.Load(),
+		Heartbeat:   s.Heartbeat,
+		IdleTimeout: s.Limit,
+		Workers:     g.workPool.Stats().Workers,
+	}
+}
+
+// SetLimits changes bounds while the node runs, all of them or none. Devices
+// hear of a new window or heartbeat when they connect the next time; a silent
+// one is judged by the new times when its present wait is over.
+func (g *Gateway) SetLimits(l Limits) error {
+	now := g.Limits()
+	setDefault(&l.Window, now.Window)
+	setDefault(&l.InFlight, now.InFlight)
+	setDefault(&l.Heartbeat, now.Heartbeat)
+	setDefault(&l.IdleTimeout, now.IdleTimeout)
+	setDefault(&l.Workers, now.Workers)
+	if l.IdleTimeout <= l.Heartbeat {
+		return fmt.Errorf("gateway: idle timeout %s must be longer than the heartbeat %s", l.IdleTimeout, l.Heartbeat)
+	}
+	if l.Workers != now.Workers {
+		g.workPool.Resize(l.Workers)
+	}
+	g.limits.window.Store(int64(l.Window))
+	g.limits.inFlight.Store(l.InFlight)
+	g.limits.silence.Store(&devicemgr.Silence{Heartbeat: l.Heartbeat, Limit: l.IdleTimeout})
+	return nil
+}

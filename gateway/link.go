@@ -1,0 +1,274 @@
+package gateway
+
+import (
+	"encoding/binary"
+	"sync/atomic"
+	"time"
+
+	"edgeloop/devicemgr"
+	"edgeloop/envelope"
+	"edgeloop/eventloop"
+	"edgeloop/internal/bytebuf"
+	"edgeloop/wsproto"
+)
+
+// A link is one connection of one device. The way of a message:
+//
+//	loop    Receive   copies it behind the others of this read      (the one copy)
+//	loop    Flush     posts them to the device's lane; no room: pauses reading
+//	lane    uplink.go decodes, checks the sequence, appends to the log
+//	log     Durable   after the sync: the session's durable sequence grows, Wake
+//	loop    Woken     writes one ack for all that became durable; resumes reading
+//
+// and of a command:
+//
+//	any     Deliver   encodes it and posts the frame to the loop (downlink.go)
+type link struct {
+	// Immutable after construction.
+	g       *Gateway
+	conn    *eventloop.Conn
+	session *devicemgr.Session
+	codec   envelope.Codec
+	epoch   uint64
+	lane    uint64
+
+	// Owned by the loop goroutine.
+	batch    *bytebuf.Buf // messages of the present read, or nil
+	waiting  *bytebuf.Buf // messages that the lane had no room for: reading is paused
+	received uint64       // messages taken from the peer
+	acked    uint64       // what the device was last told
+	welcomed bool
+
+	// Owned by the device's lane.
+	faults int
+	broken bool // a message was lost here: nothing more may be accepted
+
+	// Guarded by Gateway.expiry.mu.
+	timer uint32 // its place among the expiring, 0 = none
+	left  bool
+
+	// Atomic.
+	settled  atomic.Uint64 // messages that lane and log are through with
+	identity atomic.Pointer[grant]
+	flags    atomic.Uint32
+}
+
+const (
+	flagAdmitted uint32 = 1 << iota // frames that are posted reach the device
+	flagStalled                     // reading is paused until messages settle
+	flagReack                       // the device sent again what is durable: say so again
+)
+
+var (
+	_ eventloop.Receiver = (*link)(nil)
+	_ devicemgr.Link     = (*link)(nil)
+)
+
+// header is what precedes each message in a batch: opcode and length.
+const header = 1 + 4
+
+// Receive implements eventloop.Receiver.
+func (l *link) Receive(op wsproto.OpCode, payload []byte) {
+	if l.batch == nil {
+		l.batch = l.g.buffers.Get(header + len(payload))
+	}
+	l.batch.Grow(l.g.buffers, header+len(payload))
+	b := append(l.batch.B, byte(op))
+	b = binary.BigEndian.AppendUint32(b, uint32(len(payload))) //nolint:gosec // bounded by --max-message
+	l.batch.B = append(b, payload...)
+	l.received++
+	if !l.withinWindow() {
+		l.stall()
+	}
+}
+
+// withinWindow says whether one more message may be on its way.
+func (l *link) withinWindow() bool {
+	return l.received-l.settled.Load() <= uint64(l.g.limits.window.Load()) //nolint:gosec // positive
+}
+
+// stall pauses reading until enough messages have settled. Those who settle
+// look at the flag after they counted, and this looks at the count after it set
+// the flag, so one of the two sees the other.
+func (l *link) stall() {
+	l.flags.Or(flagStalled)
+	l.conn.PauseOnLoop()
+	if l.withinWindow() && l.waiting == nil {
+		l.unstall()
+	}
+}
+
+func (l *link) unstall() {
+	l.flags.And(^flagStalled)
+	l.conn.ResumeOnLoop()
+}
+
+// Flush implements eventloop.Receiver: what one read brought goes to the lane.
+func (l *link) Flush() {
+	if l.batch == nil {
+		return
+	}
+	l.session.Touch(l.g.clock())
+	b := l.batch
+	l.batch = nil
+	if !l.post(b) {
+		l.waiting = b
+		l.g.drops[DropLaneFull].Add(1)
+		l.stall()
+		l.pump()
+	}
+}
+
+// post hands a batch to the lane; ownership of b passes when it returns true.
+func (l *link) post(b *bytebuf.Buf) bool {
+	if !l.g.reserve(len(b.B)) {
+		return false
+	}
+	if l.g.lanes.Post(l.lane, task{l, b}) == 1 {
+		return true
+	}
+	l.g.unreserve(len(b.B))
+	return false
+}
+
+// pump tries again what had to wait. When the lane is full it asks to be told
+// (LaneReady); when the node as a whole is, the one who frees memory tells.
+func (l *link) pump() {
+	for l.waiting != nil {
+		b := l.waiting
+		if l.post(b) {
+			l.waiting = nil
+			break
+		}
+		if l.g.waitForMemory(l) || l.g.lanes.Wait(l.lane, l) {
+			return
+		}
+	}
+	if l.flags.Load()&flagStalled != 0 && l.withinWindow() {
+		l.unstall()
+	}
+}
+
+// LaneReady implements pool.Waiter.
+func (l *link) LaneReady() { l.conn.Wake() }
+
+// Durable implements backbone.Completion: one message of this device is on the
+// disk. The connection that lives now is told, which may be a newer one.
+func (l *link) Durable(seq uint64) {
+	if seq != 0 {
+		l.session.SetDurable(seq)
+	}
+	l.settled.Add(1)
+	if l.session.Epoch() != l.epoch {
+		if now, ok := l.session.Link().(*link); ok {
+			now.conn.Wake()
+		}
+	}
+	if seq != 0 || l.flags.Load()&flagStalled != 0 {
+		l.conn.Wake()
+	}
+}
+
+// settle counts n messages that need no log.
+func (l *link) settle(n int) {
+	if n == 0 {
+		return
+	}
+	l.settled.Add(uint64(n))
+	if l.flags.Load()&(flagStalled|flagReack) != 0 {
+		l.conn.Wake()
+	}
+}
+
+// Woken implements eventloop.Receiver: the welcome, the acks, and reading on.
+func (l *link) Woken() {
+	if l.codec.Name() != envelope.ProtoRaw {
+		durable := l.session.Durable()
+		switch {
+		case !l.welcomed:
+			l.welcome(durable)
+		case durable > l.acked || l.flags.Load()&flagReack != 0:
+			l.flags.And(^flagReack)
+			l.write(func(m *envelope.Message) { m.Type, m.Upto = envelope.TypeAck, durable })
+			l.acked = durable
+			l.g.counts.acks.Add(1)
+		}
+	}
+	l.pump()
+}
+
+func (l *link) welcome(durable uint64) {
+	l.welcomed, l.acked = true, durable
+	l.write(func(m *envelope.Message) {
+		m.Type, m.Epoch, m.Upto = envelope.TypeWelcome, l.epoch, durable
+		m.HeartbeatS = int(l.g.limits.silence.Load().Heartbeat / time.Second)
+		m.Window = int(l.g.limits.window.Load())
+	})
+}
+
+// write encodes one message and writes it with whatever else this event writes.
+func (l *link) write(fill func(*envelope.Message)) {
+	e := l.g.encoder()
+	defer l.g.encoders.Put(e)
+	fill(&e.msg)
+	e.out = l.codec.Append(e.out[:0], &e.msg)
+	l.conn.WriteOnLoop(opOf(l.codec), e.out)
+}
+
+// Quiet implements eventloop.Receiver: nothing was heard for idle.
+func (l *link) Quiet(idle time.Duration) time.Duration {
+	verdict, next := l.g.limits.silence.Load().Verdict(idle)
+	switch verdict {
+	case devicemgr.Ping:
+		l.conn.PingOnLoop()
+	case devicemgr.Evict:
+		l.g.counts.evicted.Add(1)
+		l.conn.CloseOnLoop(wsproto.CloseSilent, "silent for "+idle.String())
+	case devicemgr.Wait:
+	}
+	return next
+}
+
+// Closed implements eventloop.Receiver.
+func (l *link) Closed(gone *eventloop.Gone) {
+	for _, b := range []*bytebuf.Buf{l.batch, l.waiting} {
+		if b != nil {
+			// Not acknowledged, so the device keeps them; what asked for no
+			// acknowledgement is lost, and counted.
+			l.g.drops[DropClosed].Add(uint64(countMessages(b.B)))
+			l.g.buffers.Put(b)
+		}
+	}
+	l.batch, l.waiting = nil, nil
+	l.g.leave(l, gone)
+}
+
+// Send implements devicemgr.Link.
+func (l *link) Send(frame []byte) error { return l.conn.Send(frame) }
+
+// Close implements devicemgr.Link.
+func (l *link) Close(code uint16, reason string) { l.conn.Close(wsproto.CloseCode(code), reason) }
+
+func (l *link) admitted() bool { return l.flags.Load()&flagAdmitted != 0 }
+
+// countMessages counts what a batch holds.
+func countMessages(b []byte) (n int) {
+	for len(b) > 0 {
+		_, _, b = cutMessage(b)
+		n++
+	}
+	return n
+}
+
+// cutMessage takes the first message off a batch. payload is a piece of b.
+func cutMessage(b []byte) (op wsproto.OpCode, payload, rest []byte) {
+	n := header + int(binary.BigEndian.Uint32(b[1:]))
+	return wsproto.OpCode(b[0]), b[header:n:n], b[n:]
+}
+
+func opOf(c envelope.Codec) wsproto.OpCode {
+	if c.Binary() {
+		return wsproto.OpBinary
+	}
+	return wsproto.OpText
+}

@@ -1,0 +1,66 @@
+package gateway
+
+import (
+	"time"
+
+	"edgeloop/pool"
+)
+
+// Stats is a snapshot of the gateway's counters.
+type Stats struct {
+	// Received records handed to the log, Acks sent, Gaps in sequences seen.
+	Received, Acks, Gaps uint64
+	// Takeovers of a device by a newer connection; Evicted for silence.
+	Takeovers, Evicted uint64
+	// Commands by what became of them, and Replies that met someone who waited or
+	// nobody.
+	CommandsSent, CommandsLeft, CommandsTaken, RepliesMet, RepliesLate, Broadcasts uint64
+	// Panics of workers, contained.
+	Panics uint64
+	// Drops by reason.
+	Drops [NumDrops]uint64
+	// InFlightBytes of messages between socket and log.
+	InFlightBytes int64
+	// Online and Remembered devices.
+	Online, Remembered int
+	// Pool and Lanes of the messages; Auth of the handshakes.
+	Pool  pool.Stats
+	Lanes pool.LaneStats
+	Auth  pool.LaneStats
+	// Draining says that the node is going away; Drain how far it got.
+	Draining bool
+	Drain    DrainProgress
+}
+
+// DrainProgress says how far a drain got.
+type DrainProgress struct {
+	Started time.Time
+	Window  time.Duration
+	// Total devices when it began, of which Closed were told to go.
+	Total, Closed int
+}
+
+// Stats reads the counters; any goroutine.
+func (g *Gateway) Stats() Stats {
+	c := &g.counts
+	st := Stats{
+		Received: c.received.Load(), Acks: c.acks.Load(), Gaps: c.gaps.Load(),
+		Takeovers: c.takeovers.Load(), Evicted: c.evicted.Load(),
+		CommandsSent: c.commandsSent.Load(), CommandsLeft: c.commandsLeft.Load(), CommandsTaken: c.commandsTaken.Load(),
+		RepliesMet: c.replyHit.Load(), RepliesLate: c.replyMiss.Load(), Broadcasts: c.broadcasts.Load(),
+		Panics:        c.panics.Load(),
+		InFlightBytes: g.memory.used.Load(),
+		Pool:          g.workPool.Stats(),
+		Lanes:         g.lanes.Stats(),
+		Auth:          g.checks.Stats(),
+		Draining:      g.draining.Load(),
+	}
+	for i := range st.Drops {
+		st.Drops[i] = g.drops[i].Load()
+	}
+	st.Online, st.Remembered = g.devices.Len()
+	g.drain.mu.Lock()
+	defer g.drain.mu.Unlock()
+	st.Drain = DrainProgress{g.drain.started, g.drain.window, g.drain.total, g.drain.closed}
+	return st
+}

@@ -1,0 +1,115 @@
+package gateway
+
+import (
+	"errors"
+
+	"edgeloop/backbone"
+	"edgeloop/envelope"
+	"edgeloop/wsproto"
+)
+
+// uplink takes one message in. It says whether a record was made of it, whose
+// Durable settles it; otherwise the caller does. payload is borrowed until
+// return, but the record refers to it: it has to stay until the log copied it.
+func (l *link) uplink(w *worker, op wsproto.OpCode, payload []byte) bool {
+	if l.broken {
+		return false
+	}
+	m := w.message()
+	if err := l.codec.Decode(op == wsproto.OpBinary, payload, m); err != nil {
+		l.refuse(err)
+		return false
+	}
+	switch m.Type {
+	case envelope.TypeTelemetry, envelope.TypeStatus, envelope.TypeAlert:
+		return l.record(w, m)
+	case envelope.TypeHeartbeat:
+		l.deliver(&envelope.Message{Type: envelope.TypeHeartbeat})
+	case envelope.TypeReply:
+		l.g.replied(l, m)
+	case envelope.TypeJoin, envelope.TypeLeave:
+		l.group(m)
+	case envelope.TypeToken:
+		l.refresh(m)
+	default:
+		l.refuse(&envelope.Fault{Code: envelope.CodeUnsupportedType, Message: "type " + m.Type.String() + " does not come from a device"})
+	}
+	return false
+}
+
+// record checks a message that is for the log and adds it to w's records.
+func (l *link) record(w *worker, m *envelope.Message) bool {
+	if !l.identity.Load().mayPublish(m.Topic) {
+		l.refuse(&envelope.Fault{
+			Code: envelope.CodeNotAllowed, Seq: m.Seq,
+			Message: "the token does not allow topic " + string(m.Topic),
+		})
+		return false
+	}
+	high := l.session.AcceptedOnLane()
+	if m.Seq != 0 {
+		if m.Seq <= high {
+			l.g.drops[DropDuplicate].Add(1)
+			l.flags.Or(flagReack)
+			l.conn.Wake()
+			return false
+		}
+		if high != 0 && m.Seq > high+1 {
+			l.g.counts.gaps.Add(1)
+		}
+		w.before = append(w.before, accepted{l.session, high})
+		high = m.Seq
+		l.session.SetAcceptedOnLane(m.Seq)
+	}
+	key := l.session.Key()
+	w.records = append(w.records, backbone.Record{
+		Tenant: key.Tenant, Device: key.Device, Epoch: l.epoch,
+		Seq: m.Seq, High: high,
+		Type: m.Type.String(), Topic: m.Topic, TS: m.TS, Received: w.now,
+		Data: m.Data, Raw: l.codec.Name() == envelope.ProtoRaw || l.codec.Name() == envelope.ProtoFrameProto,
+		Done: l,
+	})
+	return true
+}
+
+// maxFaults is how many messages of one connection may be refused before it is
+// closed: a device that cannot speak the protocol will not learn it by repeating.
+const maxFaults = 8
+
+// refuse tells the device what was wrong with its message.
+func (l *link) refuse(err error) {
+	fault := &envelope.Fault{Code: envelope.CodeBadEnvelope, Message: err.Error()}
+	errors.As(err, &fault)
+	l.g.drops[DropBadEnvelope].Add(1)
+	l.deliver(&envelope.Message{
+		Type: envelope.TypeError, Code: []byte(fault.Code), Text: []byte(fault.Message), Seq: fault.Seq,
+	})
+	l.faults++
+	if l.faults == maxFaults {
+		l.conn.Close(wsproto.ClosePolicy, "too many bad messages, the last: "+fault.Message)
+	}
+}
+
+// group joins or leaves.
+func (l *link) group(m *envelope.Message) {
+	var err error
+	if m.Type == envelope.TypeJoin {
+		err = l.g.devices.Join(l.session, string(m.Group))
+	} else {
+		err = l.g.devices.Leave(l.session, string(m.Group))
+	}
+	if err != nil {
+		l.refuse(&envelope.Fault{Code: envelope.CodeOverLimit, Message: err.Error()})
+	}
+}
+
+// deliver encodes a message and posts it to the device; any goroutine.
+func (l *link) deliver(m *envelope.Message) error {
+	out := l.codec.Append(nil, m)
+	if len(out) == 0 {
+		return nil // this encoding has no form for it
+	}
+	return l.conn.Send(wsproto.AppendFrame(make([]byte, 0, len(out)+10), opOf(l.codec), out))
+}
+
+var _ backbone.Completion = (*link)(nil)
