@@ -65,6 +65,9 @@ const (
 // ID is unique in this process.
 func (c *Conn) ID() uint64 { return c.id }
 
+// Queued is how many bytes were posted that the loop has not seen yet.
+func (c *Conn) Queued() int { return int(c.queued.Load()) }
+
 // Send writes one or more whole frames; any goroutine. The bytes are shared,
 // never written, and must not change afterwards. It never blocks. Errors:
 // ErrClosed, ErrSlowConsumer (the connection is then being closed).

@@ -144,6 +144,9 @@ func (s *Server) SetMaxConnections(n int) {
 	s.minding()
 }
 
+// MaxConnections is the limit in force.
+func (s *Server) MaxConnections() int { return int(s.limit.Load()) }
+
 // Buffers are the server's pooled buffers, for those who copy out of Receive.
 func (s *Server) Buffers() *bytebuf.Pool { return &s.buffers }
 

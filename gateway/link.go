@@ -35,7 +35,6 @@ type link struct {
 	// Owned by the loop goroutine.
 	batch    *bytebuf.Buf // messages of the present read, or nil
 	waiting  *bytebuf.Buf // messages that the lane had no room for: reading is paused
-	received uint64       // messages taken from the peer
 	acked    uint64       // what the device was last told
 	welcomed bool
 
@@ -48,6 +47,7 @@ type link struct {
 	left  bool
 
 	// Atomic.
+	received atomic.Uint64 // messages taken from the peer; only the loop writes it
 	settled  atomic.Uint64 // messages that lane and log are through with
 	identity atomic.Pointer[grant]
 	flags    atomic.Uint32
@@ -76,7 +76,7 @@ func (l *link) Receive(op wsproto.OpCode, payload []byte) {
 	b := append(l.batch.B, byte(op))
 	b = binary.BigEndian.AppendUint32(b, uint32(len(payload))) //nolint:gosec // bounded by --max-message
 	l.batch.B = append(b, payload...)
-	l.received++
+	l.received.Add(1)
 	if !l.withinWindow() {
 		l.stall()
 	}
@@ -84,7 +84,7 @@ func (l *link) Receive(op wsproto.OpCode, payload []byte) {
 
 // withinWindow says whether one more message may be on its way.
 func (l *link) withinWindow() bool {
-	return l.received-l.settled.Load() <= uint64(l.g.limits.window.Load()) //nolint:gosec // positive
+	return l.received.Load()-l.settled.Load() <= uint64(l.g.limits.window.Load()) //nolint:gosec // positive
 }
 
 // stall pauses reading until enough messages have settled. Those who settle

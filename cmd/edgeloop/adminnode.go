@@ -1,0 +1,193 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"edgeloop/admin"
+	"edgeloop/admin/api"
+	"edgeloop/auth"
+	"edgeloop/backbone"
+	"edgeloop/devicemgr"
+	"edgeloop/gateway"
+)
+
+// startAdmin starts the admin API over the parts built so far.
+func (n *node) startAdmin() error {
+	token, _, err := auth.EnsureToken(adminTokenFile(n.cfg.DataDir))
+	if err != nil {
+		return err
+	}
+	n.admin, err = admin.New(admin.Config{
+		Listen:      n.cfg.AdminListen,
+		AllowRemote: n.cfg.AdminRemote,
+		Token:       token,
+		CheckName:   auth.CheckName,
+		Sources:     n.metricSources(),
+		Logger:      n.log,
+	}, admin.Backends{
+		Node:     adminNode{n},
+		Devices:  adminDevices{n.gateway, n.backbone},
+		Commands: adminCommands{n.gateway},
+		Bans:     adminBans{n.gateway, n.backbone},
+		Limits:   adminLimits{n},
+		Log:      adminLog{n.backbone},
+	})
+	if err != nil {
+		return usageError{err}
+	}
+	return n.admin.Start()
+}
+
+// adminNode is the node as a whole.
+type adminNode struct{ *node }
+
+// Status implements admin.Node.
+func (a adminNode) Status() api.Node {
+	g, ev, b := a.gateway.Stats(), a.server.Stats(), a.backbone.Stats()
+	out := api.Node{
+		Name:    a.name(),
+		Version: version(),
+		State:   [...]api.NodeState{api.NodeStarting, api.NodeRunning, api.NodeDraining, api.NodeDrained}[a.state.Load()],
+		Started: a.started,
+		Counts: api.NodeCounts{
+			Connections:          int(ev.Open),
+			DevicesOnline:        g.Online,
+			DevicesRemembered:    g.Remembered,
+			QueuedMessages:       g.Lanes.Queued,
+			PendingRecords:       b.PendingRecords,
+			MessagesReceived:     ev.MessagesIn,
+			MessagesAcknowledged: b.Records,
+			MessagesRefused:      g.Drops[gateway.DropBadEnvelope],
+			CommandsSent:         g.CommandsSent + g.CommandsTaken,
+		},
+	}
+	if !g.Drain.Started.IsZero() {
+		out.Drain = &api.DrainProgress{
+			Started: g.Drain.Started, Window: api.Duration(g.Drain.Window),
+			Total: g.Drain.Total, Connections: g.Online, Pending: b.PendingRecords,
+			Done: a.state.Load() == stateDrained,
+		}
+	}
+	return out
+}
+
+// Ready implements admin.Node.
+func (a adminNode) Ready() (reasons []api.Reason) {
+	switch a.state.Load() {
+	case stateStarting:
+		reasons = append(reasons, api.Reason{Code: "starting", Detail: "not everything is started"})
+	case stateDraining, stateDrained:
+		reasons = append(reasons, api.Reason{Code: "draining", Detail: "the node is going away"})
+	}
+	if st := a.backbone.State(); !st.OK() {
+		reasons = append(reasons, api.Reason{Code: "log_stalled", Detail: fmt.Sprintf("since %s: %v", st.Since.Format(time.RFC3339), st.Cause)})
+	}
+	return reasons
+}
+
+// Drain implements admin.Node.
+func (a adminNode) Drain(window time.Duration) error {
+	a.askDrain(window)
+	return nil
+}
+
+// adminDevices is the session table.
+type adminDevices struct {
+	gateway  *gateway.Gateway
+	backbone *backbone.Backbone
+}
+
+// Devices implements admin.Devices.
+func (a adminDevices) Devices(q api.DeviceQuery) (api.DevicePage, error) {
+	if q.Group != "" && q.Tenant == "" {
+		q.Tenant = auth.DefaultTenant
+	}
+	infos, next := a.gateway.Devices().List(devicemgr.Filter{
+		Tenant: q.Tenant, Prefix: q.Prefix, Online: q.Online, Group: q.Group,
+	}, q.After, q.Limit)
+	page := api.DevicePage{Devices: make([]api.Device, len(infos)), Next: next}
+	for i := range infos {
+		page.Devices[i] = a.device(&infos[i])
+	}
+	return page, nil
+}
+
+// Device implements admin.Devices.
+func (a adminDevices) Device(tenant, device string) (api.Device, bool) {
+	s := a.gateway.Devices().Lookup(devicemgr.Key{Tenant: tenant, Device: device})
+	if s == nil {
+		return api.Device{}, false
+	}
+	info := a.gateway.Devices().Info(s)
+	return a.device(&info), true
+}
+
+func (a adminDevices) device(in *devicemgr.Info) api.Device {
+	d := api.Device{
+		Tenant: in.Key.Tenant, Device: in.Key.Device, Online: in.Online,
+		Epoch: in.Epoch, LastSeen: in.LastSeen, Durable: in.Durable, Groups: in.Groups,
+	}
+	if in.Online {
+		d.ConnectedAt = &in.ConnectedAt
+	}
+	if link, ok := gateway.DescribeLink(in.Link); ok {
+		d.Protocol, d.InFlight, d.OutBuffered = link.Protocol, link.InFlight, link.OutBuffered
+	}
+	_, d.Banned = a.backbone.Banned(in.Key.Tenant, in.Key.Device)
+	return d
+}
+
+// Kick implements admin.Devices.
+func (a adminDevices) Kick(tenant, device string, code uint16, reason string) error {
+	return adminError(a.gateway.Kick(devicemgr.Key{Tenant: tenant, Device: device}, code, reason))
+}
+
+// adminCommands is the way down.
+type adminCommands struct{ gateway *gateway.Gateway }
+
+// Command implements admin.Commands.
+func (a adminCommands) Command(ctx context.Context, c api.Command) (api.CommandResult, error) {
+	id, outcome, reply, err := a.gateway.Command(ctx, devicemgr.Key{Tenant: c.Tenant, Device: c.Device}, gateway.Command{
+		Name: c.Name, Data: c.Data, TTL: time.Duration(c.TTL), Wait: time.Duration(c.Wait),
+	})
+	if err != nil {
+		return api.CommandResult{}, adminError(err)
+	}
+	out := api.CommandResult{ID: id}
+	switch outcome {
+	case gateway.OutcomeReplied:
+		out.State, out.OK, out.Data = api.CommandReplied, reply.OK, reply.JSON()
+	case gateway.OutcomeNoReply:
+		out.State = api.CommandNoReply
+	case gateway.OutcomeLeft:
+		out.State = api.CommandLeft
+	case gateway.OutcomeSent:
+		out.State = api.CommandSent
+	}
+	return out, nil
+}
+
+// Broadcast implements admin.Commands.
+func (a adminCommands) Broadcast(_ context.Context, b api.Broadcast) (api.BroadcastResult, error) {
+	id, devices, err := a.gateway.Broadcast(b.Tenant, b.Group, b.Name, b.Data)
+	return api.BroadcastResult{ID: id, Devices: devices}, adminError(err)
+}
+
+// adminError translates the gateway's errors into the API's.
+func adminError(err error) error {
+	for from, to := range map[error]error{
+		gateway.ErrUnknownDevice: api.ErrUnknownDevice,
+		gateway.ErrNotConnected:  api.ErrNotConnected,
+		gateway.ErrSlowDevice:    api.ErrBusy,
+		gateway.ErrDraining:      api.ErrDraining,
+		backbone.ErrClosed:       api.ErrUnavailable,
+	} {
+		if errors.Is(err, from) {
+			return to
+		}
+	}
+	return err
+}

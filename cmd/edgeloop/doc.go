@@ -1,0 +1,21 @@
+// Command edgeloop is the device ingestion edge node and the tool to look after it.
+//
+//	edgeloop serve      run a node
+//	edgeloop token      print a token for a device
+//	edgeloop devices    list devices
+//	edgeloop send       send a command to a device
+//	edgeloop kick       close a device's connection
+//	edgeloop tail       print the log
+//	edgeloop echo       run an echo server: only the event loop and the frames
+//	edgeloop version    print the version
+//
+// # Owns
+//
+// Flags, environment and configuration file; signals; the order in which the
+// parts are built and stopped. Nothing else: each part is a package.
+//
+// # Errors
+//
+// Exit code 0 after an orderly stop, 1 after a failure, 2 for a wrong flag,
+// variable or key, before anything was started.
+package main

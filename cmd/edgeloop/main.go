@@ -1,0 +1,96 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/alecthomas/kong"
+)
+
+// Exit codes.
+const (
+	exitOK    = 0
+	exitFail  = 1
+	exitUsage = 2
+)
+
+// cli is the whole command line. Every flag is also an environment variable,
+// EDGELOOP_ and the flag's name in capitals, and a key of the configuration file.
+type cli struct {
+	Config  configFlag `help:"Configuration file (YAML): one key a line, named like the flags." placeholder:"FILE"`
+	Serve   serveCmd   `cmd:"" help:"Run a node."`
+	Token   tokenCmd   `cmd:"" help:"Print a token for a device."`
+	Echo    echoCmd    `cmd:"" help:"Run an echo server: the event loop and the frames, nothing else."`
+	Version versionCmd `cmd:"" help:"Print the version."`
+}
+
+func main() {
+	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// run is main without the process, for tests.
+func run(args []string, stdout, stderr io.Writer) int {
+	var c cli
+	parser, err := kong.New(&c,
+		kong.Name("edgeloop"),
+		kong.Description("A device ingestion edge node: WebSocket in, durable log out, commands back."),
+		kong.DefaultEnvars("EDGELOOP"),
+		kong.UsageOnError(),
+		kong.Writers(stdout, stderr),
+		kong.Exit(func(code int) { panic(exitCode(code)) }),
+		kong.Vars{"version": version()},
+	)
+	if err != nil {
+		fmt.Fprintln(stderr, "edgeloop:", err)
+		return exitFail
+	}
+	return protect(func() int {
+		ctx, err := parser.Parse(args)
+		if err != nil {
+			fmt.Fprintln(stderr, "edgeloop:", err)
+			fmt.Fprintln(stderr, "Run 'edgeloop --help' for what is allowed.")
+			return exitUsage
+		}
+		if err := ctx.Run(&streams{stdout, stderr}); err != nil {
+			fmt.Fprintln(stderr, "edgeloop:", err)
+			return codeOf(err)
+		}
+		return exitOK
+	})
+}
+
+// streams is where a command writes.
+type streams struct {
+	out, err io.Writer
+}
+
+// exitCode is how kong's wish to exit (after --help) reaches protect.
+type exitCode int
+
+func protect(f func() int) (code int) {
+	defer func() {
+		switch v := recover().(type) {
+		case nil:
+		case exitCode:
+			code = int(v)
+		default:
+			panic(v)
+		}
+	}()
+	return f()
+}
+
+// usageError is a wrong setting that only showed when settings were compared.
+type usageError struct{ error }
+
+func (e usageError) Unwrap() error { return e.error }
+
+func codeOf(err error) int {
+	var u usageError
+	if errors.As(err, &u) {
+		return exitUsage
+	}
+	return exitFail
+}

@@ -1,0 +1,98 @@
+package main
+
+import (
+	"edgeloop/admin"
+	"edgeloop/eventloop"
+	"edgeloop/gateway"
+)
+
+// metricSources read the parts' counters when somebody asks for /metrics.
+func (n *node) metricSources() []admin.Source {
+	return []admin.Source{n.eventloopMetrics, n.gatewayMetrics, n.backboneMetrics}
+}
+
+// emitter emits samples of one kind: a number and label values.
+type emitter func(name string, value float64, labels ...string)
+
+func emitTo(emit func(admin.Sample)) emitter {
+	return func(name string, value float64, labels ...string) {
+		emit(admin.Sample{Name: name, Labels: labels, Value: value})
+	}
+}
+
+func (n *node) eventloopMetrics(to func(admin.Sample)) {
+	emit, st := emitTo(to), n.server.Stats()
+	emit("edgeloop_eventloop_connections", float64(st.Open))
+	emit("edgeloop_eventloop_handshakes_pending", float64(st.Handshakes))
+	emit("edgeloop_eventloop_connections_accepted_total", float64(st.Accepted))
+	emit("edgeloop_eventloop_handshakes_total", float64(st.Admitted))
+	emit("edgeloop_eventloop_connections_refused_total", float64(st.Refused))
+	emit("edgeloop_eventloop_received_bytes_total", float64(st.BytesIn))
+	emit("edgeloop_eventloop_sent_bytes_total", float64(st.BytesOut))
+	emit("edgeloop_eventloop_received_messages_total", float64(st.MessagesIn))
+	emit("edgeloop_eventloop_writes_total", float64(st.Writes))
+	emit("edgeloop_eventloop_reads_paused", float64(st.Paused))
+	emit("edgeloop_eventloop_gate_closed", boolean(st.GateShut))
+	emit("edgeloop_eventloop_gate_closings_total", float64(st.GateCloses))
+	emit("edgeloop_eventloop_accept_failures_total", float64(st.AcceptFailures))
+	emit("edgeloop_eventloop_panics_total", float64(st.Panics))
+	for cause := 1; cause < eventloop.NumCauses; cause++ {
+		emit("edgeloop_eventloop_closes_total", float64(st.Gone[cause]), eventloop.Cause(cause).String())
+	}
+}
+
+func (n *node) gatewayMetrics(to func(admin.Sample)) {
+	emit, st := emitTo(to), n.gateway.Stats()
+	emit("edgeloop_pool_workers", float64(st.Pool.Workers))
+	emit("edgeloop_pool_busy_workers", float64(st.Pool.Running-st.Pool.Idle))
+	emit("edgeloop_pool_lanes", float64(st.Lanes.Lanes))
+	emit("edgeloop_pool_queued_reads", float64(st.Lanes.Queued))
+	emit("edgeloop_pool_waiting_connections", float64(st.Lanes.Waiting))
+	emit("edgeloop_pool_posted_reads_total", float64(st.Lanes.Posted))
+	emit("edgeloop_pool_refused_reads_total", float64(st.Lanes.Refused))
+	emit("edgeloop_pool_panics_total", float64(st.Pool.Panics))
+	emit("edgeloop_pool_queued_handshakes", float64(st.Auth.Queued))
+	emit("edgeloop_devicemgr_online_devices", float64(st.Online))
+	emit("edgeloop_devicemgr_remembered_devices", float64(st.Remembered))
+	emit("edgeloop_devicemgr_takeovers_total", float64(st.Takeovers))
+	emit("edgeloop_devicemgr_evictions_total", float64(st.Evicted))
+	emit("edgeloop_gateway_appended_messages_total", float64(st.Received))
+	emit("edgeloop_gateway_acks_total", float64(st.Acks))
+	emit("edgeloop_gateway_gap_messages_total", float64(st.Gaps))
+	emit("edgeloop_gateway_inflight_bytes", float64(st.InFlightBytes))
+	emit("edgeloop_gateway_commands_total", float64(st.CommandsSent), "sent")
+	emit("edgeloop_gateway_commands_total", float64(st.CommandsLeft), "left")
+	emit("edgeloop_gateway_commands_total", float64(st.CommandsTaken), "taken")
+	emit("edgeloop_gateway_replies_total", float64(st.RepliesMet), "awaited")
+	emit("edgeloop_gateway_replies_total", float64(st.RepliesLate), "late")
+	emit("edgeloop_gateway_broadcasts_total", float64(st.Broadcasts))
+	emit("edgeloop_gateway_draining", boolean(st.Draining))
+	for d := range gateway.NumDrops {
+		emit("edgeloop_gateway_drops_total", float64(st.Drops[d]), gateway.Drop(d).String()) //nolint:gosec // small
+	}
+}
+
+func (n *node) backboneMetrics(to func(admin.Sample)) {
+	emit, st := emitTo(to), n.backbone.Stats()
+	emit("edgeloop_backbone_appended_records_total", float64(st.Records))
+	emit("edgeloop_backbone_appended_bytes_total", float64(st.Bytes))
+	emit("edgeloop_backbone_batches_total", float64(st.Batches))
+	emit("edgeloop_backbone_refused_batches_total", float64(st.Refused))
+	emit("edgeloop_backbone_settled_batches_total", float64(st.Settled))
+	emit("edgeloop_backbone_reopened_total", float64(st.Reopened))
+	emit("edgeloop_backbone_stalls_total", float64(st.Stalls))
+	emit("edgeloop_backbone_stalled", boolean(!n.backbone.State().OK()))
+	emit("edgeloop_backbone_pending_records", float64(st.PendingRecords))
+	emit("edgeloop_backbone_pending_bytes", float64(st.PendingBytes))
+	emit("edgeloop_backbone_devices_with_commands", float64(st.CommandDevices))
+	emit("edgeloop_backbone_presence_queued_devices", float64(st.PresenceQueued))
+	emit("edgeloop_backbone_presence_dropped_total", float64(st.PresenceDropped))
+	emit("edgeloop_backbone_bans", float64(st.Bans))
+}
+
+func boolean(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}

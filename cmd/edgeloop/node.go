@@ -1,0 +1,338 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+
+	"edgeloop/admin"
+	"edgeloop/auth"
+	"edgeloop/backbone"
+	"edgeloop/envelope"
+	"edgeloop/eventloop"
+	"edgeloop/gateway"
+	"edgeloop/wsproto"
+)
+
+// A node is all parts, built in this order and stopped in the reverse one:
+// secrets, log, gateway, event loops, admin API.
+type node struct {
+	// Immutable after construction.
+	cfg     *serveCmd
+	log     *zap.Logger
+	started time.Time
+	failed  chan error    // a part has ended by itself
+	drain   chan struct{} // closed when the admin API asked for a drain
+
+	backbone *backbone.Backbone
+	verifier *auth.Verifier // nil with --auth=none
+	gateway  *gateway.Gateway
+	server   *eventloop.Server
+	admin    *admin.Server
+	unwatch  context.CancelFunc
+
+	// Safe for concurrent use.
+	drainOnce sync.Once
+
+	// Atomic.
+	drainWindow atomic.Int64
+	state       atomic.Int32
+}
+
+// The states of a node, for atomic.
+const (
+	stateStarting int32 = iota
+	stateRunning
+	stateDraining
+	stateDrained
+)
+
+const (
+	startTimeout = 2 * time.Minute // the log may have to be recovered first
+	stopTimeout  = 30 * time.Second
+)
+
+// startNode builds and starts everything, or nothing.
+func startNode(cfg *serveCmd, log *zap.Logger) (*node, error) {
+	n := &node{cfg: cfg, log: log, started: time.Now(), failed: make(chan error, 2), drain: make(chan struct{})}
+	if err := os.MkdirAll(cfg.DataDir, 0o750); err != nil {
+		return nil, fmt.Errorf("--data-dir: %w", err)
+	}
+	for _, step := range []func() error{n.startAuth, n.startBackbone, n.startGateway, n.startServer, n.startAdmin, n.announce} {
+		if err := step(); err != nil {
+			n.abandon()
+			return nil, err
+		}
+	}
+	n.state.Store(stateRunning)
+	return n, nil
+}
+
+func (n *node) startAuth() error {
+	if n.cfg.Auth == "none" {
+		n.log.Warn("AUTHENTICATION IS OFF: anyone who reaches this node may be any device (--auth=none)")
+		return nil
+	}
+	cfg := auth.Config{SecretFile: n.cfg.SecretFile, PublicKeyFile: n.cfg.PublicKeyFile, CacheSize: n.cfg.TokenCache}
+	if cfg.SecretFile == "" && cfg.PublicKeyFile == "" {
+		path, created, err := auth.EnsureSecret(n.cfg.DataDir)
+		if err != nil {
+			return err
+		}
+		if created {
+			n.log.Info("made a secret for device tokens, print one with 'edgeloop token --device ID'", zap.String("file", path))
+		}
+		cfg.SecretFile = path
+	}
+	var err error
+	n.verifier, err = auth.New(cfg)
+	return err
+}
+
+func (n *node) startBackbone() error {
+	cfg := backbone.Config{
+		DataDir:       n.cfg.DataDir,
+		NATSURL:       n.cfg.NATSURL,
+		Node:          n.name(),
+		MaxBytes:      n.cfg.LogMaxBytes,
+		MaxAge:        n.cfg.LogMaxAge,
+		CommandMaxAge: n.cfg.CommandMaxAge,
+		Logger:        n.log,
+	}
+	if n.cfg.Durability == "process" {
+		cfg.Durability = backbone.Process
+	}
+	if n.cfg.WhenFull == "stop" {
+		cfg.WhenFull = backbone.Stop
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
+	defer cancel()
+	var err error
+	n.backbone, err = backbone.Open(ctx, cfg)
+	return err
+}
+
+func (n *node) startGateway() (err error) {
+	n.gateway, err = gateway.New(gateway.Config{
+		Workers:       n.cfg.PoolSize,
+		AuthWorkers:   n.cfg.AuthPoolSize,
+		Lanes:         n.cfg.Lanes,
+		LaneDepth:     n.cfg.LaneDepth,
+		Window:        n.cfg.Window,
+		InFlight:      n.cfg.InflightBytes,
+		Heartbeat:     n.cfg.Heartbeat,
+		IdleTimeout:   n.cfg.IdleTimeout,
+		MaxRemembered: n.cfg.RememberedMost,
+		DrainWindow:   n.cfg.DrainWindow,
+		RetryAfter:    n.cfg.RetryAfter,
+		Verifier:      n.verifier,
+		Log:           n.backbone,
+		Store:         n.backbone,
+		OnPresence:    n.presence,
+		Logger:        n.log,
+	})
+	if err != nil {
+		return err
+	}
+	return n.watchOthers()
+}
+
+// watchOthers hears of devices that connect to other nodes.
+func (n *node) watchOthers() error {
+	ctx, cancel := context.WithCancel(context.Background())
+	n.unwatch = cancel
+	return n.backbone.WatchPresence(ctx, func(p backbone.Presence) {
+		if p.Online && p.Node != n.name() {
+			n.gateway.Elsewhere(p.Tenant, p.Device, p.Epoch)
+		}
+	})
+}
+
+func (n *node) startServer() (err error) {
+	n.server, err = eventloop.New(eventloop.Config{
+		Listen:           n.cfg.Listen,
+		Loops:            n.cfg.EventLoops,
+		MaxConnections:   n.cfg.MaxConnections,
+		RefuseReserve:    refuseReserve,
+		MaxHandshakes:    n.cfg.MaxHandshakes,
+		HandshakeTimeout: n.cfg.HandshakeTimeout,
+		Tick:             tickFor(n.cfg.Heartbeat, n.cfg.IdleTimeout, n.cfg.HandshakeTimeout),
+		Heartbeat:        n.cfg.Heartbeat,
+		OutBuffer:        n.cfg.OutBuffer,
+		RetryAfter:       n.cfg.RetryAfter,
+		Handshake:        wsprotoHandshake(n.cfg.Compression),
+		MaxMessage:       n.cfg.MaxMessage,
+		Logger:           n.log,
+	}, n.gateway)
+	if err != nil {
+		return err
+	}
+	ended := make(chan error, 1)
+	go func() {
+		err := n.server.Run()
+		ended <- err
+		if err != nil {
+			n.failed <- err
+		}
+	}()
+	select {
+	case <-n.server.Booted():
+		return nil
+	case err := <-ended:
+		return err
+	}
+}
+
+func wsprotoHandshake(compression bool) wsproto.HandshakeConfig {
+	return wsproto.HandshakeConfig{Protocols: envelope.Protocols(), Compression: compression}
+}
+
+// tickFor is a resolution that suits the shortest of the timeouts.
+func tickFor(timeouts ...time.Duration) time.Duration {
+	tick := time.Second
+	for _, d := range timeouts {
+		tick = min(tick, d/8)
+	}
+	return max(tick, 10*time.Millisecond)
+}
+
+// announce writes down where the node listens, for those who start it.
+func (n *node) announce() error {
+	n.log.Info("devices connect here", zap.String("url", fmt.Sprintf("ws://%s%s", n.server.Addr(), gateway.DevicePath)))
+	n.log.Info("admin API", zap.String("url", fmt.Sprintf("http://%s", n.admin.Addr())))
+	if n.cfg.AddressFile == "" {
+		return nil
+	}
+	out, err := json.Marshal(map[string]any{
+		"listen": n.server.Addr().String(),
+		"admin":  n.admin.Addr().String(),
+		"pid":    os.Getpid(),
+	})
+	if err != nil {
+		return err
+	}
+	tmp := n.cfg.AddressFile + ".tmp"
+	if err := os.WriteFile(tmp, append(out, '\n'), 0o600); err != nil {
+		return fmt.Errorf("--address-file: %w", err)
+	}
+	return os.Rename(tmp, n.cfg.AddressFile)
+}
+
+// adminTokenFile is where the admin token lies.
+func adminTokenFile(dataDir string) string { return filepath.Join(dataDir, "admin.token") }
+
+// drainAsked is closed when the admin API asked for a drain.
+func (n *node) drainAsked() <-chan struct{} { return n.drain }
+
+// askDrain is called by the admin API.
+func (n *node) askDrain(window time.Duration) {
+	n.drainOnce.Do(func() {
+		n.drainWindow.Store(int64(window))
+		n.state.Store(stateDraining)
+		close(n.drain)
+	})
+}
+
+// goAway refuses newcomers, sends the devices away and has all they sent in the
+// log. A signal cuts it short.
+func (n *node) goAway(signals <-chan os.Signal) error {
+	n.state.Store(stateDraining)
+	n.server.StopAccepting()
+	window := time.Duration(n.drainWindow.Load())
+	ctx, cancel := context.WithTimeout(context.Background(), max(window, n.cfg.DrainWindow)+stopTimeout)
+	defer cancel()
+	done := make(chan error, 1)
+	go func() { done <- n.gateway.Drain(ctx, window) }()
+	select {
+	case err := <-done:
+		if err == nil {
+			n.state.Store(stateDrained)
+		}
+		return err
+	case sig := <-signals:
+		n.log.Warn("second signal, the drain is cut short", zap.Stringer("signal", sig))
+		return errAborted
+	}
+}
+
+// drainThenWait is a drain that was asked for: the node stays, empty, until it
+// is told to stop.
+func (n *node) drainThenWait(signals <-chan os.Signal) error {
+	if err := n.goAway(signals); err != nil {
+		return err
+	}
+	n.log.Info("drained")
+	<-signals
+	return n.close()
+}
+
+// stop is what SIGTERM asks for.
+func (n *node) stop(signals <-chan os.Signal) error {
+	if err := n.goAway(signals); err != nil {
+		return err
+	}
+	return n.close()
+}
+
+// close stops the parts, the last built first. The admin API stays until the
+// end of what it can tell about.
+func (n *node) close() error {
+	ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
+	defer cancel()
+	var errs []error
+	if n.unwatch != nil {
+		n.unwatch()
+	}
+	if n.server != nil {
+		errs = append(errs, n.server.Stop(ctx))
+	}
+	if n.gateway != nil {
+		errs = append(errs, n.gateway.Close(ctx))
+	}
+	if n.admin != nil {
+		errs = append(errs, n.admin.Stop(ctx))
+	}
+	if n.backbone != nil {
+		errs = append(errs, n.backbone.Close(ctx))
+	}
+	err := errors.Join(errs...)
+	if err == nil {
+		n.log.Info("stopped")
+	}
+	return err
+}
+
+// abandon closes what was started after a failure; what goes wrong now is
+// less than what already did.
+func (n *node) abandon() {
+	if err := n.close(); err != nil {
+		n.log.Warn("while stopping", zap.Error(err))
+	}
+}
+
+// presence passes on who came or went to those who watch, on any node.
+func (n *node) presence(p gateway.Presence) {
+	n.backbone.PublishPresence(backbone.Presence{
+		Tenant: p.Tenant, Device: p.Device, Epoch: p.Epoch, Online: p.Online, At: p.At, Node: n.name(),
+	})
+}
+
+// name is what other nodes call this one.
+func (n *node) name() string {
+	if n.cfg.Node != "" {
+		return n.cfg.Node
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		return "edgeloop"
+	}
+	return host
+}

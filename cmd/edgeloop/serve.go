@@ -1,0 +1,162 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"go.uber.org/zap"
+
+	"edgeloop/eventloop"
+)
+
+// serveCmd is the node. Each field is a flag, an EDGELOOP_ variable and a key of
+// the configuration file.
+type serveCmd struct {
+	Listen         string `default:"127.0.0.1:8080" help:"Where devices connect, host:port; port 0 picks a free one."`
+	AdminListen    string `default:"127.0.0.1:9090" help:"Where the admin API, metrics and health are, host:port."`
+	AdminRemote    bool   `default:"false" help:"Allow --admin-listen on an address that others can reach; the admin token then crosses the network in the clear."`
+	DataDir        string `default:"data" type:"path" help:"Directory of the log, the secrets and the admin token; made if missing."`
+	Node           string `default:"" help:"Name of this node; default the host name."`
+	AddressFile    string `default:"" type:"path" help:"File to write the addresses to once the node listens, as JSON."`
+	EventLoops     int    `default:"0" help:"Event loops; 0 is one for each core."`
+	MaxConnections int    `default:"0" help:"Devices before newcomers are answered 503; 0 is what the descriptors carry, 100000 at the most."`
+	FDLimit        uint64 `name:"fd-limit" default:"0" help:"Descriptor limit to ask the system for; 0 is the hard limit."`
+	FDReserve      int    `name:"fd-reserve" default:"512" help:"Descriptors kept for the log, the admin API and the node's own."`
+
+	PoolSize       int   `default:"16" help:"Workers that handle messages."`
+	AuthPoolSize   int   `default:"4" help:"Workers that check handshakes."`
+	Lanes          int   `default:"64" help:"Queues between event loops and workers; a device is always on the same."`
+	LaneDepth      int   `default:"1024" help:"Reads that may wait in one lane before its devices are held back."`
+	InflightBytes  int64 `default:"268435456" help:"Bytes of all messages between socket and log before devices are held back."`
+	MaxMessage     int   `default:"65536" help:"Largest message, in bytes; a larger one closes with 1009."`
+	MaxHandshakes  int   `default:"512" help:"Handshakes at a time; more wait in the backlog, so that a storm does not slow who is connected."`
+	Window         int   `default:"64" help:"Messages of one device that may be unacknowledged."`
+	OutBuffer      int   `default:"262144" help:"Bytes that may wait for a device that does not read before it is cut off."`
+	Compression    bool  `default:"false" help:"Negotiate permessage-deflate: costs CPU and memory for each message."`
+	RememberedMost int   `name:"max-remembered" default:"1000000" help:"Devices remembered after they left."`
+
+	Heartbeat        time.Duration `default:"30s" help:"Silence after which a device is pinged."`
+	IdleTimeout      time.Duration `default:"60s" help:"Silence after which a device is evicted with 4408."`
+	HandshakeTimeout time.Duration `default:"10s" help:"Time from accept to the answered handshake."`
+	DrainWindow      time.Duration `default:"10s" help:"Time over which SIGTERM spreads its closes."`
+	RetryAfter       time.Duration `default:"5s" help:"Delay told to those who are refused or sent away; each gets between it and twice it."`
+
+	Auth          string        `default:"jwt" enum:"jwt,none" help:"How devices prove who they are: jwt, or none (anyone may be any device)."`
+	SecretFile    string        `default:"" type:"path" help:"Secret of HS256 tokens; default DATA_DIR/device.secret, made on the first start."`
+	PublicKeyFile string        `default:"" type:"path" help:"PEM public keys of ES256, EdDSA or RS256 tokens."`
+	TokenCache    int           `default:"131072" help:"Verified tokens that are remembered, so that a reconnect costs no signature check."`
+	NATSURL       string        `name:"nats-url" default:"" help:"External NATS server with JetStream; default is the embedded one."`
+	Durability    string        `default:"power" enum:"power,process" help:"When a message is acknowledged: synced to disk (power), or written (process: a loss of power loses the last second)."`
+	LogMaxBytes   int64         `default:"0" help:"Size of the log; 0 is as large as the disk."`
+	LogMaxAge     time.Duration `default:"0s" help:"Age after which records leave the log; 0 keeps them."`
+	WhenFull      string        `default:"drop-oldest" enum:"drop-oldest,stop" help:"What a log of --log-max-bytes does: forget the oldest, or hold devices back."`
+	CommandMaxAge time.Duration `default:"168h" help:"Longest time to live of a command for an absent device."`
+
+	LogLevel  string `default:"info" enum:"debug,info,warn,error" help:"What is logged."`
+	LogFormat string `default:"text" enum:"text,json" help:"How it is logged."`
+}
+
+// ErrAborted is returned when a second signal cut the drain short.
+var errAborted = errors.New("stopped by a second signal, before the drain was over")
+
+// Run runs the node until a signal, or until a part of it fails.
+func (s *serveCmd) Run(io *streams) error {
+	log, err := newLogger(s.LogLevel, s.LogFormat, io.err)
+	if err != nil {
+		return usageError{err}
+	}
+	defer log.Sync() //nolint:errcheck // standard error cannot always be synced
+	if err := s.plan(log); err != nil {
+		return usageError{err}
+	}
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
+	defer signal.Stop(signals)
+	n, err := startNode(s, log)
+	if err != nil {
+		return err
+	}
+	select {
+	case sig := <-signals:
+		log.Info("stopping", zap.Stringer("signal", sig))
+	case <-n.drainAsked():
+		log.Info("draining on request, stops at the next signal")
+		return n.drainThenWait(signals)
+	case err := <-n.failed:
+		log.Error("a part of the node has failed", zap.Error(err))
+		n.abandon()
+		return err
+	}
+	return n.stop(signals)
+}
+
+const (
+	defaultMaxConnections = 100_000
+	refuseReserve         = 256
+	// maxMessageLimit is what the log can store of one message: a record grows by
+	// a third when its data is not JSON, and 8 MiB is what one record may take.
+	maxMessageLimit = 4 << 20
+)
+
+// plan checks the settings against each other and against the machine, before
+// anything is started.
+func (s *serveCmd) plan(log *zap.Logger) error {
+	switch {
+	case s.IdleTimeout <= s.Heartbeat:
+		return fmt.Errorf("--idle-timeout=%s must be longer than --heartbeat=%s, or quiet devices are evicted before they are asked", s.IdleTimeout, s.Heartbeat)
+	case s.Heartbeat < 100*time.Millisecond:
+		return fmt.Errorf("--heartbeat=%s: 100ms is the least", s.Heartbeat)
+	case s.HandshakeTimeout < 100*time.Millisecond:
+		return fmt.Errorf("--handshake-timeout=%s: 100ms is the least", s.HandshakeTimeout)
+	case s.MaxMessage < 128 || s.MaxMessage > maxMessageLimit:
+		return fmt.Errorf("--max-message=%d: 128 to %d are possible", s.MaxMessage, maxMessageLimit)
+	case s.Window < 1 || s.Window > 1<<20:
+		return fmt.Errorf("--window=%d: 1 to %d are possible", s.Window, 1<<20)
+	case s.OutBuffer < 4<<10 || s.OutBuffer > 1<<30:
+		return fmt.Errorf("--out-buffer=%d: %d to %d are possible", s.OutBuffer, 4<<10, 1<<30)
+	case s.InflightBytes < int64(s.MaxMessage):
+		return fmt.Errorf("--inflight-bytes=%d must be at least --max-message=%d", s.InflightBytes, s.MaxMessage)
+	case s.EventLoops < 0 || s.EventLoops > 256:
+		return fmt.Errorf("--event-loops=%d: 0 to 256 are possible", s.EventLoops)
+	case s.MaxConnections < 0:
+		return fmt.Errorf("--max-connections=%d must not be negative", s.MaxConnections)
+	case s.MaxHandshakes < 1:
+		return fmt.Errorf("--max-handshakes=%d must be positive", s.MaxHandshakes)
+	case s.FDReserve < 64:
+		return fmt.Errorf("--fd-reserve=%d: 64 is the least, the log alone needs some tens", s.FDReserve)
+	case s.LogMaxBytes < 0 || s.LogMaxAge < 0:
+		return errors.New("--log-max-bytes and --log-max-age must not be negative")
+	case s.Auth == "none" && (s.SecretFile != "" || s.PublicKeyFile != ""):
+		return errors.New("--auth=none does not go with --secret-file or --public-key-file: tokens would not be checked")
+	}
+	return s.planDescriptors(log)
+}
+
+// planDescriptors raises the descriptor limit and sees that the connections fit.
+func (s *serveCmd) planDescriptors(log *zap.Logger) error {
+	soft, hard, err := eventloop.RaiseFDLimit(s.FDLimit)
+	if err != nil {
+		return err
+	}
+	own := s.FDReserve + refuseReserve
+	room := int(soft) - own //nolint:gosec // a limit fits
+	if s.MaxConnections == 0 {
+		s.MaxConnections = min(room, defaultMaxConnections)
+	}
+	log.Info("descriptors", zap.Uint64("soft", soft), zap.Uint64("hard", hard),
+		zap.Int("max_connections", s.MaxConnections), zap.Int("reserve", own))
+	if s.MaxConnections <= room && room > 0 {
+		return nil
+	}
+	need := s.MaxConnections + own
+	if soft < hard && s.FDLimit != 0 {
+		return fmt.Errorf("--max-connections=%d needs %d descriptors (%d of them are reserves), --fd-limit=%d allows %d: leave --fd-limit out, or give at least %d",
+			s.MaxConnections, need, own, s.FDLimit, soft, need)
+	}
+	return fmt.Errorf("--max-connections=%d needs %d descriptors (%d of them are reserves), this process may have %d: run 'ulimit -n %d' before (as root), or LimitNOFILE=%d in the systemd unit, or ask for at most --max-connections=%d",
+		s.MaxConnections, need, own, hard, need, need, max(0, room))
+}
