@@ -68,7 +68,7 @@ func (s *Server) kick(w http.ResponseWriter, r *http.Request) error {
 	}
 	for _, name := range []string{"code", "reason"} {
 		if _, inBody := obj[name]; inBody && q.Has(name) {
-			return &api.FieldError{Field: name, Reason: "is in the query and in the body"}
+			return malformed(name, "is in the query and in the body", nil)
 		}
 	}
 	req := api.KickRequest{Code: kickCode, Reason: kickReason}

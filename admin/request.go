@@ -54,11 +54,19 @@ func (s *Server) readObject(w http.ResponseWriter, r *http.Request) (object, err
 		}
 		key := name.(string) //nolint:errcheck,forcetypeassert // a valid object's names are strings
 		if _, twice := obj[key]; twice {
-			return nil, &api.FieldError{Field: key, Reason: "appears twice"}
+			return nil, malformed(key, "appears twice", nil)
 		}
 		obj[key] = value
 	}
 	return obj, nil
+}
+
+// malformed refuses a request for what it is made of (400); a value that is not
+// allowed is an api.FieldError (422).
+func malformed(field, reason string, allowed []string) error {
+	p := kindBadRequest.problem("field " + field + " " + reason)
+	p.Field, p.Allowed = field, allowed
+	return p
 }
 
 // into decodes each member into the target of its name and refuses members
@@ -67,9 +75,7 @@ func (o object) into(targets map[string]any) error {
 	for _, name := range slices.Sorted(maps.Keys(o)) {
 		target, ok := targets[name]
 		if !ok {
-			return &api.FieldError{
-				Field: name, Reason: "is not known here", Allowed: slices.Sorted(maps.Keys(targets)),
-			}
+			return malformed(name, "is not known here", slices.Sorted(maps.Keys(targets)))
 		}
 		if err := json.Unmarshal(o[name], target); err != nil {
 			return &api.FieldError{Field: name, Reason: "cannot be read: " + plainJSONError(err)}
@@ -105,10 +111,10 @@ func readQuery(r *http.Request, known ...string) (url.Values, error) {
 	}
 	for _, name := range slices.Sorted(maps.Keys(q)) {
 		if !slices.Contains(known, name) {
-			return nil, &api.FieldError{Field: name, Reason: "is not known here", Allowed: known}
+			return nil, malformed(name, "is not known here", known)
 		}
 		if len(q[name]) > 1 {
-			return nil, &api.FieldError{Field: name, Reason: "appears twice"}
+			return nil, malformed(name, "appears twice", nil)
 		}
 	}
 	return q, nil
