@@ -5,7 +5,7 @@ import (
 	"strconv"
 )
 
-// CloseCode says why a connection was closed. [RFC6455 7.4]
+// CloseCode says why a connection was closed.
 type CloseCode uint16
 
 // The codes of RFC 6455 and its IANA registry, and from 4400 on edgeloop's own.

@@ -14,8 +14,11 @@ import (
 // Limits bounds what one connection may make the decoder hold.
 type Limits struct {
 	MaxFrame   int // payload of one data frame on the wire, bytes; 0 = MaxMessage; too small: 1009 for honest devices
-	MaxMessage int // payload of one message, before and after inflating, bytes; 0 = 1 MiB
+	MaxMessage int // payload of one message, bytes, inflated if it came compressed; 0 = 1 MiB
 }
+
+// maxLimit is the largest limit that may be asked for, bytes.
+const maxLimit = 1 << 30
 
 func (l Limits) withDefaults() (Limits, error) {
 	if l.MaxMessage == 0 {
@@ -24,8 +27,8 @@ func (l Limits) withDefaults() (Limits, error) {
 	if l.MaxFrame == 0 {
 		l.MaxFrame = l.MaxMessage
 	}
-	if l.MaxFrame < 0 || l.MaxMessage < 0 {
-		return l, fmt.Errorf("wsproto: negative limit: frame %d, message %d", l.MaxFrame, l.MaxMessage)
+	if min(l.MaxFrame, l.MaxMessage) < 0 || max(l.MaxFrame, l.MaxMessage) > maxLimit {
+		return l, fmt.Errorf("wsproto: limits of %d B a frame and %d B a message: allowed are 1 B to 1 GiB", l.MaxFrame, l.MaxMessage)
 	}
 	return l, nil
 }
@@ -93,7 +96,7 @@ func (d *Decoder) Next(cfg *DecoderConfig, in []byte) (ev Event, n int, ok bool,
 		if d.p == nil || !d.p.inFrame {
 			var h header
 			var used int
-			if h, used, fault = d.header(cfg, in[n:]); fault != nil {
+			if used, fault = d.header(&h, cfg, in[n:]); fault != nil {
 				break
 			}
 			n += used
@@ -102,12 +105,10 @@ func (d *Decoder) Next(cfg *DecoderConfig, in []byte) (ev Event, n int, ok bool,
 			}
 			if h.n <= len(in)-n && h.standsAlone() {
 				payload := in[n : n+h.n : n+h.n]
-				n += h.n
 				ws.Cipher(payload, h.mask, 0) // [RFC6455 5.3]
-				if ev, fault = d.event(h.op, payload); fault != nil {
-					break
-				}
-				return ev, n, true, nil
+				n += h.n
+				ev, fault = d.event(h.op, payload)
+				break
 			}
 			d.hold(cfg).open(h)
 		}
@@ -134,22 +135,23 @@ func (h *header) standsAlone() bool {
 	return h.op.IsControl() || h.fin && h.op != OpContinuation && !h.rsv1
 }
 
-// header reads the next frame header, of which the front may have come with an
-// earlier call. used is what it took from in: all of it while it is incomplete.
-func (d *Decoder) header(cfg *DecoderConfig, in []byte) (h header, used int, fault *CloseError) {
+// header reads the next frame header into h, which is zero; its front may have
+// come with an earlier call. used is what it took from in: all of it while the
+// header is incomplete.
+func (d *Decoder) header(h *header, cfg *DecoderConfig, in []byte) (used int, fault *CloseError) {
 	if d.p == nil || d.p.nhead == 0 {
-		if h, fault = d.readHeader(in, &cfg.limits); fault != nil || h.size != 0 || len(in) == 0 {
-			return h, h.size, fault
+		if fault = d.readHeader(h, in, &cfg.limits); fault != nil || h.size != 0 || len(in) == 0 {
+			return h.size, fault
 		}
 	}
 	p := d.hold(cfg)
 	have := p.nhead
 	p.nhead += copy(p.head[have:], in)
-	if h, fault = d.readHeader(p.head[:p.nhead], &cfg.limits); fault != nil || h.size == 0 {
-		return h, len(in), fault
+	if fault = d.readHeader(h, p.head[:p.nhead], &cfg.limits); fault != nil || h.size == 0 {
+		return len(in), fault
 	}
 	p.nhead = 0
-	return h, h.size - have, nil
+	return h.size - have, nil
 }
 
 // frameEnd is called when the frame in d.p has arrived in full.
@@ -170,7 +172,7 @@ func (d *Decoder) frameEnd(cfg *DecoderConfig) (ev Event, ok bool, fault *CloseE
 func (d *Decoder) event(op OpCode, payload []byte) (Event, *CloseError) {
 	switch op {
 	case OpText:
-		if !utf8.Valid(payload) { // [RFC6455 8.1]
+		if !utf8.Valid(payload) { // [RFC6455 5.6] [RFC6455 8.1]
 			return Event{}, ErrInvalidUTF8
 		}
 	case OpClose:
@@ -200,14 +202,6 @@ func closeEvent(payload []byte) (Event, *CloseError) {
 
 // inMessage reports whether a fragmented message has begun.
 func (d *Decoder) inMessage() bool { return d.p != nil && d.p.op != OpContinuation }
-
-// received is the size of the fragmented message so far, bytes.
-func (d *Decoder) received() int {
-	if d.p == nil {
-		return 0
-	}
-	return d.p.length()
-}
 
 // hold returns d's partial state, taking one from the pool if need be.
 func (d *Decoder) hold(cfg *DecoderConfig) *partial {

@@ -34,52 +34,71 @@ type header struct {
 	n    int // payload, bytes
 }
 
-// readHeader reads the frame header at the front of b, by what d has seen
-// before. The first two bytes are judged as soon as they are there. While the
-// header is incomplete its size is 0.
-func (d *Decoder) readHeader(b []byte, l *Limits) (h header, fault *CloseError) {
+// readHeader reads the frame header at the front of b into h, by what d has
+// seen before. The first two bytes are judged as soon as they are there. While
+// the header is incomplete h.size stays 0.
+func (d *Decoder) readHeader(h *header, b []byte, l *Limits) *CloseError {
 	if len(b) < 2 {
-		return h, nil
+		return nil
 	}
-	if fault = d.judge(b[0], b[1]); fault != nil {
-		return h, fault
+	if fault := d.judge(b[0], b[1]); fault != nil {
+		return fault
 	}
 	size, n := 2, uint64(b[1]&^bitMask)
 	switch n {
 	case len16:
 		if size = 4; len(b) < size+maskSize {
-			return h, nil
+			return nil
 		}
 		if n = uint64(binary.BigEndian.Uint16(b[2:])); n < len16 { // [RFC6455 5.2] minimal length
-			return h, ErrLengthNotMinimal
+			return ErrLengthNotMinimal
 		}
 	case len64:
 		if size = 10; len(b) < size+maskSize {
-			return h, nil
+			return nil
 		}
 		if n = binary.BigEndian.Uint64(b[2:]); n <= 0xffff { // [RFC6455 5.2] minimal length
-			return h, ErrLengthNotMinimal
+			return ErrLengthNotMinimal
 		}
 		if n>>63 != 0 { // [RFC6455 5.2] most significant bit
-			return h, ErrLengthTopBit
+			return ErrLengthTopBit
 		}
 	default:
 		if len(b) < size+maskSize {
-			return h, nil
+			return nil
 		}
 	}
-	op := OpCode(b[0] & 0x0f)
-	if !op.IsControl() {
-		if n > uint64(l.MaxFrame) { // [RFC6455 10.4]
-			return h, ErrFrameTooBig
-		}
-		if n > uint64(max(0, l.MaxMessage-d.received())) { // [RFC6455 10.4]
-			return h, ErrMessageTooBig
+	h.op, h.fin, h.rsv1 = OpCode(b[0]&0x0f), b[0]&bitFin != 0, b[0]&bitRsv1 != 0
+	if !h.op.IsControl() {
+		if fault := d.fits(l, n, h.rsv1); fault != nil {
+			return fault
 		}
 	}
-	h = header{op: op, fin: b[0]&bitFin != 0, rsv1: b[0]&bitRsv1 != 0, size: size + maskSize, n: int(n)}
-	copy(h.mask[:], b[size:])
-	return h, nil
+	h.mask = [maskSize]byte(b[size:])
+	h.size, h.n = size+maskSize, int(n)
+	return nil
+}
+
+// fits checks that n more bytes of data keep the limits. Data that does not
+// compress grows a little when a client compresses it all the same, so there
+// is an eighth of room for that on the wire; what it inflates to has its own
+// check. [RFC6455 10.4]
+func (d *Decoder) fits(l *Limits, n uint64, rsv1 bool) *CloseError {
+	most, extra := l.MaxMessage, 0
+	if d.p != nil {
+		most -= d.p.length()
+		rsv1 = rsv1 || d.p.compressed
+	}
+	if rsv1 {
+		extra = l.MaxMessage/8 + 64
+	}
+	if n > uint64(l.MaxFrame+extra) {
+		return ErrFrameTooBig
+	}
+	if n > uint64(max(0, most+extra)) {
+		return ErrMessageTooBig
+	}
+	return nil
 }
 
 // judge checks all that the first two bytes of a frame can have wrong.

@@ -83,7 +83,8 @@ func (f *inflater) run(cfg *DecoderConfig, p *partial) *CloseError {
 		if f.src.Len() == 0 {
 			return nil
 		}
-		// A block marked as final does not end the message. [RFC7692 7.2.1]
+		// A block marked as final does not end the message.
+		// [RFC7692 7.2.1] [RFC7692 7.2.3.4]
 		window = p.buf.B[max(0, len(p.buf.B)-maxWindow):]
 	}
 	return ErrInflate

@@ -114,7 +114,8 @@ type deflateOffer struct {
 //
 // Either side's context takeover is always declined in the response, so what
 // the client says of it needs no memory; nor does the size of its window,
-// since inflating is ready for the largest. [RFC7692 7.1.1] [RFC7692 7.1.2.2]
+// since inflating is ready for the largest. [RFC7692 7.1.1.1] [RFC7692 7.1.1.2]
+// [RFC7692 7.1.2.2]
 func (d *deflateOffer) param(name, value []byte) {
 	which := 0
 	switch string(name) {

@@ -3,7 +3,7 @@ package wsproto
 // OpCode says what a frame carries. [RFC6455 5.2]
 type OpCode uint8
 
-// The opcodes that are defined; all others are reserved. [RFC6455 11.8]
+// The opcodes that are defined; all others are reserved.
 const (
 	OpContinuation OpCode = 0
 	OpText         OpCode = 1
