@@ -1,23 +1,153 @@
 package auth
 
-import "errors"
+import (
+	"bytes"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+// SecretName is the name of the device secret in a data directory.
+const SecretName = "device.secret"
+
+const maxFile = 64 << 10 // bytes, far above any key file
+
+// forbidden is permission bits that a file must not have.
+type forbidden fs.FileMode
+
+const (
+	// othersMayNot lets a group read, because systems that hand out secrets as
+	// files give them to a service by its group.
+	othersMayNot      forbidden = 0o027
+	othersMayNotWrite forbidden = 0o022
+)
+
+// readFile reads a small file of keys after it has looked at who else may.
+func readFile(path, what string, bits forbidden) ([]byte, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", what, err)
+	}
+	mode := info.Mode()
+	if !mode.IsRegular() {
+		return nil, fmt.Errorf("%s %s is not a regular file", what, path)
+	}
+	if open := mode.Perm() & fs.FileMode(bits); open != 0 {
+		return nil, fmt.Errorf("%s %s has mode %04o, which lets others at it: run \"chmod %04o %s\"",
+			what, path, mode.Perm(), mode.Perm()&^fs.FileMode(bits), path)
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", what, err)
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", what, err)
+	}
+	if len(b) > maxFile {
+		return nil, fmt.Errorf("%s %s is longer than %d bytes, it cannot be a key", what, path, maxFile)
+	}
+	return b, nil
+}
 
 // EnsureSecret returns the path of the device secret under dataDir and makes
 // directory and secret if they are missing: 32 random bytes in base64, mode
-// 0600. created says whether it did.
+// 0600. created says whether it did. A secret that is there is checked.
 func EnsureSecret(dataDir string) (path string, created bool, err error) {
-	return "", false, errors.New("auth: not built yet")
+	path = filepath.Join(dataDir, SecretName)
+	if created, err = ensureFile(path, base64.StdEncoding); err != nil {
+		return "", false, err
+	}
+	_, err = readSecret(path)
+	return path, created, err
 }
 
 // EnsureToken returns the admin token in the file path, and makes it if it is
-// missing: 32 random bytes in base64url, mode 0600.
+// missing: 32 random bytes in base64url, mode 0600. created says whether it did.
 func EnsureToken(path string) (token string, created bool, err error) {
-	return "", false, errors.New("auth: not built yet")
+	if created, err = ensureFile(path, base64.RawURLEncoding); err != nil {
+		return "", false, err
+	}
+	token, err = ReadToken(path)
+	return token, created, err
 }
 
 // ReadToken returns the admin token in the file path.
-func ReadToken(path string) (token string, err error) { return "", errors.New("auth: not built yet") }
+func ReadToken(path string) (token string, err error) {
+	const least = 16
+	b, err := readFile(path, "token file", othersMayNot)
+	if err != nil {
+		return "", err
+	}
+	b = bytes.TrimSpace(b)
+	if len(b) < least || bytes.ContainsFunc(b, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		return "", fmt.Errorf("token file %s must hold one token of %d or more printable ASCII characters: delete it to have one made", path, least)
+	}
+	return string(b), nil
+}
 
 // EqualToken compares two tokens in a time that says nothing about where they
-// differ, nor about the length of want.
-func EqualToken(got []byte, want string) bool { return false }
+// differ, nor about the length of want. got is borrowed until return.
+func EqualToken(got []byte, want string) bool {
+	a, b := sha256.Sum256(got), sha256.Sum256([]byte(want))
+	return subtle.ConstantTimeCompare(a[:], b[:]) == 1
+}
+
+// ensureFile makes the file path with 32 random bytes if it is missing. Of
+// several processes that start at once one makes it, and none sees half of it.
+func ensureFile(path string, encoding *base64.Encoding) (created bool, err error) {
+	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
+		return false, err
+	}
+	dir := filepath.Dir(path)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return false, err
+	}
+	random := make([]byte, 32)
+	if _, err := rand.Read(random); err != nil {
+		return false, fmt.Errorf("random bytes for %s: %w", path, err)
+	}
+	draft, err := writeDraft(dir, encoding.EncodeToString(random)+"\n")
+	if err != nil {
+		return false, err
+	}
+	defer os.Remove(draft)
+	switch err := os.Link(draft, path); {
+	case errors.Is(err, fs.ErrExist):
+		return false, nil
+	case err != nil:
+		return false, err
+	}
+	return true, syncDir(dir)
+}
+
+// writeDraft makes a file of mode 0600 that is on the disk when it returns.
+func writeDraft(dir, content string) (path string, err error) {
+	f, err := os.CreateTemp(dir, ".new-*")
+	if err != nil {
+		return "", err
+	}
+	_, err = f.WriteString(content)
+	err = errors.Join(err, f.Sync(), f.Close())
+	if err != nil {
+		os.Remove(f.Name())
+	}
+	return f.Name(), err
+}
+
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	return d.Sync()
+}

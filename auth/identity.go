@@ -10,10 +10,25 @@ type Identity struct {
 	Tenant  string
 	Device  string
 	TokenID string    // claim jti, "" if none
-	Expires time.Time // zero = never
+	Expires time.Time // whole seconds; zero = never
 	Topics  []string  // patterns a topic must match one of; nil = every topic
 }
 
 // MayPublish reports whether topic, borrowed until return, matches one of the
-// identity's patterns. An empty topic stands for none and matches only "#".
-func (id *Identity) MayPublish(topic []byte) bool { return id.Topics == nil }
+// identity's patterns; CheckTopics says how. A message without a topic needs
+// the pattern "#". It does not allocate.
+func (id *Identity) MayPublish(topic []byte) bool {
+	if id.Topics == nil {
+		return true
+	}
+	for _, pattern := range id.Topics {
+		if pattern == "#" || (len(topic) > 0 && topicMatches(pattern, topic)) {
+			return true
+		}
+	}
+	return false
+}
+
+func (id *Identity) expired(now time.Time, leeway time.Duration) bool {
+	return !id.Expires.IsZero() && !now.Before(id.Expires.Add(leeway))
+}

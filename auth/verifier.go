@@ -1,61 +1,175 @@
 package auth
 
 import (
+	"crypto/sha256"
 	"errors"
+	"fmt"
+	"sync/atomic"
 	"time"
 )
+
+// MaxToken is the longest token that is looked at, in bytes.
+const MaxToken = 8192
 
 // Config says which keys are trusted. At least one of the two files is needed.
 type Config struct {
 	// SecretFile holds the secret of HS256 tokens: 32 bytes or more, taken as
-	// they are but for white space at the ends.
+	// they are but for white space at the ends. Others may not read it.
 	SecretFile string
-	// PublicKeyFile holds one or more PEM public keys: P-256 for ES256, Ed25519
+	// PublicKeyFile holds PEM public keys, at most 16: P-256 for ES256, Ed25519
 	// for EdDSA, RSA of 2048 bits or more for RS256.
 	PublicKeyFile string
-	// CacheSize is how many verified tokens are remembered (default 131072).
-	// Too small: reconnecting devices cost a signature check each.
+	// CacheSize is how many verified tokens are remembered (default 131072, at
+	// about 200 B each). Too small: devices that reconnect cost a signature
+	// check each.
 	CacheSize int
-	// MaxRevocations bounds the revocation set (default 65536).
+	// MaxRevocations bounds the revocation set (default 65536). Too small:
+	// Revoke returns ErrFull.
 	MaxRevocations int
-	// Leeway is the clock skew allowed for exp and nbf (default 0).
+	// Leeway is the difference of clocks that exp and nbf allow (default 0).
+	// Too large: tokens live on after their expiry.
 	Leeway time.Duration
 	// Now is the clock (default time.Now).
 	Now func() time.Time
 }
 
-// Verifier checks tokens.
+func (c Config) withDefaults() (Config, error) {
+	if c.SecretFile == "" && c.PublicKeyFile == "" {
+		return c, errors.New("auth: neither a secret file nor a public key file is given")
+	}
+	if c.CacheSize < 0 || c.MaxRevocations < 0 || c.Leeway < 0 {
+		return c, errors.New("auth: cache size, revocations and leeway cannot be negative")
+	}
+	if c.CacheSize == 0 {
+		c.CacheSize = 128 << 10
+	}
+	if c.MaxRevocations == 0 {
+		c.MaxRevocations = 64 << 10
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	return c, nil
+}
+
+// Verifier checks tokens. All its methods may be called from any goroutine.
 type Verifier struct {
 	// Immutable after construction.
-	cfg Config
+	cfg     Config
+	revoked *revocations
+
+	// Atomic.
+	trust   atomic.Pointer[trust]
+	hits    atomic.Uint64
+	checked atomic.Uint64
+	refused atomic.Uint64
+}
+
+// trust is the keys of one reading of the files with what they have verified:
+// new keys come with an empty cache, and a check that is still at work with the
+// old keys cannot leave its result in the new cache.
+type trust struct {
+	// Immutable after construction.
+	keys  []key
+	cache *cache
 }
 
 // New reads the key files.
-func New(cfg Config) (*Verifier, error) { return &Verifier{cfg: cfg}, nil }
+func New(cfg Config) (*Verifier, error) {
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	v := &Verifier{cfg: cfg, revoked: newRevocations(cfg.MaxRevocations)}
+	if err := v.Reload(); err != nil {
+		return nil, err
+	}
+	return v, nil
+}
+
+// Reload reads the key files again and forgets every verified token. After an
+// error the old keys stay in force.
+func (v *Verifier) Reload() error {
+	keys, err := loadKeys(v.cfg)
+	if err != nil {
+		return err
+	}
+	v.trust.Store(&trust{keys, newCache(v.cfg.CacheSize)})
+	return nil
+}
 
 // Verify checks a token. token is borrowed until return; the Identity is
 // shared, never written. A token seen before costs a hash and no allocation.
-// The error wraps one of the Err… sentinels.
-func (v *Verifier) Verify(token []byte) (*Identity, error) { return nil, ErrSignature }
+// The error wraps one of the Err… sentinels; a refused token is not remembered.
+func (v *Verifier) Verify(token []byte) (*Identity, error) {
+	id, err := v.verify(token)
+	if err != nil {
+		v.refused.Add(1)
+		return nil, err
+	}
+	return id, nil
+}
 
-// Reload reads the key files again and forgets every verified token. On an
-// error the old keys stay in force.
-func (v *Verifier) Reload() error { return nil }
-
-// Revocation takes the right to connect from a token (TokenID) or from a device
-// (Device, in Tenant), until a time or, if that is zero, for good.
-type Revocation struct {
-	Tenant, Device string
-	TokenID        string
-	Until          time.Time
+func (v *Verifier) verify(token []byte) (*Identity, error) {
+	if len(token) > MaxToken {
+		return nil, fmt.Errorf("%w: %d bytes, allowed are up to %d", ErrMalformed, len(token), MaxToken)
+	}
+	now := v.cfg.Now()
+	trust := v.trust.Load()
+	sum := sha256.Sum256(token)
+	id := trust.cache.lookup(&sum)
+	if id != nil {
+		if id.expired(now, v.cfg.Leeway) {
+			trust.cache.remove(&sum)
+			return nil, ErrExpired
+		}
+		v.hits.Add(1)
+	} else {
+		v.checked.Add(1)
+		payload, err := checkSignature(trust.keys, token)
+		if err != nil {
+			return nil, err
+		}
+		if id, err = checkClaims(payload, now, v.cfg.Leeway); err != nil {
+			return nil, err
+		}
+		trust.cache.store(&sum, id)
+	}
+	if v.IsRevoked(id) {
+		return nil, ErrRevoked
+	}
+	return id, nil
 }
 
 // Revoke puts r in force at once for tokens still to be verified, cached or not.
-// Connections already open are the caller's to close: see IsRevoked.
-func (v *Verifier) Revoke(r Revocation) error { return errors.New("auth: not built yet") }
+// Connections already open are the caller's to close: see IsRevoked. The set
+// is in memory only. It returns ErrFull when MaxRevocations are in force.
+func (v *Verifier) Revoke(r Revocation) error { return v.revoked.add(r, v.cfg.Now()) }
 
-// Restore lifts a revocation; it reports whether it was in force.
-func (v *Verifier) Restore(r Revocation) bool { return false }
+// Restore lifts a revocation; it reports whether there was one. r.Until does
+// not matter.
+func (v *Verifier) Restore(r Revocation) bool { return v.revoked.remove(r) }
 
-// IsRevoked reports whether id's token or device is revoked.
-func (v *Verifier) IsRevoked(id *Identity) bool { return false }
+// IsRevoked reports whether id's token or device is revoked. It does not
+// allocate, and does not lock while nothing is revoked.
+func (v *Verifier) IsRevoked(id *Identity) bool { return v.revoked.covers(id, v.cfg.Now) }
+
+// Stats is what a Verifier has done since it was made, and what it holds.
+type Stats struct {
+	CacheHits   uint64 // tokens known from before
+	Checked     uint64 // tokens whose signature was checked
+	Refused     uint64 // calls of Verify that returned an error
+	Cached      int    // verified tokens now remembered
+	Revocations int    // in force, or out of force and not yet swept
+}
+
+// Stats may be called from any goroutine.
+func (v *Verifier) Stats() Stats {
+	return Stats{
+		CacheHits:   v.hits.Load(),
+		Checked:     v.checked.Load(),
+		Refused:     v.refused.Load(),
+		Cached:      v.trust.Load().cache.len(),
+		Revocations: int(v.revoked.count.Load()),
+	}
+}

@@ -1,0 +1,160 @@
+package auth
+
+import (
+	"bytes"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/hmac"
+	"crypto/rsa"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/pem"
+	"fmt"
+	"hash"
+	"strings"
+	"sync"
+
+	"github.com/golang-jwt/jwt/v5"
+)
+
+const (
+	minSecret     = 32 // bytes, RFC 7518 3.2: as long as the hash
+	minRSA        = 2048
+	maxPublicKeys = 16
+)
+
+// key is one trusted key. Its kind alone says which algorithm it checks; the
+// token's header only chooses among keys, so it cannot make a public key serve
+// as an HMAC secret, nor ask for none.
+type key struct {
+	// Immutable after construction.
+	algorithm string
+	method    jwt.SigningMethod // nil for HS256
+	public    any               // as method wants it
+	macs      *sync.Pool        // of hash.Hash, HMAC states of the secret; nil but for HS256
+}
+
+// matches reports whether signature is this key's for signed.
+func (k *key) matches(signed, signature []byte) bool {
+	if k.method != nil {
+		return k.method.Verify(string(signed), signature, k.public) == nil
+	}
+	mac := k.macs.Get().(hash.Hash)
+	defer k.macs.Put(mac)
+	mac.Reset()
+	mac.Write(signed)
+	var sum [sha256.Size]byte
+	return hmac.Equal(mac.Sum(sum[:0]), signature)
+}
+
+func newSecretKey(secret []byte) key {
+	return key{
+		algorithm: jwt.SigningMethodHS256.Alg(),
+		macs:      &sync.Pool{New: func() any { return hmac.New(sha256.New, secret) }},
+	}
+}
+
+// loadKeys reads what the two files hold.
+func loadKeys(cfg Config) ([]key, error) {
+	var keys []key
+	if cfg.SecretFile != "" {
+		secret, err := readSecret(cfg.SecretFile)
+		if err != nil {
+			return nil, err
+		}
+		keys = append(keys, newSecretKey(secret))
+	}
+	if cfg.PublicKeyFile != "" {
+		public, err := readPublicKeys(cfg.PublicKeyFile)
+		if err != nil {
+			return nil, err
+		}
+		keys = append(keys, public...)
+	}
+	return keys, nil
+}
+
+// readSecret reads a secret file: the bytes themselves, without the white space
+// at the ends that editors and echo leave.
+func readSecret(path string) ([]byte, error) {
+	b, err := readFile(path, "secret file", othersMayNot)
+	if err != nil {
+		return nil, err
+	}
+	b = bytes.TrimSpace(b)
+	if bytes.HasPrefix(b, []byte("-----BEGIN ")) {
+		return nil, fmt.Errorf("secret file %s holds PEM: a public key belongs in the public key file", path)
+	}
+	if len(b) < minSecret {
+		return nil, fmt.Errorf("secret file %s holds %d bytes, HS256 needs %d or more: make one with \"openssl rand -base64 32\"", path, len(b), minSecret)
+	}
+	return b, nil
+}
+
+func readPublicKeys(path string) ([]key, error) {
+	rest, err := readFile(path, "public key file", othersMayNotWrite)
+	if err != nil {
+		return nil, err
+	}
+	var keys []key
+	for {
+		var block *pem.Block
+		if block, rest = pem.Decode(rest); block == nil {
+			break
+		}
+		k, err := parsePublicKey(block)
+		if err != nil {
+			return nil, fmt.Errorf("public key file %s: %w", path, err)
+		}
+		if keys = append(keys, k); len(keys) > maxPublicKeys {
+			return nil, fmt.Errorf("public key file %s holds more than %d keys", path, maxPublicKeys)
+		}
+	}
+	switch {
+	case len(keys) == 0:
+		return nil, fmt.Errorf("public key file %s holds no PEM block: make one with \"openssl pkey -in PRIVATE.pem -pubout\"", path)
+	case len(bytes.TrimSpace(rest)) > 0:
+		return nil, fmt.Errorf("public key file %s holds something after its last PEM block", path)
+	}
+	return keys, nil
+}
+
+func parsePublicKey(block *pem.Block) (key, error) {
+	var (
+		public any
+		err    error
+	)
+	switch {
+	case strings.Contains(block.Type, "PRIVATE"):
+		return key{}, fmt.Errorf("it holds a private key, which a node must not have: use \"openssl pkey -in PRIVATE.pem -pubout\"")
+	case block.Type == "PUBLIC KEY":
+		public, err = x509.ParsePKIXPublicKey(block.Bytes)
+	case block.Type == "RSA PUBLIC KEY":
+		public, err = x509.ParsePKCS1PublicKey(block.Bytes)
+	default:
+		return key{}, fmt.Errorf("PEM block %q is not supported: allowed are PUBLIC KEY and RSA PUBLIC KEY", block.Type)
+	}
+	if err != nil {
+		return key{}, fmt.Errorf("parse %s: %w", block.Type, err)
+	}
+	switch k := public.(type) {
+	case *ecdsa.PublicKey:
+		if k.Curve != elliptic.P256() {
+			return key{}, fmt.Errorf("elliptic curve %s is not supported: ES256 takes P-256", k.Curve.Params().Name)
+		}
+		return publicKey(jwt.SigningMethodES256, k), nil
+	case ed25519.PublicKey:
+		return publicKey(jwt.SigningMethodEdDSA, k), nil
+	case *rsa.PublicKey:
+		if bits := k.N.BitLen(); bits < minRSA {
+			return key{}, fmt.Errorf("RSA key of %d bits is too short: RS256 takes %d or more", bits, minRSA)
+		}
+		return publicKey(jwt.SigningMethodRS256, k), nil
+	}
+	return key{}, fmt.Errorf("key kind %T is not supported: allowed are P-256, Ed25519 and RSA", public)
+}
+
+func publicKey(method jwt.SigningMethod, public any) key {
+	return key{algorithm: method.Alg(), method: method, public: public}
+}
