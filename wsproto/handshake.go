@@ -159,7 +159,7 @@ func (h *Handshake) field(name, value []byte, o *offers) error {
 		return once(&r.upgrade, value)
 	case equalFold(name, "Connection"):
 		r.connection = r.connection || hasToken(value, "upgrade")
-	case equalFold(name, "Sec-WebSocket-Version"):
+	case equalFold(name, "Sec-WebSocket-Version"): // [RFC6455 11.3.5] not more than once
 		return once(&r.version, value)
 	case equalFold(name, "Sec-WebSocket-Key"): // [RFC6455 11.3.1] not more than once
 		return once(&r.key, value)

@@ -1,0 +1,62 @@
+package wsproto_test
+
+import (
+	"bufio"
+	"bytes"
+	"io"
+	"net/http"
+	"testing"
+	"time"
+
+	"edgeloop/wsproto"
+)
+
+// Each refusal is an HTTP response that an ordinary client understands.
+func TestRefusal_Append(t *testing.T) {
+	for _, tt := range []struct {
+		refusal wsproto.Refusal
+		header  map[string]string
+	}{
+		{wsproto.Refusal{Status: 400, Reason: "no"}, nil},
+		{wsproto.Refusal{Status: 401, Reason: "token expired"}, map[string]string{"WWW-Authenticate": "Bearer"}},
+		{wsproto.Refusal{Status: 403, Reason: "banned"}, nil},
+		{wsproto.Refusal{Status: 404, Reason: "no such path"}, nil},
+		{wsproto.Refusal{Status: 405, Reason: "GET only"}, map[string]string{"Allow": "GET"}},
+		{wsproto.Refusal{Status: 426, Reason: "upgrade"}, map[string]string{ // [RFC6455 4.4]
+			"Sec-WebSocket-Version": "13", "Upgrade": "websocket", "Connection": "close, Upgrade",
+		}},
+		{wsproto.Refusal{Status: 429, Reason: "slow down", RetryAfter: 1500 * time.Millisecond}, map[string]string{"Retry-After": "2"}},
+		{wsproto.Refusal{Status: 503, Reason: "full", RetryAfter: time.Minute}, map[string]string{"Retry-After": "60"}},
+		{wsproto.Refusal{Status: 505, Reason: "HTTP/1.1 is required"}, nil},
+	} {
+		t.Run(tt.refusal.Error(), func(t *testing.T) {
+			out, ok := bytes.CutPrefix(tt.refusal.Append([]byte("before")), []byte("before"))
+			if !ok {
+				t.Fatal("what was in dst is gone")
+			}
+			r := bufio.NewReader(bytes.NewReader(out))
+			resp, err := http.ReadResponse(r, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			body, err := io.ReadAll(resp.Body)
+			if err != nil || string(body) != tt.refusal.Reason+"\n" || r.Buffered() != 0 {
+				t.Errorf("body %q, err %v, %d bytes after it", body, err, r.Buffered())
+			}
+			if resp.StatusCode != tt.refusal.Status || !resp.Close {
+				t.Errorf("status %s, close %v", resp.Status, resp.Close)
+			}
+			for _, name := range []string{"Allow", "Retry-After", "Sec-Websocket-Version", "Upgrade", "Www-Authenticate"} {
+				want := ""
+				for k, v := range tt.header {
+					if http.CanonicalHeaderKey(k) == name {
+						want = v
+					}
+				}
+				if got := resp.Header.Get(name); got != want {
+					t.Errorf("%s: %q, want %q", name, got, want)
+				}
+			}
+		})
+	}
+}
