@@ -49,7 +49,7 @@ type tb interface {
 }
 
 // loadGolden reads all cases of one file, with its leading comment.
-func loadGolden(t *testing.T, path string) (comment string, cases []*golden) {
+func loadGolden(t tb, path string) (comment string, cases []*golden) {
 	t.Helper()
 	text, err := os.ReadFile(path)
 	if err != nil {
@@ -62,7 +62,7 @@ func loadGolden(t *testing.T, path string) (comment string, cases []*golden) {
 		g := &golden{name: lines[0], body: lines[1:], want: strings.Split(strings.TrimSpace(want), "\n")}
 		for _, line := range g.body {
 			if err := g.parse(line); err != nil {
-				t.Fatalf("%s: %s: %v", path, g.name, err)
+				t.Fatal(path, g.name, err)
 			}
 		}
 		cases = append(cases, g)

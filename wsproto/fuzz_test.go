@@ -1,0 +1,189 @@
+package wsproto_test
+
+import (
+	"bufio"
+	"bytes"
+	"crypto/sha1"
+	"encoding/base64"
+	"errors"
+	"net/http"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"edgeloop/wsproto"
+
+	"github.com/gobwas/ws"
+)
+
+// cuts draws places to cut n bytes at from the seed.
+func cuts(seed []byte, n int) (out []int) {
+	for _, b := range seed {
+		out = append(out, int(b)*n/256)
+	}
+	slices.Sort(out)
+	return out
+}
+
+// Any bytes mean the same to the decoder as to the model, however they are cut.
+func FuzzDecoder(f *testing.F) {
+	paths, err := filepath.Glob("testdata/*.frames")
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, path := range paths {
+		_, cases := loadGolden(f, path)
+		for _, g := range cases {
+			if len(g.input) < 1000 {
+				f.Add(g.input, []byte{40, 41, 100, 200}, g.compression)
+			}
+		}
+	}
+	limits := wsproto.Limits{MaxFrame: 500, MaxMessage: 800}
+	cfg := config(f, limits)
+	f.Fuzz(func(t *testing.T, in, seed []byte, compression bool) {
+		d := wsproto.NewDecoder(compression)
+		whole := decode(t, &d, cfg, in)
+		d.Release(cfg)
+		if !compression {
+			if want := modelDecode(in, limits); !slices.Equal(whole, want) {
+				t.Fatalf("%x\ngot  %q\nwant %q", in, whole, want)
+			}
+		}
+		d = wsproto.NewDecoder(compression)
+		split := decode(t, &d, cfg, in, cuts(seed, len(in))...)
+		d.Release(cfg)
+		if !slices.Equal(whole, split) {
+			t.Fatalf("%x cut at %v\nwhole %q\nsplit %q", in, cuts(seed, len(in)), whole, split)
+		}
+	})
+}
+
+// Any bytes inflate to what the standard library inflates them to, or are
+// refused for the same reason; never to more than the limit.
+func FuzzInflate(f *testing.F) {
+	_, cases := loadGolden(f, "testdata/deflate.frames")
+	for _, g := range cases {
+		f.Add(g.input[min(len(g.input), 6):], uint16(1000))
+	}
+	f.Add([]byte(strings.Repeat("\x01\x00\x00\xff\xff", 70)+"\x00"), uint16(10))
+	f.Add([]byte{0xec, 0xc1, 0x31, 0x01, 0, 0, 0, 0x40, 0xa0}, uint16(65535))
+	var z wsproto.Deflater
+	f.Fuzz(func(t *testing.T, data []byte, limit uint16) {
+		cfg := config(t, wsproto.Limits{MaxMessage: max(1, int(limit)), MaxFrame: 1 << 20})
+		in := frame(ws.OpBinary, true, bytes.Clone(data))
+		in[0] |= 0x40
+		d := wsproto.NewDecoder(true)
+		ev, _, ok, err := d.Next(cfg, in)
+		want, fault := modelInflate(data, max(1, int(limit)))
+		switch {
+		case len(data) > max(1, int(limit))*9/8+64:
+			if ok || err != error(wsproto.ErrMessageTooBig) {
+				t.Errorf("%d bytes of compressed data over a limit of %d: ok %v, err %v", len(data), limit, ok, err)
+			}
+		case fault != nil:
+			if err != error(fault) {
+				t.Errorf("%x: err %v, want %v", data, err, fault)
+			}
+		case err != nil || !ok || !bytes.Equal(ev.Payload, want):
+			t.Errorf("%x: ok %v, err %v, %d bytes, want %d", data, ok, err, len(ev.Payload), len(want))
+		}
+		d.Release(cfg)
+
+		// And what we deflate, we inflate.
+		for _, bits := range []uint8{8, 15} {
+			d := wsproto.NewDecoder(true)
+			ev, _, ok, err := d.Next(config(t, wsproto.Limits{}), compressed(t, &z, data, bits))
+			if err != nil || !ok || !bytes.Equal(ev.Payload, data) {
+				t.Errorf("%d bits, %x: ok %v, err %v, %d bytes", bits, data, ok, err, len(ev.Payload))
+			}
+		}
+	})
+}
+
+// A handshake that is accepted is one that net/http reads the same way, and is
+// answered by a 101 with the right proof. One that is refused gets an HTTP
+// response. Cutting it changes nothing.
+func FuzzHandshake(f *testing.F) {
+	f.Add([]byte(hello), uint16(20))
+	f.Add([]byte(with("Origin: a", "Authorization: Bearer b", "Sec-WebSocket-Protocol: v1, bearer.x", "Content-Length: 0")), uint16(200))
+	f.Add([]byte(with(`Sec-WebSocket-Extensions: a; b="c", permessage-deflate; server_max_window_bits=9`)+"\x81\x80"), uint16(300))
+	f.Add([]byte(strings.Replace(hello, "/v1/device", "http://host/a?b", 1)), uint16(1))
+	f.Add([]byte("GET / HTTP/1.1\r\nHost: a\n\r\n"), uint16(9))
+	cfg := &wsproto.HandshakeConfig{Protocols: []string{"v2", "v1"}, Compression: true, MaxHeaderBytes: 1024, MaxHeaders: 16}
+	f.Fuzz(func(t *testing.T, in []byte, cut uint16) {
+		n, err := wsproto.FindHeader(in, cfg)
+		early, earlyErr := wsproto.FindHeader(in[:min(int(cut), len(in))], cfg)
+		if early != 0 && early != n || earlyErr != nil && earlyErr != err {
+			t.Fatalf("at %d: %d, %v; of all: %d, %v", cut, early, earlyErr, n, err)
+		}
+		if err != nil {
+			checkRefusal(t, err)
+		}
+		if n == 0 {
+			return
+		}
+		block := in[:n]
+		before := bytes.Clone(block)
+		var h wsproto.Handshake
+		err = h.Parse(cfg, block)
+		if !bytes.Equal(block, before) {
+			t.Fatal("Parse wrote to its block")
+		}
+		if err != nil {
+			checkRefusal(t, err)
+			return
+		}
+		checkAccepted(t, &h, block)
+	})
+}
+
+func checkRefusal(t *testing.T, err error) {
+	t.Helper()
+	var r *wsproto.Refusal
+	if !errors.As(err, &r) {
+		t.Fatalf("not a Refusal: %v", err)
+	}
+	resp, err := http.ReadResponse(bufio.NewReader(bytes.NewReader(r.Append(nil))), nil)
+	if err != nil || resp.StatusCode != r.Status {
+		t.Fatalf("%v: %v", r, err)
+	}
+}
+
+func checkAccepted(t *testing.T, h *wsproto.Handshake, block []byte) {
+	t.Helper()
+	req, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(block)))
+	if err != nil {
+		// Escapes in the target are not looked at here; who uses the path does that.
+		if strings.Contains(err.Error(), "parse ") {
+			return
+		}
+		t.Fatalf("%q: net/http says %v", block, err)
+	}
+	if req.Method != http.MethodGet || !req.ProtoAtLeast(1, 1) || req.ContentLength != 0 || req.Host != string(h.Host) {
+		t.Errorf("%q: net/http reads %s %s, host %q against %q, %d bytes", block, req.Method, req.Proto, req.Host, h.Host, req.ContentLength)
+	}
+	if req.URL.EscapedPath() != string(h.Path) && req.URL.Path != string(h.Path) || req.URL.RawQuery != string(h.Query) {
+		t.Errorf("%q: net/http reads %q ? %q, not %q ? %q", block, req.URL.EscapedPath(), req.URL.RawQuery, h.Path, h.Query)
+	}
+	for name := range req.Header {
+		if got := string(h.Header(name)); got != req.Header.Get(name) {
+			t.Errorf("%s: %q, net/http reads %q", name, got, req.Header.Get(name))
+		}
+	}
+	resp, err := http.ReadResponse(bufio.NewReader(bytes.NewReader(h.AppendResponse(nil))), req)
+	if err != nil || resp.StatusCode != http.StatusSwitchingProtocols {
+		t.Fatalf("%q: response %v, err %v", block, resp, err)
+	}
+	proof := sha1.Sum([]byte(req.Header.Get("Sec-Websocket-Key") + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11")) // [RFC6455 4.2.2]
+	if got := resp.Header.Get("Sec-Websocket-Accept"); got != base64.StdEncoding.EncodeToString(proof[:]) {
+		t.Errorf("%q: accepted with %q", block, got)
+	}
+	if got := resp.Header.Get("Sec-Websocket-Protocol"); got != h.Protocol {
+		t.Errorf("%q: protocol %q, want %q", block, got, h.Protocol)
+	}
+	if got := resp.Header.Get("Sec-Websocket-Extensions"); (got != "") != h.Compression {
+		t.Errorf("%q: extensions %q, compression %v", block, got, h.Compression)
+	}
+}
