@@ -1,272 +1,203 @@
 package devicemgr
 
 import (
-	"errors"
+	"fmt"
 	"hash/maphash"
 	"sync"
 	"time"
 )
 
-// Config is what a Manager needs to know.
+// DefaultMaxOffline is how many devices that left are remembered by default.
+const DefaultMaxOffline = 1 << 18
+
+// Config is what a Manager needs to know. The zero value is usable.
 type Config struct {
-	// MaxOffline is how many sessions of devices that left are remembered;
-	// default 1,000,000. Fewer: reconnects cost more reads of the log.
+	// MaxOffline is how many devices that left are remembered; default 262,144,
+	// about 150 bytes each. It should be well above the number that may leave
+	// within the seconds that a message can be on its way to the log. Too small,
+	// and each reconnect asks the log.
 	MaxOffline int
+
 	// Now is the clock; default time.Now.
 	Now func() time.Time
-	// OnPresence hears of each device that comes or goes, without locks held.
-	// Events of one device may arrive in any order: the epoch orders them.
+
+	// OnPresence, if not nil, hears of each device that comes or goes, in order.
+	// It must not block and must not panic; it may call the Manager.
 	OnPresence func(Presence)
 }
 
 func (c Config) withDefaults() (Config, error) {
 	if c.MaxOffline == 0 {
-		c.MaxOffline = 1_000_000
+		c.MaxOffline = DefaultMaxOffline
 	}
-	if c.MaxOffline < 0 {
-		return c, errors.New("devicemgr: MaxOffline must be positive")
+	if c.MaxOffline < 1 {
+		return c, fmt.Errorf("devicemgr: %d remembered devices: want at least 1", c.MaxOffline)
 	}
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	if c.OnPresence == nil {
-		c.OnPresence = func(Presence) {}
-	}
 	return c, nil
 }
 
-// Presence says that a device came or went.
-type Presence struct {
-	Key    Key
-	Epoch  uint64
-	Online bool
-	At     time.Time
-}
-
-const numShards = 256
-
-// A Manager is the session table of a node.
+// Manager is the session table.
 type Manager struct {
 	// Immutable after construction.
-	cfg  Config
-	seed maphash.Seed
 
-	// Each guarded by its own mu.
-	shards  [numShards]shard
-	tenants tenants
-	groups  groups
-}
+	cfg      Config
+	seed     maphash.Seed
+	hashMask uint64 // all ones; tests make collisions with fewer
 
-// A shard is one part of the table.
-type shard struct {
 	// Guarded by mu.
-	mu       sync.Mutex
-	sessions map[uint64]*Session
-	online   int
-	offline  int
-	oldest   *Session // of those who left
-	newest   *Session
-	_        [32]byte // keeps two shards off one cache line
+
+	mu         sync.Mutex
+	tenants    map[string]*tenant
+	online     int
+	remembered remembered
+	stats      Stats
+	events     eventQueue
+
+	// Each shard has its own mu.
+
+	shards [numShards]shard
 }
 
-// New makes an empty table.
+// tenant shares what the sessions of one tenant have in common. It lives as
+// long as they do.
+type tenant struct {
+	// Immutable after construction.
+
+	name string
+
+	// Guarded by mu of the Manager.
+
+	sessions int
+	groups   map[string]*group
+}
+
+// Stats is a snapshot of a Manager.
+type Stats struct {
+	Online     int    // devices connected
+	Remembered int    // devices not connected that have a session
+	Tenants    int    // tenants of these
+	Registered uint64 // connections registered
+	Takeovers  uint64 // of these, while an older one was there
+	Fenced     uint64 // closes of connections that were replaced before
+	Forgotten  uint64 // sessions dropped to keep to MaxOffline
+}
+
+// New makes an empty table. Its errors name the setting that is out of range.
 func New(cfg Config) (*Manager, error) {
 	cfg, err := cfg.withDefaults()
 	if err != nil {
 		return nil, err
 	}
-	m := &Manager{cfg: cfg, seed: maphash.MakeSeed()}
+	m := &Manager{cfg: cfg, seed: maphash.MakeSeed(), hashMask: ^uint64(0), tenants: make(map[string]*tenant)}
+	m.remembered.init()
 	for i := range m.shards {
 		m.shards[i].sessions = make(map[uint64]*Session)
 	}
 	return m, nil
 }
 
-// Hash is the device's place in the table, stable for this process and not to be
-// guessed from outside. It serves as the lane's key too.
-func (m *Manager) Hash(k Key) uint64 {
-	var h maphash.Hash
-	h.SetSeed(m.seed)
-	_, _ = h.WriteString(k.Tenant)
-	_ = h.WriteByte(0)
-	_, _ = h.WriteString(k.Device)
-	return h.Sum64()
-}
-
-func (m *Manager) shard(hash uint64) *shard { return &m.shards[hash%numShards] }
-
-// Register makes l the device's live connection. The newest wins: the link that
-// it replaces, if any, is for the caller to close.
+// Register is Connect for those who do not need the epoch.
 func (m *Manager) Register(k Key, l Link) (s *Session, replaced Link) {
-	now := m.cfg.Now()
-	hash := m.Hash(k)
-	sh := m.shard(hash)
-	sh.mu.Lock()
-	s = sh.findLocked(hash, k)
-	if s == nil {
-		s = &Session{m: m, key: Key{m.tenants.intern(k.Tenant), k.Device}, hash: hash, chain: sh.sessions[hash]}
-		sh.sessions[hash] = s
-		sh.online++
-	} else if s.link == nil {
-		sh.unlinkLocked(s)
-		sh.offline--
-		sh.online++
-	}
-	replaced = s.link
-	m.groups.leaveAll(s, s.groups)
-	s.groups = nil
-	s.link = l
-	s.connectedAt = now.UnixMicro()
-	epoch := max(s.epoch.Load()+1, uint64(now.UnixMicro())) //nolint:gosec // after 1970
-	s.epoch.Store(epoch)
-	s.Touch(now)
-	sh.mu.Unlock()
-	m.cfg.OnPresence(Presence{Key: s.key, Epoch: epoch, Online: true, At: now})
+	s, _, replaced = m.Connect(k, l)
 	return s, replaced
 }
 
-// Unregister says that the connection of that epoch is gone. It does nothing,
-// and returns false, when a newer one lives.
+// Connect gives the device of k the connection l; the newest wins. epoch is
+// that of l, above all before: the microseconds of the Unix time, or one more
+// than the last. It is what Unregister wants to be given: Session.Epoch may be
+// that of a newer connection as soon as Connect returns. replaced is the
+// connection that was there, for the caller to close, or nil. Memberships end
+// with the connection, so the new one has none. The strings of k are copied
+// where they are kept.
+func (m *Manager) Connect(k Key, l Link) (s *Session, epoch uint64, replaced Link) {
+	now := m.cfg.Now()
+	hash := m.Hash(k)
+	m.mu.Lock()
+	s = m.shard(hash).find(hash, k)
+	cause := CauseConnected
+	switch {
+	case s == nil:
+		s = m.addLocked(hash, k)
+		m.online++
+	case s.Online():
+		replaced = s.Link()
+		m.leaveAllLocked(s)
+		m.stats.Takeovers++
+		cause = CauseTookOver
+	default:
+		m.remembered.remove(s)
+		m.online++
+	}
+	epoch = max(s.epoch.Load()+1, uint64(max(now.UnixMicro(), 1)))
+	s.epoch.Store(epoch)
+	s.link.Store(&l)
+	s.Touch(now)
+	m.stats.Registered++
+	m.events.push(Presence{Key: s.Key(), Epoch: epoch, Online: true, At: now, Cause: cause})
+	m.unlockAndTell()
+	return s, epoch, replaced
+}
+
+// Unregister ends the connection of that epoch: the device is offline, and
+// remembered. When a newer connection has taken over, or this was called
+// before, it does nothing and returns false.
 func (m *Manager) Unregister(s *Session, epoch uint64) bool {
 	now := m.cfg.Now()
-	sh := m.shard(s.hash)
-	sh.mu.Lock()
-	if s.link == nil || s.epoch.Load() != epoch {
-		sh.mu.Unlock()
+	m.mu.Lock()
+	if s.epoch.Load() != epoch || !s.Online() {
+		m.stats.Fenced++
+		m.mu.Unlock()
 		return false
 	}
-	s.link = nil
-	m.groups.leaveAll(s, s.groups)
-	s.groups = nil
-	sh.online--
-	sh.offline++
-	sh.linkLocked(s)
-	for sh.offline > max(1, m.cfg.MaxOffline/numShards) {
-		sh.forgetLocked(sh.oldest)
-	}
-	sh.mu.Unlock()
-	m.cfg.OnPresence(Presence{Key: s.key, Epoch: epoch, Online: false, At: now})
+	s.link.Store(nil)
+	m.leaveAllLocked(s)
+	m.online--
+	m.remembered.add(s)
+	m.forgetSurplusLocked()
+	m.events.push(Presence{Key: s.Key(), Epoch: epoch, At: now, Cause: CauseLeft})
+	m.unlockAndTell()
 	return true
 }
 
-// Lookup finds a live or remembered session, or nil.
+// Forget drops the session of a device that is offline, and says whether there
+// was one. What its messages on the way to the log make durable is not seen by
+// a session made after.
+func (m *Manager) Forget(k Key) bool {
+	hash := m.Hash(k)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	s := m.shard(hash).find(hash, k)
+	if s == nil || s.Online() {
+		return false
+	}
+	m.forgetLocked(s)
+	return true
+}
+
+// Lookup finds the session of a device that is connected or remembered, or nil.
 func (m *Manager) Lookup(k Key) *Session {
 	hash := m.Hash(k)
 	sh := m.shard(hash)
-	sh.mu.Lock()
-	defer sh.mu.Unlock()
-	return sh.findLocked(hash, k)
+	sh.mu.RLock()
+	defer sh.mu.RUnlock()
+	return sh.find(hash, k)
 }
 
-// Len counts the devices that are here and those that are remembered.
+// Len is the number of devices connected and of those remembered.
 func (m *Manager) Len() (online, remembered int) {
-	for i := range m.shards {
-		sh := &m.shards[i]
-		sh.mu.Lock()
-		online += sh.online
-		remembered += sh.offline
-		sh.mu.Unlock()
-	}
-	return online, remembered
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.online, m.remembered.n
 }
 
-// Range calls fn for each live session, of one tenant or of all (""), until it
-// returns false. No lock is held meanwhile.
-func (m *Manager) Range(tenant string, fn func(*Session) bool) {
-	var live []*Session
-	for i := range m.shards {
-		live = m.shards[i].live(live[:0], tenant)
-		for _, s := range live {
-			if !fn(s) {
-				return
-			}
-		}
-	}
-}
-
-func (sh *shard) live(to []*Session, tenant string) []*Session {
-	sh.mu.Lock()
-	defer sh.mu.Unlock()
-	for _, s := range sh.sessions {
-		for ; s != nil; s = s.chain {
-			if s.link != nil && (tenant == "" || s.key.Tenant == tenant) {
-				to = append(to, s)
-			}
-		}
-	}
-	return to
-}
-
-func (sh *shard) findLocked(hash uint64, k Key) *Session {
-	for s := sh.sessions[hash]; s != nil; s = s.chain {
-		if s.key == k {
-			return s
-		}
-	}
-	return nil
-}
-
-// linkLocked makes s the newest of those who left.
-func (sh *shard) linkLocked(s *Session) {
-	s.older, s.newer = sh.newest, nil
-	if sh.newest != nil {
-		sh.newest.newer = s
-	} else {
-		sh.oldest = s
-	}
-	sh.newest = s
-}
-
-func (sh *shard) unlinkLocked(s *Session) {
-	if s.older != nil {
-		s.older.newer = s.newer
-	} else {
-		sh.oldest = s.newer
-	}
-	if s.newer != nil {
-		s.newer.older = s.older
-	} else {
-		sh.newest = s.older
-	}
-	s.older, s.newer = nil, nil
-}
-
-// forgetLocked takes a session that left out of the table.
-func (sh *shard) forgetLocked(s *Session) {
-	sh.unlinkLocked(s)
-	sh.offline--
-	if first := sh.sessions[s.hash]; first == s {
-		if s.chain == nil {
-			delete(sh.sessions, s.hash)
-		} else {
-			sh.sessions[s.hash] = s.chain
-		}
-		return
-	}
-	for at := sh.sessions[s.hash]; at != nil; at = at.chain {
-		if at.chain == s {
-			at.chain = s.chain
-			return
-		}
-	}
-}
-
-// tenants keeps each tenant's name once.
-type tenants struct {
-	// Guarded by mu.
-	mu    sync.Mutex
-	names map[string]string
-}
-
-func (t *tenants) intern(name string) string {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.names == nil {
-		t.names = make(map[string]string)
-	}
-	if known, ok := t.names[name]; ok {
-		return known
-	}
-	t.names[name] = name
-	return name
+// Stats takes a snapshot.
+func (m *Manager) Stats() Stats {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	s := m.stats
+	s.Online, s.Remembered, s.Tenants = m.online, m.remembered.n, len(m.tenants)
+	return s
 }

@@ -7,93 +7,98 @@ import (
 
 // Link is what a session needs of its connection.
 type Link interface {
-	// Send posts one or more whole frames; any goroutine, never blocks. The bytes
-	// are shared, never written.
+	// Send takes one frame; ownership of frame passes to the callee. Any goroutine.
 	Send(frame []byte) error
-	// Close closes the connection; any goroutine, idempotent.
+	// Close ends the connection. Any goroutine; idempotent.
 	Close(code uint16, reason string)
 }
 
-// A Key names a device. Neither part is empty.
+// Key names a device.
 type Key struct{ Tenant, Device string }
 
-// A Session is one device's presence here. It outlives its connections.
+// Session is the presence of one device. There are as many as devices, so each
+// field is worth its bytes: 96 in all.
 type Session struct {
 	// Immutable after construction.
-	m    *Manager
-	key  Key
-	hash uint64
 
-	// Owned by the device's lane.
-	accepted uint64
+	tenant *tenant
+	device string
 
-	// Guarded by the shard's mu.
-	link        Link // nil when the device is not here
-	older       *Session
-	newer       *Session // neighbours among those who left
-	chain       *Session // the next session with the same hash
-	connectedAt int64    // Unix microseconds
-	groups      []string
+	// Guarded by mu of the shard.
+
+	chain *Session // the next session with the same hash
+
+	// Guarded by mu of the Manager.
+
+	older, newer *Session // neighbours among the remembered; nil while online
+	groups       *[]membership
 
 	// Atomic.
-	epoch   atomic.Uint64
-	seen    atomic.Int64 // Unix milliseconds
-	durable atomic.Uint64
-	loaded  atomic.Bool
+
+	link     atomic.Pointer[Link] // nil while offline; set with the Manager's mu held
+	epoch    atomic.Uint64        // set with the Manager's mu held
+	seen     atomic.Int64         // Unix milliseconds
+	durable  atomic.Uint64        // highest durable sequence, and the bit loaded
+	accepted atomic.Uint64        // written on the lane only
 }
 
-// Key names the session's device.
-func (s *Session) Key() Key { return s.key }
+// loaded is set in Session.durable when the log was asked. Sequences stay below
+// 2^53.
+const loaded = 1 << 63
 
-// Epoch is the number of the device's newest connection; any goroutine.
+// Key names the device. The strings are shared, never written.
+func (s *Session) Key() Key { return Key{s.tenant.name, s.device} }
+
+// Epoch is the number of the newest connection. A connection should keep the
+// epoch that Register gave it: by the time it asks here, it may be replaced.
 func (s *Session) Epoch() uint64 { return s.epoch.Load() }
 
-// Link is the live connection, or nil; any goroutine.
+// Link is the present connection, nil while there is none.
 func (s *Session) Link() Link {
-	sh := s.m.shard(s.hash)
-	sh.mu.Lock()
-	defer sh.mu.Unlock()
-	return s.link
+	if l := s.link.Load(); l != nil {
+		return *l
+	}
+	return nil
 }
 
-// Touch notes that the device was heard of; any goroutine.
+// Online says whether there is a connection.
+func (s *Session) Online() bool { return s.link.Load() != nil }
+
+// Touch says that the device was heard of.
 func (s *Session) Touch(now time.Time) { s.seen.Store(now.UnixMilli()) }
 
-// LastSeen is when the device was last heard of; any goroutine.
+// LastSeen is the last Touch, in milliseconds; registering counts as one.
 func (s *Session) LastSeen() time.Time { return time.UnixMilli(s.seen.Load()) }
 
-// Durable is the device's highest durable sequence; any goroutine.
-func (s *Session) Durable() uint64 { return s.durable.Load() }
+// Durable is the highest sequence known to be in the log, 0 when there is none.
+func (s *Session) Durable() uint64 { return s.durable.Load() &^ loaded }
 
-// SetDurable raises the highest durable sequence; any goroutine.
-func (s *Session) SetDurable(seq uint64) {
+// SetDurable raises Durable; a lower seq does nothing.
+func (s *Session) SetDurable(seq uint64) { s.raise(seq, 0) }
+
+// Loaded says whether the log was asked for the device's highest sequence.
+func (s *Session) Loaded() bool { return s.durable.Load()&loaded != 0 }
+
+// SetLoaded gives the answer of the log.
+func (s *Session) SetLoaded(seq uint64) { s.raise(seq, loaded) }
+
+func (s *Session) raise(seq, flag uint64) {
 	for {
 		old := s.durable.Load()
-		if seq <= old || s.durable.CompareAndSwap(old, seq) {
+		next := max(old&^loaded, seq) | old&loaded | flag
+		if next == old || s.durable.CompareAndSwap(old, next) {
 			return
 		}
 	}
 }
 
-// Loaded says whether the sequences are known; any goroutine.
-func (s *Session) Loaded() bool { return s.loaded.Load() }
+// AcceptedOnLane is the highest sequence that was taken in: durable, or on its
+// way to the log. A message at or below it is a duplicate.
+func (s *Session) AcceptedOnLane() uint64 { return max(s.accepted.Load(), s.Durable()) }
 
-// SetLoaded sets the highest durable sequence as the log has it. Before it no
-// connection of the device may be admitted; a second call changes nothing.
-func (s *Session) SetLoaded(seq uint64) {
-	sh := s.m.shard(s.hash)
-	sh.mu.Lock()
-	defer sh.mu.Unlock()
-	if s.loaded.Load() {
-		return
-	}
-	s.accepted = seq
-	s.SetDurable(seq)
-	s.loaded.Store(true)
-}
+// SetAcceptedOnLane notes that seq is on its way to the log, or takes that back
+// with the value from before.
+func (s *Session) SetAcceptedOnLane(seq uint64) { s.accepted.Store(seq) }
 
-// AcceptedOnLane is the highest sequence handed to the log.
-func (s *Session) AcceptedOnLane() uint64 { return s.accepted }
-
-// SetAcceptedOnLane notes the highest sequence handed to the log.
-func (s *Session) SetAcceptedOnLane(seq uint64) { s.accepted = seq }
+// busy says whether messages are on their way to the log.
+func (s *Session) busy() bool { return s.accepted.Load() > s.Durable() }

@@ -2,39 +2,51 @@ package devicemgr
 
 import "time"
 
-// A Verdict says what to do about a device that is quiet.
+// Silence is what is done about a device that is not heard of.
+type Silence struct {
+	// Heartbeat is the silence after which the node pings; 0: never.
+	Heartbeat time.Duration
+	// Limit is the silence after which the device is evicted; 0: never. It should
+	// leave room for an answer after a Heartbeat.
+	Limit time.Duration
+}
+
+// Verdict is what is to be done about a silence.
 type Verdict uint8
 
 // The verdicts.
 const (
-	Wait  Verdict = iota // it is not quiet for long enough
-	Ping                 // ask whether it is there
-	Evict                // it is not
+	Wait  Verdict = iota // nothing yet
+	Ping                 // ask for a sign of life
+	Evict                // close the connection
+
 	numVerdicts
 )
 
-// String is the verdict in a word.
+// String names the verdict.
 func (v Verdict) String() string {
+	names := [numVerdicts]string{"wait", "ping", "evict"}
 	if v >= numVerdicts {
 		return "unknown"
 	}
-	return [numVerdicts]string{"wait", "ping", "evict"}[v]
+	return names[v]
 }
 
-// Silence is what silence means: after Heartbeat a device is pinged, after Limit
-// it is evicted.
-type Silence struct {
-	Heartbeat, Limit time.Duration
-}
-
-// Verdict judges a device that was quiet for idle. next is after how much more
-// silence to ask again.
+// Verdict judges a silence. next is when to judge again if it lasts, from now;
+// 0 when there is no need to.
 func (p Silence) Verdict(idle time.Duration) (v Verdict, next time.Duration) {
-	switch {
-	case idle >= p.Limit:
+	idle = max(idle, 0)
+	if p.Limit > 0 && idle >= p.Limit {
 		return Evict, 0
-	case idle >= p.Heartbeat:
-		return Ping, min(p.Heartbeat, p.Limit-idle)
 	}
-	return Wait, p.Heartbeat - idle
+	if p.Heartbeat > 0 {
+		next = p.Heartbeat
+		if v = Ping; idle < p.Heartbeat {
+			v, next = Wait, p.Heartbeat-idle
+		}
+	}
+	if left := p.Limit - idle; p.Limit > 0 && (next == 0 || left < next) {
+		next = left
+	}
+	return v, next
 }

@@ -1,0 +1,144 @@
+package devicemgr
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// The bounds of groups.
+const (
+	MaxGroups    = 16 // groups that one device may be in
+	MaxGroupName = 64 // bytes in a group's name
+)
+
+// Join refuses with one of these, wrapped or as it is.
+var (
+	ErrGroupName     = errors.New("devicemgr: a group's name has 1 to 64 bytes")
+	ErrTooManyGroups = errors.New("devicemgr: a device may be in 16 groups")
+	ErrOffline       = errors.New("devicemgr: the device is not connected")
+)
+
+// group is a set of connected devices of one tenant. It lives as long as it has
+// members.
+type group struct {
+	// Immutable after construction.
+
+	name string
+
+	// Guarded by mu of the Manager.
+
+	members []*Session
+}
+
+// membership is a session's place in a group: group.members[at].
+type membership struct {
+	group *group
+	at    int
+}
+
+// Join adds the connected device to a group of its tenant. Joining twice is no
+// error. The membership ends with Leave or with the connection.
+func (m *Manager) Join(s *Session, name string) error {
+	if name == "" || len(name) > MaxGroupName {
+		return fmt.Errorf("%w, not %d", ErrGroupName, len(name))
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !s.Online() {
+		return ErrOffline
+	}
+	if s.groups == nil {
+		s.groups = new([]membership)
+	}
+	if indexOf(*s.groups, name) >= 0 {
+		return nil
+	}
+	if len(*s.groups) == MaxGroups {
+		return ErrTooManyGroups
+	}
+	g := s.tenant.groups[name]
+	if g == nil {
+		g = &group{name: strings.Clone(name)}
+		if s.tenant.groups == nil {
+			s.tenant.groups = make(map[string]*group)
+		}
+		s.tenant.groups[g.name] = g
+	}
+	*s.groups = append(*s.groups, membership{g, len(g.members)})
+	g.members = append(g.members, s)
+	return nil
+}
+
+// Leave ends a membership; it is no error if there was none.
+func (m *Manager) Leave(s *Session, name string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if s.groups == nil {
+		return nil
+	}
+	if i := indexOf(*s.groups, name); i >= 0 {
+		s.leaveLocked(i)
+	}
+	return nil
+}
+
+// Members calls fn for the devices in a group, until fn returns false. No lock
+// is held meanwhile; a device may have left when its turn comes.
+func (m *Manager) Members(tenant, name string, fn func(*Session) bool) {
+	for _, s := range m.members(tenant, name) {
+		if !fn(s) {
+			return
+		}
+	}
+}
+
+// members is a snapshot: with fewer words copied than members, a member that
+// stays could be missed when another leaves.
+func (m *Manager) members(tenant, name string) []*Session {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	t := m.tenants[tenant]
+	if t == nil || t.groups[name] == nil {
+		return nil
+	}
+	return slices.Clone(t.groups[name].members)
+}
+
+// leaveAllLocked ends the memberships of a connection that has ended.
+func (m *Manager) leaveAllLocked(s *Session) {
+	if s.groups == nil {
+		return
+	}
+	for i := len(*s.groups) - 1; i >= 0; i-- {
+		s.leaveLocked(i)
+	}
+	s.groups = nil
+}
+
+// leaveLocked ends the membership (*s.groups)[i]. The last of the list takes
+// the place that is free, in the session as in the group.
+func (s *Session) leaveLocked(i int) {
+	list := *s.groups
+	g, at := list[i].group, list[i].at
+	last := len(list) - 1
+	list[i], list[last] = list[last], membership{}
+	*s.groups = list[:last]
+
+	last = len(g.members) - 1
+	moved := g.members[last]
+	g.members[at], g.members[last] = moved, nil
+	g.members = g.members[:last]
+	if moved != s {
+		theirs := *moved.groups
+		theirs[indexOf(theirs, g.name)].at = at
+	}
+	if last == 0 {
+		delete(s.tenant.groups, g.name)
+	}
+}
+
+func indexOf(list []membership, name string) int {
+	return slices.IndexFunc(list, func(ms membership) bool { return ms.group.name == name })
+}

@@ -1,0 +1,77 @@
+package devicemgr
+
+import "time"
+
+// Cause says why a device came or went.
+type Cause uint8
+
+// The causes.
+const (
+	CauseConnected Cause = iota // it was offline
+	CauseTookOver               // it was online with an older connection
+	CauseLeft                   // its connection ended
+
+	numCauses
+)
+
+// String is the cause as it is written in events.
+func (c Cause) String() string {
+	names := [numCauses]string{"connected", "took over", "left"}
+	if c >= numCauses {
+		return "unknown"
+	}
+	return names[c]
+}
+
+// Presence says that a device came or went. For each device the events come
+// with growing epochs, and offline after online of the same epoch. When a
+// connection takes over there is no event for the end of the older.
+type Presence struct {
+	Key    Key
+	Epoch  uint64 // of the connection
+	Online bool
+	At     time.Time
+	Cause  Cause
+}
+
+// keptEvents is how many events a queue keeps memory for.
+const keptEvents = 1024
+
+// eventQueue holds the events that have not been told yet.
+type eventQueue struct {
+	// Guarded by mu of the Manager.
+
+	waiting []Presence
+	spare   []Presence // an empty slice to wait in next
+	telling bool       // a goroutine is in unlockAndTell
+}
+
+func (q *eventQueue) push(p Presence) { q.waiting = append(q.waiting, p) }
+
+// unlockAndTell lets go of mu and tells the events, without the lock and yet in
+// order: the first goroutine to come tells those of all who come meanwhile.
+func (m *Manager) unlockAndTell() {
+	q := &m.events
+	if m.cfg.OnPresence == nil {
+		q.waiting = q.waiting[:0]
+	}
+	if q.telling || len(q.waiting) == 0 {
+		m.mu.Unlock()
+		return
+	}
+	q.telling = true
+	for len(q.waiting) > 0 {
+		batch := q.waiting
+		q.waiting, q.spare = q.spare, nil
+		m.mu.Unlock()
+		for _, p := range batch {
+			m.cfg.OnPresence(p)
+		}
+		m.mu.Lock()
+		if clear(batch); cap(batch) <= keptEvents {
+			q.spare = batch[:0]
+		}
+	}
+	q.telling = false
+	m.mu.Unlock()
+}

@@ -1,0 +1,48 @@
+package devicemgr
+
+// remembered is the list of the sessions that are offline, in the order in
+// which they left. It is linked through the sessions themselves.
+type remembered struct {
+	// Guarded by mu of the Manager.
+
+	head Session // head.newer is the one that left first, head.older the last
+	n    int
+}
+
+func (r *remembered) init() { r.head.newer, r.head.older = &r.head, &r.head }
+
+// add puts s at the end of those that left last.
+func (r *remembered) add(s *Session) {
+	last := r.head.older
+	s.older, s.newer = last, &r.head
+	last.newer, r.head.older = s, s
+	r.n++
+}
+
+func (r *remembered) remove(s *Session) {
+	s.older.newer, s.newer.older = s.newer, s.older
+	s.older, s.newer = nil, nil
+	r.n--
+}
+
+// forgetSurplusLocked keeps the remembered sessions to MaxOffline. One with
+// messages on their way to the log is passed over: a session made anew would
+// not know of them, and take the same messages a second time. Their number is
+// bounded by what the log takes in at once.
+func (m *Manager) forgetSurplusLocked() {
+	r := &m.remembered
+	s := r.head.newer
+	for r.n > m.cfg.MaxOffline && s != &r.head {
+		next := s.newer
+		if !s.busy() {
+			m.forgetLocked(s)
+			m.stats.Forgotten++
+		}
+		s = next
+	}
+}
+
+func (m *Manager) forgetLocked(s *Session) {
+	m.remembered.remove(s)
+	m.dropLocked(s)
+}

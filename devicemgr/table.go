@@ -1,0 +1,112 @@
+package devicemgr
+
+import (
+	"hash/maphash"
+	"strings"
+	"sync"
+)
+
+// numShards keeps lookups on several processors apart, and single maps small.
+const numShards = 256
+
+// shard is one part of the table, by the upper bits of the hash.
+type shard struct {
+	// Guarded by mu, and changed with mu of the Manager held as well.
+
+	mu       sync.RWMutex
+	sessions map[uint64]*Session // by hash; those with the same are chained
+}
+
+// Hash is the hash of a device's name, the same as long as the process lives.
+// It also chooses the device's lane.
+func (m *Manager) Hash(k Key) uint64 {
+	tenant := maphash.String(m.seed, k.Tenant)
+	device := maphash.String(m.seed, k.Device)
+	return (tenant*0x9E3779B97F4A7C15 + device) & m.hashMask
+}
+
+func (m *Manager) shard(hash uint64) *shard { return &m.shards[hash>>56] }
+
+// find needs a lock, the shard's or the Manager's.
+func (sh *shard) find(hash uint64, k Key) *Session {
+	s := sh.sessions[hash]
+	for s != nil && (s.device != k.Device || s.tenant.name != k.Tenant) {
+		s = s.chain
+	}
+	return s
+}
+
+// addLocked makes the session of a device that has none.
+func (m *Manager) addLocked(hash uint64, k Key) *Session {
+	t := m.tenants[k.Tenant]
+	if t == nil {
+		t = &tenant{name: strings.Clone(k.Tenant)}
+		m.tenants[t.name] = t
+	}
+	t.sessions++
+	s := &Session{tenant: t, device: strings.Clone(k.Device)}
+	sh := m.shard(hash)
+	sh.mu.Lock()
+	s.chain = sh.sessions[hash]
+	sh.sessions[hash] = s
+	sh.mu.Unlock()
+	return s
+}
+
+// dropLocked takes a session out of the table.
+func (m *Manager) dropLocked(s *Session) {
+	hash := m.Hash(s.Key())
+	sh := m.shard(hash)
+	sh.mu.Lock()
+	switch first := sh.sessions[hash]; {
+	case first != s:
+		before := first
+		for before.chain != s {
+			before = before.chain
+		}
+		before.chain = s.chain
+	case s.chain != nil:
+		sh.sessions[hash] = s.chain
+	default:
+		delete(sh.sessions, hash)
+	}
+	s.chain = nil
+	sh.mu.Unlock()
+	if s.tenant.sessions--; s.tenant.sessions == 0 {
+		delete(m.tenants, s.tenant.name)
+	}
+}
+
+// appendTo adds the shard's sessions to buf.
+func (sh *shard) appendTo(buf []*Session) []*Session {
+	sh.mu.RLock()
+	defer sh.mu.RUnlock()
+	for _, s := range sh.sessions {
+		for ; s != nil; s = s.chain {
+			buf = append(buf, s)
+		}
+	}
+	return buf
+}
+
+// Range calls fn for the connected devices of a tenant, or of all when it is
+// "", until fn returns false. No lock is held meanwhile: devices that come or
+// go while it runs may be met or not, all others are met once.
+func (m *Manager) Range(tenant string, fn func(*Session) bool) {
+	m.each(func(s *Session) bool {
+		return !s.Online() || tenant != "" && s.tenant.name != tenant || fn(s)
+	})
+}
+
+// each calls fn for every session until it returns false, with no lock held.
+func (m *Manager) each(fn func(*Session) bool) {
+	var buf []*Session
+	for i := range m.shards {
+		buf = m.shards[i].appendTo(buf[:0])
+		for _, s := range buf {
+			if !fn(s) {
+				return
+			}
+		}
+	}
+}
