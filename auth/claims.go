@@ -2,8 +2,8 @@ package auth
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
-	"math"
 	"time"
 	"unique"
 )
@@ -17,7 +17,6 @@ const (
 
 // checkClaims reads the claims of a token whose signature has been checked.
 func checkClaims(payload []byte, now time.Time, leeway time.Duration) (*Identity, error) {
-	// A map, because struct fields match names in any case.
 	var claims claimSet
 	if err := json.Unmarshal(payload, &claims); err != nil {
 		return nil, fmt.Errorf("%w: claims: %w", ErrMalformed, err)
@@ -39,7 +38,9 @@ func checkClaims(payload []byte, now time.Time, leeway time.Duration) (*Identity
 	return id, nil
 }
 
-type claimSet map[string]json.RawMessage
+// claimSet is a JSON object as it comes: struct fields would match names in any
+// case, and golang-jwt reads claims in the same way.
+type claimSet map[string]any
 
 // identify reads all claims but the times.
 func (c claimSet) identify(id *Identity) error {
@@ -64,12 +65,23 @@ func (c claimSet) identify(id *Identity) error {
 	if len(id.TokenID) > maxTokenID {
 		return fmt.Errorf("jti is %d bytes, allowed are up to %d", len(id.TokenID), maxTokenID)
 	}
-	raw, ok := c["topics"]
+	return c.topics(id)
+}
+
+func (c claimSet) topics(id *Identity) error {
+	claim, ok := c["topics"]
 	if !ok {
 		return nil
 	}
-	if err := json.Unmarshal(raw, &id.Topics); err != nil || id.Topics == nil {
-		return fmt.Errorf("topics must be an array of patterns")
+	list, ok := claim.([]any)
+	if !ok {
+		return errors.New("topics must be an array of patterns")
+	}
+	id.Topics = make([]string, len(list))
+	for i, item := range list {
+		if id.Topics[i], ok = item.(string); !ok {
+			return errors.New("topics must be an array of strings")
+		}
 	}
 	return CheckTopics(id.Topics)
 }
@@ -89,24 +101,24 @@ func (c claimSet) times(id *Identity) (notBefore time.Time, err error) {
 
 // text reads a string claim; *s stays as it is without one.
 func (c claimSet) text(name string, s *string) error {
-	raw, ok := c[name]
+	claim, ok := c[name]
 	if !ok {
 		return nil
 	}
-	if raw[0] != '"' {
+	if *s, ok = claim.(string); !ok {
 		return fmt.Errorf("%s must be a string", name)
 	}
-	return json.Unmarshal(raw, s)
+	return nil
 }
 
 // time reads a NumericDate (RFC 7519 2), whole seconds; zero without one.
 func (c claimSet) time(name string) (time.Time, error) {
-	raw, ok := c[name]
+	claim, ok := c[name]
 	if !ok {
 		return time.Time{}, nil
 	}
-	seconds := math.NaN()
-	if json.Unmarshal(raw, &seconds) != nil || !(seconds > 0 && seconds <= lastSecond) {
+	seconds, ok := claim.(float64)
+	if !ok || seconds <= 0 || seconds > lastSecond {
 		return time.Time{}, fmt.Errorf("%s must be a number of seconds since 1970", name)
 	}
 	return time.Unix(int64(seconds), 0), nil

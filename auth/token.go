@@ -56,16 +56,15 @@ func algorithmOf(header []byte) (string, error) {
 	if string(b) == `{"alg":"HS256","typ":"JWT"}` { // nearly all of them
 		return "HS256", nil
 	}
-	// A map, because struct fields match names in any case.
-	var members map[string]json.RawMessage
+	var members claimSet
 	if err := json.Unmarshal(b, &members); err != nil {
 		return "", fmt.Errorf("%w: header: %w", ErrMalformed, err)
 	}
 	if _, critical := members["crit"]; critical { // RFC 7515 4.1.11
 		return "", fmt.Errorf("%w: header asks for extensions (crit)", ErrMalformed)
 	}
-	var algorithm string
-	if err := json.Unmarshal(members["alg"], &algorithm); err != nil {
+	algorithm, ok := members["alg"].(string)
+	if !ok {
 		return "", fmt.Errorf("%w: header has no algorithm", ErrMalformed)
 	}
 	return algorithm, nil

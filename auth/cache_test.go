@@ -1,0 +1,204 @@
+package auth_test
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+
+	"edgeloop/auth"
+)
+
+// clock is a time that a test moves.
+type clock struct{ seconds atomic.Int64 }
+
+func (c *clock) now() time.Time { return noon.Add(time.Duration(c.seconds.Load()) * time.Second) }
+
+// A device reconnects with the token that it had: no second signature check,
+// until the token expires.
+func TestCache_ExpiryCountsOnHits(t *testing.T) {
+	var c clock
+	v := newVerifier(t, auth.Config{Now: c.now})
+	token := signHS256(t, jwt.MapClaims{"sub": "a", "exp": noon.Unix() + 10})
+	first, err := v.Verify(token)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.seconds.Store(9)
+	again, err := v.Verify(token)
+	if err != nil || again != first {
+		t.Errorf("got %p, %v, want the same identity %p from the cache", again, err, first)
+	}
+	if s := v.Stats(); s.CacheHits != 1 || s.Checked != 1 || s.Cached != 1 {
+		t.Errorf("stats %+v, want one hit, one check, one cached", s)
+	}
+	c.seconds.Store(10)
+	if _, err := v.Verify(token); !errors.Is(err, auth.ErrExpired) {
+		t.Errorf("got %v from the cache at expiry, want ErrExpired", err)
+	}
+	if s := v.Stats(); s.Cached != 0 {
+		t.Errorf("an expired token stays cached: %+v", s)
+	}
+	if _, err := v.Verify(token); !errors.Is(err, auth.ErrExpired) {
+		t.Errorf("got %v after that, want ErrExpired", err)
+	}
+}
+
+// Ten times as many devices as the cache has room for: it stays within its
+// bound and the answers stay right.
+func TestCache_IsBounded(t *testing.T) {
+	const size = 64
+	v := newVerifier(t, auth.Config{CacheSize: size})
+	for round := range 2 {
+		for i := range 10 * size {
+			device := fmt.Sprintf("d%d", i)
+			id, err := v.Verify(signHS256(t, jwt.MapClaims{"sub": device}))
+			if err != nil || id.Device != device {
+				t.Fatalf("round %d: got %v, %v, want %s", round, id, err, device)
+			}
+		}
+	}
+	if s := v.Stats(); s.Cached > size || s.Cached < size/2 {
+		t.Errorf("%d tokens cached, want about and at most %d", s.Cached, size)
+	}
+}
+
+// Strangers cannot fill the cache with what was refused.
+func TestCache_KeepsNothingRefused(t *testing.T) {
+	v := newVerifier(t, auth.Config{})
+	for i := range 100 {
+		token := sign(t, jwt.SigningMethodHS256, []byte("another secret, also long enough"), jwt.MapClaims{"sub": fmt.Sprint(i)})
+		if _, err := v.Verify(token); !errors.Is(err, auth.ErrSignature) {
+			t.Fatalf("got %v, want ErrSignature", err)
+		}
+	}
+	if s := v.Stats(); s.Cached != 0 || s.Refused != 100 {
+		t.Errorf("stats %+v, want nothing cached and 100 refused", s)
+	}
+}
+
+func TestAllocs_VerifyHit(t *testing.T) {
+	v := newVerifier(t, auth.Config{})
+	token := signHS256(t, jwt.MapClaims{"sub": "a", "exp": noon.Unix() + 10, "jti": "t", "topics": []string{"a/+", "b/#"}})
+	if err := v.Revoke(auth.Revocation{Device: "another"}); err != nil {
+		t.Fatal(err)
+	}
+	id, err := v.Verify(token)
+	if err != nil {
+		t.Fatal(err)
+	}
+	topic := []byte("b/c/d")
+	if n := testing.AllocsPerRun(1000, func() {
+		if got, err := v.Verify(token); err != nil || got != id || !id.MayPublish(topic) {
+			t.Fatal("a cached token was refused")
+		}
+	}); n != 0 {
+		t.Errorf("%v allocations for a token seen before, want 0", n)
+	}
+}
+
+func TestVerifier_Revoke(t *testing.T) {
+	var c clock
+	v := newVerifier(t, auth.Config{Now: c.now, MaxRevocations: 2})
+	mine := signHS256(t, jwt.MapClaims{"sub": "a", "jti": "t1"})
+	renewed := signHS256(t, jwt.MapClaims{"sub": "a", "jti": "t2"})
+	other := signHS256(t, jwt.MapClaims{"sub": "a", "tenant": "acme"})
+	check := func(step string, want ...error) {
+		t.Helper()
+		for i, token := range [][]byte{mine, renewed, other} {
+			if _, err := v.Verify(token); !errors.Is(err, want[i]) {
+				t.Errorf("%s: token %d: got %v, want %v", step, i, err, want[i])
+			}
+		}
+	}
+	revoke := func(r auth.Revocation) {
+		t.Helper()
+		if err := v.Revoke(r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	check("before", nil, nil, nil)
+	revoke(auth.Revocation{TokenID: "t1"})
+	check("one token, though cached", auth.ErrRevoked, nil, nil)
+	revoke(auth.Revocation{Device: "a", Until: noon.Add(time.Minute)})
+	check("the device, in its tenant alone", auth.ErrRevoked, auth.ErrRevoked, nil)
+	if err := v.Revoke(auth.Revocation{TokenID: "t3"}); !errors.Is(err, auth.ErrFull) {
+		t.Errorf("a third of two: got %v, want ErrFull", err)
+	}
+	c.seconds.Store(60)
+	check("after the time", auth.ErrRevoked, nil, nil)
+	revoke(auth.Revocation{TokenID: "t3"}) // the one out of force makes room
+	if !v.Restore(auth.Revocation{TokenID: "t1"}) || v.Restore(auth.Revocation{TokenID: "t1"}) {
+		t.Error("Restore must say whether there was a revocation")
+	}
+	check("restored", nil, nil, nil)
+	for _, r := range []auth.Revocation{{}, {Device: "a", TokenID: "t"}} {
+		if v.Revoke(r) == nil {
+			t.Errorf("Revoke took %+v", r)
+		}
+	}
+}
+
+// Devices verify while keys are reloaded and revocations come and go. The race
+// detector watches; no answer may be wrong.
+func TestVerifier_Concurrent(t *testing.T) {
+	v := newVerifier(t, auth.Config{CacheSize: 32})
+	const devices, rounds = 100, 20
+	tokens := make([][]byte, devices)
+	for i := range tokens {
+		tokens[i] = signHS256(t, jwt.MapClaims{"sub": fmt.Sprintf("d%d", i)})
+	}
+	var wg sync.WaitGroup
+	for worker := range 4 {
+		wg.Go(func() {
+			for n := range rounds * devices {
+				i := (n*7 + worker) % devices
+				id, err := v.Verify(tokens[i])
+				switch {
+				case i == 0 && errors.Is(err, auth.ErrRevoked):
+				case err != nil || id.Device != fmt.Sprintf("d%d", i):
+					t.Errorf("device %d: got %v, %v", i, id, err)
+					return
+				}
+			}
+		})
+	}
+	wg.Go(func() {
+		for range rounds {
+			if err := v.Reload(); err != nil {
+				t.Error(err)
+			}
+			if err := v.Revoke(auth.Revocation{Device: "d0"}); err != nil {
+				t.Error(err)
+			}
+			v.Stats()
+			v.Restore(auth.Revocation{Device: "d0"})
+		}
+	})
+	wg.Wait()
+}
+
+func BenchmarkVerifier_Verify(b *testing.B) {
+	for _, cached := range []bool{true, false} {
+		b.Run(fmt.Sprintf("cached=%v", cached), func(b *testing.B) {
+			v := newVerifier(b, auth.Config{CacheSize: 16})
+			tokens := make([][]byte, 4096)
+			for i := range tokens {
+				tokens[i] = signHS256(b, jwt.MapClaims{"sub": fmt.Sprintf("d%d", i), "exp": noon.Unix() + 10})
+			}
+			if cached {
+				tokens = tokens[:1]
+			}
+			b.ReportAllocs()
+			for i := 0; b.Loop(); i++ {
+				if _, err := v.Verify(tokens[i%len(tokens)]); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}

@@ -1,0 +1,110 @@
+package auth_test
+
+import (
+	"encoding/base64"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+	"github.com/google/go-cmp/cmp"
+
+	"edgeloop/auth"
+)
+
+// supported is what a token that golang-jwt takes must say for Verify to take
+// it too, written a second time and without our parsing.
+func supported(token *jwt.Token) (id auth.Identity, ok bool) {
+	claims := token.Claims.(jwt.MapClaims)
+	id.Tenant = auth.DefaultTenant
+	texts := map[string]*string{"sub": &id.Device, "tenant": &id.Tenant, "jti": &id.TokenID}
+	for name, s := range texts {
+		if claim, there := claims[name]; there {
+			if *s, ok = claim.(string); !ok {
+				return id, false
+			}
+		}
+	}
+	for _, name := range []string{"exp", "nbf", "iat"} {
+		if claim, there := claims[name]; there {
+			n, isNumber := claim.(float64)
+			if !isNumber || n <= 0 || n > 1<<40 {
+				return id, false
+			}
+			if name == "exp" {
+				id.Expires = time.Unix(int64(n), 0)
+			}
+		}
+	}
+	if claim, there := claims["topics"]; there {
+		list, isList := claim.([]any)
+		if !isList {
+			return id, false
+		}
+		id.Topics = []string{}
+		for _, item := range list {
+			s, isText := item.(string)
+			if !isText {
+				return id, false
+			}
+			id.Topics = append(id.Topics, s)
+		}
+	}
+	_, critical := token.Header["crit"]
+	return id, !critical && len(id.TokenID) <= 256 && auth.CheckTopics(id.Topics) == nil &&
+		auth.CheckName("sub", id.Device) == nil && auth.CheckName("tenant", id.Tenant) == nil
+}
+
+// FuzzToken compares Verify with golang-jwt, once on a token of arbitrary bytes
+// and once on arbitrary header and claims under a signature that matches: what
+// we take it takes, and what it takes and we support we take with the same
+// content.
+func FuzzToken(f *testing.F) {
+	good := string(signHS256(f, jwt.MapClaims{"sub": "a"}))
+	f.Add(good, `{"alg":"HS256","typ":"JWT"}`, `{"sub":"pump-1","tenant":"acme","exp":1795262401,"nbf":1795262400,"iat":1,"jti":"x","topics":["a/+","#"]}`)
+	f.Add(good+"=", `{"alg":"none"}`, `{"sub":"a","exp":1795262400}`)
+	f.Add(good+"\n", `{"alg":"HS256","alg":"none"}`, `{"sub":"a","nbf":1795262401}`)
+	f.Add("..", `{"typ":"JWT","alg":"HS256","crit":[]}`, `{"sub":"a","SUB":"b","exp":1e9}`)
+	f.Add("a.b.c", `{"alg":"HS256"}`, `{"sub":"\u0061","topics":[],"exp":17952624010e-1,"x":1e999}`)
+	f.Add(good[:len(good)-1]+"B", ` {"alg" : "HS256"} `, `{"sub":"a","topics":[""],"jti":null}`)
+	v := newVerifier(f, auth.Config{})
+	parser := jwt.NewParser(jwt.WithValidMethods([]string{"HS256"}), jwt.WithTimeFunc(func() time.Time { return noon }))
+	key := func(*jwt.Token) (any, error) { return []byte(testSecret), nil }
+	f.Fuzz(func(t *testing.T, token, header, claims string) {
+		compare := func(token string, canonical bool) {
+			theirs, theirErr := parser.Parse(token, key)
+			for range 2 { // checked, then cached
+				ours, err := v.Verify([]byte(token))
+				if theirErr != nil {
+					if err == nil {
+						t.Fatalf("took %q, which golang-jwt refuses: %v", token, theirErr)
+					}
+					return
+				}
+				want, ok := supported(theirs)
+				switch {
+				case !ok && err == nil:
+					t.Fatalf("took %q: %+v", token, ours)
+				case !ok:
+					return
+				case err != nil && !canonical && errors.Is(err, auth.ErrMalformed):
+					return // padding, line breaks, idle bits
+				case err != nil:
+					t.Fatalf("refused %q, which golang-jwt takes: %v", token, err)
+				}
+				if diff := cmp.Diff(&want, ours); diff != "" {
+					t.Fatalf("%q (-golang-jwt +ours):\n%s", token, diff)
+				}
+			}
+		}
+		compare(token, false)
+		signed := base64.RawURLEncoding.EncodeToString([]byte(header)) + "." + base64.RawURLEncoding.EncodeToString([]byte(claims))
+		signature, err := jwt.SigningMethodHS256.Sign(signed, []byte(testSecret))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if whole := signed + "." + base64.RawURLEncoding.EncodeToString(signature); len(whole) <= auth.MaxToken {
+			compare(whole, true)
+		}
+	})
+}
