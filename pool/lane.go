@@ -98,9 +98,7 @@ func (ln *lane[T]) run(w *worker) (more bool) {
 	}
 	ln.mu.Unlock()
 
-	for _, w := range released {
-		l.try(func([]T) { w.LaneReady() }, nil)
-	}
+	l.tellWaiters(released)
 	l.handleAll(batch[:n])
 	clear(batch[:n])
 
@@ -115,6 +113,15 @@ func (ln *lane[T]) run(w *worker) (more bool) {
 		ln.ring, ln.head = nil, 0
 	}
 	return false
+}
+
+// tellWaiters calls those who waited for room; their panics cost nobody else.
+func (l *Lanes[T]) tellWaiters(released []Waiter) {
+	for _, w := range released {
+		if v, stack := l.try(func([]T) { w.LaneReady() }, nil); stack != nil {
+			l.pool.tell(nil, v, stack)
+		}
+	}
 }
 
 // handleAll handles a batch, and if that panics, its tasks one by one.

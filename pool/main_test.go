@@ -1,0 +1,15 @@
+package pool_test
+
+import (
+	"testing"
+
+	"go.uber.org/goleak"
+)
+
+// Importing ants starts a pool of its own, whose two clocks never stop.
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m,
+		goleak.IgnoreTopFunction("github.com/panjf2000/ants/v2.(*poolCommon).purgeStaleWorkers"),
+		goleak.IgnoreTopFunction("github.com/panjf2000/ants/v2.(*poolCommon).ticktock"),
+	)
+}
