@@ -5,10 +5,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/golang-jwt/jwt/v5"
+
 	"edgeloop/bench/fleet"
 	"edgeloop/bench/fleettest"
-
-	"github.com/golang-jwt/jwt/v5"
 )
 
 func telemetry(t *testing.T, node *fleettest.Node, cfg fleet.Config) *fleet.Fleet {

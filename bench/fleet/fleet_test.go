@@ -4,10 +4,10 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/goleak"
+
 	"edgeloop/bench/fleet"
 	"edgeloop/bench/fleettest"
-
-	"go.uber.org/goleak"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

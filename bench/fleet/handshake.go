@@ -53,12 +53,11 @@ func newOpener(cfg Config, t target, d dialect) (*opener, error) {
 
 // device is the name of device number n; valid until the next call.
 func (o *opener) device(n int) []byte {
-	b := append(o.name[:0], o.prefix...)
-	digits := strconv.AppendInt(nil, int64(n), 10)
-	for range 7 - len(digits) {
-		b = append(b, '0')
+	o.name = append(o.name[:0], o.prefix...)
+	for room := 1_000_000; n < room && room > 1; room /= 10 {
+		o.name = append(o.name, '0')
 	}
-	o.name = append(b, digits...)
+	o.name = strconv.AppendInt(o.name, int64(n), 10)
 	return o.name
 }
 

@@ -145,7 +145,7 @@ func (l *loop) each(o Order, from, to int, do func(i int)) {
 }
 
 func (l *loop) limitDials(o Order, chosen int, now int64) {
-	l.dials.most = o.InFlight
+	l.dials.most = max(1, (o.InFlight+l.cfg.Loops-1)/l.cfg.Loops)
 	l.dials.interval = float64(intervalOf(o.Rate, chosen, o.Of))
 	l.dials.next = float64(now)
 }

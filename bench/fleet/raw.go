@@ -76,6 +76,9 @@ func (raw) read(payload []byte, e *event) {
 	switch {
 	case readEcho(payload, castagnoli(), e):
 		e.kind = isEcho
+		if e.seq == 0 { // PushLoad: nobody waits for it
+			e.kind = isOther
+		}
 	case len(payload) > 0 && payload[0] == '{':
 		e.kind = isCommand
 		stamped(payload, e)

@@ -255,7 +255,7 @@ func (l *loop) commanded(c *conn, e *event, now int64) {
 			c.heard = e.number
 		}
 	}
-	if len(e.id) > 0 {
+	if len(e.id) > 0 && e.number == 0 { // broadcasts want no reply
 		if l.body = l.dialect.reply(l.body[:0], e.id); l.body != nil {
 			l.framer.frame(l.dialect.op(), l.body)
 		}

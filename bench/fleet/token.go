@@ -29,18 +29,17 @@ func newSigner(secret []byte, tenant string, expires int64) (*signer, error) {
 
 // append adds the token of device, whose name must need no JSON escape.
 func (s *signer) append(dst, device []byte) []byte {
-	c := append(s.claims[:0], `{"sub":"`...)
-	c = append(c, device...)
-	c = append(c, `","tenant":`...)
-	c = append(c, s.tenant...)
-	c = append(c, `,"exp":`...)
-	c = strconv.AppendInt(c, s.expires, 10)
-	c = append(c, '}')
-	s.claims = c
+	s.claims = append(s.claims[:0], `{"sub":"`...)
+	s.claims = append(s.claims, device...)
+	s.claims = append(s.claims, `","tenant":`...)
+	s.claims = append(s.claims, s.tenant...)
+	s.claims = append(s.claims, `,"exp":`...)
+	s.claims = strconv.AppendInt(s.claims, s.expires, 10)
+	s.claims = append(s.claims, '}')
 
 	begin := len(dst)
 	dst = append(dst, "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9."...) // {"alg":"HS256","typ":"JWT"}
-	dst = base64.RawURLEncoding.AppendEncode(dst, c)
+	dst = base64.RawURLEncoding.AppendEncode(dst, s.claims)
 	s.mac.Reset()
 	s.mac.Write(dst[begin:])
 	dst = append(dst, '.')

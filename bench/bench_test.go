@@ -1,0 +1,200 @@
+package bench_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/http/pprof"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"edgeloop/bench"
+	"edgeloop/bench/fleet"
+	"edgeloop/bench/fleettest"
+)
+
+// A worker process is this binary with the argument "worker".
+func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == bench.WorkerCommand {
+		if err := bench.Work(os.Stdin, os.Stdout); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("net/http.(*persistConn).readLoop"),
+		goleak.IgnoreAnyFunction("net/http.(*persistConn).writeLoop"))
+}
+
+func options(url string, n int) bench.Options {
+	return bench.Options{
+		URL: url, Connections: n, Dialect: "raw", Tenant: "default", Prefix: "bench-", ConnectInFlight: 64,
+		Loops: 1, HandshakeTimeout: 5 * time.Second, MessageTimeout: 500 * time.Millisecond,
+		ConnectTimeout: 10 * time.Second, PID: os.Getpid(),
+	}
+}
+
+func run(t *testing.T, opt bench.Options, sc bench.Scenario) *bench.Result {
+	t.Helper()
+	var log bytes.Buffer
+	r, err := bench.Run(t.Context(), opt, sc, &log)
+	if err != nil {
+		t.Fatalf("%v\n%s", err, &log)
+	}
+	return r
+}
+
+func echo() bench.Echo {
+	return bench.Echo{InFlight: 4, Size: 100, Duration: 200 * time.Millisecond, Warmup: 20 * time.Millisecond}
+}
+
+// The whole way against an honest server: the result holds every figure that
+// the scenario promises, survives JSON, and meets its thresholds.
+func TestRun_Echo(t *testing.T) {
+	opt := options(fleettest.Serve(t, fleettest.Echo(fleettest.Sound, 1)), 20)
+	opt.Require = []string{"figures.rtt_p99_ms<10000", "counts.ready==20", "phases.1.latency.round_trip.count>0"}
+	r := run(t, opt, echo())
+	if !r.OK || r.Unsound != 0 {
+		t.Errorf("not ok: unsound %d, thresholds %+v", r.Unsound, r.Thresholds)
+	}
+	for _, name := range []string{"echos_per_s", "cpu_us_per_echo", "rtt_p50_ms", "rtt_p99_ms", "server_cores", "rss_bytes"} {
+		if r.Figures[name] <= 0 {
+			t.Errorf("figure %s = %v", name, r.Figures[name])
+		}
+	}
+	b, err := json.Marshal(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var back bench.Result
+	if err := json.Unmarshal(b, &back); err != nil {
+		t.Fatal(err)
+	}
+	if back.Counts != r.Counts || len(back.Timeline) != len(r.Timeline) {
+		t.Error("the result does not survive JSON")
+	}
+	h, err := back.Phases[1].Latency["round_trip"].Histogram()
+	if err != nil || h.TotalCount() != r.Phases[1].Latency["round_trip"].Count {
+		t.Errorf("the histogram does not survive JSON: %v", err)
+	}
+}
+
+// What the fleet notices reaches the verdict.
+func TestRun_FaultyServerIsNotOK(t *testing.T) {
+	for _, f := range []fleettest.Fault{fleettest.Lose, fleettest.Duplicate, fleettest.Swap, fleettest.Flip} {
+		t.Run(string(f), func(t *testing.T) {
+			t.Parallel()
+			r := run(t, options(fleettest.Serve(t, fleettest.Echo(f, 3)), 4), echo())
+			if r.OK || r.Unsound == 0 {
+				t.Errorf("a server with fault %q passed: %v", f, r.Counts)
+			}
+		})
+	}
+}
+
+func TestRun_ThresholdsMissed(t *testing.T) {
+	url := fleettest.Serve(t, fleettest.Echo(fleettest.Sound, 1))
+	for _, expr := range []string{"figures.connects_per_s<0", "figures.no_such_thing>0", "counts.ready!=1"} {
+		opt := options(url, 2)
+		opt.Require = []string{expr}
+		var log bytes.Buffer
+		r, err := bench.Run(t.Context(), opt, bench.Connect{}, &log)
+		if wrong := errors.Is(err, bench.ErrOptions); wrong != strings.Contains(expr, "!=") {
+			t.Errorf("%s: error %v", expr, err)
+		}
+		if r.OK {
+			t.Errorf("%s: met", expr)
+		}
+	}
+}
+
+// Three worker processes act as one fleet: numbers, rates and histograms add up.
+func TestRun_WorkerProcesses(t *testing.T) {
+	opt := options(fleettest.Serve(t, fleettest.Echo(fleettest.Sound, 1)), 12)
+	opt.Workers = 3
+	e := echo()
+	e.Rate = 600
+	r := run(t, opt, e)
+	if !r.OK || r.Counts[fleet.Opened] != 12 {
+		t.Fatalf("ok %v, opened %d, want 12", r.OK, r.Counts[fleet.Opened])
+	}
+	if got := r.Figures["sent_per_s"]; got < 300 || got > 900 {
+		t.Errorf("sent %.0f messages/s, want about 600", got)
+	}
+	if got := r.Phases[1].Latency["round_trip"].Count; got == 0 || got > r.Counts[fleet.Received] {
+		t.Errorf("round trips recorded: %d", got)
+	}
+}
+
+func TestRun_NobodyListens(t *testing.T) {
+	opt := options("ws://127.0.0.1:1/", 3)
+	opt.ConnectTimeout = 200 * time.Millisecond
+	var log bytes.Buffer
+	r, err := bench.Run(t.Context(), opt, bench.Connect{}, &log)
+	if !errors.Is(err, bench.ErrNotReady) || r.OK || !strings.Contains(err.Error(), "ECONNREFUSED") {
+		t.Errorf("error %v", err)
+	}
+}
+
+// Idle asks the server for a collection and takes the difference of two steps.
+func TestRun_Idle(t *testing.T) {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
+	admin := httptest.NewServer(mux)
+	defer admin.Close()
+	opt := options(fleettest.Serve(t, fleettest.Echo(fleettest.Sound, 1)), 120)
+	opt.AdminURL = admin.URL
+	r := run(t, opt, bench.Idle{Steps: []int{20}, Settle: 3 * time.Second, Hold: 100 * time.Millisecond})
+	// A goroutine for each connection of the test server: at least its stack.
+	if got := r.Figures["stack_bytes_per_connection"]; got < 1000 {
+		t.Errorf("stack bytes per connection %v", got)
+	}
+	if got := r.Figures["heap_bytes_per_connection"]; got < 100 {
+		t.Errorf("heap bytes per connection %v", got)
+	}
+	if r.Figures["ended_while_held"] != 0 {
+		t.Error("connections ended")
+	}
+}
+
+func TestRun_StormChurnSlow(t *testing.T) {
+	url := fleettest.Serve(t, fleettest.Echo(fleettest.Sound, 1))
+	t.Run("storm", func(t *testing.T) {
+		r := run(t, options(url, 50), bench.Storm{
+			How: fleet.RST, InFlight: 100, Control: 5, ControlRate: 100, Before: 100 * time.Millisecond, Limit: 10 * time.Second,
+		})
+		if !r.OK || r.Figures["all_back_s"] <= 0 || r.Counts[fleet.Registered] != 105 {
+			t.Errorf("ok %v, back after %vs, registered %d", r.OK, r.Figures["all_back_s"], r.Counts[fleet.Registered])
+		}
+	})
+	t.Run("churn", func(t *testing.T) {
+		r := run(t, options(url, 20), bench.Churn{Rate: 200, How: fleet.CloseFrame, Duration: 300 * time.Millisecond})
+		if !r.OK || r.Counts[fleet.Dropped] < 30 || r.CloseCodes[1000] < 30 {
+			t.Errorf("ok %v, dropped %d, closes %v", r.OK, r.Counts[fleet.Dropped], r.CloseCodes)
+		}
+	})
+	t.Run("slow", func(t *testing.T) {
+		r := run(t, options(url, 20), bench.Slow{
+			Share: 0.2, Rate: 200, Size: 4096, PileRate: 50, Via: "device", Duration: 200 * time.Millisecond,
+		})
+		if !r.OK || r.Figures["slow_devices"] != 4 || r.Counts[fleet.Pushed] == 0 {
+			t.Errorf("ok %v, figures %v", r.OK, r.Figures)
+		}
+	})
+}
+
+// A soak over a server that does not grow passes.
+func TestRun_Soak(t *testing.T) {
+	opt := options(fleettest.Serve(t, fleettest.Echo(fleettest.Sound, 1)), 10)
+	r := run(t, opt, bench.Soak{Duration: 300 * time.Millisecond, Rate: 200, Size: 100, ChurnRate: 20, Every: 20 * time.Millisecond, MaxDrift: 50})
+	if !r.OK || r.Counts[fleet.Received] == 0 {
+		t.Errorf("ok %v, counts %v", r.OK, r.Counts)
+	}
+}

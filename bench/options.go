@@ -1,0 +1,146 @@
+package bench
+
+import (
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"edgeloop/bench/fleet"
+	"edgeloop/bench/probe"
+)
+
+// ErrOptions wraps every complaint about options.
+var ErrOptions = errors.New("bench: bad options")
+
+// Options are what every scenario needs to know. The struct tags are read by
+// the command line, which is the only place with defaults for people.
+type Options struct {
+	URL         string `help:"Where the devices connect." default:"ws://127.0.0.1:8080/v1/device" placeholder:"URL"`
+	Connections int    `help:"Number of devices." short:"c" default:"1000"`
+	Dialect     string `help:"What the devices speak: raw, json, frame.json, frame.proto." default:"json" enum:"raw,json,frame.json,frame.proto"`
+	Tenant      string `help:"Tenant of all devices." default:"default"`
+	Prefix      string `help:"Device names are this and a number." default:"bench-"`
+	DataDir     string `help:"The node's data directory: device secret and admin token are taken from it."`
+	SecretFile  string `help:"Secret that signs the devices' tokens (HS256); default: in the data directory."`
+	NoToken     bool   `help:"Send no tokens: names go into the query (--auth=none)."`
+
+	PID            int    `help:"Process id of the server, to read CPU, memory and descriptors." default:"0"`
+	AdminURL       string `help:"The node's admin API." placeholder:"URL"`
+	AdminTokenFile string `help:"File with the admin token; default: admin.token in the data directory."`
+
+	ConnectRate     float64 `help:"Connects a second; 0 is as fast as it goes." default:"0"`
+	ConnectInFlight int     `help:"Handshakes under way at once." default:"256"`
+	Workers         int     `help:"Worker processes; 0 makes as many as the descriptor limit asks for." default:"0"`
+	Loops           int     `help:"Event loops in each process." default:"1"`
+	PerSource       int     `help:"Connections for each source address; 0 is 85% of the ephemeral ports." default:"0"`
+	ReceiveBuffer   int     `help:"SO_RCVBUF of each device, in bytes; 0 leaves the system's." default:"0"`
+
+	Heartbeat        time.Duration `help:"Silence after which a device sends a heartbeat; 0: it only answers pings." default:"0"`
+	HandshakeTimeout time.Duration `help:"Time for one handshake." default:"30s"`
+	MessageTimeout   time.Duration `help:"An answer later than this is a lost message." default:"10s"`
+	ConnectTimeout   time.Duration `help:"Time for all devices to get in." default:"5m"`
+
+	Require []string `help:"Fail with exit code 1 unless a value of the result compares so, as in 'figures.rtt_p99_ms<=5'. Repeatable." placeholder:"EXPR" sep:"none"`
+}
+
+// fleetConfig is the configuration of the fleet of devices [first, first+count).
+func (o Options) fleetConfig(first, count int) (fleet.Config, error) {
+	cfg := fleet.Config{
+		URL: o.URL, Dialect: o.Dialect, First: first, Count: count, Loops: o.Loops, PerSource: o.PerSource,
+		Tenant: o.Tenant, Prefix: o.Prefix, HandshakeTimeout: o.HandshakeTimeout,
+		MessageTimeout: o.MessageTimeout, Heartbeat: o.Heartbeat, ReceiveBuffer: o.ReceiveBuffer,
+	}
+	path := o.SecretFile
+	if path == "" && o.DataDir != "" {
+		path = filepath.Join(o.DataDir, secretName)
+	}
+	if o.NoToken || path == "" {
+		return cfg, nil
+	}
+	secret, err := readSecret(path)
+	if err != nil {
+		return cfg, err
+	}
+	cfg.Secret = secret
+	return cfg, nil
+}
+
+// secretName is the file of the device secret under the node's data directory.
+const secretName = "device.secret"
+
+// readSecret takes a secret as the node does: the base64 of 32 bytes or more is
+// decoded, anything else is taken as it is, without the line end.
+func readSecret(path string) ([]byte, error) {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("%w: secret: %w", ErrOptions, err)
+	}
+	text := strings.TrimSpace(string(b))
+	if raw, err := base64.StdEncoding.DecodeString(text); err == nil && len(raw) >= 32 {
+		return raw, nil
+	}
+	return []byte(text), nil
+}
+
+// admin is the node's admin API; ok is false when none was named.
+func (o Options) admin() (e probe.Endpoint, ok bool, err error) {
+	if o.AdminURL == "" {
+		return e, false, nil
+	}
+	e.URL = o.AdminURL
+	path := o.AdminTokenFile
+	if path == "" && o.DataDir != "" {
+		path = filepath.Join(o.DataDir, "admin.token")
+	}
+	if path != "" {
+		b, err := os.ReadFile(path)
+		if err != nil {
+			return e, false, fmt.Errorf("%w: admin token: %w", ErrOptions, err)
+		}
+		e.Token = strings.TrimSpace(string(b))
+	}
+	return e, true, nil
+}
+
+// Threshold is one --require, and what came of it.
+type Threshold struct {
+	Expr   string  `json:"expr"`
+	Got    float64 `json:"got"`
+	OK     bool    `json:"ok"`
+	Reason string  `json:"reason,omitempty"`
+}
+
+// split takes an expression apart: path, operator, wanted value.
+func split(expr string) (path, op string, want float64, err error) {
+	for _, op := range []string{"<=", ">=", "==", "<", ">"} {
+		path, value, ok := strings.Cut(expr, op)
+		if !ok {
+			continue
+		}
+		want, err := strconv.ParseFloat(strings.TrimSpace(value), 64)
+		if err != nil {
+			return "", "", 0, fmt.Errorf("%w: --require %q: %w", ErrOptions, expr, err)
+		}
+		return strings.TrimSpace(path), op, want, nil
+	}
+	return "", "", 0, fmt.Errorf("%w: --require %q: want NAME<=VALUE, with <=, >=, ==, < or >", ErrOptions, expr)
+}
+
+func compare(got float64, op string, want float64) bool {
+	switch op {
+	case "<=":
+		return got <= want
+	case ">=":
+		return got >= want
+	case "<":
+		return got < want
+	case ">":
+		return got > want
+	}
+	return got == want
+}

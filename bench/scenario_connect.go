@@ -1,0 +1,160 @@
+package bench
+
+import (
+	"context"
+	"time"
+
+	"edgeloop/bench/fleet"
+	"edgeloop/bench/probe"
+)
+
+// Connect ramps up to all devices and measures the handshakes.
+type Connect struct {
+	Rounds int `help:"Bring all in so many times; between rounds they are reset." default:"1"`
+}
+
+// Name implements Scenario.
+func (Connect) Name() string { return "connect" }
+
+// Run implements Scenario.
+func (c Connect) Run(ctx context.Context, s *Session) error {
+	var best *Phase
+	for round := range max(1, c.Rounds) {
+		if round > 0 {
+			if err := s.leave(ctx); err != nil {
+				return err
+			}
+		}
+		p, err := s.connect(ctx, s.opt.Connections)
+		if err != nil {
+			return err
+		}
+		if best == nil || p.TookS < best.TookS {
+			copied := *p
+			best = &copied
+		}
+	}
+	n := best.Counts[fleet.Registered]
+	s.figure("connects_per_s", rate(n, best.TookS))
+	s.cpuFigures("connect", best, n)
+	s.latencyFigures("handshake", best, fleet.Handshake)
+	return nil
+}
+
+// leave resets all devices and waits until they are gone on this side.
+func (s *Session) leave(ctx context.Context) error {
+	s.out.begin("leave")
+	if err := s.crew.Do(fleet.Order{Verb: fleet.Drop, How: fleet.RST}); err != nil {
+		return err
+	}
+	return s.await(ctx, "all gone", s.opt.ConnectTimeout, func(c fleet.Counts) bool { return c[fleet.Open] == 0 })
+}
+
+// Idle holds connections that carry nothing but heartbeats, and measures what
+// one of them costs. With several steps the cost is marginal, between the first
+// and the last: what the server needs anyway is left out.
+type Idle struct {
+	Steps  []int         `help:"Numbers of connections to stop at; the last is --connections." placeholder:"N,N"`
+	Hold   time.Duration `help:"Time to hold all connections after the last step, for CPU per connection." default:"0"`
+	Settle time.Duration `help:"Longest wait at each step for the server's memory to settle." default:"20s"`
+}
+
+// Name implements Scenario.
+func (Idle) Name() string { return "idle" }
+
+// Run implements Scenario.
+func (i Idle) Run(ctx context.Context, s *Session) error {
+	var first, last *stepCost
+	base := probe.ReadKernel()
+	for _, n := range append(i.Steps, s.opt.Connections) {
+		if n > s.opt.Connections || last != nil && n <= last.n {
+			continue
+		}
+		p, err := s.connect(ctx, n)
+		if err != nil {
+			return err
+		}
+		cost, err := s.settle(ctx, i.Settle, n, p)
+		if err != nil {
+			return err
+		}
+		if last = cost; first == nil {
+			first = cost
+		}
+	}
+	s.idleFigures(first, last, base)
+	if i.Hold == 0 {
+		return nil
+	}
+	p, err := s.phase("hold", func() error { return s.hold(ctx, i.Hold) })
+	if err != nil {
+		return err
+	}
+	if p.Server != nil {
+		s.figure("cpu_us_per_connection_s", p.Server.CPUS()*1e6/p.TookS/float64(last.n))
+	}
+	if lost := p.Counts[fleet.Closed]; lost > 0 {
+		s.warn("%d connections ended while held", lost)
+	}
+	s.figure("ended_while_held", float64(p.Counts[fleet.Closed]))
+	return nil
+}
+
+// stepCost is the memory with n connections.
+type stepCost struct {
+	n      int
+	rss    int64
+	anon   int64
+	heap   *probe.Heap
+	kernel probe.Kernel
+}
+
+// settle has the server collect its garbage, waits until its memory stands
+// still, and reads it.
+func (s *Session) settle(ctx context.Context, patience time.Duration, n int, p *Phase) (*stepCost, error) {
+	s.out.begin("settle")
+	c := &stepCost{n: n}
+	admin, ok, err := s.opt.admin()
+	if err != nil {
+		return nil, err
+	}
+	if ok {
+		h, err := probe.ReadHeap(ctx, admin)
+		if err != nil {
+			return nil, err
+		}
+		c.heap, p.Heap = &h, &h
+	}
+	if s.opt.PID != 0 {
+		q, err := probe.Settled(ctx, s.opt.PID, patience)
+		if err != nil {
+			return nil, err
+		}
+		c.rss, c.anon = q.RSS, q.Anonymous
+		p.Server.RSS, p.Server.Anonymous = q.RSS, q.Anonymous
+	}
+	c.kernel = probe.ReadKernel()
+	return c, nil
+}
+
+func (s *Session) idleFigures(first, last *stepCost, base probe.Kernel) {
+	s.figure("connections", float64(last.n))
+	// Both ends of each connection are on this machine.
+	s.figure("kernel_bytes_per_socket", float64(last.kernel.Slab-base.Slab)/float64(2*last.n))
+	if s.opt.PID == 0 {
+		return
+	}
+	s.figure("rss_bytes", float64(last.rss))
+	if last.n == first.n {
+		s.warn("one step only: the cost of a connection needs two, as --steps=500")
+		return
+	}
+	n := float64(last.n - first.n)
+	s.figure("rss_bytes_per_connection", float64(last.rss-first.rss)/n)
+	s.figure("anonymous_bytes_per_connection", float64(last.anon-first.anon)/n)
+	if last.heap != nil && first.heap != nil {
+		s.figure("heap_bytes_per_connection", float64(last.heap.Alloc-first.heap.Alloc)/n)
+		s.figure("heap_objects_per_connection", float64(last.heap.Objects-first.heap.Objects)/n)
+		s.figure("stack_bytes_per_connection", float64(last.heap.Stack-first.heap.Stack)/n)
+	}
+}
