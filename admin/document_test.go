@@ -123,7 +123,7 @@ func (d *document) checkReply(t *testing.T, method, path string, r *reply) {
 		t.Errorf("%s %s: status %d has type %q, not in openapi.json", method, path, r.status, mediaType)
 		return
 	}
-	if !strings.HasSuffix(mediaType, "json") {
+	if !strings.HasSuffix(mediaType, "/json") && !strings.HasSuffix(mediaType, "+json") {
 		return
 	}
 	var value any

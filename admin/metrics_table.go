@@ -74,6 +74,7 @@ func SeriesTable() []Series {
 		{"edgeloop_backbone_appended_records_total", TypeCounter, nil, "Records that are durable."},
 		{"edgeloop_backbone_appended_bytes_total", TypeCounter, nil, "Bytes of these records, with their subjects."},
 		{"edgeloop_backbone_batches_total", TypeCounter, nil, "Batches committed; records over these is what one sync pays for."},
+		{"edgeloop_backbone_commit_seconds", TypeHistogram, nil, "Time from sending a batch to its commit, the sync included."},
 		{"edgeloop_backbone_refused_batches_total", TypeCounter, nil, "Attempts that the log said no to; the batch is tried again."},
 		{"edgeloop_backbone_settled_batches_total", TypeCounter, nil, "Attempts whose end had to be looked up in the log."},
 		{"edgeloop_backbone_reopened_total", TypeCounter, nil, "Times that the embedded store was opened again."},
