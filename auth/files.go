@@ -119,7 +119,7 @@ func ensureFile(path string, encoding *base64.Encoding) (created bool, err error
 	if err != nil {
 		return false, err
 	}
-	defer os.Remove(draft)
+	defer func() { _ = os.Remove(draft) }()
 	switch err := os.Link(draft, path); {
 	case errors.Is(err, fs.ErrExist):
 		return false, nil
@@ -138,7 +138,7 @@ func writeDraft(dir, content string) (path string, err error) {
 	_, err = f.WriteString(content)
 	err = errors.Join(err, f.Sync(), f.Close())
 	if err != nil {
-		os.Remove(f.Name())
+		_ = os.Remove(f.Name())
 	}
 	return f.Name(), err
 }

@@ -386,7 +386,7 @@ func TestIdentity_MayPublish(t *testing.T) {
 
 func ExampleSign() {
 	dir, _ := os.MkdirTemp("", "")
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }()
 	secret, created, _ := auth.EnsureSecret(dir)
 	token, _ := auth.Sign(secret, auth.Claims{Device: "pump-1", Topics: []string{"temp/#"}})
 	v, _ := auth.New(auth.Config{SecretFile: secret})

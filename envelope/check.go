@@ -80,7 +80,7 @@ func resolveType(reader side, header Type, name []byte) (Type, *Fault) {
 	case header == 0 && name == nil:
 		return 0, badField(fieldType, " is missing; allowed are "+listTypes(reader))
 	case t == 0 || t >= numTypes || rules[t].readers&reader == 0:
-		what := "type 0x" + strconv.FormatUint(uint64(header), 16)
+		what := "type 0x" + hexadecimal(uint32(header), 2)
 		if name != nil {
 			what = `"type" ` + quoteCut(name)
 		}

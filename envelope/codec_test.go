@@ -36,7 +36,12 @@ func samples() []envelope.Message {
 	}
 }
 
-var ignoreScratch = cmpopts.IgnoreUnexported(envelope.Message{})
+func wantMessage(t *testing.T, what string, want, got envelope.Message) {
+	t.Helper()
+	if diff := cmp.Diff(want, got, cmpopts.IgnoreUnexported(envelope.Message{})); diff != "" {
+		t.Errorf("%s: %v (-want +got):\n%s", what, want.Type, diff)
+	}
+}
 
 func codecs(t testing.TB, name string) (node, device envelope.Codec) {
 	t.Helper()
@@ -70,26 +75,22 @@ func TestCodec_RoundTrip(t *testing.T) {
 				t.Errorf("%s %v: %v in\n%s", name, want.Type, err, hex.Dump(b[4:]))
 				continue
 			}
-			if diff := cmp.Diff(want, got, ignoreScratch); diff != "" {
-				t.Errorf("%s %v (-want +got):\n%s", name, want.Type, diff)
-			}
+			wantMessage(t, name, want, got)
 			if want.Type == envelope.TypeHeartbeat {
 				continue
 			}
 			wantFault(t, writer.Decode(writer.Binary(), b[4:], &got), envelope.CodeUnsupportedType)
-			if diff := cmp.Diff(envelope.Message{}, got, ignoreScratch); diff != "" {
-				t.Errorf("%s %v: after a fault the message is not empty:\n%s", name, want.Type, diff)
-			}
+			wantMessage(t, name+" after a fault", envelope.Message{}, got)
 		}
 	}
 }
 
-func wantFault(t *testing.T, err error, code string, parts ...string) *envelope.Fault {
+func wantFault(t *testing.T, err error, code string, parts ...string) (seq uint64) {
 	t.Helper()
 	var f *envelope.Fault
 	if !errors.As(err, &f) {
 		t.Errorf("got error %v, want a fault %s", err, code)
-		return &envelope.Fault{}
+		return 0
 	}
 	if f.Code != code {
 		t.Errorf("got %s (%s), want code %s", f.Code, f.Message, code)
@@ -99,5 +100,5 @@ func wantFault(t *testing.T, err error, code string, parts ...string) *envelope.
 			t.Errorf("message %q does not say %q", f.Message, part)
 		}
 	}
-	return f
+	return f.Seq
 }
