@@ -37,7 +37,7 @@ type node struct {
 	gateway  *gateway.Gateway
 	server   *eventloop.Server
 	admin    *admin.Server
-	unwatch  context.CancelFunc
+	unwatch  func()
 
 	// Safe for concurrent use.
 	drainOnce sync.Once
@@ -142,18 +142,26 @@ func (n *node) startGateway() (err error) {
 	if err != nil {
 		return err
 	}
-	return n.watchOthers()
+	ctx, cancel := context.WithCancel(context.Background())
+	watched := make(chan struct{})
+	n.unwatch = func() { cancel(); <-watched }
+	go func() {
+		defer close(watched)
+		n.watchOthers(ctx)
+	}()
+	return nil
 }
 
-// watchOthers hears of devices that connect to other nodes.
-func (n *node) watchOthers() error {
-	ctx, cancel := context.WithCancel(context.Background())
-	n.unwatch = cancel
-	return n.backbone.WatchPresence(ctx, func(p backbone.Presence) {
+// watchOthers hears of devices that connect to other nodes, until ctx ends.
+func (n *node) watchOthers(ctx context.Context) {
+	err := n.backbone.WatchPresence(ctx, func(p backbone.Presence) {
 		if p.Online && p.Node != n.name() {
 			n.gateway.Elsewhere(p.Tenant, p.Device, p.Epoch)
 		}
 	})
+	if err != nil && ctx.Err() == nil {
+		n.log.Error("presence of other nodes is not heard any more", zap.Error(err))
+	}
 }
 
 func (n *node) startServer() (err error) {
