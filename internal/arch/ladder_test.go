@@ -24,16 +24,16 @@ var below = []string{"wsproto", "pool", "devicemgr", "envelope", "auth", "eventl
 // ladder is the import policy. A key ending in /... covers the packages under
 // that folder which have no row of their own.
 var ladder = map[string]rule{
-	"wsproto":      {vendor: []string{"github.com/gobwas/ws", "github.com/klauspost/compress"}},
-	"pool":         {vendor: []string{"github.com/panjf2000/ants/v2"}},
-	"devicemgr":    {},
-	"envelope":     {vendor: []string{"google.golang.org/protobuf", "github.com/go-json-experiment/json", "github.com/tidwall/gjson"}},
-	"auth":         {vendor: []string{"github.com/golang-jwt/jwt/v5"}},
-	"eventloop":    {ours: []string{"wsproto"}, vendor: []string{"github.com/panjf2000/gnet/v2"}},
-	"backbone":     {vendor: []string{"github.com/nats-io/nats-server/v2", "github.com/nats-io/nats.go"}},
-	"gateway":      {ours: below},
-	"admin":        {ours: []string{"admin/api"}, vendor: []string{"github.com/prometheus/client_golang"}},
-	"admin/...":    {ours: []string{"admin/api"}},
+	"wsproto":   {vendor: []string{"github.com/gobwas/ws", "github.com/klauspost/compress"}},
+	"pool":      {vendor: []string{"github.com/panjf2000/ants/v2"}},
+	"devicemgr": {},
+	"envelope":  {vendor: []string{"google.golang.org/protobuf", "github.com/go-json-experiment/json", "github.com/tidwall/gjson"}},
+	"auth":      {vendor: []string{"github.com/golang-jwt/jwt/v5"}},
+	"eventloop": {ours: []string{"wsproto"}, vendor: []string{"github.com/panjf2000/gnet/v2"}},
+	"backbone":  {vendor: []string{"github.com/nats-io/nats-server/v2", "github.com/nats-io/nats.go"}},
+	"gateway":   {ours: below},
+	"admin":     {ours: []string{"admin/api"}, vendor: []string{"github.com/prometheus/client_golang"}},
+	"admin/...": {ours: []string{"admin", "admin/api"}},
 
 	// wsproto is there for the echo server, which is the loop and the frames alone.
 	"cmd/edgeloop": {

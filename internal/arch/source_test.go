@@ -117,11 +117,9 @@ func TestSource_NoInitNoNorace(t *testing.T) {
 	}
 }
 
-// One package comment a package, in doc.go; a program of one file, as those
-// in examples, may carry it itself.
+// One package comment a package, in doc.go; a program may have it in main.go.
 func TestSource_PackageComments(t *testing.T) {
-	type comments struct{ files, withComment []string }
-	packages := map[string]*comments{}
+	packages := map[string][]string{} // files with a package comment, by folder
 	for _, s := range sources(t) {
 		if strings.HasSuffix(s.file.Name.Name, "_test") || s.isTest() {
 			if s.file.Doc != nil {
@@ -130,18 +128,15 @@ func TestSource_PackageComments(t *testing.T) {
 			continue
 		}
 		dir := filepath.Dir(s.path)
-		if packages[dir] == nil {
-			packages[dir] = &comments{}
-		}
-		packages[dir].files = append(packages[dir].files, filepath.Base(s.path))
 		if s.file.Doc != nil && !s.generated {
-			packages[dir].withComment = append(packages[dir].withComment, filepath.Base(s.path))
+			packages[dir] = append(packages[dir], filepath.Base(s.path))
+		} else if packages[dir] == nil {
+			packages[dir] = []string{}
 		}
 	}
-	for dir, c := range packages {
-		single := len(c.files) == 1 && slices.Equal(c.withComment, c.files)
-		if !single && !slices.Equal(c.withComment, []string{"doc.go"}) {
-			t.Errorf("%s: package comment in %v, want it in doc.go alone", dir, c.withComment)
+	for dir, files := range packages {
+		if len(files) != 1 || files[0] != "doc.go" && files[0] != "main.go" {
+			t.Errorf("%s: package comment in %v, want it in doc.go alone", dir, files)
 		}
 	}
 }

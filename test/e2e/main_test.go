@@ -27,7 +27,7 @@ func buildAndRun(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }() // in the system's temporary folder
 	nodeBinary = filepath.Join(dir, "edgeloop")
 	args := []string{"build", "-o", nodeBinary}
 	if raceEnabled {

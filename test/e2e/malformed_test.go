@@ -39,7 +39,6 @@ func TestMalformed_Frames(t *testing.T) {
 		"message longer than --max-message":    {frame(fin|opText, long), 1009},
 		"declared length of 8 EiB":             {"\x82\xFF\x7F\xFF\xFF\xFF\xFF\xFF\xFF\xFF\x00\x00\x00\x00", 1009},
 		"fragments adding up to too much":      {frame(opText, long[:4000]) + frame(fin|opContinuation, long[:4000]), 1009},
-		"binary on a text subprotocol":         {frame(fin|opBinary, "{}"), 1003},
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := dialRaw(t, n, "broken")
@@ -104,6 +103,12 @@ func TestMalformed_Envelopes(t *testing.T) {
 			d.wantMessage("error")
 		}
 		d.wantClosed(1008)
+
+		// A message of the wrong kind is a bad envelope too.
+		d, _ = c.connect(n, "binary")
+		d.sendBinary([]byte(`{"type":"heartbeat"}`))
+		d.wantMessage("error")
+		d.close()
 		n.stop()
 	})
 }

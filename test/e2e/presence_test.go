@@ -58,19 +58,19 @@ func TestPresence_ListAndKick(t *testing.T) {
 		n := start(t)
 		c := startClient(t, lib)
 		conns := map[string]*conn{}
-		for _, name := range []string{"a", "b", "c"} {
+		for _, name := range []string{"lamp-1", "lamp-2", "lamp-3"} {
 			conns[name], _ = c.connect(n, name)
 		}
-		if out := n.tool("devices"); !containsAll(out, "a", "b", "c") {
+		if out := n.tool("devices"); !containsAll(out, "lamp-1", "lamp-2", "lamp-3") {
 			t.Errorf("edgeloop devices printed %q", out)
 		}
-		n.tool("kick", "b")
-		conns["b"].wantClosed(1008)
-		testkit.Eventually(t, patience, "b to be offline", func() bool { return !n.online("b") })
-		if !n.online("a") || !n.online("c") {
+		n.tool("kick", "lamp-2")
+		conns["lamp-2"].wantClosed(1008)
+		testkit.Eventually(t, patience, "lamp-2 to be offline", func() bool { return !n.online("lamp-2") })
+		if !n.online("lamp-1") || !n.online("lamp-3") {
 			t.Error("the kick hit a neighbour")
 		}
-		again, _ := c.connect(n, "b") // a kick is not a ban
+		again, _ := c.connect(n, "lamp-2") // a kick is not a ban
 		again.close()
 	})
 }

@@ -134,11 +134,11 @@ func TestProtocols_Raw(t *testing.T) {
 func TestProtocols_UnknownOffer(t *testing.T) {
 	t.Parallel()
 	n := start(t)
-	resp := curlUpgrade(t, "http://"+n.listen+"/v1/device", map[string]string{
+	got := curlUpgrade(t, "http://"+n.listen+"/v1/device", map[string]string{
 		"Authorization": "Bearer " + n.token("d1"), "Sec-WebSocket-Protocol": "mqtt",
 	})
-	if resp.StatusCode != http.StatusBadRequest {
-		t.Errorf("the node answered %s, want 400", resp.Status)
+	if got.status != http.StatusBadRequest {
+		t.Errorf("the node answered %+v, want 400", got)
 	}
 	n.stop()
 }

@@ -31,6 +31,7 @@ func dialRaw(t *testing.T, n *node, device string) *rawConn {
 	if err != nil {
 		t.Fatal(err)
 	}
+	resp.Body.Close() // it is empty; frames follow
 	if resp.StatusCode != http.StatusSwitchingProtocols || resp.Header.Get("Sec-WebSocket-Accept") != "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=" {
 		t.Fatalf("handshake: %s %v", resp.Status, resp.Header)
 	}

@@ -16,8 +16,16 @@ var upgrade = map[string]string{
 	"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
 }
 
-// curl fetches a URL and returns the response as `curl --include` shows it.
-func curl(t *testing.T, args ...string) *http.Response {
+// shown is a response as `curl --include` shows it.
+type shown struct {
+	status int
+	header http.Header
+	close  bool
+	body   string
+}
+
+// curl fetches a URL.
+func curl(t *testing.T, args ...string) shown {
 	t.Helper()
 	_, err := exec.LookPath("curl")
 	need(t, "curl", err == nil)
@@ -34,13 +42,12 @@ func curl(t *testing.T, args ...string) *http.Response {
 	if err != nil {
 		t.Fatalf("curl printed %q: %v", out, err)
 	}
-	resp.Body = io.NopCloser(bytes.NewReader(body))
-	return resp
+	return shown{resp.StatusCode, resp.Header, resp.Close, strings.TrimSpace(string(body))}
 }
 
 // curlUpgrade asks for a WebSocket, with some headers more, less ("Name:") or
 // different.
-func curlUpgrade(t *testing.T, url string, change map[string]string, args ...string) *http.Response {
+func curlUpgrade(t *testing.T, url string, change map[string]string, args ...string) shown {
 	t.Helper()
 	for k, v := range upgrade {
 		if other, changed := change[k]; changed {
@@ -67,59 +74,58 @@ func TestRefusal_Status(t *testing.T) {
 		status int
 		header string // must be present
 		value  string
-		ask    func(t *testing.T) *http.Response
+		ask    func(t *testing.T) shown
 	}{
-		"no token": {401, "WWW-Authenticate", "Bearer", func(t *testing.T) *http.Response {
+		"no token": {401, "WWW-Authenticate", "Bearer", func(t *testing.T) shown {
 			return curlUpgrade(t, url, nil)
 		}},
-		"a token that is none": {401, "WWW-Authenticate", "Bearer", func(t *testing.T) *http.Response {
+		"a token that is none": {401, "WWW-Authenticate", "Bearer", func(t *testing.T) shown {
 			return curlUpgrade(t, url, map[string]string{"Authorization": "Bearer nonsense"})
 		}},
-		"a token with a changed signature": {401, "WWW-Authenticate", "Bearer", func(t *testing.T) *http.Response {
+		"a token with a changed signature": {401, "WWW-Authenticate", "Bearer", func(t *testing.T) shown {
 			return curlUpgrade(t, url, map[string]string{"Authorization": auth[:len(auth)-4] + "AAAA"})
 		}},
-		"a token in the query that is none": {401, "", "", func(t *testing.T) *http.Response {
+		"a token in the query that is none": {401, "", "", func(t *testing.T) shown {
 			return curlUpgrade(t, url+"?token=nonsense", nil)
 		}},
-		"another path": {404, "", "", func(t *testing.T) *http.Response {
+		"another path": {404, "", "", func(t *testing.T) shown {
 			return curlUpgrade(t, "http://"+n.listen+"/v1/devices", map[string]string{"Authorization": auth})
 		}},
-		"POST": {405, "Allow", "GET", func(t *testing.T) *http.Response {
+		"POST": {405, "Allow", "GET", func(t *testing.T) shown {
 			return curlUpgrade(t, url, map[string]string{"Authorization": auth}, "--request", "POST")
 		}},
-		"no upgrade at all": {426, "Upgrade", "websocket", func(t *testing.T) *http.Response {
+		"no upgrade at all": {426, "Upgrade", "websocket", func(t *testing.T) shown {
 			return curl(t, "--header", "Authorization: "+auth, url)
 		}},
-		"version 8": {426, "Sec-WebSocket-Version", "13", func(t *testing.T) *http.Response {
+		"version 8": {426, "Sec-WebSocket-Version", "13", func(t *testing.T) shown {
 			return curlUpgrade(t, url, map[string]string{"Authorization": auth, "Sec-WebSocket-Version": "8"})
 		}},
-		"a key that is too short": {400, "", "", func(t *testing.T) *http.Response {
+		"a key that is too short": {400, "", "", func(t *testing.T) shown {
 			return curlUpgrade(t, url, map[string]string{"Authorization": auth, "Sec-WebSocket-Key": "c2hvcnQ="})
 		}},
-		"no key": {400, "", "", func(t *testing.T) *http.Response {
+		"no key": {400, "", "", func(t *testing.T) shown {
 			return curlUpgrade(t, url, map[string]string{"Authorization": auth, "Sec-WebSocket-Key": ""})
 		}},
-		"two keys": {400, "", "", func(t *testing.T) *http.Response {
+		"two keys": {400, "", "", func(t *testing.T) shown {
 			return curlUpgrade(t, url, map[string]string{"Authorization": auth}, "--header", "sec-websocket-key: AQIDBAUGBwgJCgsMDQ4PEA==")
 		}},
-		"a body": {400, "", "", func(t *testing.T) *http.Response {
+		"a body": {400, "", "", func(t *testing.T) shown {
 			return curlUpgrade(t, url, map[string]string{"Authorization": auth}, "--request", "GET", "--data", "body")
 		}},
-		"headers beyond 8 KiB": {431, "", "", func(t *testing.T) *http.Response {
+		"headers beyond 8 KiB": {431, "", "", func(t *testing.T) shown {
 			return curlUpgrade(t, url, map[string]string{"Authorization": auth, "X-Long": strings.Repeat("x", 9000)})
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			resp := c.ask(t)
-			body, _ := io.ReadAll(resp.Body)
-			if resp.StatusCode != c.status {
-				t.Fatalf("status %s %q, want %d", resp.Status, body, c.status)
+			got := c.ask(t)
+			if got.status != c.status {
+				t.Fatalf("%+v, want status %d", got, c.status)
 			}
-			if c.header != "" && !strings.Contains(resp.Header.Get(c.header), c.value) {
-				t.Errorf("%s: %q, want %q", c.header, resp.Header.Get(c.header), c.value)
+			if c.header != "" && !strings.Contains(got.header.Get(c.header), c.value) {
+				t.Errorf("%s: %q, want %q", c.header, got.header.Get(c.header), c.value)
 			}
-			if resp.Header.Get("Connection") != "close" || len(strings.TrimSpace(string(body))) == 0 {
-				t.Errorf("Connection %q, body %q: want close and a reason", resp.Header.Get("Connection"), body)
+			if !got.close || got.body == "" {
+				t.Errorf("%+v: want Connection: close and a reason", got)
 			}
 		})
 	}
@@ -149,6 +155,7 @@ func TestRefusal_NotHTTP(t *testing.T) {
 				t.Errorf("status %s", resp.Status)
 			}
 			_, _ = io.ReadAll(resp.Body)
+			resp.Body.Close()
 			c.wantHangup()
 		})
 	}

@@ -42,8 +42,9 @@ func TestToken_Refresh(t *testing.T) {
 		d.wantAck(2)
 		d.close()
 
-		d, _ = c.connectAs(n, n.token("d1", "--ttl", "2s"))
-		d.send(message{"type": "token", "token": n.token("another-device")})
+		another := n.token("another-device")
+		d, _ = c.connectAs(n, n.token("d1", "--ttl", "3s"))
+		d.send(message{"type": "token", "token": another})
 		d.wantMessage("error")
 		d.wantClosed(4401)
 		n.stop()
