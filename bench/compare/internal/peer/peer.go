@@ -1,0 +1,93 @@
+// Package peer is what the Go servers of the comparison share: the flags, a
+// listener for pprof, and the list of connections that a broadcast needs.
+//
+// Each server is the smallest honest echo server of its library, as its own
+// documentation shows it, with its default options. A binary message comes
+// back; with -broadcast the server also keeps a list of its connections and a
+// text message goes to all of them.
+package peer
+
+import (
+	"flag"
+	"fmt"
+	"net/http"
+	"net/http/pprof"
+	"os"
+	"sync"
+)
+
+// Flags of every server.
+type Flags struct {
+	Addr      string
+	Broadcast bool
+}
+
+// Parse reads the flags and starts the pprof listener, where the fleet has the
+// server collect its garbage before memory is read.
+func Parse() Flags {
+	var f Flags
+	control := flag.String("control", "", "listen here for /debug/pprof")
+	flag.StringVar(&f.Addr, "addr", "127.0.0.1:9001", "listen here for devices")
+	flag.BoolVar(&f.Broadcast, "broadcast", false, "send text messages to all connections")
+	flag.Parse()
+	if *control != "" {
+		mux := http.NewServeMux()
+		mux.HandleFunc("GET /debug/pprof/", pprof.Index)
+		mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
+		go func() { Exit(http.ListenAndServe(*control, mux)) }()
+	}
+	return f
+}
+
+// Exit ends the process with the reason.
+func Exit(err error) {
+	fmt.Fprintln(os.Stderr, err)
+	os.Exit(1)
+}
+
+// Everybody is the list of connections; nil keeps none.
+type Everybody[C comparable] struct {
+	mu    sync.Mutex
+	conns map[C]struct{}
+}
+
+// NewEverybody makes the list when on.
+func NewEverybody[C comparable](on bool) *Everybody[C] {
+	if !on {
+		return nil
+	}
+	return &Everybody[C]{conns: make(map[C]struct{})}
+}
+
+// Add puts c on the list.
+func (e *Everybody[C]) Add(c C) {
+	if e == nil {
+		return
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.conns[c] = struct{}{}
+}
+
+// Remove takes c off the list.
+func (e *Everybody[C]) Remove(c C) {
+	if e == nil {
+		return
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	delete(e.conns, c)
+}
+
+// Each calls send for all on the list; false when there is no list.
+func (e *Everybody[C]) Each(send func(c C)) bool {
+	if e == nil {
+		return false
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for c := range e.conns {
+		send(c)
+	}
+	return true
+}
