@@ -1,0 +1,149 @@
+package client
+
+import (
+	"context"
+	"iter"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"edgeloop/admin/api"
+)
+
+// Node says what the node is and does.
+func (c *Client) Node(ctx context.Context) (n api.Node, err error) {
+	_, err = c.call(ctx, http.MethodGet, "/v1/node", nil, nil, &n)
+	return n, err
+}
+
+// Drain starts a drain over window, 0 for the node's own; Node shows its progress.
+func (c *Client) Drain(ctx context.Context, window time.Duration) (n api.Node, err error) {
+	_, err = c.call(ctx, http.MethodPost, "/v1/drain", nil, api.DrainRequest{Window: api.Duration(window)}, &n)
+	return n, err
+}
+
+// Limits lists every limit.
+func (c *Client) Limits(ctx context.Context) ([]api.Limit, error) {
+	var l api.Limits
+	_, err := c.call(ctx, http.MethodGet, "/v1/limits", nil, nil, &l)
+	return l.Limits, err
+}
+
+// SetLimits changes all the named limits or none; a value is a number or a
+// duration string. It returns all limits as they are then.
+func (c *Client) SetLimits(ctx context.Context, values map[string]any) ([]api.Limit, error) {
+	var l api.Limits
+	_, err := c.call(ctx, http.MethodPatch, "/v1/limits", nil, values, &l)
+	return l.Limits, err
+}
+
+// Devices is one page of devices; Limit 0 takes the node's default.
+func (c *Client) Devices(ctx context.Context, q api.DeviceQuery) (page api.DevicePage, err error) {
+	query := make(url.Values)
+	setString(query, "tenant", q.Tenant)
+	setString(query, "prefix", q.Prefix)
+	setString(query, "group", q.Group)
+	setString(query, "after", q.After)
+	if q.Online != nil {
+		query.Set("online", strconv.FormatBool(*q.Online))
+	}
+	if q.Limit != 0 {
+		query.Set("limit", strconv.Itoa(q.Limit))
+	}
+	_, err = c.call(ctx, http.MethodGet, "/v1/devices", query, nil, &page)
+	return page, err
+}
+
+// AllDevices goes through every page from q.After on. After an error it ends.
+func (c *Client) AllDevices(ctx context.Context, q api.DeviceQuery) iter.Seq2[api.Device, error] {
+	return func(yield func(api.Device, error) bool) {
+		for {
+			page, err := c.Devices(ctx, q)
+			if err != nil {
+				yield(api.Device{}, err)
+				return
+			}
+			for _, d := range page.Devices {
+				if !yield(d, nil) {
+					return
+				}
+			}
+			if q.After = page.Next; q.After == "" {
+				return
+			}
+		}
+	}
+}
+
+// Device is one device, connected or remembered.
+func (c *Client) Device(ctx context.Context, tenant, device string) (d api.Device, err error) {
+	_, err = c.call(ctx, http.MethodGet, devicePath("devices", tenant, device), nil, nil, &d)
+	return d, err
+}
+
+// Send sends a command and waits up to wait for the reply; 0 does not wait. A
+// reply that does not come in time is a Problem with status 504 and the ID.
+func (c *Client) Send(ctx context.Context, tenant, device string, cmd api.CommandRequest, wait time.Duration) (api.CommandResult, error) {
+	query := make(url.Values)
+	if wait > 0 {
+		query.Set("wait", wait.String())
+	}
+	var answer struct {
+		api.Reply
+		State api.CommandState `json:"state"`
+	}
+	status, err := c.call(ctx, http.MethodPost, devicePath("devices", tenant, device)+"/commands", query, cmd, &answer)
+	if err != nil {
+		return api.CommandResult{}, err
+	}
+	res := api.CommandResult{ID: answer.ID, State: answer.State, OK: answer.OK, Data: answer.Data}
+	if status == http.StatusOK {
+		res.State = api.CommandReplied
+	}
+	return res, nil
+}
+
+// Broadcast hands a command to every connected device that is selected.
+func (c *Client) Broadcast(ctx context.Context, b api.Broadcast) (res api.BroadcastResult, err error) {
+	_, err = c.call(ctx, http.MethodPost, "/v1/broadcast", nil, b, &res)
+	return res, err
+}
+
+// Kick closes a device's connection; the zero KickRequest takes the node's words.
+func (c *Client) Kick(ctx context.Context, tenant, device string, k api.KickRequest) error {
+	_, err := c.call(ctx, http.MethodDelete, devicePath("devices", tenant, device)+"/connection", nil, k, nil)
+	return err
+}
+
+// Ban keeps a device out.
+func (c *Client) Ban(ctx context.Context, b api.Ban) error {
+	body := struct {
+		Reason string     `json:"reason,omitempty"`
+		Until  *time.Time `json:"until,omitempty"`
+	}{b.Reason, b.Until}
+	_, err := c.call(ctx, http.MethodPut, devicePath("bans", b.Tenant, b.Device), nil, body, nil)
+	return err
+}
+
+// Unban lets a device in again; a Problem with status 404 when it was not banned.
+func (c *Client) Unban(ctx context.Context, tenant, device string) error {
+	_, err := c.call(ctx, http.MethodDelete, devicePath("bans", tenant, device), nil, nil, nil)
+	return err
+}
+
+// Bans is one page of bans, of a tenant or of all; after is the Next of the
+// page before.
+func (c *Client) Bans(ctx context.Context, tenant, after string) (page api.BanPage, err error) {
+	query := make(url.Values)
+	setString(query, "tenant", tenant)
+	setString(query, "after", after)
+	_, err = c.call(ctx, http.MethodGet, "/v1/bans", query, nil, &page)
+	return page, err
+}
+
+func setString(q url.Values, name, value string) {
+	if value != "" {
+		q.Set(name, value)
+	}
+}
