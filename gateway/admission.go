@@ -95,7 +95,7 @@ func (g *Gateway) admit(c *candidate) *wsproto.Refusal {
 		return g.later("the log does not answer")
 	}
 	if grant.id != nil {
-		g.expiry.set(l, grant.id.Expires, time.Now())
+		g.expiry.set(l, grant.id.Expires)
 	}
 	c.conn.Admit(c.hello, l)
 	l.flags.Or(flagAdmitted)
@@ -206,7 +206,7 @@ func (l *link) refresh(m *envelope.Message) {
 		l.refuse(&envelope.Fault{Code: envelope.CodeBadToken, Message: "the token is for another device"})
 	default:
 		l.identity.Store(&grant{id})
-		l.g.expiry.set(l, id.Expires, time.Now())
+		l.g.expiry.set(l, id.Expires)
 	}
 }
 

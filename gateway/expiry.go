@@ -18,6 +18,7 @@ type expiry struct {
 	// Guarded by mu.
 	mu    sync.Mutex
 	wheel *wheel.Wheel
+	tick  uint32  // the wheel's present
 	links []*link // by wheel id
 }
 
@@ -25,8 +26,8 @@ func newExpiry(now time.Time) *expiry {
 	return &expiry{start: now, wheel: wheel.New(4096, 0)}
 }
 
-// set has l closed at the time; the zero time means never.
-func (e *expiry) set(l *link, at, now time.Time) {
+// set has l closed when the time has come; the zero time means never.
+func (e *expiry) set(l *link, at time.Time) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	switch {
@@ -34,9 +35,9 @@ func (e *expiry) set(l *link, at, now time.Time) {
 	case at.IsZero():
 		e.removeLocked(l)
 	case l.timer != 0:
-		e.wheel.Reset(l.timer, e.wait(at, now))
+		e.wheel.Reset(l.timer, e.waitLocked(at))
 	default:
-		l.timer = e.wheel.Add(e.wait(at, now))
+		l.timer = e.wheel.Add(e.waitLocked(at))
 		for int(l.timer) >= len(e.links) {
 			e.links = append(e.links, nil)
 		}
@@ -44,9 +45,11 @@ func (e *expiry) set(l *link, at, now time.Time) {
 	}
 }
 
-// wait is how many ticks there are until at, counted from the wheel's present.
-func (e *expiry) wait(at, now time.Time) uint32 {
-	return uint32(min(max(1, at.Sub(now)/time.Second+1), 1<<30)) //nolint:gosec // bounded here
+// waitLocked is how many ticks there are until the first that is not before at:
+// a connection closed earlier could come back with the same token.
+func (e *expiry) waitLocked(at time.Time) uint32 {
+	due := (at.Sub(e.start) + time.Second - 1) / time.Second
+	return uint32(min(max(1, due-time.Duration(e.tick)), 1<<30)) //nolint:gosec // bounded here
 }
 
 func (e *expiry) remove(l *link) {
@@ -68,7 +71,8 @@ func (e *expiry) removeLocked(l *link) {
 func (e *expiry) advance(now time.Time) {
 	var due []*link
 	e.mu.Lock()
-	e.wheel.Advance(uint32(now.Sub(e.start)/time.Second), func(id uint32) uint32 { //nolint:gosec // 136 years
+	e.tick = uint32(now.Sub(e.start) / time.Second) //nolint:gosec // 136 years
+	e.wheel.Advance(e.tick, func(id uint32) uint32 {
 		l := e.links[id]
 		e.removeLocked(l)
 		due = append(due, l)

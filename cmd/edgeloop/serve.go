@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"os/signal"
 	"syscall"
@@ -133,7 +134,26 @@ func (s *serveCmd) plan(log *zap.Logger) error {
 	case s.Auth == "none" && (s.SecretFile != "" || s.PublicKeyFile != ""):
 		return errors.New("--auth=none does not go with --secret-file or --public-key-file: tokens would not be checked")
 	}
+	if err := s.planListeners(); err != nil {
+		return err
+	}
 	return s.planDescriptors(log)
+}
+
+// planListeners checks the addresses. The admin API is not shown to a network by
+// accident.
+func (s *serveCmd) planListeners() error {
+	for flag, addr := range map[string]string{"--listen": s.Listen, "--admin-listen": s.AdminListen} {
+		if _, _, err := net.SplitHostPort(addr); err != nil {
+			return fmt.Errorf("%s=%s: give host:port, for example 127.0.0.1:8080: %w", flag, addr, err)
+		}
+	}
+	host, _, _ := net.SplitHostPort(s.AdminListen)
+	ip := net.ParseIP(host)
+	if s.AdminRemote || host == "localhost" || (ip != nil && ip.IsLoopback()) {
+		return nil
+	}
+	return fmt.Errorf("--admin-listen=%s can be reached from outside, and the admin token would cross the network in the clear: listen on 127.0.0.1 or [::1], or give --admin-remote if the network is trusted", s.AdminListen)
 }
 
 // planDescriptors raises the descriptor limit and sees that the connections fit.
