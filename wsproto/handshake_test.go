@@ -150,14 +150,17 @@ func TestHandshake_AlsoAccepted(t *testing.T) {
 	}
 }
 
+// refused is a handshake that a server must not take.
+type refused struct {
+	name, in string
+	status   int
+	reason   string
+}
+
 // What is refused, and how. Most of it gobwas/ws would take.
-func TestHandshake_Refused(t *testing.T) {
+func refusals() []refused {
 	big := strings.Repeat("a", 8192)
-	for _, tt := range []struct {
-		name, in string
-		status   int
-		reason   string
-	}{
+	return []refused{
 		{"noise", "\x16\x03\x01\x02\x00\x01\x00", 400, "request line"},
 		{"an empty line first", "\r\n" + hello, 400, "request line"},
 		{"no target", replace("GET /v1/device ", "GET "), 400, "request line"},
@@ -223,7 +226,11 @@ func TestHandshake_Refused(t *testing.T) {
 		{"a key of 17 bytes [RFC6455 4.2.1]", replace("dGhlIHNhbXBsZSBub25jZQ==", "dGhlIHNhbXBsZSBub25jZXM="), 400, "Key"},
 		{"a key that is not base64 [RFC6455 4.2.1]", replace("dGhlIHNhbXBsZSBub25jZQ==", "!GhlIHNhbXBsZSBub25jZQ=="), 400, "Key"},
 		{"an empty key [RFC6455 4.2.1]", replace("dGhlIHNhbXBsZSBub25jZQ==", ""), 400, "Key"},
-	} {
+	}
+}
+
+func TestHandshake_Refused(t *testing.T) {
+	for _, tt := range refusals() {
 		t.Run(tt.name, func(t *testing.T) {
 			_, err := shake(&wsproto.HandshakeConfig{}, tt.in)
 			var r *wsproto.Refusal
