@@ -53,6 +53,7 @@ type Manager struct {
 	tenants    map[string]*tenant
 	online     int
 	remembered remembered
+	floor      uint64 // the highest epoch of a session that was forgotten
 	stats      Stats
 	events     eventQueue
 

@@ -43,6 +43,7 @@ func (m *Manager) forgetSurplusLocked() {
 }
 
 func (m *Manager) forgetLocked(s *Session) {
+	m.floor = max(m.floor, s.epoch.Load())
 	m.remembered.remove(s)
 	m.dropLocked(s)
 }

@@ -45,6 +45,7 @@ func (m *Manager) addLocked(hash uint64, k Key) *Session {
 	}
 	t.sessions++
 	s := &Session{tenant: t, device: strings.Clone(k.Device)}
+	s.epoch.Store(m.floor) // it may have been here before, when the clock was ahead
 	sh := m.shard(hash)
 	sh.mu.Lock()
 	s.chain = sh.sessions[hash]

@@ -1,0 +1,262 @@
+package devicemgr_test
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"edgeloop/devicemgr"
+)
+
+// known is what the naive model knows of a device.
+type known struct {
+	link     devicemgr.Link // nil while offline
+	epoch    uint64
+	left     int // when it left, as a count; for the order of forgetting
+	durable  uint64
+	accepted uint64
+	groups   map[string]bool
+}
+
+func (k *known) busy() bool { return k.accepted > k.durable }
+
+// conn is a connection as its owner knows it, long after it was replaced too.
+type conn struct {
+	s     *devicemgr.Session
+	epoch uint64
+	key   devicemgr.Key
+}
+
+// model drives a Manager and plain maps side by side.
+type model struct {
+	m          *devicemgr.Manager
+	maxOffline int
+	now        time.Time
+	departures int
+	floor      uint64 // the highest epoch that was forgotten
+	devices    map[devicemgr.Key]*known
+	conns      []conn
+	want, told []devicemgr.Presence
+}
+
+func drawKey(t *rapid.T) devicemgr.Key {
+	return devicemgr.Key{
+		Tenant: rapid.SampledFrom([]string{"a", "b", "c"}).Draw(t, "tenant"),
+		Device: rapid.SampledFrom([]string{"1", "2", "3", "4"}).Draw(t, "device"),
+	}
+}
+
+func (m *model) drawConn(t *rapid.T) conn {
+	if len(m.conns) == 0 {
+		t.Skip("no connections yet")
+	}
+	return rapid.SampledFrom(m.conns).Draw(t, "conn")
+}
+
+// connect, and takeover where the device is online.
+func (m *model) connect(t *rapid.T) {
+	m.now = m.now.Add(time.Duration(rapid.IntRange(-2, 3).Draw(t, "µs")) * time.Microsecond)
+	k, l := drawKey(t), &link{}
+	s, epoch, replaced := m.m.Connect(k, l)
+	d := m.devices[k]
+	cause := devicemgr.CauseConnected
+	var old devicemgr.Link
+	if d == nil {
+		d = &known{epoch: m.floor}
+		m.devices[k] = d
+	} else if d.link != nil {
+		old, cause = d.link, devicemgr.CauseTookOver
+	}
+	if replaced != old {
+		t.Fatalf("%v: replaced %p, want %p", k, replaced, old)
+	}
+	d.link, d.epoch, d.groups = l, max(d.epoch+1, uint64(m.now.UnixMicro())), map[string]bool{}
+	if epoch != d.epoch {
+		t.Fatalf("%v: epoch %d, want %d", k, epoch, d.epoch)
+	}
+	m.conns = append(m.conns, conn{s, epoch, k})
+	m.want = append(m.want, devicemgr.Presence{Key: k, Epoch: epoch, Online: true, At: m.now, Cause: cause})
+}
+
+// end reports the end of any connection there ever was, once more or late.
+func (m *model) end(t *rapid.T) {
+	c := m.drawConn(t)
+	d := m.devices[c.key]
+	want := d != nil && d.link != nil && d.epoch == c.epoch
+	if got := m.m.Unregister(c.s, c.epoch); got != want {
+		t.Fatalf("%v: end of epoch %d is %v, want %v", c.key, c.epoch, got, want)
+	}
+	if !want {
+		return
+	}
+	m.departures++
+	d.link, d.groups, d.left = nil, nil, m.departures
+	m.want = append(m.want, devicemgr.Presence{Key: c.key, Epoch: c.epoch, At: m.now, Cause: devicemgr.CauseLeft})
+	for m.offline() > m.maxOffline {
+		k, ok := m.oldestIdle()
+		if !ok {
+			break
+		}
+		m.drop(k)
+	}
+}
+
+func (m *model) drop(k devicemgr.Key) {
+	m.floor = max(m.floor, m.devices[k].epoch)
+	delete(m.devices, k)
+}
+
+func (m *model) offline() (n int) {
+	for _, d := range m.devices {
+		if d.link == nil {
+			n++
+		}
+	}
+	return n
+}
+
+func (m *model) oldestIdle() (oldest devicemgr.Key, ok bool) {
+	for k, d := range m.devices {
+		if d.link == nil && !d.busy() && (!ok || d.left < m.devices[oldest].left) {
+			oldest, ok = k, true
+		}
+	}
+	return oldest, ok
+}
+
+func (m *model) forget(t *rapid.T) {
+	k := drawKey(t)
+	d := m.devices[k]
+	want := d != nil && d.link == nil
+	if got := m.m.Forget(k); got != want {
+		t.Fatalf("Forget %v: %v, want %v", k, got, want)
+	}
+	if want {
+		m.drop(k)
+	}
+}
+
+// sequence moves what was accepted or what is durable of the newest session.
+func (m *model) sequence(t *rapid.T) {
+	k := drawKey(t)
+	d, s := m.devices[k], m.m.Lookup(k)
+	if d == nil {
+		t.Skip("not known")
+	}
+	n := rapid.Uint64Range(1, 3).Draw(t, "n")
+	if rapid.Bool().Draw(t, "accept") {
+		d.accepted = max(d.accepted, d.durable) + n
+		s.SetAcceptedOnLane(s.AcceptedOnLane() + n)
+		return
+	}
+	seq := min(d.durable+n, d.accepted)
+	d.durable = max(d.durable, seq)
+	s.SetDurable(seq)
+}
+
+func (m *model) join(t *rapid.T) {
+	c := m.drawConn(t)
+	d, s := m.devices[c.key], m.m.Lookup(c.key)
+	name := rapid.SampledFrom([]string{"g", "h", "i"}).Draw(t, "group")
+	if d == nil {
+		t.Skip("not known")
+	}
+	if err := m.m.Join(s, name); (err == nil) != (d.link != nil) {
+		t.Fatalf("Join: %v", err)
+	}
+	if d.link != nil {
+		d.groups[name] = true
+	}
+}
+
+func (m *model) leave(t *rapid.T) {
+	c := m.drawConn(t)
+	name := rapid.SampledFrom([]string{"g", "h", "i"}).Draw(t, "group")
+	if err := m.m.Leave(c.s, name); err != nil { // a forgotten session has left all
+		t.Fatal(err)
+	}
+	if d := m.devices[c.key]; d != nil && m.m.Lookup(c.key) == c.s {
+		delete(d.groups, name)
+	}
+}
+
+func (m *model) check(t *rapid.T) {
+	if err := m.m.Check(); err != nil {
+		t.Fatal(err)
+	}
+	online, remembered := m.m.Len()
+	if off := m.offline(); remembered != off || online != len(m.devices)-off {
+		t.Fatalf("%d online and %d remembered, want %d and %d", online, remembered, len(m.devices)-off, off)
+	}
+	page, next := m.m.List(devicemgr.Filter{}, "", 100)
+	keys := slices.SortedFunc(maps.Keys(m.devices), func(a, b devicemgr.Key) int {
+		return cmp.Or(cmp.Compare(a.Tenant, b.Tenant), cmp.Compare(a.Device, b.Device))
+	})
+	if len(page) != len(keys) || next != "" {
+		t.Fatalf("listed %d, want %d", len(page), len(keys))
+	}
+	for i, k := range keys {
+		d, s := m.devices[k], m.m.Lookup(k)
+		if page[i].Key != k || s == nil || s.Key() != k || s.Link() != d.link || s.Epoch() != d.epoch ||
+			s.Durable() != d.durable || s.AcceptedOnLane() != max(d.accepted, d.durable) ||
+			!slices.Equal(page[i].Groups, slices.Sorted(maps.Keys(d.groups))) {
+			t.Fatalf("%v is %+v, want %+v", k, page[i], d)
+		}
+	}
+	for _, tenant := range []string{"a", "b", "c"} {
+		for _, name := range []string{"g", "h", "i"} {
+			m.checkGroup(t, tenant, name)
+		}
+	}
+	if !slices.Equal(m.told, m.want) {
+		t.Fatalf("told %+v, want %+v", m.told, m.want)
+	}
+	m.told, m.want = nil, nil
+}
+
+func (m *model) checkGroup(t *rapid.T, tenant, name string) {
+	var want []string
+	for k, d := range m.devices {
+		if k.Tenant == tenant && d.groups[name] {
+			want = append(want, k.Device)
+		}
+	}
+	slices.Sort(want)
+	if got := members(m.m, tenant, name); !slices.Equal(got, want) {
+		t.Fatalf("group %s of %s: %v, want %v", name, tenant, got, want)
+	}
+}
+
+// Random connects, takeovers, late and repeated closes, forgetting and groups,
+// against plain maps.
+func TestManager_Model(t *testing.T) {
+	for _, collide := range []bool{false, true} {
+		rapid.Check(t, func(t *rapid.T) {
+			m := &model{
+				maxOffline: rapid.IntRange(1, 5).Draw(t, "MaxOffline"),
+				now:        time.UnixMicro(50),
+				devices:    map[devicemgr.Key]*known{},
+			}
+			var err error
+			m.m, err = devicemgr.New(devicemgr.Config{
+				MaxOffline: m.maxOffline,
+				Now:        func() time.Time { return m.now },
+				OnPresence: func(p devicemgr.Presence) { m.told = append(m.told, p) },
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if collide {
+				m.m.CollideHashes()
+			}
+			t.Repeat(map[string]func(*rapid.T){
+				"connect": m.connect, "end": m.end, "forget": m.forget, "sequence": m.sequence,
+				"join": m.join, "leave": m.leave, "": m.check,
+			})
+		})
+	}
+}
