@@ -6,9 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strconv"
 	"sync"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 )
 
@@ -17,9 +19,12 @@ import (
 type Backbone struct {
 	// Immutable after construction.
 	cfg       Config
-	server    *embedded   // nil with NATSURL
-	writer    *clientConn // the committer's alone, so that nothing delays its answers
-	asker     *clientConn // everything else
+	server    *embedded    // nil with NATSURL
+	lock      *os.File     // on the data directory; nil with NATSURL
+	blocks    *blockSync   // of the log; the committer's, nil when it does not sync
+	gate      func() error // says why nothing may be written now
+	writer    *clientConn  // the committer's alone, so that nothing delays its answers
+	asker     *clientConn  // everything else
 	up        jetstream.Stream
 	down      jetstream.Stream
 	presences jetstream.Stream
@@ -41,9 +46,9 @@ type Backbone struct {
 // asked what it holds. A slow disk is not an error until then.
 const answerTimeout = 5 * time.Second
 
-// tagLength is the length of the random part of batch IDs, 60 bits: one for each
+// tagLength is the length of the random part of batch IDs, 40 bits: one for each
 // start of a node.
-const tagLength = 12
+const tagLength = 8
 
 // Open starts the embedded server, or connects to the external one and waits
 // for it until ctx ends, and makes the streams what cfg says.
@@ -56,24 +61,19 @@ func Open(ctx context.Context, cfg Config) (*Backbone, error) {
 	b := &Backbone{cfg: cfg}
 	b.ctx, b.cancel = context.WithCancel(context.Background())
 	if err := b.open(ctx); err != nil {
-		b.shutdown()
-		return nil, fmt.Errorf("open backbone: %w", err)
+		return nil, fmt.Errorf("open backbone: %w", errors.Join(err, b.shutdown()))
 	}
 	return b, nil
 }
 
 func (b *Backbone) open(ctx context.Context) error {
-	if b.cfg.NATSURL == "" {
-		if err := os.MkdirAll(b.cfg.storeDir(), 0o700); err != nil {
-			return err
-		}
-		e, err := startEmbedded(&b.cfg)
-		if err != nil {
-			return err
-		}
-		b.server = e
-	}
 	var err error
+	b.gate = func() error { return nil }
+	if b.cfg.NATSURL == "" {
+		if err = b.openStore(); err != nil {
+			return err
+		}
+	}
 	if b.asker, err = dial(ctx, &b.cfg, b.server, "asker"); err != nil {
 		return err
 	}
@@ -86,16 +86,37 @@ func (b *Backbone) open(ctx context.Context) error {
 	if err = b.ensureStreams(ctx); err != nil {
 		return err
 	}
+	if b.server != nil && b.cfg.Durability == Power {
+		// What an earlier process left, perhaps killed before it had synced, counts
+		// as durable from here on.
+		if err = syncTree(b.cfg.DataDir); err != nil {
+			return err
+		}
+	}
 	if err = b.startCommitter(); err != nil {
 		return err
 	}
-	if err = b.startPresence(); err != nil {
-		return err
-	}
+	b.startPresence()
 	if err = b.startWatch(ctx, b.watchCommands()); err != nil {
 		return err
 	}
 	return b.startWatch(ctx, b.watchBans())
+}
+
+// openStore starts the embedded server on the data directory.
+func (b *Backbone) openStore() (err error) {
+	dir := b.cfg.storeDir()
+	if err = os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	if b.lock, err = lockDir(dir); err != nil {
+		return err
+	}
+	if b.cfg.DiskReserve > 0 {
+		b.gate = diskGate(dir, b.cfg.DiskReserve)
+	}
+	b.server, err = startEmbedded(&b.cfg)
+	return err
 }
 
 func (b *Backbone) ensureStreams(ctx context.Context) (err error) {
@@ -115,15 +136,9 @@ func (b *Backbone) ensureStreams(ctx context.Context) (err error) {
 	return nil
 }
 
-func (b *Backbone) startPresence() error {
-	w, err := newWire(b.asker, b.ctx.Done(), answerTimeout)
-	if err != nil {
-		return err
-	}
+func (b *Backbone) startPresence() {
 	b.presence = newPresenceQueue()
-	tagBase := rand.Text()[:tagLength]
-	b.workers.Go(func() { b.publishPresence(w, tagBase) })
-	return nil
+	b.workers.Go(b.publishPresence)
 }
 
 func (b *Backbone) startCommitter() error {
@@ -132,25 +147,59 @@ func (b *Backbone) startCommitter() error {
 		return err
 	}
 	b.pipe = newPipeline(b.cfg.PendingMax, b.cfg.PendingBytes)
-	b.committer = &committer{
+	c := &committer{
 		pipe:       b.pipe,
-		wire:       w,
-		find:       finder(b.up),
-		mark:       marker(w, b.cfg.Node),
-		gate:       func() error { return nil },
+		gate:       b.gate,
 		ctx:        b.ctx,
-		log:        b.cfg.Logger,
+		logger:     b.cfg.Logger,
 		tagBase:    rand.Text()[:tagLength],
+		batchMax:   b.cfg.BatchMax,
 		batchBytes: b.cfg.BatchBytes,
-		limit:      b.cfg.BatchMax,
-		lastSeq:    b.up.CachedInfo().State.LastSeq,
 	}
+	c.state.Store(&State{})
+	b.committer = c
 	if b.server != nil {
-		b.committer.reopen = b.server.restart
+		c.log = b.newChain(w)
+	} else {
+		c.log = b.newAtomicLog(w)
 	}
-	b.committer.state.Store(&State{})
-	b.workers.Go(b.committer.run)
+	b.workers.Go(c.run)
 	return nil
+}
+
+func (b *Backbone) newChain(w *wire) *chain {
+	c := &chain{
+		wire:   w,
+		sync:   func(int64) error { return nil },
+		reopen: b.server.restart,
+		log:    b.cfg.Logger,
+		count:  &b.committer.count,
+		head:   b.up.CachedInfo().State.LastSeq,
+	}
+	if b.cfg.Durability == Power {
+		b.blocks = &blockSync{dir: b.cfg.blocksDir(StreamUp)}
+		c.sync = b.blocks.sync
+	}
+	return c
+}
+
+func (b *Backbone) newAtomicLog(w *wire) *atomicLog {
+	l := &atomicLog{
+		wire: w,
+		find: finder(b.ctx, b.up),
+		mark: nats.Msg{
+			Subject: string(appendToken([]byte(syncPrefix), b.cfg.Node)),
+			Header:  nats.Header{jetstream.MsgRollup: {jetstream.MsgRollupSubject}},
+		},
+		limit:   b.cfg.BatchMax,
+		last:    b.up.CachedInfo().State.LastSeq,
+		numbers: make([]string, serverBatchMax+1),
+		count:   &b.committer.count,
+	}
+	for i := range l.numbers {
+		l.numbers[i] = strconv.Itoa(i)
+	}
+	return l
 }
 
 // Append takes rs for the log, in order, and copies all of it before it returns.
@@ -181,12 +230,12 @@ func (b *Backbone) Close(ctx context.Context) error {
 			records, _ := b.pipe.waiting()
 			err = fmt.Errorf("close backbone with %d records unconfirmed: %w", records, err)
 		}
-		b.shutdown()
+		err = errors.Join(err, b.shutdown())
 	})
 	return err
 }
 
-func (b *Backbone) shutdown() {
+func (b *Backbone) shutdown() (err error) {
 	b.cancel()
 	if b.pipe != nil {
 		b.pipe.close()
@@ -203,6 +252,13 @@ func (b *Backbone) shutdown() {
 	if b.server != nil {
 		b.server.stop()
 	}
+	if b.blocks != nil {
+		err = errors.Join(err, b.blocks.close())
+	}
+	if b.lock != nil {
+		err = errors.Join(err, b.lock.Close())
+	}
+	return err
 }
 
 // LastSeq is the highest durable sequence of a device, read from the log itself:

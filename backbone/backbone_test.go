@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -99,3 +100,8 @@ func (h *heard) String() string {
 	defer h.mu.Unlock()
 	return strings.Join(h.seqs, " ")
 }
+
+// counter is a Completion that counts.
+type counter struct{ n atomic.Int64 }
+
+func (c *counter) Durable(uint64) { c.n.Add(1) }

@@ -3,8 +3,6 @@ package backbone
 import (
 	"context"
 	"encoding/json"
-	"fmt"
-	"strconv"
 	"sync"
 	"time"
 
@@ -27,16 +25,14 @@ type Presence struct {
 // presenceStream keeps the last state of each device.
 func presenceStream(c *Config) jetstream.StreamConfig {
 	return jetstream.StreamConfig{
-		Name:               StreamPresence,
-		Description:        "the last state of each device",
-		Subjects:           []string{presencePrefix + ">"},
-		Storage:            jetstream.FileStorage,
-		MaxMsgsPerSubject:  1,
-		MaxBytes:           c.PresenceBytes,
-		Discard:            jetstream.DiscardOld,
-		Duplicates:         dedupeWindow,
-		AllowAtomicPublish: true,
-		AllowDirect:        true,
+		Name:              StreamPresence,
+		Description:       "the last state of each device",
+		Subjects:          []string{presencePrefix + ">"},
+		Storage:           jetstream.FileStorage,
+		MaxMsgsPerSubject: 1,
+		MaxBytes:          c.PresenceBytes,
+		Discard:           jetstream.DiscardOld,
+		AllowDirect:       true,
 	}
 }
 
@@ -178,21 +174,18 @@ const presenceBatch = 500
 
 // publishPresence is the presence publisher. Publishing a state twice does no
 // harm, so an unclear end is treated as a failure.
-func (b *Backbone) publishPresence(w *wire, tagBase string) {
+func (b *Backbone) publishPresence() {
 	var states []Presence
-	var items []item
-	for tag, failures := 0, 0; ; tag++ {
+	for failures := 0; ; {
 		if states = b.presence.take(states[:0], presenceBatch); len(states) == 0 {
 			return
 		}
-		items = items[:0]
-		for i := range states {
-			items = append(items, presenceItem(&states[i]))
-		}
-		if _, err := w.send(tagBase+"."+strconv.Itoa(tag), 0, items); err == nil {
+		err := b.publishStates(states)
+		if err == nil {
 			failures = 0
 			continue
-		} else if failures == 0 {
+		}
+		if failures == 0 {
 			b.cfg.Logger.Warn("presence is not published", zap.Error(err))
 		}
 		b.presence.putBack(states)
@@ -203,10 +196,29 @@ func (b *Backbone) publishPresence(w *wire, tagBase string) {
 	}
 }
 
-func presenceItem(p *Presence) item {
-	line, err := json.Marshal(p)
-	if err != nil {
-		panic(fmt.Sprintf("backbone: presence of %s/%s: %v", p.Tenant, p.Device, err))
+func (b *Backbone) publishStates(states []Presence) error {
+	ctx, cancel := context.WithTimeout(b.ctx, requestTimeout)
+	defer cancel()
+	acks := make([]jetstream.PubAckFuture, len(states))
+	for i := range states {
+		p := &states[i]
+		line, err := json.Marshal(p)
+		if err != nil {
+			return err
+		}
+		subject := string(appendSubject(nil, presencePrefix, p.Tenant, p.Device))
+		if acks[i], err = b.asker.js.PublishAsync(subject, line); err != nil {
+			return err
+		}
 	}
-	return item{subject: string(appendSubject(nil, presencePrefix, p.Tenant, p.Device)), line: line}
+	for _, a := range acks {
+		select {
+		case <-a.Ok():
+		case err := <-a.Err():
+			return err
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
 }

@@ -28,7 +28,7 @@ type embedded struct {
 
 const (
 	serverReadyTimeout = 30 * time.Second
-	processSyncEvery   = time.Second
+	syncEvery          = time.Second // of what nobody waits for, and of all with Process
 )
 
 var errServerDown = errors.New("backbone: the embedded server is not running")
@@ -44,21 +44,21 @@ func serverOptions(c *Config) server.Options {
 		MaxPayload: maxPayload,
 		// The default is a share of what is free now; our bounds are MaxBytes and
 		// DiskReserve.
-		JetStreamMaxStore:     1 << 60,
-		JetStreamMaxMemory:    64 * mib,
-		DisableShortFirstPing: true,
-	}
-	// SyncAlways holds for every stream of the server. The store then syncs once
-	// after each plain message and once after each atomic batch.
-	if c.Durability == Power {
-		o.SyncAlways = true
-	} else {
-		o.SyncInterval = processSyncEvery
+		JetStreamMaxStore:  1 << 60,
+		JetStreamMaxMemory: 64 * mib,
+		// Not SyncAlways, which would sync each message by itself: what must be on
+		// the disk is synced by us, once for a batch (disk.go).
+		SyncInterval: syncEvery,
 	}
 	return o
 }
 
 func (c *Config) storeDir() string { return filepath.Join(c.DataDir, "nats") }
+
+// blocksDir is where the store keeps the messages of a stream.
+func (c *Config) blocksDir(stream string) string {
+	return filepath.Join(c.storeDir(), "jetstream", "$G", "streams", stream, "msgs")
+}
 
 func startEmbedded(c *Config) (*embedded, error) {
 	e := &embedded{opts: serverOptions(c), log: c.Logger.Named("nats")}

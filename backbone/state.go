@@ -23,7 +23,7 @@ type Stats struct {
 	Records  uint64 // durable
 	Bytes    uint64 // of them, with their subjects
 	Batches  uint64 // that took
-	Refused  uint64 // attempts the log said no to
+	Failed   uint64 // attempts that did not take
 	Settled  uint64 // attempts whose end had to be looked up in the log
 	Reopened uint64 // times an embedded store was opened again
 	Stalls   uint64 // times the log stopped taking records
@@ -39,8 +39,8 @@ type Stats struct {
 
 type counters struct {
 	// Atomic.
-	records, bytes, batches            atomic.Uint64
-	refused, settled, reopened, stalls atomic.Uint64
+	records, bytes, batches           atomic.Uint64
+	failed, settled, reopened, stalls atomic.Uint64
 }
 
 func (n *counters) add(b *batch) {
@@ -51,11 +51,12 @@ func (n *counters) add(b *batch) {
 
 // stalled notes that an attempt failed. The first of a row starts the stall.
 func (c *committer) stalled(err error) {
+	c.count.failed.Add(1)
 	old := c.state.Load()
 	s := State{Since: time.Now(), Cause: err}
 	if old.OK() {
 		c.count.stalls.Add(1)
-		c.log.Warn("the log does not take records", zap.Error(err))
+		c.logger.Warn("the log does not take records", zap.Error(err))
 	} else {
 		s.Since = old.Since
 	}
@@ -64,7 +65,7 @@ func (c *committer) stalled(err error) {
 
 func (c *committer) flowing() {
 	if old := c.state.Load(); !old.OK() {
-		c.log.Info("the log takes records again", zap.Duration("dur", time.Since(old.Since)))
+		c.logger.Info("the log takes records again", zap.Duration("dur", time.Since(old.Since)))
 		c.state.Store(&State{})
 	}
 }
@@ -78,7 +79,7 @@ func (b *Backbone) Stats() Stats {
 	n := &b.committer.count
 	s := Stats{
 		Records: n.records.Load(), Bytes: n.bytes.Load(), Batches: n.batches.Load(),
-		Refused: n.refused.Load(), Settled: n.settled.Load(),
+		Failed: n.failed.Load(), Settled: n.settled.Load(),
 		Reopened: n.reopened.Load(), Stalls: n.stalls.Load(),
 	}
 	s.PendingRecords, s.PendingBytes = b.pipe.waiting()

@@ -23,7 +23,8 @@ const (
 const dedupeWindow = 2 * time.Minute
 
 // logStream is the durable log. Its retention is the operator's: with no bound
-// given nothing ever leaves it. AllowRollup is for the sync mark (settle.go).
+// given nothing ever leaves it. What only an external server needs (atomic.go) is
+// the duplicate window, the atomic batches, and the rollup for the mark.
 func logStream(c *Config) jetstream.StreamConfig {
 	s := jetstream.StreamConfig{
 		Name:               StreamUp,
@@ -34,9 +35,9 @@ func logStream(c *Config) jetstream.StreamConfig {
 		MaxAge:             c.MaxAge,
 		Discard:            jetstream.DiscardOld,
 		Duplicates:         dedupeWindow,
-		AllowAtomicPublish: true,
+		AllowAtomicPublish: c.NATSURL != "",
+		AllowRollup:        c.NATSURL != "",
 		AllowDirect:        true,
-		AllowRollup:        true,
 	}
 	if c.MaxAge > 0 {
 		s.Duplicates = min(s.Duplicates, c.MaxAge)

@@ -1,0 +1,170 @@
+package backbone
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/nats-io/nats.go"
+	"go.uber.org/zap"
+)
+
+// chain writes the log of the embedded server, of which it is the only writer.
+//
+// Each record names the sequence of the log that must be the last before it. So
+// the server takes a batch up to the first record it cannot take and nothing
+// after it, and the answer to the last record speaks for all. Sending records
+// again is always safe, whatever became of them: those that are there already,
+// or still under way on a connection that was lost, find their place taken, and
+// the refusal says how far the log has come. Exactly once and in order need
+// nothing else. What is in the log is then synced, once for the batch.
+//
+// An atomic batch of the server would do the same, but it stages its messages in
+// files of its own, which costs 4 ms of CPU for a batch of any size; a chain of
+// a few records takes 0.2 ms. docs/decisions has the figures.
+type chain struct {
+	// Immutable after construction.
+	wire   *wire
+	sync   func(atLeast int64) error // returns when that many new bytes of the log are on the disk
+	reopen func() error              // opens the store again
+	log    *zap.Logger
+	count  *counters
+
+	// Owned by the committer goroutine.
+	head   uint64 // the log's last sequence, as far as it is durable
+	silent int    // attempts in a row without an answer
+	broken error  // set once: nothing can be made durable any more
+	number []byte
+}
+
+const (
+	headerExpected    = "Nats-Expected-Last-Sequence"
+	codeWrongLast     = 10071 // another record is the log's last
+	wrongLastSequence = "wrong last sequence: "
+	// reopenAfter attempts without an answer the store is opened again: one that
+	// met a write error takes nothing more until then, and does not say so.
+	reopenAfter = 2
+)
+
+// ErrDisk says that the log cannot be trusted to be on the disk: a sync failed,
+// or records that had been confirmed are missing. What the system then shows as
+// written need not be there, so nothing is confirmed any more until somebody has
+// looked at the disk and started the node again.
+var ErrDisk = errors.New("backbone: the disk failed")
+
+func (c *chain) store(_ string, _ int, items []item) (int, error) {
+	if c.broken != nil {
+		return 0, c.broken
+	}
+	if err := c.reopenIfSilent(); err != nil {
+		return 0, err
+	}
+	reply := c.wire.begin()
+	if err := c.publish(items, reply); err != nil {
+		return 0, fmt.Errorf("%w: %w", errDisconnected, err)
+	}
+	n, cause := c.awaitEnd(len(items))
+	if errors.Is(cause, errNoAnswer) {
+		c.silent++
+	} else {
+		c.silent = 0
+	}
+	if n == 0 {
+		return 0, cause
+	}
+	if err := c.sync(bytesOf(items[:n])); err != nil {
+		c.broken = fmt.Errorf("%w: %w", ErrDisk, err)
+		return 0, c.broken
+	}
+	c.head += uint64(n)
+	return n, cause
+}
+
+func (c *chain) publish(items []item, reply string) error {
+	expected := []string{""}
+	m := nats.Msg{Header: nats.Header{headerExpected: expected}}
+	for i := range items {
+		c.number = strconv.AppendUint(c.number[:0], c.head+uint64(i), 10)
+		expected[0] = string(c.number)
+		m.Subject, m.Data, m.Reply = items[i].subject, items[i].line, ""
+		// The first is answered so that the reason of a refusal is known: that of
+		// the last is only that another one is missing.
+		if i == 0 || i == len(items)-1 {
+			m.Reply = reply
+		}
+		if err := c.wire.publish(&m); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// awaitEnd reads the answers to the first and the last of count records. It
+// returns how many of them are in the log for certain, and why not all.
+func (c *chain) awaitEnd(count int) (n int, cause error) {
+	end := c.head + uint64(count)
+	for range min(count, 2) {
+		a, err := c.wire.await()
+		var no *refusal
+		switch {
+		case err == nil && a.Seq == end:
+			return count, nil
+		case err == nil:
+			continue // the first was taken, the last is to come
+		case !errors.As(err, &no):
+			return 0, err
+		}
+		if cause == nil {
+			cause = err
+		}
+		if n, err = c.storedBy(no, count); err != nil {
+			return 0, err
+		}
+	}
+	if n == count {
+		return n, nil
+	}
+	return n, cause
+}
+
+// storedBy reads from a refusal how many of count records after head the log
+// holds: none unless it says so.
+func (c *chain) storedBy(no *refusal, count int) (int, error) {
+	if no.code != codeWrongLast {
+		return 0, nil
+	}
+	_, digits, _ := strings.Cut(no.text, wrongLastSequence)
+	last, err := strconv.ParseUint(digits, 10, 64)
+	switch {
+	case err != nil:
+		return 0, fmt.Errorf("answer %q: %w", no.text, err)
+	case last < c.head:
+		c.broken = fmt.Errorf("%w: the log ends at %d, %d had been confirmed", ErrDisk, last, c.head)
+		return 0, c.broken
+	case last > c.head+uint64(count):
+		c.broken = fmt.Errorf("%w: the log ends at %d, %d was written here", ErrDisk, last, c.head+uint64(count))
+		return 0, c.broken
+	}
+	return int(last - c.head), nil
+}
+
+func (c *chain) reopenIfSilent() error {
+	if c.silent < reopenAfter {
+		return nil
+	}
+	c.log.Warn("the log does not answer and is opened again")
+	c.count.reopened.Add(1)
+	if err := c.reopen(); err != nil {
+		return err
+	}
+	c.silent = 0
+	return nil
+}
+
+func bytesOf(items []item) (n int64) {
+	for i := range items {
+		n += int64(len(items[i].subject) + len(items[i].line))
+	}
+	return n
+}
