@@ -4,10 +4,10 @@ import (
 	"bytes"
 	"testing"
 
+	"github.com/gobwas/ws"
+
 	"edgeloop/internal/invariants"
 	"edgeloop/wsproto"
-
-	"github.com/gobwas/ws"
 )
 
 // wantAllocs checks how many allocations fn makes in steady state.

@@ -5,10 +5,10 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/gobwas/ws"
+
 	"edgeloop/internal/bytebuf"
 	"edgeloop/wsproto"
-
-	"github.com/gobwas/ws"
 )
 
 func masked(op ws.OpCode, payload []byte) []byte {

@@ -6,9 +6,9 @@ import (
 	"sync"
 	"unicode/utf8"
 
-	"edgeloop/internal/bytebuf"
-
 	"github.com/gobwas/ws"
+
+	"edgeloop/internal/bytebuf"
 )
 
 // Limits bounds what one connection may make the decoder hold.

@@ -6,9 +6,9 @@ import (
 	"testing"
 	"unicode/utf8"
 
-	"edgeloop/wsproto"
-
 	"github.com/gobwas/ws"
+
+	"edgeloop/wsproto"
 )
 
 // What the encoder writes is what another implementation reads, in the

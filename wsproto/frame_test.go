@@ -3,16 +3,17 @@ package wsproto_test
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
 	"testing"
 	"unsafe"
 
+	"github.com/gobwas/ws"
+
 	"edgeloop/internal/bytebuf"
 	"edgeloop/wsproto"
-
-	"github.com/gobwas/ws"
 )
 
 // bits turns a drawing of zeros and ones into bytes; all else is decoration.
@@ -126,7 +127,7 @@ func TestDecoder_LimitsChange(t *testing.T) {
 		t.Fatalf("ok %v, err %v", ok, err)
 	}
 	rest := ws.MustCompileFrame(ws.MaskFrame(ws.NewFrame(ws.OpContinuation, true, []byte("x"))))
-	if _, _, _, err := d.Next(narrow, rest); err != error(wsproto.ErrMessageTooBig) {
+	if _, _, _, err := d.Next(narrow, rest); !errors.Is(err, wsproto.ErrMessageTooBig) {
 		t.Errorf("err %v, want %v", err, wsproto.ErrMessageTooBig)
 	}
 }
@@ -135,8 +136,8 @@ func TestDecoder_LimitsChange(t *testing.T) {
 // memory is taken for bytes that came. [RFC6455 10.4]
 func TestDecoder_DeclaredLengthTakesNoMemory(t *testing.T) {
 	cfg := config(t, wsproto.Limits{MaxMessage: 1 << 30})
-	header := binary.BigEndian.AppendUint64([]byte{0x82, 0xff}, 1<<30)
-	in := append(header, "\x00\x00\x00\x00 some bytes"...)
+	in := binary.BigEndian.AppendUint64([]byte{0x82, 0xff}, 1<<30)
+	in = append(in, "\x00\x00\x00\x00 some bytes"...)
 	allocated := testing.Benchmark(func(b *testing.B) {
 		for b.Loop() {
 			var d wsproto.Decoder
@@ -163,7 +164,7 @@ func TestDecoder_Release(t *testing.T) {
 	if !d.Idle() {
 		t.Error("not idle after Release")
 	}
-	if _, _, _, err := d.Next(cfg, nil); err != wsproto.ErrClosed {
+	if _, _, _, err := d.Next(cfg, nil); !errors.Is(err, wsproto.ErrClosed) {
 		t.Errorf("Next after Release: %v", err)
 	}
 }

@@ -1,8 +1,6 @@
 package wsproto_test
 
 import (
-	"bufio"
-	"bytes"
 	"errors"
 	"net/http"
 	"slices"
@@ -142,9 +140,8 @@ func TestHandshake_AlsoAccepted(t *testing.T) {
 			if string(h.Path) != "/v1/device" {
 				t.Errorf("path %q", h.Path)
 			}
-			resp, err := http.ReadResponse(bufio.NewReader(bytes.NewReader(h.AppendResponse(nil))), nil)
-			if err != nil || resp.StatusCode != http.StatusSwitchingProtocols {
-				t.Errorf("response %v, err %v", resp, err)
+			if resp, _ := response(t, h.AppendResponse(nil)); resp.StatusCode != http.StatusSwitchingProtocols {
+				t.Errorf("response %v", resp)
 			}
 		})
 	}

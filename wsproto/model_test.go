@@ -8,9 +8,9 @@ import (
 	"io"
 	"unicode/utf8"
 
-	"edgeloop/wsproto"
-
 	"github.com/gobwas/ws"
+
+	"edgeloop/wsproto"
 )
 
 // modelDecode is the decoder written for clearness alone, over gobwas/ws: it

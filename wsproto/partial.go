@@ -3,10 +3,10 @@ package wsproto
 import (
 	"unicode/utf8"
 
+	"github.com/gobwas/ws"
+
 	"edgeloop/internal/bytebuf"
 	"edgeloop/internal/invariants"
-
-	"github.com/gobwas/ws"
 )
 
 // partial is what a decoder holds of things that have not arrived in full, and
