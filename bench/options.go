@@ -1,7 +1,7 @@
 package bench
 
 import (
-	"encoding/base64"
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -73,18 +73,14 @@ func (o Options) fleetConfig(first, count int) (fleet.Config, error) {
 // secretName is the file of the device secret under the node's data directory.
 const secretName = "device.secret"
 
-// readSecret takes a secret as the node does: the base64 of 32 bytes or more is
-// decoded, anything else is taken as it is, without the line end.
+// readSecret takes a secret as the node does: the bytes of the file but for
+// white space at the ends.
 func readSecret(path string) ([]byte, error) {
 	b, err := os.ReadFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("%w: secret: %w", ErrOptions, err)
 	}
-	text := strings.TrimSpace(string(b))
-	if raw, err := base64.StdEncoding.DecodeString(text); err == nil && len(raw) >= 32 {
-		return raw, nil
-	}
-	return []byte(text), nil
+	return bytes.TrimSpace(b), nil
 }
 
 // admin is the node's admin API; ok is false when none was named.

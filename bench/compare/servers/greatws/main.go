@@ -11,7 +11,9 @@ import (
 	"github.com/antlabs/greatws"
 )
 
-type handler struct{ all *peer.Everybody[*greatws.Conn] }
+type handler struct {
+	all *peer.Everybody[*greatws.Conn]
+}
 
 func (h *handler) OnOpen(c *greatws.Conn)           { h.all.Add(c) }
 func (h *handler) OnClose(c *greatws.Conn, _ error) { h.all.Remove(c) }

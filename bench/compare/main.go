@@ -1,0 +1,112 @@
+// Command compare measures echo servers and edgeloop side by side: the same
+// fleet drives each in turn, several rounds interleaved, on one machine.
+//
+// It is run from the root of the repository, where `make bench-compare` has
+// built everything under bin/, and writes bench/results/DATE-NAME.md and .json.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// plan is what to run.
+type plan struct {
+	rounds      int
+	connections int
+	seconds     int
+	rate        int
+	only        []string
+	name        string
+	out         string
+	limit       time.Duration
+}
+
+func flags() plan {
+	var p plan
+	var only string
+	flag.IntVar(&p.rounds, "rounds", 3, "rounds, each through all servers; the table shows medians")
+	flag.IntVar(&p.connections, "connections", 10000, "connections")
+	flag.IntVar(&p.seconds, "seconds", 5, "seconds of each traffic measurement")
+	flag.IntVar(&p.rate, "rate", 20000, "messages a second of the paced measurements")
+	flag.StringVar(&only, "only", "", "only these servers, by comma")
+	flag.StringVar(&p.name, "name", "compare", "name of the result files")
+	flag.StringVar(&p.out, "out", "bench/results", "folder for the results")
+	flag.DurationVar(&p.limit, "limit", 2*time.Minute, "longest time for one measurement")
+	flag.Parse()
+	if only != "" {
+		p.only = strings.Split(only, ",")
+	}
+	return p
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	err := run(ctx, flags())
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "compare:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, p plan) error {
+	rep := report{Started: time.Now().UTC(), Commit: commit(ctx), Command: shown(os.Args), plan: p}
+	for round := 1; round <= p.rounds; round++ {
+		for _, s := range servers() {
+			if len(p.only) > 0 && !contains(p.only, s.name) {
+				continue
+			}
+			fmt.Fprintf(os.Stderr, "round %d of %d: %s\n", round, p.rounds, s.name)
+			runs, err := measureAll(ctx, p, s, round)
+			rep.Runs = append(rep.Runs, runs...)
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			if err != nil {
+				fmt.Fprintln(os.Stderr, "compare:", err)
+				rep.Problems = append(rep.Problems, fmt.Sprintf("round %d, %s: %v", round, s.name, err))
+			}
+		}
+	}
+	return rep.write(p)
+}
+
+// write stores the table and the numbers that it was made from.
+func (r report) write(p plan) error {
+	if err := os.MkdirAll(p.out, 0o755); err != nil {
+		return err
+	}
+	base := filepath.Join(p.out, r.Started.Format("2006-01-02")+"-"+p.name)
+	b, err := json.MarshalIndent(r, "", " ")
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(base+".json", append(b, '\n'), 0o644); err != nil {
+		return err
+	}
+	page := r.markdown(filepath.Base(base) + ".json")
+	if err := os.WriteFile(base+".md", []byte(page), 0o644); err != nil {
+		return err
+	}
+	fmt.Print(page)
+	fmt.Fprintf(os.Stderr, "written: %s.md, %s.json\n", base, base)
+	return nil
+}
+
+func contains(list []string, s string) bool {
+	for _, one := range list {
+		if one == s {
+			return true
+		}
+	}
+	return false
+}

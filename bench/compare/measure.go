@@ -1,0 +1,138 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+)
+
+// record is one measurement: a run of edgebench, cut down to its figures.
+type record struct {
+	Server   string             `json:"server"`
+	Measure  string             `json:"measure"`
+	Round    int                `json:"round"`
+	Command  []string           `json:"command"`
+	Figures  map[string]float64 `json:"figures"`
+	Unsound  int64              `json:"unsound"`
+	Warnings []string           `json:"warnings,omitempty"`
+	Error    string             `json:"error,omitempty"`
+	machine  json.RawMessage
+}
+
+// measure is one scenario with its flags.
+type measure struct {
+	name string
+	args []string
+	node bool // for the node only
+	echo bool // for echo servers only
+	cast bool // a broadcast
+}
+
+func measures(p plan) []measure {
+	d := fmt.Sprintf("--duration=%ds", p.seconds)
+	rate := fmt.Sprintf("--rate=%d", p.rate)
+	few := fmt.Sprintf("--steps=%d", max(1, p.connections/20))
+	return []measure{
+		{name: "idle", args: []string{"idle", few, "--settle=10s"}},
+		{name: "connect", args: []string{"connect", "--rounds=5"}},
+		{name: "echo-1", args: []string{"echo", "--in-flight=1", d}, echo: true},
+		{name: "echo-8", args: []string{"echo", "--in-flight=8", d}, echo: true},
+		{name: "echo-1k", args: []string{"echo", "--in-flight=1", "--size=1024", d}, echo: true},
+		{name: "echo-paced", args: []string{"echo", rate, d}, echo: true},
+		{name: "telemetry", args: []string{"telemetry", "--in-flight=8", d}, node: true},
+		{name: "telemetry-paced", args: []string{"telemetry", rate, d}, node: true},
+		{name: "broadcast", args: []string{"broadcast", "--count=20", "--every=50ms"}, cast: true},
+	}
+}
+
+// measureAll starts a server, takes every measure that applies, and stops it.
+func measureAll(ctx context.Context, p plan, s server, round int) (runs []record, err error) {
+	proc, err := start(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, proc.stop()) }()
+	for _, m := range measures(p) {
+		if m.node && !s.node || m.echo && s.node || m.cast && s.noBroadcast {
+			continue
+		}
+		r := proc.run(ctx, p, m)
+		r.Round = round
+		runs = append(runs, r)
+		if ctx.Err() != nil {
+			return runs, ctx.Err()
+		}
+	}
+	return runs, nil
+}
+
+// run carries out one measure.
+func (p *process) run(ctx context.Context, pl plan, m measure) record {
+	ctx, cancel := context.WithTimeout(ctx, pl.limit)
+	defer cancel()
+	r := record{Server: p.name, Measure: m.name}
+	args := append([]string{}, m.args...)
+	args = append(args, "--connections", strconv.Itoa(pl.connections), "--pid", strconv.Itoa(p.cmd.Process.Pid), "--json")
+	switch {
+	case p.node:
+		args = append(args, "--url", "ws://"+p.addr+"/v1/device", "--dialect=json", "--data-dir", p.data, "--admin-url", "http://"+p.adm)
+	default:
+		args = append(args, "--url", "ws://"+p.addr+"/", "--dialect=raw")
+		if p.control {
+			args = append(args, "--admin-url", "http://"+p.adm)
+		}
+		if m.cast {
+			args = append(args, "--via=device")
+		}
+	}
+	cmd := exec.CommandContext(ctx, "bin/edgebench", args...)
+	r.Command = cmd.Args
+	var out, log bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &log
+	failed := cmd.Run()
+	var full struct {
+		Figures  map[string]float64 `json:"figures"`
+		Unsound  int64              `json:"unsound"`
+		Warnings []string           `json:"warnings"`
+		Machine  json.RawMessage    `json:"machine"`
+	}
+	if err := json.Unmarshal(out.Bytes(), &full); err != nil {
+		failed = errors.Join(failed, err)
+	}
+	r.Figures, r.Unsound, r.Warnings, r.machine = full.Figures, full.Unsound, full.Warnings, full.Machine
+	if failed != nil {
+		r.Error = fmt.Sprintf("%v: %s", failed, lastLines(log.String()))
+		fmt.Fprintf(os.Stderr, "compare: %s %s: %s\n", p.name, m.name, r.Error)
+	}
+	return r
+}
+
+func lastLines(s string) string { return strings.TrimSpace(s[max(0, len(s)-400):]) }
+
+// commit is the revision measured, marked when the tree holds more than it.
+func commit(ctx context.Context) string {
+	b, err := exec.CommandContext(ctx, "git", "rev-parse", "--short=12", "HEAD").Output()
+	if err != nil {
+		return "unknown"
+	}
+	rev := strings.TrimSpace(string(b))
+	if d, err := exec.CommandContext(ctx, "git", "status", "--porcelain", "--untracked-files=no").Output(); err == nil && len(d) > 0 {
+		rev += " with changes"
+	}
+	return rev
+}
+
+// shown is the command as a reader would type it.
+func shown(args []string) string {
+	return strings.Join(append([]string{filepath.Base(args[0])}, args[1:]...), " ")
+}
+
+func goVersion() string { return runtime.Version() }
