@@ -19,14 +19,22 @@ func (c *Conn) closeOnLoop(code wsproto.CloseCode, reason string) {
 		return
 	}
 	c.cause, c.code = CauseClosed, code
-	if reason == reasonSlow {
-		// Nothing that we write would reach a peer that does not read.
-		c.endOnLoop(CauseSlowConsumer, code)
-		return
-	}
-	c.loop.scratch = wsproto.AppendClose(c.loop.gatherOnLoop(c), code, reason)
+	c.sayOnLoop(code, reason)
+	held := c.hold // the peer's Close may be in it
+	c.hold = nil
 	c.becomeOnLoop(stateClosing)
 	c.loop.flushOnLoop()
+	if held != nil {
+		c.awaitCloseOnLoop(held.B)
+		c.loop.s.buffers.Put(held)
+	}
+}
+
+// sayOnLoop gathers a Close frame.
+func (c *Conn) sayOnLoop(code wsproto.CloseCode, reason string) {
+	if b := c.loop.gatherOnLoop(c); c.gc != nil {
+		c.loop.scratch = wsproto.AppendClose(b, code, reason)
+	}
 }
 
 // protocolErrorOnLoop fails the connection: what is wrong is told in a Close
@@ -42,24 +50,37 @@ func (c *Conn) protocolErrorOnLoop(err error) {
 		code, reason = ce.Code, ce.Reason
 	}
 	c.cause, c.code = CauseProtocolError, code
-	c.loop.scratch = wsproto.AppendClose(c.loop.gatherOnLoop(c), code, reason)
+	c.sayOnLoop(code, reason)
 	c.lingerOnLoop()
 }
 
 // peerClosedOnLoop answers the peer's Close frame with the same code, and hangs
 // up: the server is the first to close the socket. [RFC6455 5.5.1] [RFC6455 7.1.1]
 func (c *Conn) peerClosedOnLoop(code wsproto.CloseCode) {
-	if c.state != stateOpen {
+	switch c.state {
+	case stateOpen:
+	case stateClosing: // both sides closed at the same time
+		c.hangUpOnLoop()
+		return
+	default:
 		return
 	}
 	c.cause, c.code = CausePeerClosed, code
-	c.loop.scratch = wsproto.AppendClose(c.loop.gatherOnLoop(c), code, "")
+	c.sayOnLoop(code, "")
+	c.loop.flushOnLoop()
+	if c.gc != nil && c.gc.OutboundBuffered() > 0 { // the peer has not yet read what it asked for
+		c.lingerOnLoop()
+		return
+	}
 	c.hangUpOnLoop()
 }
 
 // becomeOnLoop enters one of the states in which the connection only waits for
 // its end, and bounds that wait.
 func (c *Conn) becomeOnLoop(state connState) {
+	if c.gc == nil { // gathering the last words found the peer gone
+		return
+	}
 	if c.state == stateHello || c.state == statePending {
 		c.loop.s.handshakeDone()
 	}
@@ -67,8 +88,9 @@ func (c *Conn) becomeOnLoop(state connState) {
 	c.signals.Or(signalClosed)
 	c.dropHeldOnLoop()
 	c.loop.wheel.Reset(c.node, c.loop.s.ticks(c.loop.s.cfg.CloseTimeout))
-	if c.paused || state == stateLingering {
-		c.startReadingOnLoop() // to see the peer's answer, or its hanging up
+	c.unpauseOnLoop()
+	if c.deaf {
+		c.hearOnLoop() // to see the peer's answer, or its hanging up
 	}
 }
 
@@ -78,12 +100,32 @@ func (c *Conn) becomeOnLoop(state connState) {
 func (c *Conn) lingerOnLoop() {
 	c.becomeOnLoop(stateLingering)
 	c.loop.flushOnLoop()
-	if c.gc == nil {
-		return
+	switch {
+	case c.gc == nil:
+	case c.gc.OutboundBuffered() > 0:
+		c.loop.wheel.Reset(c.node, 1) // gnet does not tell when it is all out: look with each tick
+	default:
+		c.shutOnLoop()
 	}
-	if c.gc.OutboundBuffered() == 0 {
-		_ = unix.Shutdown(c.gc.Fd(), unix.SHUT_WR) // fails only if the peer is gone already
+}
+
+// shutOnLoop says that nothing more will come.
+func (c *Conn) shutOnLoop() {
+	_ = unix.Shutdown(c.gc.Fd(), unix.SHUT_WR) // fails only if the peer is gone already
+}
+
+// lingeringOnLoop is called by the wheel after idle ticks of lingering.
+func (c *Conn) lingeringOnLoop(idle uint32) (wait uint32) {
+	limit := c.loop.s.ticks(c.loop.s.cfg.CloseTimeout)
+	switch {
+	case idle >= limit:
+		c.hangUpOnLoop()
+		return 0
+	case c.gc.OutboundBuffered() > 0:
+		return 1
 	}
+	c.shutOnLoop()
+	return limit - idle
 }
 
 // endOnLoop closes the socket now, for cause, without a word to the peer.
@@ -117,7 +159,7 @@ func (c *Conn) closedOnLoop(err error) {
 	if was == stateHello || was == statePending {
 		c.loop.s.handshakeDone()
 	}
-	if was == stateOpen && c.cause == causeNone {
+	if c.cause == causeNone {
 		c.cause, c.code = CausePeerGone, wsproto.CloseAbnormal
 	}
 	c.state, c.gc = stateClosed, nil
@@ -127,10 +169,10 @@ func (c *Conn) closedOnLoop(err error) {
 	}
 	c.loop.leaveOnLoop(c)
 	c.dropHeldOnLoop()
-	c.dec.Release(c.loop.s.decode)
-	if c.paused {
-		c.loop.stats.paused.Add(-1)
+	if !c.decoding {
+		c.dec.Release(c.loop.s.decode)
 	}
+	c.unpauseOnLoop()
 	c.loop.stats.gone[c.cause].Add(1)
 	c.loop.s.closed()
 	if r := c.recv; r != nil {
@@ -143,5 +185,12 @@ func (c *Conn) dropHeldOnLoop() {
 	if c.hold != nil {
 		c.loop.s.buffers.Put(c.hold)
 		c.hold = nil
+	}
+}
+
+func (c *Conn) unpauseOnLoop() {
+	if c.paused {
+		c.paused = false
+		c.loop.stats.paused.Add(-1)
 	}
 }

@@ -39,7 +39,13 @@ type Conn struct {
 	cause  Cause
 	window uint8 // permessage-deflate: window bits of what we send; 0 = not negotiated
 	paused bool  // reading is paused by the Receiver
-	code   wsproto.CloseCode
+	deaf   bool  // epoll does not report what the peer sends
+	push   bool  // it is in loop.blocked
+	// decoding says that a message may be lent to the Receiver: what it lies in
+	// must not go back to its pool, and what is held not be decoded, before the
+	// call has returned.
+	decoding bool
+	code     wsproto.CloseCode
 
 	// Atomic.
 	queued  atomic.Int32 // bytes posted by Send that the loop has not seen
@@ -59,7 +65,7 @@ const (
 
 const (
 	signalWake   uint32 = 1 << iota // a wake is in the mailbox
-	signalClosed                    // closed or closing: nothing more may be posted
+	signalClosed                    // closed, closing, or about to be: nothing more may be sent
 )
 
 // ID is unique in this process.
@@ -69,28 +75,31 @@ func (c *Conn) ID() uint64 { return c.id }
 func (c *Conn) Queued() int { return int(c.queued.Load()) }
 
 // Send writes one or more whole frames; any goroutine. The bytes are shared,
-// never written, and must not change afterwards. It never blocks. Errors:
+// never written, and must not change afterwards. It never blocks. The frames of
+// one caller keep their order; those sent before Admit are dropped. Errors:
 // ErrClosed, ErrSlowConsumer (the connection is then being closed).
 func (c *Conn) Send(frame []byte) error {
 	if c.signals.Load()&signalClosed != 0 {
 		return ErrClosed
 	}
-	if int(c.queued.Add(int32(len(frame)))) > c.loop.s.cfg.OutBuffer {
-		c.queued.Add(-int32(len(frame)))
-		c.signals.Or(signalClosed)
-		_ = c.loop.post(mail{c: c, kind: mailClose, code: wsproto.CloseTryAgain, reason: reasonSlow})
+	cost := mailCost(frame)
+	if int(c.queued.Add(cost)) > c.loop.s.cfg.OutBuffer+mailOverhead {
+		c.queued.Add(-cost)
+		if c.signals.Or(signalClosed)&signalClosed == 0 {
+			_ = c.loop.post(mail{c: c, kind: mailSlow})
+		}
 		return ErrSlowConsumer
 	}
 	return c.loop.post(mail{c: c, kind: mailSend, frame: frame})
 }
 
-// reasonSlow marks a close whose cause is CauseSlowConsumer.
-const reasonSlow = "slow consumer"
-
-// Close closes the connection with a Close frame; any goroutine, idempotent.
-// The reason is cut to what a Close frame can carry.
+// Close closes the connection with a Close frame, behind what was sent before;
+// any goroutine, idempotent. Nothing can be sent after it. The reason is cut to
+// what a Close frame can carry.
 func (c *Conn) Close(code wsproto.CloseCode, reason string) {
-	_ = c.loop.post(mail{c: c, kind: mailClose, code: code, reason: reason})
+	if c.signals.Or(signalClosed)&signalClosed == 0 {
+		_ = c.loop.post(mail{c: c, kind: mailClose, code: code, reason: reason})
+	}
 }
 
 // Wake has the Receiver's Woken called on the loop, once for many calls; any
@@ -106,7 +115,7 @@ func (c *Conn) Wake() {
 // h must not be used afterwards.
 func (c *Conn) Admit(h *Hello, r Receiver) {
 	if err := c.loop.post(mail{c: c, kind: mailAdmit, hello: h, recv: r}); err != nil {
-		r.Closed(&Gone{Cause: CauseShutdown, Code: wsproto.CloseAbnormal, Err: err})
+		c.tellGone(r, &Gone{Cause: CauseShutdown, Code: wsproto.CloseAbnormal, Err: err})
 	}
 }
 
@@ -116,8 +125,10 @@ func (c *Conn) Refuse(h *Hello, r *wsproto.Refusal) {
 	_ = c.loop.post(mail{c: c, kind: mailRefuse, hello: h, refusal: r})
 }
 
-// RemoteAddrOnLoop is the peer's address, nil once closed.
+// RemoteAddrOnLoop is the peer's address, nil once closed. It is gnet's: keep
+// its String, not the value.
 func (c *Conn) RemoteAddrOnLoop() net.Addr {
+	c.loop.assertOnLoop()
 	if c.gc == nil {
 		return nil
 	}
@@ -127,11 +138,14 @@ func (c *Conn) RemoteAddrOnLoop() net.Addr {
 // WriteOnLoop frames payload and writes it with whatever else this event
 // writes. payload is borrowed until return.
 func (c *Conn) WriteOnLoop(op wsproto.OpCode, payload []byte) {
+	c.loop.assertOnLoop()
 	if c.state != stateOpen {
 		return
 	}
-	c.loop.assertOnLoop()
 	b := c.loop.gatherOnLoop(c)
+	if c.state != stateOpen { // what was gathered before found the peer gone
+		return
+	}
 	if c.window != 0 && !op.IsControl() {
 		c.loop.scratch = wsproto.AppendCompressed(b, op, payload, &c.loop.s.deflate, c.window)
 		return
@@ -144,55 +158,35 @@ func (c *Conn) PingOnLoop() { c.WriteOnLoop(wsproto.OpPing, nil) }
 
 // CloseOnLoop is Close for callers that are on the loop: it takes effect before
 // it returns.
-func (c *Conn) CloseOnLoop(code wsproto.CloseCode, reason string) { c.closeOnLoop(code, reason) }
-
-// PauseOnLoop stops reading from the peer, which TCP then holds back. What was
-// already read and not decoded is kept.
-func (c *Conn) PauseOnLoop() {
-	if c.paused || c.state != stateOpen {
-		return
-	}
-	c.paused = true
-	c.loop.stats.paused.Add(1)
-	c.stopReadingOnLoop()
+func (c *Conn) CloseOnLoop(code wsproto.CloseCode, reason string) {
+	c.loop.assertOnLoop()
+	c.closeOnLoop(code, reason)
 }
-
-// ResumeOnLoop takes up reading again, first what was kept.
-func (c *Conn) ResumeOnLoop() {
-	if !c.paused {
-		return
-	}
-	c.paused = false
-	c.loop.stats.paused.Add(-1)
-	if c.state == stateClosed {
-		return
-	}
-	c.unstashOnLoop()
-	if !c.paused {
-		c.startReadingOnLoop()
-	}
-}
-
-// PausedOnLoop says whether reading is paused.
-func (c *Conn) PausedOnLoop() bool { return c.paused }
 
 // dueOnLoop is called by the wheel when nothing was heard for as long as the
 // connection's state allows.
 func (c *Conn) dueOnLoop() (wait uint32) {
+	s := c.loop.s
+	idle := c.loop.wheel.Idle(c.node)
 	switch c.state {
 	case stateHello, statePending:
 		c.loop.stats.handshakeTimeouts.Add(1)
 		c.endOnLoop(CauseHandshakeTimeout, wsproto.CloseAbnormal)
-	case stateClosing, stateLingering:
+	case stateClosing:
 		c.hangUpOnLoop()
+	case stateLingering:
+		return c.lingeringOnLoop(idle)
 	case stateOpen:
-		idle := time.Duration(c.loop.wheel.Idle(c.node)) * c.loop.s.cfg.Tick
-		next := c.recv.Quiet(idle)
-		if c.state == stateOpen {
-			return c.loop.s.ticks(next)
+		if c.paused { // it is we who do not listen
+			c.loop.wheel.Touch(c.node)
+			return s.ticks(s.cfg.Heartbeat)
 		}
-		if c.state != stateClosed {
-			return c.loop.s.ticks(c.loop.s.cfg.CloseTimeout)
+		next := c.recv.Quiet(time.Duration(idle) * s.cfg.Tick)
+		switch c.state {
+		case stateOpen:
+			return s.ticks(next)
+		case stateClosing, stateLingering:
+			return s.ticks(s.cfg.CloseTimeout)
 		}
 	}
 	return 0

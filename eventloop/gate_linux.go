@@ -1,6 +1,7 @@
 package eventloop
 
 import (
+	"errors"
 	"fmt"
 	"sync"
 
@@ -15,22 +16,28 @@ import (
 // who wait at once, because gnet registers it edge-triggered. Should an accept
 // fail all the same (others on this machine use up descriptors too), rescue.go
 // keeps the engine alive.
+//
+// An acceptor that is in the middle of emptying the backlog is not stopped by
+// the gate: one burst may exceed a limit by the length of the backlog.
 
 // listenEvents is what gnet registers for its listening socket.
 const listenEvents = unix.EPOLLIN | unix.EPOLLPRI | unix.EPOLLET | unix.EPOLLRDHUP
+
+// errNoListener says that gnet's own descriptor was not among ours.
+var errNoListener = errors.New("the acceptor's listening socket was not found")
 
 // A gate opens and closes the way in.
 type gate struct {
 	// Guarded by mu.
 	mu     sync.Mutex
-	epfd   int  // the acceptor's epoll descriptor; 0 until found
+	epfd   int  // the acceptor's epoll descriptor; 0 until found, -1 after release
 	lnfd   int  // the listening socket, gnet's own descriptor
 	shut   bool // closed for now
 	ended  bool // closed for good
 	closes uint64
 }
 
-// found says whether the descriptors are known.
+// found says whether the descriptors are known, or not needed any more.
 func (g *gate) found() bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -52,21 +59,33 @@ func (g *gate) find(own int) error {
 		}
 		if epfd, err := epollOf(fd); err == nil {
 			g.lnfd, g.epfd = fd, epfd
+			if g.ended { // StopAccepting came first
+				return g.refuseLocked()
+			}
 			return nil
 		}
 	}
-	return fmt.Errorf("the acceptor's listening socket was not found")
+	return errNoListener
 }
 
 // maxScan bounds the search for gnet's listening descriptor. It is opened at
 // the start, so its number is small.
 const maxScan = 4096
 
-// set opens or closes the gate; any goroutine.
-func (g *gate) set(open bool) error {
+// mind opens or closes the gate as room says; any goroutine. room is asked with
+// the lock held: whoever changed what it looks at and calls mind afterwards is
+// heard, by this call or by the next.
+func (g *gate) mind(room func() bool) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.epfd == 0 || g.ended || g.shut == !open {
+	if g.ended || g.epfd <= 0 {
+		return nil
+	}
+	return g.setLocked(room())
+}
+
+func (g *gate) setLocked(open bool) error {
+	if g.shut == !open {
 		return nil
 	}
 	op := unix.EPOLL_CTL_DEL
@@ -86,14 +105,29 @@ func (g *gate) set(open bool) error {
 // end closes the gate for good, and the listening socket for new dials, which
 // are refused from now on instead of left waiting.
 func (g *gate) end() error {
-	err := g.set(false)
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.ended = true
-	if g.lnfd != 0 {
-		_ = unix.Shutdown(g.lnfd, unix.SHUT_RD) // a socket that is not listening any more is as good
+	if g.ended {
+		return nil
 	}
+	g.ended = true
+	if g.epfd <= 0 {
+		return nil // find will do it
+	}
+	return g.refuseLocked()
+}
+
+func (g *gate) refuseLocked() error {
+	err := g.setLocked(false)
+	_ = unix.Shutdown(g.lnfd, unix.SHUT_RD) // a socket that is not listening any more is as good
 	return err
+}
+
+// release forgets the descriptors, which gnet is about to close.
+func (g *gate) release() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.ended, g.epfd, g.lnfd = true, -1, -1
 }
 
 // state says whether the gate is shut now and how often it was shut.

@@ -19,17 +19,22 @@ var _ gnet.EventHandler = (*handler)(nil)
 // OnBoot runs once, when the socket listens and before it is polled.
 func (h *handler) OnBoot(eng gnet.Engine) gnet.Action {
 	h.s.engine = eng
-	if err := h.s.learnAddr(); err != nil {
-		h.s.log.Error("boot", zap.Error(err))
+	if h.s.bootErr = h.s.learnAddr(); h.s.bootErr != nil {
 		return gnet.Shutdown
 	}
 	close(h.s.booted)
+	if h.s.isStopping() { // Stop looks at booted after it closed stopping
+		return gnet.Shutdown
+	}
 	return gnet.None
 }
 
-// OnShutdown runs before the connections are closed (libraries.md 1.9).
+// OnShutdown runs before the connections are closed (gnet says after). From
+// here on gnet's descriptors may go, and their numbers become somebody else's.
 func (h *handler) OnShutdown(gnet.Engine) {
-	h.s.stop.Do(func() { close(h.s.stopping) })
+	h.s.halt()
+	h.s.gate.release()
+	h.s.endLoops()
 }
 
 // OnOpen runs on the loop of the new connection.
@@ -41,10 +46,11 @@ func (h *handler) OnOpen(gc gnet.Conn) ([]byte, gnet.Action) {
 	if !s.roomForMore() {
 		s.minding()
 	}
-	l := s.loopOf(gc.EventLoop(), gc.Fd())
+	l := s.loopOf(gc.EventLoop())
 	c := &Conn{loop: l, id: s.nextID.Add(1), gc: gc}
 	gc.SetContext(c)
 	l.adoptLoop()
+	l.learnEpollOnLoop(gc.Fd())
 	l.enterOnLoop(c, s.ticks(s.cfg.HandshakeTimeout))
 	return nil, gnet.None
 }
@@ -82,9 +88,10 @@ func (h *handler) OnClose(gc gnet.Conn, err error) gnet.Action {
 // advance its wheel. A loop that is behind is not asked twice.
 func (h *handler) OnTick() (time.Duration, gnet.Action) {
 	h.s.gateOnce()
+	h.s.minding()
 	for _, l := range h.s.loops() {
 		if l.late.CompareAndSwap(false, true) {
-			_ = l.execute(l.tick) // fails only while the engine stops
+			l.execute(l.tick)
 		}
 	}
 	return h.s.cfg.Tick, gnet.None
@@ -97,8 +104,6 @@ func (s *Server) gateOnce() {
 		return
 	}
 	if err := s.gate.find(s.lnfd); err != nil {
-		s.log.Error("no accept gate", zap.Error(err))
-		return
+		s.log.Error("no accept gate, looking again with the next tick", zap.Error(err))
 	}
-	s.minding()
 }

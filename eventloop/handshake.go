@@ -13,10 +13,7 @@ import (
 func (c *Conn) helloOnLoop(in []byte) {
 	s := c.loop.s
 	block := in
-	if c.hold != nil { // the block came in pieces
-		if len(c.hold.B)+len(in) > s.cfg.InBuffer {
-			in = in[:s.cfg.InBuffer-len(c.hold.B)]
-		}
+	if c.hold != nil { // the block came in pieces, of which FindHeader allows only so many bytes
 		c.holdOnLoop(in)
 		block = c.hold.B
 	}
@@ -68,11 +65,12 @@ func (c *Conn) helloOnLoop(in []byte) {
 func (c *Conn) admitOnLoop(h *Hello, r Receiver) {
 	s := c.loop.s
 	defer s.putHello(h)
+	b := c.loop.gatherOnLoop(c)
 	if c.state != statePending {
-		r.Closed(&Gone{Cause: c.cause, Code: c.code})
+		c.tellGone(r, &Gone{Cause: c.cause, Code: c.code, Err: ErrClosed})
 		return
 	}
-	c.loop.scratch = h.AppendResponse(c.loop.gatherOnLoop(c))
+	c.loop.scratch = h.AppendResponse(b)
 	c.state, c.recv = stateOpen, r
 	c.dec = wsproto.NewDecoder(h.Compression)
 	if h.Compression {
@@ -82,10 +80,10 @@ func (c *Conn) admitOnLoop(h *Hello, r Receiver) {
 	c.loop.stats.admitted.Add(1)
 	s.handshakeDone()
 	r.Woken()
-	c.unstashOnLoop()
 	if c.state == stateOpen && !c.paused {
-		c.startReadingOnLoop() // a no-op unless stashing had stopped it
+		c.unstashOnLoop()
 	}
+	c.listenOnLoop()
 }
 
 // refuseOnLoop answers with an HTTP error and lets the peer hang up.

@@ -3,6 +3,7 @@ package eventloop
 import (
 	"context"
 	"runtime/debug"
+	"sync"
 	"sync/atomic"
 
 	"github.com/panjf2000/gnet/v2"
@@ -23,15 +24,16 @@ const (
 // output of the event at hand.
 type loop struct {
 	// Immutable after construction.
-	s      *Server
-	el     gnet.EventLoop
-	drain  gnet.Runnable // empties the mailbox
-	tick   gnet.Runnable // advances the wheel
-	pauser pauser
+	s     *Server
+	el    gnet.EventLoop
+	drain gnet.Runnable // empties the mailbox
+	tick  gnet.Runnable // advances the wheel
 
 	// Owned by the loop goroutine; methods ending in OnLoop.
+	epfd    int // gnet's epoll descriptor of this loop; 0 until found
 	wheel   *wheel.Wheel
 	conns   []*Conn // by wheel id
+	blocked []*Conn // paused, with output that waits for the socket (pause_linux.go)
 	cur     *Conn   // whose output scratch holds
 	scratch []byte
 	spare   []mail // the mailbox's other half
@@ -39,6 +41,12 @@ type loop struct {
 
 	// Guarded by mailbox.mu.
 	mailbox mailbox
+
+	// Guarded by alive, which is held for reading while gnet is called from
+	// another goroutine: those calls write to a descriptor that gnet closes when
+	// it ends, and whose number may be anybody's afterwards.
+	alive sync.RWMutex
+	dead  bool
 
 	// Atomic.
 	stats loopStats
@@ -67,8 +75,22 @@ func (f runnable) Run(context.Context) error {
 
 // execute runs r on the loop, soon. It carries no data: gnet does not keep the
 // order of what is executed (libraries.md 1.3), so r only empties a mailbox.
-func (l *loop) execute(r gnet.Runnable) error {
-	return l.el.Execute(context.Background(), r)
+// When the loop is about to end r may never run.
+func (l *loop) execute(r gnet.Runnable) {
+	l.alive.RLock()
+	defer l.alive.RUnlock()
+	if !l.dead {
+		_ = l.el.Execute(context.Background(), r) // fails only once the engine has ended
+	}
+}
+
+// end has nothing more posted to the loop, and returns when nobody is in the
+// middle of it.
+func (l *loop) end() {
+	l.mailbox.close()
+	l.alive.Lock()
+	defer l.alive.Unlock()
+	l.dead = true
 }
 
 // enterOnLoop puts c on the wheel.
@@ -91,6 +113,7 @@ func (l *loop) leaveOnLoop(c *Conn) {
 func (l *loop) tickOnLoop() {
 	l.late.Store(false)
 	l.wheel.Advance(l.s.now(), l.fireOnLoop)
+	l.pushOnLoop()
 	l.flushOnLoop()
 }
 
@@ -117,13 +140,15 @@ func (l *loop) gatherOnLoop(c *Conn) []byte {
 func (l *loop) flushOnLoop() {
 	c, out := l.cur, l.scratch
 	l.cur, l.scratch = nil, l.scratch[:0]
-	if c == nil || len(out) == 0 {
-		return
-	}
-	c.writeOnLoop(out)
 	if cap(out) > 4*scratchCap { // one large frame must not stay for good
 		l.scratch = make([]byte, 0, scratchCap)
 	}
+	if c == nil || len(out) == 0 {
+		return
+	}
+	// A failing write calls Receiver.Closed, which may gather for others: into
+	// the memory of out, of which nothing is needed any more by then.
+	c.writeOnLoop(out)
 }
 
 // containOnLoop is deferred around everything that calls a Receiver: a panic
@@ -133,11 +158,27 @@ func (c *Conn) containOnLoop() {
 	if v == nil {
 		return
 	}
-	c.loop.stats.panics.Add(1)
-	c.loop.s.log.Error("receiver panicked",
-		zap.Uint64("conn_id", c.id), zap.Any("panic", v), zap.ByteString("stack", debug.Stack()))
+	c.panicked(v)
 	if c.loop.cur == c {
 		c.loop.cur, c.loop.scratch = nil, c.loop.scratch[:0]
 	}
+	c.decoding = false
+	if c.state == stateClosed { // it panicked after it was closed: the lease ends here
+		c.dec.Release(c.loop.s.decode)
+	}
 	c.endOnLoop(CausePanic, wsproto.CloseInternal)
+}
+
+// contain is containOnLoop for calls that are made when there is no connection,
+// or no loop, any more.
+func (c *Conn) contain() {
+	if v := recover(); v != nil {
+		c.panicked(v)
+	}
+}
+
+func (c *Conn) panicked(v any) {
+	c.loop.stats.panics.Add(1)
+	c.loop.s.log.Error("receiver panicked",
+		zap.Uint64("conn_id", c.id), zap.Any("panic", v), zap.ByteString("stack", debug.Stack()))
 }

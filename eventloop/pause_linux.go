@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strconv"
 
+	"go.uber.org/zap"
 	"golang.org/x/sys/unix"
 )
 
@@ -15,39 +16,129 @@ import (
 // its interest out of the loop's epoll set ourselves: EPOLL_CTL_MOD with no
 // events pauses, with gnet's own read events resumes. gnet does not give the
 // epoll descriptor away; the kernel does: /proc/self/fdinfo/N of an epoll
-// descriptor lists its targets. It is looked up once, with the loop's first
+// descriptor lists its targets. It is looked up with the loop's first
 // connection. Errors and hang-ups are reported by epoll even to a paused
 // connection, so a reset still ends it; a FIN is seen after the resume.
 //
-// Whatever makes gnet register the descriptor anew (a write that fills the
-// socket, and its emptying) resumes reading behind our back; trafficOnLoop and
-// writeOnLoop pause again then.
+// gnet registers the descriptor anew, reading included, when a write fills the
+// socket, and again when what it kept is out. The first happens inside our own
+// write, which pauses again. The second would happen between two of our calls,
+// and each time let one more read in: so a paused connection whose output waits
+// is not watched at all. It is pushed along with each tick instead.
 
 // readEvents is what gnet registers for a connection it reads from.
 const readEvents = unix.EPOLLIN | unix.EPOLLPRI
 
-// A pauser knows the epoll descriptor of one loop; zero is not known yet.
-type pauser struct {
-	epfd int
-}
-
-func (c *Conn) stopReadingOnLoop()  { c.interestOnLoop(0) }
-func (c *Conn) startReadingOnLoop() { c.interestOnLoop(readEvents) }
-
-// interestOnLoop sets what epoll reports of this connection. While gnet has
-// output waiting for the socket, that interest has to stay.
-func (c *Conn) interestOnLoop(events uint32) {
-	if c.gc == nil || c.loop.pauser.epfd == 0 {
+// PauseOnLoop stops reading from the peer, which TCP then holds back. What was
+// already read and not decoded is kept. A connection that is paused is never
+// Quiet: nobody listens to it.
+func (c *Conn) PauseOnLoop() {
+	c.loop.assertOnLoop()
+	if c.paused || c.state != stateOpen {
 		return
 	}
+	c.paused = true
+	c.loop.stats.paused.Add(1)
+	if !c.decoding { // else decodeOnLoop does it, unless reading was resumed by then
+		c.deafenOnLoop()
+	}
+}
+
+// ResumeOnLoop takes up reading again, first what was kept: Receive and Flush
+// are called before it returns, unless one of them is what it is called from.
+func (c *Conn) ResumeOnLoop() {
+	c.loop.assertOnLoop()
+	if !c.paused {
+		return
+	}
+	c.unpauseOnLoop()
+	if c.state != stateOpen || c.decoding {
+		return
+	}
+	defer c.containOnLoop()
+	c.loop.wheel.Touch(c.node)
+	c.unstashOnLoop()
+	c.listenOnLoop()
+}
+
+// PausedOnLoop says whether reading is paused.
+func (c *Conn) PausedOnLoop() bool { return c.paused }
+
+// listenOnLoop has epoll report what the peer sends, or not, as it should be.
+func (c *Conn) listenOnLoop() {
+	switch {
+	case c.state != stateOpen || c.paused == c.deaf:
+	case c.paused:
+		c.deafenOnLoop()
+	default:
+		c.hearOnLoop()
+	}
+}
+
+// deafenOnLoop has epoll report nothing of this connection but its end.
+func (c *Conn) deafenOnLoop() {
+	c.deaf = true
+	c.interestOnLoop(0)
+	if !c.push && c.gc.OutboundBuffered() > 0 {
+		c.push = true
+		c.loop.blocked = append(c.loop.blocked, c)
+	}
+}
+
+// hearOnLoop undoes deafenOnLoop.
+func (c *Conn) hearOnLoop() {
+	c.deaf = false
+	events := uint32(readEvents)
 	if c.gc.OutboundBuffered() > 0 {
 		events |= unix.EPOLLOUT
 	}
-	fd := c.gc.Fd()
-	err := unix.EpollCtl(c.loop.pauser.epfd, unix.EPOLL_CTL_MOD, fd, &unix.EpollEvent{Fd: int32(fd), Events: events}) //nolint:gosec // a descriptor fits 31 bits
-	if err != nil {
-		c.loop.s.log.Sugar().Debugf("epoll_ctl: %v", err)
+	c.interestOnLoop(events)
+}
+
+// interestOnLoop sets what epoll reports of this connection.
+func (c *Conn) interestOnLoop(events uint32) {
+	if c.loop.epfd == 0 {
+		return
 	}
+	fd := c.gc.Fd()
+	err := unix.EpollCtl(c.loop.epfd, unix.EPOLL_CTL_MOD, fd, &unix.EpollEvent{Fd: int32(fd), Events: events}) //nolint:gosec // a descriptor fits 31 bits
+	if err != nil {
+		c.loop.s.log.Error("epoll does not take what to report", zap.Uint64("conn_id", c.id), zap.Error(err))
+	}
+}
+
+// pushOnLoop writes what waits for those who are paused, as far as their
+// sockets take it.
+func (l *loop) pushOnLoop() {
+	blocked := l.blocked
+	l.blocked = nil
+	for _, c := range blocked {
+		if c.deaf && c.gc != nil {
+			_ = c.gc.Flush() // a failure closes the connection and tells us, inside Flush
+		}
+		switch {
+		case c.gc == nil || !c.deaf:
+			c.push = false
+		case c.gc.OutboundBuffered() > 0:
+			l.blocked = append(l.blocked, c)
+		default:
+			c.push = false
+			c.interestOnLoop(0) // gnet has just asked for reading
+		}
+	}
+}
+
+// learnEpollOnLoop finds the loop's epoll descriptor: the one that watches fd.
+func (l *loop) learnEpollOnLoop(fd int) {
+	if l.epfd != 0 {
+		return
+	}
+	epfd, err := epollOf(fd)
+	if err != nil {
+		l.s.log.Error("reading cannot be paused yet, slow lanes do not hold devices back", zap.Error(err))
+		return
+	}
+	l.epfd = epfd
 }
 
 // epollOf finds the epoll descriptor of this process that watches fd.

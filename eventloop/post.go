@@ -32,6 +32,7 @@ const (
 	mailWake mailKind = iota
 	mailSend
 	mailClose
+	mailSlow // more was sent than the peer takes
 	mailAdmit
 	mailRefuse
 )
@@ -42,26 +43,47 @@ type mailbox struct {
 	mu     sync.Mutex
 	full   []mail
 	posted bool // the loop was told and has not yet looked
-	closed bool // the loop has ended
+	closed bool // the loop is ending: nothing more is taken
+}
+
+func (b *mailbox) close() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.closed = true
+}
+
+// put leaves m in the box; first says that the loop has to be told. ErrClosed
+// means that m was not taken.
+func (b *mailbox) put(m mail) (first bool, err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.closed {
+		return false, ErrClosed
+	}
+	b.full = append(b.full, m)
+	first = !b.posted
+	b.posted = true
+	return first, nil
+}
+
+// take empties the box. spare is what it is filled into from now on.
+func (b *mailbox) take(spare []mail) []mail {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	mails := b.full
+	b.full = spare
+	b.posted = false
+	return mails
 }
 
 // post leaves m for the loop of m.c, which is woken once for many posts. Any
 // goroutine may call it; it blocks no longer than an append takes.
 func (l *loop) post(m mail) error {
-	b := &l.mailbox
-	b.mu.Lock()
-	if b.closed {
-		b.mu.Unlock()
-		return ErrClosed
-	}
-	b.full = append(b.full, m)
-	first := !b.posted
-	b.posted = true
-	b.mu.Unlock()
+	first, err := l.mailbox.put(m)
 	if first {
-		return l.execute(l.drain)
+		l.execute(l.drain)
 	}
-	return nil
+	return err
 }
 
 // keepMail is how many mails a mailbox may hold without giving the memory back
@@ -70,12 +92,7 @@ const keepMail = 1024
 
 // drainOnLoop delivers everything that was posted until now.
 func (l *loop) drainOnLoop() {
-	b := &l.mailbox
-	b.mu.Lock()
-	mails := b.full
-	b.full = l.spare[:0]
-	b.posted = false
-	b.mu.Unlock()
+	mails := l.mailbox.take(l.spare[:0])
 	l.spare = nil
 	for i := range mails {
 		l.deliverOnLoop(&mails[i])
@@ -95,14 +112,41 @@ func (l *loop) deliverOnLoop(m *mail) {
 		c.signals.And(^signalWake)
 		c.wokenOnLoop()
 	case mailSend:
-		c.queued.Add(-int32(len(m.frame)))
+		c.queued.Add(-mailCost(m.frame))
 		c.sendOnLoop(m.frame)
 	case mailClose:
 		c.closeOnLoop(m.code, m.reason)
+	case mailSlow:
+		c.endOnLoop(CauseSlowConsumer, wsproto.CloseTryAgain)
 	case mailAdmit:
 		c.admitOnLoop(m.hello, m.recv)
 	case mailRefuse:
 		c.refuseOnLoop(m.refusal)
 		l.s.putHello(m.hello)
 	}
+}
+
+// sweep is called once the loop has ended, with what it was not told any more:
+// a Receiver that was handed over in time still hears that it is over.
+func (l *loop) sweep() {
+	for _, m := range l.mailbox.take(nil) {
+		if m.kind == mailAdmit {
+			m.c.tellGone(m.recv, &Gone{Cause: CauseShutdown, Code: wsproto.CloseAbnormal, Err: ErrClosed})
+		}
+	}
+}
+
+// tellGone calls Closed for a Receiver that was never admitted, outside of the
+// loop's own guard against panics.
+func (c *Conn) tellGone(r Receiver, gone *Gone) {
+	defer c.contain()
+	r.Closed(gone)
+}
+
+// mailOverhead is what one frame in a mailbox costs beside its bytes.
+const mailOverhead = 96
+
+// mailCost is what a posted frame takes of OutBuffer.
+func mailCost(frame []byte) int32 {
+	return int32(len(frame) + mailOverhead) //nolint:gosec // far below 2 GiB
 }

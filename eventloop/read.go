@@ -16,9 +16,9 @@ func (c *Conn) trafficOnLoop(in []byte) {
 		c.stashOnLoop(in)
 	case stateOpen:
 		c.loop.wheel.Touch(c.node)
-		if c.paused { // gnet takes up reading by itself after a full socket buffer emptied
+		if c.paused { // should not happen, but gnet decides what epoll reports
 			c.stashOnLoop(in)
-			c.stopReadingOnLoop()
+			c.deafenOnLoop()
 			return
 		}
 		c.decodeOnLoop(in)
@@ -28,9 +28,29 @@ func (c *Conn) trafficOnLoop(in []byte) {
 	}
 }
 
-// decodeOnLoop cuts in into events and hands them on, until it is used up or
-// the connection was paused or closed. in is borrowed until return.
+// decodeOnLoop hands on what is in in, and what was held and may be read again
+// because the Receiver resumed from within one of its calls. in is borrowed
+// until return.
 func (c *Conn) decodeOnLoop(in []byte) {
+	c.decoding = true
+	c.cutOnLoop(in)
+	for c.state == stateOpen && !c.paused && c.hold != nil {
+		held := c.hold
+		c.hold = nil
+		c.cutOnLoop(held.B)
+		c.loop.s.buffers.Put(held)
+	}
+	c.decoding = false
+	if c.state == stateClosed {
+		c.dec.Release(c.loop.s.decode)
+		return
+	}
+	c.listenOnLoop()
+}
+
+// cutOnLoop cuts in into events and hands them on, until it is used up or the
+// connection was paused or closed. in is borrowed until return.
+func (c *Conn) cutOnLoop(in []byte) {
 	for c.state == stateOpen {
 		if c.paused {
 			c.stashOnLoop(in)
@@ -47,8 +67,11 @@ func (c *Conn) decodeOnLoop(in []byte) {
 		}
 		c.eventOnLoop(ev)
 	}
-	if c.state == stateOpen {
+	switch c.state {
+	case stateOpen:
 		c.recv.Flush()
+	case stateClosing:
+		c.awaitCloseOnLoop(in)
 	}
 }
 
@@ -66,30 +89,18 @@ func (c *Conn) eventOnLoop(ev wsproto.Event) {
 	}
 }
 
-// stashOnLoop keeps bytes that cannot be decoded yet, as many as InBuffer
-// allows. A peer that is paused cannot go beyond it; one that floods while its
-// handshake is being decided can, and is cut off.
+// stashOnLoop keeps bytes that cannot be decoded yet. Beyond InBuffer TCP is
+// told to stop; what one read brought is already here and has to be kept.
 func (c *Conn) stashOnLoop(in []byte) {
 	if len(in) == 0 {
 		return
 	}
-	held := 0
-	if c.hold != nil {
-		held = len(c.hold.B)
-	}
-	limit := c.loop.s.cfg.InBuffer
-	if c.state == stateOpen {
-		// What one read brought is already here and has to be kept: TCP was told
-		// to stop, so there are two reads at the most.
-		limit += 2 * readBufferCap
-	}
-	if held+len(in) > limit {
-		c.endOnLoop(CauseProtocolError, wsproto.ClosePolicy)
-		return
-	}
 	c.holdOnLoop(in)
-	if c.state == statePending && !c.paused && held+len(in) > c.loop.s.cfg.InBuffer/2 {
-		c.stopReadingOnLoop()
+	switch held := len(c.hold.B); {
+	case held > c.loop.s.cfg.InBuffer+2*readBufferCap: // only where pausing does not work
+		c.endOnLoop(CauseProtocolError, wsproto.ClosePolicy)
+	case c.state == statePending && !c.deaf && held >= c.loop.s.cfg.InBuffer:
+		c.deafenOnLoop()
 	}
 }
 
@@ -103,7 +114,7 @@ func (c *Conn) holdOnLoop(in []byte) {
 	c.hold.B = append(c.hold.B, in...)
 }
 
-// unstashOnLoop decodes what was held. It may be paused again on the way.
+// unstashOnLoop decodes what was held. Reading may be paused again on the way.
 func (c *Conn) unstashOnLoop() {
 	held := c.hold
 	if held == nil {
@@ -116,15 +127,16 @@ func (c *Conn) unstashOnLoop() {
 
 // awaitCloseOnLoop looks for the peer's Close frame among what it still sends.
 func (c *Conn) awaitCloseOnLoop(in []byte) {
-	for {
+	for c.state == stateClosing {
 		ev, n, ok, err := c.dec.Next(c.loop.s.decode, in)
 		in = in[n:]
-		if err != nil || ev.Op == wsproto.OpClose {
+		switch {
+		case err != nil: // no Close can be found any more, and ours must still arrive
+			c.lingerOnLoop()
+		case !ok:
+			return
+		case ev.Op == wsproto.OpClose:
 			c.hangUpOnLoop() // [RFC6455 7.1.1]
-			return
-		}
-		if !ok {
-			return
 		}
 	}
 }

@@ -2,7 +2,6 @@ package eventloop
 
 import (
 	"context"
-	"fmt"
 	"net"
 	"os"
 	"time"
@@ -38,21 +37,22 @@ func (s *Server) parkAcceptor(args []any) {
 
 // runRescue waits to be needed, then accepts until the server stops.
 func (s *Server) runRescue() {
-	defer s.wait.Done()
 	select {
 	case <-s.stopping:
 		return
 	case <-s.rescue:
 	}
-	ln, err := s.secondListener()
-	if err != nil {
-		s.log.Error("no second acceptor, new devices cannot connect", zap.Error(err))
+	f := os.NewFile(uintptr(s.lnfd), "listener")
+	s.lnfdTaken = true
+	defer f.Close() //nolint:errcheck // nothing was written to it
+	ln := s.secondListener(f)
+	if ln == nil {
 		return
 	}
-	go func() {
+	s.wait.Go(func() {
 		<-s.stopping
 		_ = ln.Close() // ends the Accept below
-	}()
+	})
 	wait := rescueRetry
 	for {
 		if !s.roomForMore() {
@@ -70,21 +70,47 @@ func (s *Server) runRescue() {
 			continue
 		}
 		wait = rescueRetry
-		if _, err := s.engine.Register(gnet.NewNetConnContext(context.Background(), nc)); err != nil {
-			_ = nc.Close() // the engine is stopping
+		if !s.register(nc) {
+			return
 		}
 	}
 }
 
-// secondListener makes a listener of our own on the same socket.
-func (s *Server) secondListener() (net.Listener, error) {
-	f := os.NewFile(uintptr(s.lnfd), "listener")
-	defer f.Close() //nolint:errcheck // FileListener made a duplicate
-	ln, err := net.FileListener(f)
+// register hands a connection to a loop and waits until it is counted there, so
+// that roomForMore is told the truth. false if the server stops.
+func (s *Server) register(nc net.Conn) bool {
+	done, err := s.engine.Register(gnet.NewNetConnContext(context.Background(), nc))
 	if err != nil {
-		return nil, fmt.Errorf("second listener: %w", err)
+		_ = nc.Close()
+		return !s.isStopping()
 	}
-	return ln, nil
+	select {
+	case <-s.stopping:
+		return false
+	case res := <-done: // for want of descriptors gnet has closed nc
+		if res.Err != nil {
+			s.acceptFailures.Add(1)
+		}
+		return true
+	}
+}
+
+// secondListener makes a listener of our own on the same socket. That takes
+// descriptors, which is what there are none of, so it tries until it can; nil
+// if the server stops first.
+func (s *Server) secondListener(f *os.File) net.Listener {
+	for told := false; ; told = true {
+		ln, err := net.FileListener(f)
+		if err == nil {
+			return ln
+		}
+		if !told {
+			s.log.Error("no second acceptor yet, new devices have to wait", zap.Error(err))
+		}
+		if !s.pauseRescue(rescueRetry) {
+			return nil
+		}
+	}
 }
 
 // pauseRescue waits for d; false if the server stops.

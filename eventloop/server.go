@@ -32,18 +32,25 @@ type Server struct {
 	decode   *wsproto.DecoderConfig
 	start    time.Time
 	rescue   chan struct{}
-	stopping chan struct{} // closed by Stop
+	stopping chan struct{} // closed by Stop, or when the engine ends by itself
 	booted   chan struct{} // closed when the socket listens
+	ended    chan struct{} // closed when Run returns
 
-	// Set by OnBoot, before any connection.
-	engine gnet.Engine
-	lnfd   int // a duplicate of the listening socket, ours
-	addr   *net.TCPAddr
+	// Set by OnBoot, before any connection and before booted is closed.
+	engine  gnet.Engine
+	lnfd    int // a duplicate of the listening socket, ours; -1 without one
+	addr    *net.TCPAddr
+	bootErr error
+
+	// Owned by the rescue goroutine until it has ended, then by Run.
+	lnfdTaken bool // lnfd is the rescue's to close
 
 	// Guarded by mu.
-	mu sync.Mutex // only for adding to loopList
+	mu sync.Mutex // for adding to loopList, and against that while the loops end
 
 	// Atomic.
+	running        atomic.Bool // Run was called
+	asked          atomic.Bool // Stop was called
 	loopList       atomic.Pointer[[]*loop]
 	nextID         atomic.Uint64
 	open           atomic.Int64
@@ -57,8 +64,8 @@ type Server struct {
 	buffers bytebuf.Pool
 	deflate wsproto.Deflater
 	hellos  sync.Pool
-	stop    sync.Once
-	wait    sync.WaitGroup
+	halting sync.Once
+	wait    sync.WaitGroup // for the rescue
 }
 
 // New checks cfg and prepares a server; Run starts it.
@@ -75,6 +82,8 @@ func New(cfg Config, a Acceptor) (*Server, error) {
 		rescue:   make(chan struct{}, 1),
 		stopping: make(chan struct{}),
 		booted:   make(chan struct{}),
+		ended:    make(chan struct{}),
+		lnfd:     -1,
 	}
 	s.decode, err = wsproto.NewDecoderConfig(wsproto.Limits{MaxMessage: cfg.MaxMessage}, &s.buffers)
 	if err != nil {
@@ -88,8 +97,12 @@ func New(cfg Config, a Acceptor) (*Server, error) {
 // Run serves until Stop; it may be called once. nil means that Stop was called
 // and everything is closed; any other end is an error and should be fatal.
 func (s *Server) Run() error {
-	s.wait.Add(1)
-	go s.runRescue()
+	defer close(s.ended)
+	s.running.Store(true)
+	if s.asked.Load() {
+		return nil
+	}
+	s.wait.Go(s.runRescue)
 	err := gnet.Run(&handler{s: s}, "tcp://"+s.cfg.Listen,
 		gnet.WithNumEventLoop(s.cfg.Loops),
 		gnet.WithLoadBalancing(gnet.LeastConnections),
@@ -98,32 +111,52 @@ func (s *Server) Run() error {
 		gnet.WithReadBufferCap(readBufferCap),
 		gnet.WithLogger(&engineLogger{s.log.Named("gnet").Sugar(), s.parkAcceptor}),
 	)
-	asked := s.isStopping()
-	s.stop.Do(func() { close(s.stopping) })
+	s.halt()
 	s.wait.Wait()
+	for _, l := range s.loops() {
+		l.sweep()
+	}
+	if s.lnfd >= 0 && !s.lnfdTaken {
+		_ = unix.Close(s.lnfd) // it kept the port
+	}
 	switch {
 	case err != nil:
 		return fmt.Errorf("eventloop: listen on %s: %w", s.cfg.Listen, err)
-	case !asked:
+	case s.bootErr != nil:
+		return fmt.Errorf("eventloop: boot: %w", s.bootErr)
+	case !s.asked.Load():
 		return ErrEngineReturned
 	}
 	return nil
 }
 
-// Stop closes every connection without a word and has Run return. Whoever wants
-// a gentle end closes the connections first (gateway does). Any goroutine.
+// Stop closes every connection without a word, has Run return and waits for
+// that. Whoever wants a gentle end closes the connections first (gateway does).
+// Any goroutine. A Run that follows returns at once.
 func (s *Server) Stop(ctx context.Context) error {
-	s.stop.Do(func() { close(s.stopping) })
-	select {
-	case <-s.booted:
-	default:
+	s.asked.Store(true)
+	s.halt()
+	if !s.running.Load() {
 		return nil
 	}
-	if err := s.engine.Stop(ctx); err != nil {
-		return fmt.Errorf("eventloop: stop: %w", err)
+	select {
+	case <-s.booted:
+		// Only the request counts: gnet would poll for the end twice a second.
+		now, cancel := context.WithCancel(context.Background())
+		cancel()
+		_ = s.engine.Stop(now)
+	default: // OnBoot looks at stopping after it closed booted
 	}
-	return nil
+	select {
+	case <-s.ended:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("eventloop: stop: %w", ctx.Err())
+	}
 }
+
+// halt tells our own goroutines that the end has come.
+func (s *Server) halt() { s.halting.Do(func() { close(s.stopping) }) }
 
 // Booted is closed when the server listens; Addr is valid from then on.
 func (s *Server) Booted() <-chan struct{} { return s.booted }
@@ -162,23 +195,30 @@ func (s *Server) isStopping() bool {
 func (s *Server) loops() []*loop { return *s.loopList.Load() }
 
 // loopOf finds our half of el, and makes it with el's first connection.
-func (s *Server) loopOf(el gnet.EventLoop, fd int) *loop {
+func (s *Server) loopOf(el gnet.EventLoop) *loop {
 	for _, l := range s.loops() {
 		if l.el == el {
 			return l
 		}
 	}
 	l := newLoop(s, el)
-	epfd, err := epollOf(fd)
-	if err != nil {
-		s.log.Error("reading cannot be paused, slow lanes will not hold devices back", zap.Error(err))
-	}
-	l.pauser.epfd = epfd
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	list := append(append([]*loop(nil), s.loops()...), l)
 	s.loopList.Store(&list)
+	if s.isStopping() {
+		l.end() // OnShutdown has been here already
+	}
 	return l
+}
+
+// endLoops has no more posts taken, before gnet closes what they write to.
+func (s *Server) endLoops() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, l := range s.loops() {
+		l.end()
+	}
 }
 
 // now is the present in ticks since the server was made.
@@ -200,20 +240,11 @@ func (s *Server) roomForMore() bool {
 		s.handshakes.Load() < int64(s.cfg.MaxHandshakes)
 }
 
-// minding sets the gate by what is open now. After closing it looks again: the
-// last one may have left in between, and nobody else would open it.
+// minding sets the gate by what is open now. Whoever changes a number that
+// roomForMore looks at calls it afterwards.
 func (s *Server) minding() {
-	open := s.roomForMore()
-	shut, _ := s.gate.state()
-	if open == !shut {
-		return
-	}
-	if err := s.gate.set(open); err != nil {
+	if err := s.gate.mind(s.roomForMore); err != nil {
 		s.log.Warn("accept gate is stuck", zap.Error(err))
-		return
-	}
-	if !open && s.roomForMore() {
-		s.minding()
 	}
 }
 
@@ -250,7 +281,7 @@ func (s *Server) learnAddr() error {
 	if err != nil {
 		return fmt.Errorf("duplicate the listening socket: %w", err)
 	}
-	s.lnfd = fd
+	s.lnfd = fd // closed by Run
 	sa, err := unix.Getsockname(fd)
 	if err != nil {
 		return fmt.Errorf("name of the listening socket: %w", err)

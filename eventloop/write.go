@@ -11,7 +11,9 @@ func (c *Conn) sendOnLoop(frame []byte) {
 	c.loop.stats.framesOut.Add(1)
 	b := c.loop.gatherOnLoop(c)
 	if len(frame) < scratchCap {
-		c.loop.scratch = append(b, frame...)
+		if c.state == stateOpen { // gathering may have found the peer gone
+			c.loop.scratch = append(b, frame...)
+		}
 		return
 	}
 	c.loop.flushOnLoop()
@@ -19,8 +21,9 @@ func (c *Conn) sendOnLoop(frame []byte) {
 }
 
 // writeOnLoop is the only place that writes to a socket. What the kernel does
-// not take is kept by gnet, up to OutBuffer: a peer that lets more pile up is
-// cut off, because it would otherwise cost its neighbours their memory.
+// not take is kept by gnet, up to OutBuffer beyond the one write that filled the
+// socket: a peer that lets more pile up is cut off, because it would otherwise
+// cost its neighbours their memory.
 func (c *Conn) writeOnLoop(out []byte) {
 	if c.gc == nil {
 		return
@@ -38,9 +41,9 @@ func (c *Conn) writeOnLoop(out []byte) {
 	if c.gc == nil {
 		return
 	}
-	if c.paused && c.gc.OutboundBuffered() > 0 {
+	if c.deaf && c.gc.OutboundBuffered() > 0 {
 		// gnet now waits for the socket to take more, and with that has asked for
 		// reading again.
-		c.stopReadingOnLoop()
+		c.deafenOnLoop()
 	}
 }

@@ -1,0 +1,103 @@
+package eventloop
+
+import (
+	"context"
+	"reflect"
+	"unsafe"
+
+	"github.com/panjf2000/gnet/v2"
+)
+
+// SizeofConn is the size of a Conn, bytes.
+const SizeofConn = unsafe.Sizeof(Conn{})
+
+// OnLoop runs f on c's loop and waits for it.
+func OnLoop(c *Conn, f func()) {
+	done := make(chan struct{})
+	c.loop.execute(runnable(func() {
+		defer close(done)
+		f()
+		c.loop.flushOnLoop()
+	}))
+	<-done
+}
+
+// Descriptor is the number of c's socket.
+func Descriptor(c *Conn) (fd int) {
+	OnLoop(c, func() { fd = c.gc.Fd() })
+	return fd
+}
+
+// Held is how many bytes c keeps unread.
+func Held(c *Conn) (n int) {
+	OnLoop(c, func() {
+		if c.hold != nil {
+			n = len(c.hold.B)
+		}
+	})
+	return n
+}
+
+// Waiting is how many bytes gnet keeps for c to write.
+func Waiting(c *Conn) (n int) {
+	OnLoop(c, func() {
+		if c.gc != nil {
+			n = c.gc.OutboundBuffered()
+		}
+	})
+	return n
+}
+
+// Rings says whether gnet has ring buffers for what it read from c, and for
+// what it is to write. They are not exported by gnet.
+func Rings(c *Conn) (in, out bool) {
+	OnLoop(c, func() {
+		v := reflect.ValueOf(c.gc).Elem()
+		in = !v.FieldByName("inboundBuffer").FieldByName("rb").IsNil()
+		out = !v.FieldByName("outboundBuffer").FieldByName("ringBuffer").FieldByName("rb").IsNil()
+	})
+	return in, out
+}
+
+// GnetConn is the gnet connection, for tests of gnet itself.
+func GnetConn(c *Conn) (gc gnet.Conn) {
+	OnLoop(c, func() { gc = c.gc })
+	return gc
+}
+
+// EpollOf is the epoll descriptor that c's loop was found to have.
+func EpollOf(c *Conn) (epfd int) {
+	OnLoop(c, func() { epfd = c.loop.epfd })
+	return epfd
+}
+
+// StopEngine ends gnet behind the server's back.
+func StopEngine(s *Server) {
+	now, cancel := context.WithCancel(context.Background())
+	cancel()
+	_ = s.engine.Stop(now)
+}
+
+// WheelLen is how many timers c's loop has.
+func WheelLen(c *Conn) (n int) {
+	OnLoop(c, func() { n = c.loop.wheel.Len() })
+	return n
+}
+
+// MailPosted is how many mails wait for c's loop.
+func MailPosted(c *Conn) int {
+	b := &c.loop.mailbox
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return len(b.full)
+}
+
+// GateEnds are the descriptors of the accept gate.
+func GateEnds(s *Server) (epfd, lnfd int) {
+	s.gate.mu.Lock()
+	defer s.gate.mu.Unlock()
+	return s.gate.epfd, s.gate.lnfd
+}
+
+// Watches says whether an epoll descriptor of this process watches fd.
+func Watches(epfd, fd int) bool { return watches(epfd, fd) }
