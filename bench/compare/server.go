@@ -40,10 +40,14 @@ func servers() []server {
 	return []server{
 		{name: "raw-1", what: "raw epoll in C, 1 thread", args: []string{"bin/peers/rawc", "-addr", "ADDR", "-threads", "1"}},
 		{name: "raw-2", what: "raw epoll in C, 2 threads", args: []string{"bin/peers/rawc", "-addr", "ADDR", "-threads", "2"}},
-		{name: "edgeloop-echo", what: "`edgeloop echo`: loop and frames", noBroadcast: true,
-			args: []string{"bin/edgeloop", "echo", "--listen", "ADDR"}},
-		{name: "edgeloop-serve", what: "`edgeloop serve`: the whole node", control: true, node: true,
-			args: []string{"bin/edgeloop", "serve", "--listen", "ADDR", "--admin-listen", "CONTROL", "--data-dir", "DATA", "--log-level", "warn"}},
+		{
+			name: "edgeloop-echo", what: "`edgeloop echo`: loop and frames", noBroadcast: true,
+			args: []string{"bin/edgeloop", "echo", "--listen", "ADDR"},
+		},
+		{
+			name: "edgeloop-serve", what: "`edgeloop serve`: the whole node", control: true, node: true,
+			args: []string{"bin/edgeloop", "serve", "--listen", "ADDR", "--admin-listen", "CONTROL", "--data-dir", "DATA", "--log-level", "warn"},
+		},
 		goPeer("greatws", "antlabs/greatws 0.2.2, event loop"),
 		goPeer("nbio", "lesismal/nbio 1.6.9, non-blocking"),
 		goPeer("gws", "lxzan/gws 1.8.9"),

@@ -5,9 +5,9 @@ package main
 import (
 	"net/http"
 
-	"edgeloop/bench/compare/internal/peer"
-
 	"github.com/coder/websocket"
+
+	"edgeloop/bench/compare/internal/peer"
 )
 
 func main() {

@@ -5,10 +5,10 @@ package main
 import (
 	"net"
 
-	"edgeloop/bench/compare/internal/peer"
-
 	"github.com/gobwas/ws"
 	"github.com/gobwas/ws/wsutil"
+
+	"edgeloop/bench/compare/internal/peer"
 )
 
 func main() {

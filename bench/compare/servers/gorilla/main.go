@@ -6,9 +6,9 @@ import (
 	"net/http"
 	"sync"
 
-	"edgeloop/bench/compare/internal/peer"
-
 	"github.com/gorilla/websocket"
+
+	"edgeloop/bench/compare/internal/peer"
 )
 
 // conn serialises the writers, of which a broadcast makes a second.

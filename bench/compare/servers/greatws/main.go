@@ -6,9 +6,9 @@ import (
 	"log/slog"
 	"net/http"
 
-	"edgeloop/bench/compare/internal/peer"
-
 	"github.com/antlabs/greatws"
+
+	"edgeloop/bench/compare/internal/peer"
 )
 
 type handler struct {

@@ -4,9 +4,9 @@ package main
 import (
 	"net/http"
 
-	"edgeloop/bench/compare/internal/peer"
-
 	"github.com/lxzan/gws"
+
+	"edgeloop/bench/compare/internal/peer"
 )
 
 type handler struct {

@@ -5,11 +5,11 @@ package main
 import (
 	"net/http"
 
-	"edgeloop/bench/compare/internal/peer"
-
 	"github.com/lesismal/nbio/logging"
 	"github.com/lesismal/nbio/nbhttp"
 	"github.com/lesismal/nbio/nbhttp/websocket"
+
+	"edgeloop/bench/compare/internal/peer"
 )
 
 func main() {
