@@ -8,6 +8,7 @@ import (
 	"os"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -37,6 +38,9 @@ type Backbone struct {
 	workers   sync.WaitGroup
 	closeOnce sync.Once
 
+	// Atomic.
+	silent atomic.Int32 // questions in a row without an answer, see noteAnswer
+
 	// Each with a lock of its own.
 	commands commandSet
 	bans     banSet
@@ -53,6 +57,10 @@ const tagLength = 8
 // Open starts the embedded server, or connects to the external one and waits
 // for it until ctx ends, and makes the streams what cfg says.
 func Open(ctx context.Context, cfg Config) (*Backbone, error) {
+	return openWith(ctx, cfg, seams{})
+}
+
+func openWith(ctx context.Context, cfg Config, s seams) (*Backbone, error) {
 	cfg, err := cfg.withDefaults()
 	if err != nil {
 		return nil, err
@@ -60,13 +68,13 @@ func Open(ctx context.Context, cfg Config) (*Backbone, error) {
 	cfg.Logger = cfg.Logger.Named("backbone")
 	b := &Backbone{cfg: cfg}
 	b.ctx, b.cancel = context.WithCancel(context.Background())
-	if err := b.open(ctx); err != nil {
+	if err := b.open(ctx, s); err != nil {
 		return nil, fmt.Errorf("open backbone: %w", errors.Join(err, b.shutdown()))
 	}
 	return b, nil
 }
 
-func (b *Backbone) open(ctx context.Context) error {
+func (b *Backbone) open(ctx context.Context, s seams) error {
 	var err error
 	b.gate = func() error { return nil }
 	if b.cfg.NATSURL == "" {
@@ -93,7 +101,7 @@ func (b *Backbone) open(ctx context.Context) error {
 			return err
 		}
 	}
-	if err = b.startCommitter(); err != nil {
+	if err = b.startCommitter(s); err != nil {
 		return err
 	}
 	b.startPresence()
@@ -141,8 +149,8 @@ func (b *Backbone) startPresence() {
 	b.workers.Go(b.publishPresence)
 }
 
-func (b *Backbone) startCommitter() error {
-	w, err := newWire(b.writer, b.ctx.Done(), answerTimeout)
+func (b *Backbone) startCommitter(s seams) error {
+	w, err := newWire(b.writer, b.ctx.Done(), s)
 	if err != nil {
 		return err
 	}
@@ -159,7 +167,7 @@ func (b *Backbone) startCommitter() error {
 	c.state.Store(&State{})
 	b.committer = c
 	if b.server != nil {
-		c.log = b.newChain(w)
+		c.log = b.newChain(w, s)
 	} else {
 		c.log = b.newAtomicLog(w)
 	}
@@ -167,7 +175,7 @@ func (b *Backbone) startCommitter() error {
 	return nil
 }
 
-func (b *Backbone) newChain(w *wire) *chain {
+func (b *Backbone) newChain(w *wire, s seams) *chain {
 	c := &chain{
 		wire:   w,
 		sync:   func(int64) error { return nil },
@@ -179,6 +187,10 @@ func (b *Backbone) newChain(w *wire) *chain {
 	if b.cfg.Durability == Power {
 		b.blocks = &blockSync{dir: b.cfg.blocksDir(StreamUp)}
 		c.sync = b.blocks.sync
+	}
+	if s.sync != nil {
+		next := c.sync
+		c.sync = func(n int64) error { return s.sync(func() error { return next(n) }) }
 	}
 	return c
 }

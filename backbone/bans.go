@@ -73,11 +73,11 @@ func (b *Backbone) storeBan(ctx context.Context, n Ban, ttl time.Duration) error
 	if ttl > 0 {
 		m.Header.Set(headerTTL, wholeSeconds(ttl))
 	}
-	ack, err := b.asker.js.PublishMsg(ctx, m)
+	seq, err := b.storeSmall(ctx, StreamBans, m)
 	if err != nil {
 		return fmt.Errorf("store ban: %w", err)
 	}
-	b.bans.set(n, ack.Sequence, false)
+	b.bans.set(n, seq, false)
 	return nil
 }
 

@@ -63,7 +63,7 @@ func (b *Backbone) StoreCommand(ctx context.Context, tenant, device, id string, 
 		ttl = b.cfg.CommandMaxAge
 	}
 	expires := time.Now().Add(ttl).UnixMilli()
-	ack, err := b.asker.js.PublishMsg(ctx, &nats.Msg{
+	seq, err := b.storeSmall(ctx, StreamDown, &nats.Msg{
 		Subject: subject,
 		Data:    payload,
 		Header: nats.Header{
@@ -80,7 +80,7 @@ func (b *Backbone) StoreCommand(ctx context.Context, tenant, device, id string, 
 	if err != nil {
 		return fmt.Errorf("store command: %w", err)
 	}
-	b.commands.add(subject, ack.Sequence, expires)
+	b.commands.add(subject, seq, expires)
 	return nil
 }
 
@@ -103,25 +103,53 @@ func (b *Backbone) TakeCommands(ctx context.Context, tenant, device string, fn f
 	}
 	known := b.commands.latest(subject)
 	for from := uint64(1); ; {
-		m, err := b.down.GetMsg(ctx, from, jetstream.WithGetMsgSubject(subject))
-		if errors.Is(err, jetstream.ErrMsgNotFound) {
+		taken, next, err := b.takeSome(ctx, subject, from)
+		if err != nil {
+			return fmt.Errorf("take commands: %w", err)
+		}
+		for _, m := range taken {
+			if expires, _ := strconv.ParseInt(m.Header.Get(headerExpires), 10, 64); expires > time.Now().UnixMilli() {
+				fn(m.Header.Get(headerCommandID), m.Data)
+			}
+		}
+		if next == 0 {
 			b.commands.drained(subject, known)
 			return nil
 		}
+		from = next
+	}
+}
+
+// takeBytes is about how many bytes of commands are taken out of the store at
+// once, for one sync.
+const takeBytes = mib
+
+// takeSome deletes commands and returns those that were there, and where to go
+// on; zero when there are no more.
+func (b *Backbone) takeSome(ctx context.Context, subject string, from uint64) (taken []*jetstream.RawStreamMsg, next uint64, err error) {
+	for size := 0; size < takeBytes; {
+		m, err := b.down.GetMsg(ctx, from, jetstream.WithGetMsgSubject(subject))
+		if errors.Is(err, jetstream.ErrMsgNotFound) {
+			from = 0
+			break
+		}
 		if err != nil {
-			return fmt.Errorf("take commands: %w", err)
+			return nil, 0, err
 		}
 		from = m.Sequence + 1
 		if err := b.down.DeleteMsg(ctx, m.Sequence); err != nil {
 			if gone(err) {
 				continue // another node took it, or its time came
 			}
-			return fmt.Errorf("take commands: %w", err)
+			return nil, 0, err
 		}
-		if expires, _ := strconv.ParseInt(m.Header.Get(headerExpires), 10, 64); expires > time.Now().UnixMilli() {
-			fn(m.Header.Get(headerCommandID), m.Data)
-		}
+		size += len(m.Data)
+		taken = append(taken, m)
 	}
+	if len(taken) == 0 {
+		return nil, from, nil
+	}
+	return taken, from, b.syncStream(StreamDown)
 }
 
 // gone is true for the server's answer to the deletion of what is not there.

@@ -82,6 +82,8 @@ type Config struct {
 	// NATSURL, when set, is the external server (nats://host:port, several
 	// separated by commas); nothing is embedded then.
 	NATSURL string
+	// NATSCreds is the credentials file for it, if it asks for one.
+	NATSCreds string
 	// Node names this process in presence. Default: the host name.
 	Node string
 	// Durability is what a confirmation is worth. Default Power.

@@ -53,6 +53,9 @@ func dial(ctx context.Context, c *Config, e *embedded, name string) (*clientConn
 	if e != nil {
 		opts = append(opts, nats.InProcessServer(e))
 	}
+	if c.NATSCreds != "" {
+		opts = append(opts, nats.UserCredentials(c.NATSCreds))
+	}
 	var err error
 	for attempt := 0; ; attempt++ {
 		if conn.nc, err = nats.Connect(c.NATSURL, opts...); err == nil {

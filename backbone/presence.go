@@ -180,7 +180,11 @@ func (b *Backbone) publishPresence() {
 		if states = b.presence.take(states[:0], presenceBatch); len(states) == 0 {
 			return
 		}
-		err := b.publishStates(states)
+		err := b.gate()
+		if err == nil {
+			err = b.publishStates(states)
+			b.noteAnswer(err)
+		}
 		if err == nil {
 			failures = 0
 			continue

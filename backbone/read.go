@@ -14,7 +14,7 @@ type ReadOptions struct {
 	Since  time.Time // zero: from the oldest record there is
 	Tenant string    // "": all
 	Device string    // "": all
-	Follow bool      // go on with what comes, until ctx ends
+	Follow bool      // go on with what comes, until ctx ends or fn fails
 }
 
 // Read gives fn the records in the order of the log, one JSON object each,
@@ -43,12 +43,12 @@ func (b *Backbone) Read(ctx context.Context, o ReadOptions, fn func(line []byte)
 	}
 	defer it.Stop()
 	for {
-		m, err := it.Next(jetstream.NextContext(ctx))
+		m, err := next(ctx, it, o.Follow)
 		if err != nil {
-			if o.Follow && errors.Is(err, context.Canceled) {
-				return nil
-			}
 			return fmt.Errorf("read the log: %w", err)
+		}
+		if m == nil {
+			return nil
 		}
 		meta, err := m.Metadata()
 		if err != nil {
@@ -65,6 +65,25 @@ func (b *Backbone) Read(ctx context.Context, o ReadOptions, fn func(line []byte)
 		}
 	}
 }
+
+// next gives the next record. It is nil when none came for a while and none needs
+// to: the records up to the end may have been taken by retention meanwhile.
+func next(ctx context.Context, it jetstream.MessagesContext, follow bool) (jetstream.Msg, error) {
+	if follow {
+		return it.Next(jetstream.NextContext(ctx))
+	}
+	wait, cancel := context.WithTimeout(ctx, readPatience)
+	defer cancel()
+	m, err := it.Next(jetstream.NextContext(wait))
+	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
+		return nil, nil
+	}
+	return m, err
+}
+
+// readPatience is how long a reader that does not follow waits for a record the
+// log said it has.
+const readPatience = 10 * time.Second
 
 // readAhead is how many records a reader has under way.
 const readAhead = 500

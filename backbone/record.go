@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"strconv"
 	"unicode/utf8"
 )
@@ -109,11 +110,26 @@ func decodeRune[S string | []byte](s S) (rune, int) {
 }
 
 // lastSeqIn reads from a stored line the sequence it makes durable: its own, or
-// the one that was highest when it had none.
+// the one that was highest when it had none. Both stand before "type", so what
+// the device sent is not looked at.
 func lastSeqIn(line []byte) (uint64, error) {
-	var f struct{ Seq, High uint64 }
-	if err := json.Unmarshal(line, &f); err != nil {
-		return 0, err
+	d := json.NewDecoder(bytes.NewReader(line))
+	if t, err := d.Token(); err != nil || t != json.Delim('{') {
+		return 0, errors.Join(errors.New("backbone: a stored record is not an object"), err)
 	}
-	return max(f.Seq, f.High), nil
+	for d.More() {
+		key, err := d.Token()
+		if err != nil || key == "type" {
+			return 0, err
+		}
+		if key == "seq" || key == "high" {
+			var n uint64
+			err := d.Decode(&n)
+			return n, err
+		}
+		if _, err := d.Token(); err != nil {
+			return 0, err
+		}
+	}
+	return 0, nil
 }

@@ -21,9 +21,14 @@ type embedded struct {
 	opts server.Options
 	log  *zap.Logger
 
+	// life is held while the server starts or stops, which takes long: callers
+	// who want a restart at the same time get one.
+	life sync.Mutex
+
 	mu sync.Mutex
 	// Guarded by mu.
-	srv *server.Server // nil while there is none
+	srv    *server.Server // nil while there is none
+	closed bool
 }
 
 const (
@@ -62,7 +67,10 @@ func (c *Config) blocksDir(stream string) string {
 
 func startEmbedded(c *Config) (*embedded, error) {
 	e := &embedded{opts: serverOptions(c), log: c.Logger.Named("nats")}
-	return e, e.start()
+	if err := e.start(); err != nil {
+		return nil, err
+	}
+	return e, nil
 }
 
 func (e *embedded) start() error {
@@ -84,8 +92,18 @@ func (e *embedded) start() error {
 	return nil
 }
 
-// stop ends the server and waits for it; files are closed when it returns.
+// stop ends the server for good and waits for it; files are closed when it
+// returns.
 func (e *embedded) stop() {
+	e.life.Lock()
+	defer e.life.Unlock()
+	e.mu.Lock()
+	e.closed = true
+	e.mu.Unlock()
+	e.shutdown()
+}
+
+func (e *embedded) shutdown() {
 	e.mu.Lock()
 	srv := e.srv
 	e.srv = nil
@@ -99,8 +117,19 @@ func (e *embedded) stop() {
 // restart opens the store anew. A store that met a write error (a full disk)
 // takes nothing more until then, though the disk may have room again.
 func (e *embedded) restart() error {
-	e.stop()
+	e.life.Lock()
+	defer e.life.Unlock()
+	if e.isClosed() {
+		return ErrClosed
+	}
+	e.shutdown()
 	return e.start()
+}
+
+func (e *embedded) isClosed() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.closed
 }
 
 // InProcessConn makes embedded the provider that nats.go asks for its

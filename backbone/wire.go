@@ -27,14 +27,22 @@ type refusal struct {
 
 func (r *refusal) Error() string { return fmt.Sprintf("refused: %s (%d)", r.text, r.code) }
 
-// wire carries one attempt at a time to the log and brings its answers back. Its
-// functions and channels are the seam through which tests lose, delay and
-// falsify what passes.
+// seams are where tests lose, delay and falsify what passes between the committer
+// and the log. The zero value changes nothing.
+type seams struct {
+	publish func(m *nats.Msg, next func(*nats.Msg) error) error
+	hear    func(m *nats.Msg) *nats.Msg // nil: not heard
+	sync    func(next func() error) error
+	timeout time.Duration // instead of answerTimeout
+}
+
+// wire carries one attempt at a time to the log and brings its answers back.
 type wire struct {
 	// Immutable after construction.
 	publish func(*nats.Msg) error
-	answers <-chan *nats.Msg // of all attempts; stale ones are skipped
-	down    <-chan struct{}  // the connection was lost
+	hear    func(*nats.Msg) *nats.Msg // nil but in tests
+	answers <-chan *nats.Msg          // of all attempts; stale ones are skipped
+	down    <-chan struct{}           // the connection was lost
 	closing <-chan struct{}
 	timeout time.Duration // how long an answer may take
 	inbox   string        // answers come to inbox.ATTEMPT
@@ -48,16 +56,21 @@ type wire struct {
 // attempt, and stale ones are skipped by the next.
 const answerQueue = 256
 
-func newWire(c *clientConn, closing <-chan struct{}, timeout time.Duration) (*wire, error) {
+func newWire(c *clientConn, closing <-chan struct{}, s seams) (*wire, error) {
 	answers := make(chan *nats.Msg, answerQueue)
 	w := &wire{
 		publish: c.nc.PublishMsg,
+		hear:    s.hear,
 		answers: answers,
 		down:    c.down,
 		closing: closing,
-		timeout: timeout,
+		timeout: answerTimeout,
 		inbox:   c.nc.NewInbox(),
-		timer:   time.NewTimer(timeout),
+	}
+	orDefault(&s.timeout, answerTimeout)
+	w.timeout, w.timer = s.timeout, time.NewTimer(s.timeout)
+	if s.publish != nil {
+		w.publish = func(m *nats.Msg) error { return s.publish(m, c.nc.PublishMsg) }
 	}
 	if _, err := c.nc.ChanSubscribe(w.inbox+".*", answers); err != nil {
 		return nil, fmt.Errorf("subscribe to answers: %w", err)
@@ -98,6 +111,11 @@ func (w *wire) await() (answer, error) {
 	for {
 		select {
 		case m := <-w.answers:
+			if w.hear != nil {
+				if m = w.hear(m); m == nil {
+					continue
+				}
+			}
 			// Nothing is said to a message of a batch that was only staged.
 			if m.Subject == reply && (len(m.Data) > 0 || m.Header.Get(headerStatus) != "") {
 				return readAnswer(m)
