@@ -22,6 +22,10 @@ type cli struct {
 	Config  configFlag `help:"Configuration file (YAML): one key a line, named like the flags." placeholder:"FILE"`
 	Serve   serveCmd   `cmd:"" help:"Run a node."`
 	Token   tokenCmd   `cmd:"" help:"Print a token for a device."`
+	Devices devicesCmd `cmd:"" help:"List devices."`
+	Send    sendCmd    `cmd:"" help:"Send a command to a device."`
+	Kick    kickCmd    `cmd:"" help:"Close a device's connection."`
+	Tail    tailCmd    `cmd:"" help:"Print the log."`
 	Echo    echoCmd    `cmd:"" help:"Run an echo server: the event loop and the frames, nothing else."`
 	Version versionCmd `cmd:"" help:"Print the version."`
 }

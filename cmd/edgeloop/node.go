@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -232,22 +231,11 @@ func tickFor(timeouts ...time.Duration) time.Duration {
 func (n *node) announce() error {
 	n.log.Info("devices connect here", zap.String("url", fmt.Sprintf("ws://%s%s", n.server.Addr(), gateway.DevicePath)))
 	n.log.Info("admin API", zap.String("url", fmt.Sprintf("http://%s", n.admin.Addr())))
-	if n.cfg.AddressFile == "" {
-		return nil
+	a := addresses{Listen: n.server.Addr().String(), Admin: n.admin.Addr().String(), PID: os.Getpid()}
+	if err := a.write(addressFile(n.cfg.DataDir)); err != nil {
+		return fmt.Errorf("--data-dir: %w", err)
 	}
-	out, err := json.Marshal(map[string]any{
-		"listen": n.server.Addr().String(),
-		"admin":  n.admin.Addr().String(),
-		"pid":    os.Getpid(),
-	})
-	if err != nil {
-		return err
-	}
-	tmp := n.cfg.AddressFile + ".tmp"
-	if err := os.WriteFile(tmp, append(out, '\n'), 0o600); err != nil {
-		return fmt.Errorf("--address-file: %w", err)
-	}
-	return os.Rename(tmp, n.cfg.AddressFile)
+	return nil
 }
 
 // adminTokenFile is where the admin token lies.

@@ -22,7 +22,6 @@ type serveCmd struct {
 	AdminRemote    bool   `default:"false" help:"Allow --admin-listen on an address that others can reach; the admin token then crosses the network in the clear."`
 	DataDir        string `default:"data" type:"path" help:"Directory of the log, the secrets and the admin token; made if missing."`
 	Node           string `default:"" help:"Name of this node; default the host name."`
-	AddressFile    string `default:"" type:"path" help:"File to write the addresses to once the node listens, as JSON."`
 	EventLoops     int    `default:"0" help:"Event loops; 0 is one for each core."`
 	MaxConnections int    `default:"0" help:"Devices before newcomers are answered 503; 0 is what the descriptors carry, 100000 at the most."`
 	FDLimit        uint64 `name:"fd-limit" default:"0" help:"Descriptor limit to ask the system for; 0 is the hard limit."`

@@ -1,0 +1,80 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"edgeloop/admin/api"
+)
+
+// devicesCmd lists devices.
+type devicesCmd struct {
+	Remote remote `embed:""`
+
+	Tenant  string `default:"" help:"Only this tenant."`
+	Prefix  string `default:"" help:"Only devices whose name begins so."`
+	Group   string `default:"" help:"Only members of this group of the tenant."`
+	Online  bool   `default:"false" help:"Only devices that are connected."`
+	Offline bool   `default:"false" help:"Only devices that are not."`
+	JSON    bool   `name:"json" default:"false" help:"One JSON object a line."`
+}
+
+// Run prints a table, or lines of JSON.
+func (d *devicesCmd) Run(io *streams) error {
+	c, err := d.Remote.client()
+	if err != nil {
+		return err
+	}
+	q := api.DeviceQuery{Tenant: d.Tenant, Prefix: d.Prefix, Group: d.Group, Limit: api.MaxPage}
+	switch {
+	case d.Online && d.Offline:
+		return usageError{fmt.Errorf("--online and --offline exclude each other")}
+	case d.Online, d.Offline:
+		q.Online = &d.Online
+	}
+	table := tabwriter.NewWriter(io.out, 0, 0, 2, ' ', 0)
+	if !d.JSON {
+		fmt.Fprintln(table, "TENANT\tDEVICE\tSTATE\tLAST SEEN\tDURABLE\tPROTOCOL\tGROUPS")
+	}
+	for dev, err := range c.AllDevices(context.Background(), q) {
+		if err != nil {
+			return err
+		}
+		if d.JSON {
+			if err := json.NewEncoder(io.out).Encode(dev); err != nil {
+				return err
+			}
+			continue
+		}
+		state := "offline"
+		if dev.Online {
+			state = "online"
+		}
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%d\t%s\t%s\n", dev.Tenant, dev.Device, state,
+			dev.LastSeen.Local().Format(time.DateTime), dev.Durable, dev.Protocol, strings.Join(dev.Groups, ","))
+	}
+	return table.Flush()
+}
+
+// kickCmd closes a device's connection.
+type kickCmd struct {
+	Remote remote `embed:""`
+
+	Device string `required:"" help:"Name of the device."`
+	Tenant string `default:"default" help:"Tenant of the device."`
+	Code   uint16 `default:"1008" help:"Close code."`
+	Reason string `default:"closed by the operator" help:"Reason, told to the device."`
+}
+
+// Run closes it.
+func (k *kickCmd) Run(*streams) error {
+	c, err := k.Remote.client()
+	if err != nil {
+		return err
+	}
+	return c.Kick(context.Background(), k.Tenant, k.Device, api.KickRequest{Code: k.Code, Reason: k.Reason})
+}

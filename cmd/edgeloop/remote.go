@@ -1,0 +1,78 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"edgeloop/admin/client"
+	"edgeloop/auth"
+)
+
+// remote says how a command reaches the node's admin API.
+type remote struct {
+	DataDir        string `default:"data" type:"path" help:"Data directory of the node, where the admin token and the address are found."`
+	AdminURL       string `name:"admin-url" default:"" help:"URL of the admin API; default: what the node left in its data directory."`
+	AdminTokenFile string `default:"" type:"path" help:"File of the admin token; default DATA_DIR/admin.token."`
+}
+
+// client is the API of the node that the flags name.
+func (r remote) client() (*client.Client, error) {
+	path := r.AdminTokenFile
+	if path == "" {
+		path = adminTokenFile(r.DataDir)
+	}
+	token, err := auth.ReadToken(path)
+	if err != nil {
+		return nil, fmt.Errorf("%w; name the node's data directory with --data-dir, or the file with --admin-token-file", err)
+	}
+	url := r.AdminURL
+	if url == "" {
+		if url, err = r.find(); err != nil {
+			return nil, err
+		}
+	}
+	return &client.Client{URL: url, Token: token}, nil
+}
+
+// find reads where the node listens from what it left in its data directory.
+func (r remote) find() (string, error) {
+	b, err := os.ReadFile(addressFile(r.DataDir))
+	if errors.Is(err, fs.ErrNotExist) {
+		return "http://127.0.0.1:9090", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	var a addresses
+	if err := json.Unmarshal(b, &a); err != nil {
+		return "", fmt.Errorf("%s: %w", addressFile(r.DataDir), err)
+	}
+	return "http://" + a.Admin, nil
+}
+
+// addresses is what a node writes down for those who look for it.
+type addresses struct {
+	Listen string `json:"listen"`
+	Admin  string `json:"admin"`
+	PID    int    `json:"pid"`
+}
+
+// addressFile is where a node writes its addresses.
+func addressFile(dataDir string) string { return filepath.Join(dataDir, "node.json") }
+
+// write replaces the file at path, whole or not at all.
+func (a addresses) write(path string) error {
+	out, err := json.Marshal(a)
+	if err != nil {
+		return err
+	}
+	tmp := path + ".tmp"
+	if err := os.WriteFile(tmp, append(out, '\n'), 0o600); err != nil {
+		return err
+	}
+	return os.Rename(tmp, path)
+}
