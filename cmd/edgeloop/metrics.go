@@ -77,7 +77,7 @@ func (n *node) backboneMetrics(to func(admin.Sample)) {
 	emit("edgeloop_backbone_appended_records_total", float64(st.Records))
 	emit("edgeloop_backbone_appended_bytes_total", float64(st.Bytes))
 	emit("edgeloop_backbone_batches_total", float64(st.Batches))
-	emit("edgeloop_backbone_refused_batches_total", float64(st.Refused))
+	emit("edgeloop_backbone_failed_batches_total", float64(st.Failed))
 	emit("edgeloop_backbone_settled_batches_total", float64(st.Settled))
 	emit("edgeloop_backbone_reopened_total", float64(st.Reopened))
 	emit("edgeloop_backbone_stalls_total", float64(st.Stalls))

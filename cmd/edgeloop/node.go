@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"go.uber.org/zap"
@@ -38,7 +37,6 @@ type node struct {
 	server   *eventloop.Server
 	admin    *admin.Server
 	unwatch  func()
-	dirLock  *os.File // held for as long as the node lives
 
 	// Safe for concurrent use.
 	drainOnce sync.Once
@@ -67,7 +65,7 @@ func startNode(cfg *serveCmd, log *zap.Logger) (*node, error) {
 	if err := os.MkdirAll(cfg.DataDir, 0o750); err != nil {
 		return nil, fmt.Errorf("--data-dir: %w", err)
 	}
-	for _, step := range []func() error{n.lock, n.startAuth, n.startBackbone, n.startGateway, n.startServer, n.startAdmin, n.announce} {
+	for _, step := range []func() error{n.startAuth, n.startBackbone, n.startGateway, n.startServer, n.startAdmin, n.announce} {
 		if err := step(); err != nil {
 			n.abandon()
 			return nil, err
@@ -75,20 +73,6 @@ func startNode(cfg *serveCmd, log *zap.Logger) (*node, error) {
 	}
 	n.state.Store(stateRunning)
 	return n, nil
-}
-
-// lock makes this the only node on its data directory: two would write one log.
-func (n *node) lock() error {
-	f, err := os.OpenFile(filepath.Join(n.cfg.DataDir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
-	if err != nil {
-		return fmt.Errorf("--data-dir: %w", err)
-	}
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil { //nolint:gosec // a descriptor fits
-		_ = f.Close()
-		return fmt.Errorf("--data-dir=%s is in use by another node: stop it, or give this one a directory of its own", n.cfg.DataDir)
-	}
-	n.dirLock = f
-	return nil
 }
 
 func (n *node) startAuth() error {
@@ -132,6 +116,9 @@ func (n *node) startBackbone() error {
 	defer cancel()
 	var err error
 	n.backbone, err = backbone.Open(ctx, cfg)
+	if errors.Is(err, backbone.ErrInUse) {
+		return fmt.Errorf("--data-dir=%s: %w: stop the other node, or give this one a directory of its own", n.cfg.DataDir, err)
+	}
 	return err
 }
 
@@ -314,9 +301,6 @@ func (n *node) close() error {
 	}
 	if n.backbone != nil {
 		errs = append(errs, n.backbone.Close(ctx))
-	}
-	if n.dirLock != nil {
-		errs = append(errs, n.dirLock.Close())
 	}
 	err := errors.Join(errs...)
 	if err == nil {
