@@ -170,8 +170,8 @@ func checkRefusal(t *testing.T, err error) {
 	if !errors.As(err, &r) {
 		t.Fatalf("not a Refusal: %v", err)
 	}
-	if resp, _ := response(t, r.Append(nil)); resp.StatusCode != r.Status {
-		t.Errorf("%v: answered with %s", r, resp.Status)
+	if status, _, _ := response(t, r.Append(nil)); status != r.Status {
+		t.Errorf("%v: answered with %d", r, status)
 	}
 }
 
@@ -200,18 +200,18 @@ func checkAccepted(t *testing.T, h *wsproto.Handshake, block []byte) {
 			t.Errorf("%s: %q, net/http reads %q", name, got, req.Header.Get(name))
 		}
 	}
-	resp, _ := response(t, h.AppendResponse(nil))
-	if resp.StatusCode != http.StatusSwitchingProtocols {
-		t.Errorf("%q: answered with %s", block, resp.Status)
+	status, header, _ := response(t, h.AppendResponse(nil))
+	if status != http.StatusSwitchingProtocols {
+		t.Errorf("%q: answered with %d", block, status)
 	}
 	proof := sha1.Sum([]byte(req.Header.Get("Sec-Websocket-Key") + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11")) // [RFC6455 4.2.2]
-	if got := resp.Header.Get("Sec-Websocket-Accept"); got != base64.StdEncoding.EncodeToString(proof[:]) {
+	if got := header.Get("Sec-Websocket-Accept"); got != base64.StdEncoding.EncodeToString(proof[:]) {
 		t.Errorf("%q: accepted with %q", block, got)
 	}
-	if got := resp.Header.Get("Sec-Websocket-Protocol"); got != h.Protocol {
+	if got := header.Get("Sec-Websocket-Protocol"); got != h.Protocol {
 		t.Errorf("%q: protocol %q, want %q", block, got, h.Protocol)
 	}
-	if got := resp.Header.Get("Sec-Websocket-Extensions"); (got != "") != h.Compression {
+	if got := header.Get("Sec-Websocket-Extensions"); (got != "") != h.Compression {
 		t.Errorf("%q: extensions %q, compression %v", block, got, h.Compression)
 	}
 }

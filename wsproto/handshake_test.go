@@ -2,6 +2,7 @@ package wsproto_test
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -140,8 +141,8 @@ func TestHandshake_AlsoAccepted(t *testing.T) {
 			if string(h.Path) != "/v1/device" {
 				t.Errorf("path %q", h.Path)
 			}
-			if resp, _ := response(t, h.AppendResponse(nil)); resp.StatusCode != http.StatusSwitchingProtocols {
-				t.Errorf("response %v", resp)
+			if status, _, _ := response(t, h.AppendResponse(nil)); status != http.StatusSwitchingProtocols {
+				t.Errorf("status %d", status)
 			}
 		})
 	}
@@ -289,4 +290,30 @@ func TestFindHeader_Limits(t *testing.T) {
 	if _, err := wsproto.FindHeader([]byte(hello), few); !errors.As(err, &r) || r.Status != 431 {
 		t.Errorf("one field over: %v", err)
 	}
+}
+
+// A server keeps what it has read until the header block is whole, decides, and
+// sends one of two answers.
+func ExampleHandshake_Parse() {
+	cfg := &wsproto.HandshakeConfig{Protocols: []string{"edgeloop.v1.json"}}
+	read := []byte(with("Sec-WebSocket-Protocol: edgeloop.v1.json") + "\x81\x80\x00\x00\x00\x00")
+
+	n, err := wsproto.FindHeader(read, cfg)
+	if n == 0 && err == nil {
+		return // read more
+	}
+	var h wsproto.Handshake
+	if err == nil {
+		err = h.Parse(cfg, read[:n])
+	}
+	var refusal *wsproto.Refusal
+	if errors.As(err, &refusal) {
+		fmt.Printf("%s", refusal.Append(nil))
+		return
+	}
+	fmt.Printf("%s speaks %q, %d bytes of frames came along\n", h.Path, h.Protocol, len(read)-n)
+	fmt.Println(strings.SplitN(string(h.AppendResponse(nil)), "\r\n", 2)[0])
+	// Output:
+	// /v1/device speaks "edgeloop.v1.json", 6 bytes of frames came along
+	// HTTP/1.1 101 Switching Protocols
 }
