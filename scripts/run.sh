@@ -31,8 +31,14 @@ trap cleanup INT TERM EXIT
 # first the device, then the node, by the signals above.
 setsid bin/edgeloop serve --data-dir "$data" --listen "$listen" --admin-listen "$admin" --drain-window=1s "$@" &
 node=$!
-until (exec 3<>"/dev/tcp/${admin%:*}/${admin##*:}") 2>/dev/null && bin/edgeloop devices --data-dir "$data" --admin-url "http://$admin" >/dev/null 2>&1; do
-	kill -0 "$node" 2>/dev/null || { wait "$node"; exit 1; }
+# ready asks /readyz without curl, which a fresh machine may not have.
+ready() {
+	exec 3<>"/dev/tcp/${admin%:*}/${admin##*:}" || return
+	printf 'GET /readyz HTTP/1.0\r\nHost: %s\r\n\r\n' "$admin" >&3
+	head -n 1 <&3 | grep -q ' 200 '
+}
+until (ready) 2>/dev/null; do
+	kill -0 "$node" 2>/dev/null || exit 1
 	sleep 0.1
 done
 

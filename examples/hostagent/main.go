@@ -49,8 +49,11 @@ func main() {
 	defer stop()
 	a := &agent{tick: time.NewTicker(time.Second)}
 	go a.measure()
-	for ; ctx.Err() == nil; a.failures++ {
+	for ; ; a.failures++ {
 		err := a.session(ctx)
+		if ctx.Err() != nil {
+			return
+		}
 		// Full jitter: devices that lost the node together return one by one.
 		delay := rand.N(min(time.Minute, time.Second<<min(a.failures, 6)))
 		var gone websocket.CloseError
@@ -89,22 +92,17 @@ func (a *agent) session(ctx context.Context) error {
 		return err
 	}
 	defer context.AfterFunc(ctx, func() { _ = ws.Close(websocket.StatusNormalClosure, "stopping") })()
-	for a.ws = ws; ; {
+	for a.ws = ws; err == nil; {
 		var m incoming
-		_, text, err := ws.Read(context.Background())
-		if err == nil {
-			err = json.Unmarshal(text, &m)
-		}
+		err = wsjson.Read(context.Background(), ws, &m)
 		a.mu.Lock()
-		if err != nil {
+		if a.obey(m); err != nil {
 			a.window = 0
-			a.mu.Unlock()
-			return err
 		}
-		a.obey(m)
 		a.flush()
 		a.mu.Unlock()
 	}
+	return err
 }
 
 // obey does what one message of the node says.
@@ -120,9 +118,9 @@ func (a *agent) obey(m incoming) {
 		}
 	case "command":
 		reply := message{"type": "reply", "id": m.ID, "ok": true, "data": "pong"}
-		var interval struct{ S float64 }
-		if m.Name == "set-interval" && json.Unmarshal(m.Data, &interval) == nil && interval.S >= 0.1 {
-			a.tick.Reset(time.Duration(interval.S * float64(time.Second)))
+		var interval map[string]float64
+		if m.Name == "set-interval" && json.Unmarshal(m.Data, &interval) == nil && interval["s"] >= 0.1 {
+			a.tick.Reset(time.Duration(interval["s"] * float64(time.Second)))
 			reply["data"] = interval
 		} else if m.Name != "ping" {
 			reply["ok"], reply["data"] = false, `commands are "ping" and "set-interval" with {"s":0.1} or more`
@@ -146,7 +144,5 @@ func (a *agent) flush() {
 
 // write never waits long: the window bounds what is on its way.
 func (a *agent) write(m message) {
-	if wsjson.Write(context.Background(), a.ws, m) != nil {
-		a.ws.CloseNow() // which session hears of
-	}
+	_ = wsjson.Write(context.Background(), a.ws, m) // if it fails, so does session's read
 }

@@ -48,8 +48,11 @@ var ladder = map[string]rule{
 	"cmd/edgebench": {ours: []string{"bench", "bench/..."}, vendor: benchVendor},
 
 	// Outsiders, like the bench.
-	"test/...":     {vendor: []string{"github.com/chromedp", "github.com/coder/websocket"}},
-	"examples/...": {vendor: []string{"github.com/coder/websocket"}},
+	"test/...":           {vendor: []string{"github.com/chromedp", "github.com/coder/websocket"}},
+	"examples/hostagent": {vendor: []string{"github.com/coder/websocket"}},
+
+	// Small programs that show one way through the lower packages.
+	"examples/...": {ours: []string{"wsproto", "eventloop", "envelope", "devicemgr"}},
 
 	"internal/...": {vendor: []string{"pgregory.net/rapid", "go.uber.org/goleak"}},
 }

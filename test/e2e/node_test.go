@@ -286,6 +286,19 @@ func freeAddr(t *testing.T) string {
 	return ""
 }
 
+// waitListening waits until somebody accepts connections at addr.
+func waitListening(t *testing.T, addr string) {
+	t.Helper()
+	testkit.Eventually(t, patience, "somebody to listen at "+addr, func() bool {
+		c, err := net.Dial("tcp", addr)
+		if err != nil {
+			return false
+		}
+		c.Close()
+		return true
+	})
+}
+
 // logBuffer keeps what the node prints.
 type logBuffer struct {
 	mu  sync.Mutex

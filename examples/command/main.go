@@ -1,0 +1,89 @@
+// Command command sends each line of its standard input, "DEVICE WORDS", to one
+// device: the way down. Devices connect to /NAME and speak raw.
+package main
+
+import (
+	"bufio"
+	"context"
+	"flag"
+	"fmt"
+	"log"
+	"os"
+	"strings"
+	"time"
+
+	"edgeloop/devicemgr"
+	"edgeloop/eventloop"
+	"edgeloop/wsproto"
+)
+
+func main() {
+	listen := flag.String("listen", "127.0.0.1:9003", "host:port")
+	flag.Parse()
+	devices, err := devicemgr.New(devicemgr.Config{OnPresence: func(p devicemgr.Presence) {
+		fmt.Printf("%s %s\n", p.Key.Device, p.Cause)
+	}})
+	if err != nil {
+		log.Fatal(err)
+	}
+	server, err := eventloop.New(eventloop.Config{Listen: *listen}, &doorman{devices})
+	if err != nil {
+		log.Fatal(err)
+	}
+	go func() {
+		for lines := bufio.NewScanner(os.Stdin); lines.Scan(); {
+			name, words, _ := strings.Cut(lines.Text(), " ")
+			if err := send(devices, name, words); err != nil {
+				fmt.Println(err)
+			}
+		}
+		_ = server.Stop(context.Background()) // Run says what failed
+	}()
+	if err := server.Run(); err != nil {
+		log.Fatal(err)
+	}
+}
+
+// send may be called from any goroutine: it looks the device up and posts the
+// frame to the loop of its connection.
+func send(devices *devicemgr.Manager, name, words string) error {
+	session := devices.Lookup(devicemgr.Key{Tenant: "default", Device: name})
+	if session == nil {
+		return fmt.Errorf("%s was never here", name)
+	}
+	link := session.Link()
+	if link == nil {
+		return fmt.Errorf("%s is away", name)
+	}
+	return link.Send(wsproto.AppendFrame(nil, wsproto.OpText, []byte(words)))
+}
+
+// doorman makes the path a name.
+type doorman struct{ devices *devicemgr.Manager }
+
+func (d *doorman) Accept(c *eventloop.Conn, h *eventloop.Hello) (eventloop.Receiver, *wsproto.Refusal) {
+	l := &link{Conn: c, devices: d.devices}
+	var old devicemgr.Link
+	l.session, l.epoch, old = d.devices.Connect(devicemgr.Key{Tenant: "default", Device: strings.Trim(string(h.Path), "/")}, l)
+	if old != nil {
+		old.Close(uint16(wsproto.CloseReplaced), "a newer connection took over")
+	}
+	return l, nil
+}
+
+// link is one connection, as its session and as its loop see it.
+type link struct {
+	*eventloop.Conn
+	devices *devicemgr.Manager
+	session *devicemgr.Session
+	epoch   uint64
+}
+
+// Close makes a Conn a devicemgr.Link.
+func (l *link) Close(code uint16, reason string) { l.Conn.Close(wsproto.CloseCode(code), reason) }
+
+func (l *link) Receive(wsproto.OpCode, []byte)    {}
+func (l *link) Flush()                            {}
+func (l *link) Woken()                            {}
+func (l *link) Quiet(time.Duration) time.Duration { l.PingOnLoop(); return 30 * time.Second }
+func (l *link) Closed(*eventloop.Gone)            { l.devices.Unregister(l.session, l.epoch) }

@@ -1,0 +1,55 @@
+// Command echo sends back what it receives: the event loop and nothing above it.
+package main
+
+import (
+	"context"
+	"flag"
+	"log"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"edgeloop/eventloop"
+	"edgeloop/wsproto"
+)
+
+func main() {
+	listen := flag.String("listen", "127.0.0.1:9001", "host:port")
+	flag.Parse()
+	server, err := eventloop.New(eventloop.Config{Listen: *listen}, doorman{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	context.AfterFunc(ctx, func() { _ = server.Stop(context.Background()) }) // Run says what failed
+	if err := server.Run(); err != nil {
+		log.Fatal(err)
+	}
+}
+
+// doorman admits everyone.
+type doorman struct{}
+
+func (doorman) Accept(c *eventloop.Conn, _ *eventloop.Hello) (eventloop.Receiver, *wsproto.Refusal) {
+	return &mirror{c}, nil
+}
+
+// mirror is one connection. All its methods run on the connection's loop.
+type mirror struct{ conn *eventloop.Conn }
+
+// Receive borrows payload, and so does WriteOnLoop: nothing is copied here.
+func (m *mirror) Receive(op wsproto.OpCode, payload []byte) { m.conn.WriteOnLoop(op, payload) }
+func (m *mirror) Flush()                                    {}
+func (m *mirror) Woken()                                    {}
+func (m *mirror) Closed(*eventloop.Gone)                    {}
+
+// Quiet pings who is silent for long and hangs up on who does not answer.
+func (m *mirror) Quiet(idle time.Duration) time.Duration {
+	if idle > time.Minute {
+		m.conn.CloseOnLoop(wsproto.CloseSilent, "no sign of life")
+	} else {
+		m.conn.PingOnLoop()
+	}
+	return 31 * time.Second
+}

@@ -1,0 +1,92 @@
+// Command telemetry prints what devices send, a line each, and acknowledges it:
+// the way up without a log. An acknowledgement here means "printed", no more,
+// and printing on the loop is for examples: whoever reads slowly stops it.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"log"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"edgeloop/envelope"
+	"edgeloop/eventloop"
+	"edgeloop/wsproto"
+)
+
+func main() {
+	listen := flag.String("listen", "127.0.0.1:9002", "host:port")
+	flag.Parse()
+	server, err := eventloop.New(eventloop.Config{
+		Listen:    *listen,
+		Handshake: wsproto.HandshakeConfig{Protocols: envelope.Protocols()},
+	}, doorman{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	context.AfterFunc(ctx, func() { _ = server.Stop(context.Background()) }) // Run says what failed
+	if err := server.Run(); err != nil {
+		log.Fatal(err)
+	}
+}
+
+// doorman admits everyone; the subprotocol says how they speak.
+type doorman struct{}
+
+func (doorman) Accept(c *eventloop.Conn, h *eventloop.Hello) (eventloop.Receiver, *wsproto.Refusal) {
+	codec, known := envelope.ForProtocol(h.Protocol)
+	if !known {
+		return nil, &wsproto.Refusal{Status: 400, Reason: "unknown subprotocol"}
+	}
+	return &device{conn: c, codec: codec}, nil
+}
+
+// device is one connection. All its methods run on the connection's loop.
+type device struct {
+	conn  *eventloop.Conn
+	codec envelope.Codec
+	in    envelope.Message
+	upto  uint64 // printed and not yet acknowledged; 0 for none
+}
+
+func (d *device) Receive(op wsproto.OpCode, payload []byte) {
+	var fault *envelope.Fault
+	if err := d.codec.Decode(op == wsproto.OpBinary, payload, &d.in); errors.As(err, &fault) {
+		d.say(&envelope.Message{Type: envelope.TypeError, Code: []byte(fault.Code), Text: []byte(fault.Message), Seq: fault.Seq})
+	} else if d.in.Type.Sequenced() {
+		fmt.Printf("%d %s %s %s\n", d.conn.ID(), d.in.Type, d.in.Topic, d.in.Data)
+		d.upto = max(d.upto, d.in.Seq)
+	}
+}
+
+// Flush acknowledges at once what one read brought.
+func (d *device) Flush() {
+	if d.upto > 0 {
+		d.say(&envelope.Message{Type: envelope.TypeAck, Upto: d.upto})
+		d.upto = 0
+	}
+}
+
+// Woken comes first after the handshake, so it says welcome.
+func (d *device) Woken() {
+	d.say(&envelope.Message{Type: envelope.TypeWelcome, Epoch: d.conn.ID(), HeartbeatS: 30, Window: 64})
+}
+
+func (d *device) say(m *envelope.Message) {
+	op := wsproto.OpText
+	if d.codec.Binary() {
+		op = wsproto.OpBinary
+	}
+	if payload := d.codec.Append(nil, m); len(payload) > 0 {
+		d.conn.WriteOnLoop(op, payload)
+	}
+}
+
+func (d *device) Quiet(time.Duration) time.Duration { d.conn.PingOnLoop(); return 30 * time.Second }
+func (d *device) Closed(*eventloop.Gone)            {}
