@@ -123,6 +123,9 @@ func (c *Conn) lingeringOnLoop(idle uint32) (wait uint32) {
 		return 0
 	case c.gc.OutboundBuffered() > 0:
 		return 1
+	case c.cause == CausePeerClosed: // nothing of the peer's is left unread
+		c.hangUpOnLoop()
+		return 0
 	}
 	c.shutOnLoop()
 	return limit - idle

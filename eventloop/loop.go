@@ -129,10 +129,12 @@ func (l *loop) fireOnLoop(id uint32) (wait uint32) {
 // gatherOnLoop makes c the connection whose output is being gathered and
 // returns the buffer to append to; put it back with l.scratch = b.
 func (l *loop) gatherOnLoop(c *Conn) []byte {
-	if l.cur != c || len(l.scratch) >= scratchCap {
+	// A flush that fails calls Receiver.Closed, which may gather for a third
+	// connection: so it is not over with one flush.
+	for l.cur != nil && (l.cur != c || len(l.scratch) >= scratchCap) {
 		l.flushOnLoop()
-		l.cur = c
 	}
+	l.cur = c
 	return l.scratch
 }
 
