@@ -60,7 +60,7 @@ cat <<TRY
 
     bin/edgeloop tail$flags --device $device
     bin/edgeloop devices$flags
-    bin/edgeloop send$flags --wait 5s $device set-interval '{"s":0.5}'
+    bin/edgeloop send$flags --device $device set-interval '{"s":0.5}'
     curl -H "Authorization: Bearer \$(cat $data/admin.token)" http://$admin/v1/devices
     curl -H "Authorization: Bearer \$(cat $data/admin.token)" -d '{"name":"ping"}' \\
       'http://$admin/v1/devices/default/$device/commands?wait=5s'

@@ -58,7 +58,7 @@ func TestCommand_Send(t *testing.T) {
 		n := start(t)
 		d, _ := startClient(t, lib).connect(n, "d1")
 		printed := make(chan string, 1)
-		go func() { printed <- n.tool("send", "--wait", "20s", "d1", "ping") }()
+		go func() { printed <- n.tool("send", "--device", "d1", "--wait", "20s", "ping") }()
 		m := d.wantMessage("command")
 		if m.str("name") != "ping" {
 			t.Errorf("the device got %v", m)

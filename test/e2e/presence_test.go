@@ -64,7 +64,7 @@ func TestPresence_ListAndKick(t *testing.T) {
 		if out := n.tool("devices"); !containsAll(out, "lamp-1", "lamp-2", "lamp-3") {
 			t.Errorf("edgeloop devices printed %q", out)
 		}
-		n.tool("kick", "lamp-2")
+		n.tool("kick", "--device", "lamp-2")
 		conns["lamp-2"].wantClosed(1008)
 		testkit.Eventually(t, patience, "lamp-2 to be offline", func() bool { return !n.online("lamp-2") })
 		if !n.online("lamp-1") || !n.online("lamp-3") {

@@ -1,0 +1,119 @@
+#!/usr/bin/env bash
+# Holds N devices on one edgeloop process and prints what that took: natively
+# where the descriptor limit allows, else in a throwaway guest (scripts/guest).
+# The result goes to bench/results/DATE-capacity[-guest]-N.json, the table over
+# all N of this call beside it.
+#
+#   bench-capacity.sh [-g] [-k] N...
+#
+#   -g  in the guest even where the limits allow a native run
+#   -k  keep the folder with the server's log and say where it is
+#
+# EDGEBENCH_FLAGS are passed on, as in EDGEBENCH_FLAGS='--hold=5m'.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+guest=auto keep=
+while getopts gk option; do
+  case $option in
+    g) guest=yes ;;
+    k) keep=yes ;;
+    *) exit 2 ;;
+  esac
+done
+shift $((OPTIND - 1))
+[ $# -ge 1 ] || set -- 100000
+
+out=$(mktemp -d)
+if [ -n "$keep" ]; then
+  echo "kept in $out" >&2
+else
+  trap 'rm -rf "$out"' EXIT
+fi
+mkdir -p bench/results "$out/bin"
+CGO_ENABLED=0 go build -trimpath -o "$out/bin/" ./cmd/edgeloop ./cmd/edgebench
+commit=$(git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)
+date=$(date -u +%F)
+
+# A node needs a descriptor for each device and some for itself; the fleet has
+# descriptors of its own, in as many processes as it takes.
+fits() {
+  [ "$guest" = auto ] && [ "$(ulimit -Hn)" -ge "$(($1 + 2000))" ]
+}
+
+run_native() {
+  local script=$PWD/scripts/guest/capacity.sh
+  mkdir -p "$out/$1"
+  (
+    ulimit -n "$(ulimit -Hn)"
+    cd "$out/$1"
+    PATH=$out/bin:$PATH N=$1 OUT=. LOOPS=$(nproc) sh "$script"
+  )
+}
+
+# Memory: what the guest needs for itself, and for each device both ends of its
+# socket (7.6 KB of slab each pair) and the processes' share.
+run_guest() {
+  local n=$1 megabytes=$((1536 + $1 * 16 / 1024)) seconds=$((600 + $1 / 100))
+  mkdir -p "$out/$n"
+  truncate -s 64M "$out/$n/disk"
+  cat >"$out/$n/script" <<SCRIPT
+mkdir -p /out
+mount -t tmpfs -o size=$((256 + n * 2 / 1024))M tmpfs /out
+export N=$n OUT=/out LOOPS=\$(nproc) EDGEBENCH_FLAGS="${EDGEBENCH_FLAGS:-}"
+export GOTRACEBACK=all
+sh /bin/capacity.sh
+code=\$?
+tar c -C /out \$(cd /out && ls result.json server.log) >/dev/nvme0n1
+sync
+exit \$code
+SCRIPT
+  local status=0
+  scripts/guest/guest.sh -m "${megabytes}M" -t "$seconds" -d "$out/$n/disk" "$out/$n/script" \
+    "$out/bin/edgeloop" "$out/bin/edgebench" scripts/guest/capacity.sh || status=$?
+  tar x -C "$out/$n" -f "$out/$n/disk" 2>/dev/null || true
+  rm -f "$out/$n/disk"
+  return "$status"
+}
+
+failed=0 files=() where=native
+for n in "$@"; do
+  if fits "$n"; then
+    echo "== $n devices, natively" >&2
+    run_native "$n" || failed=$?
+    name=$date-capacity-$n
+  else
+    echo "== $n devices, in a guest: one process may have $(ulimit -Hn) descriptors here" >&2
+    run_guest "$n" || failed=$?
+    name=$date-capacity-guest-$n where=guest
+  fi
+  if [ ! -s "$out/$n/result.json" ]; then
+    echo "bench-capacity.sh: no result for $n devices" >&2
+    tail -5 "$out/$n/server.log" >&2 || true
+    failed=1
+    continue
+  fi
+  cp "$out/$n/result.json" "bench/results/$name.json"
+  files+=("bench/results/$name.json")
+done
+[ ${#files[@]} -gt 0 ] || exit 1
+
+page=bench/results/$date-capacity$([ "$where" = guest ] && echo -guest).md
+{
+  echo "# One node, many devices, $date"
+  echo
+  echo "One \`edgeloop serve\` process; every device authenticated (HS256) and registered. Telemetry: one sequenced"
+  echo "message from each, acknowledged after the log was synced. Storm: all reset at once and come back, beside a"
+  echo "control group that stays. Drain: SIGTERM. Memory per device is marginal, after a forced collection."
+  if [ "$where" = guest ]; then
+    echo
+    echo "Columns marked as emulated ran in a guest without hardware support: counts, memory and order of events hold,"
+    echo "CPU times and latencies are those of the emulation."
+  fi
+  echo
+  "$out/bin/edgebench" table "${files[@]}"
+  echo
+  echo "Command: \`scripts/bench-capacity.sh $*\`. Commit: $commit. Host: $(nproc) cores, Linux $(uname -r)."
+  echo "Raw numbers: $(printf '[%s](%s) ' $(for f in "${files[@]}"; do basename "$f"; basename "$f"; done))"
+} | tee "$page"
+exit "$failed"

@@ -1,0 +1,105 @@
+#!/usr/bin/env bash
+# Boots a throwaway Linux guest (Debian's own kernel package, qemu in software
+# emulation, no network but its own loopback), runs a script in it with static
+# programs on PATH, prints what it prints and exits with its exit code.
+#
+#   guest.sh [-m MEMORY] [-t SECONDS] [-d DISK] SCRIPT PROGRAM...
+#
+#   -m  memory of the guest, as qemu spells it (4G)
+#   -t  the guest is killed after this time (600)
+#   -d  a file made by the caller is /dev/nvme0n1 in the guest: `tar c FILES >
+#       /dev/nvme0n1` there, `tar xf DISK` here, moves megabytes at once
+#
+# Exit codes of its own: 124 timed out, 125 the guest died without reporting,
+# 126 it could not be started. Needs a Debian with apt; installs qemu-system-x86,
+# busybox-static and cpio where they are missing. The kernel is unpacked below
+# $GUEST_CACHE (~/.cache/edgeloop-guest), never installed.
+set -euo pipefail
+
+memory=4G limit=600 disk=
+while getopts m:t:d: option; do
+  case $option in
+    m) memory=$OPTARG ;;
+    t) limit=$OPTARG ;;
+    d) disk=$OPTARG ;;
+    *) exit 126 ;;
+  esac
+done
+shift $((OPTIND - 1))
+[ $# -ge 1 ] || { echo "guest.sh: no script" >&2; exit 126; }
+script=$1
+shift
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+cache=${GUEST_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/edgeloop-guest}
+
+install_packages() {
+  local missing=()
+  for p in qemu-system-x86 busybox-static cpio; do
+    dpkg -s "$p" 2>/dev/null | grep -q '^Status: install ok' || missing+=("$p")
+  done
+  if [ ${#missing[@]} -gt 0 ] || [ ! -s "$cache/vmlinuz" ]; then
+    apt-get update -qq
+  fi
+  if [ ${#missing[@]} -gt 0 ]; then
+    DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends "${missing[@]}" >/dev/null
+  fi
+}
+
+# Unpacked, not installed: no hooks, nothing in /boot. Security updates rename
+# the package, so its name is asked for each time.
+fetch_kernel() {
+  [ ! -s "$cache/vmlinuz" ] || return 0
+  mkdir -p "$cache"
+  local package
+  package=$(apt-cache depends linux-image-cloud-amd64 | awk '/Depends: linux-image/{print $2; exit}')
+  (
+    cd "$cache"
+    apt-get download -qq -o APT::Sandbox::User=root "$package"
+    dpkg-deb --fsys-tarfile "$package"_*.deb | tar x --wildcards './boot/vmlinuz-*'
+    mv boot/vmlinuz-* vmlinuz
+    rm -rf boot "$package"_*.deb
+  )
+}
+
+install_packages || exit 126
+fetch_kernel || exit 126
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+root=$work/root
+mkdir -p "$root"/{bin,dev,proc,sys,tmp}
+cp /bin/busybox "$@" "$root/bin/"
+cp "$script" "$root/script"
+install -m755 "$here/init" "$root/init"
+mknod "$root/dev/console" c 5 1
+(cd "$root" && find . | cpio -o -H newc --quiet) >"$work/initrd"
+
+drive=()
+if [ -n "$disk" ]; then
+  drive=(-drive "file=$disk,format=raw,if=none,id=d,cache=unsafe" -device nvme,drive=d,serial=1)
+fi
+
+# thash_entries: the default table of established sockets has long chains at
+# 100,000. highres=off: reprogramming timers is dear in emulation; timers are
+# 4 ms coarse for it, so no latency below that means anything here.
+options="console=ttyS0 quiet panic=-1 oops=panic mitigations=off nokaslr lsm= audit=0 init_on_alloc=0
+  nosmap nosmep clocksource=tsc tsc=reliable highres=off thash_entries=2097152"
+
+status=0
+timeout -k 5 "$limit" qemu-system-x86_64 \
+  -nodefaults -no-user-config -display none -nic none -no-reboot \
+  -machine q35 -accel tcg,thread=multi -cpu max -smp "$(nproc)" -m "$memory" \
+  -kernel "$cache/vmlinuz" -initrd "$work/initrd" -append "${options//$'\n'/ }" \
+  -serial "file:$work/console" -chardev stdio,id=out,signal=off -serial chardev:out \
+  -serial "file:$work/status" "${drive[@]}" </dev/null || status=$?
+
+reported=$(tr -dc 0-9 <"$work/status" 2>/dev/null || true)
+if [ -n "$reported" ] && [ "$status" = 0 ]; then
+  exit "$reported"
+fi
+echo "guest.sh: qemu ended with $status and the guest reported nothing; its console:" >&2
+tail -20 "$work/console" >&2
+if [ "$status" = 124 ] || [ "$status" = 137 ]; then
+  exit 124
+fi
+exit 125
