@@ -84,7 +84,7 @@ func NewDecoder(compression bool) Decoder { return Decoder{compression: compress
 // partial is copied, so in may be reused after the events from it were handled.
 // err is one of the *CloseError values of this package, or ErrClosed.
 func (d *Decoder) Next(cfg *DecoderConfig, in []byte) (ev Event, n int, ok bool, err error) {
-	if d.p != nil && d.p.reclaim(cfg) {
+	if d.p != nil && d.p.reclaim() {
 		d.drop(cfg)
 	}
 	if d.ended { // [RFC6455 5.5.1] nothing after close

@@ -26,7 +26,6 @@ type partial struct {
 	compressed bool         // the message is
 	buf        *bytebuf.Buf // the message; nil = nothing of it yet
 	checked    int          // front of buf that is valid UTF-8, bytes
-	lent       bool         // buf is out as an event; the next call takes it back
 }
 
 // length is the size of the message so far, bytes.
@@ -95,17 +94,13 @@ func (p *partial) message(cfg *DecoderConfig) (ev Event, fault *CloseError) {
 	if p.buf != nil {
 		ev.Payload = p.buf.B
 	}
-	p.op, p.lent = OpContinuation, true
+	p.op = OpContinuation
 	return ev, nil
 }
 
-// reclaim ends the loan of the last event. empty reports that nothing else is
-// left in p.
-func (p *partial) reclaim(cfg *DecoderConfig) (empty bool) {
-	if p.lent {
-		cfg.buffers.Put(p.buf)
-		p.buf, p.lent = nil, false
-	}
+// reclaim ends the loan of the last event. spent reports that nothing else is
+// in p: a message that was lent is the last thing its partial held.
+func (p *partial) reclaim() (spent bool) {
 	if !p.inFrame {
 		invariants.Mangle(p.control[:])
 	}
