@@ -96,16 +96,20 @@ func (l *atomicLog) settle(tag string, offset int, items []item) (int, error) {
 	return n, nil
 }
 
-// countStored asks the log for the last of items, then for the first.
+// countStored asks the log for the first of items, then for the last. In this
+// order: the batch may be committed between the two questions, and appears whole.
 func (l *atomicLog) countStored(tag string, offset int, items []item) (int, error) {
 	last := len(items) - 1
 	has := func(i int) (bool, error) { return l.find(l.last+1, &items[i], tag, offset+i) }
+	first, err := has(0)
+	if err != nil {
+		return 0, err
+	}
 	if ok, err := has(last); err != nil || ok {
 		return last + 1, err
 	}
-	first, err := has(0)
-	if err != nil || !first && !l.known {
-		return 0, err
+	if !first && !l.known {
+		return 0, nil
 	}
 	for i := last - 1; i > 0; i-- {
 		if ok, err := has(i); err != nil || ok {

@@ -40,18 +40,7 @@ func TestBackbone_AppendReadLastSeq(t *testing.T) {
 
 func open(t testing.TB, cfg backbone.Config) *backbone.Backbone {
 	t.Helper()
-	b, err := backbone.Open(t.Context(), cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-		defer cancel()
-		if err := b.Close(ctx); err != nil {
-			t.Errorf("close: %v", err)
-		}
-	})
-	return b
+	return openWith(t, cfg, backbone.Seams{})
 }
 
 func record(device string, seq uint64, done backbone.Completion) backbone.Record {
@@ -105,3 +94,23 @@ func (h *heard) String() string {
 type counter struct{ n atomic.Int64 }
 
 func (c *counter) Durable(uint64) { c.n.Add(1) }
+
+func openWith(t testing.TB, cfg backbone.Config, s backbone.Seams) *backbone.Backbone {
+	t.Helper()
+	b, err := backbone.OpenWith(t.Context(), cfg, s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	closeAtEnd(t, b)
+	return b
+}
+
+func closeAtEnd(t testing.TB, b *backbone.Backbone) {
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		if err := b.Close(ctx); err != nil {
+			t.Errorf("close: %v", err)
+		}
+	})
+}

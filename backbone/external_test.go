@@ -1,0 +1,53 @@
+package backbone_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+)
+
+// external is a NATS server that listens on loopback: what NATSURL names.
+type external struct {
+	t    testing.TB
+	opts server.Options
+	srv  *server.Server
+	url  string
+}
+
+func startExternal(t testing.TB) *external {
+	t.Helper()
+	e := &external{t: t, opts: server.Options{
+		Host: "127.0.0.1", Port: server.RANDOM_PORT, NoSigs: true, NoLog: true,
+		JetStream: true, StoreDir: t.TempDir(), SyncAlways: true, MaxPayload: 8 << 20,
+	}}
+	e.start()
+	e.url = e.srv.ClientURL()
+	t.Cleanup(e.stop)
+	return e
+}
+
+func (e *external) start() {
+	opts := e.opts
+	srv, err := server.NewServer(&opts)
+	if err != nil {
+		e.t.Errorf("external server: %v", err)
+		return
+	}
+	srv.Start()
+	if !srv.ReadyForConnections(10 * time.Second) {
+		e.t.Error("external server is not ready")
+	}
+	e.opts.Port = opts.Port
+	e.srv = srv
+}
+
+func (e *external) stop() {
+	e.srv.Shutdown()
+	e.srv.WaitForShutdown()
+}
+
+func (e *external) restart() {
+	e.stop()
+	e.start()
+}
