@@ -2,15 +2,12 @@ package devicemgr_test
 
 import (
 	"fmt"
-	"runtime"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"edgeloop/devicemgr"
-	"edgeloop/internal/invariants"
 )
 
 // link is a connection that remembers how it was closed.
@@ -205,161 +202,6 @@ func TestSession_Sequences(t *testing.T) {
 	at := time.UnixMilli(1_795_234_836_123)
 	if s.Touch(at); !s.LastSeen().Equal(at) {
 		t.Errorf("last seen %v", s.LastSeen())
-	}
-}
-
-// Connections of few devices come and go on many goroutines. Whatever the
-// order, each device's events come with growing epochs, offline follows online,
-// and the last event says what is so.
-func TestManager_PresenceOrder(t *testing.T) {
-	const devices = 8
-	type state struct {
-		epoch  uint64
-		online bool
-	}
-	last := map[devicemgr.Key]state{}
-	var inside atomic.Int32
-	m := table(t, devicemgr.Config{MaxOffline: 4, OnPresence: func(p devicemgr.Presence) {
-		if inside.Add(1) != 1 {
-			t.Error("told of two events at once")
-		}
-		was := last[p.Key]
-		if p.Online && p.Epoch <= was.epoch || !p.Online && (p.Epoch != was.epoch || !was.online) {
-			t.Errorf("%v: epoch %d online %v follows epoch %d online %v", p.Key, p.Epoch, p.Online, was.epoch, was.online)
-		}
-		last[p.Key] = state{p.Epoch, p.Online}
-		runtime.Gosched()
-		inside.Add(-1)
-	}})
-	var wg sync.WaitGroup
-	for g := range 6 {
-		wg.Go(func() {
-			for i := range 500 {
-				k := device((i*7 + g) % devices)
-				s, epoch, _ := m.Connect(k, &link{})
-				runtime.Gosched()
-				if i%3 != 0 {
-					m.Unregister(s, epoch)
-				}
-			}
-		})
-	}
-	wg.Wait()
-	for k, st := range last {
-		if s := m.Lookup(k); (s != nil && s.Online()) != st.online || s != nil && s.Epoch() != st.epoch {
-			t.Errorf("%v: told online %v in epoch %d", k, st.online, st.epoch)
-		}
-	}
-}
-
-// A hook may use the table, and what it changes is told after.
-func TestManager_PresenceReentrant(t *testing.T) {
-	var m *devicemgr.Manager
-	var told []devicemgr.Cause
-	m = table(t, devicemgr.Config{OnPresence: func(p devicemgr.Presence) {
-		told = append(told, p.Cause)
-		if p.Cause == devicemgr.CauseConnected {
-			s := m.Lookup(p.Key)
-			m.Unregister(s, p.Epoch)
-		}
-	}})
-	m.Register(device(1), &link{})
-	if len(told) != 2 || told[1] != devicemgr.CauseLeft {
-		t.Errorf("told %v", told)
-	}
-}
-
-func TestSessionSize(t *testing.T) {
-	if devicemgr.SessionSize > 96 {
-		t.Errorf("a session takes %d bytes, want at most 96", devicemgr.SessionSize)
-	}
-}
-
-// What a registered device costs in the heap, with everything: session, link
-// word, name, and its share of the table.
-func TestMemoryPerDevice(t *testing.T) {
-	if invariants.Race {
-		t.Skip("the race detector makes everything larger")
-	}
-	const devices, budget = 100_000, 190
-	names := make([]devicemgr.Key, devices)
-	for n := range names {
-		names[n] = device(n)
-	}
-	l := &link{}
-	m := table(t, devicemgr.Config{})
-	before := heap()
-	for _, k := range names {
-		m.Register(k, l)
-	}
-	per := float64(heap()-before) / devices
-	t.Logf("%.0f bytes per registered device, name of %d bytes included", per, len(names[0].Device))
-	if per > budget {
-		t.Errorf("%.0f bytes per device, want at most %d", per, budget)
-	}
-	runtime.KeepAlive(m)
-	runtime.KeepAlive(names)
-}
-
-func heap() uint64 {
-	runtime.GC()
-	runtime.GC()
-	var s runtime.MemStats
-	runtime.ReadMemStats(&s)
-	return s.HeapAlloc
-}
-
-func TestAllocs_Session(t *testing.T) {
-	m := table(t, devicemgr.Config{})
-	k := device(1)
-	s, _ := m.Register(k, &link{})
-	now := time.Now()
-	for name, f := range map[string]func(){
-		"Lookup":     func() { m.Lookup(k) },
-		"Hash":       func() { m.Hash(k) },
-		"Touch":      func() { s.Touch(now) },
-		"Link":       func() { s.Link() },
-		"Key":        func() { s.Key() },
-		"SetDurable": func() { s.SetDurable(s.Durable() + 1) },
-		"Accepted":   func() { s.SetAcceptedOnLane(s.AcceptedOnLane() + 1) },
-	} {
-		if got := testing.AllocsPerRun(1000, f); got != 0 {
-			t.Errorf("%s: %v allocations", name, got)
-		}
-	}
-}
-
-func BenchmarkManager_Lookup(b *testing.B) {
-	m := table(b, devicemgr.Config{})
-	keys := make([]devicemgr.Key, 100_000)
-	for n := range keys {
-		keys[n] = device(n)
-		m.Register(keys[n], &link{})
-	}
-	b.ReportAllocs()
-	i := 0
-	for b.Loop() {
-		if m.Lookup(keys[i%len(keys)]) == nil {
-			b.Fatal("not found")
-		}
-		i += 7919
-	}
-}
-
-func BenchmarkManager_Reconnect(b *testing.B) {
-	m := table(b, devicemgr.Config{OnPresence: func(devicemgr.Presence) {}})
-	keys := make([]devicemgr.Key, 100_000)
-	for n := range keys {
-		keys[n] = device(n)
-		m.Register(keys[n], &link{})
-	}
-	l := &link{}
-	b.ReportAllocs()
-	i := 0
-	for b.Loop() {
-		s, epoch, _ := m.Connect(keys[i%len(keys)], l)
-		m.Unregister(s, epoch)
-		i += 7919
 	}
 }
 

@@ -25,7 +25,7 @@ type Config struct {
 	Workers int
 
 	// OnPanic, if not nil, hears of each panic that a handler let escape, from
-	// the worker and with its stack. task is the task that was given up, or nil
+	// the worker and with its stack; it must not panic itself. task is the task that was given up, or nil
 	// when the panic did not happen again as its tasks were handled one by one.
 	OnPanic func(task, v any, stack []byte)
 }
@@ -89,13 +89,18 @@ func New(cfg Config) (*Pool, error) {
 	}
 	p := &Pool{cfg: cfg, exited: make(chan struct{})}
 	p.ants, err = ants.NewPoolWithFuncGeneric(cfg.Workers+spareCapacity, (*worker).drain,
-		ants.WithNonblocking(true), ants.WithDisablePurge(true))
+		ants.WithNonblocking(true), ants.WithDisablePurge(true), ants.WithPanicHandler(broken))
 	if err != nil {
 		return nil, fmt.Errorf("pool: start ants: %w", err)
 	}
 	p.Resize(cfg.Workers)
 	return p, nil
 }
+
+// broken hears of panics that are our own fault, for those of handlers are
+// caught. ants would go on without the worker, whose lane would then stand
+// still for ever, unnoticed.
+func broken(v any) { panic(v) }
 
 // Resize changes the number of workers, held to 1 to MaxWorkers, while the pool
 // runs. Surplus workers leave when they have handled the batch in their hands.

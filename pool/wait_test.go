@@ -1,6 +1,7 @@
 package pool_test
 
 import (
+	"context"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -98,13 +99,14 @@ func TestLanes_NoLostWakeup(t *testing.T) {
 	const posters, tasks = 8, 5000
 	p := start(t, pool.Config{Workers: 3})
 	var handled atomic.Int64
-	l := lanes(t, p, pool.LaneConfig{Lanes: 2, Depth: 3, Batch: 2}, func(batch []int) {
+	l := lanes(t, p, pool.LaneConfig{Lanes: 2, Depth: 5, Batch: 2}, func(batch []int) {
 		handled.Add(int64(len(batch)))
 		if handled.Load()%17 == 0 {
 			runtime.Gosched()
 		}
 	})
-	deadline := time.After(time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
 	var wg sync.WaitGroup
 	for poster := range posters {
 		wg.Go(func() {
@@ -117,7 +119,7 @@ func TestLanes_NoLostWakeup(t *testing.T) {
 				}
 				select {
 				case <-ready:
-				case <-deadline:
+				case <-ctx.Done():
 					t.Errorf("poster %d was not woken after %d tasks: %+v %+v", poster, n, p.Stats(), l.Stats())
 					return
 				}
@@ -141,7 +143,8 @@ func TestPool_NoLostWakeup(t *testing.T) {
 			done <- 1
 		}
 	})
-	deadline := time.After(time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
 	for i := range 20_000 {
 		l.Post(uint64(i), 1)
 		l.Post(uint64(i+1), 1)
@@ -151,10 +154,37 @@ func TestPool_NoLostWakeup(t *testing.T) {
 		for range 2 {
 			select {
 			case <-done:
-			case <-deadline:
+			case <-ctx.Done():
 				t.Fatalf("post %d is not handled: %+v", i, p.Stats())
 			}
 		}
+	}
+}
+
+// Work for all arrives at once while all workers are parked: each gets its lane,
+// though only one of them is woken by the poster.
+func TestPool_WakesAll(t *testing.T) {
+	const workers = 8
+	for range 50 {
+		synctest.Test(t, func(t *testing.T) {
+			p := start(t, pool.Config{Workers: workers})
+			var busy atomic.Int32
+			release := make(chan struct{})
+			l := lanes(t, p, pool.LaneConfig{Lanes: 1 << 12}, func([]int) {
+				busy.Add(1)
+				<-release
+			})
+			synctest.Wait()
+			for key := range uint64(workers) {
+				l.Post(key, 1)
+			}
+			synctest.Wait()
+			if busy.Load() != workers {
+				t.Errorf("%d workers are busy, want all: %+v", busy.Load(), p.Stats())
+			}
+			close(release)
+			drain(t, l)
+		})
 	}
 }
 

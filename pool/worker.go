@@ -171,6 +171,9 @@ type readyQueue struct {
 }
 
 func (q *readyQueue) push(t *task) {
+	if q.n == len(q.slots) {
+		panic("pool: a lane is in the ready queue twice")
+	}
 	q.slots[(q.head+q.n)&(len(q.slots)-1)] = t
 	q.n++
 }

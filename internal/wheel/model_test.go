@@ -5,9 +5,9 @@ import (
 	"slices"
 	"testing"
 
-	"edgeloop/internal/wheel"
-
 	"pgregory.net/rapid"
+
+	"edgeloop/internal/wheel"
 )
 
 // entry is what the naive model knows of a timer: it fires at the first tick
