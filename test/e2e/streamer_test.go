@@ -20,7 +20,7 @@ import (
 type streamer struct {
 	url, token string
 	total      uint64
-	cut        func() bool   // asked after each ack: break the connection now?
+	cut        func() bool   // asked before each message: break the connection now?
 	pause      time.Duration // between one connection and the next, about
 
 	acked    atomic.Uint64
@@ -86,6 +86,9 @@ func (s *streamer) session(ctx context.Context) error {
 	window, next := uint64(m.Window), m.Upto+1
 	for s.acked.Load() < s.total {
 		for ; next <= s.total && next <= s.acked.Load()+window; next++ {
+			if s.cut != nil && s.cut() {
+				return errCut
+			}
 			if err := ws.Write(ctx, websocket.MessageText, fmt.Appendf(nil, `{"type":"telemetry","seq":%d,"data":%d}`, next, next)); err != nil {
 				// The reason, a close frame, may wait to be read.
 				_, err = s.read(ctx, ws)
@@ -103,9 +106,6 @@ func (s *streamer) session(ctx context.Context) error {
 			return &brokenPromise{fmt.Sprintf("ack upto %d after %d, when %d was sent", m.Upto, s.acked.Load(), next-1)}
 		default:
 			s.acked.Store(m.Upto)
-			if s.cut != nil && s.cut() {
-				return errCut
-			}
 		}
 	}
 	return ws.Close(websocket.StatusNormalClosure, "")
