@@ -1,0 +1,327 @@
+package gateway_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/coder/websocket"
+	"go.uber.org/goleak"
+
+	"edgeloop/backbone"
+	"edgeloop/envelope"
+	"edgeloop/eventloop"
+	"edgeloop/gateway"
+	"edgeloop/wsproto"
+)
+
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m,
+		goleak.IgnoreTopFunction("github.com/panjf2000/ants/v2.(*poolCommon).purgeStaleWorkers"),
+		goleak.IgnoreTopFunction("github.com/panjf2000/ants/v2.(*poolCommon).ticktock"))
+}
+
+// patience bounds every wait of these tests.
+const patience = 30 * time.Second
+
+// memLog is a log in memory whose Append can be made slow, failing or blocking.
+type memLog struct {
+	// Immutable after construction.
+	before func(records []backbone.Record) error // runs first, may block
+
+	// Guarded by mu.
+	mu      sync.Mutex
+	records []stored
+	stored  map[string]uint64 // highest sequence by device
+}
+
+type stored struct {
+	device string
+	epoch  uint64
+	seq    uint64
+	data   string
+}
+
+func (l *memLog) Append(records []backbone.Record) error {
+	if l.before != nil {
+		if err := l.before(records); err != nil {
+			return err
+		}
+	}
+	l.mu.Lock()
+	for i := range records {
+		r := &records[i]
+		l.records = append(l.records, stored{r.Device, r.Epoch, r.Seq, string(r.Data)})
+		if r.Seq > l.stored[r.Device] {
+			if l.stored == nil {
+				l.stored = make(map[string]uint64)
+			}
+			l.stored[r.Device] = r.Seq
+		}
+	}
+	l.mu.Unlock()
+	for i := range records {
+		records[i].Done.Durable(records[i].Seq)
+	}
+	return nil
+}
+
+func (l *memLog) LastSeq(_ context.Context, _, device string) (uint64, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.stored[device], nil
+}
+
+func (l *memLog) Flush(context.Context) error { return nil }
+
+func (l *memLog) of(device string) (out []stored) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, r := range l.records {
+		if r.device == device {
+			out = append(out, r)
+		}
+	}
+	return out
+}
+
+// memStore keeps commands and bans in memory.
+type memStore struct {
+	// Guarded by mu.
+	mu       sync.Mutex
+	commands map[string][]string
+	banned   map[string]string
+}
+
+func (s *memStore) StoreCommand(_ context.Context, _, device, id string, payload []byte, _ time.Duration) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.commands == nil {
+		s.commands = make(map[string][]string)
+	}
+	s.commands[device] = append(s.commands[device], id+" "+string(payload))
+	return nil
+}
+
+func (s *memStore) HasCommands(_, device string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.commands[device]) > 0
+}
+
+func (s *memStore) TakeCommands(_ context.Context, _, device string, fn func(id string, payload []byte)) error {
+	s.mu.Lock()
+	taken := s.commands[device]
+	delete(s.commands, device)
+	s.mu.Unlock()
+	for _, c := range taken {
+		id, payload, _ := cut(c)
+		fn(id, []byte(payload))
+	}
+	return nil
+}
+
+func cut(s string) (string, string, bool) {
+	i := slices.Index([]byte(s), ' ')
+	return s[:i], s[i+1:], true
+}
+
+func (s *memStore) Banned(_, device string) (string, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	reason, ok := s.banned[device]
+	return reason, ok
+}
+
+// node is a gateway on a real event loop.
+type node struct {
+	*testing.T
+
+	gateway *gateway.Gateway
+	server  *eventloop.Server
+	log     *memLog
+	store   *memStore
+}
+
+// startNode runs a node until the test ends. Devices name themselves.
+func startNode(t *testing.T, log *memLog, cfg gateway.Config) *node {
+	t.Helper()
+	n := startNodeOn(t, log, cfg)
+	n.log = log
+	return n
+}
+
+// startNodeOn is startNode over any log.
+func startNodeOn(t *testing.T, log gateway.Log, cfg gateway.Config) *node {
+	t.Helper()
+	n := &node{T: t, store: &memStore{}}
+	cfg.Log, cfg.Store = log, n.store
+	if cfg.Heartbeat == 0 {
+		cfg.Heartbeat, cfg.IdleTimeout = 10*time.Second, 20*time.Second
+	}
+	var err error
+	if n.gateway, err = gateway.New(cfg); err != nil {
+		t.Fatal(err)
+	}
+	n.server, err = eventloop.New(eventloop.Config{
+		Listen: "127.0.0.1:0", Loops: 2, Tick: 20 * time.Millisecond, Heartbeat: cfg.Heartbeat,
+		Handshake: wsproto.HandshakeConfig{Protocols: envelope.Protocols()},
+	}, n.gateway)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- n.server.Run() }()
+	select {
+	case <-n.server.Booted():
+	case err := <-ended:
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		if err := errors.Join(n.server.Stop(ctx), <-ended, n.gateway.Close(ctx)); err != nil {
+			t.Error(err)
+		}
+		if err := n.gateway.Devices().Check(); err != nil {
+			t.Error(err)
+		}
+	})
+	return n
+}
+
+// until polls a condition.
+func (n *node) until(what string, ok func() bool) {
+	n.Helper()
+	deadline := time.NewTimer(patience)
+	defer deadline.Stop()
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for !ok() {
+		select {
+		case <-deadline.C:
+			n.Fatalf("waited too long: %s", what)
+		case <-tick.C:
+		}
+	}
+}
+
+// device is one connection of one device.
+type device struct {
+	*node
+
+	ws      *websocket.Conn
+	welcome message
+}
+
+// message is any message of edgeloop.v1.json.
+type message struct {
+	Type    string          `json:"type"`
+	Seq     uint64          `json:"seq,omitempty"`
+	Topic   string          `json:"topic,omitempty"`
+	Data    json.RawMessage `json:"data,omitempty"`
+	Upto    uint64          `json:"upto"`
+	Epoch   uint64          `json:"epoch,omitempty"`
+	Window  int             `json:"window,omitempty"`
+	ID      string          `json:"id,omitempty"`
+	Name    string          `json:"name,omitempty"`
+	OK      bool            `json:"ok,omitempty"`
+	Code    string          `json:"code,omitempty"`
+	Message string          `json:"message,omitempty"`
+	Group   string          `json:"group,omitempty"`
+}
+
+func (n *node) dial(name string) (*device, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	url := fmt.Sprintf("ws://%s/v1/device?device=%s", n.server.Addr(), name)
+	ws, _, err := websocket.Dial(ctx, url, &websocket.DialOptions{Subprotocols: []string{envelope.ProtoJSON}})
+	if err != nil {
+		return nil, err
+	}
+	d := &device{node: n, ws: ws}
+	d.welcome, err = d.read()
+	return d, err
+}
+
+func (n *node) connect(name string) *device {
+	n.Helper()
+	d, err := n.dial(name)
+	if err != nil {
+		n.Fatal(err)
+	}
+	if d.welcome.Type != "welcome" {
+		n.Fatalf("first message is %+v, not a welcome", d.welcome)
+	}
+	return d
+}
+
+func (d *device) read() (m message, err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	_, b, err := d.ws.Read(ctx)
+	if err != nil {
+		return m, err
+	}
+	return m, json.Unmarshal(b, &m)
+}
+
+// want reads on to the next message of a type.
+func (d *device) want(kind string) message {
+	d.Helper()
+	for {
+		m, err := d.read()
+		if err != nil {
+			d.Fatalf("no %s: %v", kind, err)
+		}
+		if m.Type == kind {
+			return m
+		}
+	}
+}
+
+// wantAck reads on to the ack of a sequence.
+func (d *device) wantAck(seq uint64) {
+	d.Helper()
+	for d.want("ack").Upto < seq {
+	}
+}
+
+func (d *device) wantClosed(code websocket.StatusCode) {
+	d.Helper()
+	for {
+		if _, err := d.read(); err != nil {
+			if got := websocket.CloseStatus(err); got != code {
+				d.Fatalf("closed with %d (%v), not %d", got, err, code)
+			}
+			return
+		}
+	}
+}
+
+func (d *device) send(m message) {
+	d.Helper()
+	if err := d.trySend(m); err != nil {
+		d.Fatal(err)
+	}
+}
+
+func (d *device) trySend(m message) error {
+	b, err := json.Marshal(m)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	return d.ws.Write(ctx, websocket.MessageText, b)
+}
+
+func (d *device) telemetry(seq uint64) {
+	d.Helper()
+	d.send(message{Type: "telemetry", Seq: seq, Topic: "t", Data: json.RawMessage(fmt.Sprint(seq))})
+}
