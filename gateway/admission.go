@@ -70,8 +70,9 @@ func (g *Gateway) check(candidates []candidate) {
 }
 
 // admit decides one candidate: identity, bans, then the session. The order
-// matters: Admit is posted before the link is marked as admitted, so a command
-// that sees the mark is written after the 101.
+// matters. Others see the link from Connect on and may close it, but use nothing
+// else of it before it is marked as admitted; and Admit is posted before that
+// mark, so a command that sees it is written after the 101.
 func (g *Gateway) admit(c *candidate) *wsproto.Refusal {
 	key, grant, refusal := g.identify(c.hello)
 	if refusal != nil {
@@ -83,14 +84,14 @@ func (g *Gateway) admit(c *candidate) *wsproto.Refusal {
 	}
 	l := &link{g: g, conn: c.conn, codec: c.codec, lane: g.devices.Hash(key)}
 	l.identity.Store(grant)
-	session, replaced := g.devices.Register(key, l)
-	l.session, l.epoch = session, session.Epoch()
+	var replaced devicemgr.Link
+	l.session, l.epoch, replaced = g.devices.Connect(key, l)
 	if replaced != nil {
 		g.counts.takeovers.Add(1)
 		replaced.Close(uint16(wsproto.CloseReplaced), "a newer connection of this device took over")
 	}
-	if err := g.load(session, key); err != nil {
-		g.devices.Unregister(session, l.epoch)
+	if err := g.load(l.session, key); err != nil {
+		g.devices.Unregister(l.session, l.epoch)
 		g.logger.Warn("highest durable sequence is not to be had", zap.String("device_id", key.Device), zap.Error(err))
 		return g.later("the log does not answer")
 	}

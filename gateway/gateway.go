@@ -141,7 +141,7 @@ func (g *Gateway) Elsewhere(tenant, device string, epoch uint64) {
 	if s == nil || s.Epoch() >= epoch {
 		return
 	}
-	if l, ok := s.Link().(*link); ok && l.epoch < epoch {
+	if l := s.Link(); l != nil {
 		g.counts.takeovers.Add(1)
 		l.Close(closeReplaced, "a newer connection of this device took over on another node")
 	}

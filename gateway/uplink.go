@@ -4,6 +4,7 @@ import (
 	"errors"
 
 	"edgeloop/backbone"
+	"edgeloop/devicemgr"
 	"edgeloop/envelope"
 	"edgeloop/wsproto"
 )
@@ -98,7 +99,7 @@ func (l *link) group(m *envelope.Message) {
 	} else {
 		err = l.g.devices.Leave(l.session, string(m.Group))
 	}
-	if err != nil {
+	if err != nil && !errors.Is(err, devicemgr.ErrOffline) { // gone already: nobody to tell
 		l.refuse(&envelope.Fault{Code: envelope.CodeOverLimit, Message: err.Error()})
 	}
 }

@@ -105,6 +105,9 @@ func (a adminDevices) Devices(q api.DeviceQuery) (api.DevicePage, error) {
 	if q.Group != "" && q.Tenant == "" {
 		q.Tenant = auth.DefaultTenant
 	}
+	if err := devicemgr.CheckCursor(q.After); err != nil {
+		return api.DevicePage{}, &api.FieldError{Field: "after", Reason: "is not a \"next\" that a page gave"}
+	}
 	infos, next := a.gateway.Devices().List(devicemgr.Filter{
 		Tenant: q.Tenant, Prefix: q.Prefix, Online: q.Online, Group: q.Group,
 	}, q.After, q.Limit)
