@@ -28,12 +28,15 @@ type atomicLog struct {
 	wire *wire
 	find func(from uint64, it *item, tag string, place int) (bool, error)
 	mark nats.Msg // one message for each node, each replacing the last
+	// ensure makes the stream again if it is gone and says where it ends.
+	ensure func() (lastSeq uint64, err error)
 
 	// Owned by the committer goroutine.
 	limit    int    // records to one batch
 	last     uint64 // of the stream, as last answered: what is unclear lies above
 	unclear  bool   // how the attempt before this one ended
 	known    bool   // the server said that it knows the batch
+	absent   bool   // nobody answered: there may be no stream
 	unmarked int    // records found in the log whose sync is not yet proven
 	numbers  []string
 	count    *counters
@@ -57,6 +60,13 @@ var errKnown = errors.New("stored by an earlier attempt")
 
 func (l *atomicLog) store(tag string, offset int, items []item) (int, error) {
 	items = items[:min(len(items), l.limit)]
+	if l.absent {
+		last, err := l.ensure()
+		if err != nil {
+			return 0, err
+		}
+		l.absent, l.last = false, min(l.last, last)
+	}
 	if l.unclear {
 		return l.settle(tag, offset, items)
 	}
@@ -72,7 +82,7 @@ func (l *atomicLog) store(tag string, offset int, items []item) (int, error) {
 		}
 		return 0, err // nothing was stored
 	}
-	l.unclear, l.known = true, errors.Is(err, errKnown)
+	l.unclear, l.known, l.absent = true, errors.Is(err, errKnown), errors.Is(err, errNoResponders)
 	return 0, err
 }
 

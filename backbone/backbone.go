@@ -203,6 +203,7 @@ func (b *Backbone) newAtomicLog(w *wire) *atomicLog {
 			Subject: string(appendToken([]byte(syncPrefix), b.cfg.Node)),
 			Header:  nats.Header{jetstream.MsgRollup: {jetstream.MsgRollupSubject}},
 		},
+		ensure:  b.ensureLog,
 		limit:   b.cfg.BatchMax,
 		last:    b.up.CachedInfo().State.LastSeq,
 		numbers: make([]string, serverBatchMax+1),
@@ -212,6 +213,16 @@ func (b *Backbone) newAtomicLog(w *wire) *atomicLog {
 		l.numbers[i] = strconv.Itoa(i)
 	}
 	return l
+}
+
+func (b *Backbone) ensureLog() (uint64, error) {
+	ctx, cancel := context.WithTimeout(b.ctx, requestTimeout)
+	defer cancel()
+	s, err := ensureStream(ctx, b.asker.js, logStream(&b.cfg))
+	if err != nil {
+		return 0, err
+	}
+	return s.CachedInfo().State.LastSeq, nil
 }
 
 // Append takes rs for the log, in order, and copies all of it before it returns.

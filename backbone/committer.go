@@ -56,23 +56,20 @@ func (c *committer) run() {
 		if !c.commit(c.tagBase+"."+strconv.FormatUint(n, 36), b.items) {
 			return
 		}
-		for i := range b.items {
-			if done := b.items[i].done; done != nil {
-				done.Durable(b.items[i].seq)
-			}
-		}
-		c.count.add(&b)
+		c.count.batches.Add(1)
 		c.pipe.release(&b)
 	}
 }
 
-// commit returns when all items are in the log, or false when the node closes.
+// commit returns when all items are in the log and reported, or false when the
+// node closes.
 func (c *committer) commit(tag string, items []item) bool {
 	delay := retryFirst
 	for stored := 0; stored < len(items); {
 		n, err := 0, c.gate()
 		if err == nil {
 			n, err = c.log.store(tag, stored, items[stored:])
+			c.report(items[stored : stored+n])
 			stored += n
 		}
 		switch {
@@ -92,4 +89,14 @@ func (c *committer) commit(tag string, items []item) bool {
 	}
 	c.flowing()
 	return true
+}
+
+func (c *committer) report(durable []item) {
+	for i := range durable {
+		if done := durable[i].done; done != nil {
+			done.Durable(durable[i].seq)
+		}
+	}
+	c.count.records.Add(uint64(len(durable)))
+	c.count.bytes.Add(uint64(bytesOf(durable)))
 }

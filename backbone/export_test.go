@@ -31,3 +31,11 @@ func Token(name string) string              { return string(appendToken(nil, nam
 func Name(token string) (string, error)     { return nameIn(token) }
 func Line(r *Record) []byte                 { return appendRecord(nil, r) }
 func LastSeqIn(line []byte) (uint64, error) { return lastSeqIn(line) }
+
+// PurgeLog empties the log, as an operator who makes room.
+func PurgeLog(ctx context.Context, b *Backbone) error { return b.up.Purge(ctx) }
+
+// SyncedBlock is the newest block of the log that is synced, and how far.
+func SyncedBlock(b *Backbone) (path string, size int64) {
+	return b.blocks.path(b.blocks.index), b.blocks.size
+}

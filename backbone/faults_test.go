@@ -96,7 +96,7 @@ func drawAct(rt *rapid.T) act {
 type saboteur struct {
 	harm [numFaults]func()
 
-	mu   sync.Mutex
+	mu     sync.Mutex
 	plan   []act
 	held   *nats.Msg
 	struck [numFaults]int

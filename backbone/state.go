@@ -43,12 +43,6 @@ type counters struct {
 	failed, settled, reopened, stalls atomic.Uint64
 }
 
-func (n *counters) add(b *batch) {
-	n.records.Add(uint64(len(b.items)))
-	n.bytes.Add(uint64(b.bytes))
-	n.batches.Add(1)
-}
-
 // stalled notes that an attempt failed. The first of a row starts the stall.
 func (c *committer) stalled(err error) {
 	c.count.failed.Add(1)

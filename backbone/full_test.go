@@ -1,0 +1,280 @@
+package backbone_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+
+	"edgeloop/backbone"
+)
+
+// The disk fills up under a running log. Appends stall and say why; when there is
+// room again they go on by themselves, and nothing is lost or doubled.
+func TestBackbone_FullDiskStallsAndResumes(t *testing.T) {
+	t.Run("the reserve stops it before the disk is full", func(t *testing.T) {
+		fullDisk(t, 8<<20, func(err error) bool {
+			var full *backbone.DiskFullError
+			return errors.As(err, &full)
+		})
+	})
+	t.Run("without a reserve the store breaks and is opened again", func(t *testing.T) {
+		fullDisk(t, -1, func(error) bool { return true })
+	})
+}
+
+func fullDisk(t *testing.T, reserve int64, cause func(error) bool) {
+	const size = 48 << 20
+	dir := mountTmpfs(t, size)
+	b := openWith(t, backbone.Config{DataDir: dir, DiskReserve: reserve}, backbone.Seams{Timeout: 200 * time.Millisecond})
+	var done counter
+	append1 := func(n int) {
+		r := record("d", uint64(n), &done)
+		r.Data = fmt.Appendf(nil, `{"c":"%0100000d"}`, n)
+		if err := b.Append([]backbone.Record{r}); err != nil {
+			t.Error(err)
+		}
+	}
+	append1(1)
+	flush(t, b)
+	ballast := filepath.Join(dir, "ballast")
+	if err := os.WriteFile(ballast, make([]byte, size-12<<20), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	const records = 200
+	appended := make(chan struct{})
+	go func() {
+		defer close(appended)
+		for n := 2; n <= records; n++ {
+			append1(n)
+		}
+	}()
+	eventually(t, "a stall", func() bool { return !b.State().OK() })
+	if err := b.State().Cause; !cause(err) {
+		t.Errorf("stalled by %v", err)
+	}
+	if done.n.Load() >= records {
+		t.Fatal("nothing was held back")
+	}
+	if reserve < 0 {
+		eventually(t, "the store to be opened again", func() bool { return b.Stats().Reopened > 0 })
+	}
+	if err := os.Remove(ballast); err != nil {
+		t.Fatal(err)
+	}
+	<-appended
+	flush(t, b)
+	if !b.State().OK() {
+		t.Errorf("state %+v after the disk has room", b.State())
+	}
+	wantSequence(t, b, records)
+}
+
+// wantSequence checks that the log holds 1 to n of device d, once and in order.
+func wantSequence(t *testing.T, b *backbone.Backbone, n int) {
+	t.Helper()
+	lines := readAll(t, b, backbone.ReadOptions{})
+	if len(lines) != n {
+		t.Errorf("%d records in the log, want %d", len(lines), n)
+	}
+	for i, line := range lines {
+		if seq, err := backbone.LastSeqIn([]byte(line)); err != nil || seq != uint64(i+1) {
+			t.Fatalf("record %d has sequence %d, %v", i+1, seq, err)
+		}
+	}
+}
+
+// A log that must not drop what was confirmed stops at MaxBytes until the
+// operator makes room.
+func TestBackbone_FullLogStopsUntilPurged(t *testing.T) {
+	b := open(t, backbone.Config{DataDir: t.TempDir(), MaxBytes: 1 << 20, WhenFull: backbone.Stop})
+	var done counter
+	r := record("d", 1, &done)
+	r.Data = fmt.Appendf(nil, `{"c":"%0100000d"}`, 1)
+	for range 20 {
+		if err := b.Append([]backbone.Record{r}); err != nil {
+			t.Fatal(err)
+		}
+		r.Seq++
+	}
+	eventually(t, "a stall that names the bound", func() bool {
+		s := b.State()
+		return !s.OK() && s.Cause.Error() == "refused: maximum bytes exceeded (10077)"
+	})
+	confirmed := int(done.n.Load())
+	if got := len(readAll(t, b, backbone.ReadOptions{})); got != confirmed || confirmed == 0 || confirmed == 20 {
+		t.Errorf("%d in the log, %d confirmed, of 20", got, confirmed)
+	}
+	if err := backbone.PurgeLog(t.Context(), b); err != nil {
+		t.Fatal(err)
+	}
+	flush(t, b)
+	if got := len(readAll(t, b, backbone.ReadOptions{})); got != 20-confirmed {
+		t.Errorf("%d in the log after the purge, want %d", got, 20-confirmed)
+	}
+	if last, err := b.LastSeq(t.Context(), "default", "d"); err != nil || last != 20 {
+		t.Errorf("LastSeq = %d, %v", last, err)
+	}
+}
+
+// A log with bounds and nothing said drops its oldest and goes on.
+func TestBackbone_FullLogDropsOldest(t *testing.T) {
+	b := open(t, backbone.Config{DataDir: t.TempDir(), MaxBytes: 1 << 20})
+	r := record("d", 1, nil)
+	r.Data = fmt.Appendf(nil, `{"c":"%0100000d"}`, 1)
+	for range 40 {
+		if err := b.Append([]backbone.Record{r}); err != nil {
+			t.Fatal(err)
+		}
+		r.Seq++
+	}
+	flush(t, b)
+	lines := readAll(t, b, backbone.ReadOptions{})
+	if len(lines) < 5 || len(lines) > 11 {
+		t.Errorf("%d records of 100 kB in a log of 1 MiB", len(lines))
+	}
+	if seq, err := backbone.LastSeqIn([]byte(lines[len(lines)-1])); err != nil || seq != 40 {
+		t.Errorf("the newest has sequence %d, %v", seq, err)
+	}
+}
+
+// A failed sync leaves it open what is on the disk: nothing is confirmed any
+// more, whatever later syncs say.
+func TestBackbone_FailedSyncConfirmsNothing(t *testing.T) {
+	var done counter
+	failing := errors.New("input/output error")
+	b, err := backbone.OpenWith(t.Context(), backbone.Config{DataDir: t.TempDir()}, backbone.Seams{
+		Sync: func(next func() error) error {
+			if done.n.Load() == 1 {
+				return failing
+			}
+			return next()
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n := range 3 {
+		if err := b.Append([]backbone.Record{record("d", uint64(n+1), &done)}); err != nil {
+			t.Fatal(err)
+		}
+		if n == 0 {
+			flush(t, b)
+		}
+	}
+	eventually(t, "a stall", func() bool { return !b.State().OK() })
+	if err := b.State().Cause; !errors.Is(err, backbone.ErrDisk) || !errors.Is(err, failing) {
+		t.Errorf("stalled by %v", err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	if err := b.Close(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("Close: %v, want that records are left", err)
+	}
+	if got := done.n.Load(); got != 1 {
+		t.Errorf("%d confirmed, want 1", got)
+	}
+}
+
+// No record is confirmed before the sync that follows it has returned.
+func TestBackbone_ConfirmsAfterTheSync(t *testing.T) {
+	var done counter
+	syncing, release := make(chan struct{}), make(chan struct{})
+	b := openWith(t, backbone.Config{DataDir: t.TempDir()}, backbone.Seams{
+		Sync: func(next func() error) error {
+			syncing <- struct{}{}
+			<-release
+			return next()
+		},
+	})
+	if err := b.Append([]backbone.Record{record("d", 1, &done), record("d", 2, &done)}); err != nil {
+		t.Fatal(err)
+	}
+	<-syncing
+	if last, err := b.LastSeq(t.Context(), "default", "d"); err != nil || last != 2 {
+		t.Errorf("LastSeq = %d, %v: the batch is in the log while it is synced", last, err)
+	}
+	if got := done.n.Load(); got != 0 {
+		t.Errorf("%d confirmed before the sync", got)
+	}
+	close(release)
+	flush(t, b)
+	if got := done.n.Load(); got != 2 {
+		t.Errorf("%d confirmed, want 2", got)
+	}
+}
+
+// The blocks that are synced are those the store writes, also when it goes on to
+// new ones: what libraries do with their files is pinned here.
+func TestBackbone_SyncsTheStoresBlocks(t *testing.T) {
+	dir := t.TempDir()
+	b := open(t, backbone.Config{DataDir: dir})
+	r := record("d", 1, nil)
+	r.Data = fmt.Appendf(nil, `{"c":"%0200000d"}`, 1)
+	for n := range 120 {
+		if err := b.Append([]backbone.Record{r}); err != nil {
+			t.Fatal(err)
+		}
+		r.Seq++
+		if n%30 != 29 {
+			continue
+		}
+		flush(t, b)
+		path, synced := backbone.SyncedBlock(b)
+		if info, err := os.Stat(path); err != nil || info.Size() != synced {
+			t.Fatalf("after %d: synced %d bytes of %s: %v, %v", n+1, synced, path, info, err)
+		}
+		blocks, err := filepath.Glob(filepath.Join(filepath.Dir(path), "*.blk"))
+		if err != nil || len(blocks) == 0 {
+			t.Fatalf("no blocks beside %s: %v", path, err)
+		}
+		for _, other := range blocks {
+			if len(other) > len(path) || len(other) == len(path) && other > path {
+				t.Errorf("after %d: %s is synced, %s is newer", n+1, path, other)
+			}
+		}
+	}
+	if path, _ := backbone.SyncedBlock(b); filepath.Base(path) == "1.blk" {
+		t.Errorf("24 MB fit one block: %s", path)
+	}
+}
+
+func TestOpen_RefusesDirectoryInUse(t *testing.T) {
+	dir := t.TempDir()
+	open(t, backbone.Config{DataDir: dir})
+	if b, err := backbone.Open(t.Context(), backbone.Config{DataDir: dir}); !errors.Is(err, backbone.ErrInUse) {
+		t.Errorf("Open twice: %v, %v", b, err)
+	}
+}
+
+func mountTmpfs(t *testing.T, size int) string {
+	t.Helper()
+	dir := t.TempDir()
+	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, fmt.Sprintf("size=%d", size)); err != nil {
+		t.Skipf("cannot mount a small file system: %v", err)
+	}
+	t.Cleanup(func() {
+		if err := syscall.Unmount(dir, syscall.MNT_DETACH); err != nil {
+			t.Errorf("unmount %s: %v", dir, err)
+		}
+	})
+	return dir
+}
+
+// eventually polls until ok, for at most half a minute.
+func eventually(t testing.TB, what string, ok func() bool) {
+	t.Helper()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for late := time.After(30 * time.Second); !ok(); {
+		select {
+		case <-tick.C:
+		case <-late:
+			t.Fatalf("waited in vain for %s", what)
+		}
+	}
+}
