@@ -16,7 +16,7 @@ import (
 // reporting admits everyone, echoes, and hands the test each connection and how
 // it ended.
 func reporting() (acceptFunc, chan *eventloop.Conn, chan *eventloop.Gone) {
-	conns, gone := make(chan *eventloop.Conn, 64), make(chan *eventloop.Gone, 64)
+	conns, gone := make(chan *eventloop.Conn, 1024), make(chan *eventloop.Gone, 1024)
 	return admit(func(c *eventloop.Conn) eventloop.Receiver {
 		conns <- c
 		return &ears{receive: c.WriteOnLoop, closed: func(g *eventloop.Gone) { gone <- g }}

@@ -28,6 +28,7 @@ type loop struct {
 	el    gnet.EventLoop
 	drain gnet.Runnable // empties the mailbox
 	tick  gnet.Runnable // advances the wheel
+	ring  func()        // has drain run, from another goroutine
 
 	// Owned by the loop goroutine; methods ending in OnLoop.
 	epfd    int // gnet's epoll descriptor of this loop; 0 until found
@@ -62,6 +63,7 @@ func newLoop(s *Server, el gnet.EventLoop) *loop {
 	}
 	l.drain = runnable(func() { l.drainOnLoop() })
 	l.tick = runnable(func() { l.tickOnLoop() })
+	l.ring = func() { l.execute(l.drain) }
 	return l
 }
 

@@ -42,7 +42,7 @@ const (
 type mailbox struct {
 	mu     sync.Mutex
 	full   []mail
-	posted bool // the loop was told and has not yet looked
+	posted bool // the loop was told, and has not yet found the box empty
 	closed bool // the loop is ending: nothing more is taken
 }
 
@@ -72,8 +72,16 @@ func (b *mailbox) take(spare []mail) []mail {
 	defer b.mu.Unlock()
 	mails := b.full
 	b.full = spare
-	b.posted = false
 	return mails
+}
+
+// done says whether nothing was put in since take; only then the next put has
+// the loop told again.
+func (b *mailbox) done() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.posted = len(b.full) > 0
+	return !b.posted
 }
 
 // post leaves m for the loop of m.c, which is woken once for many posts. Any
@@ -90,7 +98,10 @@ func (l *loop) post(m mail) error {
 // after it was emptied.
 const keepMail = 1024
 
-// drainOnLoop delivers everything that was posted until now.
+// drainOnLoop delivers everything that was posted until now. What was posted
+// meanwhile has to wait until the sockets had their turn: gnet empties its queue
+// of tasks before it polls them, so a loop that told itself to come again would
+// not hear its devices as long as others keep posting. Somebody else tells it.
 func (l *loop) drainOnLoop() {
 	mails := l.mailbox.take(l.spare[:0])
 	l.spare = nil
@@ -101,6 +112,9 @@ func (l *loop) drainOnLoop() {
 	l.flushOnLoop()
 	if cap(mails) <= keepMail {
 		l.spare = mails[:0]
+	}
+	if !l.mailbox.done() {
+		l.s.wait.Go(l.ring)
 	}
 }
 

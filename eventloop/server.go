@@ -65,7 +65,7 @@ type Server struct {
 	deflate wsproto.Deflater
 	hellos  sync.Pool
 	halting sync.Once
-	wait    sync.WaitGroup // for the rescue
+	wait    sync.WaitGroup // for the rescue, and for who rings a loop's bell
 }
 
 // New checks cfg and prepares a server; Run starts it.
