@@ -3,6 +3,7 @@ package admin_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"reflect"
 	"strings"
@@ -130,7 +131,9 @@ func TestCommand_CallerLeaves(t *testing.T) {
 		res.Body.Close()
 		t.Error("a reply came")
 	}
-	testkit.Receive(t, 10*time.Second, "the command to stop waiting", left)
+	if err := testkit.Receive(t, 10*time.Second, "the command to stop waiting", left); !errors.Is(err, context.Canceled) {
+		t.Errorf("the command's context ended with %v", err)
+	}
 }
 
 func TestBroadcast(t *testing.T) {

@@ -49,7 +49,8 @@ type Config struct {
 	// the memory of a tail.
 	TailBuffer int
 	// TailStall is how long a full buffer may stay full before its reader is
-	// dropped, default 10 s.
+	// dropped, default 30 s; a reader that takes nothing at all for three times as
+	// long is cut off without a last event. Too short, and a pager drops its user.
 	TailStall time.Duration
 	// TailHeartbeat is how often an idle stream sends a comment, default 15 s.
 	TailHeartbeat time.Duration
@@ -67,7 +68,7 @@ func (c Config) withDefaults() (Config, error) {
 	setDefault(&c.WriteTimeout, 30*time.Second)
 	setDefault(&c.MaxTails, 16)
 	setDefault(&c.TailBuffer, 1<<20)
-	setDefault(&c.TailStall, 10*time.Second)
+	setDefault(&c.TailStall, 30*time.Second)
 	setDefault(&c.TailHeartbeat, 15*time.Second)
 	if c.CheckName == nil {
 		c.CheckName = checkNameLength

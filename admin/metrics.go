@@ -18,21 +18,7 @@ type Sample struct {
 	Name string
 	// Labels are the values in the order of the series' label names.
 	Labels []string
-	// Value of a counter or gauge.
-	Value float64
-	// Histogram of a histogram, shared, never written after it was emitted.
-	Histogram *Histogram
-}
-
-// Histogram counts observations by size.
-type Histogram struct {
-	// Bounds are upper bounds in the base unit, ascending; the last bucket, which
-	// has none, is not listed. A nil Bounds tells only count and sum.
-	Bounds []float64
-	// Counts has one number per bucket and one more for what is above the last
-	// bound; they are not cumulative.
-	Counts []uint64
-	Sum    float64
+	Value  float64
 }
 
 // Source hands over its samples by calling emit, from the scrape's goroutine;
@@ -81,36 +67,12 @@ func (c *collector) render(s Sample) prometheus.Metric {
 		err := fmt.Errorf("admin: series %q is not in the table", s.Name)
 		return prometheus.NewInvalidMetric(prometheus.NewInvalidDesc(err), err)
 	}
-	var m prometheus.Metric
-	var err error
-	switch d.Type {
-	case TypeCounter:
-		m, err = prometheus.NewConstMetric(d.desc, prometheus.CounterValue, s.Value, s.Labels...)
-	case TypeGauge:
-		m, err = prometheus.NewConstMetric(d.desc, prometheus.GaugeValue, s.Value, s.Labels...)
-	case TypeHistogram:
-		m, err = constHistogram(d.desc, s)
-	}
+	kind := [numSeriesTypes]prometheus.ValueType{prometheus.CounterValue, prometheus.GaugeValue}[d.Type]
+	m, err := prometheus.NewConstMetric(d.desc, kind, s.Value, s.Labels...)
 	if err != nil {
 		return prometheus.NewInvalidMetric(d.desc, fmt.Errorf("admin: series %s: %w", s.Name, err))
 	}
 	return m
-}
-
-func constHistogram(desc *prometheus.Desc, s Sample) (prometheus.Metric, error) {
-	h := s.Histogram
-	if h == nil || len(h.Counts) != len(h.Bounds)+1 {
-		return nil, fmt.Errorf("a histogram has one count more than bounds")
-	}
-	buckets := make(map[float64]uint64, len(h.Bounds))
-	var count uint64
-	for i, n := range h.Counts {
-		count += n
-		if i < len(h.Bounds) {
-			buckets[h.Bounds[i]] = count
-		}
-	}
-	return prometheus.NewConstHistogram(desc, count, h.Sum, buckets, s.Labels...)
 }
 
 func (s *Server) metricsHandler() http.Handler {

@@ -1,5 +1,7 @@
 package admin
 
+import "slices"
+
 // SeriesType is the type of a series.
 type SeriesType uint8
 
@@ -7,13 +9,12 @@ type SeriesType uint8
 const (
 	TypeCounter SeriesType = iota
 	TypeGauge
-	TypeHistogram
 	numSeriesTypes
 )
 
 // String is the type as Prometheus spells it.
 func (t SeriesType) String() string {
-	return [numSeriesTypes]string{"counter", "gauge", "histogram"}[t]
+	return [numSeriesTypes]string{"counter", "gauge"}[t]
 }
 
 // Series describes one time series: what /metrics says and docs/metrics.md lists.
@@ -27,9 +28,19 @@ type Series struct {
 // SeriesTable is every series of a node, the only place where one is named. A
 // source emits samples for these and no others.
 func SeriesTable() []Series {
+	return slices.Concat(
+		buildSeries(), eventloopSeries(), poolSeries(), devicemgrSeries(), gatewaySeries(), backboneSeries(), adminSeries(),
+	)
+}
+
+func buildSeries() []Series {
 	return []Series{
 		{"edgeloop_build_info", TypeGauge, []string{"version", "go"}, "Always 1; the labels say what is running."},
+	}
+}
 
+func eventloopSeries() []Series {
+	return []Series{
 		{"edgeloop_eventloop_connections", TypeGauge, nil, "Open connections, handshakes included."},
 		{"edgeloop_eventloop_handshakes_pending", TypeGauge, nil, "Connections whose handshake is not decided."},
 		{"edgeloop_eventloop_connections_accepted_total", TypeCounter, nil, "Sockets accepted."},
@@ -45,7 +56,11 @@ func SeriesTable() []Series {
 		{"edgeloop_eventloop_gate_closings_total", TypeCounter, nil, "Times that the accept gate closed."},
 		{"edgeloop_eventloop_accept_failures_total", TypeCounter, nil, "Accepts that the kernel refused."},
 		{"edgeloop_eventloop_panics_total", TypeCounter, nil, "Panics contained on a loop; each cost one connection."},
+	}
+}
 
+func poolSeries() []Series {
+	return []Series{
 		{"edgeloop_pool_workers", TypeGauge, nil, "Workers asked for."},
 		{"edgeloop_pool_busy_workers", TypeGauge, nil, "Workers at work."},
 		{"edgeloop_pool_lanes", TypeGauge, nil, "Lanes between loops and workers."},
@@ -55,12 +70,20 @@ func SeriesTable() []Series {
 		{"edgeloop_pool_refused_reads_total", TypeCounter, nil, "Reads that found their lane full and were held back."},
 		{"edgeloop_pool_panics_total", TypeCounter, nil, "Panics contained in a worker."},
 		{"edgeloop_pool_queued_handshakes", TypeGauge, nil, "Handshakes that wait for their token to be checked."},
+	}
+}
 
+func devicemgrSeries() []Series {
+	return []Series{
 		{"edgeloop_devicemgr_online_devices", TypeGauge, nil, "Devices that are connected."},
 		{"edgeloop_devicemgr_remembered_devices", TypeGauge, nil, "Devices that have left and are remembered."},
 		{"edgeloop_devicemgr_takeovers_total", TypeCounter, nil, "Connections replaced by a newer one of the same device."},
 		{"edgeloop_devicemgr_evictions_total", TypeCounter, nil, "Devices evicted because they were silent."},
+	}
+}
 
+func gatewaySeries() []Series {
+	return []Series{
 		{"edgeloop_gateway_appended_messages_total", TypeCounter, nil, "Messages handed to the log."},
 		{"edgeloop_gateway_acks_total", TypeCounter, nil, "Acknowledgements sent; each may cover many messages."},
 		{"edgeloop_gateway_gap_messages_total", TypeCounter, nil, "Messages whose sequence left a gap."},
@@ -70,12 +93,15 @@ func SeriesTable() []Series {
 		{"edgeloop_gateway_replies_total", TypeCounter, []string{"outcome"}, "Replies of devices: awaited, or late when nobody waited any more."},
 		{"edgeloop_gateway_broadcasts_total", TypeCounter, nil, "Broadcasts."},
 		{"edgeloop_gateway_draining", TypeGauge, nil, "1 while the node drains."},
+	}
+}
 
+func backboneSeries() []Series {
+	return []Series{
 		{"edgeloop_backbone_appended_records_total", TypeCounter, nil, "Records that are durable."},
 		{"edgeloop_backbone_appended_bytes_total", TypeCounter, nil, "Bytes of these records, with their subjects."},
 		{"edgeloop_backbone_batches_total", TypeCounter, nil, "Batches committed; records over these is what one sync pays for."},
-		{"edgeloop_backbone_commit_seconds", TypeHistogram, nil, "Time from sending a batch to its commit, the sync included."},
-		{"edgeloop_backbone_refused_batches_total", TypeCounter, nil, "Attempts that the log said no to; the batch is tried again."},
+		{"edgeloop_backbone_failed_batches_total", TypeCounter, nil, "Attempts that did not take; the batch is tried again."},
 		{"edgeloop_backbone_settled_batches_total", TypeCounter, nil, "Attempts whose end had to be looked up in the log."},
 		{"edgeloop_backbone_reopened_total", TypeCounter, nil, "Times that the embedded store was opened again."},
 		{"edgeloop_backbone_stalls_total", TypeCounter, nil, "Times that the log stopped taking records."},
@@ -86,7 +112,11 @@ func SeriesTable() []Series {
 		{"edgeloop_backbone_presence_queued_devices", TypeGauge, nil, "Devices whose latest presence is not published yet."},
 		{"edgeloop_backbone_presence_dropped_total", TypeCounter, nil, "Presence given up because its queue was full."},
 		{"edgeloop_backbone_bans", TypeGauge, nil, "Bans in force."},
+	}
+}
 
+func adminSeries() []Series {
+	return []Series{
 		{"edgeloop_admin_requests_total", TypeCounter, []string{"class"}, "Requests to the admin API, by class of status."},
 		{"edgeloop_admin_tails", TypeGauge, nil, "Live tails that are running."},
 		{"edgeloop_admin_tails_dropped_total", TypeCounter, nil, "Live tails whose reader was too slow."},

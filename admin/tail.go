@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -33,14 +34,14 @@ func (s *Server) tail(w http.ResponseWriter, r *http.Request) error {
 	buf := newTailBuffer(s.cfg.TailBuffer, s.cfg.TailStall)
 	ended := make(chan error, 1)
 	go func() {
+		defer close(ended)
 		ended <- s.node.Log.Tail(ctx, query, func(position uint64, line []byte) error {
 			return buf.put(ctx, position, line)
 		})
 	}()
-	cause, err := s.pump(r.Context(), stream, buf, ended)
+	err = s.pump(r.Context(), stream, buf, ended)
 	cancel()
-	if cause == "" { // pump left while the log was still being read
-		<-ended
+	for range ended { // until the reading of the log has ended too
 	}
 	if err != nil && !errors.Is(err, context.Canceled) {
 		s.log.Debug("tail ended", zap.Error(err))
@@ -48,9 +49,8 @@ func (s *Server) tail(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// pump moves records from the buffer to the reader until one of them ends. It
-// returns a cause when it has received from ended.
-func (s *Server) pump(reader context.Context, stream *tailStream, buf *tailBuffer, ended <-chan error) (api.TailCause, error) {
+// pump moves records from the buffer to the reader until one of them ends.
+func (s *Server) pump(reader context.Context, stream *tailStream, buf *tailBuffer, ended <-chan error) error {
 	heartbeat := time.NewTicker(s.cfg.TailHeartbeat)
 	defer heartbeat.Stop()
 	for {
@@ -61,21 +61,28 @@ func (s *Server) pump(reader context.Context, stream *tailStream, buf *tailBuffe
 		case <-heartbeat.C:
 			err = stream.heartbeat()
 		case <-reader.Done():
-			return "", reader.Err()
+			return reader.Err()
 		case <-s.stopping.Done():
-			return "", stream.end(api.TailStopping, "the node stops")
+			return stream.end(api.TailStopping, "the node stops")
 		case cause := <-ended:
 			return s.finish(stream, buf, cause)
 		}
 		if err != nil {
-			s.counters.tailsDropped.Add(1)
-			return "", err
+			return s.broken(err)
 		}
 	}
 }
 
+// broken counts the readers that stopped reading; the others have left.
+func (s *Server) broken(err error) error {
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		s.counters.tailsDropped.Add(1)
+	}
+	return err
+}
+
 // finish sends what the buffer still holds and the last event.
-func (s *Server) finish(stream *tailStream, buf *tailBuffer, cause error) (api.TailCause, error) {
+func (s *Server) finish(stream *tailStream, buf *tailBuffer, cause error) error {
 	why, detail := api.TailDone, "the last record has been sent"
 	switch {
 	case errors.Is(cause, errSlowReader):
@@ -85,9 +92,9 @@ func (s *Server) finish(stream *tailStream, buf *tailBuffer, cause error) (api.T
 		why, detail = api.TailFailed, problemOf(cause).Detail
 	}
 	if err := stream.records(buf); err != nil {
-		return why, err
+		return err
 	}
-	return why, errors.Join(cause, stream.end(why, detail))
+	return errors.Join(cause, stream.end(why, detail))
 }
 
 // tailQuery reads the query and, where a browser comes back, Last-Event-ID.

@@ -2,6 +2,7 @@ package admin_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -45,6 +46,20 @@ func slowConfig(c *admin.Config) {
 	c.TailHeartbeat = time.Hour
 }
 
+// wantDropped fails unless so many readers were counted as dropped.
+func (b *bubble) wantDropped(n int) {
+	b.t.Helper()
+	res := b.open(b.t.Context(), "/metrics")
+	defer res.Body.Close()
+	all, err := io.ReadAll(res.Body)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	if want := fmt.Sprintf("\nedgeloop_admin_tails_dropped_total %d\n", n); !strings.Contains(string(all), want) {
+		b.t.Errorf("the metrics do not say that %d readers were dropped", n)
+	}
+}
+
 // Alice asks for the log and reads nothing. What is kept for her is bounded,
 // and after the stall she is given up: the log is not read any further. When
 // she looks again, she finds what was kept, without a hole, and why it ended.
@@ -62,6 +77,8 @@ func TestTail_SlowReaderIsDropped(t *testing.T) {
 		if err := <-log.ended; time.Since(start) != 10*time.Second {
 			t.Errorf("given up after %s: %v", time.Since(start), err)
 		}
+		synctest.Wait()
+		b.wantDropped(0)
 		// net/http holds a little of its own in front of the buffer.
 		if kept := log.taken.Load() * 100; kept > 1000+16<<10 {
 			t.Errorf("%d bytes were kept for a reader that reads nothing", kept)
@@ -70,6 +87,7 @@ func TestTail_SlowReaderIsDropped(t *testing.T) {
 		if !strings.HasPrefix(last, `{"end":"dropped"`) {
 			t.Errorf("the last line is %s", last)
 		}
+		b.wantDropped(1)
 		if int64(n-1) != log.taken.Load() {
 			t.Errorf("%d records arrived of %d that were taken", n-1, log.taken.Load())
 		}
@@ -95,6 +113,7 @@ func TestTail_DeadReaderIsCut(t *testing.T) {
 			t.Errorf("his place is not free: status %d", other.StatusCode)
 		}
 		_, _ = io.ReadFull(other.Body, make([]byte, 10))
+		b.wantDropped(1)
 	})
 }
 
@@ -119,9 +138,11 @@ func TestTail_SteadyReaderStays(t *testing.T) {
 		}
 		leave()
 		res.Body.Close()
+		synctest.Wait()
+		b.wantDropped(0)
 		select {
 		case err := <-log.ended:
-			if err != context.Canceled {
+			if !errors.Is(err, context.Canceled) {
 				t.Errorf("the reading ended with %v", err)
 			}
 		case <-time.After(time.Minute):

@@ -233,18 +233,19 @@ func TestTail_Stopping(t *testing.T) {
 		b, stop := newFakes(t).serve()
 		res := b.open(t.Context(), "/v1/tail")
 		defer res.Body.Close()
-		rest := make(chan string, 1)
-		go func() {
-			all, _ := io.ReadAll(res.Body)
-			rest <- string(all)
-		}()
 		start := time.Now()
-		stop()
+		stopped := make(chan struct{})
+		go func() {
+			defer close(stopped)
+			stop()
+		}()
+		rest, err := io.ReadAll(res.Body)
+		if want := "event: end\ndata: {\"end\":\"stopping\",\"detail\":\"the node stops\"}\n\n"; err != nil || string(rest) != want {
+			t.Errorf("the reader got %q, %v", rest, err)
+		}
+		<-stopped
 		if took := time.Since(start); took > time.Second {
 			t.Errorf("the stop took %s", took)
-		}
-		if want := "event: end\ndata: {\"end\":\"stopping\",\"detail\":\"the node stops\"}\n\n"; <-rest != want {
-			t.Error("the reader was not told that the node stops")
 		}
 	})
 }

@@ -51,11 +51,18 @@ func newNode(t *testing.T) *node {
 }
 
 // wantStatus fails unless err is a Problem with the status.
-func wantStatus(t *testing.T, err error, status int) *api.Problem {
+func wantStatus(t *testing.T, err error, status int) {
+	t.Helper()
+	if p := problem(t, err); p.Status != status {
+		t.Fatalf("status %d, want %d: %v", p.Status, status, p)
+	}
+}
+
+func problem(t *testing.T, err error) *api.Problem {
 	t.Helper()
 	var p *api.Problem
-	if !errors.As(err, &p) || p.Status != status {
-		t.Fatalf("error %v, want a problem with status %d", err, status)
+	if !errors.As(err, &p) {
+		t.Fatalf("error %v, want a problem", err)
 	}
 	return p
 }
@@ -142,7 +149,7 @@ func TestClient_Send(t *testing.T) {
 	}
 	result = api.CommandResult{ID: "5", State: api.CommandNoReply}
 	_, err := n.Send(t.Context(), "t", "d", cmd, time.Second)
-	if p := wantStatus(t, err, http.StatusGatewayTimeout); p.ID != "5" {
+	if p := problem(t, err); p.Status != http.StatusGatewayTimeout || p.ID != "5" {
 		t.Errorf("the problem names command %q", p.ID)
 	}
 	if _, err := n.Send(t.Context(), "t", "d", api.CommandRequest{Name: "ping"}, 0); err == nil || asked.Wait != 0 || asked.TTL != 0 {
@@ -194,7 +201,7 @@ func TestClient_Limits(t *testing.T) {
 		t.Errorf("set %v, %v", set, err)
 	}
 	_, err := n.SetLimits(t.Context(), map[string]any{"heartbeat": "2h"})
-	if p := wantStatus(t, err, http.StatusUnprocessableEntity); p.Field != "heartbeat" || p.Max != "1m0s" {
+	if p := problem(t, err); p.Status != http.StatusUnprocessableEntity || p.Field != "heartbeat" || p.Max != "1m0s" {
 		t.Errorf("problem %+v", p)
 	}
 }
@@ -253,7 +260,7 @@ func TestClient_NotANode(t *testing.T) {
 	}))
 	c := &client.Client{URL: h.URL, Token: token}
 	_, err := c.Node(t.Context())
-	if p := wantStatus(t, err, http.StatusBadGateway); p.Detail != "bad gateway" {
+	if p := problem(t, err); p.Status != http.StatusBadGateway || p.Detail != "bad gateway" {
 		t.Errorf("problem %+v", p)
 	}
 	if _, err := c.Limits(t.Context()); err == nil {
