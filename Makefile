@@ -15,7 +15,7 @@ GO_TEST     := go test -shuffle=on -timeout=15m $(TESTFLAGS)
 
 .PHONY: help
 help: ## Print this list
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: run
 run: ## Start a node and one real device; prints the addresses and what to try
@@ -41,6 +41,24 @@ invariants: ## Unit tests with the invariants on but without the race detector (
 .PHONY: e2e
 e2e: setup ## End-to-end tests alone: the real binary, clients nobody here wrote
 	$(GO_TEST) -v ./test/e2e
+
+.PHONY: bench
+bench: ## The node beside the raw loop, gws and gorilla: memory, CPU, latency; BENCHFLAGS='-rounds 1'
+	scripts/bench-build.sh
+	bin/compare -name bench -only raw-1,raw-2,edgeloop-echo,edgeloop-serve,gws,gorilla $(BENCHFLAGS)
+
+.PHONY: bench-compare
+bench-compare: ## The same with every peer; writes bench/results/DATE-compare.md
+	scripts/bench-build.sh
+	bin/compare $(BENCHFLAGS)
+
+.PHONY: bench-100k
+bench-100k: ## One process with 100,000 devices, in a guest where limits are low; N='10000 50000' for other numbers
+	scripts/bench-capacity.sh $(or $(N),100000)
+
+.PHONY: bench-1m
+bench-1m: ## The same with a million; needs 20 GiB of memory
+	scripts/bench-capacity.sh 1000000
 
 .PHONY: fuzz
 fuzz: ## Every fuzz target for FUZZTIME (30s); FUZZTIME=10m for a long run

@@ -58,6 +58,7 @@ func echo() bench.Echo {
 // The whole way against an honest server: the result holds every figure that
 // the scenario promises, survives JSON, and meets its thresholds.
 func TestRun_Echo(t *testing.T) {
+	t.Parallel()
 	opt := options(fleettest.Serve(t, fleettest.Echo(fleettest.Sound, 1)), 20)
 	opt.Require = []string{"figures.rtt_p99_ms<10000", "counts.ready==20", "phases.1.latency.round_trip.count>0"}
 	r := run(t, opt, echo())
@@ -88,6 +89,7 @@ func TestRun_Echo(t *testing.T) {
 
 // What the fleet notices reaches the verdict.
 func TestRun_FaultyServerIsNotOK(t *testing.T) {
+	t.Parallel()
 	for _, f := range []fleettest.Fault{fleettest.Lose, fleettest.Duplicate, fleettest.Swap, fleettest.Flip} {
 		t.Run(string(f), func(t *testing.T) {
 			t.Parallel()
@@ -100,6 +102,7 @@ func TestRun_FaultyServerIsNotOK(t *testing.T) {
 }
 
 func TestRun_ThresholdsMissed(t *testing.T) {
+	t.Parallel()
 	url := fleettest.Serve(t, fleettest.Echo(fleettest.Sound, 1))
 	for _, expr := range []string{"figures.connects_per_s<0", "figures.no_such_thing>0", "counts.ready!=1"} {
 		opt := options(url, 2)
@@ -117,6 +120,7 @@ func TestRun_ThresholdsMissed(t *testing.T) {
 
 // Three worker processes act as one fleet: numbers, rates and histograms add up.
 func TestRun_WorkerProcesses(t *testing.T) {
+	t.Parallel()
 	opt := options(fleettest.Serve(t, fleettest.Echo(fleettest.Sound, 1)), 12)
 	opt.Workers = 3
 	e := echo()
@@ -134,6 +138,7 @@ func TestRun_WorkerProcesses(t *testing.T) {
 }
 
 func TestRun_NobodyListens(t *testing.T) {
+	t.Parallel()
 	opt := options("ws://127.0.0.1:1/", 3)
 	opt.ConnectTimeout = 200 * time.Millisecond
 	var log bytes.Buffer
@@ -145,10 +150,11 @@ func TestRun_NobodyListens(t *testing.T) {
 
 // Idle asks the server for a collection and takes the difference of two steps.
 func TestRun_Idle(t *testing.T) {
+	t.Parallel()
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
 	admin := httptest.NewServer(mux)
-	defer admin.Close()
+	t.Cleanup(admin.Close)
 	opt := options(fleettest.Serve(t, fleettest.Echo(fleettest.Sound, 1)), 120)
 	opt.AdminURL = admin.URL
 	r := run(t, opt, bench.Idle{Steps: []int{20}, Settle: 3 * time.Second, Hold: 100 * time.Millisecond})
@@ -165,8 +171,10 @@ func TestRun_Idle(t *testing.T) {
 }
 
 func TestRun_StormChurnSlow(t *testing.T) {
+	t.Parallel()
 	url := fleettest.Serve(t, fleettest.Echo(fleettest.Sound, 1))
 	t.Run("storm", func(t *testing.T) {
+		t.Parallel()
 		r := run(t, options(url, 50), bench.Storm{
 			How: fleet.RST, InFlight: 100, Control: 5, ControlRate: 100, Before: 100 * time.Millisecond, Limit: 10 * time.Second,
 		})
@@ -175,12 +183,14 @@ func TestRun_StormChurnSlow(t *testing.T) {
 		}
 	})
 	t.Run("churn", func(t *testing.T) {
+		t.Parallel()
 		r := run(t, options(url, 20), bench.Churn{Rate: 200, How: fleet.CloseFrame, Duration: 300 * time.Millisecond})
 		if !r.OK || r.Counts[fleet.Dropped] < 30 || r.CloseCodes[1000] < 30 {
 			t.Errorf("ok %v, dropped %d, closes %v", r.OK, r.Counts[fleet.Dropped], r.CloseCodes)
 		}
 	})
 	t.Run("slow", func(t *testing.T) {
+		t.Parallel()
 		r := run(t, options(url, 20), bench.Slow{
 			Share: 0.2, Rate: 200, Size: 4096, PileRate: 50, Via: "device", Duration: 200 * time.Millisecond,
 		})
@@ -190,8 +200,31 @@ func TestRun_StormChurnSlow(t *testing.T) {
 	})
 }
 
+// Capacity without the drain, which would stop this process: every step leaves
+// its figures, and the table shows them.
+func TestRun_Capacity(t *testing.T) {
+	t.Parallel()
+	node := &fleettest.Node{}
+	opt := options(fleettest.Serve(t, node.Handle)+"v1/device", 40)
+	opt.Dialect = "json"
+	r := run(t, opt, bench.Capacity{
+		Base: 10, Settle: time.Second, Hold: 50 * time.Millisecond, Size: 100, Duration: 200 * time.Millisecond,
+		Control: 4, Calm: 100 * time.Millisecond, InFlight: 40, Limit: 10 * time.Second,
+	})
+	if !r.OK || r.Figures["messages"] < 40 || r.Figures["connections"] != 40 {
+		t.Errorf("ok %v, figures %v", r.OK, r.Figures)
+	}
+	table := bench.CapacityTable([]*bench.Result{r})
+	for _, want := range []string{"| 40 devices |", "storm: all back", "| lost, doubled, reordered, corrupted | 0 |"} {
+		if !strings.Contains(table, want) {
+			t.Errorf("table without %q:\n%s", want, table)
+		}
+	}
+}
+
 // A soak over a server that does not grow passes.
 func TestRun_Soak(t *testing.T) {
+	t.Parallel()
 	opt := options(fleettest.Serve(t, fleettest.Echo(fleettest.Sound, 1)), 10)
 	r := run(t, opt, bench.Soak{Duration: 300 * time.Millisecond, Rate: 200, Size: 100, ChurnRate: 20, Every: 20 * time.Millisecond, MaxDrift: 50})
 	if !r.OK || r.Counts[fleet.Received] == 0 {

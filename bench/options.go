@@ -2,6 +2,8 @@ package bench
 
 import (
 	"bytes"
+	"cmp"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -20,17 +22,17 @@ var ErrOptions = errors.New("bench: bad options")
 // Options are what every scenario needs to know. The struct tags are read by
 // the command line, which is the only place with defaults for people.
 type Options struct {
-	URL         string `help:"Where the devices connect." default:"ws://127.0.0.1:8080/v1/device" placeholder:"URL"`
+	URL         string `help:"Where the devices connect; default: what the node wrote into its data directory." placeholder:"URL"`
 	Connections int    `help:"Number of devices." short:"c" default:"1000"`
 	Dialect     string `help:"What the devices speak: raw, json, frame.json, frame.proto." default:"json" enum:"raw,json,frame.json,frame.proto"`
 	Tenant      string `help:"Tenant of all devices." default:"default"`
 	Prefix      string `help:"Device names are this and a number." default:"bench-"`
-	DataDir     string `help:"The node's data directory: device secret and admin token are taken from it."`
+	DataDir     string `help:"The data directory of a node on this machine: its addresses, process id, device secret and admin token are taken from it."`
 	SecretFile  string `help:"Secret that signs the devices' tokens (HS256); default: in the data directory."`
 	NoToken     bool   `help:"Send no tokens: names go into the query (--auth=none)."`
 
-	PID            int    `help:"Process id of the server, to read CPU, memory and descriptors." default:"0"`
-	AdminURL       string `help:"The node's admin API." placeholder:"URL"`
+	PID            int    `help:"Process id of the server, to read CPU, memory and descriptors; default: the node's." default:"0"`
+	AdminURL       string `help:"The node's admin API; for other Go servers, where their pprof listens." placeholder:"URL"`
 	AdminTokenFile string `help:"File with the admin token; default: admin.token in the data directory."`
 
 	ConnectRate     float64 `help:"Connects a second; 0 is as fast as it goes." default:"0"`
@@ -46,6 +48,43 @@ type Options struct {
 	ConnectTimeout   time.Duration `help:"Time for all devices to get in." default:"5m"`
 
 	Require []string `help:"Fail with exit code 1 unless a value of the result compares so, as in 'figures.rtt_p99_ms<=5'. Repeatable." placeholder:"EXPR" sep:"none"`
+}
+
+// locate fills in what the node left in its data directory, where nothing else
+// was said.
+func (o *Options) locate() error {
+	if o.DataDir != "" {
+		at, err := ReadAddresses(o.DataDir)
+		if err != nil && o.URL == "" {
+			return fmt.Errorf("%w: no --url, and %w", ErrOptions, err)
+		}
+		if err == nil && o.URL == "" {
+			o.URL = "ws://" + at.Listen + "/v1/device"
+			o.AdminURL = cmp.Or(o.AdminURL, "http://"+at.Admin)
+			o.PID = cmp.Or(o.PID, at.PID)
+		}
+	}
+	if o.URL == "" {
+		return fmt.Errorf("%w: neither --url nor --data-dir", ErrOptions)
+	}
+	return nil
+}
+
+// Addresses is what a node writes down for those who look for it.
+type Addresses struct {
+	Listen string `json:"listen"`
+	Admin  string `json:"admin"`
+	PID    int    `json:"pid"`
+}
+
+// ReadAddresses reads them from the node's data directory.
+func ReadAddresses(dataDir string) (Addresses, error) {
+	var a Addresses
+	b, err := os.ReadFile(filepath.Join(dataDir, "node.json"))
+	if err == nil {
+		err = json.Unmarshal(b, &a)
+	}
+	return a, err
 }
 
 // fleetConfig is the configuration of the fleet of devices [first, first+count).

@@ -157,7 +157,7 @@ func (s *Session) idleFigures(first, last *stepCost, base probe.Kernel) {
 	if s.opt.PID == 0 {
 		return
 	}
-	s.figure("rss_bytes", float64(last.rss))
+	s.figure("rss_idle_bytes", float64(last.rss))
 	if last.n == first.n {
 		s.warn("one step only: the cost of a connection needs two, as --steps=500")
 		return

@@ -143,8 +143,13 @@ func (b Broadcast) Run(ctx context.Context, s *Session) error {
 	if _, err := s.connect(ctx, s.opt.Connections); err != nil {
 		return err
 	}
+	return b.measure(ctx, s, admin)
+}
+
+// measure sends the broadcasts to devices that are there.
+func (b Broadcast) measure(ctx context.Context, s *Session, admin probe.Endpoint) error {
 	last := hdrhistogram.New(int64(time.Microsecond), int64(time.Hour), 3)
-	p, err := s.phase("measure", func() error {
+	p, err := s.phase("broadcast", func() error {
 		for n := 1; n <= b.Count; n++ {
 			took, err := b.one(ctx, s, admin, n)
 			if err != nil {

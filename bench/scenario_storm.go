@@ -32,6 +32,11 @@ func (st Storm) Run(ctx context.Context, s *Session) error {
 	if _, err := s.connect(ctx, s.opt.Connections); err != nil {
 		return err
 	}
+	return st.measure(ctx, s)
+}
+
+// measure strikes devices and control group that are there.
+func (st Storm) measure(ctx context.Context, s *Session) error {
 	if err := s.controlLoad(st.ControlRate); err != nil {
 		return err
 	}
@@ -61,11 +66,11 @@ func (st Storm) Run(ctx context.Context, s *Session) error {
 	n := p.Counts[fleet.Registered]
 	took := time.Unix(0, all.LastReady).Sub(began).Seconds()
 	s.figure("all_back_s", took)
-	s.figure("connects_per_s", rate(n, took))
+	s.figure("returns_per_s", rate(n, took))
 	s.figure("attempts_per_return", ratio(float64(p.Counts[fleet.Dialed]), float64(n)))
-	s.cpuFigures("connect", p, n)
+	s.cpuFigures("return", p, n)
 	s.latencyFigures("control_storm", p, fleet.RoundTrip)
-	s.latencyFigures("handshake", p, fleet.Handshake)
+	s.latencyFigures("return", p, fleet.Handshake)
 	if p.Server != nil {
 		s.figure("peak_rss_bytes", float64(p.Server.PeakRSS))
 	}

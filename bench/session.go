@@ -55,12 +55,16 @@ func Run(ctx context.Context, opt Options, sc Scenario, out io.Writer) (*Result,
 	if p, ok := sc.(preparer); ok {
 		p.prepare(&opt)
 	}
+	unknown := opt.locate()
 	s := &Session{opt: opt, out: newProgress(out), start: time.Now(), result: &Result{
 		Schema: Schema, Scenario: sc.Name(), Started: time.Now().UTC(), Command: os.Args,
 		Machine: probe.ReadMachine(), Target: Target{URL: opt.URL, PID: opt.PID, Args: commandLine(opt.PID)},
 		Params: params(opt, sc), Figures: make(map[string]float64),
 	}}
-	err := s.run(ctx, sc)
+	err := unknown
+	if err == nil {
+		err = s.run(ctx, sc)
+	}
 	r := s.result
 	r.TookS = time.Since(s.start).Seconds()
 	if err != nil {

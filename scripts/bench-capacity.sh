@@ -13,6 +13,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
+command="scripts/bench-capacity.sh $*"
 guest=auto keep=
 while getopts gk option; do
   case $option in
@@ -76,7 +77,7 @@ SCRIPT
   return "$status"
 }
 
-failed=0 files=() where=native
+failed=0 files=() suffix=
 for n in "$@"; do
   if fits "$n"; then
     echo "== $n devices, natively" >&2
@@ -85,7 +86,7 @@ for n in "$@"; do
   else
     echo "== $n devices, in a guest: one process may have $(ulimit -Hn) descriptors here" >&2
     run_guest "$n" || failed=$?
-    name=$date-capacity-guest-$n where=guest
+    name=$date-capacity-guest-$n suffix=-guest
   fi
   if [ ! -s "$out/$n/result.json" ]; then
     echo "bench-capacity.sh: no result for $n devices" >&2
@@ -98,14 +99,14 @@ for n in "$@"; do
 done
 [ ${#files[@]} -gt 0 ] || exit 1
 
-page=bench/results/$date-capacity$([ "$where" = guest ] && echo -guest).md
+page=bench/results/$date-capacity$suffix.md
 {
   echo "# One node, many devices, $date"
   echo
   echo "One \`edgeloop serve\` process; every device authenticated (HS256) and registered. Telemetry: one sequenced"
   echo "message from each, acknowledged after the log was synced. Storm: all reset at once and come back, beside a"
   echo "control group that stays. Drain: SIGTERM. Memory per device is marginal, after a forced collection."
-  if [ "$where" = guest ]; then
+  if [ -n "$suffix" ]; then
     echo
     echo "Columns marked as emulated ran in a guest without hardware support: counts, memory and order of events hold,"
     echo "CPU times and latencies are those of the emulation."
@@ -113,7 +114,7 @@ page=bench/results/$date-capacity$([ "$where" = guest ] && echo -guest).md
   echo
   "$out/bin/edgebench" table "${files[@]}"
   echo
-  echo "Command: \`scripts/bench-capacity.sh $*\`. Commit: $commit. Host: $(nproc) cores, Linux $(uname -r)."
+  echo "Command: \`$command\`. Commit: $commit. Host: $(nproc) cores, Linux $(uname -r)."
   echo "Raw numbers: $(printf '[%s](%s) ' $(for f in "${files[@]}"; do basename "$f"; basename "$f"; done))"
 } | tee "$page"
 exit "$failed"

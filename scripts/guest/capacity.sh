@@ -5,15 +5,15 @@
 #
 #   N=100000 OUT=/out LOOPS=2 sh capacity.sh      (edgeloop, edgebench on PATH)
 set -u
-: "${N:=100000}" "${OUT:=.}" "${LOOPS:=2}" "${PORT:=18080}" "${ADMIN_PORT:=18090}" "${EDGEBENCH_FLAGS:=}"
+: "${N:=100000}" "${OUT:=.}" "${LOOPS:=2}" "${EDGEBENCH_FLAGS:=}"
 data=$OUT/node
 mkdir -p "$data"
 
-edgeloop serve --listen "127.0.0.1:$PORT" --admin-listen "127.0.0.1:$ADMIN_PORT" --data-dir "$data" \
+edgeloop serve --listen 127.0.0.1:0 --admin-listen 127.0.0.1:0 --data-dir "$data" \
   --max-connections "$((N + 1000))" --log-level warn >"$OUT/server.log" 2>&1 &
 server=$!
 
-if ! edgebench ready --admin-url "http://127.0.0.1:$ADMIN_PORT" --wait 60s; then
+if ! edgebench ready --data-dir "$data" --wait 60s; then
   echo "capacity.sh: the node did not start:"
   tail -5 "$OUT/server.log"
   kill "$server" 2>/dev/null
@@ -21,8 +21,7 @@ if ! edgebench ready --admin-url "http://127.0.0.1:$ADMIN_PORT" --wait 60s; then
 fi
 
 # shellcheck disable=SC2086 # flags are meant to be split
-edgebench capacity --connections "$N" --loops "$LOOPS" --pid "$server" \
-  --url "ws://127.0.0.1:$PORT/v1/device" --data-dir "$data" --admin-url "http://127.0.0.1:$ADMIN_PORT" \
+edgebench capacity --connections "$N" --loops "$LOOPS" --data-dir "$data" --connect-timeout 30m \
   --out "$OUT/result.json" $EDGEBENCH_FLAGS
 code=$?
 kill "$server" 2>/dev/null
