@@ -26,10 +26,13 @@ func Disconnect(b *Backbone) error { return b.writer.nc.ForceReconnect() }
 // RestartServer ends the embedded server and starts it again.
 func RestartServer(b *Backbone) error { return b.server.restart() }
 
-// Token and Name are the two directions of a name's way into a subject.
-func Token(name string) string              { return string(appendToken(nil, name)) }
-func Name(token string) (string, error)     { return nameIn(token) }
-func Line(r *Record) []byte                 { return appendRecord(nil, r) }
+// Token is a name as a subject token.
+func Token(name string) string { return string(appendToken(nil, name)) }
+
+// Line is a record as stored.
+func Line(r *Record) []byte { return appendRecord(nil, r) }
+
+// LastSeqIn is the sequence that a stored line makes durable.
 func LastSeqIn(line []byte) (uint64, error) { return lastSeqIn(line) }
 
 // PurgeLog empties the log, as an operator who makes room.
@@ -39,3 +42,32 @@ func PurgeLog(ctx context.Context, b *Backbone) error { return b.up.Purge(ctx) }
 func SyncedBlock(b *Backbone) (path string, size int64) {
 	return b.blocks.path(b.blocks.index), b.blocks.size
 }
+
+// Pipeline is the way from Append to the committer, without one.
+type Pipeline struct {
+	p *pipeline
+	b batch
+}
+
+// NewPipeline has room for so many records.
+func NewPipeline(records, bytes int) *Pipeline { return &Pipeline{p: newPipeline(records, bytes)} }
+
+// Put is Append.
+func (p *Pipeline) Put(rs []Record) error {
+	s, err := p.p.encode(rs, 1<<20)
+	if err != nil {
+		return err
+	}
+	return p.p.put(s)
+}
+
+// Take takes up to n records as durable and returns how many there were.
+func (p *Pipeline) Take(n int) int {
+	p.p.take(&p.b, n, 1<<20)
+	n = len(p.b.items)
+	p.p.release(&p.b)
+	return n
+}
+
+// Close ends all waiting.
+func (p *Pipeline) Close() { p.p.close() }

@@ -1,10 +1,6 @@
 package backbone
 
-import (
-	"errors"
-	"fmt"
-	"strings"
-)
+import "errors"
 
 const (
 	upPrefix       = "edgeloop.up."
@@ -51,46 +47,6 @@ func subjectOf(prefix, tenant, device string) (string, error) {
 		return "", errEmptyName
 	}
 	return string(appendSubject(nil, prefix, tenant, device)), nil
-}
-
-// namesIn is the inverse of subjectOf.
-func namesIn(prefix, subject string) (tenant, device string, err error) {
-	rest, ok := strings.CutPrefix(subject, prefix)
-	t, d, ok2 := strings.Cut(rest, ".")
-	if !ok || !ok2 || strings.Contains(d, ".") {
-		return "", "", fmt.Errorf("backbone: subject %q is not %sTENANT.DEVICE", subject, prefix)
-	}
-	if tenant, err = nameIn(t); err != nil {
-		return "", "", err
-	}
-	device, err = nameIn(d)
-	return tenant, device, err
-}
-
-func nameIn(token string) (string, error) {
-	if strings.IndexByte(token, '=') < 0 && token != "" {
-		return token, nil
-	}
-	var b strings.Builder
-	for i := 0; i < len(token); i++ {
-		if token[i] != '=' {
-			b.WriteByte(token[i])
-			continue
-		}
-		if i+2 >= len(token) {
-			return "", fmt.Errorf("backbone: subject token %q ends within an escape", token)
-		}
-		hi, lo := strings.IndexByte(upperHex, token[i+1]), strings.IndexByte(upperHex, token[i+2])
-		if hi < 0 || lo < 0 {
-			return "", fmt.Errorf("backbone: subject token %q holds a bad escape", token)
-		}
-		b.WriteByte(byte(hi<<4 | lo))
-		i += 2
-	}
-	if b.Len() == 0 {
-		return "", errEmptyName
-	}
-	return b.String(), nil
 }
 
 // filterOf is the subject filter for a tenant and a device; "" means all.
