@@ -58,6 +58,7 @@ func (s *Server) pump(reader context.Context, stream *tailStream, buf *tailBuffe
 		select {
 		case <-buf.ready:
 			err = stream.records(buf)
+			heartbeat.Reset(s.cfg.TailHeartbeat)
 		case <-heartbeat.C:
 			err = stream.heartbeat()
 		case <-reader.Done():

@@ -28,6 +28,10 @@ func newEndless(size int) *endless { return &endless{size: size, ended: make(cha
 func (l *endless) tail(ctx context.Context, _ api.TailQuery, fn func(uint64, []byte) error) error {
 	pad := strings.Repeat("x", l.size-len(`{"seq":123456,"pad":""}`)-1)
 	for i := uint64(100_000); ctx.Err() == nil; i++ {
+		if i == 200_000 {
+			l.ended <- errors.New("nobody stops the reading")
+			return nil
+		}
 		if err := fn(i, fmt.Appendf(nil, `{"seq":%d,"pad":"%s"}`, i, pad)); err != nil {
 			select {
 			case l.ended <- err:
