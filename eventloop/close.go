@@ -164,6 +164,9 @@ func (c *Conn) closedOnLoop(err error) {
 	}
 	if c.cause == causeNone {
 		c.cause, c.code = CausePeerGone, wsproto.CloseAbnormal
+		if c.loop.s.isStopping() {
+			c.cause = CauseShutdown
+		}
 	}
 	c.state, c.gc = stateClosed, nil
 	c.signals.Or(signalClosed)

@@ -88,17 +88,21 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	for _, n := range []struct {
 		name  string
-		value int
+		value int64
 	}{
-		{"MaxConnections", c.MaxConnections},
-		{"RefuseReserve", c.RefuseReserve},
-		{"MaxHandshakes", c.MaxHandshakes},
-		{"OutBuffer", c.OutBuffer},
-		{"InBuffer", c.InBuffer},
-		{"MaxMessage", c.MaxMessage},
+		{"MaxConnections", int64(c.MaxConnections)},
+		{"RefuseReserve", int64(c.RefuseReserve)},
+		{"MaxHandshakes", int64(c.MaxHandshakes)},
+		{"OutBuffer", int64(c.OutBuffer)},
+		{"InBuffer", int64(c.InBuffer)},
+		{"MaxMessage", int64(c.MaxMessage)},
+		{"HandshakeTimeout", int64(c.HandshakeTimeout)},
+		{"CloseTimeout", int64(c.CloseTimeout)},
+		{"Heartbeat", int64(c.Heartbeat)},
+		{"RetryAfter", int64(c.RetryAfter)},
 	} {
 		if n.value < 0 {
-			return c, fmt.Errorf("eventloop: %s is %d: it must be positive", n.name, n.value)
+			return c, fmt.Errorf("eventloop: %s is negative (%d)", n.name, n.value)
 		}
 	}
 	return c, nil

@@ -77,9 +77,6 @@ func (h *handler) OnClose(gc gnet.Conn, err error) gnet.Action {
 		return gnet.None
 	}
 	defer c.containOnLoop()
-	if c.cause == causeNone && h.s.isStopping() {
-		c.cause = CauseShutdown
-	}
 	c.closedOnLoop(err)
 	return gnet.None
 }
