@@ -37,6 +37,7 @@ type node struct {
 	server   *eventloop.Server
 	admin    *admin.Server
 	unwatch  func()
+	untidy   chan struct{} // closed to end tidy
 
 	// Safe for concurrent use.
 	drainOnce sync.Once
@@ -71,6 +72,8 @@ func startNode(cfg *serveCmd, log *zap.Logger) (*node, error) {
 			return nil, err
 		}
 	}
+	n.untidy = make(chan struct{})
+	go tidy(n.untidy)
 	n.state.Store(stateRunning)
 	return n, nil
 }
@@ -287,6 +290,9 @@ func (n *node) close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
 	defer cancel()
 	var errs []error
+	if n.untidy != nil {
+		close(n.untidy)
+	}
 	if n.unwatch != nil {
 		n.unwatch()
 	}
