@@ -3,6 +3,7 @@ package backbone_test
 import (
 	"context"
 	"fmt"
+	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -113,4 +114,11 @@ func closeAtEnd(t testing.TB, b *backbone.Backbone) {
 			t.Errorf("close: %v", err)
 		}
 	})
+}
+
+func copyDir(t *testing.T, from, to string) {
+	t.Helper()
+	if err := os.CopyFS(to, os.DirFS(from)); err != nil {
+		t.Error(err)
+	}
 }

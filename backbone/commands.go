@@ -137,11 +137,10 @@ func (b *Backbone) takeSome(ctx context.Context, subject string, from uint64) (t
 			return nil, 0, err
 		}
 		from = m.Sequence + 1
-		if err := b.down.DeleteMsg(ctx, m.Sequence); err != nil {
-			if gone(err) {
-				continue // another node took it, or its time came
-			}
+		if mine, err := b.deleteCommand(ctx, m.Sequence); err != nil {
 			return nil, 0, err
+		} else if !mine {
+			continue // another node took it, or its time came
 		}
 		size += len(m.Data)
 		taken = append(taken, m)
@@ -152,13 +151,16 @@ func (b *Backbone) takeSome(ctx context.Context, subject string, from uint64) (t
 	return taken, from, b.syncStream(StreamDown)
 }
 
-// gone is true for the server's answer to the deletion of what is not there.
-func gone(err error) bool {
-	var api *jetstream.APIError
-	return errors.As(err, &api) && (api.ErrorCode == jetstream.JSErrCodeMessageNotFound || api.ErrorCode == codeDeleteFailed)
+// deleteCommand deletes one command; false when it was gone already.
+func (b *Backbone) deleteCommand(ctx context.Context, seq uint64) (bool, error) {
+	err := b.down.DeleteMsg(ctx, seq)
+	if errors.Is(err, jetstream.ErrMsgDeleteUnsuccessful) {
+		if _, gone := b.down.GetMsg(ctx, seq); errors.Is(gone, jetstream.ErrMsgNotFound) {
+			return false, nil
+		}
+	}
+	return err == nil, err
 }
-
-const codeDeleteFailed = 10057 // "no message found" comes as the reason of it
 
 func validCommandID(id string) bool {
 	if id == "" || len(id) > maxCommandID {

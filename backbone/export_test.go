@@ -71,3 +71,45 @@ func (p *Pipeline) Take(n int) int {
 
 // Close ends all waiting.
 func (p *Pipeline) Close() { p.p.close() }
+
+// CommandsStored is how many commands the store holds.
+func CommandsStored(ctx context.Context, b *Backbone) (uint64, error) {
+	info, err := b.down.Info(ctx)
+	if err != nil {
+		return 0, err
+	}
+	return info.State.Msgs, nil
+}
+
+// PresenceIdle is true when every state has been published.
+func PresenceIdle(b *Backbone) bool {
+	queued, _ := b.presence.stats()
+	return queued == 0
+}
+
+// PresenceQueue is the queue of states to publish, without a publisher.
+type PresenceQueue struct{ q *presenceQueue }
+
+// NewPresenceQueue is empty.
+func NewPresenceQueue() PresenceQueue { return PresenceQueue{newPresenceQueue()} }
+
+// Push is PublishPresence.
+func (q PresenceQueue) Push(p Presence) { q.q.push(p) }
+
+// Take takes all.
+func (q PresenceQueue) Take() []Presence { return q.q.take(nil, 100) }
+
+// PutBack returns what could not be published.
+func (q PresenceQueue) PutBack(ps []Presence) { q.q.putBack(ps) }
+
+// BanSet is a node's copy of the bans.
+type BanSet struct{ s banSet }
+
+// Set takes a ban; followed says that it came through the watcher.
+func (s *BanSet) Set(n Ban, seq uint64, followed bool) { s.s.set(n, seq, followed) }
+
+// Find finds one, also one that is over.
+func (s *BanSet) Find(tenant, device string) (Ban, bool) { return s.s.find(tenant, device) }
+
+// Len counts those that are over, too.
+func (s *BanSet) Len() int { return len(s.s.bans) }

@@ -80,6 +80,7 @@ type presenceQueue struct {
 	work    sync.Cond
 	states  map[deviceKey]Presence
 	order   []deviceKey // keys of states, each once
+	under   int         // states taken and not yet known to be published
 	dropped uint64
 	closed  bool
 }
@@ -121,11 +122,13 @@ func (q *presenceQueue) pushLocked(p Presence, newest bool) {
 	q.order = append(q.order, k)
 }
 
-// take moves up to limit states into dst, waiting for the first. It returns
-// nothing when the queue is closed.
+// take moves up to limit states into dst, waiting for the first: those taken
+// before are published or were put back. It returns nothing when the queue is
+// closed.
 func (q *presenceQueue) take(dst []Presence, limit int) []Presence {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	q.under = 0
 	for len(q.order) == 0 && !q.closed {
 		q.work.Wait()
 	}
@@ -133,6 +136,7 @@ func (q *presenceQueue) take(dst []Presence, limit int) []Presence {
 		return nil
 	}
 	n := min(limit, len(q.order))
+	q.under = n
 	for _, k := range q.order[:n] {
 		dst = append(dst, q.states[k])
 		delete(q.states, k)
@@ -154,6 +158,7 @@ func (q *presenceQueue) putBack(ps []Presence) {
 	for i := range ps {
 		q.pushLocked(ps[i], false)
 	}
+	q.under = 0
 }
 
 func (q *presenceQueue) close() {
@@ -166,7 +171,7 @@ func (q *presenceQueue) close() {
 func (q *presenceQueue) stats() (queued int, dropped uint64) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return len(q.order), q.dropped
+	return len(q.order) + q.under, q.dropped
 }
 
 // presenceBatch is how many states are published at once.

@@ -1,0 +1,170 @@
+package backbone_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"edgeloop/backbone"
+)
+
+func TestCommands_WaitForTheirDevice(t *testing.T) {
+	dir := t.TempDir()
+	b := open(t, backbone.Config{DataDir: dir})
+	if b.HasCommands("acme", "d.1") {
+		t.Error("commands wait before any was stored")
+	}
+	for _, id := range []string{"a", "b", "a"} { // the same id is stored once
+		store(t, b, "d.1", id, time.Hour)
+	}
+	store(t, b, "d.2", "c", 0)
+	if !b.HasCommands("acme", "d.1") || b.HasCommands("acme", "d") || b.HasCommands("other", "d.1") {
+		t.Error("HasCommands is wrong after storing")
+	}
+	closeNow(t, b)
+	b = open(t, backbone.Config{DataDir: dir})
+	if !b.HasCommands("acme", "d.1") || !b.HasCommands("acme", "d.2") {
+		t.Error("HasCommands is wrong after a restart")
+	}
+	if got := take(t, b, "d.1"); got != "a=1 b=1" {
+		t.Errorf("took %q", got)
+	}
+	if got := take(t, b, "d.1"); got != "" || b.HasCommands("acme", "d.1") {
+		t.Errorf("took %q again; HasCommands %v", got, b.HasCommands("acme", "d.1"))
+	}
+	if got := take(t, b, "d.2"); got != "c=1" {
+		t.Errorf("took %q", got)
+	}
+}
+
+func TestCommands_AreDeletedBeforeDelivery(t *testing.T) {
+	dir := t.TempDir()
+	b := open(t, backbone.Config{DataDir: dir})
+	store(t, b, "d", "a", time.Hour)
+	copied := t.TempDir()
+	err := b.TakeCommands(t.Context(), "acme", "d", func(string, []byte) {
+		// What is on the disk now is what a kill at this moment would leave.
+		copyDir(t, dir, copied)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	after := open(t, backbone.Config{DataDir: copied})
+	if got := take(t, after, "d"); got != "" {
+		t.Errorf("a command that was being delivered is there again: %q", got)
+	}
+}
+
+func TestCommands_Expire(t *testing.T) {
+	b := open(t, backbone.Config{DataDir: t.TempDir()})
+	store(t, b, "d", "short", time.Second)
+	store(t, b, "d", "long", time.Hour)
+	eventually(t, "the short one's end", func() bool {
+		return streamMessages(t, b) == 1
+	})
+	if got := take(t, b, "d"); got != "long=1" {
+		t.Errorf("took %q", got)
+	}
+	store(t, b, "e", "short", 1*time.Millisecond)
+	eventually(t, "HasCommands to forget what expired", func() bool { return !b.HasCommands("acme", "e") })
+	if got := take(t, b, "e"); got != "" {
+		t.Errorf("took %q though it had expired", got)
+	}
+}
+
+func TestCommands_AreBoundedForEachDevice(t *testing.T) {
+	b := open(t, backbone.Config{DataDir: t.TempDir(), CommandsPerDevice: 2})
+	store(t, b, "d", "1", 0)
+	store(t, b, "d", "2", 0)
+	err := b.StoreCommand(t.Context(), "acme", "d", "3", []byte("1"), 0)
+	if !errors.Is(err, backbone.ErrCommandsFull) {
+		t.Errorf("a third of two: %v", err)
+	}
+	store(t, b, "e", "1", 0)
+	if got := take(t, b, "d"); got != "1=1 2=1" {
+		t.Errorf("took %q", got)
+	}
+	store(t, b, "d", "4", 0)
+	for _, id := range []string{"", "a b", "é", strings.Repeat("x", 129)} {
+		if err := b.StoreCommand(t.Context(), "acme", "d", id, nil, 0); err == nil {
+			t.Errorf("id %q was taken", id)
+		}
+	}
+}
+
+// Two nodes of one cluster find the same device at the same time, as in a
+// takeover. Each command reaches one of them.
+func TestCommands_AreTakenOnceByTwoNodes(t *testing.T) {
+	ext := startExternal(t)
+	nodes := []*backbone.Backbone{
+		open(t, backbone.Config{NATSURL: ext.url, Node: "one"}),
+		open(t, backbone.Config{NATSURL: ext.url, Node: "two"}),
+	}
+	var want []string
+	for n := range 40 {
+		id := fmt.Sprintf("%02d", n)
+		store(t, nodes[0], "d", id, 0)
+		want = append(want, id)
+	}
+	eventually(t, "the other node to hear of them", func() bool { return nodes[1].HasCommands("acme", "d") })
+	var mu sync.Mutex
+	var got []string
+	var wg sync.WaitGroup
+	for _, b := range nodes {
+		wg.Go(func() {
+			if err := b.TakeCommands(t.Context(), "acme", "d", func(id string, _ []byte) {
+				mu.Lock()
+				defer mu.Unlock()
+				got = append(got, id)
+			}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	slices.Sort(got)
+	if !slices.Equal(got, want) {
+		t.Errorf("took %v", got)
+	}
+}
+
+func store(t *testing.T, b *backbone.Backbone, device, id string, ttl time.Duration) {
+	t.Helper()
+	if err := b.StoreCommand(t.Context(), "acme", device, id, []byte("1"), ttl); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func take(t *testing.T, b *backbone.Backbone, device string) string {
+	t.Helper()
+	var got []string
+	if err := b.TakeCommands(t.Context(), "acme", device, func(id string, payload []byte) {
+		got = append(got, id+"="+string(payload))
+	}); err != nil {
+		t.Fatal(err)
+	}
+	return strings.Join(got, " ")
+}
+
+func streamMessages(t *testing.T, b *backbone.Backbone) uint64 {
+	t.Helper()
+	n, err := backbone.CommandsStored(t.Context(), b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+func closeNow(t *testing.T, b *backbone.Backbone) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	if err := b.Close(ctx); err != nil {
+		t.Fatal(err)
+	}
+}
