@@ -296,7 +296,7 @@ func (b *Backbone) LastSeq(ctx context.Context, tenant, device string) (uint64, 
 		return 0, nil
 	}
 	if err != nil {
-		return 0, fmt.Errorf("last record of %s: %w", subject, err)
+		return 0, fmt.Errorf("last record of %s: %w", subject, b.orClosed(err))
 	}
 	return lastSeqIn(m.Data)
 }

@@ -105,7 +105,7 @@ func (b *Backbone) TakeCommands(ctx context.Context, tenant, device string, fn f
 	for from := uint64(1); ; {
 		taken, next, err := b.takeSome(ctx, subject, from)
 		if err != nil {
-			return fmt.Errorf("take commands: %w", err)
+			return fmt.Errorf("take commands: %w", b.orClosed(err))
 		}
 		for _, m := range taken {
 			if expires, _ := strconv.ParseInt(m.Header.Get(headerExpires), 10, 64); expires > time.Now().UnixMilli() {

@@ -113,3 +113,6 @@ func (s *BanSet) Find(tenant, device string) (Ban, bool) { return s.s.find(tenan
 
 // Len counts those that are over, too.
 func (s *BanSet) Len() int { return len(s.s.bans) }
+
+// DeleteLog removes the log's stream, as an operator of an external server can.
+func DeleteLog(ctx context.Context, b *Backbone) error { return b.asker.js.DeleteStream(ctx, StreamUp) }

@@ -24,7 +24,7 @@ type ReadOptions struct {
 func (b *Backbone) Read(ctx context.Context, o ReadOptions, fn func(line []byte) error) error {
 	info, err := b.up.Info(ctx)
 	if err != nil {
-		return fmt.Errorf("read the log: %w", err)
+		return fmt.Errorf("read the log: %w", b.orClosed(err))
 	}
 	end := info.State.LastSeq
 	if !o.Follow && info.State.Msgs == 0 {
@@ -32,27 +32,27 @@ func (b *Backbone) Read(ctx context.Context, o ReadOptions, fn func(line []byte)
 	}
 	cons, err := b.up.OrderedConsumer(ctx, readConsumer(o))
 	if err != nil {
-		return fmt.Errorf("read the log: %w", err)
+		return fmt.Errorf("read the log: %w", b.orClosed(err))
 	}
 	if !o.Follow && cons.CachedInfo().NumPending == 0 {
 		return nil
 	}
 	it, err := cons.Messages(jetstream.PullMaxMessages(readAhead))
 	if err != nil {
-		return fmt.Errorf("read the log: %w", err)
+		return fmt.Errorf("read the log: %w", b.orClosed(err))
 	}
 	defer it.Stop()
 	for {
 		m, err := next(ctx, it, o.Follow)
 		if err != nil {
-			return fmt.Errorf("read the log: %w", err)
+			return fmt.Errorf("read the log: %w", b.orClosed(err))
 		}
 		if m == nil {
 			return nil
 		}
 		meta, err := m.Metadata()
 		if err != nil {
-			return fmt.Errorf("read the log: %w", err)
+			return fmt.Errorf("read the log: %w", b.orClosed(err))
 		}
 		if !o.Follow && meta.Sequence.Stream > end {
 			return nil

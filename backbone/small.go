@@ -19,9 +19,17 @@ func (b *Backbone) storeSmall(ctx context.Context, stream string, m *nats.Msg) (
 	ack, err := b.asker.js.PublishMsg(ctx, m)
 	b.noteAnswer(err)
 	if err != nil {
-		return 0, err
+		return 0, b.orClosed(err)
 	}
 	return ack.Sequence, b.syncStream(stream)
+}
+
+// orClosed is ErrClosed for what failed because the node closes.
+func (b *Backbone) orClosed(err error) error {
+	if b.ctx.Err() != nil {
+		return ErrClosed
+	}
+	return err
 }
 
 // syncStream makes what a stream of the embedded server holds safe against the

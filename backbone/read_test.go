@@ -1,0 +1,179 @@
+package backbone_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"edgeloop/backbone"
+)
+
+func TestBackbone_ReadChooses(t *testing.T) {
+	b := open(t, backbone.Config{DataDir: t.TempDir()})
+	var rs []backbone.Record
+	for n, name := range []string{"acme/d", "acme/d.1", "acme/d", "other/d", "a.cme/d"} {
+		tenant, device, _ := strings.Cut(name, "/")
+		rs = append(rs, backbone.Record{Tenant: tenant, Device: device, Type: "telemetry", Data: fmt.Append(nil, n)})
+	}
+	appendAll(t, b, rs)
+	for name, tt := range map[string]struct {
+		o    backbone.ReadOptions
+		want string
+	}{
+		"everything":          {backbone.ReadOptions{}, "0 1 2 3 4"},
+		"a tenant":            {backbone.ReadOptions{Tenant: "acme"}, "0 1 2"},
+		"a device":            {backbone.ReadOptions{Tenant: "acme", Device: "d.1"}, "1"},
+		"a device by name":    {backbone.ReadOptions{Device: "d"}, "0 2 3 4"},
+		"a name with a dot":   {backbone.ReadOptions{Tenant: "a.cme"}, "4"},
+		"a wildcard is none":  {backbone.ReadOptions{Tenant: "*"}, ""},
+		"since now":           {backbone.ReadOptions{Since: time.Now().Add(time.Hour)}, ""},
+		"since before it all": {backbone.ReadOptions{Since: time.Now().Add(-time.Hour)}, "0 1 2 3 4"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := dataOf(readAll(t, b, tt.o)); got != tt.want {
+				t.Errorf("read %q, want %q", got, tt.want)
+			}
+		})
+	}
+}
+
+func TestBackbone_ReadSince(t *testing.T) {
+	b := open(t, backbone.Config{DataDir: t.TempDir()})
+	appendAll(t, b, []backbone.Record{{Tenant: "acme", Device: "d", Type: "telemetry", Data: []byte("0")}})
+	between := time.Now()
+	appendAll(t, b, []backbone.Record{{Tenant: "acme", Device: "d", Type: "telemetry", Data: []byte("1")}})
+	if got := dataOf(readAll(t, b, backbone.ReadOptions{Since: between})); got != "1" {
+		t.Errorf("read %q", got)
+	}
+}
+
+func TestBackbone_ReadEndsAtWhatWasNewest(t *testing.T) {
+	b := open(t, backbone.Config{DataDir: t.TempDir()})
+	one := []backbone.Record{{Tenant: "acme", Device: "d", Type: "telemetry", Data: []byte("0")}}
+	appendAll(t, b, one)
+	n := 0
+	err := b.Read(t.Context(), backbone.ReadOptions{}, func([]byte) error {
+		n++
+		appendAll(t, b, one) // a reader that follows would never end
+		return nil
+	})
+	if err != nil || n != 1 {
+		t.Errorf("read %d, %v; want 1", n, err)
+	}
+}
+
+func TestBackbone_ReadFollows(t *testing.T) {
+	b := open(t, backbone.Config{DataDir: t.TempDir()})
+	enough := errors.New("enough")
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	next := make(chan string)
+	ended := make(chan error)
+	go func() {
+		ended <- b.Read(ctx, backbone.ReadOptions{Follow: true}, func(line []byte) error {
+			next <- dataOf([]string{string(line)})
+			return nil
+		})
+	}()
+	for _, want := range []string{"0", "1", "2"} {
+		appendAll(t, b, []backbone.Record{{Tenant: "acme", Device: "d", Type: "telemetry", Data: []byte(want)}})
+		if got := <-next; got != want {
+			t.Errorf("read %q, want %q", got, want)
+		}
+		if want == "1" {
+			if err := backbone.RestartServer(b); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	cancel()
+	if err := <-ended; !errors.Is(err, context.Canceled) {
+		t.Errorf("ended with %v", err)
+	}
+	if err := b.Read(t.Context(), backbone.ReadOptions{Follow: true}, func([]byte) error { return enough }); !errors.Is(err, enough) {
+		t.Errorf("ended with %v, want fn's error", err)
+	}
+}
+
+func TestBackbone_LastSeq(t *testing.T) {
+	dir := t.TempDir()
+	b := open(t, backbone.Config{DataDir: dir})
+	appendAll(t, b, []backbone.Record{
+		{Tenant: "acme", Device: "d", Seq: 4, Type: "telemetry", Data: []byte("1")},
+		{Tenant: "acme", Device: "d.1", Seq: 9, Type: "telemetry", Data: []byte("1")},
+		{Tenant: "acme", Device: "d", High: 4, Type: "telemetry", Data: []byte("1")},
+		{Tenant: "acme", Device: "e", Type: "telemetry", Data: []byte("1")},
+	})
+	check := func(b *backbone.Backbone) {
+		t.Helper()
+		for device, want := range map[string]uint64{"d": 4, "d.1": 9, "e": 0, "never": 0} {
+			if got, err := b.LastSeq(t.Context(), "acme", device); err != nil || got != want {
+				t.Errorf("LastSeq(%s) = %d, %v; want %d", device, got, err, want)
+			}
+		}
+	}
+	check(b)
+	closeNow(t, b)
+	check(open(t, backbone.Config{DataDir: dir}))
+	if _, err := b.LastSeq(t.Context(), "acme", "d"); !errors.Is(err, backbone.ErrClosed) {
+		t.Errorf("LastSeq after Close: %v", err)
+	}
+	if err := b.StoreCommand(t.Context(), "acme", "d", "1", nil, 0); !errors.Is(err, backbone.ErrClosed) {
+		t.Errorf("StoreCommand after Close: %v", err)
+	}
+	if err := b.Append([]backbone.Record{record("d", 1, nil)}); !errors.Is(err, backbone.ErrClosed) {
+		t.Errorf("Append after Close: %v", err)
+	}
+	if err := b.Read(t.Context(), backbone.ReadOptions{}, nil); !errors.Is(err, backbone.ErrClosed) {
+		t.Errorf("Read after Close: %v", err)
+	}
+}
+
+// Two nodes on one external server: each reads what both wrote, and a device that
+// moves finds its sequence on the other.
+func TestBackbone_ExternalServerIsShared(t *testing.T) {
+	ext := startExternal(t)
+	one := open(t, backbone.Config{NATSURL: ext.url, Node: "one"})
+	two := open(t, backbone.Config{NATSURL: ext.url, Node: "two"})
+	appendAll(t, one, []backbone.Record{record("d", 1, nil), record("d", 2, nil)})
+	if last, err := two.LastSeq(t.Context(), "default", "d"); err != nil || last != 2 {
+		t.Errorf("LastSeq on the other node = %d, %v", last, err)
+	}
+	appendAll(t, two, []backbone.Record{record("d", 3, nil)})
+	wantSequence(t, one, 3)
+	wantSequence(t, two, 3)
+}
+
+// The stream of an external server vanishes. It is made again, and what had not
+// been confirmed goes into it.
+func TestBackbone_ExternalStreamIsMadeAgain(t *testing.T) {
+	ext := startExternal(t)
+	b := open(t, backbone.Config{NATSURL: ext.url})
+	appendAll(t, b, []backbone.Record{record("d", 1, nil), record("d", 2, nil)})
+	if err := backbone.DeleteLog(t.Context(), b); err != nil {
+		t.Fatal(err)
+	}
+	appendAll(t, b, []backbone.Record{record("d", 1, nil), record("d", 2, nil)})
+	wantSequence(t, b, 2)
+}
+
+func appendAll(t *testing.T, b *backbone.Backbone, rs []backbone.Record) {
+	t.Helper()
+	if err := b.Append(rs); err != nil {
+		t.Fatal(err)
+	}
+	flush(t, b)
+}
+
+// dataOf is the data of lines that have nothing behind it.
+func dataOf(lines []string) string {
+	var out []string
+	for _, line := range lines {
+		_, data, _ := strings.Cut(line, `"data":`)
+		out = append(out, strings.TrimSuffix(data, "}"))
+	}
+	return strings.Join(out, " ")
+}
