@@ -70,6 +70,7 @@ require (
 )
 
 tool (
+	github.com/nats-io/nats-server/v2
 	golang.org/x/perf/cmd/benchstat
 	golang.org/x/tools/cmd/stringer
 	golang.org/x/vuln/cmd/govulncheck

@@ -1,0 +1,144 @@
+package e2e_test
+
+import (
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"edgeloop/internal/testkit"
+)
+
+// natsServer is a NATS server as its makers ship it, with a JetStream of its own.
+type natsServer struct {
+	t         *testing.T
+	bin, conf string
+	addr      string
+	cmd       *exec.Cmd
+	log       *logBuffer
+}
+
+func startNATS(t *testing.T) *natsServer {
+	t.Helper()
+	dir := t.TempDir()
+	s := &natsServer{t: t, bin: filepath.Join(dir, "nats-server"), conf: filepath.Join(dir, "nats.conf"), addr: freeAddr(t), log: &logBuffer{}}
+	if out, err := exec.Command("go", "build", "-o", s.bin, "github.com/nats-io/nats-server/v2").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	conf := fmt.Sprintf("listen: %q\njetstream { store_dir: %q, sync_interval: always }\n", s.addr, filepath.Join(dir, "js"))
+	if err := os.WriteFile(s.conf, []byte(conf), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s.boot()
+	t.Cleanup(func() {
+		s.kill()
+		if t.Failed() {
+			t.Logf("the NATS server's log:\n%s", s.log)
+		}
+	})
+	return s
+}
+
+func (s *natsServer) boot() {
+	s.t.Helper()
+	s.cmd = exec.Command(s.bin, "-c", s.conf)
+	s.cmd.Stdout, s.cmd.Stderr = s.log, s.log
+	if err := s.cmd.Start(); err != nil {
+		s.t.Fatal(err)
+	}
+	waitListening(s.t, s.addr)
+}
+
+func (s *natsServer) kill() {
+	_ = s.cmd.Process.Kill() // it may be gone already
+	_ = s.cmd.Wait()         // killed: its exit says nothing
+}
+
+func (s *natsServer) url() string { return "nats://" + s.addr }
+
+// Two nodes share one log. A device that moves from one to the other is served
+// where it is now; the old node lets go of it, with 4409; and both number its
+// messages from the same log.
+func TestCluster_TakeoverAcrossNodes(t *testing.T) {
+	withEachLibrary(t, func(t *testing.T, lib string) {
+		nats := startNATS(t)
+		east := start(t, "--nats-url", nats.url(), "--node=east")
+		secret := filepath.Join(east.dir, "device.secret")
+		west := start(t, "--nats-url", nats.url(), "--node=west", "--secret-file", secret)
+		token := east.token("d1")
+		c := startClient(t, lib)
+
+		old, first := c.connectAs(east, token)
+		old.send(message{"type": "telemetry", "seq": 1, "data": "east"})
+		old.wantAck(1)
+		young, second := c.connectAs(west, token)
+		old.wantClosed(4409)
+		if second.num("epoch") <= first.num("epoch") || second.num("upto") != 1 {
+			t.Errorf("first welcome %v, second %v", first, second)
+		}
+		young.send(message{"type": "telemetry", "seq": 2, "data": "west"})
+		young.wantAck(2)
+		testkit.Eventually(t, patience, "the old node to let go", func() bool { return !east.online("d1") })
+		if !west.online("d1") {
+			t.Error("the device is not online where it is")
+		}
+
+		back, third := c.connectAs(east, token)
+		young.wantClosed(4409)
+		if third.num("epoch") <= second.num("epoch") || third.num("upto") != 2 {
+			t.Errorf("second welcome %v, third %v", second, third)
+		}
+		back.send(message{"type": "telemetry", "seq": 3, "data": "east again"})
+		back.wantAck(3)
+		for _, n := range []*node{east, west} {
+			if log := n.tail("--device", "d1"); len(log) != 3 || log[2].Seq != 3 {
+				t.Errorf("the log has %+v", log)
+			}
+		}
+		back.close()
+		east.stop()
+		west.stop()
+	})
+}
+
+// The log goes away in mid-stream and comes back. Meanwhile nothing is
+// acknowledged, the node says that it is not ready, and nobody is disconnected
+// for it; afterwards everything is there, once and in order.
+func TestCluster_LogGoesAwayAndComesBack(t *testing.T) {
+	t.Parallel()
+	const devices, messages = 20, 600
+	nats := startNATS(t)
+	n := start(t, "--nats-url", nats.url())
+	quiet := dialRaw(t, n, "quiet")
+	f := launch(t, n, devices, messages, func(d string) string { return n.token(d) }, nil)
+	f.waitAcked(patience, devices*messages/4)
+
+	nats.kill()
+	testkit.Eventually(t, patience, "the node to say that it is not ready", func() bool {
+		return n.status("/readyz") == http.StatusServiceUnavailable
+	})
+	before, _ := f.acked()
+	if n.status("/healthz") != http.StatusOK {
+		t.Error("the node says that it is not alive")
+	}
+	if after, _ := f.acked(); after != before {
+		t.Errorf("%d were acknowledged while there was no log", after-before)
+	}
+	nats.boot()
+	f.waitAcked(3*patience, devices*messages)
+	testkit.Eventually(t, patience, "the node to be ready again", func() bool { return n.status("/readyz") == http.StatusOK })
+	_, acked := f.acked()
+	if records := checkLog(t, n, acked); records != devices*messages {
+		t.Errorf("the log has %d records, %d were sent", records, devices*messages)
+	}
+	for name, s := range f.devices {
+		if s.welcomed.Load() != 1 {
+			t.Errorf("%s was disconnected: %v", name, s.lastGone.Load())
+		}
+	}
+	quiet.say(frame(fin|opText, `{"type":"telemetry","seq":1,"data":0}`))
+	quiet.wantText("ack")
+	n.stop()
+}

@@ -1,0 +1,70 @@
+package e2e_test
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	"edgeloop/internal/testkit"
+)
+
+// The log is full and told not to forget. Devices are held back, not
+// disconnected and not lied to; with more room, everything goes on from the
+// last acknowledged message.
+func TestFull_HoldsDevicesBackAndResumes(t *testing.T) {
+	t.Parallel()
+	const devices, messages = 4, 3000
+	n := start(t, "--log-max-bytes=1000000", "--when-full=stop")
+	f := launch(t, n, devices, messages, func(d string) string { return n.token(d) }, nil)
+	testkit.Eventually(t, patience, "the log to be full", func() bool {
+		return n.status("/readyz") == http.StatusServiceUnavailable
+	})
+	sum, full := f.acked()
+	if sum == 0 || sum >= devices*messages {
+		t.Fatalf("%d of %d messages are acknowledged with a full log", sum, devices*messages)
+	}
+	checkLog(t, n, full)
+	n.stop()
+
+	n.flags = slices.DeleteFunc(n.flags, func(flag string) bool { return strings.HasPrefix(flag, "--log-max-bytes") })
+	n.boot()
+	f.waitAcked(3*patience, devices*messages)
+	_, all := f.acked()
+	if records := checkLog(t, n, all); records != devices*messages {
+		t.Errorf("the log has %d records, %d were sent", records, devices*messages)
+	}
+	n.stop()
+}
+
+// The log is full and told to forget the oldest: new messages are taken, what is
+// left is in order and unbroken.
+func TestFull_ForgetsTheOldest(t *testing.T) {
+	t.Parallel()
+	const devices, messages = 4, 3000
+	n := start(t, "--log-max-bytes=1000000", "--when-full=drop-oldest")
+	f := launch(t, n, devices, messages, func(d string) string { return n.token(d) }, nil)
+	f.waitAcked(3*patience, devices*messages)
+	log := n.tail()
+	if len(log) == 0 || len(log) >= devices*messages {
+		t.Errorf("%d of %d records are left", len(log), devices*messages)
+	}
+	last := map[string]uint64{}
+	for _, r := range log {
+		if last[r.Device] != 0 && r.Seq != last[r.Device]+1 {
+			t.Errorf("%s has sequence %d after %d", r.Device, r.Seq, last[r.Device])
+		}
+		last[r.Device] = r.Seq
+	}
+	for name := range f.devices {
+		if last[name] != messages {
+			t.Errorf("%s ends at %d", name, last[name])
+		}
+	}
+	n.stop()
+	n.boot()
+	if d := dialRaw(t, n, "d0000"); d == nil {
+		t.Error("no connection")
+	}
+	n.stop()
+}
