@@ -39,7 +39,7 @@ type Options struct {
 	ConnectInFlight int     `help:"Handshakes under way at once." default:"256"`
 	Workers         int     `help:"Worker processes; 0 makes as many as the descriptor limit asks for." default:"0"`
 	Loops           int     `help:"Event loops in each process." default:"1"`
-	PerSource       int     `help:"Connections for each source address; 0 is 85% of the ephemeral ports." default:"0"`
+	PerSource       int     `help:"Connections for each source address; 0 is an eighth of the ephemeral ports." default:"0"`
 	ReceiveBuffer   int     `help:"SO_RCVBUF of each device, in bytes; 0 leaves the system's." default:"0"`
 
 	Heartbeat        time.Duration `help:"Silence after which a device sends a heartbeat; 0: it only answers pings." default:"0"`

@@ -146,7 +146,9 @@ func (w *worker) Snapshot(histograms bool) (fleet.Snapshot, error) {
 		return fleet.Snapshot{}, err
 	}
 	s := *a.Snapshot
-	s.Histograms, err = fleet.DecodeHistograms(s.Encoded)
+	if histograms {
+		s.Histograms, err = fleet.DecodeHistograms(s.Encoded)
+	}
 	s.Encoded = nil
 	return s, err
 }

@@ -29,7 +29,7 @@ type Config struct {
 	// Loops is the number of epoll loops. Default 1; one drives 50,000 devices.
 	Loops int
 	// PerSource is the number of connections for each source address 127.0.0.x.
-	// Default: 85 % of the ephemeral ports. Too large: EADDRNOTAVAIL.
+	// Default: an eighth of the ephemeral ports. Too large: EADDRNOTAVAIL.
 	PerSource int
 	// Tenant and Prefix name the devices: tenant "default", device "bench-0000017".
 	Tenant, Prefix string

@@ -128,7 +128,6 @@ func newSnapshot() Snapshot {
 	return Snapshot{
 		CloseCodes: make(map[int]int64), Statuses: make(map[int]int64),
 		Reasons: make(map[string]int64), FaultCodes: make(map[string]int64),
-		Histograms: NewHistograms(),
 	}
 }
 
@@ -141,10 +140,13 @@ func (s *Snapshot) Merge(o Snapshot) {
 	mergeTally(&s.FaultCodes, o.FaultCodes)
 	s.LastReady = max(s.LastReady, o.LastReady)
 	s.LastDownlink = max(s.LastDownlink, o.LastDownlink)
-	if s.Histograms[0] == nil {
-		s.Histograms = NewHistograms()
+	switch {
+	case o.Histograms[0] == nil: // not asked for: they are a megabyte
+	case s.Histograms[0] == nil:
+		s.Histograms = o.Histograms.clone()
+	default:
+		s.Histograms.Merge(o.Histograms)
 	}
-	s.Histograms.Merge(o.Histograms)
 }
 
 func mergeTally[K comparable](into *map[K]int64, from map[K]int64) {

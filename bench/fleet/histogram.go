@@ -59,12 +59,10 @@ func (h *Histograms) reset() {
 	}
 }
 
-// Merge adds what o recorded.
+// Merge adds what o recorded; both must have been made.
 func (h *Histograms) Merge(o Histograms) {
 	for i, one := range o {
-		if one != nil {
-			h[i].Merge(one)
-		}
+		h[i].Merge(one)
 	}
 }
 
