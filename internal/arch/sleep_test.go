@@ -8,14 +8,18 @@ import (
 
 // A test that sleeps is slow on a fast machine and wrong on a slow one. It
 // waits for a condition with a deadline (internal/testkit), or runs inside a
-// synctest bubble, where the clock is not real and a sleep costs nothing.
+// synctest bubble, where the clock is not real and a sleep costs nothing. A
+// fake that has to be slow says so with testkit.Delay.
 func TestSource_NoSleepInTests(t *testing.T) {
 	for _, s := range sources(t) {
-		if !s.isTest() && !strings.HasPrefix(s.path, "internal/testkit/") && !strings.HasPrefix(s.path, "test/") {
+		if s.path == "internal/testkit/delay.go" || !s.isTest() && !strings.HasPrefix(s.path, "internal/testkit/") && !strings.HasPrefix(s.path, "test/") {
 			continue
 		}
 		bubbles := bubbleRanges(s)
 		ast.Inspect(s.file, func(n ast.Node) bool {
+			if c, ok := n.(*ast.CommClause); ok && sleep(c.Comm) != "" {
+				bubbles = append(bubbles, c.Comm) // a deadline in a select is no pause
+			}
 			if what := sleep(n); what != "" && !inside(bubbles, n) {
 				t.Errorf("%s:%d: %s outside a synctest bubble", s.path, s.line(n), what)
 			}
