@@ -25,23 +25,24 @@ type endless struct {
 
 func newEndless(size int) *endless { return &endless{size: size, ended: make(chan error, 1)} }
 
-func (l *endless) tail(ctx context.Context, _ api.TailQuery, fn func(uint64, []byte) error) error {
+func (l *endless) tail(ctx context.Context, _ api.TailQuery, fn func(uint64, []byte) error) (err error) {
+	defer func() {
+		select {
+		case l.ended <- err:
+		default: // only the first end is of interest
+		}
+	}()
 	pad := strings.Repeat("x", l.size-len(`{"seq":123456,"pad":""}`)-1)
-	for i := uint64(100_000); ctx.Err() == nil; i++ {
-		if i == 200_000 {
-			l.ended <- errors.New("nobody stops the reading")
-			return nil
+	for i := uint64(100_000); i < 200_000; i++ {
+		if ctx.Err() != nil {
+			return ctx.Err()
 		}
 		if err := fn(i, fmt.Appendf(nil, `{"seq":%d,"pad":"%s"}`, i, pad)); err != nil {
-			select {
-			case l.ended <- err:
-			default: // only the first end is of interest
-			}
 			return err
 		}
 		l.taken.Add(1)
 	}
-	return ctx.Err()
+	return errors.New("nobody stops the reading")
 }
 
 func slowConfig(c *admin.Config) {
