@@ -179,8 +179,9 @@ func (c *Conn) closedOnLoop(err error) {
 		c.dec.Release(c.loop.s.decode)
 	}
 	c.unpauseOnLoop()
-	c.loop.stats.gone[c.cause].Add(1)
+	c.loop.s.unseatOnLoop(c)
 	c.loop.s.closed()
+	c.loop.stats.gone[c.cause].Add(1)
 	if r := c.recv; r != nil {
 		c.recv = nil
 		r.Closed(&Gone{Cause: c.cause, Code: c.code, Err: err})

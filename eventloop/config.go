@@ -17,11 +17,11 @@ type Config struct {
 	// Loops is the number of event loops, 1 to 256; default GOMAXPROCS. Too few
 	// leave cores idle, too many share caches for nothing.
 	Loops int
-	// MaxConnections is how many connections may be open before new ones are
-	// answered 503; default 100,000.
+	// MaxConnections is how many connections may be admitted, or waiting for the
+	// Acceptor's decision, before new ones are answered 503; default 100,000.
 	MaxConnections int
-	// RefuseReserve is how many connections beyond MaxConnections are still
-	// accepted, to be told 503; default 1,024. Beyond it the gate is closed.
+	// RefuseReserve is how many sockets beyond MaxConnections are still accepted,
+	// to be told 503; default 1,024. Beyond it the gate is closed.
 	RefuseReserve int
 	// MaxHandshakes bounds the connections that have not finished their opening
 	// handshake; default 512. It is the budget that keeps a storm of newcomers

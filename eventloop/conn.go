@@ -41,6 +41,7 @@ type Conn struct {
 	paused bool  // reading is paused by the Receiver
 	deaf   bool  // epoll does not report what the peer sends
 	push   bool  // it is in loop.blocked
+	seated bool  // it counts towards MaxConnections
 	// decoding says that a message may be lent to the Receiver: what it lies in
 	// must not go back to its pool, and what is held not be decoded, before the
 	// call has returned.

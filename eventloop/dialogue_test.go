@@ -260,3 +260,13 @@ func causes(st eventloop.Stats) string {
 	}
 	return b.String()
 }
+
+// tryDial connects and hangs up.
+func (n *node) tryDial() (addr net.Addr, err error) {
+	conn, err := net.DialTimeout("tcp", n.Addr().String(), patience)
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Close()
+	return conn.LocalAddr(), nil
+}

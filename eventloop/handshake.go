@@ -40,7 +40,7 @@ func (c *Conn) helloOnLoop(in []byte) {
 		c.refuseOnLoop(asRefusal(err))
 		return
 	}
-	if s.full() {
+	if !s.seatOnLoop(c) {
 		s.putHello(h)
 		c.refuseOnLoop(s.unavailable())
 		return
@@ -92,6 +92,7 @@ func (c *Conn) refuseOnLoop(r *wsproto.Refusal) {
 		return
 	}
 	c.loop.stats.refused.Add(1)
+	c.loop.s.unseatOnLoop(c)
 	c.cause, c.code = CauseRefused, wsproto.CloseAbnormal
 	c.loop.scratch = r.Append(c.loop.gatherOnLoop(c))
 	c.lingerOnLoop()

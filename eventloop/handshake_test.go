@@ -299,7 +299,7 @@ func TestHandshake_Full(t *testing.T) {
 	}
 	devices[0].send(closing(1000, ""))
 	devices[0].wantClosed(1000)
-	testkit.Eventually(t, patience, "room", func() bool { return n.Stats().Open < 3 })
+	n.gone(eventloop.CausePeerClosed, 1)
 	n.open()
 	n.SetMaxConnections(5)
 	n.open()

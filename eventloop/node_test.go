@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"edgeloop/eventloop"
 	"edgeloop/internal/testkit"
 	"edgeloop/wsproto"
@@ -24,6 +26,7 @@ type node struct {
 
 	mu      sync.Mutex
 	tracked []*tracked
+	fds     []int // sockets of bare clients
 }
 
 // serve starts a server on loopback. Everything that Accept admits is tracked.
@@ -83,6 +86,10 @@ func (n *node) finish() {
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	for _, fd := range n.fds {
+		_ = unix.Close(fd)
+	}
+	n.fds = nil
 	for i, r := range n.tracked {
 		if c := r.closed.Load(); c != 1 {
 			n.t.Errorf("receiver %d: Closed was called %d times", i, c)

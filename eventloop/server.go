@@ -53,7 +53,8 @@ type Server struct {
 	asked          atomic.Bool // Stop was called
 	loopList       atomic.Pointer[[]*loop]
 	nextID         atomic.Uint64
-	open           atomic.Int64
+	open           atomic.Int64 // connections
+	seats          atomic.Int64 // of them, those that are admitted or may yet be
 	handshakes     atomic.Int64
 	accepted       atomic.Uint64
 	acceptFailures atomic.Uint64
@@ -231,8 +232,23 @@ func (s *Server) ticks(d time.Duration) uint32 {
 	return uint32(max(1, (d+s.cfg.Tick-1)/s.cfg.Tick)) //nolint:gosec // bounded by the flags
 }
 
-// full says whether a newcomer, already counted as open, is one too many.
-func (s *Server) full() bool { return s.open.Load() > s.limit.Load() }
+// seatOnLoop takes one of MaxConnections for c; false if there is none left.
+// Who has said nothing yet, or was refused, has none.
+func (s *Server) seatOnLoop(c *Conn) bool {
+	if s.seats.Add(1) > s.limit.Load() {
+		s.seats.Add(-1)
+		return false
+	}
+	c.seated = true
+	return true
+}
+
+func (s *Server) unseatOnLoop(c *Conn) {
+	if c.seated {
+		c.seated = false
+		s.seats.Add(-1)
+	}
+}
 
 // roomForMore says whether another connection may be accepted.
 func (s *Server) roomForMore() bool {

@@ -1,0 +1,163 @@
+package eventloop_test
+
+import (
+	"net/http"
+	"sync"
+	"testing"
+	"time"
+
+	"edgeloop/eventloop"
+	"edgeloop/internal/testkit"
+	"edgeloop/wsproto"
+)
+
+// gateShut waits until the accept gate is as wanted.
+func (n *node) gateShut(want bool) {
+	n.t.Helper()
+	what := "the gate to open"
+	if want {
+		what = "the gate to shut"
+	}
+	testkit.Eventually(n.t, patience, what, func() bool { return n.Stats().GateShut == want })
+}
+
+// The budget of handshakes: when it is used up newcomers wait in the backlog,
+// those who are connected notice nothing, and whoever decides lets the next in.
+func TestGate_Handshakes(t *testing.T) {
+	const budget = 4
+	accept, ch := deciding()
+	n := serve(t, eventloop.Config{Loops: 1, MaxHandshakes: budget}, func(c *eventloop.Conn, h *eventloop.Hello) (eventloop.Receiver, *wsproto.Refusal) {
+		if string(h.Path) == "/" {
+			return accept(c, h)
+		}
+		return nil, &wsproto.Refusal{Status: 404}
+	})
+	finishOne := func() {
+		t.Helper()
+		cand := testkit.Receive(t, patience, "a candidate", ch)
+		cand.c.Admit(cand.h, n.track(&ears{receive: cand.c.WriteOnLoop}))
+	}
+	device := n.dial()
+	device.raw([]byte(request))
+	finishOne()
+	device.wantSwitch()
+
+	for range budget {
+		n.dial().raw([]byte(request))
+	}
+	n.gateShut(true)
+	const late = 20
+	var waiting []*dialogue
+	for range late {
+		d := n.dial() // the kernel answers, the node does not yet
+		d.raw([]byte(request))
+		waiting = append(waiting, d)
+	}
+	device.send(ping("here"))
+	device.want(pong("here"))
+	if a := n.Stats().Accepted; a != budget+1 {
+		t.Errorf("%d were accepted with the gate shut, want %d", a, budget+1)
+	}
+	for range budget + late {
+		finishOne()
+	}
+	for _, d := range waiting {
+		d.wantSwitch()
+	}
+	n.gateShut(false)
+	if c := n.Stats().GateCloses; c == 0 {
+		t.Error("no closing of the gate was counted")
+	}
+}
+
+// The limit of connections: told 503 while the reserve lasts, then waiting in
+// the backlog, served when somebody has left.
+func TestGate_ConnectionsAndReserve(t *testing.T) {
+	const most, reserve = 5, 3
+	n := serve(t, eventloop.Config{Loops: 1, MaxConnections: most, RefuseReserve: reserve}, echoing())
+	var devices, silent []*dialogue
+	for range most {
+		devices = append(devices, n.open())
+	}
+	refused := n.dial()
+	refused.raw([]byte(request))
+	refused.wantStatus(http.StatusServiceUnavailable)
+	refused.conn.Close()
+	for range reserve {
+		silent = append(silent, n.dial()) // use up the reserve by saying nothing
+	}
+	n.gateShut(true)
+	waits := n.dial()
+	waits.raw([]byte(request))
+	for _, d := range devices {
+		d.send(ping("x"))
+		d.want(pong("x"))
+	}
+	devices[0].conn.Close() // the silent hold no place, only sockets
+	waits.wantSwitch()
+	for _, d := range silent {
+		d.conn.Close()
+	}
+	n.gateShut(false)
+	n.SetMaxConnections(1)
+	n.gateShut(true)
+	n.SetMaxConnections(100)
+	n.gateShut(false)
+	n.open()
+}
+
+// Connections come and go at the limit from many sides: the gate never stays
+// shut with room behind it.
+func TestGate_NeverStuck(t *testing.T) {
+	n := serve(t, eventloop.Config{Tick: time.Hour, Loops: 2, MaxHandshakes: 3, MaxConnections: 6, RefuseReserve: 2}, echoing())
+	const clients, lives = 12, 150
+	var wg sync.WaitGroup
+	for range clients {
+		wg.Go(func() {
+			for range lives {
+				d := n.dial()
+				d.raw([]byte(request))
+				d.patient()
+				if _, err := d.r.Peek(1); err != nil {
+					t.Errorf("no answer: %v, %+v", err, n.Stats())
+					return
+				}
+				d.conn.Close()
+			}
+		})
+	}
+	wg.Wait()
+	t.Logf("the gate was shut %d times", n.Stats().GateCloses)
+	testkit.Eventually(t, patience, "everybody to be gone", func() bool { return n.Stats().Open == 0 })
+	n.gateShut(false)
+	n.open()
+}
+
+// StopAccepting refuses new dials and leaves the connected alone, also when it
+// comes before the first tick or twice.
+func TestGate_StopAccepting(t *testing.T) {
+	n := serve(t, eventloop.Config{}, echoing())
+	d := n.open()
+	n.StopAccepting()
+	n.StopAccepting()
+	testkit.Eventually(t, patience, "dials to be refused", func() bool {
+		_, err := n.tryDial()
+		return err != nil
+	})
+	d.send(ping("x"))
+	d.want(pong("x"))
+	n.SetMaxConnections(1 << 20)
+	if _, err := n.tryDial(); err == nil {
+		t.Error("a dial is taken again")
+	}
+	t.Run("right after boot", func(t *testing.T) {
+		for range 20 {
+			n := serve(t, eventloop.Config{Tick: tick}, echoing())
+			n.StopAccepting()
+			testkit.Eventually(t, patience, "dials to be refused", func() bool {
+				_, err := n.tryDial()
+				return err != nil
+			})
+		}
+	})
+}
