@@ -66,7 +66,7 @@ fuzz: ## Every fuzz target for FUZZTIME (30s); FUZZTIME=10m for a long run
 
 .PHONY: lint
 lint: $(GOLANGCI_LINT) ## Formatting, linters, shell syntax
-	$(GOLANGCI_LINT) run
+	$(GOLANGCI_LINT) run --allow-parallel-runners
 	$(GOLANGCI_LINT) fmt --diff
 	for f in .ci/run scripts/*.sh; do bash -n $$f; done
 
