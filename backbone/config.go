@@ -28,10 +28,10 @@ func (e *TooLargeError) Error() string {
 type Durability uint8
 
 const (
-	// Power: written and synced, survives the loss of power. With an external
+	// Power is written and synced: it survives the loss of power. With an external
 	// server this needs `sync_interval: always` or replicas there.
 	Power Durability = iota
-	// Process: written to the operating system, survives the end of the process
+	// Process is written to the operating system: it survives the end of the process
 	// by any signal. A loss of power loses what was confirmed in the last
 	// second, the interval at which the log is synced then.
 	Process

@@ -10,10 +10,10 @@ import (
 	"testing"
 	"time"
 
-	"edgeloop/backbone"
-
 	"github.com/nats-io/nats.go"
 	"pgregory.net/rapid"
+
+	"edgeloop/backbone"
 )
 
 // A saboteur sits between the committer and the log. Whatever it does there,

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -127,7 +128,8 @@ func deviceName(d int) string { return "d" + strconv.Itoa(d) }
 
 // appendUntilKilled is the child: four callers, five devices each.
 func appendUntilKilled(dir string) error {
-	ctx := context.Background()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
 	b, err := backbone.Open(ctx, backbone.Config{DataDir: dir})
 	if err != nil {
 		return err
@@ -140,8 +142,8 @@ func appendUntilKilled(dir string) error {
 	select {
 	case err := <-failed:
 		return err
-	case <-time.After(time.Minute):
-		return fmt.Errorf("nobody killed this")
+	case <-ctx.Done():
+		return errors.New("nobody killed this")
 	}
 }
 

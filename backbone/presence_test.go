@@ -7,9 +7,9 @@ import (
 	"testing"
 	"time"
 
-	"edgeloop/backbone"
-
 	"github.com/google/go-cmp/cmp"
+
+	"edgeloop/backbone"
 )
 
 func TestPresence_KeepsTheLastStateOfEachDevice(t *testing.T) {

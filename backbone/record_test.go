@@ -6,9 +6,9 @@ import (
 	"encoding/json"
 	"testing"
 
-	"edgeloop/backbone"
-
 	"github.com/google/go-cmp/cmp"
+
+	"edgeloop/backbone"
 )
 
 func TestRecord_Line(t *testing.T) {
