@@ -28,9 +28,8 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-	defer stop()
-	context.AfterFunc(ctx, func() { _ = server.Stop(context.Background()) }) // Run says what failed
+	stop, _ := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	context.AfterFunc(stop, func() { _ = server.Stop(context.Background()) }) // Run says what failed
 	if err := server.Run(); err != nil {
 		log.Fatal(err)
 	}
