@@ -58,6 +58,9 @@ const (
 const (
 	startTimeout = 2 * time.Minute // the log may have to be recovered first
 	stopTimeout  = 30 * time.Second
+	// flushTimeout is how long a drain waits, after its window, for the last
+	// devices to leave and their messages to be in the log.
+	flushTimeout = 10 * time.Second
 )
 
 // startNode builds and starts everything, or nothing.
@@ -107,6 +110,7 @@ func (n *node) startBackbone() error {
 		MaxBytes:      n.cfg.LogMaxBytes,
 		MaxAge:        n.cfg.LogMaxAge,
 		CommandMaxAge: n.cfg.CommandMaxAge,
+		MaxRecord:     maxRecord(n.cfg.MaxMessage),
 		Logger:        n.log,
 	}
 	if n.cfg.Durability == "process" {
@@ -124,6 +128,10 @@ func (n *node) startBackbone() error {
 	}
 	return err
 }
+
+// maxRecord is the largest record that a message of maxMessage bytes can become:
+// data that is no JSON grows by a third, names and topic are escaped.
+func maxRecord(maxMessage int) int { return maxMessage + maxMessage/3 + 8<<10 }
 
 func (n *node) startGateway() (err error) {
 	n.gateway, err = gateway.New(gateway.Config{
@@ -249,7 +257,7 @@ func (n *node) goAway(signals <-chan os.Signal) error {
 	n.state.Store(stateDraining)
 	n.server.StopAccepting()
 	window := time.Duration(n.drainWindow.Load())
-	ctx, cancel := context.WithTimeout(context.Background(), max(window, n.cfg.DrainWindow)+stopTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), max(window, n.cfg.DrainWindow)+flushTimeout)
 	defer cancel()
 	done := make(chan error, 1)
 	go func() { done <- n.gateway.Drain(ctx, window) }()
@@ -265,11 +273,30 @@ func (n *node) goAway(signals <-chan os.Signal) error {
 	}
 }
 
+// undrained closes a node whose drain did not come to its end, most likely
+// because the log takes nothing. What waits for the log was not acknowledged, so
+// its devices send it again.
+func (n *node) undrained(err error) error {
+	if errors.Is(err, errAborted) {
+		return err
+	}
+	n.log.Error("not everything that was received is in the log, devices will send it again", zap.Error(err))
+	ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
+	defer cancel()
+	// First the log: workers that wait for it would hold up the rest.
+	if closing := n.backbone.Close(ctx); closing != nil {
+		n.log.Warn("while stopping", zap.Error(closing))
+	}
+	n.backbone = nil
+	n.abandon()
+	return err
+}
+
 // drainThenWait is a drain that was asked for: the node stays, empty, until it
 // is told to stop.
 func (n *node) drainThenWait(signals <-chan os.Signal) error {
 	if err := n.goAway(signals); err != nil {
-		return err
+		return n.undrained(err)
 	}
 	n.log.Info("drained")
 	<-signals
@@ -279,7 +306,7 @@ func (n *node) drainThenWait(signals <-chan os.Signal) error {
 // stop is what SIGTERM asks for.
 func (n *node) stop(signals <-chan os.Signal) error {
 	if err := n.goAway(signals); err != nil {
-		return err
+		return n.undrained(err)
 	}
 	return n.close()
 }

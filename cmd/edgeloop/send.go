@@ -60,7 +60,10 @@ func (s *sendCmd) Run(io *streams) error {
 		return err
 	}
 	if res.State == api.CommandReplied {
-		return enc.Encode(api.Reply{ID: res.ID, OK: res.OK, Data: res.Data})
+		if err := enc.Encode(api.Reply{ID: res.ID, OK: res.OK, Data: res.Data}); err != nil || res.OK {
+			return err
+		}
+		return fmt.Errorf("the device answered that it did not carry out %s", s.Name)
 	}
 	return enc.Encode(api.Accepted{ID: res.ID, State: res.State})
 }
