@@ -39,6 +39,9 @@ type node struct {
 	unwatch  func()
 	untidy   chan struct{} // closed to end tidy
 
+	// Owned by the goroutine that stops the node.
+	logClosed bool
+
 	// Safe for concurrent use.
 	drainOnce sync.Once
 
@@ -287,7 +290,7 @@ func (n *node) undrained(err error) error {
 	if closing := n.backbone.Close(ctx); closing != nil {
 		n.log.Warn("while stopping", zap.Error(closing))
 	}
-	n.backbone = nil
+	n.logClosed = true
 	n.abandon()
 	return err
 }
@@ -332,7 +335,7 @@ func (n *node) close() error {
 	if n.admin != nil {
 		errs = append(errs, n.admin.Stop(ctx))
 	}
-	if n.backbone != nil {
+	if n.backbone != nil && !n.logClosed {
 		errs = append(errs, n.backbone.Close(ctx))
 	}
 	err := errors.Join(errs...)
