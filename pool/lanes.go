@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/bits"
+	"slices"
 	"sync"
 )
 
@@ -165,6 +166,17 @@ func (l *Lanes[T]) Wait(key uint64, w Waiter) bool {
 	}
 	ln.waiters = append(ln.waiters, w)
 	return true
+}
+
+// Forget takes back a Wait of w, compared by ==, for a waiter that has gone. Its
+// LaneReady is not called afterwards, but may be running.
+func (l *Lanes[T]) Forget(key uint64, w Waiter) {
+	ln := l.lane(key)
+	ln.mu.Lock()
+	defer ln.mu.Unlock()
+	if i := slices.Index(ln.waiters, w); i >= 0 {
+		ln.waiters = slices.Delete(ln.waiters, i, i+1)
+	}
 }
 
 // Drain waits until all lanes are empty and no handler runs, or until ctx ends,

@@ -59,6 +59,31 @@ func TestLanes_Wait(t *testing.T) {
 	})
 }
 
+// Who has gone is not told, and does not keep others waiting.
+func TestLanes_Forget(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := start(t, pool.Config{Workers: 1})
+		release := make(chan struct{})
+		l := lanes(t, p, pool.LaneConfig{Lanes: 1, Depth: 2, Batch: 1}, func([]int) { <-release })
+		l.Post(0, 0)
+		synctest.Wait()
+		l.Post(0, 1, 2)
+		var gone, stays waiter
+		l.Wait(0, &gone)
+		l.Wait(0, &stays)
+		l.Forget(0, &gone)
+		l.Forget(0, &gone) // not there any more
+		if got := l.Stats().Waiting; got != 1 {
+			t.Fatalf("%d wait, want the one who stays", got)
+		}
+		close(release)
+		drain(t, l)
+		if gone.calls.Load() != 0 || stays.calls.Load() != 1 {
+			t.Errorf("told %d and %d times, want 0 and 1", gone.calls.Load(), stays.calls.Load())
+		}
+	})
+}
+
 // A waiter that panics costs neither the lane nor the next waiter.
 func TestLanes_WaiterPanics(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
