@@ -31,6 +31,7 @@ type candidate struct {
 	conn  *eventloop.Conn
 	hello *eventloop.Hello
 	codec envelope.Codec
+	link  *link // once it is in the session table
 }
 
 // Accept implements eventloop.Acceptor. On the loop only what costs nothing is
@@ -47,7 +48,7 @@ func (g *Gateway) Accept(c *eventloop.Conn, h *eventloop.Hello) (eventloop.Recei
 	if !ok || (h.Protocol == "" && h.Offered > 0) {
 		return nil, &wsproto.Refusal{Status: 400, Reason: "none of the offered subprotocols is spoken here: offer " + envelope.ProtoJSON + ", " + envelope.ProtoFrameJSON + " or " + envelope.ProtoFrameProto + ", or none for raw messages"}
 	}
-	if g.checks.Post(c.ID(), candidate{c, h, codec}) == 0 {
+	if g.checks.Post(c.ID(), candidate{conn: c, hello: h, codec: codec}) == 0 {
 		g.drops[DropAuthBusy].Add(1)
 		return nil, g.later("too many devices are connecting")
 	}
@@ -63,35 +64,53 @@ func (g *Gateway) later(reason string) *wsproto.Refusal {
 // check runs on the pool.
 func (g *Gateway) check(candidates []candidate) {
 	for i := range candidates {
-		if err := g.admit(&candidates[i]); err != nil {
-			candidates[i].conn.Refuse(candidates[i].hello, err)
+		if refusal := g.admit(&candidates[i]); refusal != nil {
+			g.turnAway(&candidates[i], refusal)
 		}
 	}
+}
+
+// turnAway ends a candidate, in whatever stage it is.
+func (g *Gateway) turnAway(c *candidate, refusal *wsproto.Refusal) {
+	l := c.link
+	if l != nil && l.flags.Load()&flagAdmitted != 0 { // it was answered, and then its worker panicked
+		l.Close(uint16(wsproto.CloseInternal), refusal.Reason)
+		return
+	}
+	if l != nil {
+		g.expiry.remove(l)
+		g.devices.Unregister(l.session, l.epoch)
+	}
+	c.conn.Refuse(c.hello, refusal)
 }
 
 // admit decides one candidate: identity, bans, then the session. The order
 // matters. Others see the link from Connect on and may close it, but use nothing
 // else of it before it is marked as admitted; and Admit is posted before that
-// mark, so a command that sees it is written after the 101.
+// mark, so a command that sees it is written after the 101. Whether the device
+// is welcome is asked again after Connect: a drain or a ban that begins meanwhile
+// either finds the link and closes it, or is seen here.
 func (g *Gateway) admit(c *candidate) *wsproto.Refusal {
 	key, grant, refusal := g.identify(c.hello)
+	if refusal == nil {
+		refusal = g.unwelcome(key)
+	}
 	if refusal != nil {
 		return refusal
-	}
-	if reason, banned := g.store.Banned(key.Tenant, key.Device); banned {
-		g.drops[DropForbidden].Add(1)
-		return &wsproto.Refusal{Status: 403, Reason: "this device is banned: " + reason}
 	}
 	l := &link{g: g, conn: c.conn, codec: c.codec, lane: g.devices.Hash(key)}
 	l.identity.Store(grant)
 	var replaced devicemgr.Link
 	l.session, l.epoch, replaced = g.devices.Connect(key, l)
+	c.link = l
 	if replaced != nil {
 		g.counts.takeovers.Add(1)
-		replaced.Close(uint16(wsproto.CloseReplaced), "a newer connection of this device took over")
+		replaced.Close(closeReplaced, reasonReplaced)
+	}
+	if refusal := g.unwelcome(key); refusal != nil {
+		return refusal
 	}
 	if err := g.load(l.session, key); err != nil {
-		g.devices.Unregister(l.session, l.epoch)
 		g.logger.Warn("highest durable sequence is not to be had", zap.String("device_id", key.Device), zap.Error(err))
 		return g.later("the log does not answer")
 	}
@@ -99,8 +118,38 @@ func (g *Gateway) admit(c *candidate) *wsproto.Refusal {
 		g.expiry.set(l, grant.id.Expires)
 	}
 	c.conn.Admit(c.hello, l)
-	l.flags.Or(flagAdmitted)
+	if code := uint16(l.flags.Or(flagAdmitted) >> closeShift); code != 0 { //nolint:gosec // 16 bits are left
+		c.conn.Close(wsproto.CloseCode(code), g.reasonOf(code))
+		return nil
+	}
 	g.deliverStored(l)
+	return nil
+}
+
+// reasonReplaced goes with closeReplaced.
+const reasonReplaced = "a newer connection of this device took over"
+
+// reasonOf is the reason of a close that had to wait for the handshake's answer.
+func (g *Gateway) reasonOf(code uint16) string {
+	switch wsproto.CloseCode(code) {
+	case wsproto.CloseReplaced:
+		return reasonReplaced
+	case wsproto.CloseGoingAway:
+		return g.comeBack()
+	}
+	return "closed while connecting"
+}
+
+// unwelcome says why a device may not connect now, or nil.
+func (g *Gateway) unwelcome(key devicemgr.Key) *wsproto.Refusal {
+	if g.draining.Load() {
+		g.drops[DropDraining].Add(1)
+		return g.later("this node is going away")
+	}
+	if reason, banned := g.store.Banned(key.Tenant, key.Device); banned {
+		g.drops[DropForbidden].Add(1)
+		return &wsproto.Refusal{Status: 403, Reason: "this device is banned: " + reason}
+	}
 	return nil
 }
 

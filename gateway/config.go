@@ -47,6 +47,9 @@ type Config struct {
 	Window int
 	// InFlight bounds the bytes of all messages on their way; default 256 MiB.
 	InFlight int64
+	// MaxCommand bounds the data of a command, in bytes; default 128 KiB. It must
+	// be below the event loop's OutBuffer, or the command cuts its device off.
+	MaxCommand int
 	// Heartbeat and IdleTimeout say when a silent device is pinged and evicted;
 	// defaults 30 s and 60 s.
 	Heartbeat, IdleTimeout time.Duration
@@ -82,6 +85,7 @@ func (c Config) withDefaults() (Config, error) {
 	setDefault(&c.AuthWorkers, 4)
 	setDefault(&c.Window, 64)
 	setDefault(&c.InFlight, 256<<20)
+	setDefault(&c.MaxCommand, 128<<10)
 	setDefault(&c.Heartbeat, 30*time.Second)
 	setDefault(&c.IdleTimeout, 60*time.Second)
 	setDefault(&c.MaxRemembered, 1_000_000)
@@ -93,8 +97,20 @@ func (c Config) withDefaults() (Config, error) {
 	if c.Log == nil || c.Store == nil {
 		return c, errors.New("gateway: a log and a store are required")
 	}
-	if c.Window < 1 || c.InFlight < 1 {
-		return c, fmt.Errorf("gateway: window %d and in-flight bytes %d must be positive", c.Window, c.InFlight)
+	for _, n := range []struct {
+		name  string
+		value int64
+	}{
+		{"Window", int64(c.Window)},
+		{"InFlight", c.InFlight},
+		{"MaxCommand", int64(c.MaxCommand)},
+		{"Heartbeat", int64(c.Heartbeat)},
+		{"DrainWindow", int64(c.DrainWindow)},
+		{"RetryAfter", int64(c.RetryAfter)},
+	} {
+		if n.value < 0 {
+			return c, fmt.Errorf("gateway: %s is %d: it must be positive", n.name, n.value)
+		}
 	}
 	if c.IdleTimeout <= c.Heartbeat {
 		return c, fmt.Errorf("gateway: idle timeout %s must be longer than the heartbeat %s, or every quiet device is evicted before it is asked", c.IdleTimeout, c.Heartbeat)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"time"
+	"unicode/utf8"
 
 	"go.uber.org/zap"
 
@@ -27,10 +28,18 @@ var (
 	ErrDraining = errors.New("gateway: the node is draining")
 )
 
+// A CommandError says what of a command is not allowed.
+type CommandError struct {
+	Field  string // "name" or "data"
+	Reason string // completes the sentence "FIELD …"
+}
+
+func (e *CommandError) Error() string { return "gateway: command: " + e.Field + " " + e.Reason }
+
 // A Command goes down to one device.
 type Command struct {
-	Name string          // 1 to envelope.MaxName bytes
-	Data json.RawMessage // one JSON value, or nil
+	Name string          // 1 to envelope.MaxName bytes of UTF-8
+	Data json.RawMessage // one JSON value of at most Config.MaxCommand bytes, or nil
 	// TTL is how long it may wait for a device that is not here; 0: not at all if
 	// the device was never seen, DefaultTTL otherwise.
 	TTL time.Duration
@@ -67,10 +76,14 @@ type storedCommand struct {
 }
 
 // Command sends a command to a device, or leaves it for one that is not here,
-// and waits for the reply if asked to. It is delivered at most once.
+// and waits for the reply if asked to. It is delivered at most once. Errors:
+// those above, *CommandError, or the store's.
 func (g *Gateway) Command(ctx context.Context, key devicemgr.Key, c Command) (id string, out Outcome, reply Reply, err error) {
 	if g.draining.Load() {
 		return "", 0, Reply{}, ErrDraining
+	}
+	if err := g.checkCommand(c.Name, c.Data); err != nil {
+		return "", 0, Reply{}, err
 	}
 	id = newID()
 	s := g.devices.Lookup(key)
@@ -91,6 +104,22 @@ func (g *Gateway) Command(ctx context.Context, key devicemgr.Key, c Command) (id
 		return id, 0, Reply{}, err
 	}
 	return id, OutcomeLeft, Reply{}, g.leaveCommand(ctx, key, id, c, ttl)
+}
+
+// checkCommand sees that a command can be encoded for every protocol. A frame
+// that is larger than what may wait for a device would cut that device off.
+func (g *Gateway) checkCommand(name string, data []byte) error {
+	switch {
+	case name == "" || len(name) > envelope.MaxName:
+		return &CommandError{"name", fmt.Sprintf("has %d bytes, allowed are 1 to %d", len(name), envelope.MaxName)}
+	case !utf8.ValidString(name):
+		return &CommandError{"name", "is not UTF-8"}
+	case len(data) > g.cfg.MaxCommand:
+		return &CommandError{"data", fmt.Sprintf("has %d bytes, allowed are %d (half of --out-buffer)", len(data), g.cfg.MaxCommand)}
+	case len(data) > 0 && !envelope.ValidJSON(data):
+		return &CommandError{"data", "is not one JSON value"}
+	}
+	return nil
 }
 
 // ttl is how long a command may wait for a device that is not here.
@@ -145,9 +174,12 @@ func (g *Gateway) deliverStored(l *link) {
 			g.logger.Error("stored command is not to be read", zap.String("device_id", key.Device), zap.Error(err))
 			return
 		}
-		if l.command(id, c.Name, c.Data) == nil {
-			g.counts.commandsTaken.Add(1)
+		if err := l.command(id, c.Name, c.Data); err != nil {
+			g.drops[DropCommandSlow].Add(1)
+			g.logger.Warn("stored command is lost with its connection", zap.String("device_id", key.Device), zap.Error(err))
+			return
 		}
+		g.counts.commandsTaken.Add(1)
 	})
 	if err != nil {
 		g.logger.Warn("stored commands stay for the next connection", zap.String("device_id", key.Device), zap.Error(err))
@@ -166,6 +198,9 @@ func (g *Gateway) Broadcast(tenant, group, name string, data []byte) (id string,
 	if g.draining.Load() {
 		return "", 0, ErrDraining
 	}
+	if err := g.checkCommand(name, data); err != nil {
+		return "", 0, err
+	}
 	id = newID()
 	frames := make(map[string][]byte)
 	send := func(s *devicemgr.Session) bool {
@@ -179,8 +214,11 @@ func (g *Gateway) Broadcast(tenant, group, name string, data []byte) (id string,
 			frame = wsproto.AppendFrame(nil, opOf(l.codec), l.codec.Append(nil, &m))
 			frames[l.codec.Name()] = frame
 		}
-		if l.Send(frame) == nil {
+		switch err := l.Send(frame); {
+		case err == nil:
 			devices++
+		case errors.Is(err, eventloop.ErrSlowConsumer):
+			g.drops[DropCommandSlow].Add(1)
 		}
 		return true
 	}
@@ -216,7 +254,7 @@ func liveLink(s *devicemgr.Session) *link {
 		return nil
 	}
 	l, ok := s.Link().(*link)
-	if !ok || !l.admitted() {
+	if !ok || !l.live() {
 		return nil
 	}
 	return l

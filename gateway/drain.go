@@ -29,8 +29,9 @@ type drain struct {
 const drainStep = 50 * time.Millisecond
 
 // Drain sends the devices away, spread over window (0: Config.DrainWindow), and
-// returns when their messages are in the log: no new device is admitted, each
-// connected one gets 1001 with a delay after which to come back, the lanes run
+// returns when their messages are in the log: no new device is admitted (one
+// whose handshake is being decided is either seen here or sees the drain, see
+// admit), each connected one gets 1001 with a delay after which to come back, the lanes run
 // empty, the log is flushed. It is called once.
 func (g *Gateway) Drain(ctx context.Context, window time.Duration) error {
 	if window == 0 {
@@ -70,8 +71,7 @@ func (g *Gateway) spreadCloses(ctx context.Context, window time.Duration) error 
 	for len(links) > 0 {
 		n := min(share, len(links))
 		for _, l := range links[:n] {
-			retry := eventloop.Spread(g.cfg.RetryAfter)
-			l.Close(uint16(wsproto.CloseGoingAway), fmt.Sprintf("retry=%d", int(retry.Seconds())))
+			l.Close(uint16(wsproto.CloseGoingAway), g.comeBack())
 		}
 		g.drain.advance(n)
 		if links = links[n:]; len(links) == 0 {
@@ -84,6 +84,12 @@ func (g *Gateway) spreadCloses(ctx context.Context, window time.Duration) error 
 		}
 	}
 	return nil
+}
+
+// comeBack is the reason of a going-away close: the seconds after which to come
+// back, spread so that those who were sent away together do not come together.
+func (g *Gateway) comeBack() string {
+	return fmt.Sprintf("retry=%d", int(eventloop.Spread(g.cfg.RetryAfter).Seconds()))
 }
 
 // awaitGone waits until the last device has left; the event loop bounds how

@@ -14,7 +14,7 @@ const (
 	DropClosed                     // the connection closed while its messages were held back
 	DropStopping                   // the node stopped before the message was in the log
 	DropCommandOffline             // a command for a device that is not here and has no time to live
-	DropCommandSlow                // a command for a device that does not read
+	DropCommandSlow                // a command for a device that does not read, or that left while it was handed over
 	DropAuthBusy                   // a handshake refused with 503: too many are being checked
 	DropDraining                   // a handshake refused with 503: the node is going away
 	DropUnauthorized               // a handshake refused with 401

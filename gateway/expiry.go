@@ -80,7 +80,7 @@ func (e *expiry) advance(now time.Time) {
 	})
 	e.mu.Unlock()
 	for _, l := range due {
-		l.conn.Close(wsproto.CloseTokenExpired, "token expired")
+		l.Close(uint16(wsproto.CloseTokenExpired), "token expired")
 	}
 }
 

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -87,7 +88,7 @@ func New(cfg Config) (*Gateway, error) {
 		return nil, fmt.Errorf("gateway: %w", err)
 	}
 	if err := g.buildLanes(); err != nil {
-		return nil, err
+		return nil, errors.Join(err, g.abandon())
 	}
 	g.wait.Add(1)
 	go func() {
@@ -113,18 +114,31 @@ func (g *Gateway) buildLanes() (err error) {
 	return nil
 }
 
-// Close ends the workers after they finished what was accepted. The
-// connections should be closed before.
+// Close ends the workers after they finished what was accepted, or when ctx
+// ends: workers that wait for a log that stands still go on until it is closed,
+// which may be done while they wait. The connections should be closed before.
+// It is called once.
 func (g *Gateway) Close(ctx context.Context) error {
 	close(g.stopping)
 	g.wait.Wait()
-	if err := g.authPool.Stop(ctx); err != nil {
-		return fmt.Errorf("gateway: stop authentication: %w", err)
+	err := g.authPool.Stop(ctx)
+	if err != nil {
+		err = fmt.Errorf("gateway: stop authentication: %w", err)
 	}
-	if err := g.workPool.Stop(ctx); err != nil {
-		return fmt.Errorf("gateway: stop lanes: %w", err)
+	if work := g.workPool.Stop(ctx); work != nil {
+		err = errors.Join(err, fmt.Errorf("gateway: stop lanes: %w", work))
 	}
-	return nil
+	return err
+}
+
+// abandon ends the workers of a gateway that could not be built.
+func (g *Gateway) abandon() (err error) {
+	for _, p := range []*pool.Pool{g.workPool, g.authPool} {
+		if p != nil {
+			err = errors.Join(err, p.Stop(context.Background()))
+		}
+	}
+	return err
 }
 
 // presence passes on who came or went.
@@ -138,12 +152,19 @@ func (g *Gateway) presence(p devicemgr.Presence) {
 // connection here is closed, because the newest wins.
 func (g *Gateway) Elsewhere(tenant, device string, epoch uint64) {
 	s := g.devices.Lookup(devicemgr.Key{Tenant: tenant, Device: device})
-	if s == nil || s.Epoch() >= epoch {
+	if s == nil {
 		return
 	}
-	if l := s.Link(); l != nil {
-		g.counts.takeovers.Add(1)
-		l.Close(closeReplaced, "a newer connection of this device took over on another node")
+	for {
+		l := s.Link()
+		if l == nil || s.Epoch() >= epoch {
+			return
+		}
+		if s.Link() == l { // else the epoch may be that of a newer one
+			g.counts.takeovers.Add(1)
+			l.Close(closeReplaced, "a newer connection of this device took over on another node")
+			return
+		}
 	}
 }
 

@@ -37,8 +37,8 @@ type accepted struct {
 const keepMessages = 256
 
 // handle runs on the pool: the messages of one lane, in order. It blocks while
-// the log is full, which is what holds the devices of this lane back. It takes
-// effect in its last step, so that a panic on the way leaves nothing half done:
+// the log is full, which is what holds the devices of this lane back. A panic
+// before the log has the records takes back the sequences that were accepted:
 // the pool then hands over the same tasks one by one.
 func (g *Gateway) handle(tasks []task) {
 	w, ok := g.workers.Get().(*worker)
@@ -65,12 +65,12 @@ func (g *Gateway) handle(tasks []task) {
 		w.settled = append(w.settled, n)
 	}
 	g.append(w)
+	done = true
 	for i, t := range tasks {
 		t.l.settle(w.settled[i])
 		g.unreserve(len(t.b.B))
 		g.buffers.Put(t.b)
 	}
-	done = true
 	w.reset()
 	g.workers.Put(w)
 }
@@ -128,7 +128,7 @@ func (w *worker) reset() {
 func (l *link) breakOff() {
 	if !l.broken {
 		l.broken = true
-		l.conn.Close(wsproto.CloseInternal, "a message was not taken, connect again and resume")
+		l.Close(uint16(wsproto.CloseInternal), "a message was not taken, connect again and resume")
 	}
 }
 
@@ -142,6 +142,6 @@ func (g *Gateway) panicked(t, v any, stack []byte) {
 		t.l.breakOff()
 		g.unreserve(len(t.b.B))
 	case candidate:
-		t.conn.Refuse(t.hello, &wsproto.Refusal{Status: 500, Reason: "internal error"})
+		g.turnAway(&t, &wsproto.Refusal{Status: 500, Reason: "internal error"})
 	}
 }

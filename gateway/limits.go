@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"errors"
 	"fmt"
 	"sync/atomic"
 	"time"
@@ -53,6 +54,9 @@ func (g *Gateway) SetLimits(l Limits) error {
 	setDefault(&l.Heartbeat, now.Heartbeat)
 	setDefault(&l.IdleTimeout, now.IdleTimeout)
 	setDefault(&l.Workers, now.Workers)
+	if l.Window < 0 || l.InFlight < 0 || l.Heartbeat < 0 || l.Workers < 0 {
+		return errors.New("gateway: limits must be positive")
+	}
 	if l.IdleTimeout <= l.Heartbeat {
 		return fmt.Errorf("gateway: idle timeout %s must be longer than the heartbeat %s", l.IdleTimeout, l.Heartbeat)
 	}
@@ -62,5 +66,6 @@ func (g *Gateway) SetLimits(l Limits) error {
 	g.limits.window.Store(int64(l.Window))
 	g.limits.inFlight.Store(l.InFlight)
 	g.limits.silence.Store(&devicemgr.Silence{Heartbeat: l.Heartbeat, Limit: l.IdleTimeout})
+	g.unreserve(0) // those who wait may fit now
 	return nil
 }

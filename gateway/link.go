@@ -50,13 +50,16 @@ type link struct {
 	received atomic.Uint64 // messages taken from the peer; only the loop writes it
 	settled  atomic.Uint64 // messages that lane and log are through with
 	identity atomic.Pointer[grant]
-	flags    atomic.Uint32
+	flags    atomic.Uint32 // and, above closeShift, the code with which it is being closed
 }
 
 const (
 	flagAdmitted uint32 = 1 << iota // frames that are posted reach the device
 	flagStalled                     // reading is paused until messages settle
 	flagReack                       // the device sent again what is durable: say so again
+	flagParked                      // LaneReady will be called when there may be room for waiting
+
+	closeShift = 16
 )
 
 var (
@@ -111,46 +114,70 @@ func (l *link) Flush() {
 	l.session.Touch(l.g.clock())
 	b := l.batch
 	l.batch = nil
-	if !l.post(b) {
+	if ok, full := l.post(b); !ok {
 		l.waiting = b
-		l.g.drops[DropLaneFull].Add(1)
+		l.g.drops[full].Add(1)
 		l.stall()
 		l.pump()
 	}
 }
 
 // post hands a batch to the lane; ownership of b passes when it returns true.
-func (l *link) post(b *bytebuf.Buf) bool {
+// Else full says what had no room for it.
+func (l *link) post(b *bytebuf.Buf) (ok bool, full Drop) {
 	if !l.g.reserve(len(b.B)) {
-		return false
+		return false, DropMemoryFull
 	}
 	if l.g.lanes.Post(l.lane, task{l, b}) == 1 {
-		return true
+		return true, 0
 	}
 	l.g.unreserve(len(b.B))
-	return false
+	return false, DropLaneFull
 }
 
-// pump tries again what had to wait. When the lane is full it asks to be told
-// (LaneReady); when the node as a whole is, the one who frees memory tells.
+// pump tries again what had to wait, and parks where it still does not fit:
+// with its lane, or with the node's memory. Both call LaneReady once. Whoever
+// is parked does not ask again, however often it is woken for other reasons.
 func (l *link) pump() {
 	for l.waiting != nil {
-		b := l.waiting
-		if l.post(b) {
+		if l.flags.Load()&flagParked != 0 {
+			return
+		}
+		ok, full := l.post(l.waiting)
+		if ok {
 			l.waiting = nil
 			break
 		}
-		if l.g.waitForMemory(l) || l.g.lanes.Wait(l.lane, l) {
+		l.flags.Or(flagParked) // before it can be called
+		if full == DropMemoryFull {
+			l.g.waitForMemory(l)
 			return
 		}
+		if l.g.lanes.Wait(l.lane, l) {
+			return
+		}
+		l.flags.And(^flagParked)
 	}
 	if l.flags.Load()&flagStalled != 0 && l.withinWindow() {
 		l.unstall()
 	}
 }
 
-// LaneReady implements pool.Waiter.
-func (l *link) LaneReady() { l.conn.Wake() }
+// LaneReady implements pool.Waiter. The flag goes before the wake, so whoever
+// is woken sees that it may ask again.
+func (l *link) LaneReady() {
+	l.flags.And(^flagParked)
+	l.conn.Wake()
+}
+
+// unpark takes back the wish to be told, so that those who leave while the log
+// stands still are not kept in memory by their places in the queue.
+func (l *link) unpark() {
+	if l.flags.Load()&flagParked != 0 {
+		l.g.forgetMemory(l)
+		l.g.lanes.Forget(l.lane, l)
+	}
+}
 
 // Durable implements backbone.Completion: one message of this device is on the
 // disk. The connection that lives now is told, which may be a newer one.
@@ -223,6 +250,7 @@ func (l *link) Quiet(idle time.Duration) time.Duration {
 		l.conn.PingOnLoop()
 	case devicemgr.Evict:
 		l.g.counts.evicted.Add(1)
+		l.markClosing(uint16(wsproto.CloseSilent))
 		l.conn.CloseOnLoop(wsproto.CloseSilent, "silent for "+idle.String())
 	case devicemgr.Wait:
 	}
@@ -240,16 +268,41 @@ func (l *link) Closed(gone *eventloop.Gone) {
 		}
 	}
 	l.batch, l.waiting = nil, nil
+	l.unpark()
 	l.g.leave(l, gone)
 }
 
 // Send implements devicemgr.Link.
 func (l *link) Send(frame []byte) error { return l.conn.Send(frame) }
 
-// Close implements devicemgr.Link.
-func (l *link) Close(code uint16, reason string) { l.conn.Close(wsproto.CloseCode(code), reason) }
+// Close implements devicemgr.Link. A connection whose handshake is not answered
+// yet is closed right after it was (admit): only then the device hears why.
+func (l *link) Close(code uint16, reason string) {
+	if before, first := l.markClosing(code); first && before&flagAdmitted != 0 {
+		l.conn.Close(wsproto.CloseCode(code), reason)
+	}
+}
 
-func (l *link) admitted() bool { return l.flags.Load()&flagAdmitted != 0 }
+// markClosing notes that the connection is being closed, so that nothing is
+// given to it that it could only lose. The first code stays; before are the
+// flags until then.
+func (l *link) markClosing(code uint16) (before uint32, first bool) {
+	for {
+		before = l.flags.Load()
+		if before>>closeShift != 0 {
+			return before, false
+		}
+		if l.flags.CompareAndSwap(before, before|uint32(code)<<closeShift) {
+			return before, true
+		}
+	}
+}
+
+// live says whether frames that are posted now reach the device.
+func (l *link) live() bool {
+	flags := l.flags.Load()
+	return flags&flagAdmitted != 0 && flags>>closeShift == 0
+}
 
 // countMessages counts what a batch holds.
 func countMessages(b []byte) (n int) {

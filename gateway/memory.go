@@ -10,22 +10,25 @@ import (
 type memory struct {
 	// Guarded by mu.
 	mu      sync.Mutex
-	waiting []*link
+	waiting map[*link]struct{}
 
 	// Atomic.
 	used    atomic.Int64
 	anyWait atomic.Bool
 }
 
-// reserve takes n bytes of the node's budget, or none.
+// reserve takes n bytes of the node's budget, or none. While others wait it
+// takes none: nobody may keep the budget from sinking. While half of the budget
+// is free it takes any n, or a read that is larger than the other half would
+// wait for what never comes; the bound may be passed by one such read.
 func (g *Gateway) reserve(n int) bool {
-	limit := g.limits.inFlight.Load()
 	if g.memory.anyWait.Load() {
-		limit /= 2 // those who wait come first: nobody may keep the budget from sinking
+		return false
 	}
-	if used := g.memory.used.Add(int64(n)); used > limit && used > int64(n) {
-		g.memory.used.Add(-int64(n))
-		g.drops[DropMemoryFull].Add(1)
+	limit := g.limits.inFlight.Load()
+	used := g.memory.used.Add(int64(n))
+	if used > limit && used-int64(n) > limit/2 {
+		g.unreserve(n) // not only the number: it may be this that somebody waits for
 		return false
 	}
 	return true
@@ -43,24 +46,29 @@ func (g *Gateway) unreserve(n int) {
 	g.memory.waiting = nil
 	g.memory.anyWait.Store(false)
 	g.memory.mu.Unlock()
-	for _, l := range waiting {
-		l.conn.Wake()
+	for l := range waiting {
+		l.LaneReady()
 	}
 }
 
-// waitForMemory puts l among those to be woken if the budget is what it lacks.
-// It announces itself before it looks, so a budget that is given back in
-// between is either seen here or wakes l.
-func (g *Gateway) waitForMemory(l *link) bool {
-	if g.memory.used.Load() <= g.limits.inFlight.Load()/2 {
-		return false
-	}
+// waitForMemory has l.LaneReady called when half of the budget is free. It
+// announces itself before it looks, so a budget that is given back in between
+// is either seen here or by who gives it back.
+func (g *Gateway) waitForMemory(l *link) {
 	g.memory.mu.Lock()
-	g.memory.waiting = append(g.memory.waiting, l)
+	if g.memory.waiting == nil {
+		g.memory.waiting = make(map[*link]struct{})
+	}
+	g.memory.waiting[l] = struct{}{}
 	g.memory.anyWait.Store(true)
 	g.memory.mu.Unlock()
-	if g.memory.used.Load() <= g.limits.inFlight.Load()/2 {
-		g.unreserve(0)
-	}
-	return true
+	g.unreserve(0)
+}
+
+// forgetMemory ends l's wait. When it was the last, the others may go on.
+func (g *Gateway) forgetMemory(l *link) {
+	g.memory.mu.Lock()
+	defer g.memory.mu.Unlock()
+	delete(g.memory.waiting, l)
+	g.memory.anyWait.Store(len(g.memory.waiting) > 0)
 }

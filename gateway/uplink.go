@@ -87,12 +87,16 @@ func (l *link) refuse(err error) {
 	})
 	l.faults++
 	if l.faults == maxFaults {
-		l.conn.Close(wsproto.ClosePolicy, "too many bad messages, the last: "+fault.Message)
+		l.Close(uint16(wsproto.ClosePolicy), "too many bad messages, the last: "+fault.Message)
 	}
 }
 
-// group joins or leaves.
+// group joins or leaves. What was still on its way from a connection that has
+// been replaced is not for the new one, which has no memberships yet.
 func (l *link) group(m *envelope.Message) {
+	if l.session.Epoch() != l.epoch {
+		return
+	}
 	var err error
 	if m.Type == envelope.TypeJoin {
 		err = l.g.devices.Join(l.session, string(m.Group))
