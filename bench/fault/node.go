@@ -208,17 +208,20 @@ func eachLine(r io.Reader, each func(line []byte) error) error {
 	return lines.Err()
 }
 
-// freeAddr finds a port of 127.0.0.1 below the range that the system takes for
-// outgoing connections, so that no client is given it while the node is down.
-func freeAddr() (string, error) {
-	for port := 20000 + os.Getpid()%9000; port < 32000; port++ {
+// freeAddrs finds ports of 127.0.0.1 below the range that the system takes for
+// outgoing connections, so that no client is given one while the node is down.
+func freeAddrs(count int) (addrs []string, err error) {
+	for port := 20000 + os.Getpid()%9000; port < 32000 && len(addrs) < count; port++ {
 		addr := fmt.Sprintf("127.0.0.1:%d", port)
 		if l, err := net.Listen("tcp", addr); err == nil {
 			l.Close()
-			return addr, nil
+			addrs = append(addrs, addr)
 		}
 	}
-	return "", errors.New("fault: no free port")
+	if len(addrs) < count {
+		return nil, errors.New("fault: no free port")
+	}
+	return addrs, nil
 }
 
 // pause waits for d, or until ctx ends.

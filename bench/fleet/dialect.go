@@ -54,8 +54,10 @@ func newDialect(name string) (dialect, error) {
 		return jsonText{}, nil
 	case "frame.json":
 		return &jsonFrame{}, nil
+	case "frame.proto":
+		return &protoFrame{}, nil
 	}
-	return nil, fmt.Errorf("%w: dialect %q: want raw, json or frame.json", ErrConfig, name)
+	return nil, fmt.Errorf("%w: dialect %q: want raw, json, frame.json or frame.proto", ErrConfig, name)
 }
 
 // stamped reads `"n":17` and `"at":1795234836000000000` out of a broadcast's or

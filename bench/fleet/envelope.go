@@ -41,7 +41,7 @@ func (jsonText) reply(dst, id []byte) []byte {
 
 func (jsonText) read(payload []byte, e *event) {
 	rest, plain := bytes.CutPrefix(payload, []byte(`{"type":"`))
-	if !plain || bytes.IndexByte(payload, '\\') >= 0 {
+	if !plain || payload[len(payload)-1] != '}' || bytes.IndexByte(payload, '\\') >= 0 {
 		readAnyJSON(payload, e)
 		return
 	}
@@ -115,19 +115,19 @@ func wrap(dst []byte, typ byte, body []byte) []byte {
 	return binary.BigEndian.AppendUint32(dst, crc32.ChecksumIEEE(dst[start:]))
 }
 
-// unwrap returns the object in a binary frame; nil when the frame is wrong.
-func unwrap(b []byte) []byte {
+// unwrap returns the object in a binary frame; false when the frame is wrong.
+func unwrap(b []byte) ([]byte, bool) {
 	if len(b) < frameHead+frameTail || b[0] != 0x55 || b[1] != 0xAA {
-		return nil
+		return nil, false
 	}
 	end := len(b) - frameTail
 	if int(b[3])<<16|int(b[4])<<8|int(b[5]) != end-frameHead {
-		return nil
+		return nil, false
 	}
 	if crc32.ChecksumIEEE(b[:end]) != binary.BigEndian.Uint32(b[end:]) {
-		return nil
+		return nil, false
 	}
-	return b[frameHead:end]
+	return b[frameHead:end], true
 }
 
 func (f *jsonFrame) heartbeat(dst []byte) []byte {
@@ -146,8 +146,8 @@ func (f *jsonFrame) reply(dst, id []byte) []byte {
 }
 
 func (f *jsonFrame) read(payload []byte, e *event) {
-	body := unwrap(payload)
-	if body == nil {
+	body, ok := unwrap(payload)
+	if !ok {
 		e.kind = isBroken
 		return
 	}

@@ -1,0 +1,268 @@
+package fault
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/gobwas/ws"
+)
+
+// Device is one recording device: it numbers its messages, keeps at most a window
+// of them on their way, resumes from the welcome, sends again, and writes down
+// what it did and what it was told.
+type Device struct {
+	// Immutable after construction.
+	name string
+	crew *Crew
+	rng  *rand.Rand
+
+	// Owned by the device's goroutine.
+	next    uint64 // the sequence that is written next on this connection
+	lastNew time.Time
+
+	// Guarded by mu. A connection left behind by a takeover may be told things too.
+	mu       sync.Mutex
+	record   Record
+	commands map[string]int // times that each command came
+
+	// Atomic.
+	online   atomic.Bool
+	epoch    atomic.Uint64
+	acked    atomic.Uint64
+	sent     atomic.Uint64
+	takeover atomic.Bool // asked to connect again and leave the old socket behind
+	current  atomic.Pointer[wire]
+}
+
+// Ends of a connection that the device itself wanted.
+var (
+	errParked   = errors.New("sent home by the run")
+	errTakeover = errors.New("left behind for a newer connection")
+	errDeaf     = errors.New("no answer for too long")
+)
+
+// run keeps the device connected until ctx ends.
+func (d *Device) run(ctx context.Context) {
+	bound := d.crew.cfg.Backoff / 8
+	for ctx.Err() == nil {
+		if d.crew.parked.Load() {
+			_ = pause(ctx, 20*time.Millisecond)
+			continue
+		}
+		welcomed, err := d.session(ctx)
+		d.online.Store(false)
+		if ctx.Err() != nil {
+			return
+		}
+		d.note(Event{Kind: Ended, Note: err.Error()})
+		d.crew.count(err, welcomed)
+		if errors.Is(err, errTakeover) {
+			continue // at once: the old socket is to be still there
+		}
+		if welcomed {
+			bound = d.crew.cfg.Backoff / 8
+		}
+		_ = pause(ctx, time.Duration(d.rng.Int64N(int64(bound)+1)))
+		bound = min(2*bound, d.crew.cfg.Backoff)
+	}
+}
+
+// session is one connection, from dialling to its end.
+func (d *Device) session(ctx context.Context) (welcomed bool, err error) {
+	w, err := open(ctx, d.crew.dialFrom(d), d.crew.cfg.URL+"?device="+d.name,
+		rand.New(rand.NewPCG(d.rng.Uint64(), d.rng.Uint64())), "") //nolint:gosec // repeatable, not secret
+	if err != nil {
+		return false, err
+	}
+	d.current.Store(w)
+	defer func() {
+		if errors.Is(err, errTakeover) {
+			d.crew.leave(ctx, d, w)
+			return
+		}
+		w.cut()
+	}()
+	m, err := w.next(handshakeLimit)
+	if err != nil {
+		return false, err
+	}
+	if m.Type != "welcome" {
+		return false, fmt.Errorf("the first message is %q", m.Type)
+	}
+	d.welcome(m)
+	d.online.Store(true)
+	return true, d.talk(ctx, w, m.Window)
+}
+
+// talk sends and listens until the connection ends.
+func (d *Device) talk(ctx context.Context, w *wire, window int) error {
+	cfg := &d.crew.cfg
+	window = min(window, cfg.Window)
+	heard := time.Now()
+	for ctx.Err() == nil {
+		if d.crew.parked.Load() {
+			return errParked
+		}
+		if d.takeover.Swap(false) {
+			return errTakeover
+		}
+		if err := d.push(w, window); err != nil {
+			return err
+		}
+		m, err := w.next(cfg.Tick)
+		switch {
+		case errors.Is(err, errQuiet):
+			if d.sent.Load() > d.acked.Load() && time.Since(heard) > cfg.Patience {
+				return errDeaf
+			}
+			continue
+		case err != nil:
+			return err
+		}
+		heard = time.Now()
+		for d.hear(w, m); w.in.Buffered() > 0; d.hear(w, m) {
+			if m, err = w.next(handshakeLimit); err != nil {
+				return err
+			}
+		}
+	}
+	return ctx.Err()
+}
+
+// push writes again what the node does not have, and new messages while the run
+// asks for them, as far as the window reaches.
+func (d *Device) push(w *wire, window int) error {
+	acked, sent := d.acked.Load(), d.sent.Load()
+	d.next = max(d.next, acked+1)
+	limit := acked + uint64(window) //nolint:gosec // a window is small
+	from := d.next
+	for d.next <= limit {
+		if d.next > sent {
+			if !d.mayMake() {
+				break
+			}
+			sent = d.next
+		}
+		w.frame(ws.OpText, d.telemetry(d.next))
+		d.next++
+	}
+	if d.next > from {
+		// Written down before it is sent: what is on its way was sent.
+		d.sent.Store(sent)
+		d.mu.Lock()
+		d.record.Sent = sent
+		d.mu.Unlock()
+		d.note(Event{Kind: Sent, From: from, To: d.next - 1})
+	}
+	if len(w.out) == 0 {
+		return nil
+	}
+	return w.flush()
+}
+
+// mayMake says whether a new message is due.
+func (d *Device) mayMake() bool {
+	if !d.crew.producing.Load() {
+		return false
+	}
+	if d.crew.cfg.Pace == 0 {
+		return true
+	}
+	if now := time.Now(); now.Sub(d.lastNew) >= d.crew.cfg.Pace {
+		d.lastNew = now
+		return true
+	}
+	return false
+}
+
+// telemetry is the message of a sequence; its data names device and sequence, so
+// that bytes that end up elsewhere are noticed.
+func (d *Device) telemetry(seq uint64) []byte {
+	b := make([]byte, 0, 128+d.crew.cfg.Padding)
+	b = strconv.AppendUint(append(b, `{"type":"telemetry","seq":`...), seq, 10)
+	b = append(append(append(b, `,"topic":"t","data":{"d":"`...), d.name...), `","n":`...)
+	b = strconv.AppendUint(b, seq, 10)
+	if d.crew.cfg.Padding > 0 {
+		b = append(b, `,"p":"`...)
+		for range d.crew.cfg.Padding {
+			b = append(b, 'p')
+		}
+		b = append(b, '"')
+	}
+	return append(b, "}}"...)
+}
+
+// welcome takes the node's word on where the device stands.
+func (d *Device) welcome(m message) {
+	d.note(Event{Kind: Welcomed, From: m.Upto, To: m.Epoch})
+	if acked := d.acked.Load(); m.Upto < acked {
+		d.broken(RolledBack, m.Upto+1, "the welcome says upto=%d, acknowledged was up to %d", m.Upto, acked)
+	}
+	if epoch := d.epoch.Load(); m.Epoch <= epoch {
+		d.broken(OldEpoch, 0, "the welcome has epoch %d, the one before had %d", m.Epoch, epoch)
+	}
+	d.epoch.Store(m.Epoch)
+	d.settle(m.Upto, Welcomed)
+	d.next = m.Upto + 1
+	d.mu.Lock()
+	d.record.Epoch = m.Epoch
+	d.mu.Unlock()
+}
+
+// hear takes a message that is not the welcome.
+func (d *Device) hear(w *wire, m message) {
+	switch m.Type {
+	case "ack":
+		d.settle(m.Upto, Acked)
+	case "command":
+		d.mu.Lock()
+		d.commands[m.ID]++
+		times := d.commands[m.ID]
+		d.mu.Unlock()
+		if times > 1 {
+			d.broken(Command, 0, "command %s came %d times", m.ID, times)
+		}
+		w.frame(ws.OpText, []byte(`{"type":"reply","id":"`+m.ID+`","ok":true,"data":{}}`))
+	case "error":
+		d.broken(Dropped, m.Seq, "a sound message was refused: %s %s", m.Code, m.Message)
+	}
+}
+
+// settle takes that everything up to upto is durable.
+func (d *Device) settle(upto uint64, how EventKind) {
+	if sent := d.sent.Load(); upto > sent {
+		d.broken(Forged, upto, "acknowledged by %s, sent were 1..%d", how, sent)
+	}
+	if how == Acked {
+		d.note(Event{Kind: Acked, To: upto})
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if upto > d.record.Acked {
+		d.record.Acked = upto
+		d.acked.Store(upto)
+	}
+}
+
+func (d *Device) note(e Event) {
+	e.At = d.crew.journal.Now()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if n := len(d.record.Events); n > 0 && e.Kind == Sent {
+		if last := &d.record.Events[n-1]; last.Kind == Sent && last.To+1 == e.From {
+			last.To = e.To
+			return
+		}
+	}
+	d.record.Events = append(d.record.Events, e)
+}
+
+func (d *Device) broken(p Promise, seq uint64, format string, args ...any) {
+	d.crew.journal.Break(Violation{Promise: p, Device: d.name, Seq: seq, Detail: fmt.Sprintf(format, args...)})
+}

@@ -1,0 +1,220 @@
+package fault
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// Options say how a scenario is run.
+type Options struct {
+	Binary  string        // the edgeloop program
+	Work    string        // directory for data and logs of nodes; made if missing
+	Devices int           // recording devices; 0: the scenario's own number
+	Rounds  int           // faults injected in one life of a node's log
+	Window  int           // most unacknowledged messages of a device
+	Load    time.Duration // longest time of load between two faults
+	Seed    uint64        // everything that is left to chance follows from it
+	Flags   []string      // further flags of the node
+	Out     io.Writer     // progress, one line a life
+}
+
+// Scenario is one way to hurt a node.
+type Scenario struct {
+	Name, About string
+	Rounds      int           // faults in one life; 0: Options.Rounds
+	Devices     int           // 0: Options.Devices
+	Pace        time.Duration // time between a device's messages; 0: as fast as it goes
+	Padding     int           // bytes that messages are made larger by
+	Flags       []string      // of the node
+	NoResources bool          // memory is not compared: the scenario bounds it another way
+
+	Setup   func(ctx context.Context, l *Life) error // before the node is started
+	Act     func(ctx context.Context, l *Life) error // under load
+	Cleanup func(l *Life)                            // after everything
+}
+
+// Life is one log from an empty directory to its check: a node that may be killed
+// and started many times, a crew, and a journal. It belongs to one goroutine.
+type Life struct {
+	Scenario Scenario
+	Options  Options
+	Node     *Node
+	Crew     *Crew
+	Journal  *Journal
+	Rng      *rand.Rand
+	Result   Result
+
+	undo     []func()
+	orders   *orders
+	baseline usage
+	net      *Namespace // where devices live
+	url      string
+}
+
+// Live runs one life. The error says that the run could not be carried out; what
+// the node did wrong is in the result.
+func Live(ctx context.Context, o Options, s Scenario) (Result, error) {
+	if s.Devices != 0 {
+		o.Devices = s.Devices
+	}
+	if s.Rounds != 0 {
+		o.Rounds = s.Rounds
+	}
+	l := &Life{
+		Scenario: s, Options: o, Journal: NewJournal(),
+		Rng:    rand.New(rand.NewPCG(o.Seed, 1)), //nolint:gosec // repeatable, not secret
+		Result: Result{Scenario: s.Name, Seed: o.Seed, Devices: o.Devices},
+	}
+	began := time.Now()
+	err := l.live(ctx)
+	l.close()
+	l.Result.Seconds = time.Since(began).Seconds()
+	l.report()
+	return l.Result, err
+}
+
+func (l *Life) live(ctx context.Context) error {
+	if err := l.prepare(ctx); err != nil {
+		return err
+	}
+	if err := l.boot(ctx); err != nil {
+		return err
+	}
+	var err error
+	if l.baseline, err = readUsage(l.Node.PID()); err != nil {
+		return err
+	}
+	l.Crew = StartCrew(ctx, CrewConfig{
+		URL: l.url, Count: l.Options.Devices, Window: l.Options.Window, Pace: l.Scenario.Pace, Padding: l.Scenario.Padding,
+		Tick: 100 * time.Millisecond, Patience: 15 * time.Second, Backoff: 800 * time.Millisecond,
+		Seed: l.Options.Seed, Net: l.net,
+	}, l.Journal)
+	l.orders = startOrders(ctx, l)
+	if err := l.await(ctx, 30*time.Second, "all devices to connect", func() bool { return l.Crew.Online() == l.Options.Devices }); err != nil {
+		return err
+	}
+	if err := l.Scenario.Act(ctx, l); err != nil {
+		return err
+	}
+	return l.verify(ctx)
+}
+
+// prepare makes the directories and the node, not yet started.
+func (l *Life) prepare(ctx context.Context) error {
+	o := &l.Options
+	dir := filepath.Join(o.Work, fmt.Sprintf("%s-%d", l.Scenario.Name, o.Seed))
+	if err := os.RemoveAll(dir); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	l.Defer(func() {
+		if len(l.Result.Violations) == 0 {
+			os.RemoveAll(dir) //nolint:errcheck // only tidying up
+		}
+	})
+	addrs, err := freeAddrs(2)
+	if err != nil {
+		return err
+	}
+	l.Node = &Node{
+		Binary: o.Binary, Dir: filepath.Join(dir, "data"), Log: filepath.Join(dir, "node.log"), Listen: addrs[0], Admin: addrs[1],
+		Flags: append([]string{"--auth=none", "--log-level=warn", "--drain-window=1s", "--retry-after=1s"}, append(l.Scenario.Flags, o.Flags...)...),
+	}
+	l.Defer(l.Node.Kill)
+	if l.Scenario.Setup != nil {
+		if err := l.Scenario.Setup(ctx, l); err != nil {
+			return fmt.Errorf("set %s up: %w", l.Scenario.Name, err)
+		}
+	}
+	l.url = "ws://" + l.Node.Listen + "/v1/device"
+	return nil
+}
+
+// boot starts the node, waits until it is ready, and notes how long that took.
+func (l *Life) boot(ctx context.Context) error {
+	began := time.Now()
+	if err := l.Node.Boot(ctx); err != nil {
+		l.Journal.Break(Violation{Promise: Died, Detail: err.Error()})
+		return err
+	}
+	took := time.Since(began)
+	l.Result.WorstBoot = max(l.Result.WorstBoot, took.Seconds())
+	l.Journal.Inject("ready after %s", took.Round(time.Millisecond))
+	return nil
+}
+
+// Kill ends the node as it is, and counts.
+func (l *Life) Kill(why string) {
+	l.Journal.Inject("kill -9 %s", why)
+	l.Node.Kill()
+	l.Result.Kills++
+}
+
+// Defer has fn called at the end of the life, the last one first.
+func (l *Life) Defer(fn func()) { l.undo = append(l.undo, fn) }
+
+func (l *Life) close() {
+	if l.orders != nil {
+		l.orders.stop()
+	}
+	if l.Crew != nil {
+		l.Crew.Stop()
+		l.Result.Ends = l.Crew.Ends()
+		l.Result.Sent, l.Result.Acked = l.Crew.Totals()
+	}
+	if l.Node != nil {
+		if line := l.Node.Crashed(); line != "" {
+			l.Journal.Break(Violation{Promise: Died, Detail: line})
+		}
+	}
+	kept, more := l.Journal.Violations()
+	for _, v := range kept {
+		l.Result.Violations = append(l.Result.Violations, v.String())
+	}
+	l.Result.MoreViolations = more
+	for i := len(l.undo) - 1; i >= 0; i-- {
+		l.undo[i]()
+	}
+	if l.Scenario.Cleanup != nil {
+		l.Scenario.Cleanup(l)
+	}
+}
+
+// load lets the devices stream for a random part of Options.Load.
+func (l *Life) load(ctx context.Context) error {
+	return pause(ctx, l.upTo(l.Options.Load))
+}
+
+// upTo is a random time below d.
+func (l *Life) upTo(d time.Duration) time.Duration { return time.Duration(l.Rng.Int64N(int64(d) + 1)) }
+
+// await waits for a condition. When it does not come about that is a violation,
+// and the life goes on.
+func (l *Life) await(ctx context.Context, limit time.Duration, what string, ok func() bool) error {
+	for deadline := time.Now().Add(limit); !ok(); {
+		if time.Now().After(deadline) {
+			l.Journal.Break(Violation{Promise: Stuck, Detail: fmt.Sprintf("waited %s in vain for %s", limit, what)})
+			return nil
+		}
+		if err := pause(ctx, 20*time.Millisecond); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// progress waits until the crew has this many more messages acknowledged.
+func (l *Life) progress(ctx context.Context, limit time.Duration, more uint64) error {
+	_, before := l.Crew.Totals()
+	return l.await(ctx, limit, fmt.Sprintf("%d more acknowledgements", more), func() bool {
+		_, acked := l.Crew.Totals()
+		return acked >= before+more
+	})
+}
