@@ -46,6 +46,7 @@ var ladder = map[string]rule{
 	"bench":         {ours: []string{"bench/..."}, vendor: benchVendor},
 	"bench/...":     {ours: []string{"bench", "bench/..."}, vendor: benchVendor},
 	"cmd/edgebench": {ours: []string{"bench", "bench/..."}, vendor: benchVendor},
+	"cmd/edgefault": {ours: []string{"bench", "bench/..."}, vendor: benchVendor},
 
 	// Outsiders, like the bench.
 	"test/...":           {vendor: []string{"github.com/chromedp", "github.com/coder/websocket"}},
@@ -141,7 +142,7 @@ func forbidden(name string, r rule, imp string) string {
 func TestLadder_OneHomePerVendor(t *testing.T) {
 	homes := map[string]string{}
 	for name, r := range ladder {
-		if strings.HasSuffix(name, "...") || strings.HasPrefix(name, "bench") || name == "cmd/edgebench" {
+		if strings.HasSuffix(name, "...") || strings.HasPrefix(name, "bench") || strings.HasPrefix(name, "cmd/edgebench") || name == "cmd/edgefault" {
 			continue
 		}
 		for _, v := range r.vendor {

@@ -1,0 +1,146 @@
+// Command edgefault tries to break the promises of a node and says whether it did.
+//
+// It exits with 1 when a promise was broken, with 2 when the run could not be
+// carried out. What is left to chance follows from --seed.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/alecthomas/kong"
+
+	"edgeloop/bench/fault"
+)
+
+type cli struct {
+	Run  runCmd  `cmd:"" help:"Run scenarios."`
+	List listCmd `cmd:"" help:"List the scenarios."`
+}
+
+type listCmd struct{}
+
+// Run prints the scenarios.
+func (listCmd) Run() error {
+	for _, s := range fault.Scenarios() {
+		fmt.Printf("%-14s %s\n", s.Name, s.About)
+	}
+	return nil
+}
+
+type runCmd struct {
+	Scenarios []string      `arg:"" optional:"" help:"Names of scenarios; default all."`
+	Binary    string        `default:"bin/edgeloop" type:"existingfile" help:"The edgeloop program."`
+	Work      string        `default:"" help:"Directory for the data and logs of nodes; default a temporary one."`
+	Lives     int           `default:"1" help:"Times that each scenario is run, each on a log of its own with the next seed."`
+	Rounds    int           `default:"10" help:"Faults in each life."`
+	Devices   int           `default:"300" help:"Recording devices."`
+	Window    int           `default:"64" help:"Most unacknowledged messages of a device."`
+	Load      time.Duration `default:"2s" help:"Longest time of load between two faults."`
+	Seed      uint64        `default:"1" help:"Seed of the first life."`
+	Limit     time.Duration `default:"2h" help:"Time after which no further life is begun."`
+	Flag      []string      `help:"Further flag of the node, such as --flag=--durability=process."`
+	Out       string        `short:"o" help:"Append each result to this file, one JSON object a line."`
+}
+
+// errBroken makes the exit code 1.
+var errBroken = errors.New("a promise was broken")
+
+// Run runs the scenarios.
+func (c *runCmd) Run(ctx context.Context) error {
+	list, err := c.chosen()
+	if err != nil {
+		return err
+	}
+	if c.Work == "" {
+		if c.Work, err = os.MkdirTemp("", "edgefault-"); err != nil {
+			return err
+		}
+	}
+	if c.Binary, err = filepath.Abs(c.Binary); err != nil {
+		return err
+	}
+	var total fault.Result
+	broken, lives := 0, 0
+	for began, life := time.Now(), 0; life < c.Lives; life++ {
+		for _, s := range list {
+			if time.Since(began) > c.Limit {
+				break
+			}
+			r, err := fault.Live(ctx, fault.Options{
+				Binary: c.Binary, Work: c.Work, Devices: c.Devices, Rounds: c.Rounds, Window: c.Window, Load: c.Load,
+				Seed: c.Seed + uint64(life), Flags: c.Flag, Out: os.Stdout, //nolint:gosec // a count
+			}, s)
+			if saveErr := c.save(r); saveErr != nil {
+				return saveErr
+			}
+			if !r.OK() {
+				broken++
+			}
+			if err != nil && r.OK() {
+				return fmt.Errorf("%s seed %d: %w", s.Name, r.Seed, err)
+			}
+			lives++
+			total.Kills += r.Kills
+			total.Acked += r.Acked
+			total.Logged += r.Logged
+		}
+	}
+	fmt.Printf("%d lives, %d kills, %d acknowledged, %d in logs, %d lives broken\n", lives, total.Kills, total.Acked, total.Logged, broken)
+	if broken > 0 {
+		return errBroken
+	}
+	_ = os.Remove(c.Work) // it stays if something else is in it
+	return nil
+}
+
+func (c *runCmd) chosen() (list []fault.Scenario, err error) {
+	if len(c.Scenarios) == 0 {
+		return fault.Scenarios(), nil
+	}
+	for _, name := range c.Scenarios {
+		s, ok := fault.Named(name)
+		if !ok {
+			return nil, fmt.Errorf("no scenario %q; edgefault list prints them", name)
+		}
+		list = append(list, s)
+	}
+	return list, nil
+}
+
+func (c *runCmd) save(r fault.Result) error {
+	if c.Out == "" {
+		return nil
+	}
+	f, err := os.OpenFile(c.Out, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	if err != nil {
+		return err
+	}
+	return errors.Join(json.NewEncoder(f).Encode(r), f.Close())
+}
+
+func main() {
+	ctx, cancel := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	defer cancel()
+	parser := kong.Must(&cli{}, kong.Name("edgefault"), kong.Description(strings.TrimSpace(`
+Starts nodes, lets recording devices stream into them, injects faults from a seeded
+schedule, and holds the log against what the devices wrote down.`)),
+		kong.BindTo(ctx, (*context.Context)(nil)))
+	k, err := parser.Parse(os.Args[1:])
+	parser.FatalIfErrorf(err)
+	switch err := k.Run(); {
+	case errors.Is(err, errBroken):
+		os.Exit(1)
+	case err != nil:
+		fmt.Fprintln(os.Stderr, "edgefault:", err)
+		os.Exit(2)
+	}
+}
