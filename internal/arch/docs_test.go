@@ -46,7 +46,7 @@ func TestDocs_LinksLeadSomewhere(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	pages = append(append(pages, decisions...), filepath.Join(top, "README.md"))
+	pages = append(append(pages, decisions...), filepath.Join(top, "README.md"), filepath.Join(top, "CHANGELOG.md"))
 	link := regexp.MustCompile(`\]\(([^)#:]+)(?:#[^)]*)?\)`)
 	for _, page := range pages {
 		text, err := os.ReadFile(page)
