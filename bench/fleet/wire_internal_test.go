@@ -118,8 +118,16 @@ func TestEchoes_Verdicts(t *testing.T) {
 		seq  uint64
 		want verdict
 	}{
-		{1, inTurn}, {1, repeated}, {3, inTurn}, {2, overtaken}, {2, repeated}, {0, unknown}, {7, unknown},
-		{6, inTurn}, {4, overtaken}, {6, repeated},
+		{1, inTurn},
+		{1, repeated},
+		{3, inTurn},
+		{2, overtaken},
+		{2, repeated},
+		{0, unknown},
+		{7, unknown},
+		{6, inTurn},
+		{4, overtaken},
+		{6, repeated},
 	} {
 		if got := e.receive(step.seq); got != step.want {
 			t.Errorf("%d: verdict %d, want %d", step.seq, got, step.want)

@@ -44,6 +44,7 @@ type cli struct {
 	Slow      scenarioCmd[bench.Slow]      `cmd:"" help:"A share of the devices stops reading."`
 	Soak      scenarioCmd[bench.Soak]      `cmd:"" help:"Hours of mixed traffic; fails on drift."`
 	Capacity  scenarioCmd[bench.Capacity]  `cmd:"" help:"All a node must do with many devices: fill, hold, telemetry, broadcast, storm, drain."`
+	Report    reportCmd                    `cmd:"" help:"Turn results into one HTML page with plots."`
 	Table     tableCmd                     `cmd:"" help:"Print results of capacity runs as one table."`
 	Ready     readyCmd                     `cmd:"" help:"Wait until a node is ready for devices."`
 	Worker    workerCmd                    `cmd:"" hidden:"" help:"Internal: a worker process."`
