@@ -181,6 +181,10 @@ func (a adminCommands) Broadcast(_ context.Context, b api.Broadcast) (api.Broadc
 
 // adminError translates the gateway's errors into the API's.
 func adminError(err error) error {
+	var wrong *gateway.CommandError
+	if errors.As(err, &wrong) {
+		return &api.FieldError{Field: wrong.Field, Reason: wrong.Reason}
+	}
 	for from, to := range map[error]error{
 		gateway.ErrUnknownDevice: api.ErrUnknownDevice,
 		gateway.ErrNotConnected:  api.ErrNotConnected,

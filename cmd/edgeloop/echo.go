@@ -26,6 +26,9 @@ type echoCmd struct {
 
 // Run serves until SIGINT or SIGTERM.
 func (e *echoCmd) Run(io *streams) error {
+	if err := checkListen("--listen", e.Listen); err != nil {
+		return usageError{err}
+	}
 	srv, err := eventloop.New(eventloop.Config{
 		Listen:         e.Listen,
 		Loops:          e.EventLoops,

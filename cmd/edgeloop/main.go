@@ -58,7 +58,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 			return exitUsage
 		}
 		if err := ctx.Run(&streams{stdout, stderr}); err != nil {
-			fmt.Fprintln(stderr, "edgeloop:", err)
+			fmt.Fprintln(stderr, "edgeloop:", explain(err))
 			return codeOf(err)
 		}
 		return exitOK

@@ -39,8 +39,9 @@ type node struct {
 	unwatch  func()
 	untidy   chan struct{} // closed to end tidy
 
-	// Owned by the goroutine that stops the node.
+	// Owned by the goroutine that starts and stops the node.
 	logClosed bool
+	announced bool // the address file is ours
 
 	// Safe for concurrent use.
 	drainOnce sync.Once
@@ -69,9 +70,6 @@ const (
 // startNode builds and starts everything, or nothing.
 func startNode(cfg *serveCmd, log *zap.Logger) (*node, error) {
 	n := &node{cfg: cfg, log: log, started: time.Now(), failed: make(chan error, 2), drain: make(chan struct{})}
-	if err := os.MkdirAll(cfg.DataDir, 0o750); err != nil {
-		return nil, fmt.Errorf("--data-dir: %w", err)
-	}
 	for _, step := range []func() error{n.startAuth, n.startBackbone, n.startGateway, n.startServer, n.startAdmin, n.announce} {
 		if err := step(); err != nil {
 			n.abandon()
@@ -102,6 +100,9 @@ func (n *node) startAuth() error {
 	}
 	var err error
 	n.verifier, err = auth.New(cfg)
+	if err != nil && (n.cfg.SecretFile != "" || n.cfg.PublicKeyFile != "") {
+		return usageError{fmt.Errorf("--secret-file, --public-key-file: %w", err)}
+	}
 	return err
 }
 
@@ -113,7 +114,7 @@ func (n *node) startBackbone() error {
 		MaxBytes:      n.cfg.LogMaxBytes,
 		MaxAge:        n.cfg.LogMaxAge,
 		CommandMaxAge: n.cfg.CommandMaxAge,
-		MaxRecord:     maxRecord(n.cfg.MaxMessage),
+		MaxRecord:     n.cfg.maxRecord(),
 		Logger:        n.log,
 	}
 	if n.cfg.Durability == "process" {
@@ -132,10 +133,6 @@ func (n *node) startBackbone() error {
 	return err
 }
 
-// maxRecord is the largest record that a message of maxMessage bytes can become:
-// data that is no JSON grows by a third, names and topic are escaped.
-func maxRecord(maxMessage int) int { return maxMessage + maxMessage/3 + 8<<10 }
-
 func (n *node) startGateway() (err error) {
 	n.gateway, err = gateway.New(gateway.Config{
 		Workers:       n.cfg.PoolSize,
@@ -144,6 +141,7 @@ func (n *node) startGateway() (err error) {
 		LaneDepth:     n.cfg.LaneDepth,
 		Window:        n.cfg.Window,
 		InFlight:      n.cfg.InflightBytes,
+		MaxCommand:    n.cfg.maxCommand(),
 		Heartbeat:     n.cfg.Heartbeat,
 		IdleTimeout:   n.cfg.IdleTimeout,
 		MaxRemembered: n.cfg.RememberedMost,
@@ -157,6 +155,9 @@ func (n *node) startGateway() (err error) {
 	})
 	if err != nil {
 		return err
+	}
+	if n.cfg.NATSURL == "" {
+		return nil // the embedded log has no other nodes
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	watched := make(chan struct{})
@@ -236,6 +237,7 @@ func (n *node) announce() error {
 	if err := a.write(addressFile(n.cfg.DataDir)); err != nil {
 		return fmt.Errorf("--data-dir: %w", err)
 	}
+	n.announced = true
 	return nil
 }
 
@@ -296,13 +298,31 @@ func (n *node) undrained(err error) error {
 }
 
 // drainThenWait is a drain that was asked for: the node stays, empty, until it
-// is told to stop.
+// is told to stop. The first signal during the drain is that, and only the
+// second cuts the drain short.
 func (n *node) drainThenWait(signals <-chan os.Signal) error {
-	if err := n.goAway(signals); err != nil {
+	first, second := make(chan struct{}), make(chan os.Signal, 1)
+	ended := make(chan struct{})
+	defer close(ended)
+	go func() {
+		select {
+		case sig := <-signals:
+			n.log.Info("stopping when the drain is over", zap.Stringer("signal", sig))
+			close(first)
+		case <-ended:
+			return
+		}
+		select {
+		case sig := <-signals:
+			second <- sig
+		case <-ended:
+		}
+	}()
+	if err := n.goAway(second); err != nil {
 		return n.undrained(err)
 	}
 	n.log.Info("drained")
-	<-signals
+	<-first
 	return n.close()
 }
 
@@ -337,6 +357,9 @@ func (n *node) close() error {
 	}
 	if n.backbone != nil && !n.logClosed {
 		errs = append(errs, n.backbone.Close(ctx))
+	}
+	if n.announced {
+		errs = append(errs, os.Remove(addressFile(n.cfg.DataDir)))
 	}
 	err := errors.Join(errs...)
 	if err == nil {

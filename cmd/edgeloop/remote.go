@@ -5,9 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/http"
+	neturl "net/url"
 	"os"
 	"path/filepath"
+	"strings"
 
+	"edgeloop/admin/api"
 	"edgeloop/admin/client"
 	"edgeloop/auth"
 )
@@ -35,7 +39,31 @@ func (r remote) client() (*client.Client, error) {
 			return nil, err
 		}
 	}
+	if u, err := neturl.Parse(url); err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
+		return nil, usageError{fmt.Errorf("--admin-url=%s: give http://host:port", url)}
+	}
 	return &client.Client{URL: url, Token: token}, nil
+}
+
+// explain says in one line what went wrong, and what to do where that is known.
+func explain(err error) string {
+	var problem *api.Problem
+	var request *neturl.Error
+	switch {
+	case errors.As(err, &problem) && problem.Status == http.StatusUnauthorized:
+		return "the node does not take this admin token: name the data directory of that node with --data-dir, or the file with --admin-token-file"
+	case errors.As(err, &problem) && problem.ID != "":
+		return fmt.Sprintf("%s (%d, command %s)", problem.Detail, problem.Status, problem.ID)
+	case errors.As(err, &problem):
+		return fmt.Sprintf("%s (%d)", strings.TrimPrefix(problem.Detail, "api: "), problem.Status)
+	case errors.As(err, &request):
+		at := request.URL
+		if u, err := neturl.Parse(at); err == nil {
+			at = u.Scheme + "://" + u.Host
+		}
+		return fmt.Sprintf("no node answers at %s: %v; is it running? name its data directory with --data-dir, or its address with --admin-url", at, request.Err)
+	}
+	return err.Error()
 }
 
 // find reads where the node listens from what it left in its data directory.

@@ -33,6 +33,9 @@ func (s *sendCmd) Run(io *streams) error {
 		}
 		data = json.RawMessage(s.Data)
 	}
+	if s.Wait < 0 || s.TTL < 0 {
+		return usageError{fmt.Errorf("--wait=%s and --ttl=%s must not be negative", s.Wait, s.TTL)}
+	}
 	c, err := s.Remote.client()
 	if err != nil {
 		return err

@@ -2,16 +2,12 @@ package main
 
 import (
 	"errors"
-	"fmt"
-	"net"
 	"os"
 	"os/signal"
 	"syscall"
 	"time"
 
 	"go.uber.org/zap"
-
-	"edgeloop/eventloop"
 )
 
 // serveCmd is the node. Each field is a flag, an EDGELOOP_ variable and a key of
@@ -92,90 +88,4 @@ func (s *serveCmd) Run(io *streams) error {
 		return err
 	}
 	return n.stop(signals)
-}
-
-const (
-	defaultMaxConnections = 100_000
-	refuseReserve         = 256
-	// maxMessageLimit is what the log can store of one message: a record grows by
-	// a third when its data is not JSON, and 8 MiB is what one record may take.
-	maxMessageLimit = 4 << 20
-)
-
-// plan checks the settings against each other and against the machine, before
-// anything is started.
-func (s *serveCmd) plan(log *zap.Logger) error {
-	switch {
-	case s.IdleTimeout <= s.Heartbeat:
-		return fmt.Errorf("--idle-timeout=%s must be longer than --heartbeat=%s, or quiet devices are evicted before they are asked", s.IdleTimeout, s.Heartbeat)
-	case s.Heartbeat < 100*time.Millisecond:
-		return fmt.Errorf("--heartbeat=%s: 100ms is the least", s.Heartbeat)
-	case s.HandshakeTimeout < 100*time.Millisecond:
-		return fmt.Errorf("--handshake-timeout=%s: 100ms is the least", s.HandshakeTimeout)
-	case s.MaxMessage < 128 || s.MaxMessage > maxMessageLimit:
-		return fmt.Errorf("--max-message=%d: 128 to %d are possible", s.MaxMessage, maxMessageLimit)
-	case s.Window < 1 || s.Window > 1<<20:
-		return fmt.Errorf("--window=%d: 1 to %d are possible", s.Window, 1<<20)
-	case s.OutBuffer < 4<<10 || s.OutBuffer > 1<<30:
-		return fmt.Errorf("--out-buffer=%d: %d to %d are possible", s.OutBuffer, 4<<10, 1<<30)
-	case s.InflightBytes < int64(s.MaxMessage):
-		return fmt.Errorf("--inflight-bytes=%d must be at least --max-message=%d", s.InflightBytes, s.MaxMessage)
-	case s.EventLoops < 0 || s.EventLoops > 256:
-		return fmt.Errorf("--event-loops=%d: 0 to 256 are possible", s.EventLoops)
-	case s.MaxConnections < 0:
-		return fmt.Errorf("--max-connections=%d must not be negative", s.MaxConnections)
-	case s.MaxHandshakes < 1:
-		return fmt.Errorf("--max-handshakes=%d must be positive", s.MaxHandshakes)
-	case s.FDReserve < 64:
-		return fmt.Errorf("--fd-reserve=%d: 64 is the least, the log alone needs some tens", s.FDReserve)
-	case s.LogMaxBytes < 0 || s.LogMaxAge < 0:
-		return errors.New("--log-max-bytes and --log-max-age must not be negative")
-	case s.Auth == "none" && (s.SecretFile != "" || s.PublicKeyFile != ""):
-		return errors.New("--auth=none does not go with --secret-file or --public-key-file: tokens would not be checked")
-	}
-	if err := s.planListeners(); err != nil {
-		return err
-	}
-	return s.planDescriptors(log)
-}
-
-// planListeners checks the addresses. The admin API is not shown to a network by
-// accident.
-func (s *serveCmd) planListeners() error {
-	for flag, addr := range map[string]string{"--listen": s.Listen, "--admin-listen": s.AdminListen} {
-		if _, _, err := net.SplitHostPort(addr); err != nil {
-			return fmt.Errorf("%s=%s: give host:port, for example 127.0.0.1:8080: %w", flag, addr, err)
-		}
-	}
-	host, _, _ := net.SplitHostPort(s.AdminListen)
-	ip := net.ParseIP(host)
-	if s.AdminRemote || host == "localhost" || (ip != nil && ip.IsLoopback()) {
-		return nil
-	}
-	return fmt.Errorf("--admin-listen=%s can be reached from outside, and the admin token would cross the network in the clear: listen on 127.0.0.1 or [::1], or give --admin-remote if the network is trusted", s.AdminListen)
-}
-
-// planDescriptors raises the descriptor limit and sees that the connections fit.
-func (s *serveCmd) planDescriptors(log *zap.Logger) error {
-	soft, hard, err := eventloop.RaiseFDLimit(s.FDLimit)
-	if err != nil {
-		return err
-	}
-	own := s.FDReserve + refuseReserve
-	room := int(soft) - own //nolint:gosec // a limit fits
-	if s.MaxConnections == 0 {
-		s.MaxConnections = min(room, defaultMaxConnections)
-	}
-	log.Info("descriptors", zap.Uint64("soft", soft), zap.Uint64("hard", hard),
-		zap.Int("max_connections", s.MaxConnections), zap.Int("reserve", own))
-	if s.MaxConnections <= room && room > 0 {
-		return nil
-	}
-	need := s.MaxConnections + own
-	if soft < hard && s.FDLimit != 0 {
-		return fmt.Errorf("--max-connections=%d needs %d descriptors (%d of them are reserves), --fd-limit=%d allows %d: leave --fd-limit out, or give at least %d",
-			s.MaxConnections, need, own, s.FDLimit, soft, need)
-	}
-	return fmt.Errorf("--max-connections=%d needs %d descriptors (%d of them are reserves), this process may have %d: run 'ulimit -n %d' before (as root), or LimitNOFILE=%d in the systemd unit, or ask for at most --max-connections=%d",
-		s.MaxConnections, need, own, hard, need, need, max(0, room))
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -40,11 +41,15 @@ type fileResolver struct {
 func newFileResolver(path string, r io.Reader) (*fileResolver, error) {
 	f := &fileResolver{path: path, values: make(map[string]any)}
 	raw := make(map[string]any)
-	if err := yaml.NewDecoder(r).Decode(&raw); err != nil && err != io.EOF {
+	if err := yaml.NewDecoder(r).Decode(&raw); err != nil && !errors.Is(err, io.EOF) {
 		return nil, fmt.Errorf("configuration file %s: %w", path, err)
 	}
 	for key, value := range raw {
-		f.values[strings.ReplaceAll(key, "_", "-")] = value
+		name := strings.ReplaceAll(key, "_", "-")
+		if _, twice := f.values[name]; twice {
+			return nil, fmt.Errorf("configuration file %s: key %q is there twice, with _ and with -", path, name)
+		}
+		f.values[name] = value
 	}
 	return f, nil
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os/signal"
 	"syscall"
 	"time"
@@ -25,7 +26,7 @@ func (t *tailCmd) Run(io *streams) error {
 	q := api.TailQuery{Tenant: t.Tenant, Device: t.Device, Follow: t.Follow}
 	if t.Since != "" {
 		if err := q.SetSince(t.Since, time.Now()); err != nil {
-			return usageError{err}
+			return usageError{fmt.Errorf("--since=%s: give all, a time (RFC 3339), or how long ago (10m)", t.Since)}
 		}
 	}
 	c, err := t.Remote.client()

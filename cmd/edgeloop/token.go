@@ -24,6 +24,9 @@ func (t *tokenCmd) Run(io *streams) error {
 			return usageError{err}
 		}
 	}
+	if t.TTL < 0 {
+		return usageError{fmt.Errorf("--ttl=%s must not be negative; 0 is for ever", t.TTL)}
+	}
 	secret := t.SecretFile
 	if secret == "" {
 		var err error

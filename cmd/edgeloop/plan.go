@@ -1,0 +1,198 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"strings"
+	"time"
+
+	"go.uber.org/zap"
+
+	"edgeloop/auth"
+	"edgeloop/eventloop"
+	"edgeloop/pool"
+)
+
+const (
+	defaultMaxConnections = 100_000
+	refuseReserve         = 256
+	// maxMessageLimit is what the log can store of one message, see maxRecord.
+	maxMessageLimit = 4 << 20
+	// recordRoom is what a record has beside the data: names, topic, numbers.
+	recordRoom = 8 << 10
+)
+
+// maxRecord is the record that the largest message makes: data that is not JSON
+// is kept in base64, a third longer.
+func (s *serveCmd) maxRecord() int { return s.MaxMessage*4/3 + recordRoom }
+
+// maxCommand is the longest data of a command: well within what may wait for one
+// device, or the command itself would cut the device off.
+func (s *serveCmd) maxCommand() int { return s.OutBuffer / 2 }
+
+// plan checks the settings, one by one, against each other and against the
+// machine, before anything is started. Only its last step writes to the disk.
+func (s *serveCmd) plan(log *zap.Logger) error {
+	for _, step := range []func() error{
+		s.planNumbers, s.planDurations, s.planNames, s.planListeners,
+		func() error { return s.planDescriptors(log) },
+		s.planDataDir,
+	} {
+		if err := step(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+const most = 1 << 20 // of what there is no need for more
+
+func (s *serveCmd) planNumbers() error {
+	for _, n := range []struct {
+		flag               string
+		value, least, most int64
+	}{
+		{"event-loops", int64(s.EventLoops), 0, 256},
+		{"max-connections", int64(s.MaxConnections), 0, 1 << 30},
+		{"fd-reserve", int64(s.FDReserve), 64, most}, // the log alone needs some tens
+		{"pool-size", int64(s.PoolSize), 1, pool.MaxWorkers},
+		{"auth-pool-size", int64(s.AuthPoolSize), 1, pool.MaxWorkers},
+		{"lanes", int64(s.Lanes), 1, most},
+		{"lane-depth", int64(s.LaneDepth), 1, most},
+		{"max-message", int64(s.MaxMessage), 128, maxMessageLimit},
+		{"inflight-bytes", s.InflightBytes, int64(s.MaxMessage), 1 << 50},
+		{"max-handshakes", int64(s.MaxHandshakes), 1, most},
+		{"window", int64(s.Window), 1, most},
+		{"out-buffer", int64(s.OutBuffer), 4 << 10, 1 << 30},
+		// Fewer, and one that leaves may be forgotten while its messages are on
+		// their way to the log, and be stored twice.
+		{"max-remembered", int64(s.RememberedMost), 1000, 1 << 30},
+		{"token-cache", int64(s.TokenCache), 1, 1 << 26},
+		{"log-max-bytes", s.LogMaxBytes, 0, 1 << 60},
+	} {
+		if n.value < n.least || n.value > n.most {
+			return fmt.Errorf("--%s=%d: give %d to %d", n.flag, n.value, n.least, n.most)
+		}
+	}
+	return nil
+}
+
+func (s *serveCmd) planDurations() error {
+	const day = 24 * time.Hour
+	for _, d := range []struct {
+		flag               string
+		value, least, most time.Duration
+	}{
+		{"heartbeat", s.Heartbeat, 100 * time.Millisecond, day},
+		{"idle-timeout", s.IdleTimeout, 200 * time.Millisecond, 2 * day},
+		{"handshake-timeout", s.HandshakeTimeout, 100 * time.Millisecond, time.Hour},
+		{"drain-window", s.DrainWindow, 50 * time.Millisecond, day},
+		{"retry-after", s.RetryAfter, time.Second, day},
+		{"log-max-age", s.LogMaxAge, 0, 100 * 365 * day},
+		{"command-max-age", s.CommandMaxAge, time.Second, 365 * day},
+	} {
+		if d.value < d.least || d.value > d.most {
+			return fmt.Errorf("--%s=%s: give %s to %s", d.flag, d.value, d.least, d.most)
+		}
+	}
+	switch {
+	case s.IdleTimeout <= s.Heartbeat:
+		return fmt.Errorf("--idle-timeout=%s must be longer than --heartbeat=%s, or quiet devices are evicted before they are asked", s.IdleTimeout, s.Heartbeat)
+	case s.LogMaxAge > 0 && s.LogMaxAge < time.Second:
+		return fmt.Errorf("--log-max-age=%s: give 0 to keep records, or at least 1s", s.LogMaxAge)
+	}
+	return nil
+}
+
+func (s *serveCmd) planNames() error {
+	if s.Auth == "none" && (s.SecretFile != "" || s.PublicKeyFile != "") {
+		return errors.New("--auth=none does not go with --secret-file or --public-key-file: tokens would not be checked")
+	}
+	if s.Node != "" {
+		if err := auth.CheckName("node", s.Node); err != nil {
+			return fmt.Errorf("--node=%s: %w", s.Node, err)
+		}
+	}
+	if s.NATSURL == "" {
+		return nil
+	}
+	for _, one := range strings.Split(s.NATSURL, ",") {
+		u, err := url.Parse(strings.TrimSpace(one))
+		if err != nil || u.Host == "" || (u.Scheme != "nats" && u.Scheme != "tls" && u.Scheme != "ws" && u.Scheme != "wss") {
+			return fmt.Errorf("--nats-url=%s: give nats://host:port or tls://host:port, several separated by commas", s.NATSURL)
+		}
+	}
+	return nil
+}
+
+// planListeners checks the addresses. The admin API is not shown to a network by
+// accident.
+func (s *serveCmd) planListeners() error {
+	if err := checkListen("--listen", s.Listen); err != nil {
+		return err
+	}
+	if err := checkListen("--admin-listen", s.AdminListen); err != nil {
+		return err
+	}
+	host, port, _ := net.SplitHostPort(s.AdminListen)
+	if s.Listen == s.AdminListen && port != "0" {
+		return fmt.Errorf("--listen=%s and --admin-listen=%s are the same: give each a port of its own", s.Listen, s.AdminListen)
+	}
+	ip := net.ParseIP(host)
+	if s.AdminRemote || host == "localhost" || (ip != nil && ip.IsLoopback()) {
+		return nil
+	}
+	return fmt.Errorf("--admin-listen=%s can be reached from outside, and the admin token would cross the network in the clear: listen on 127.0.0.1 or [::1], or give --admin-remote if the network is trusted", s.AdminListen)
+}
+
+// checkListen sees that addr is something to listen on.
+func checkListen(flag, addr string) error {
+	if _, err := net.ResolveTCPAddr("tcp", addr); err != nil || addr == "" {
+		return fmt.Errorf("%s=%s: give host:port with a port of 0 to 65535, for example 127.0.0.1:8080: %w", flag, addr, err)
+	}
+	return nil
+}
+
+// planDescriptors raises the descriptor limit and sees that the connections fit.
+func (s *serveCmd) planDescriptors(log *zap.Logger) error {
+	soft, hard, err := eventloop.RaiseFDLimit(s.FDLimit)
+	if err != nil {
+		return fmt.Errorf("--fd-limit=%d: %w", s.FDLimit, err)
+	}
+	own := s.FDReserve + refuseReserve
+	room := int(soft) - own //nolint:gosec // a limit fits
+	if s.MaxConnections == 0 {
+		s.MaxConnections = min(max(room, 1), defaultMaxConnections)
+	}
+	if s.MaxConnections <= room {
+		log.Info("descriptors", zap.Uint64("soft", soft), zap.Uint64("hard", hard),
+			zap.Int("max_connections", s.MaxConnections), zap.Int("reserve", own))
+		return nil
+	}
+	need := s.MaxConnections + own
+	if soft < hard && s.FDLimit != 0 {
+		return fmt.Errorf("--max-connections=%d needs %d descriptors (%d of them are reserves), --fd-limit=%d allows %d: leave --fd-limit out, or give at least %d",
+			s.MaxConnections, need, own, s.FDLimit, soft, need)
+	}
+	return fmt.Errorf("--max-connections=%d needs %d descriptors (%d of them are reserves), this process may have %d: run 'ulimit -n %d' before (as root), or LimitNOFILE=%d in the systemd unit, or ask for at most --max-connections=%d",
+		s.MaxConnections, need, own, hard, need, need, max(0, room))
+}
+
+// planDataDir makes the data directory and sees that it can be written to.
+func (s *serveCmd) planDataDir() error {
+	const how = "give a directory that this user may write to"
+	if s.DataDir == "" {
+		return errors.New("--data-dir is empty: " + how)
+	}
+	if err := os.MkdirAll(s.DataDir, 0o750); err != nil {
+		return fmt.Errorf("--data-dir=%s: %w: %s", s.DataDir, err, how)
+	}
+	probe, err := os.CreateTemp(s.DataDir, ".probe-*")
+	if err != nil {
+		return fmt.Errorf("--data-dir=%s: %w: %s", s.DataDir, err, how)
+	}
+	return errors.Join(probe.Close(), os.Remove(probe.Name()))
+}

@@ -1,0 +1,207 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// tool runs the command line as a process would, without one.
+func tool(args ...string) (code int, out, errs string) {
+	var stdout, stderr bytes.Buffer
+	code = run(args, &stdout, &stderr)
+	return code, stdout.String(), stderr.String()
+}
+
+// put writes a file of a test's own directory.
+func put(t *testing.T, name, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// TestRun_Refused: a setting that cannot work ends with exit code 2 before
+// anything is started, and is named together with what would work.
+func TestRun_Refused(t *testing.T) {
+	for _, c := range []struct {
+		args string // of serve, unless they begin with another command
+		say  string // what has to be said, words separated by |
+	}{
+		{"--nope", "--nope"},
+		{"--pool-size 0", "--pool-size=0|1 to"},
+		{"--pool-size=-1", "--pool-size=-1|1 to"},
+		{"--pool-size=many", "--pool-size|many"},
+		{"--pool-size=99999999999999999999", "--pool-size"},
+		{"--auth-pool-size=0", "--auth-pool-size=0|1 to"},
+		{"--lanes 0", "--lanes=0|1 to"},
+		{"--lanes=2000000", "--lanes=2000000|1048576"},
+		{"--lane-depth=0", "--lane-depth=0|1 to"},
+		{"--event-loops=-1", "--event-loops=-1|0 to 256"},
+		{"--event-loops=257", "--event-loops=257|0 to 256"},
+		{"--max-connections=-1", "--max-connections=-1"},
+		{"--max-connections=500000000", "--max-connections|ulimit -n|LimitNOFILE"},
+		{"--fd-limit=-1", "--fd-limit"},
+		{"--fd-reserve=1", "--fd-reserve=1|64"},
+		{"--max-message=0", "--max-message=0|128 to"},
+		{"--max-message=5000000", "--max-message=5000000|4194304"},
+		{"--inflight-bytes=-5", "--inflight-bytes=-5|65536"},
+		{"--max-handshakes=0", "--max-handshakes=0|1 to"},
+		{"--window=0", "--window=0|1 to"},
+		{"--out-buffer=1", "--out-buffer=1|4096"},
+		{"--max-remembered=0", "--max-remembered=0|1000"},
+		{"--token-cache=-1", "--token-cache=-1|1 to"},
+		{"--log-max-bytes=-1", "--log-max-bytes=-1|0 to"},
+		{"--heartbeat=30", "--heartbeat|30"},
+		{"--heartbeat=1ms", "--heartbeat=1ms|100ms"},
+		{"--heartbeat=-30s", "--heartbeat=-30s|100ms"},
+		{"--idle-timeout=10s", "--idle-timeout=10s|--heartbeat=30s"},
+		{"--handshake-timeout=0s", "--handshake-timeout=0s|100ms"},
+		{"--drain-window=-1s", "--drain-window=-1s|50ms"},
+		{"--retry-after=-5s", "--retry-after=-5s|1s"},
+		{"--log-max-age=1ms", "--log-max-age=1ms|1s"},
+		{"--command-max-age=0s", "--command-max-age=0s|1s"},
+		{"--log-level=inof", "--log-level|inof|debug|warn"},
+		{"--log-format=xml", "--log-format|xml|json"},
+		{"--auth=jtw", "--auth|jtw|none"},
+		{"--auth=none --secret-file=x", "--auth=none|--secret-file"},
+		{"--durability=maybe", "--durability|power|process"},
+		{"--when-full=explode", "--when-full|stop"},
+		{"--listen=127.0.0.1", "--listen=127.0.0.1|host:port"},
+		{"--listen=127.0.0.1:99999", "--listen=127.0.0.1:99999|65535"},
+		{"--listen=127.0.0.1:-1", "--listen=127.0.0.1:-1|65535"},
+		{"--listen=", "--listen=|host:port"},
+		{"--admin-listen=127.0.0.1:99999", "--admin-listen=127.0.0.1:99999|65535"},
+		{"--admin-listen=0.0.0.0:0", "--admin-listen|--admin-remote"},
+		{"--admin-listen=:0", "--admin-listen|--admin-remote"},
+		{"--listen=127.0.0.1:7777 --admin-listen=127.0.0.1:7777", "--listen|--admin-listen|same"},
+		{"--node=a*b", "--node=a*b|letters"},
+		{"--nats-url=localhost", "--nats-url=localhost|nats://host:port"},
+		{"--secret-file=/nonexistent", "--secret-file|/nonexistent"},
+		{"--public-key-file=/nonexistent", "--public-key-file|/nonexistent"},
+		{"--data-dir=/dev/null", "--data-dir=/dev/null|write"},
+		{"--data-dir=/dev/null/below", "--data-dir=/dev/null/below|write"},
+		{"--data-dir=/proc/none", "--data-dir=/proc/none|write"},
+		{"token", "--device"},
+		{"token --device=a*b", "device|letters"},
+		{"token --device=a --ttl=-1s", "--ttl=-1s"},
+		{"echo --listen=127.0.0.1:70000", "--listen=127.0.0.1:70000|65535"},
+		{"echo --event-loops=300", "loops|256"},
+		{"echo --max-message=-1", "MaxMessage|-1"},
+		{"send", "<name>"},
+		{"send ping", "--device|--group|--all"},
+		{"send ping --device=a --all", "--device|--group|--all"},
+		{"send ping {x --device=a", "{x|JSON"},
+		{"send ping --device=a --wait=-1s", "--wait=-1s"},
+		{"devices --online --offline", "--online|--offline"},
+		{"devices --admin-url=foo", "--admin-url=foo|http://host:port"},
+		{"tail --since=garbage", "--since=garbage|RFC 3339"},
+		{"dance", "dance"},
+		{"", "serve"},
+	} {
+		t.Run(c.args, func(t *testing.T) {
+			args := strings.Fields(c.args)
+			dir := filepath.Join(t.TempDir(), "data")
+			switch {
+			case c.args == "": // the command itself is missing
+			case strings.HasPrefix(c.args, "-"):
+				args = append([]string{"serve", "--data-dir=" + dir}, args...)
+			case args[0] == "send", args[0] == "devices", args[0] == "tail":
+				args = append(args, "--admin-token-file="+put(t, "token", "0123456789abcdef0123456789"))
+			}
+			wantRefused(t, args, strings.Split(c.say, "|"))
+			if _, err := os.Stat(filepath.Join(dir, "nats")); err == nil {
+				t.Error("the log was started all the same")
+			}
+		})
+	}
+}
+
+// TestRun_RefusedFile is the same for the configuration file and the
+// environment.
+func TestRun_RefusedFile(t *testing.T) {
+	for _, c := range []struct{ text, say string }{
+		{"windw: 7\n", "windw|window"},
+		{"window: 7\nwindow: 8\n", "window|already"},
+		{"max-message: 500\nmax_message: 400\n", "max-message|twice"},
+		{"window: many\n", "--window|many"},
+		{"window: [7]\n", "window|one value"},
+		{"window:\n", "window|one value"},
+		{"window: 7.5\n", "--window|7.5"},
+		{"heartbeat: 30\n", "--heartbeat|30"},
+		{"compression: maybe\n", "--compression|maybe"},
+		{"log-level: inof\n", "--log-level|inof"},
+		{"lanes: -4\n", "--lanes=-4|1 to"},
+		{"- window\n", "mapping"},
+		{"window: [\n", "edgeloop.yaml"},
+		{"\x00\x01", "edgeloop.yaml"},
+		{"config: other.yaml\n", "config"},
+	} {
+		t.Run(c.text, func(t *testing.T) {
+			wantRefused(t, []string{"serve", "--config", put(t, "edgeloop.yaml", c.text)}, strings.Split(c.say, "|"))
+		})
+	}
+	t.Run("a file that is not there", func(t *testing.T) {
+		wantRefused(t, []string{"serve", "--config=/nonexistent.yaml"}, []string{"--config", "/nonexistent.yaml"})
+	})
+	t.Run("a directory", func(t *testing.T) {
+		wantRefused(t, []string{"serve", "--config=/proc"}, []string{"/proc", "directory"})
+	})
+	t.Run("a file that the environment names", func(t *testing.T) {
+		t.Setenv("EDGELOOP_CONFIG", "/nonexistent.yaml")
+		wantRefused(t, []string{"serve"}, []string{"--config", "/nonexistent.yaml"})
+	})
+	t.Run("a variable of the wrong kind", func(t *testing.T) {
+		t.Setenv("EDGELOOP_WINDOW", "many")
+		wantRefused(t, []string{"serve"}, []string{"window", "many"})
+	})
+	t.Run("a variable out of range", func(t *testing.T) {
+		t.Setenv("EDGELOOP_LANES", "-1")
+		wantRefused(t, []string{"serve"}, []string{"--lanes=-1"})
+	})
+}
+
+// TestRun_Precedence: command line above environment above file above default.
+// What counts is seen in the refusal of a value that is out of range.
+func TestRun_Precedence(t *testing.T) {
+	file := put(t, "edgeloop.yaml", "window: -1\n")
+	wantRefused(t, []string{"serve", "--config", file}, []string{"--window=-1:"})
+	t.Setenv("EDGELOOP_WINDOW", "-2")
+	wantRefused(t, []string{"serve", "--config", file}, []string{"--window=-2:"})
+	wantRefused(t, []string{"serve", "--config", file, "--window=-3"}, []string{"--window=-3:"})
+	t.Setenv("EDGELOOP_WINDOW", "64")
+	t.Setenv("EDGELOOP_LANES", "-4") // the file's window is not used, so this is what is left to refuse
+	wantRefused(t, []string{"serve", "--config", file}, []string{"--lanes=-4:"})
+}
+
+// An empty file sets nothing.
+func TestRun_EmptyFile(t *testing.T) {
+	code, out, errs := tool("version", "--config", put(t, "empty.yaml", ""))
+	if code != exitOK || !strings.HasPrefix(out, "edgeloop ") {
+		t.Errorf("exit code %d, %q, %q", code, out, errs)
+	}
+}
+
+func TestRun_Help(t *testing.T) {
+	code, out, _ := tool("serve", "--help")
+	if code != exitOK || !strings.Contains(out, "--pool-size=16") || !strings.Contains(out, "$EDGELOOP_POOL_SIZE") {
+		t.Errorf("exit code %d, %q", code, out)
+	}
+}
+
+func wantRefused(t *testing.T, args, say []string) {
+	t.Helper()
+	code, _, errs := tool(args...)
+	if code != exitUsage {
+		t.Errorf("exit code %d, want %d", code, exitUsage)
+	}
+	for _, word := range say {
+		if !strings.Contains(errs, word) {
+			t.Errorf("it says %q, without %q", errs, word)
+		}
+	}
+}
