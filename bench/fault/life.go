@@ -53,6 +53,9 @@ type Life struct {
 	orders   *orders
 	baseline usage
 	net      *Namespace // where devices live
+	weather  *Weather
+	upstream *upstream
+	image    *image
 	url      string
 }
 

@@ -211,7 +211,7 @@ func eachLine(r io.Reader, each func(line []byte) error) error {
 // freeAddrs finds ports of 127.0.0.1 below the range that the system takes for
 // outgoing connections, so that no client is given one while the node is down.
 func freeAddrs(count int) (addrs []string, err error) {
-	for port := 20000 + os.Getpid()%9000; port < 32000 && len(addrs) < count; port++ {
+	for port := 20000 + os.Getpid()*37%9000; port < 32000 && len(addrs) < count; port++ {
 		addr := fmt.Sprintf("127.0.0.1:%d", port)
 		if l, err := net.Listen("tcp", addr); err == nil {
 			l.Close()

@@ -1,9 +1,30 @@
 package fault
 
+import "time"
+
+const ms = time.Millisecond
+
 // Scenarios are all ways to hurt a node, in the order in which they are run.
 func Scenarios() []Scenario {
 	return []Scenario{
 		{Name: "kill", About: "kill -9 under load, at start-up, in the drain, in a takeover, in a storm", Act: actKill},
+		{Name: "torn", About: "kill -9, and bytes behind the log as a write under way leaves them", Act: actTorn},
+		{Name: "power", About: "the disk loses what was not synced (an ext4 image; needs root)", Rounds: 4, Setup: setupPower, Act: actPower},
+		{Name: "stop", About: "SIGSTOP, once for longer than devices wait", Rounds: 4, Pace: 5 * ms, Act: actStop},
+		{Name: "drain", About: "SIGTERM under load, and a new start", Rounds: 4, Act: actDrain},
+		{Name: "takeover", About: "all devices connect again while their old sockets are open", Act: actTakeover},
+		{Name: "storm", About: "all devices are cut at once, also in mid-handshake", Act: actStorm},
+		{Name: "flap", About: "a fifth of the devices is cut every 50 ms", Rounds: 4, Act: actFlap},
+		{Name: "upstream", About: "external NATS slow, deaf, unreachable, killed (needs nats-server)", Rounds: 7, Setup: setupUpstream, Act: actUpstream},
+		{Name: "full", About: "the disk is full, filled by others and by the log (needs root)", Rounds: 4, Pace: 2 * ms, Padding: 200, Setup: onTmpfs("256m"), Act: actFull},
+		{Name: "read-only", About: "the data directory cannot be written (needs root)", Rounds: 2, Setup: onTmpfs("1g"), Act: actReadOnly},
+		{Name: "weather", About: "loss, delay, reordering, partition between namespaces (needs root)", Rounds: 5, Devices: 100, Pace: 5 * ms, Setup: setupWeather, Act: actWeather},
+		{Name: "vanish", About: "devices vanish without FIN: half-open sockets (needs root)", Rounds: 4, Devices: 100, Pace: 5 * ms, Flags: []string{"--heartbeat=1s", "--idle-timeout=3s"}, Setup: setupWeather, Act: actVanish},
+		{Name: "slow", About: "devices that never read ask for answers", Devices: 100, Pace: 20 * ms, Act: actSlow},
+		{Name: "slowloris", About: "handshakes that never end", Devices: 100, Pace: 20 * ms, Flags: []string{"--handshake-timeout=2s"}, Act: actSlowloris},
+		{Name: "flood", About: "tiny frames, pings, fragments as fast as they go", Devices: 100, Pace: 20 * ms, Act: actFlood},
+		{Name: "descriptors", About: "1500 idle peers at a node with 1024 descriptors", Devices: 200, Rounds: 3, Pace: 20 * ms, Setup: fewDescriptors, Act: actDescriptors},
+		{Name: "memory", About: "large messages and storms in a control group of 192 MiB (needs root)", Devices: 200, Rounds: 4, Padding: 4000, Setup: setupMemory, Act: actMemory, NoResources: true},
 	}
 }
 

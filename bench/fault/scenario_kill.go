@@ -106,8 +106,5 @@ func actKill(ctx context.Context, l *Life) error {
 			return err
 		}
 	}
-	var err error
-	l.baseline, err = readUsage(l.Node.PID()) // of this process
-	l.baseline.fds -= l.Crew.Online()
-	return err
+	return l.rebase()
 }

@@ -1,0 +1,6 @@
+package fault
+
+// ComparePresence is comparePresence.
+func ComparePresence(listed []Listed, records []Record, online bool) []Violation {
+	return comparePresence(listed, records, online)
+}

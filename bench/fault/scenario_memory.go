@@ -1,0 +1,64 @@
+package fault
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+)
+
+// memoryLimit is what the node's control group may use, page cache included.
+const memoryLimit = 192 << 20
+
+// setupMemory puts the node into a control group of its own (version 1 or 2) with
+// GOMEMLIMIT below the group's limit.
+func setupMemory(_ context.Context, l *Life) error {
+	root, limit := "/sys/fs/cgroup/memory", "memory.limit_in_bytes"
+	if _, err := os.Stat(root); err != nil {
+		root, limit = "/sys/fs/cgroup", "memory.max"
+	}
+	group := filepath.Join(root, fmt.Sprintf("edgefault-%d", os.Getpid()))
+	if err := os.Mkdir(group, 0o755); err != nil {
+		return fmt.Errorf("make a control group: %w", err)
+	}
+	l.Defer(func() { _ = os.Remove(group) }) // empty once the node is dead
+	l.Defer(l.Node.Kill)
+	if err := os.WriteFile(filepath.Join(group, limit), []byte(strconv.Itoa(memoryLimit)), 0); err != nil {
+		return fmt.Errorf("limit the control group: %w", err)
+	}
+	l.Node.Wrap = []string{"sh", "-c", `echo $$ > "$0/cgroup.procs"; export GOMEMLIMIT=120MiB; exec "$@"`, group}
+	return nil
+}
+
+// actMemory streams large messages into a node that has little memory, with a
+// storm in each round. It must not be killed for taking too much.
+func actMemory(ctx context.Context, l *Life) error {
+	for range l.Options.Rounds {
+		if err := l.load(ctx); err != nil {
+			return err
+		}
+		l.Journal.Inject("all devices are cut")
+		l.Crew.CutAll()
+		l.Result.Faults++
+		if !l.Node.Alive() {
+			l.Journal.Break(Violation{Promise: Died, Detail: fmt.Sprintf("killed at a limit of %d MiB: %v", memoryLimit>>20, l.Node.cmd.ProcessState)})
+			return errors.New("fault: the node ran out of memory")
+		}
+		if err := l.recover(ctx); err != nil {
+			return err
+		}
+	}
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", l.Node.PID()))
+	if err != nil {
+		return err
+	}
+	for line := range strings.Lines(string(status)) {
+		if strings.HasPrefix(line, "VmHWM") {
+			l.Note("limit %d MiB with page cache, GOMEMLIMIT 120 MiB; %s", memoryLimit>>20, strings.Join(strings.Fields(line), " "))
+		}
+	}
+	return nil
+}

@@ -1,0 +1,134 @@
+package fault
+
+import (
+	"context"
+	"fmt"
+	"syscall"
+	"time"
+)
+
+// actStop freezes the node, once for so long that its devices give it up.
+func actStop(ctx context.Context, l *Life) error {
+	for i := range l.Options.Rounds {
+		frozen := l.upTo(3 * time.Second)
+		if i == 0 {
+			frozen = 17 * time.Second
+		}
+		l.Journal.Inject("SIGSTOP for %s", frozen.Round(time.Millisecond))
+		l.Node.Signal(syscall.SIGSTOP)
+		if err := pause(ctx, frozen); err != nil {
+			return err
+		}
+		l.Node.Signal(syscall.SIGCONT)
+		l.Result.Faults++
+		if err := l.recover(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// recover waits until all devices are there again and get on.
+func (l *Life) recover(ctx context.Context) error {
+	if err := l.await(ctx, 60*time.Second, "all devices to come back", func() bool { return l.Crew.Online() == l.Options.Devices }); err != nil {
+		return err
+	}
+	return l.progress(ctx, 60*time.Second, uint64(l.Options.Devices)) //nolint:gosec // a count
+}
+
+// actStorm cuts all devices at once, again and again, at times in mid-handshake.
+func actStorm(ctx context.Context, l *Life) error {
+	worst := time.Duration(0)
+	for range l.Options.Rounds {
+		l.Journal.Inject("all devices are cut")
+		began := time.Now()
+		for range 1 + l.Rng.IntN(4) {
+			l.Crew.CutAll()
+			if err := pause(ctx, l.upTo(300*time.Millisecond)); err != nil {
+				return err
+			}
+		}
+		l.Result.Faults++
+		if err := l.recover(ctx); err != nil {
+			return err
+		}
+		worst = max(worst, time.Since(began))
+		if err := l.load(ctx); err != nil {
+			return err
+		}
+	}
+	l.Note("after the worst storm all %d devices were back and had progressed after %.1f s", l.Options.Devices, worst.Seconds())
+	return nil
+}
+
+// actFlap lets some devices never stay for long.
+func actFlap(ctx context.Context, l *Life) error {
+	for range l.Options.Rounds {
+		for range 20 {
+			l.Crew.CutSome(0.2, l.Rng)
+			if err := pause(ctx, l.upTo(100*time.Millisecond)); err != nil {
+				return err
+			}
+			l.Result.Faults++
+		}
+		if err := l.recover(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// actTakeover has all devices connect again while their old sockets are open, and
+// asks the node each time who is there.
+func actTakeover(ctx context.Context, l *Life) error {
+	for range l.Options.Rounds {
+		l.Journal.Inject("all devices connect a second time")
+		l.Crew.TakeOver()
+		l.Result.Faults++
+		if err := l.load(ctx); err != nil {
+			return err
+		}
+		if err := l.recover(ctx); err != nil {
+			return err
+		}
+		listed, err := l.Node.Devices(ctx)
+		if err != nil {
+			return err
+		}
+		for _, v := range comparePresence(listed, l.Crew.Records(), true) {
+			if v.Promise == TwoLives && v.Detail == "is listed twice" {
+				l.Journal.Break(v)
+			}
+		}
+	}
+	return nil
+}
+
+// actDrain ends the node in good order under load, and starts it again.
+func actDrain(ctx context.Context, l *Life) error {
+	for range l.Options.Rounds {
+		if err := l.load(ctx); err != nil {
+			return err
+		}
+		l.Journal.Inject("SIGTERM")
+		if code := l.Node.Stop(30 * time.Second); code != 0 {
+			l.Journal.Break(Violation{Promise: Died, Detail: fmt.Sprintf("SIGTERM ended the node with exit code %d: %s", code, l.Node.LogTail(500))})
+		}
+		l.Result.Faults++
+		if err := l.boot(ctx); err != nil {
+			return err
+		}
+		if err := l.recover(ctx); err != nil {
+			return err
+		}
+	}
+	return l.rebase()
+}
+
+// rebase takes what this process holds, without its devices, as what it must come
+// back to.
+func (l *Life) rebase() (err error) {
+	l.baseline, err = readUsage(l.Node.PID())
+	l.baseline.fds -= l.Crew.Online()
+	return err
+}
