@@ -74,26 +74,6 @@ $(GOLANGCI_LINT):
 	GOBIN=$(CURDIR)/bin go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT_VERSION)
 	mv bin/golangci-lint $@
 
-# BENCHFLAGS='-rounds 1 -seconds 2' makes a comparison short; docs/benchmarks.md
-# says what is measured and how.
-.PHONY: bench
-bench: ## The node beside the raw loop, gws and gorilla; results in bench/results (15 min)
-	scripts/bench-build.sh
-	bin/compare -name bench -only raw-1,raw-2,edgeloop-echo,edgeloop-serve,gws,gorilla $(BENCHFLAGS)
-
-.PHONY: bench-compare
-bench-compare: ## The same with every peer (30 min)
-	scripts/bench-build.sh
-	bin/compare $(BENCHFLAGS)
-
-.PHONY: bench-100k
-bench-100k: ## One process with 100,000 devices, in a guest where descriptors are few; N='10000 50000'
-	scripts/bench-capacity.sh $(N)
-
-.PHONY: bench-1m
-bench-1m: ## The same with a million devices (20 GiB of memory, 1 h)
-	scripts/bench-capacity.sh 1000000
-
 .PHONY: cover
 cover: setup ## Coverage of each package by all tests, in coverage.html
 	$(GO_TEST) -coverpkg=./... -coverprofile=coverage.out ./...
