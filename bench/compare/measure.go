@@ -61,10 +61,15 @@ func measureAll(ctx context.Context, p plan, s server, round int) (runs []record
 	}
 	defer func() { err = errors.Join(err, proc.stop()) }()
 	for _, m := range measures(p) {
-		if m.node && !s.node || m.echo && s.node || m.cast && s.noBroadcast {
+		if m.node && !s.node || m.echo && s.node || m.cast && s.noBroadcast || s.idleOnly && m.name != "idle" {
 			continue
 		}
-		r := proc.run(ctx, p, m)
+		var r record
+		if s.mqtt {
+			r = proc.mqttIdle(ctx, p)
+		} else {
+			r = proc.run(ctx, p, m)
+		}
 		r.Round = round
 		runs = append(runs, r)
 		if ctx.Err() != nil {

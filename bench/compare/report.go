@@ -140,7 +140,7 @@ func (r report) table(b *strings.Builder, rows []server, cols []column) {
 	}
 }
 
-// behind lists where a Go peer needs less than edgeloop's echo server.
+// behind lists where a peer needs less than edgeloop's echo server.
 func (r report) behind() []string {
 	var out []string
 	for _, c := range echoColumns(r.plan) {
@@ -198,7 +198,7 @@ func (r report) markdown(jsonName string) string {
 	all, nodes := r.rows()
 	fmt.Fprintf(&b, "# Side by side, %s\n\n", r.Started.Format("2 January 2006"))
 	if list := r.behind(); len(list) > 0 {
-		b.WriteString("Where a Go peer needs less than edgeloop:\n\n- " + strings.Join(list, "\n- ") + "\n\n")
+		b.WriteString("Where a peer needs less than edgeloop:\n\n- " + strings.Join(list, "\n- ") + "\n\n")
 	}
 	fmt.Fprintf(&b, "%s connections, %d B masked binary messages, client and server on loopback sharing the cores. "+
 		"“µs” is the server's CPU time, user and system, for each; × is the ratio to the raw loop with two threads. "+

@@ -24,8 +24,12 @@ type server struct {
 	control bool
 	// node: edgeloop's whole node, with tokens, registry and log.
 	node bool
-	// quiet: broadcasts are not measured.
+	// noBroadcast: it cannot be told to send to all.
 	noBroadcast bool
+	// idleOnly: a whole product, of which only idle memory is compared.
+	idleOnly bool
+	// mqtt: it speaks MQTT over TCP.
+	mqtt bool
 }
 
 func goPeer(name, what string) server {
@@ -54,6 +58,14 @@ func servers() []server {
 		goPeer("gobwas", "gobwas/ws 1.5.0, goroutine each"),
 		goPeer("gorilla", "gorilla/websocket 1.5.3"),
 		goPeer("coder", "coder/websocket 1.8.15"),
+		{
+			name: "nats-server", what: "nats-server 2.15.2, websocket listener", control: true, idleOnly: true,
+			args: []string{"bin/peers/natsws", "-addr", "ADDR", "-control", "CONTROL"},
+		},
+		{
+			name: "mosquitto", what: "mosquitto, plain TCP", idleOnly: true, mqtt: true,
+			args: []string{"mosquitto", "-p", "PORT"},
+		},
 	}
 }
 
@@ -91,7 +103,7 @@ func start(ctx context.Context, s server) (*process, error) {
 	}
 	args := make([]string, len(s.args))
 	for i, a := range s.args {
-		args[i] = strings.NewReplacer("ADDR", p.addr, "CONTROL", p.adm, "DATA", p.data).Replace(a)
+		args[i] = strings.NewReplacer("ADDR", p.addr, "CONTROL", p.adm, "DATA", p.data, "PORT", port(p.addr)).Replace(a)
 	}
 	p.cmd = exec.Command(args[0], args[1:]...)
 	p.cmd.Stdout, p.cmd.Stderr = p.log, p.log
@@ -103,6 +115,11 @@ func start(ctx context.Context, s server) (*process, error) {
 		return nil, errors.Join(err, p.stop())
 	}
 	return p, nil
+}
+
+func port(addr string) string {
+	_, p, _ := net.SplitHostPort(addr) // made by freeAddr
+	return p
 }
 
 func freeAddr() (string, error) {

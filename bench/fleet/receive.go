@@ -169,7 +169,9 @@ func (l *loop) message(i int, payload []byte, now int64) {
 		l.counts[Faults]++
 		l.tallies.fault[e.code]++
 	case isBroken:
-		l.counts[Corrupted]++
+		if c.work != nil || l.dialect.welcomes() { // else nobody waits for anything
+			l.counts[Corrupted]++
+		}
 	case isOther:
 	}
 }
