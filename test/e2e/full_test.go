@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"edgeloop/internal/testkit"
@@ -15,7 +16,7 @@ import (
 func TestFull_HoldsDevicesBackAndResumes(t *testing.T) {
 	t.Parallel()
 	const devices, messages = 4, 3000
-	n := start(t, "--log-max-bytes=1000000", "--when-full=stop")
+	n := start(t, "--log-max-bytes=1000000", "--when-full=stop", "--drain-window=1s")
 	f := launch(t, n, devices, messages, func(d string) string { return n.token(d) }, nil)
 	testkit.Eventually(t, patience, "the log to be full", func() bool {
 		return n.status("/readyz") == http.StatusServiceUnavailable
@@ -25,7 +26,12 @@ func TestFull_HoldsDevicesBackAndResumes(t *testing.T) {
 		t.Fatalf("%d of %d messages are acknowledged with a full log", sum, devices*messages)
 	}
 	checkLog(t, n, full)
-	n.stop()
+
+	// What waits for the log cannot get there any more, and the node says so.
+	n.signal(syscall.SIGTERM)
+	if code := n.wait(); code != 1 || !containsAll(n.log.String(), "devices will send it again") {
+		t.Errorf("exit code %d with a full log, want 1 and the reason", code)
+	}
 
 	n.flags = slices.DeleteFunc(n.flags, func(flag string) bool { return strings.HasPrefix(flag, "--log-max-bytes") })
 	n.boot()
