@@ -41,6 +41,7 @@ type Gateway struct {
 	memory   memory
 	drain    drain
 	wait     sync.WaitGroup
+	stop     sync.Once
 
 	// Atomic.
 	limits   limits
@@ -117,9 +118,9 @@ func (g *Gateway) buildLanes() (err error) {
 // Close ends the workers after they finished what was accepted, or when ctx
 // ends: workers that wait for a log that stands still go on until it is closed,
 // which may be done while they wait. The connections should be closed before.
-// It is called once.
+// When it returned an error it may be called again.
 func (g *Gateway) Close(ctx context.Context) error {
-	close(g.stopping)
+	g.stop.Do(func() { close(g.stopping) })
 	g.wait.Wait()
 	err := g.authPool.Stop(ctx)
 	if err != nil {

@@ -32,7 +32,8 @@ const patience = 30 * time.Second
 // memLog is a log in memory whose Append can be made slow, failing or blocking.
 type memLog struct {
 	// Immutable after construction.
-	before func(records []backbone.Record) error // runs first, may block
+	before  func(records []backbone.Record) error // runs first, may block
+	lastSeq func(device string)                   // likewise, when a device is looked up
 
 	// Guarded by mu.
 	mu      sync.Mutex
@@ -72,6 +73,9 @@ func (l *memLog) Append(records []backbone.Record) error {
 }
 
 func (l *memLog) LastSeq(_ context.Context, _, device string) (uint64, error) {
+	if l.lastSeq != nil {
+		l.lastSeq(device)
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.stored[device], nil
@@ -92,6 +96,10 @@ func (l *memLog) of(device string) (out []stored) {
 
 // memStore keeps commands and bans in memory.
 type memStore struct {
+	// Set before anything runs.
+	ask  func(device string) // runs first in Banned, may block
+	take func(device string) // likewise in TakeCommands
+
 	// Guarded by mu.
 	mu       sync.Mutex
 	commands map[string][]string
@@ -115,6 +123,9 @@ func (s *memStore) HasCommands(_, device string) bool {
 }
 
 func (s *memStore) TakeCommands(_ context.Context, _, device string, fn func(id string, payload []byte)) error {
+	if s.take != nil {
+		s.take(device)
+	}
 	s.mu.Lock()
 	taken := s.commands[device]
 	delete(s.commands, device)
@@ -132,6 +143,9 @@ func cut(s string) (string, string, bool) {
 }
 
 func (s *memStore) Banned(_, device string) (string, bool) {
+	if s.ask != nil {
+		s.ask(device)
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	reason, ok := s.banned[device]
@@ -156,10 +170,25 @@ func startNode(t *testing.T, log *memLog, cfg gateway.Config) *node {
 	return n
 }
 
+// startNodeOver is startNode with a store of the test's own.
+func startNodeOver(t *testing.T, log *memLog, store *memStore, cfg gateway.Config) *node {
+	t.Helper()
+	n := startNodeWith(t, log, store, cfg, wsproto.HandshakeConfig{})
+	n.log = log
+	return n
+}
+
 // startNodeOn is startNode over any log.
 func startNodeOn(t *testing.T, log gateway.Log, cfg gateway.Config) *node {
 	t.Helper()
-	n := &node{T: t, store: &memStore{}}
+	return startNodeWith(t, log, &memStore{}, cfg, wsproto.HandshakeConfig{})
+}
+
+// startNodeWith is startNode with everything.
+func startNodeWith(t *testing.T, log gateway.Log, store *memStore, cfg gateway.Config, hs wsproto.HandshakeConfig) *node {
+	t.Helper()
+	n := &node{T: t, store: store}
+	hs.Protocols = envelope.Protocols()
 	cfg.Log, cfg.Store = log, n.store
 	if cfg.Heartbeat == 0 {
 		cfg.Heartbeat, cfg.IdleTimeout = 10*time.Second, 20*time.Second
@@ -170,7 +199,7 @@ func startNodeOn(t *testing.T, log gateway.Log, cfg gateway.Config) *node {
 	}
 	n.server, err = eventloop.New(eventloop.Config{
 		Listen: "127.0.0.1:0", Loops: 2, Tick: 20 * time.Millisecond, Heartbeat: cfg.Heartbeat,
-		Handshake: wsproto.HandshakeConfig{Protocols: envelope.Protocols()},
+		Handshake: hs,
 	}, n.gateway)
 	if err != nil {
 		t.Fatal(err)
@@ -234,19 +263,28 @@ type message struct {
 	Code    string          `json:"code,omitempty"`
 	Message string          `json:"message,omitempty"`
 	Group   string          `json:"group,omitempty"`
+	Token   string          `json:"token,omitempty"`
 }
 
 func (n *node) dial(name string) (*device, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	defer cancel()
-	url := fmt.Sprintf("ws://%s/v1/device?device=%s", n.server.Addr(), name)
-	ws, _, err := websocket.Dial(ctx, url, &websocket.DialOptions{Subprotocols: []string{envelope.ProtoJSON}})
+	d, _, err := n.dialWith("device="+name, &websocket.DialOptions{Subprotocols: []string{envelope.ProtoJSON}})
 	if err != nil {
 		return nil, err
 	}
-	d := &device{node: n, ws: ws}
 	d.welcome, err = d.read()
 	return d, err
+}
+
+// dialWith opens a connection; status is what the handshake was answered with,
+// 0 if it was not.
+func (n *node) dialWith(query string, o *websocket.DialOptions) (d *device, status int, err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	ws, res, err := websocket.Dial(ctx, fmt.Sprintf("ws://%s/v1/device?%s", n.server.Addr(), query), o)
+	if res != nil {
+		status = res.StatusCode
+	}
+	return &device{node: n, ws: ws}, status, err
 }
 
 func (n *node) connect(name string) *device {
