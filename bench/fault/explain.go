@@ -54,22 +54,25 @@ func Shortest(v Violation, r Record, injected []Event) []Event {
 }
 
 // span is the time from the first sending of the sequence to the first answer that
-// covers it after the last sending; everything, if no message is concerned.
+// covers it after the last sending, and on to the welcome after that, which tells
+// what the node still knew; everything, if no message is concerned.
 func span(v Violation, r Record) (from, to time.Duration) {
 	from, to = 0, math.MaxInt64
 	if v.Seq == 0 {
 		return from, to
 	}
-	seen := false
+	seen, answered := false, false
 	for _, e := range r.Events {
 		switch {
 		case e.Kind == Sent && covers(e, v.Seq):
 			if !seen {
 				from = e.At
 			}
-			seen, to = true, math.MaxInt64
+			seen, answered, to = true, false, math.MaxInt64
 		case e.Kind == Acked && seen && e.To >= v.Seq && to == math.MaxInt64:
-			to = e.At
+			answered, to = true, e.At
+		case e.Kind == Welcomed && answered:
+			return from, e.At
 		}
 	}
 	return from, to

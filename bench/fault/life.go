@@ -92,9 +92,13 @@ func (l *Life) live(ctx context.Context) error {
 	if l.baseline, err = readUsage(l.Node.PID()); err != nil {
 		return err
 	}
+	tick := 100 * time.Millisecond
+	if l.Scenario.Pace > 0 {
+		tick = min(tick, l.Scenario.Pace)
+	}
 	l.Crew = StartCrew(ctx, CrewConfig{
 		URL: l.url, Count: l.Options.Devices, Window: l.Options.Window, Pace: l.Scenario.Pace, Padding: l.Scenario.Padding,
-		Tick: 100 * time.Millisecond, Patience: 15 * time.Second, Backoff: 800 * time.Millisecond,
+		Tick: tick, Patience: 15 * time.Second, Backoff: 800 * time.Millisecond,
 		Seed: l.Options.Seed, Net: l.net,
 	}, l.Journal)
 	l.orders = startOrders(ctx, l)

@@ -96,17 +96,22 @@ func masked(f ws.Frame) []byte {
 // actSlow has devices ask for answers that they never read.
 func actSlow(ctx context.Context, l *Life) error {
 	heartbeats := masked(ws.NewTextFrame([]byte(`{"type":"heartbeat"}`)))
+	var thrown atomic.Int64
 	return l.unhurt(ctx, func(ctx context.Context) error {
-		ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+		ctx, cancel := context.WithTimeout(ctx, 8*time.Second)
 		defer cancel()
 		l.rabble(ctx, 50, func(ctx context.Context, i int) error {
-			c, err := l.hostileDevice(ctx, i)
-			if err != nil {
-				return err
+			for ctx.Err() == nil { // one that was thrown out comes back
+				c, err := l.hostileDevice(ctx, i)
+				if err != nil {
+					return err
+				}
+				flood(ctx, c, heartbeats, false)
+				thrown.Add(1)
 			}
-			flood(ctx, c, heartbeats, false)
 			return nil
 		})
+		l.Note("devices that did not read were thrown out %d times in 8 s", thrown.Load())
 		return nil
 	})
 }
@@ -120,7 +125,7 @@ func actFlood(ctx context.Context, l *Life) error {
 		append(masked(ws.NewFrame(ws.OpText, false, nil))[:6], masked(ws.NewFrame(ws.OpContinuation, false, nil))...),
 		masked(ws.NewTextFrame([]byte(`{"type":"heartbeat"}`))),
 		masked(ws.NewTextFrame(nil)),
-		masked(ws.NewTextFrame([]byte(`{"type":"telemetry","data":0}`))),
+		masked(ws.NewTextFrame([]byte(`{"type":"telemetry","data":{}}`))),
 	}
 	return l.unhurt(ctx, func(ctx context.Context) error {
 		ctx, cancel := context.WithTimeout(ctx, 8*time.Second)

@@ -113,7 +113,12 @@ func (l *Life) checkLog(ctx context.Context) error {
 func (l *Life) keep(broken []Violation, records []Record) error {
 	var b strings.Builder
 	injected := l.Journal.Events()
-	for _, v := range broken[:min(len(broken), 5)] {
+	told := map[string]bool{}
+	for _, v := range broken {
+		if len(told) == 5 || told[v.Device] {
+			continue // one of each device says it
+		}
+		told[v.Device] = true
 		i := slices.IndexFunc(records, func(r Record) bool { return r.Device == v.Device })
 		if i >= 0 {
 			Explain(&b, v, records[i], injected)

@@ -70,6 +70,7 @@ func (c *runCmd) Run(ctx context.Context) error {
 	}
 	var total fault.Result
 	broken, lives := 0, 0
+	var failed error
 	for began, life := time.Now(), 0; life < c.Lives; life++ {
 		for _, s := range list {
 			if time.Since(began) > c.Limit {
@@ -85,8 +86,11 @@ func (c *runCmd) Run(ctx context.Context) error {
 			if !r.OK() {
 				broken++
 			}
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
 			if err != nil && r.OK() {
-				return fmt.Errorf("%s seed %d: %w", s.Name, r.Seed, err)
+				failed = errors.Join(failed, fmt.Errorf("%s seed %d: %w", s.Name, r.Seed, err))
 			}
 			lives++
 			total.Kills += r.Kills
@@ -96,10 +100,10 @@ func (c *runCmd) Run(ctx context.Context) error {
 	}
 	fmt.Printf("%d lives, %d kills, %d acknowledged, %d in logs, %d lives broken\n", lives, total.Kills, total.Acked, total.Logged, broken)
 	if broken > 0 {
-		return errBroken
+		return errors.Join(errBroken, failed)
 	}
 	_ = os.Remove(c.Work) // it stays if something else is in it
-	return nil
+	return failed
 }
 
 func (c *runCmd) chosen() (list []fault.Scenario, err error) {
