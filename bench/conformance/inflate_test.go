@@ -16,7 +16,11 @@ import (
 // window. compress/flate cannot say that, and the node uses a relative of it.
 func inflate(in []byte, window int) ([]byte, error) {
 	z := &inflater{in: in, window: window}
-	for z.pos < 8*len(in) {
+	return z.run()
+}
+
+func (z *inflater) run() ([]byte, error) {
+	for z.pos < 8*len(z.in) {
 		last := z.bits(1)
 		var err error
 		switch kind := z.bits(2); kind {
@@ -32,7 +36,7 @@ func inflate(in []byte, window int) ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		if z.pos > 8*len(in) {
+		if z.pos > 8*len(z.in) {
 			return nil, io.ErrUnexpectedEOF
 		}
 		if last == 1 {
@@ -43,10 +47,11 @@ func inflate(in []byte, window int) ([]byte, error) {
 }
 
 type inflater struct {
-	in     []byte
-	pos    int // bits
-	out    []byte
-	window int
+	in         []byte
+	pos        int // bits
+	out        []byte
+	window     int
+	sawDynamic bool
 }
 
 func (z *inflater) bits(n int) (v int) {
@@ -128,6 +133,7 @@ func bytesToInts(s string) (v []int) {
 }
 
 func (z *inflater) dynamic() error {
+	z.sawDynamic = true
 	nlit, ndist, ncode := z.bits(5)+257, z.bits(5)+1, z.bits(4)+4
 	order := [19]int{16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15}
 	var lens [19]int
