@@ -29,6 +29,7 @@ type Backbone struct {
 	up        jetstream.Stream
 	down      jetstream.Stream
 	presences jetstream.Stream
+	known     *knownDevices // nil with an external server
 	banned    jetstream.Stream
 	pipe      *pipeline
 	committer *committer
@@ -101,6 +102,11 @@ func (b *Backbone) open(ctx context.Context, s seams) error {
 			return err
 		}
 	}
+	if b.server != nil {
+		if b.known, err = loadKnown(ctx, b.up); err != nil {
+			return err
+		}
+	}
 	if err = b.startCommitter(s); err != nil {
 		return err
 	}
@@ -155,6 +161,7 @@ func (b *Backbone) startCommitter(s seams) error {
 		return err
 	}
 	b.pipe = newPipeline(b.cfg.PendingMax, b.cfg.PendingBytes)
+	b.pipe.known = b.known
 	c := &committer{
 		pipe:       b.pipe,
 		gate:       b.gate,
@@ -290,6 +297,9 @@ func (b *Backbone) LastSeq(ctx context.Context, tenant, device string) (uint64, 
 	subject, err := subjectOf(upPrefix, tenant, device)
 	if err != nil {
 		return 0, err
+	}
+	if b.known != nil && !b.known.has(subject) {
+		return 0, nil
 	}
 	m, err := b.up.GetLastMsgForSubject(ctx, subject)
 	if errors.Is(err, jetstream.ErrMsgNotFound) {

@@ -12,7 +12,8 @@ import (
 type pipeline struct {
 	// Immutable after construction.
 	maxRecords, maxBytes int
-	segments             sync.Pool // of *segment
+	known                *knownDevices // nil: nobody asks
+	segments             sync.Pool     // of *segment
 
 	mu sync.Mutex
 	// Guarded by mu.
@@ -76,6 +77,9 @@ func (p *pipeline) encode(rs []Record, maxRecord int) (*segment, error) {
 		start := len(s.arena)
 		s.arena = appendSubject(s.arena, upPrefix, r.Tenant, r.Device)
 		line := len(s.arena)
+		if p.known != nil {
+			p.known.add(textOf(s.arena[start:line]))
+		}
 		s.arena = appendRecord(s.arena, r)
 		if size := len(s.arena) - line; size > maxRecord {
 			p.recycle(s)
@@ -143,13 +147,16 @@ func (b *batch) add(s *segment, e *entry) {
 	subject := s.arena[e.start:e.line]
 	b.items = append(b.items, item{
 		// The arena is not written again before the batch is released.
-		subject: unsafe.String(unsafe.SliceData(subject), len(subject)),
+		subject: textOf(subject),
 		line:    s.arena[e.line:e.end],
 		seq:     e.seq,
 		done:    e.done,
 	})
 	b.bytes += int(e.end - e.start)
 }
+
+// textOf is b as a string, for as long as b is not written.
+func textOf(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
 
 // release gives a durable batch's memory and room back and empties b.
 func (p *pipeline) release(b *batch) {

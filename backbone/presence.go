@@ -205,10 +205,13 @@ func (b *Backbone) publishPresence() {
 	}
 }
 
+// publishStates publishes states and waits until the last of them is stored. The
+// server takes them in the order in which they were sent, so its one answer
+// speaks for all but a failure of one alone; and a state that is lost so is
+// overtaken by the device's next.
 func (b *Backbone) publishStates(states []Presence) error {
 	ctx, cancel := context.WithTimeout(b.ctx, requestTimeout)
 	defer cancel()
-	acks := make([]jetstream.PubAckFuture, len(states))
 	for i := range states {
 		p := &states[i]
 		line, err := json.Marshal(p)
@@ -216,17 +219,13 @@ func (b *Backbone) publishStates(states []Presence) error {
 			return err
 		}
 		subject := string(appendSubject(nil, presencePrefix, p.Tenant, p.Device))
-		if acks[i], err = b.asker.js.PublishAsync(subject, line); err != nil {
-			return err
+		if i < len(states)-1 {
+			err = b.asker.nc.Publish(subject, line)
+		} else {
+			_, err = b.asker.js.Publish(ctx, subject, line)
 		}
-	}
-	for _, a := range acks {
-		select {
-		case <-a.Ok():
-		case err := <-a.Err():
+		if err != nil {
 			return err
-		case <-ctx.Done():
-			return ctx.Err()
 		}
 	}
 	return nil
