@@ -39,9 +39,9 @@ type committer struct {
 // appender puts records into the log.
 type appender interface {
 	// store makes one attempt at storing items. It returns how many of them,
-	// counted from the first, are durable in the log, and why not all are. What
-	// became of the others it need not know: the next call is for those, with
-	// offset moved on, until all are stored. Items are borrowed until then.
+	// counted from the first, are durable in the log, or why none is. What became
+	// of the others it need not know: the next call is for those, with offset
+	// moved on, until all are stored. Items are borrowed until then.
 	store(tag string, offset int, items []item) (int, error)
 }
 

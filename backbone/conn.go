@@ -38,12 +38,14 @@ func dial(ctx context.Context, c *Config, e *embedded, name string) (*clientConn
 		nats.PingInterval(pingEvery),
 		nats.MaxPingsOutstanding(2),
 		nats.SkipSubjectValidation(), // ours are made by appendSubject
-		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
+		nats.DisconnectErrHandler(func(nc *nats.Conn, err error) {
 			select {
 			case conn.down <- struct{}{}:
 			default:
 			}
-			log.Warn("connection to the log lost", zap.Error(err))
+			if !nc.IsClosed() {
+				log.Warn("connection to the log lost", zap.Error(err))
+			}
 		}),
 		nats.ReconnectHandler(func(*nats.Conn) { log.Info("connection to the log is back") }),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {

@@ -33,7 +33,8 @@ type embedded struct {
 
 const (
 	serverReadyTimeout = 30 * time.Second
-	syncEvery          = time.Second // of what nobody waits for, and of all with Process
+	syncRestEvery      = 10 * time.Second
+	syncProcessEvery   = time.Second
 )
 
 var errServerDown = errors.New("backbone: the embedded server is not running")
@@ -52,8 +53,12 @@ func serverOptions(c *Config) server.Options {
 		JetStreamMaxStore:  1 << 60,
 		JetStreamMaxMemory: 64 * mib,
 		// Not SyncAlways, which would sync each message by itself: what must be on
-		// the disk is synced by us, once for a batch (disk.go).
-		SyncInterval: syncEvery,
+		// the disk is synced by us, once for a batch (disk.go). The server does the
+		// rest, and with Process all of it, from time to time.
+		SyncInterval: syncRestEvery,
+	}
+	if c.Durability == Process {
+		o.SyncInterval = syncProcessEvery
 	}
 	return o
 }
