@@ -47,6 +47,7 @@ type Handshake struct {
 type required struct {
 	host, upgrade, version, key []byte
 	connection                  bool // some Connection field names Upgrade
+	otherConnection             bool // some does not
 }
 
 // Parse checks block, which FindHeader measured, and prepares the response.
@@ -158,7 +159,9 @@ func (h *Handshake) field(name, value []byte, o *offers) error {
 	case equalFold(name, "Upgrade"):
 		return once(&r.upgrade, value)
 	case equalFold(name, "Connection"):
-		r.connection = r.connection || hasToken(value, "upgrade")
+		names := hasToken(value, "upgrade")
+		r.connection = r.connection || names
+		r.otherConnection = r.otherConnection || !names
 	case equalFold(name, "Sec-WebSocket-Version"): // [RFC6455 11.3.5] not more than once
 		return once(&r.version, value)
 	case equalFold(name, "Sec-WebSocket-Key"): // [RFC6455 11.3.1] not more than once

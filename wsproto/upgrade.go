@@ -36,6 +36,9 @@ func (h *Handshake) upgrade(block []byte) error {
 		h.upgrader.Header = extensionHeader{h}
 		h.upgrader.ProtocolCustom = func([]byte) (string, bool) { return h.Protocol, true }
 	}
+	if h.required.otherConnection {
+		block = h.withoutOtherConnections(block)
+	}
 	h.exchange.in = block
 	_, err := h.upgrader.Upgrade(&h.exchange)
 	if err != nil || len(h.exchange.in) != 0 {
@@ -43,6 +46,22 @@ func (h *Handshake) upgrade(block []byte) error {
 		return errHandshake
 	}
 	return nil
+}
+
+// withoutOtherConnections is a copy of block without the Connection fields that
+// do not name Upgrade. A list may come in several lines, but gobwas/ws wants to
+// find the word in each.
+func (h *Handshake) withoutOtherConnections(block []byte) []byte {
+	out := make([]byte, 0, len(block))
+	for rest := block; len(rest) > 0; {
+		line, after, _ := cutLine(rest) // Parse has seen that every line has its end
+		name, value, ok := cutField(line)
+		if !ok || !equalFold(name, "Connection") || hasToken(value, "upgrade") {
+			out = append(out, rest[:len(rest)-len(after)]...)
+		}
+		rest = after
+	}
+	return out
 }
 
 // AppendResponse appends the 101 that accepts the handshake last parsed without
