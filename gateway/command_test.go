@@ -46,6 +46,50 @@ func TestCommand_WhileConnecting(t *testing.T) {
 	}
 }
 
+// TestCommand_BeforeAdmission: the device is in the session table and has no
+// answer to its handshake yet. A frame would be lost, so the command waits.
+func TestCommand_BeforeAdmission(t *testing.T) {
+	t.Parallel()
+	held := newGate()
+	n := startNode(t, &memLog{lastSeq: held.wait}, gateway.Config{})
+	got := make(chan message, 1)
+	go func() {
+		d, err := n.dial("slow")
+		if err != nil {
+			t.Error(err)
+		}
+		got <- d.want("command")
+	}()
+	<-held.reached
+	id, outcome, _, err := n.gateway.Command(context.Background(), devicemgr.Key{Tenant: "default", Device: "slow"},
+		gateway.Command{Name: "hello", TTL: time.Minute})
+	if err != nil || outcome != gateway.OutcomeLeft {
+		t.Errorf("outcome %v, error %v", outcome, err)
+	}
+	close(held.end)
+	if m := <-got; m.ID != id {
+		t.Errorf("got %+v, not %s", m, id)
+	}
+}
+
+// TestCommand_LeftTooLate: the device connects, and finds nothing, before the
+// command is in the store. It is looked for again.
+func TestCommand_LeftTooLate(t *testing.T) {
+	t.Parallel()
+	store := &memStore{}
+	n := startNodeOver(t, &memLog{}, store, gateway.Config{})
+	var d *device
+	store.leave = func(name string) { d = n.connect(name) }
+	id, outcome, _, err := n.gateway.Command(context.Background(), devicemgr.Key{Tenant: "default", Device: "early"},
+		gateway.Command{Name: "hello", TTL: time.Minute})
+	if err != nil || outcome != gateway.OutcomeLeft {
+		t.Errorf("outcome %v, error %v", outcome, err)
+	}
+	if m := d.want("command"); m.ID != id {
+		t.Errorf("got %+v, not %s", m, id)
+	}
+}
+
 // TestCommand_WhileClosing: a connection that is being closed and does not answer
 // gets no commands any more; they wait for the next one.
 func TestCommand_WhileClosing(t *testing.T) {

@@ -153,6 +153,61 @@ func TestLink_Panic(t *testing.T) {
 	wantInOrder(t, n.log.of("unlucky"), 5)
 }
 
+// TestLink_BehindPanic: what was on its way behind a message that was given up
+// is not taken in, or it would be acknowledged over a hole.
+func TestLink_BehindPanic(t *testing.T) {
+	t.Parallel()
+	held := newGate()
+	var panics atomic.Int32
+	log := &memLog{before: func(records []backbone.Record) error {
+		held.wait("")
+		for i := range records {
+			if records[i].Seq == 2 && panics.Add(1) <= 2 { // with its neighbours, then alone
+				panic("injected")
+			}
+		}
+		return nil
+	}}
+	n := startNode(t, log, gateway.Config{})
+	d := n.connect("unlucky")
+	for seq := uint64(1); seq <= 4; seq++ {
+		d.telemetry(seq)
+		n.until("it is posted", func() bool { return n.gateway.Stats().Lanes.Posted == seq })
+	}
+	close(held.end)
+	d.wantClosed(1011)
+	again := n.connect("unlucky")
+	if again.welcome.Upto != 1 {
+		t.Errorf("welcome says %d is durable", again.welcome.Upto)
+	}
+	for seq := uint64(2); seq <= 4; seq++ {
+		again.telemetry(seq)
+	}
+	again.wantAck(4)
+	wantInOrder(t, n.log.of("unlucky"), 4)
+}
+
+// TestLink_WindowOfUnlogged: messages that need no log count in the window too,
+// and who was held back for them goes on.
+func TestLink_WindowOfUnlogged(t *testing.T) {
+	t.Parallel()
+	held := newGate()
+	log := &memLog{before: func([]backbone.Record) error { held.wait(""); return nil }}
+	n := startNode(t, log, gateway.Config{Window: 4, Lanes: 1, Workers: 1})
+	n.connect("stuck").telemetry(1)
+	<-held.reached // the only lane waits
+	d := n.connect("beating")
+	const many = 40
+	for range many {
+		d.send(message{Type: "heartbeat"})
+	}
+	n.until("it is held back", func() bool { return n.server.Stats().Paused == 1 })
+	close(held.end)
+	for range many {
+		d.want("heartbeat")
+	}
+}
+
 // TestLink_LogClosed: messages that the log did not take are not acknowledged,
 // nor is anything behind them.
 func TestLink_LogClosed(t *testing.T) {

@@ -90,15 +90,12 @@ func (l *link) withinWindow() bool {
 	return l.received.Load()-l.settled.Load() <= uint64(l.g.limits.window.Load()) //nolint:gosec // positive
 }
 
-// stall pauses reading until enough messages have settled. Those who settle
-// look at the flag after they counted, and this looks at the count after it set
-// the flag, so one of the two sees the other.
+// stall pauses reading until enough messages have settled. The flag is set
+// before the message that is one too many goes to the lane, so who settles that
+// message sees the flag, and wakes the link.
 func (l *link) stall() {
 	l.flags.Or(flagStalled)
 	l.conn.PauseOnLoop()
-	if l.withinWindow() && l.waiting == nil {
-		l.unstall()
-	}
 }
 
 func (l *link) unstall() {
@@ -114,6 +111,10 @@ func (l *link) Flush() {
 	l.session.Touch(l.g.clock())
 	b := l.batch
 	l.batch = nil
+	if l.waiting != nil { // only while closing, when reading cannot be paused any more
+		l.lose(b)
+		return
+	}
 	if ok, full := l.post(b); !ok {
 		l.waiting = b
 		l.g.drops[full].Add(1)
@@ -261,15 +262,19 @@ func (l *link) Quiet(idle time.Duration) time.Duration {
 func (l *link) Closed(gone *eventloop.Gone) {
 	for _, b := range []*bytebuf.Buf{l.batch, l.waiting} {
 		if b != nil {
-			// Not acknowledged, so the device keeps them; what asked for no
-			// acknowledgement is lost, and counted.
-			l.g.drops[DropClosed].Add(uint64(countMessages(b.B)))
-			l.g.buffers.Put(b)
+			l.lose(b)
 		}
 	}
 	l.batch, l.waiting = nil, nil
 	l.unpark()
 	l.g.leave(l, gone)
+}
+
+// lose gives up messages that cannot be handed on. They were not acknowledged,
+// so the device keeps those it numbered; the others are lost, and counted.
+func (l *link) lose(b *bytebuf.Buf) {
+	l.g.drops[DropClosed].Add(uint64(countMessages(b.B)))
+	l.g.buffers.Put(b)
 }
 
 // Send implements devicemgr.Link.

@@ -97,8 +97,9 @@ func (l *memLog) of(device string) (out []stored) {
 // memStore keeps commands and bans in memory.
 type memStore struct {
 	// Set before anything runs.
-	ask  func(device string) // runs first in Banned, may block
-	take func(device string) // likewise in TakeCommands
+	ask   func(device string) // runs first in Banned, may block
+	take  func(device string) // likewise in TakeCommands
+	leave func(device string) // likewise in StoreCommand
 
 	// Guarded by mu.
 	mu       sync.Mutex
@@ -107,6 +108,9 @@ type memStore struct {
 }
 
 func (s *memStore) StoreCommand(_ context.Context, _, device, id string, payload []byte, _ time.Duration) error {
+	if s.leave != nil {
+		s.leave(device)
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.commands == nil {
