@@ -2,8 +2,8 @@
 
 package eventloop
 
-// goid takes no room in release builds.
-type goid struct{}
+// An owner takes no room and does nothing in release builds.
+type owner struct{}
 
-func (l *loop) adoptLoop()    {}
-func (l *loop) assertOnLoop() {}
+func (*owner) adopt() {}
+func (*owner) check() {}

@@ -8,24 +8,26 @@ import (
 	"strconv"
 )
 
-// goid is the id of the loop's goroutine, 0 before its first connection.
-type goid uint64
+// An owner is the goroutine that a loop's fields belong to.
+type owner struct {
+	id uint64 // 0 before the loop's first connection
+}
 
-// adoptLoop remembers which goroutine the loop is.
-func (l *loop) adoptLoop() {
-	if l.goid == 0 {
-		l.goid = currentGoid()
+// adopt makes the calling goroutine the owner, unless there is one.
+func (o *owner) adopt() {
+	if o.id == 0 {
+		o.id = goroutineID()
 	}
 }
 
-// assertOnLoop panics when called from any goroutine but the loop's own.
-func (l *loop) assertOnLoop() {
-	if id := currentGoid(); l.goid != 0 && id != l.goid {
-		panic("eventloop: an OnLoop method was called from goroutine " + strconv.FormatUint(uint64(id), 10))
+// check panics when called from any goroutine but the owner.
+func (o *owner) check() {
+	if id := goroutineID(); o.id != 0 && id != o.id {
+		panic("eventloop: an OnLoop method was called from goroutine " + strconv.FormatUint(id, 10))
 	}
 }
 
-func currentGoid() goid {
+func goroutineID() uint64 {
 	var buf [64]byte
 	line := buf[:runtime.Stack(buf[:], false)]
 	line = bytes.TrimPrefix(line, []byte("goroutine "))
@@ -34,5 +36,5 @@ func currentGoid() goid {
 	if err != nil {
 		panic("eventloop: no goroutine id in " + string(line))
 	}
-	return goid(n)
+	return n
 }

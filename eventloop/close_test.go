@@ -237,12 +237,12 @@ func TestClose_WhilePaused(t *testing.T) {
 			half := wire(bin(bytes.Repeat([]byte("z"), 1000)))
 			d.raw(append(wire(text("a"), text("b")), half[:500]...))
 			testkit.Eventually(t, patience, "the rest to be kept", func() bool { return eventloop.Held(c) > 500 })
-			c.Close(1001, "retry=3")
-			d.want(closing(1001, "retry=3"))
+			c.Close(4400, "enough")
+			d.want(closing(4400, "enough"))
 			d.raw(half[500:])
 			peer(d)
 			d.wantEnd()
-			wantGone(t, gone, eventloop.CauseClosed, 1001)
+			wantGone(t, gone, eventloop.CauseClosed, 4400)
 			if got := received.Load(); got != 1 {
 				t.Errorf("%d messages were received, want 1: after Close nothing is", got)
 			}
@@ -289,4 +289,32 @@ func TestClose_InsideAReceiversOwnWrite(t *testing.T) {
 	witness.want(text("it is gone"), msg)
 	_, _ = io.Copy(io.Discard, d.r)
 	n.gone(eventloop.CauseSlowConsumer, 1)
+}
+
+// TestClose_GoingAwayStillHears: what a peer sent before it heard that the node
+// goes away is taken in; of one that is sent away for another reason it is not.
+func TestClose_GoingAwayStillHears(t *testing.T) {
+	heard := make(chan string, 1)
+	conns := make(chan *eventloop.Conn, 1)
+	n := serve(t, eventloop.Config{Tick: tick}, admit(func(c *eventloop.Conn) eventloop.Receiver {
+		conns <- c
+		return &ears{receive: func(_ wsproto.OpCode, payload []byte) { heard <- string(payload) }}
+	}))
+	sendAway := func(code wsproto.CloseCode) {
+		d := n.open()
+		testkit.Receive(t, patience, "a connection", conns).Close(code, "bye")
+		d.want(closing(uint16(code), "bye"))
+		d.send(text("last words"), closing(uint16(code), ""))
+		d.wantEnd()
+	}
+	sendAway(wsproto.CloseGoingAway)
+	if got := testkit.Receive(t, patience, "the last words", heard); got != "last words" {
+		t.Errorf("heard %q", got)
+	}
+	sendAway(wsproto.CloseForbidden)
+	select {
+	case got := <-heard:
+		t.Errorf("heard %q of one who is not allowed", got)
+	default:
+	}
 }

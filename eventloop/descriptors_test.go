@@ -77,7 +77,6 @@ type child struct {
 	cmd *exec.Cmd
 	in  io.WriteCloser
 	out *bufio.Reader
-	n   *node // only to dial
 }
 
 func startChild(t *testing.T, descriptors int) *child {

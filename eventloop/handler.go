@@ -49,7 +49,7 @@ func (h *handler) OnOpen(gc gnet.Conn) ([]byte, gnet.Action) {
 	l := s.loopOf(gc.EventLoop())
 	c := &Conn{loop: l, id: s.nextID.Add(1), gc: gc}
 	gc.SetContext(c)
-	l.adoptLoop()
+	l.owner.adopt()
 	l.learnEpollOnLoop(gc.Fd())
 	l.enterOnLoop(c, s.ticks(s.cfg.HandshakeTimeout))
 	return nil, gnet.None

@@ -38,7 +38,7 @@ type loop struct {
 	cur     *Conn   // whose output scratch holds
 	scratch []byte
 	spare   []mail // the mailbox's other half
-	goid    goid   // for assertOnLoop
+	owner   owner  // for assertOnLoop
 
 	// Guarded by mailbox.mu.
 	mailbox mailbox
@@ -94,6 +94,10 @@ func (l *loop) end() {
 	defer l.alive.Unlock()
 	l.dead = true
 }
+
+// assertOnLoop panics when called from any goroutine but the loop's own, in
+// builds with invariants.
+func (l *loop) assertOnLoop() { l.owner.check() }
 
 // enterOnLoop puts c on the wheel.
 func (l *loop) enterOnLoop(c *Conn, wait uint32) {

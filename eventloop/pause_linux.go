@@ -165,7 +165,7 @@ func watches(epfd, fd int) bool {
 	if err != nil {
 		return false
 	}
-	defer info.Close() //nolint:errcheck // only read from
+	defer info.Close()
 	for lines := bufio.NewScanner(info); lines.Scan(); {
 		field, ok := bytes.CutPrefix(lines.Bytes(), []byte("tfd:"))
 		if !ok {

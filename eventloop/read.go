@@ -126,6 +126,9 @@ func (c *Conn) unstashOnLoop() {
 }
 
 // awaitCloseOnLoop looks for the peer's Close frame among what it still sends.
+// What a peer sent before it heard that this node goes away is still taken in:
+// some of it may be sent only once. Whoever is sent away for another reason is
+// not listened to any more.
 func (c *Conn) awaitCloseOnLoop(in []byte) {
 	for c.state == stateClosing {
 		ev, n, ok, err := c.dec.Next(c.loop.s.decode, in)
@@ -134,9 +137,13 @@ func (c *Conn) awaitCloseOnLoop(in []byte) {
 		case err != nil: // no Close can be found any more, and ours must still arrive
 			c.lingerOnLoop()
 		case !ok:
+			c.recv.Flush()
 			return
 		case ev.Op == wsproto.OpClose:
+			c.recv.Flush()
 			c.hangUpOnLoop() // [RFC6455 7.1.1]
+		case !ev.Op.IsControl() && c.code == wsproto.CloseGoingAway:
+			c.eventOnLoop(ev)
 		}
 	}
 }

@@ -44,7 +44,7 @@ func (s *Server) runRescue() {
 	}
 	f := os.NewFile(uintptr(s.lnfd), "listener")
 	s.lnfdTaken = true
-	defer f.Close() //nolint:errcheck // nothing was written to it
+	defer f.Close()
 	ln := s.secondListener(f)
 	if ln == nil {
 		return

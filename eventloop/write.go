@@ -9,10 +9,11 @@ func (c *Conn) sendOnLoop(frame []byte) {
 		return
 	}
 	c.loop.stats.framesOut.Add(1)
-	b := c.loop.gatherOnLoop(c)
+	scratch := c.loop.gatherOnLoop(c)
 	if len(frame) < scratchCap {
 		if c.state == stateOpen { // gathering may have found the peer gone
-			c.loop.scratch = append(b, frame...)
+			scratch = append(scratch, frame...)
+			c.loop.scratch = scratch
 		}
 		return
 	}

@@ -75,10 +75,11 @@ func (l *link) Receive(op wsproto.OpCode, payload []byte) {
 	if l.batch == nil {
 		l.batch = l.g.buffers.Get(header + len(payload))
 	}
-	l.batch.Grow(l.g.buffers, header+len(payload))
-	b := append(l.batch.B, byte(op))
-	b = binary.BigEndian.AppendUint32(b, uint32(len(payload))) //nolint:gosec // bounded by --max-message
-	l.batch.B = append(b, payload...)
+	b := l.batch
+	b.Grow(l.g.buffers, header+len(payload))
+	b.B = append(b.B, byte(op))
+	b.B = binary.BigEndian.AppendUint32(b.B, uint32(len(payload))) //nolint:gosec // bounded by --max-message
+	b.B = append(b.B, payload...)
 	l.received.Add(1)
 	if !l.withinWindow() {
 		l.stall()
