@@ -45,6 +45,7 @@ type Crew struct {
 	// Atomic.
 	producing atomic.Bool
 	parked    atomic.Bool
+	left      atomic.Int64 // connections left behind by a takeover that are still open
 	cuts      atomic.Int64 // welcomed connections that ended, other than by the run's wish
 }
 
@@ -116,8 +117,10 @@ const oldLimit = 30 * time.Second
 // leave watches a connection that was left behind: the node has to end it.
 func (c *Crew) leave(ctx context.Context, d *Device, w *wire) {
 	c.wg.Add(1) // called by a device's goroutine, which Stop waits for
+	c.left.Add(1)
 	go func() {
 		defer c.wg.Done()
+		defer c.left.Add(-1)
 		defer w.cut()
 		for deadline := time.Now().Add(oldLimit); ctx.Err() == nil && time.Now().Before(deadline); {
 			m, err := w.next(c.cfg.Tick)
@@ -136,6 +139,10 @@ func (c *Crew) leave(ctx context.Context, d *Device, w *wire) {
 		}
 	}()
 }
+
+// Left is the number of connections that were left behind by a takeover and that
+// the node has not ended. Any goroutine.
+func (c *Crew) Left() int64 { return c.left.Load() }
 
 // Online is the number of devices that were welcomed and are connected.
 func (c *Crew) Online() (n int) {

@@ -24,6 +24,11 @@ func (l *Life) verify(ctx context.Context) error {
 	if !l.settled() {
 		l.Journal.Break(l.stuck()...)
 	}
+	for l.Crew.Left() > 0 { // each ends by itself, or is a violation, after oldLimit
+		if err := pause(ctx, 50*time.Millisecond); err != nil {
+			return err
+		}
+	}
 	l.orders.stop()
 	l.Journal.Break(l.orders.verify(ctx)...)
 	if err := l.checkPresence(ctx); err != nil {
