@@ -159,7 +159,7 @@ const loadTimeout = 5 * time.Second
 // load reads the device's highest durable sequence from the log, unless the
 // session remembers it.
 func (g *Gateway) load(s *devicemgr.Session, key devicemgr.Key) error {
-	if s.Loaded() {
+	if s.Loaded() && !g.cfg.SharedLog {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), loadTimeout)
@@ -169,6 +169,7 @@ func (g *Gateway) load(s *devicemgr.Session, key devicemgr.Key) error {
 		return err //nolint:wrapcheck // the log says what it could not do
 	}
 	s.SetLoaded(seq)
+	s.SetDurable(seq) // another node may have written since it was loaded
 	return nil
 }
 

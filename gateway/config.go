@@ -61,6 +61,9 @@ type Config struct {
 	RetryAfter time.Duration
 	// Verifier checks tokens; nil means that devices name themselves (--auth=none).
 	Verifier *auth.Verifier
+	// SharedLog says that other nodes write the log too. What a session remembers
+	// may then be old, so the log is asked at every connect.
+	SharedLog bool
 	// Log and Store are required.
 	Log   Log
 	Store Store

@@ -148,6 +148,7 @@ func (n *node) startGateway() (err error) {
 		DrainWindow:   n.cfg.DrainWindow,
 		RetryAfter:    n.cfg.RetryAfter,
 		Verifier:      n.verifier,
+		SharedLog:     n.cfg.NATSURL != "",
 		Log:           n.backbone,
 		Store:         n.backbone,
 		OnPresence:    n.presence,
