@@ -195,9 +195,16 @@ func (l *loop) handle(i int, ev *unix.EpollEvent) {
 	if ev.Events&unix.EPOLLOUT != 0 && c.spill != nil && len(c.spill.out) > 0 {
 		l.flush(i)
 	}
-	const readable = unix.EPOLLIN | unix.EPOLLRDHUP | unix.EPOLLHUP | unix.EPOLLERR
-	if ev.Events&readable != 0 && c.fd == ev.Pad && !c.stalled {
-		l.readAll(i, ev.Events&^unix.EPOLLIN&readable != 0)
+	const over = unix.EPOLLRDHUP | unix.EPOLLHUP | unix.EPOLLERR
+	if ev.Events&(unix.EPOLLIN|over) == 0 || c.fd != ev.Pad {
+		return
+	}
+	atEnd := ev.Events&over != 0
+	if atEnd { // the node gave up on a stalled device: read its reason
+		c.stalled = false
+	}
+	if !c.stalled {
+		l.readAll(i, atEnd)
 	}
 }
 

@@ -160,12 +160,14 @@ func (l *loop) dropRange(o Order, from, to int, now int64) {
 			return
 		}
 		c.want = true
-		if c.state == idle { // else the end of the close handshake dials
-			wait := int64(0)
-			if o.Spread > 0 {
-				wait = l.rng.Int64N(int64(o.Spread))
-			}
+		wait := int64(0)
+		if o.Spread > 0 {
+			wait = l.rng.Int64N(int64(o.Spread))
+		}
+		if c.state == idle {
 			l.queue(i, now+wait, now)
+		} else { // the end of the close handshake dials
+			l.dials.delay(i, time.Duration(wait))
 		}
 	})
 }

@@ -1,0 +1,164 @@
+package bench
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"edgeloop/bench/fleet"
+	"edgeloop/bench/probe"
+)
+
+// Slow has a share of the devices stop reading while messages for them keep
+// coming, and measures what the healthy ones feel.
+type Slow struct {
+	Share    float64       `help:"Part of the devices that stops reading." default:"0.05"`
+	Rate     float64       `help:"Messages a second of the healthy devices." default:"1000"`
+	Size     int           `help:"Bytes of each message that piles up." default:"32768"`
+	PileRate float64       `help:"Messages a second that pile up for each slow device." default:"20"`
+	Via      string        `help:"What piles up: admin (commands) or device (echoes of what the slow ones send)." default:"admin" enum:"admin,device"`
+	Duration time.Duration `help:"Time measured, before and with the slow devices. The kernel takes some megabytes for each before the node has to." short:"d" default:"20s"`
+}
+
+// Name implements Scenario.
+func (Slow) Name() string { return "slow" }
+
+// prepare keeps the devices' own kernels from swallowing what piles up.
+func (Slow) prepare(o *Options) {
+	if o.ReceiveBuffer == 0 {
+		o.ReceiveBuffer = 8 << 10
+	}
+}
+
+// Run implements Scenario.
+func (sl Slow) Run(ctx context.Context, s *Session) error {
+	admin, ok, err := s.opt.admin()
+	if err != nil {
+		return err
+	}
+	if !ok && sl.Via == "admin" {
+		return errNoAdmin
+	}
+	// The healthy devices are [slow, all): all orders go by number.
+	slow := int(sl.Share * float64(s.opt.Connections))
+	if slow < 1 || slow >= s.opt.Connections {
+		return errors.Join(ErrOptions, errors.New("bench: --share leaves no slow or no healthy device"))
+	}
+	if _, err := s.connect(ctx, s.opt.Connections); err != nil {
+		return err
+	}
+	if err := s.crew.Do(fleet.Order{Verb: fleet.Load, Kind: s.loadKind(), From: slow, Rate: sl.Rate}); err != nil {
+		return err
+	}
+	calm, err := s.phase("calm", func() error { return s.hold(ctx, sl.Duration) })
+	if err != nil {
+		return err
+	}
+	s.latencyFigures("healthy_calm", calm, fleet.RoundTrip)
+	for _, verb := range []string{fleet.Rest, fleet.Stall} {
+		if err := s.crew.Do(fleet.Order{Verb: verb, To: slow}); err != nil {
+			return err
+		}
+	}
+	p, err := s.phase("slow", func() error { return sl.pile(ctx, s, admin, slow) })
+	if err != nil {
+		return err
+	}
+	s.latencyFigures("healthy_slow", p, fleet.RoundTrip)
+	s.figure("slow_devices", float64(slow))
+	if p.Server != nil && calm.Server != nil {
+		s.figure("rss_growth_bytes", float64(p.Server.PeakRSS-calm.Server.RSS))
+	}
+	// A device that reads nothing does not see its end either: it lies behind all
+	// that it did not read.
+	p, err = s.phase("resume", func() error {
+		if err := s.crew.Do(fleet.Order{Verb: fleet.Resume, To: slow}); err != nil {
+			return err
+		}
+		return s.hold(ctx, 2*time.Second)
+	})
+	if err != nil {
+		return err
+	}
+	s.figure("slow_devices_ended", float64(p.Counts[fleet.Closed]))
+	if err := s.crew.Do(fleet.Order{Verb: fleet.Drop, To: slow, How: fleet.RST}); err != nil {
+		return err
+	}
+	return s.finish(ctx)
+}
+
+// pile keeps messages coming for devices that do not read.
+func (sl Slow) pile(ctx context.Context, s *Session, admin probe.Endpoint, slow int) error {
+	perSecond := sl.PileRate * float64(slow)
+	if sl.Via == "device" {
+		o := fleet.Order{Verb: fleet.Load, Kind: fleet.PushLoad, To: slow, Rate: perSecond, Size: sl.Size}
+		if err := s.crew.Do(o); err != nil {
+			return err
+		}
+		return s.hold(ctx, sl.Duration)
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	turns := make(chan int)
+	var wg sync.WaitGroup
+	gone := make([]bool, slow)
+	piled := 0
+	var mu sync.Mutex
+	for range 8 {
+		wg.Go(func() {
+			for i := range turns {
+				mu.Lock()
+				skip := gone[i]
+				mu.Unlock()
+				if skip {
+					continue
+				}
+				ok := sl.command(ctx, s, admin, i)
+				mu.Lock()
+				gone[i] = !ok
+				if ok {
+					piled++
+				}
+				mu.Unlock()
+			}
+		})
+	}
+	wg.Go(func() { deal(ctx, turns, slow, perSecond) })
+	err := s.hold(ctx, sl.Duration)
+	cancel()
+	wg.Wait()
+	s.figure("piled_messages", float64(piled))
+	return err
+}
+
+// deal hands out the devices in turn at a rate, until ctx ends.
+func deal(ctx context.Context, turns chan<- int, n int, perSecond float64) {
+	defer close(turns)
+	tick := time.NewTicker(max(time.Microsecond, time.Duration(float64(time.Second)/perSecond)))
+	defer tick.Stop()
+	for i := 0; ; i = (i + 1) % n {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case turns <- i:
+		}
+	}
+}
+
+// command sends one to a slow device; false when the device is no longer there.
+func (sl Slow) command(ctx context.Context, s *Session, admin probe.Endpoint, i int) bool {
+	path := fmt.Sprintf("/v1/devices/%s/%s%07d/commands", s.opt.Tenant, s.opt.Prefix, i)
+	body := fmt.Sprintf(`{"name":"bench","data":{"pad":%q}}`, strings.Repeat("s", sl.Size))
+	_, answer, err := admin.Do(ctx, http.MethodPost, path, body)
+	return err == nil && !bytes.Contains(answer, []byte(`"left"`))
+}
