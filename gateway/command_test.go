@@ -42,7 +42,7 @@ func TestCommand_WhileConnecting(t *testing.T) {
 				t.Fatalf("%s: %+v, %v after the command", key.Device, m, err)
 			}
 		}
-		d.ws.CloseNow() //nolint:errcheck // gone is gone
+		d.ws.CloseNow()
 	}
 }
 

@@ -253,7 +253,7 @@ func TestGateway_Command(t *testing.T) {
 		if m := d.want("command"); m.ID != id || m.Name != "hello" {
 			t.Errorf("the device got %+v, not %s", m, id)
 		}
-		d.ws.CloseNow() //nolint:errcheck // gone is gone
+		d.ws.CloseNow()
 		n.until("bob has left", func() bool { return n.gateway.Stats().Online == 0 })
 	})
 	t.Run("a connected device replies", func(t *testing.T) {
@@ -307,10 +307,12 @@ func TestGateway_Silence(t *testing.T) {
 	go func() { _, err := there.read(); alive <- err }()
 	n.until("the silent one is evicted", func() bool { return n.gateway.Stats().Evicted == 1 })
 	if s := n.gateway.Devices().Lookup(devicemgr.Key{Tenant: "default", Device: "there"}); s.Link() == nil {
-		t.Errorf("the one that answers was evicted: %v", <-alive)
+		t.Fatalf("the one that answers was evicted: %v", <-alive)
 	}
-	there.ws.CloseNow() //nolint:errcheck // gone is gone
-	<-alive
+	there.ws.CloseNow()
+	if err := <-alive; err == nil {
+		t.Error("it read a message that nobody sent")
+	}
 }
 
 // TestGateway_Drain: everyone is told to go and when to come back, what they

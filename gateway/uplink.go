@@ -25,7 +25,7 @@ func (l *link) uplink(w *worker, op wsproto.OpCode, payload []byte) bool {
 	case envelope.TypeTelemetry, envelope.TypeStatus, envelope.TypeAlert:
 		return l.record(w, m)
 	case envelope.TypeHeartbeat:
-		l.deliver(&envelope.Message{Type: envelope.TypeHeartbeat})
+		_ = l.deliver(&envelope.Message{Type: envelope.TypeHeartbeat}) // who is gone needs no echo
 	case envelope.TypeReply:
 		l.g.replied(l, m)
 	case envelope.TypeJoin, envelope.TypeLeave:
@@ -82,7 +82,7 @@ func (l *link) refuse(err error) {
 	fault := &envelope.Fault{Code: envelope.CodeBadEnvelope, Message: err.Error()}
 	errors.As(err, &fault)
 	l.g.drops[DropBadEnvelope].Add(1)
-	l.deliver(&envelope.Message{
+	_ = l.deliver(&envelope.Message{ // to whoever is still there
 		Type: envelope.TypeError, Code: []byte(fault.Code), Text: []byte(fault.Message), Seq: fault.Seq,
 	})
 	l.faults++

@@ -23,7 +23,7 @@ func (c configFlag) BeforeResolve(k *kong.Kong, ctx *kong.Context, trace *kong.P
 	if err != nil {
 		return fmt.Errorf("--config: %w", err)
 	}
-	defer f.Close() //nolint:errcheck // only read from
+	defer f.Close()
 	r, err := newFileResolver(path, f)
 	if err != nil {
 		return err
