@@ -54,18 +54,15 @@ func open(addr, extra string, window int) (*dialogue, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := d.conn.Write([]byte(request + extra + "\r\n")); err != nil {
-		return nil, err
-	}
-	resp, err := http.ReadResponse(d.r.r, nil)
+	a, err := d.ask([][]byte{[]byte(request + extra + "\r\n")})
 	if err != nil {
 		return nil, fmt.Errorf("handshake: %w", err)
 	}
-	if resp.StatusCode != http.StatusSwitchingProtocols {
-		return nil, fmt.Errorf("handshake: %s", resp.Status)
+	if a.status != http.StatusSwitchingProtocols {
+		return nil, fmt.Errorf("handshake: %d %s", a.status, a.body)
 	}
 	d.r.window = window
-	if got := resp.Header.Get("Sec-WebSocket-Extensions"); (got != "") != (window != 0) {
+	if got := a.header.Get("Sec-WebSocket-Extensions"); (got != "") != (window != 0) {
 		return nil, fmt.Errorf("handshake: extensions %q", got)
 	}
 	return d, nil
@@ -177,24 +174,38 @@ func (d *dialogue) leave() error {
 	return nil
 }
 
-// status sends a request in pieces and reads the response with its body.
-func (d *dialogue) status(pieces [][]byte) (*http.Response, string, error) {
+// An answer is a whole HTTP response.
+type answer struct {
+	status int
+	header http.Header
+	body   string
+}
+
+// ask sends a request in pieces and reads the response.
+func (d *dialogue) ask(pieces [][]byte) (answer, error) {
 	written := make(chan error, 1)
 	go func() { written <- d.write(pieces) }()
+	a, err := d.answer()
+	if err != nil {
+		_ = d.conn.SetDeadline(time.Now()) // the writer too
+	}
+	if werr := <-written; err == nil {
+		err = werr
+	}
+	return a, err
+}
+
+func (d *dialogue) answer() (answer, error) {
 	resp, err := http.ReadResponse(d.r.r, nil)
 	if err != nil {
-		_ = d.conn.SetDeadline(time.Now())
-		<-written
-		return nil, "", fmt.Errorf("no response: %w", err)
+		return answer{}, fmt.Errorf("no response: %w", err)
 	}
-	if err := <-written; err != nil {
-		return nil, "", err
-	}
+	defer resp.Body.Close()
 	var body strings.Builder
 	if resp.StatusCode != http.StatusSwitchingProtocols {
 		if _, err := io.Copy(&body, resp.Body); err != nil {
-			return nil, "", fmt.Errorf("body: %w", err)
+			return answer{}, fmt.Errorf("body: %w", err)
 		}
 	}
-	return resp, body.String(), nil
+	return answer{resp.StatusCode, resp.Header, body.String()}, nil
 }

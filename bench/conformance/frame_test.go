@@ -51,11 +51,11 @@ func header(head byte, n int, form lengthForm) []byte {
 // mask appends a masking key and the payload, masked. [RFC6455 5.3]
 func mask(head, payload []byte) []byte {
 	key := binary.NativeEndian.AppendUint32(nil, rand.Uint32())
-	b := append(head, key...)
+	head = append(head, key...)
 	for i, c := range payload {
-		b = append(b, c^key[i%4])
+		head = append(head, c^key[i%4])
 	}
-	return b
+	return head
 }
 
 // begun is the front of a frame: its header says n bytes, payload is what of

@@ -33,7 +33,7 @@ func withNodes(run func() int) (int, error) {
 	if err != nil {
 		return 1, err
 	}
-	defer os.RemoveAll(dir)
+	defer os.RemoveAll(dir) //nolint:errcheck // a temporary folder
 	program := filepath.Join(dir, "edgeloop")
 	if out, err := exec.Command("go", "build", "-o", program, "edgeloop/cmd/edgeloop").CombinedOutput(); err != nil {
 		return 1, fmt.Errorf("build: %w\n%s", err, out)
@@ -53,6 +53,7 @@ func withNodes(run func() int) (int, error) {
 		ends = append(ends, end)
 	}
 	code := run()
+	fmt.Printf("%d dialogues\n", played.Load())
 	for _, end := range ends {
 		if err := end(); err != nil {
 			return 1, fmt.Errorf("the node did not end in order: %w", err)

@@ -58,8 +58,10 @@ func textCases(id, name, s string) []testCase {
 	if !viable(lost) { // in a fragment that is not the last one, too
 		cases = append(cases,
 			testCase{id: id + ".d", name: name + ", failed in a fragment that is not the last", send: frame(opText, lost), end: fail(1007)},
-			testCase{id: id + ".e", name: name + ", a ping before the byte that spoils it",
-				send: join(frame(opText, lost[:at-1]), pingFrame("still fine"), begun(0, 10, lost[at-1:])), want: echoes(pong("still fine")), end: fail(1007)},
+			testCase{
+				id: id + ".e", name: name + ", a ping before the byte that spoils it",
+				send: join(frame(opText, lost[:at-1]), pingFrame("still fine"), begun(0, 10, lost[at-1:])), want: echoes(pong("still fine")), end: fail(1007),
+			},
 			testCase{id: id + ".f", name: name + ", failed inside a frame that would be huge", send: begun(fin|opText, 10<<20, lost), end: fail(1007)})
 	}
 	return cases
