@@ -7,6 +7,7 @@
 set -u
 : "${N:=100000}" "${OUT:=.}" "${LOOPS:=2}" "${EDGEBENCH_FLAGS:=}"
 data=$OUT/node
+export TERM=dumb # a serial line is a terminal, but nobody watches it live
 mkdir -p "$data"
 
 edgeloop serve --listen 127.0.0.1:0 --admin-listen 127.0.0.1:0 --data-dir "$data" \
