@@ -7,6 +7,7 @@
 //	edgeloop kick       close a device's connection
 //	edgeloop tail       print the log
 //	edgeloop echo       run an echo server: only the event loop and the frames
+//	edgeloop doctor     say how many devices this machine can hold, and what limits it
 //	edgeloop version    print the version
 //
 // # Owns

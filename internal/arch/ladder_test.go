@@ -35,9 +35,12 @@ var ladder = map[string]rule{
 	"admin":     {ours: []string{"admin/api"}, vendor: []string{"github.com/prometheus/client_golang"}},
 	"admin/...": {ours: []string{"admin", "admin/api"}},
 
+	// Standard library and x/sys alone: docs/decisions/0010-a-package-for-the-doctor.md.
+	"doctor": {vendor: []string{"golang.org/x/sys"}},
+
 	// wsproto is there for the echo server, which is the loop and the frames alone.
 	"cmd/edgeloop": {
-		ours:   append([]string{"gateway", "admin", "admin/api", "admin/client"}, below...),
+		ours:   append([]string{"gateway", "doctor", "admin", "admin/api", "admin/client"}, below...),
 		vendor: []string{"github.com/alecthomas/kong", "github.com/goccy/go-yaml", "github.com/coreos/go-systemd/v22"},
 	},
 
