@@ -73,6 +73,39 @@ func TestDrain_WhileConnecting(t *testing.T) {
 	})
 }
 
+// TestDrain_HeldBack: a device is held back when it is sent away, and goes on
+// sending before it hears of it. What it sends then must not be taken in before
+// what is held back: it would be acknowledged over a hole.
+func TestDrain_HeldBack(t *testing.T) {
+	t.Parallel()
+	held := newGate()
+	n := startNode(t, &memLog{before: func([]backbone.Record) error { held.wait(""); return nil }},
+		gateway.Config{Workers: 1, Lanes: 1, LaneDepth: 1})
+	x := n.connect("x")
+	x.telemetry(1)
+	<-held.reached // the only worker waits with it
+	y := n.connect("y")
+	y.telemetry(1)
+	n.until("the lane is full", func() bool { return n.gateway.Stats().Lanes.Queued == 1 })
+	x.telemetry(2)
+	n.until("x is held back", func() bool { return n.server.Stats().Paused == 1 })
+	drained := make(chan error, 1)
+	go func() { drained <- n.gateway.Drain(context.Background(), 50*time.Millisecond) }()
+	n.until("x is told to go", func() bool { return n.server.Stats().Paused == 0 })
+	close(held.end)
+	n.until("the lane is empty", func() bool { return len(n.log.of("y")) == 1 })
+	x.telemetry(3)
+	y.wantClosed(1001)
+	x.wantClosed(1001)
+	if err := <-drained; err != nil {
+		t.Error(err)
+	}
+	wantInOrder(t, n.log.of("x"), 1)
+	if got := n.gateway.Stats().Drops[gateway.DropClosed]; got != 2 {
+		t.Errorf("%d were counted as given up", got)
+	}
+}
+
 // TestBan_WhileConnecting: a ban that comes between the look at the bans and the
 // session table is seen all the same.
 func TestBan_WhileConnecting(t *testing.T) {
