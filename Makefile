@@ -102,3 +102,28 @@ setup: ## Install what the end-to-end tests need beyond Go, where it is missing
 .PHONY: ci
 ci: ## What CI runs: lint, race, plain tests with end to end, 15 s of each fuzz target
 	scripts/ci.sh
+
+# What needs more than a plain process needs root: tmpfs, loop mounts, namespaces,
+# control groups. `edgefault list` says which; the others run anywhere.
+FAULT_ROUNDS  ?= 200
+FAULT_SEED    ?= 1
+FAULT_NATS    := bin/nats-server
+FAULT_RUN      = EDGEFAULT_NATS_SERVER=$(CURDIR)/$(FAULT_NATS) bin/edgefault run --seed=$(FAULT_SEED)
+
+.PHONY: faults
+faults: fault-tools ## Hurt nodes in every way we know and check their logs; five minutes, as root
+	$(FAULT_RUN) --devices=150 --rounds=3 --load=1s --limit=8m
+
+.PHONY: faults-long
+faults-long: fault-tools ## The same for longer, with FAULT_ROUNDS (200) kills first; FAULT_SEED=n for others
+	$(FAULT_RUN) kill --devices=300 --rounds=10 --lives=$$((($(FAULT_ROUNDS) + 9) / 10)) --load=1500ms
+	$(FAULT_RUN) --devices=200 --rounds=5 --lives=3
+
+.PHONY: mutants
+mutants: fault-tools ## Break promises on purpose: the fault harness must notice each
+	scripts/mutants.sh
+
+.PHONY: fault-tools
+fault-tools: build
+	go build -o bin/edgefault ./cmd/edgefault
+	go build -o $(FAULT_NATS) github.com/nats-io/nats-server/v2

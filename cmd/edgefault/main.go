@@ -131,7 +131,9 @@ func (c *runCmd) save(r fault.Result) error {
 	return errors.Join(json.NewEncoder(f).Encode(r), f.Close())
 }
 
-func main() {
+func main() { os.Exit(run()) }
+
+func run() (code int) {
 	ctx, cancel := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer cancel()
 	parser := kong.Must(&cli{}, kong.Name("edgefault"), kong.Description(strings.TrimSpace(`
@@ -142,9 +144,10 @@ schedule, and holds the log against what the devices wrote down.`)),
 	parser.FatalIfErrorf(err)
 	switch err := k.Run(); {
 	case errors.Is(err, errBroken):
-		os.Exit(1)
+		return 1
 	case err != nil:
 		fmt.Fprintln(os.Stderr, "edgefault:", err)
-		os.Exit(2)
+		return 2
 	}
+	return 0
 }
