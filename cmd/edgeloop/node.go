@@ -134,6 +134,13 @@ func (n *node) startBackbone() error {
 }
 
 func (n *node) startGateway() (err error) {
+	// Presence and what other nodes write matter where there are other nodes:
+	// with an external server. See docs/decisions/0011.
+	shared := n.cfg.NATSURL != ""
+	presence := n.presence
+	if !shared {
+		presence = nil
+	}
 	n.gateway, err = gateway.New(gateway.Config{
 		Workers:       n.cfg.PoolSize,
 		AuthWorkers:   n.cfg.AuthPoolSize,
@@ -148,17 +155,14 @@ func (n *node) startGateway() (err error) {
 		DrainWindow:   n.cfg.DrainWindow,
 		RetryAfter:    n.cfg.RetryAfter,
 		Verifier:      n.verifier,
-		SharedLog:     n.cfg.NATSURL != "",
+		SharedLog:     shared,
 		Log:           n.backbone,
 		Store:         n.backbone,
-		OnPresence:    n.presence,
+		OnPresence:    presence,
 		Logger:        n.log,
 	})
-	if err != nil {
+	if err != nil || !shared {
 		return err
-	}
-	if n.cfg.NATSURL == "" {
-		return nil // the embedded log has no other nodes
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	watched := make(chan struct{})
