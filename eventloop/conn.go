@@ -95,8 +95,9 @@ func (c *Conn) Send(frame []byte) error {
 }
 
 // Close closes the connection with a Close frame, behind what was sent before;
-// any goroutine, idempotent. Nothing can be sent after it. The reason is cut to
-// what a Close frame can carry.
+// any goroutine, idempotent. Nothing can be sent after it. With CloseGoingAway
+// messages are still received until the peer's answer. The reason is cut to what
+// a Close frame can carry.
 func (c *Conn) Close(code wsproto.CloseCode, reason string) {
 	if c.signals.Or(signalClosed)&signalClosed == 0 {
 		_ = c.loop.post(mail{c: c, kind: mailClose, code: code, reason: reason})
@@ -149,6 +150,11 @@ func (c *Conn) WriteOnLoop(op wsproto.OpCode, payload []byte) {
 	}
 	if c.window != 0 && !op.IsControl() {
 		c.loop.scratch = wsproto.AppendCompressed(b, op, payload, &c.loop.s.deflate, c.window)
+		return
+	}
+	if len(payload) >= scratchCap { // not worth a copy
+		c.loop.scratch = wsproto.AppendHeader(b, op, true, false, len(payload))
+		c.loop.flushWithOnLoop(payload)
 		return
 	}
 	c.loop.scratch = wsproto.AppendFrame(b, op, payload)

@@ -37,6 +37,7 @@ type loop struct {
 	blocked []*Conn // paused, with output that waits for the socket (pause_linux.go)
 	cur     *Conn   // whose output scratch holds
 	scratch []byte
+	pieces  [2][]byte
 	spare   []mail // the mailbox's other half
 	owner   owner  // for assertOnLoop
 
@@ -145,18 +146,22 @@ func (l *loop) gatherOnLoop(c *Conn) []byte {
 }
 
 // flushOnLoop writes what was gathered, in one write.
-func (l *loop) flushOnLoop() {
+func (l *loop) flushOnLoop() { l.flushWithOnLoop(nil) }
+
+// flushWithOnLoop writes what was gathered and tail behind it, for the same
+// connection, in one write. tail is borrowed until return.
+func (l *loop) flushWithOnLoop(tail []byte) {
 	c, out := l.cur, l.scratch
 	l.cur, l.scratch = nil, l.scratch[:0]
 	if cap(out) > 4*scratchCap { // one large frame must not stay for good
 		l.scratch = make([]byte, 0, scratchCap)
 	}
-	if c == nil || len(out) == 0 {
+	if c == nil || len(out)+len(tail) == 0 {
 		return
 	}
 	// A failing write calls Receiver.Closed, which may gather for others: into
 	// the memory of out, of which nothing is needed any more by then.
-	c.writeOnLoop(out)
+	c.writeOnLoop(out, tail)
 }
 
 // containOnLoop is deferred around everything that calls a Receiver: a panic

@@ -10,34 +10,44 @@ func (c *Conn) sendOnLoop(frame []byte) {
 	}
 	c.loop.stats.framesOut.Add(1)
 	scratch := c.loop.gatherOnLoop(c)
-	if len(frame) < scratchCap {
-		if c.state == stateOpen { // gathering may have found the peer gone
-			scratch = append(scratch, frame...)
-			c.loop.scratch = scratch
-		}
-		return
+	switch {
+	case c.state != stateOpen: // gathering has found the peer gone
+	case len(frame) < scratchCap:
+		scratch = append(scratch, frame...)
+		c.loop.scratch = scratch
+	default:
+		c.loop.flushWithOnLoop(frame)
 	}
-	c.loop.flushOnLoop()
-	c.writeOnLoop(frame)
 }
 
-// writeOnLoop is the only place that writes to a socket. What the kernel does
-// not take is kept by gnet, up to OutBuffer beyond the one write that filled the
-// socket: a peer that lets more pile up is cut off, because it would otherwise
-// cost its neighbours their memory.
-func (c *Conn) writeOnLoop(out []byte) {
+// writeOnLoop is the only place that writes to a socket. tail follows out; both
+// are borrowed until return. What the kernel does not take is kept by gnet, up
+// to OutBuffer beyond the one write that filled the socket: a peer that lets
+// more pile up is cut off, because it would otherwise cost its neighbours their
+// memory.
+func (c *Conn) writeOnLoop(out, tail []byte) {
 	if c.gc == nil {
 		return
 	}
 	waiting := c.gc.OutboundBuffered()
-	if waiting > 0 && waiting+len(out) > c.loop.s.cfg.OutBuffer {
+	n := len(out) + len(tail)
+	if waiting > 0 && waiting+n > c.loop.s.cfg.OutBuffer {
 		c.endOnLoop(CauseSlowConsumer, wsproto.CloseTryAgain)
 		return
 	}
-	c.loop.stats.bytesOut.Add(uint64(len(out)))
+	c.loop.stats.bytesOut.Add(uint64(n)) //nolint:gosec // a length
 	c.loop.stats.writes.Add(1)
-	if _, err := c.gc.Write(out); err != nil {
-		return // gnet has closed the connection and told us, inside Write
+	// A failure closes the connection and tells us, inside the write.
+	switch {
+	case len(tail) == 0:
+		_, _ = c.gc.Write(out)
+	case len(out) == 0:
+		_, _ = c.gc.Write(tail)
+	default:
+		pieces := &c.loop.pieces // not nested: a failing write has no use for it any more
+		pieces[0], pieces[1] = out, tail
+		_, _ = c.gc.Writev(pieces[:])
+		*pieces = [2][]byte{}
 	}
 	if c.gc == nil {
 		return
