@@ -11,8 +11,8 @@ import (
 // what a storm took is given back soon after it: when the heap holds more than a
 // quarter beyond what is in use, and nothing was done about it lately.
 const (
-	tidyEvery = 10 * time.Second
-	tidyRest  = 30 * time.Second // after one round
+	tidyEvery = 2 * time.Second
+	tidyRest  = 15 * time.Second // after one round
 	tidyLeast = 4 << 20          // bytes not worth a round
 )
 
