@@ -115,7 +115,7 @@ func (g *Gateway) checkCommand(name string, data []byte) error {
 	case !utf8.ValidString(name):
 		return &CommandError{"name", "is not UTF-8"}
 	case len(data) > g.cfg.MaxCommand:
-		return &CommandError{"data", fmt.Sprintf("has %d bytes, allowed are %d (half of --out-buffer)", len(data), g.cfg.MaxCommand)}
+		return &CommandError{"data", fmt.Sprintf("has %d bytes, allowed are %d", len(data), g.cfg.MaxCommand)}
 	case len(data) > 0 && !envelope.ValidJSON(data):
 		return &CommandError{"data", "is not one JSON value"}
 	}

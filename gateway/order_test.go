@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"runtime"
 	"strconv"
 	"sync"
 	"testing"
@@ -44,7 +45,9 @@ func TestOrder(t *testing.T) {
 		case n == 1:
 			panic("injected")
 		case n < 100:
-			<-time.After(time.Duration(n) * time.Microsecond) // the random delay is the point
+			for range 10 * n { // the random delay is the point
+				runtime.Gosched()
+			}
 		}
 		return nil
 	}}

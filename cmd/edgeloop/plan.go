@@ -29,9 +29,9 @@ const (
 // is kept in base64, a third longer.
 func (s *serveCmd) maxRecord() int { return s.MaxMessage*4/3 + recordRoom }
 
-// maxCommand is the longest data of a command: well within what may wait for one
-// device, or the command itself would cut the device off.
-func (s *serveCmd) maxCommand() int { return s.OutBuffer / 2 }
+// maxCommand is the longest data of a command: with its name and frame it must
+// be within what may wait for one device, or it would cut the device off itself.
+func (s *serveCmd) maxCommand() int { return s.OutBuffer / 4 * 3 }
 
 // plan checks the settings, one by one, against each other and against the
 // machine, before anything is started. Only its last step writes to the disk.
