@@ -33,7 +33,8 @@ const (
 	byteWise  = 300
 	fullCut   = 2000
 	inFlight  = 4
-	maxReport = 3 // failures shown of one case
+	maxReport = 3  // failures shown of one case
+	maxFailed = 20 // cases of one section, of which no more are played then
 )
 
 // played counts dialogues, for the report.
@@ -55,6 +56,9 @@ func run(t *testing.T, cases []testCase) {
 	for range inFlight {
 		wg.Go(func() {
 			for c := range next {
+				if failed.Load() >= maxFailed {
+					continue
+				}
 				if err := c.playAll(); err != nil {
 					failed.Add(1)
 					t.Errorf("%s %s: %v", c.id, c.name, err)
@@ -67,6 +71,9 @@ func run(t *testing.T, cases []testCase) {
 	}
 	close(next)
 	wg.Wait()
+	if n := failed.Load(); n >= maxFailed {
+		t.Errorf("%d cases of %d failed, the rest was not played", n, len(cases))
+	}
 	t.Logf("%d cases, %d not passed", len(cases), failed.Load())
 }
 

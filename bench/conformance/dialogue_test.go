@@ -14,7 +14,7 @@ import (
 )
 
 // patience bounds every dialogue.
-const patience = 20 * time.Second
+const patience = 10 * time.Second
 
 const request = "GET / HTTP/1.1\r\nHost: node\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
 	"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
