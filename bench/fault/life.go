@@ -31,6 +31,7 @@ type Scenario struct {
 	Pace        time.Duration // time between a device's messages; 0: as fast as it goes
 	Padding     int           // bytes that messages are made larger by
 	Flags       []string      // of the node
+	Open        bool          // breaks a promise today: only run when it is named
 	NoResources bool          // memory is not compared: the scenario bounds it another way
 
 	Setup   func(ctx context.Context, l *Life) error // before the node is started

@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -31,7 +32,11 @@ type listCmd struct{}
 // Run prints the scenarios.
 func (listCmd) Run() error {
 	for _, s := range fault.Scenarios() {
-		fmt.Printf("%-14s %s\n", s.Name, s.About)
+		about := s.About
+		if s.Open {
+			about += " (open: fails, only run when named)"
+		}
+		fmt.Printf("%-14s %s\n", s.Name, about)
 	}
 	return nil
 }
@@ -108,7 +113,7 @@ func (c *runCmd) Run(ctx context.Context) error {
 
 func (c *runCmd) chosen() (list []fault.Scenario, err error) {
 	if len(c.Scenarios) == 0 {
-		return fault.Scenarios(), nil
+		return slices.DeleteFunc(fault.Scenarios(), func(s fault.Scenario) bool { return s.Open }), nil
 	}
 	for _, name := range c.Scenarios {
 		s, ok := fault.Named(name)
