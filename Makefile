@@ -23,8 +23,8 @@ run: ## Start a node and one real device; prints the addresses and what to try
 
 .PHONY: build
 build: ## Build bin/edgeloop and the example device bin/hostagent
-	go build -trimpath -o bin/edgeloop ./cmd/edgeloop
-	go build -trimpath -o bin/hostagent ./examples/hostagent
+	go build -o bin/edgeloop ./cmd/edgeloop
+	go build -o bin/hostagent ./examples/hostagent
 
 .PHONY: test
 test: setup ## All tests, with allocation budgets and end to end; installs what they need

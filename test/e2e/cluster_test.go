@@ -108,7 +108,7 @@ func TestCluster_TakeoverAcrossNodes(t *testing.T) {
 // for it; afterwards everything is there, once and in order.
 func TestCluster_LogGoesAwayAndComesBack(t *testing.T) {
 	t.Parallel()
-	const devices, messages = 20, 600
+	const devices, messages = 20, 3000
 	nats := startNATS(t)
 	n := start(t, "--nats-url", nats.url())
 	quiet := dialRaw(t, n, "quiet")
