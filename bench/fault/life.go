@@ -32,6 +32,7 @@ type Scenario struct {
 	Padding     int           // bytes that messages are made larger by
 	Flags       []string      // of the node
 	Open        bool          // breaks a promise today: only run when it is named
+	Alone       bool          // Act checks by itself, and leaves nothing to verify
 	NoResources bool          // memory is not compared: the scenario bounds it another way
 
 	Setup   func(ctx context.Context, l *Life) error // before the node is started
@@ -106,7 +107,7 @@ func (l *Life) live(ctx context.Context) error {
 	if err := l.await(ctx, 30*time.Second, "all devices to connect", func() bool { return l.Crew.Online() == l.Options.Devices }); err != nil {
 		return err
 	}
-	if err := l.Scenario.Act(ctx, l); err != nil {
+	if err := l.Scenario.Act(ctx, l); err != nil || l.Scenario.Alone {
 		return err
 	}
 	return l.verify(ctx)
