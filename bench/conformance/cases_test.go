@@ -28,8 +28,8 @@ type testCase struct {
 // Cuts beyond these sizes are left to the full mode, and then to nobody: cases
 // of this size are about size.
 const (
-	everyCut  = 200
-	someCuts  = 64
+	everyCut  = 100
+	someCuts  = 40
 	byteWise  = 300
 	fullCut   = 2000
 	inFlight  = 4

@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// patience bounds every dialogue.
-const patience = 10 * time.Second
+// patience bounds every dialogue; those of the full mode are up to 100 MiB.
+func patience() time.Duration { return time.Duration(quickOr(10, 180)) * time.Second }
 
 const request = "GET / HTTP/1.1\r\nHost: node\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
 	"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
@@ -69,7 +69,7 @@ func open(addr, extra string, window int) (*dialogue, error) {
 }
 
 func dial(addr string) (*dialogue, error) {
-	conn, err := net.DialTimeout("tcp", addr, patience)
+	conn, err := net.DialTimeout("tcp", addr, patience())
 	if err != nil {
 		return nil, err
 	}
@@ -77,7 +77,7 @@ func dial(addr string) (*dialogue, error) {
 	if d.unread, err = newUnread(); err != nil {
 		return nil, err
 	}
-	return d, conn.SetDeadline(time.Now().Add(patience))
+	return d, conn.SetDeadline(time.Now().Add(patience()))
 }
 
 func (d *dialogue) close() {
@@ -104,7 +104,7 @@ func (d *dialogue) write(pieces [][]byte) error {
 // play sends the pieces and reads what must come back, up to the ending; after
 // one that stays, the connection can be played on.
 func (d *dialogue) play(pieces [][]byte, want []event, end ending) error {
-	if err := d.conn.SetDeadline(time.Now().Add(patience)); err != nil {
+	if err := d.conn.SetDeadline(time.Now().Add(patience())); err != nil {
 		return err
 	}
 	written := make(chan error, 1)

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"runtime"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -34,6 +33,7 @@ const (
 	sockidAt       = 8
 	answerQueueAt  = nlHeader + 4 + 48 + 4
 	noCookie       = 0xffffffff
+	askAgain       = 50 * time.Microsecond
 	unreadDeadline = 5 * time.Second
 )
 
@@ -58,7 +58,9 @@ func (u *unread) wait(client *net.TCPConn) error {
 	binary.NativeEndian.PutUint32(id[44:], noCookie)
 
 	answer := make([]byte, 4096)
-	for deadline := time.Now().Add(unreadDeadline); time.Now().Before(deadline); runtime.Gosched() {
+	again := time.NewTicker(askAgain)
+	defer again.Stop()
+	for deadline := time.Now().Add(unreadDeadline); time.Now().Before(deadline); <-again.C {
 		if err := unix.Sendto(u.fd, req, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
 			return fmt.Errorf("socket diagnosis: %w", err)
 		}
