@@ -55,7 +55,7 @@ run_native() {
 # Memory: what the guest needs for itself, and for each device both ends of its
 # socket (7.6 KB of slab each pair) and the processes' share.
 run_guest() {
-  local n=$1 megabytes=$((1536 + $1 * 16 / 1024)) seconds=$((600 + $1 / 100))
+  local n=$1 megabytes=$((1536 + $1 * 16 / 1024)) seconds=$((900 + $1 / 50))
   mkdir -p "$out/$n"
   truncate -s 64M "$out/$n/disk"
   cat >"$out/$n/script" <<SCRIPT
