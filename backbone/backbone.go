@@ -294,13 +294,18 @@ func (b *Backbone) shutdown() (err error) {
 // LastSeq is the highest durable sequence of a device, read from the log itself:
 // 0 for a device that has none. It knows nothing of records still on their way.
 func (b *Backbone) LastSeq(ctx context.Context, tenant, device string) (uint64, error) {
+	if b.known != nil && tenant != "" && device != "" {
+		var buf [maxSubject]byte
+		if !b.known.has(textOf(appendSubject(buf[:0], upPrefix, tenant, device))) {
+			return 0, nil
+		}
+	}
 	subject, err := subjectOf(upPrefix, tenant, device)
 	if err != nil {
 		return 0, err
 	}
-	if b.known != nil && !b.known.has(subject) {
-		return 0, nil
-	}
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
 	m, err := b.up.GetLastMsgForSubject(ctx, subject)
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
 		return 0, nil

@@ -24,6 +24,9 @@ type knownDevices struct {
 	bits [knownBits / 64]atomic.Uint64
 }
 
+// maxSubject is room for the subject of two names of usual length.
+const maxSubject = 128
+
 const (
 	knownBits   = 1 << 23 // 1 MiB
 	knownProbes = 4

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net/url"
-	"time"
 
 	"go.uber.org/zap"
 
@@ -18,19 +17,12 @@ import (
 // DevicePath is where devices connect.
 const DevicePath = "/v1/device"
 
-// A grant is what a connection's token allows.
-type grant struct {
-	id *auth.Identity // nil with --auth=none: everything
-}
-
-func (g *grant) mayPublish(topic []byte) bool { return g.id == nil || g.id.MayPublish(topic) }
-
 // A candidate is a connection whose handshake is being decided, on its way to
 // the authentication lanes.
 type candidate struct {
 	conn  *eventloop.Conn
 	hello *eventloop.Hello
-	codec envelope.Codec
+	proto protocol
 	link  *link // once it is in the session table
 }
 
@@ -44,11 +36,11 @@ func (g *Gateway) Accept(c *eventloop.Conn, h *eventloop.Hello) (eventloop.Recei
 		g.drops[DropDraining].Add(1)
 		return nil, g.later("this node is going away")
 	}
-	codec, ok := envelope.ForProtocol(h.Protocol)
+	proto, ok := protocolOf(h.Protocol)
 	if !ok || (h.Protocol == "" && h.Offered > 0) {
 		return nil, &wsproto.Refusal{Status: 400, Reason: "none of the offered subprotocols is spoken here: offer " + envelope.ProtoJSON + ", " + envelope.ProtoFrameJSON + " or " + envelope.ProtoFrameProto + ", or none for raw messages"}
 	}
-	if g.checks.Post(c.ID(), candidate{conn: c, hello: h, codec: codec}) == 0 {
+	if g.checks.Post(c.ID(), candidate{conn: c, hello: h, proto: proto}) == 0 {
 		g.drops[DropAuthBusy].Add(1)
 		return nil, g.later("too many devices are connecting")
 	}
@@ -91,15 +83,15 @@ func (g *Gateway) turnAway(c *candidate, refusal *wsproto.Refusal) {
 // is welcome is asked again after Connect: a drain or a ban that begins meanwhile
 // either finds the link and closes it, or is seen here.
 func (g *Gateway) admit(c *candidate) *wsproto.Refusal {
-	key, grant, refusal := g.identify(c.hello)
+	key, id, refusal := g.identify(c.hello)
 	if refusal == nil {
 		refusal = g.unwelcome(key)
 	}
 	if refusal != nil {
 		return refusal
 	}
-	l := &link{g: g, conn: c.conn, codec: c.codec, lane: g.devices.Hash(key)}
-	l.identity.Store(grant)
+	l := &link{g: g, conn: c.conn, proto: c.proto, lane: uint32(g.devices.Hash(key))} //nolint:gosec // any 32 bits of the hash will do
+	l.identity.Store(id)
 	var replaced devicemgr.Link
 	l.session, l.epoch, replaced = g.devices.Connect(key, l)
 	c.link = l
@@ -114,8 +106,8 @@ func (g *Gateway) admit(c *candidate) *wsproto.Refusal {
 		g.logger.Warn("highest durable sequence is not to be had", zap.String("device_id", key.Device), zap.Error(err))
 		return g.later("the log does not answer")
 	}
-	if grant.id != nil {
-		g.expiry.set(l, grant.id.Expires)
+	if id != nil {
+		g.expiry.set(l, id.Expires)
 	}
 	c.conn.Admit(c.hello, l)
 	if code := uint16(l.flags.Or(flagAdmitted) >> closeShift); code != 0 { //nolint:gosec // 16 bits are left
@@ -153,18 +145,13 @@ func (g *Gateway) unwelcome(key devicemgr.Key) *wsproto.Refusal {
 	return nil
 }
 
-// loadTimeout bounds the wait for the log when a device connects.
-const loadTimeout = 5 * time.Second
-
 // load reads the device's highest durable sequence from the log, unless the
 // session remembers it.
 func (g *Gateway) load(s *devicemgr.Session, key devicemgr.Key) error {
 	if s.Loaded() && !g.cfg.SharedLog {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), loadTimeout)
-	defer cancel()
-	seq, err := g.log.LastSeq(ctx, key.Tenant, key.Device)
+	seq, err := g.log.LastSeq(context.Background(), key.Tenant, key.Device)
 	if err != nil {
 		return err //nolint:wrapcheck // the log says what it could not do
 	}
@@ -174,7 +161,7 @@ func (g *Gateway) load(s *devicemgr.Session, key devicemgr.Key) error {
 }
 
 // identify says who is connecting.
-func (g *Gateway) identify(h *eventloop.Hello) (devicemgr.Key, *grant, *wsproto.Refusal) {
+func (g *Gateway) identify(h *eventloop.Hello) (devicemgr.Key, *auth.Identity, *wsproto.Refusal) {
 	query := url.Values{}
 	if len(h.Query) > 0 {
 		var err error
@@ -199,11 +186,11 @@ func (g *Gateway) identify(h *eventloop.Hello) (devicemgr.Key, *grant, *wsproto.
 		g.drops[DropUnauthorized].Add(1)
 		return devicemgr.Key{}, nil, &wsproto.Refusal{Status: 401, Reason: err.Error()}
 	}
-	return devicemgr.Key{Tenant: id.Tenant, Device: id.Device}, &grant{id}, nil
+	return devicemgr.Key{Tenant: id.Tenant, Device: id.Device}, id, nil
 }
 
 // anonymous takes the identity that the device gives itself (--auth=none).
-func anonymous(query url.Values) (devicemgr.Key, *grant, *wsproto.Refusal) {
+func anonymous(query url.Values) (devicemgr.Key, *auth.Identity, *wsproto.Refusal) {
 	key := devicemgr.Key{Tenant: query.Get("tenant"), Device: query.Get("device")}
 	if key.Tenant == "" {
 		key.Tenant = auth.DefaultTenant
@@ -213,7 +200,7 @@ func anonymous(query url.Values) (devicemgr.Key, *grant, *wsproto.Refusal) {
 			return key, nil, &wsproto.Refusal{Status: 400, Reason: err.Error()}
 		}
 	}
-	return key, &grant{}, nil
+	return key, nil, nil
 }
 
 // tokenOf finds the token in the three places where it may be.
@@ -256,7 +243,7 @@ func (l *link) refresh(m *envelope.Message) {
 	case id.Tenant != key.Tenant || id.Device != key.Device:
 		l.refuse(&envelope.Fault{Code: envelope.CodeBadToken, Message: "the token is for another device"})
 	default:
-		l.identity.Store(&grant{id})
+		l.identity.Store(id)
 		l.g.expiry.set(l, id.Expires)
 	}
 }
@@ -265,7 +252,9 @@ func (l *link) refresh(m *envelope.Message) {
 func (g *Gateway) leave(l *link, gone *eventloop.Gone) {
 	g.expiry.remove(l)
 	if l.session != nil && g.devices.Unregister(l.session, l.epoch) {
-		g.logger.Debug("device left", zap.String("device_id", l.session.Key().Device),
-			zap.Stringer("cause", gone.Cause), zap.Uint16("close_code", uint16(gone.Code)))
+		if line := g.logger.Check(zap.DebugLevel, "device left"); line != nil { // fields cost, also unwritten
+			line.Write(zap.String("device_id", l.session.Key().Device),
+				zap.Stringer("cause", gone.Cause), zap.Uint16("close_code", uint16(gone.Code)))
+		}
 	}
 }

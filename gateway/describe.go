@@ -21,7 +21,7 @@ func DescribeLink(from devicemgr.Link) (LinkInfo, bool) {
 		return LinkInfo{}, false
 	}
 	return LinkInfo{
-		Protocol:    l.codec.Name(),
+		Protocol:    l.codec().Name(),
 		InFlight:    int(l.received.Load() - l.settled.Load()), //nolint:gosec // at most a window and a read
 		OutBuffered: l.conn.Queued(),
 	}, true

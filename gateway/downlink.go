@@ -159,6 +159,9 @@ func (g *Gateway) leaveCommand(ctx context.Context, key devicemgr.Key, id string
 	return nil
 }
 
+// takeTimeout bounds the wait for stored commands when a device connects.
+const takeTimeout = 5 * time.Second
+
 // deliverStored hands a device that has connected what was left for it. The
 // store forgets each command before it is delivered: at most once.
 func (g *Gateway) deliverStored(l *link) {
@@ -166,7 +169,7 @@ func (g *Gateway) deliverStored(l *link) {
 	if !g.store.HasCommands(key.Tenant, key.Device) {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), loadTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), takeTimeout)
 	defer cancel()
 	err := g.store.TakeCommands(ctx, key.Tenant, key.Device, func(id string, payload []byte) {
 		var c storedCommand
@@ -202,17 +205,17 @@ func (g *Gateway) Broadcast(tenant, group, name string, data []byte) (id string,
 		return "", 0, err
 	}
 	id = newID()
-	frames := make(map[string][]byte)
+	frames := make(map[protocol][]byte)
 	send := func(s *devicemgr.Session) bool {
 		l := liveLink(s)
 		if l == nil {
 			return true
 		}
-		frame, ok := frames[l.codec.Name()]
+		frame, ok := frames[l.proto]
 		if !ok {
 			m := envelope.Message{Type: envelope.TypeCommand, ID: []byte(id), Name: []byte(name), Data: data}
-			frame = wsproto.AppendFrame(nil, opOf(l.codec), l.codec.Append(nil, &m))
-			frames[l.codec.Name()] = frame
+			frame = wsproto.AppendFrame(nil, opOf(l.codec()), l.codec().Append(nil, &m))
+			frames[l.proto] = frame
 		}
 		switch err := l.Send(frame); {
 		case err == nil:

@@ -22,6 +22,12 @@ type expiry struct {
 	links []*link // by wheel id
 }
 
+// Values of link.timer that are no place on the wheel.
+const (
+	noTimer   uint32 = 0
+	timerOver uint32 = 1<<32 - 1 // the connection is gone: it gets none any more
+)
+
 func newExpiry(now time.Time) *expiry {
 	return &expiry{start: now, wheel: wheel.New(4096, 0)}
 }
@@ -31,10 +37,10 @@ func (e *expiry) set(l *link, at time.Time) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	switch {
-	case l.left: // its refresh was still on a lane when it went
+	case l.timer == timerOver: // its refresh was still on a lane when it went
 	case at.IsZero():
 		e.removeLocked(l)
-	case l.timer != 0:
+	case l.timer != noTimer:
 		e.wheel.Reset(l.timer, e.waitLocked(at))
 	default:
 		l.timer = e.wheel.Add(e.waitLocked(at))
@@ -55,15 +61,15 @@ func (e *expiry) waitLocked(at time.Time) uint32 {
 func (e *expiry) remove(l *link) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	l.left = true
 	e.removeLocked(l)
+	l.timer = timerOver
 }
 
 func (e *expiry) removeLocked(l *link) {
-	if l.timer != 0 {
+	if l.timer != noTimer && l.timer != timerOver {
 		e.links[l.timer] = nil
 		e.wheel.Remove(l.timer)
-		l.timer = 0
+		l.timer = noTimer
 	}
 }
 

@@ -32,6 +32,7 @@ type Gateway struct {
 	lanes    *pool.Lanes[task]
 	checks   *pool.Lanes[candidate]
 	expiry   *expiry
+	codecs   codecTable
 	stopping chan struct{}
 
 	// Safe for concurrent use.
@@ -81,6 +82,7 @@ func New(cfg Config) (*Gateway, error) {
 		logger:   cfg.Logger.Named("gateway"),
 		buffers:  new(bytebuf.Pool),
 		expiry:   newExpiry(time.Now()),
+		codecs:   newCodecTable(),
 		stopping: make(chan struct{}),
 	}
 	g.limits.set(cfg)

@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"edgeloop/auth"
 	"edgeloop/devicemgr"
 	"edgeloop/envelope"
 	"edgeloop/eventloop"
@@ -23,34 +24,36 @@ import (
 // and of a command:
 //
 //	any     Deliver   encodes it and posts the frame to the loop (downlink.go)
+//
+// There is one for each connected device, so its fields lie where they leave no
+// gap: 96 bytes.
 type link struct {
 	// Immutable after construction.
 	g       *Gateway
 	conn    *eventloop.Conn
 	session *devicemgr.Session
-	codec   envelope.Codec
 	epoch   uint64
-	lane    uint64
+	lane    uint32 // of the hash
+	proto   protocol
+
+	// Owned by the device's lane.
+	faults uint8
+	broken bool // a message was lost here: nothing more may be accepted
 
 	// Owned by the loop goroutine.
+	welcomed bool
 	batch    *bytebuf.Buf // messages of the present read, or nil
 	waiting  *bytebuf.Buf // messages that the lane had no room for: reading is paused
 	acked    uint64       // what the device was last told
-	welcomed bool
-
-	// Owned by the device's lane.
-	faults int
-	broken bool // a message was lost here: nothing more may be accepted
 
 	// Guarded by Gateway.expiry.mu.
-	timer uint32 // its place among the expiring, 0 = none
-	left  bool
+	timer uint32 // its place among the expiring, or noTimer, or timerOver
 
 	// Atomic.
-	received atomic.Uint64 // messages taken from the peer; only the loop writes it
-	settled  atomic.Uint64 // messages that lane and log are through with
-	identity atomic.Pointer[grant]
-	flags    atomic.Uint32 // and, above closeShift, the code with which it is being closed
+	flags    atomic.Uint32                 // and, above closeShift, the code with which it is being closed
+	received atomic.Uint64                 // messages taken from the peer; only the loop writes it
+	settled  atomic.Uint64                 // messages that lane and log are through with
+	identity atomic.Pointer[auth.Identity] // what its token allows; nil with --auth=none: everything
 }
 
 const (
@@ -130,7 +133,7 @@ func (l *link) post(b *bytebuf.Buf) (ok bool, full Drop) {
 	if !l.g.reserve(len(b.B)) {
 		return false, DropMemoryFull
 	}
-	if l.g.lanes.Post(l.lane, task{l, b}) == 1 {
+	if l.g.lanes.Post(uint64(l.lane), task{l, b}) == 1 {
 		return true, 0
 	}
 	l.g.unreserve(len(b.B))
@@ -155,7 +158,7 @@ func (l *link) pump() {
 			l.g.waitForMemory(l)
 			return
 		}
-		if l.g.lanes.Wait(l.lane, l) {
+		if l.g.lanes.Wait(uint64(l.lane), l) {
 			return
 		}
 		l.flags.And(^flagParked)
@@ -177,7 +180,7 @@ func (l *link) LaneReady() {
 func (l *link) unpark() {
 	if l.flags.Load()&flagParked != 0 {
 		l.g.forgetMemory(l)
-		l.g.lanes.Forget(l.lane, l)
+		l.g.lanes.Forget(uint64(l.lane), l)
 	}
 }
 
@@ -211,7 +214,7 @@ func (l *link) settle(n int) {
 
 // Woken implements eventloop.Receiver: the welcome, the acks, and reading on.
 func (l *link) Woken() {
-	if l.codec.Name() != envelope.ProtoRaw {
+	if l.proto != protocolRaw {
 		durable := l.session.Durable()
 		switch {
 		case !l.welcomed:
@@ -240,8 +243,9 @@ func (l *link) write(fill func(*envelope.Message)) {
 	e := l.g.encoder()
 	defer l.g.encoders.Put(e)
 	fill(&e.msg)
-	e.out = l.codec.Append(e.out[:0], &e.msg)
-	l.conn.WriteOnLoop(opOf(l.codec), e.out)
+	codec := l.codec()
+	e.out = codec.Append(e.out[:0], &e.msg)
+	l.conn.WriteOnLoop(opOf(codec), e.out)
 }
 
 // Quiet implements eventloop.Receiver: nothing was heard for idle.

@@ -17,7 +17,7 @@ func (l *link) uplink(w *worker, op wsproto.OpCode, payload []byte) bool {
 		return false
 	}
 	m := w.message()
-	if err := l.codec.Decode(op == wsproto.OpBinary, payload, m); err != nil {
+	if err := l.codec().Decode(op == wsproto.OpBinary, payload, m); err != nil {
 		l.refuse(err)
 		return false
 	}
@@ -40,7 +40,7 @@ func (l *link) uplink(w *worker, op wsproto.OpCode, payload []byte) bool {
 
 // record checks a message that is for the log and adds it to w's records.
 func (l *link) record(w *worker, m *envelope.Message) bool {
-	if !l.identity.Load().mayPublish(m.Topic) {
+	if !l.mayPublish(m.Topic) {
 		l.refuse(&envelope.Fault{
 			Code: envelope.CodeNotAllowed, Seq: m.Seq,
 			Message: "the token does not allow topic " + string(m.Topic),
@@ -67,10 +67,16 @@ func (l *link) record(w *worker, m *envelope.Message) bool {
 		Tenant: key.Tenant, Device: key.Device, Epoch: l.epoch,
 		Seq: m.Seq, High: high,
 		Type: m.Type.String(), Topic: m.Topic, TS: m.TS, Received: w.now,
-		Data: m.Data, Raw: l.codec.Name() == envelope.ProtoRaw || l.codec.Name() == envelope.ProtoFrameProto,
+		Data: m.Data, Raw: l.proto.anyBytes(),
 		Done: l,
 	})
 	return true
+}
+
+// mayPublish says whether the token allows a topic.
+func (l *link) mayPublish(topic []byte) bool {
+	id := l.identity.Load()
+	return id == nil || id.MayPublish(topic)
 }
 
 // maxFaults is how many messages of one connection may be refused before it is
@@ -85,8 +91,10 @@ func (l *link) refuse(err error) {
 	_ = l.deliver(&envelope.Message{ // to whoever is still there
 		Type: envelope.TypeError, Code: []byte(fault.Code), Text: []byte(fault.Message), Seq: fault.Seq,
 	})
-	l.faults++
 	if l.faults == maxFaults {
+		return // it is being closed for it
+	}
+	if l.faults++; l.faults == maxFaults {
 		l.Close(uint16(wsproto.ClosePolicy), "too many bad messages, the last: "+fault.Message)
 	}
 }
@@ -110,11 +118,12 @@ func (l *link) group(m *envelope.Message) {
 
 // deliver encodes a message and posts it to the device; any goroutine.
 func (l *link) deliver(m *envelope.Message) error {
-	out := l.codec.Append(nil, m)
+	codec := l.codec()
+	out := codec.Append(nil, m)
 	if len(out) == 0 {
 		return nil // this encoding has no form for it
 	}
-	return l.conn.Send(wsproto.AppendFrame(make([]byte, 0, len(out)+10), opOf(l.codec), out))
+	return l.conn.Send(wsproto.AppendFrame(make([]byte, 0, len(out)+10), opOf(codec), out))
 }
 
 var _ backbone.Completion = (*link)(nil)
