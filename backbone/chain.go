@@ -101,7 +101,7 @@ func (c *chain) publish(items []item, reply string) error {
 }
 
 // awaitEnd reads the answers to the first and the last of count records. It
-// returns how many of them are in the log for certain, and why none is.
+// returns how many of them are in the log at least, or why none is.
 func (c *chain) awaitEnd(count int) (n int, cause error) {
 	end := c.head + uint64(count)
 	for range min(count, 2) {
@@ -110,17 +110,22 @@ func (c *chain) awaitEnd(count int) (n int, cause error) {
 		switch {
 		case err == nil && a.Seq == end:
 			return count, nil
+		case err == nil && a.Seq == c.head+1:
+			n = 1 // the first was taken, the last is to come
+			continue
 		case err == nil:
-			continue // the first was taken, the last is to come
+			return 0, fmt.Errorf("answer with sequence %d does not fit %d to %d", a.Seq, c.head+1, end)
 		case !errors.As(err, &no):
 			return 0, err
 		}
 		if cause == nil {
 			cause = err
 		}
-		if n, err = c.storedBy(no, count); err != nil {
+		stored, err := c.storedBy(no, count)
+		if err != nil {
 			return 0, err
 		}
+		n = max(n, stored)
 	}
 	if n > 0 {
 		return n, nil // the next attempt begins with the one that was refused, and hears why
@@ -129,7 +134,7 @@ func (c *chain) awaitEnd(count int) (n int, cause error) {
 }
 
 // storedBy reads from a refusal how many of count records after head the log
-// holds: none unless it says so.
+// holds at least: none unless it says so.
 func (c *chain) storedBy(no *refusal, count int) (int, error) {
 	if no.code != codeWrongLast {
 		return 0, nil

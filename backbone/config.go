@@ -28,12 +28,12 @@ func (e *TooLargeError) Error() string {
 type Durability uint8
 
 const (
-	// Power is written and synced: it survives the loss of power. With an external
-	// server this needs `sync_interval: always` or replicas there.
+	// Power is written and synced: it survives the loss of power. An external
+	// server must be told so itself (`sync_interval: always`, or replicas).
 	Power Durability = iota
-	// Process is written to the operating system: it survives the end of the process
-	// by any signal. A loss of power loses what was confirmed in the last
-	// second, the interval at which the log is synced then.
+	// Process is written to the operating system: it survives the end of the
+	// process by any signal. A loss of power loses what was confirmed in about the
+	// last second, the interval at which the log is synced then.
 	Process
 
 	numDurabilities

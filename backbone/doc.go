@@ -10,13 +10,18 @@
 // EDGELOOP_UP, EDGELOOP_DOWN, EDGELOOP_PRESENCE and EDGELOOP_BANS, and the
 // committer that turns what the pool workers append into atomic batches.
 //
+// The log is written by one of two appenders. The embedded log has no other
+// writer, so each record names the sequence before it and a batch is synced by us
+// (chain, blockSync). On an external server other nodes write too; there a batch
+// is one atomic batch of the server (atomicLog).
+//
 // # Goroutines
 //
-// committer (one): takes the gathered records, publishes them, waits for the
-// answer, reports them durable. presence publisher (one). Two watchers that
-// follow the commands and the bans. All are started by Open, stopped and waited
-// for by Close. The goroutines of nats-server and nats.go live and end with
-// them.
+// committer (one): takes the gathered records, stores and syncs them, reports
+// them durable; Durable is called on it. presence publisher (one). command
+// watcher and ban watcher (one each); OnBan is called on the latter. All are
+// started by Open, stopped and waited for by Close. The goroutines of nats-server
+// and nats.go live and end with them.
 //
 // # Memory
 //
@@ -27,9 +32,10 @@
 // # Errors
 //
 // ErrClosed after Close; *TooLargeError for a record over MaxRecord, in which
-// case nothing of that call was taken. A log that does not take records is not
-// an error of Append: it blocks, State says since when and why, and it resumes
-// by itself.
+// case nothing of that call was taken; ErrInUse from Open. A log that does not
+// take records is not an error of Append: it blocks, State says since when and
+// why, and it resumes by itself, except after ErrDisk: a disk that failed to sync
+// must be looked at.
 //
 // # When full
 //
@@ -40,5 +46,7 @@
 // # Not here
 //
 // Who may publish (auth), which sequence is next (gateway, devicemgr), where
-// records go afterwards (sink).
+// records go afterwards (sink). Two nodes that hold the same device for a moment,
+// on one external server, may both store what it sent in that moment: whoever
+// takes a device over asks LastSeq after the other node has let go.
 package backbone

@@ -37,7 +37,7 @@ func (b *Backbone) Read(ctx context.Context, o ReadOptions, fn func(line []byte)
 	if !o.Follow && cons.CachedInfo().NumPending == 0 {
 		return nil
 	}
-	it, err := cons.Messages(jetstream.PullMaxMessages(readAhead))
+	it, err := cons.Messages(jetstream.PullMaxMessagesWithBytesLimit(readAhead, readAheadBytes))
 	if err != nil {
 		return fmt.Errorf("read the log: %w", b.orClosed(err))
 	}
@@ -85,8 +85,12 @@ func next(ctx context.Context, it jetstream.MessagesContext, follow bool) (jetst
 // log said it has.
 const readPatience = 10 * time.Second
 
-// readAhead is how many records a reader has under way.
-const readAhead = 500
+// A reader has at most so many records and bytes under way. The bytes must be
+// more than the largest record with its headers, or it would never come.
+const (
+	readAhead      = 500
+	readAheadBytes = 2 * maxPayload
+)
 
 func readConsumer(o ReadOptions) jetstream.OrderedConsumerConfig {
 	c := jetstream.OrderedConsumerConfig{

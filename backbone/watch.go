@@ -46,7 +46,7 @@ func (w *watcher) follow(ctx context.Context, caughtUp func()) error {
 	if cons.CachedInfo().NumPending == 0 {
 		caughtUp()
 	}
-	it, err := cons.Messages(jetstream.PullMaxMessages(readAhead))
+	it, err := cons.Messages(jetstream.PullMaxMessagesWithBytesLimit(readAhead, readAheadBytes))
 	if err != nil {
 		return fmt.Errorf("watch: %w", err)
 	}
