@@ -82,7 +82,7 @@ func (c *Conn) becomeOnLoop(state connState) {
 		return
 	}
 	if c.state == stateHello || c.state == statePending {
-		c.loop.s.handshakeDone()
+		c.loop.s.decidedOnLoop(c)
 	}
 	c.state = state
 	c.signals.Or(signalClosed)
@@ -158,9 +158,8 @@ func (c *Conn) closedOnLoop(err error) {
 	if c.state == stateClosed {
 		return
 	}
-	was := c.state
-	if was == stateHello || was == statePending {
-		c.loop.s.handshakeDone()
+	if c.state == stateHello || c.state == statePending {
+		c.loop.s.decidedOnLoop(c)
 	}
 	if c.cause == causeNone {
 		c.cause, c.code = CausePeerGone, wsproto.CloseAbnormal
@@ -179,8 +178,7 @@ func (c *Conn) closedOnLoop(err error) {
 		c.dec.Release(c.loop.s.decode)
 	}
 	c.unpauseOnLoop()
-	c.loop.s.unseatOnLoop(c)
-	c.loop.s.closed()
+	c.loop.s.goneOnLoop(c)
 	c.loop.stats.gone[c.cause].Add(1)
 	if r := c.recv; r != nil {
 		c.recv = nil

@@ -26,6 +26,7 @@ type Config struct {
 	// MaxHandshakes bounds the connections that have not finished their opening
 	// handshake; default 512. It is the budget that keeps a storm of newcomers
 	// from slowing down those who are connected; when used up, the gate is closed.
+	// Who has sent no whole request for two ticks does not count any more.
 	MaxHandshakes int
 	// HandshakeTimeout is the time from accept to the answered handshake;
 	// default 10 s. Too short refuses devices on slow networks.

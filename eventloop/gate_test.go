@@ -70,6 +70,34 @@ func TestGate_Handshakes(t *testing.T) {
 	}
 }
 
+// Newcomers that say nothing use up the budget for a moment only: hundreds of
+// them, which cost a scanner nothing, do not keep the devices out until they
+// time out. Those that are being decided do count.
+func TestGate_SilentNewcomersAreNoObstacle(t *testing.T) {
+	accept, ch := deciding()
+	n := serve(t, eventloop.Config{Tick: tick, MaxHandshakes: 2, HandshakeTimeout: time.Hour}, accept)
+	for range 6 {
+		n.dial()
+	}
+	n.dial().raw([]byte(request[:20]))
+	for range 2 {
+		n.dial().raw([]byte(request))
+		testkit.Receive(t, patience, "a candidate", ch)
+	}
+	n.gateShut(true)
+	if st := n.Stats(); st.Handshakes != 9 {
+		t.Errorf("%d handshakes are undecided, want 9", st.Handshakes)
+	}
+	ticks := time.NewTicker(4 * tick)
+	defer ticks.Stop()
+	for range 2 {
+		<-ticks.C
+	}
+	if !n.Stats().GateShut {
+		t.Error("those that are being decided do not count")
+	}
+}
+
 // The limit of connections: told 503 while the reserve lasts, then waiting in
 // the backlog, served when somebody has left.
 func TestGate_ConnectionsAndReserve(t *testing.T) {

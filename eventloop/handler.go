@@ -40,18 +40,13 @@ func (h *handler) OnShutdown(gnet.Engine) {
 // OnOpen runs on the loop of the new connection.
 func (h *handler) OnOpen(gc gnet.Conn) ([]byte, gnet.Action) {
 	s := h.s
-	s.open.Add(1)
-	s.handshakes.Add(1)
-	s.accepted.Add(1)
-	if !s.roomForMore() {
-		s.minding()
-	}
 	l := s.loopOf(gc.EventLoop())
 	c := &Conn{loop: l, id: s.nextID.Add(1), gc: gc}
 	gc.SetContext(c)
 	l.owner.adopt()
 	l.learnEpollOnLoop(gc.Fd())
-	l.enterOnLoop(c, s.ticks(s.cfg.HandshakeTimeout))
+	l.enterOnLoop(c, min(patientTicks, s.ticks(s.cfg.HandshakeTimeout)))
+	s.beginOnLoop(c)
 	return nil, gnet.None
 }
 

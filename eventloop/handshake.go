@@ -46,6 +46,7 @@ func (c *Conn) helloOnLoop(in []byte) {
 		return
 	}
 	c.state = statePending
+	s.chargeOnLoop(c) // again, if it took its time
 	c.stashOnLoop(rest)
 	if c.state != statePending {
 		s.putHello(h)
@@ -78,7 +79,7 @@ func (c *Conn) admitOnLoop(h *Hello, r Receiver) {
 	}
 	c.loop.wheel.Reset(c.node, s.ticks(s.cfg.Heartbeat))
 	c.loop.stats.admitted.Add(1)
-	s.handshakeDone()
+	s.decidedOnLoop(c)
 	r.Woken()
 	if c.state == stateOpen && !c.paused {
 		c.unstashOnLoop()
@@ -96,6 +97,22 @@ func (c *Conn) refuseOnLoop(r *wsproto.Refusal) {
 	c.cause, c.code = CauseRefused, wsproto.CloseAbnormal
 	c.loop.scratch = r.Append(c.loop.gatherOnLoop(c))
 	c.lingerOnLoop()
+}
+
+// undecidedOnLoop is called by the wheel after idle ticks without an end of the
+// handshake.
+func (c *Conn) undecidedOnLoop(idle uint32) (wait uint32) {
+	s := c.loop.s
+	limit := s.ticks(s.cfg.HandshakeTimeout)
+	if idle >= limit {
+		c.loop.stats.handshakeTimeouts.Add(1)
+		c.endOnLoop(CauseHandshakeTimeout, wsproto.CloseAbnormal)
+		return 0
+	}
+	if c.state == stateHello {
+		s.dischargeOnLoop(c)
+	}
+	return limit - idle
 }
 
 // asRefusal makes every handshake error an HTTP answer.

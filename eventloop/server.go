@@ -55,7 +55,8 @@ type Server struct {
 	nextID         atomic.Uint64
 	open           atomic.Int64 // connections
 	seats          atomic.Int64 // of them, those that are admitted or may yet be
-	handshakes     atomic.Int64
+	handshakes     atomic.Int64 // connections that are not decided
+	charged        atomic.Int64 // of them, those that count towards MaxHandshakes
 	accepted       atomic.Uint64
 	acceptFailures atomic.Uint64
 	limit          atomic.Int64 // MaxConnections, which may change while running
@@ -230,49 +231,6 @@ func (s *Server) now() uint32 {
 // ticks rounds d up to ticks, one at the least.
 func (s *Server) ticks(d time.Duration) uint32 {
 	return uint32(max(1, (d+s.cfg.Tick-1)/s.cfg.Tick)) //nolint:gosec // bounded by the flags
-}
-
-// seatOnLoop takes one of MaxConnections for c; false if there is none left.
-// Who has said nothing yet, or was refused, has none.
-func (s *Server) seatOnLoop(c *Conn) bool {
-	if s.seats.Add(1) > s.limit.Load() {
-		s.seats.Add(-1)
-		return false
-	}
-	c.seated = true
-	return true
-}
-
-func (s *Server) unseatOnLoop(c *Conn) {
-	if c.seated {
-		c.seated = false
-		s.seats.Add(-1)
-	}
-}
-
-// roomForMore says whether another connection may be accepted.
-func (s *Server) roomForMore() bool {
-	return s.open.Load() < s.limit.Load()+int64(s.cfg.RefuseReserve) &&
-		s.handshakes.Load() < int64(s.cfg.MaxHandshakes)
-}
-
-// minding sets the gate by what is open now. Whoever changes a number that
-// roomForMore looks at calls it afterwards.
-func (s *Server) minding() {
-	if err := s.gate.mind(s.roomForMore); err != nil {
-		s.log.Warn("accept gate is stuck", zap.Error(err))
-	}
-}
-
-func (s *Server) handshakeDone() {
-	if s.handshakes.Add(-1) <= int64(s.cfg.MaxHandshakes)/2 {
-		s.minding()
-	}
-}
-
-func (s *Server) closed() {
-	s.open.Add(-1)
-	s.minding()
 }
 
 func (s *Server) getHello() *Hello {
