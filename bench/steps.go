@@ -54,17 +54,21 @@ func (s *Session) addControl(n int) error {
 	return s.control.Do(fleet.Order{Verb: fleet.Connect})
 }
 
-// finish stops all loads, waits for what is under way, and counts as lost what
-// does not come within the message timeout.
+// finish stops all loads and waits for what is under way. When nothing more
+// comes within the message timeout, the rest is counted as lost.
 func (s *Session) finish(ctx context.Context) error {
 	s.out.begin("finish")
 	if err := s.tell(fleet.Order{Verb: fleet.Quiet}); err != nil {
 		return err
 	}
-	err := s.await(ctx, "answers", s.opt.MessageTimeout+time.Second, func(c fleet.Counts) bool {
-		return c.Outstanding() <= 0
+	progress, answered := time.Now(), int64(-1)
+	err := s.await(ctx, "answers", s.opt.ConnectTimeout, func(c fleet.Counts) bool {
+		if now := c[fleet.Received] + c[fleet.Acked]; now != answered {
+			progress, answered = time.Now(), now
+		}
+		return c.Outstanding() <= 0 || time.Since(progress) > s.opt.MessageTimeout+time.Second
 	})
-	if !errors.Is(err, ErrTimeout) {
+	if err != nil && !errors.Is(err, ErrTimeout) {
 		return err
 	}
 	return s.tell(fleet.Order{Verb: fleet.Settle})

@@ -24,6 +24,7 @@ const (
 	Received                       // echoes that came back sound and for the first time
 	Acked                          // messages newly covered by an ack or a welcome
 	Lost                           // unanswered for longer than the message timeout
+	Late                           // of Lost: answered after all, too late
 	Duplicated                     // echoes seen before, acks that repeat or go back
 	Reordered                      // echoes overtaken by a later one
 	Corrupted                      // answers whose bytes are wrong, or to something never sent
@@ -49,7 +50,7 @@ const (
 func countNames() [numCounts]string {
 	return [numCounts]string{
 		"dialed", "opened", "registered", "refused", "failed", "closed", "dropped",
-		"sent", "pushed", "resent", "received", "acked", "lost", "duplicated", "reordered",
+		"sent", "pushed", "resent", "received", "acked", "lost", "late", "duplicated", "reordered",
 		"corrupted", "rolled_back", "cut", "overrun", "skipped", "pings", "heartbeats",
 		"commands", "broadcasts", "broadcasts_missed", "broadcasts_doubled", "faults",
 		"bytes_in", "bytes_out", "open", "ready", "dialing",

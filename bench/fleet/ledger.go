@@ -13,6 +13,7 @@ const (
 	inTurn verdict = iota
 	overtaken
 	repeated
+	late // it came after it had been given up
 	unknown
 )
 
@@ -23,6 +24,8 @@ type echoes struct {
 	base uint64 // every number up to here is settled
 	high uint64 // highest number that came back
 	seen uint64 // bit i: base+1+i came back
+
+	gaveFrom, gaveTo uint64 // (gaveFrom, gaveTo] was given up last
 }
 
 // room is how many more may be sent so that at most limit are outstanding.
@@ -33,6 +36,9 @@ func (e *echoes) room(limit int) int {
 func (e *echoes) receive(seq uint64) verdict {
 	if seq == 0 || seq > e.sent {
 		return unknown
+	}
+	if seq > e.gaveFrom && seq <= e.gaveTo {
+		return late
 	}
 	if seq <= e.base || e.seen&(1<<(seq-e.base-1)) != 0 {
 		return repeated
@@ -56,6 +62,9 @@ func (e *echoes) outstanding() int64 {
 // giveUp settles everything outstanding and returns how much that was.
 func (e *echoes) giveUp() int64 {
 	n := e.outstanding()
+	if n > 0 {
+		e.gaveFrom, e.gaveTo = e.base, e.sent
+	}
 	e.base, e.seen = e.sent, 0
 	return n
 }
@@ -70,6 +79,7 @@ type acks struct {
 	sent  uint64  // highest number written on this connection
 	made  uint64  // highest number that exists; (sent, made] wait for the window
 	top   uint64  // highest number ever written
+	real  uint64  // highest number the node acknowledged; below acked after giving up
 	known bool    // a welcome told where the node's log ends
 	due   []int64 // ring: when each of (acked, made] was due
 }
@@ -101,8 +111,12 @@ func (a *acks) ack(upto uint64, each func(due int64)) (newly int64, v verdict) {
 	if upto > a.top {
 		return 0, unknown
 	}
-	if upto <= a.acked {
+	if upto <= a.real {
 		return 0, repeated
+	}
+	a.real = upto
+	if upto <= a.acked {
+		return 0, late
 	}
 	a.sent = max(a.sent, upto) // after a resume: written on an earlier connection
 	newly = int64(upto - a.acked)
@@ -120,13 +134,13 @@ func (a *acks) welcome(upto uint64, each func(due int64)) (newly, forgotten int6
 	if !a.known {
 		a.known = true
 		if a.made == 0 {
-			a.acked, a.sent, a.made, a.top = upto, upto, upto, upto
+			a.acked, a.sent, a.made, a.top, a.real = upto, upto, upto, upto, upto
 			return 0, 0, inTurn
 		}
 	}
 	switch {
-	case upto < a.acked:
-		forgotten = int64(a.acked - upto)
+	case upto < a.real:
+		forgotten = int64(a.real - upto)
 	case upto > a.acked:
 		newly, v = a.ack(upto, each)
 	}

@@ -189,6 +189,9 @@ func (l *loop) echoed(i int, e *event, now int64) {
 	case repeated:
 		l.counts[Duplicated]++
 		return
+	case late:
+		l.counts[Late]++
+		return
 	case overtaken:
 		l.counts[Reordered]++
 	case inTurn:
@@ -219,6 +222,8 @@ func (l *loop) account(newly int64, v verdict) {
 		l.counts[Corrupted]++
 	case repeated:
 		l.counts[Duplicated]++
+	case late:
+		l.counts[Late]++
 	case inTurn, overtaken:
 	}
 }

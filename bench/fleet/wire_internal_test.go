@@ -170,3 +170,25 @@ func TestAcks_BacklogIsBounded(t *testing.T) {
 		t.Errorf("newly %d, verdict %d, due %v", newly, v, due)
 	}
 }
+
+// What was given up and comes after all is late, and only once.
+func TestLedgers_LateIsNotRepeated(t *testing.T) {
+	e := echoes{sent: 3}
+	if n := e.giveUp(); n != 3 || e.receive(2) != late {
+		t.Errorf("gave up %d", n)
+	}
+	a := acks{known: true, made: 3, sent: 3, top: 3, due: make([]int64, 4)}
+	if n := a.giveUp(); n != 3 {
+		t.Errorf("gave up %d", n)
+	}
+	none := func(int64) { t.Error("a latency for what was given up") }
+	if _, v := a.ack(2, none); v != late {
+		t.Errorf("verdict %d, want late", v)
+	}
+	if _, v := a.ack(2, none); v != repeated {
+		t.Errorf("verdict %d, want repeated", v)
+	}
+	if _, forgotten, _ := a.welcome(2, none); forgotten != 0 {
+		t.Errorf("forgotten %d: the node never acknowledged more", forgotten)
+	}
+}
