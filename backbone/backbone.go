@@ -1,6 +1,7 @@
 package backbone
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -20,12 +21,13 @@ import (
 type Backbone struct {
 	// Immutable after construction.
 	cfg       Config
-	server    *embedded    // nil with NATSURL
-	lock      *os.File     // on the data directory; nil with NATSURL
-	blocks    *blockSync   // of the log; the committer's, nil when it does not sync
-	gate      func() error // says why nothing may be written now
-	writer    *clientConn  // the committer's alone, so that nothing delays its answers
-	asker     *clientConn  // everything else
+	patience  time.Duration // of one question, but in tests requestTimeout
+	server    *embedded     // nil with NATSURL
+	lock      *os.File      // on the data directory; nil with NATSURL
+	blocks    *blockSync    // of the log; the committer's, nil when it does not sync
+	gate      func() error  // says why nothing may be written now
+	writer    *clientConn   // the committer's alone, so that nothing delays its answers
+	asker     *clientConn   // everything else
 	up        jetstream.Stream
 	down      jetstream.Stream
 	presences jetstream.Stream
@@ -67,7 +69,7 @@ func openWith(ctx context.Context, cfg Config, s seams) (*Backbone, error) {
 		return nil, err
 	}
 	cfg.Logger = cfg.Logger.Named("backbone")
-	b := &Backbone{cfg: cfg}
+	b := &Backbone{cfg: cfg, patience: cmp.Or(s.timeout, requestTimeout)}
 	b.ctx, b.cancel = context.WithCancel(context.Background())
 	if err := b.open(ctx, s); err != nil {
 		return nil, fmt.Errorf("open backbone: %w", errors.Join(err, b.shutdown()))

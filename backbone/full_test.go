@@ -1,6 +1,7 @@
 package backbone_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -72,6 +73,35 @@ func fullDisk(t *testing.T, reserve int64, cause func(error) bool) {
 		t.Errorf("state %+v after the disk has room", b.State())
 	}
 	wantSequence(t, b, records)
+}
+
+// The disk is full when a command is to be stored, with no reserve and nothing
+// else going on. When it has room again, so has the store.
+func TestCommands_FullDiskResumes(t *testing.T) {
+	const size = 32 << 20
+	dir := mountTmpfs(t, size)
+	b := openWith(t, backbone.Config{DataDir: dir, DiskReserve: -1}, backbone.Seams{Timeout: 200 * time.Millisecond})
+	store(t, b, "d", "1", 0)
+	ballast := filepath.Join(dir, "ballast")
+	if err := os.WriteFile(ballast, make([]byte, size), 0o600); !errors.Is(err, syscall.ENOSPC) {
+		t.Fatalf("the disk is not full: %v", err)
+	}
+	big := bytes.Repeat([]byte("x"), 100_000)
+	eventually(t, "the store to be opened again", func() bool {
+		if err := b.StoreCommand(t.Context(), "acme", "d", "2", big, 0); err == nil {
+			t.Fatal("stored on a full disk")
+		}
+		return b.Stats().Reopened > 0
+	})
+	if err := os.Remove(ballast); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "a command to be stored", func() bool {
+		return b.StoreCommand(t.Context(), "acme", "d", "2", []byte("1"), 0) == nil
+	})
+	if got := take(t, b, "d"); got != "1=1 2=1" {
+		t.Errorf("took %q", got)
+	}
 }
 
 // wantSequence checks that the log holds 1 to n of device d, once and in order.

@@ -19,6 +19,7 @@ import (
 
 const (
 	childDir    = "EDGELOOP_TEST_CHILD_DIR"
+	childLax    = "EDGELOOP_TEST_CHILD_LAX"   // not empty: durability=process
 	killRounds  = "EDGELOOP_TEST_KILL_ROUNDS" // more than the usual, for a longer run
 	killDevices = 20
 )
@@ -31,6 +32,14 @@ func TestBackbone_SurvivesKill(t *testing.T) {
 	if n, err := strconv.Atoi(os.Getenv(killRounds)); err == nil {
 		rounds = n
 	}
+	t.Run("durability=power", func(t *testing.T) { surviveKills(t, rounds) })
+	t.Run("durability=process", func(t *testing.T) {
+		t.Setenv(childLax, "1")
+		surviveKills(t, rounds/3)
+	})
+}
+
+func surviveKills(t *testing.T, rounds int) {
 	dir := t.TempDir()
 	var confirmed [killDevices]uint64
 	for round := range rounds {
@@ -130,7 +139,11 @@ func deviceName(d int) string { return "d" + strconv.Itoa(d) }
 func appendUntilKilled(dir string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	b, err := backbone.Open(ctx, backbone.Config{DataDir: dir})
+	cfg := backbone.Config{DataDir: dir}
+	if os.Getenv(childLax) != "" {
+		cfg.Durability = backbone.Process
+	}
+	b, err := backbone.Open(ctx, cfg)
 	if err != nil {
 		return err
 	}

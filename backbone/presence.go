@@ -210,7 +210,7 @@ func (b *Backbone) publishPresence() {
 // speaks for all but a failure of one alone; and a state that is lost so is
 // overtaken by the device's next.
 func (b *Backbone) publishStates(states []Presence) error {
-	ctx, cancel := context.WithTimeout(b.ctx, requestTimeout)
+	ctx, cancel := context.WithTimeout(b.ctx, b.patience)
 	defer cancel()
 	for i := range states {
 		p := &states[i]

@@ -14,10 +14,12 @@ func (b *Backbone) storeSmall(ctx context.Context, stream string, m *nats.Msg) (
 	if err := b.gate(); err != nil {
 		return 0, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	within, cancel := context.WithTimeout(ctx, b.patience)
 	defer cancel()
-	ack, err := b.asker.js.PublishMsg(ctx, m)
-	b.noteAnswer(err)
+	ack, err := b.asker.js.PublishMsg(within, m)
+	if ctx.Err() == nil { // a caller in a hurry says nothing about the store
+		b.noteAnswer(err)
+	}
 	if err != nil {
 		return 0, b.orClosed(err)
 	}
