@@ -184,7 +184,7 @@ func (c *Conn) dueOnLoop() (wait uint32) {
 	case stateLingering:
 		return c.lingeringOnLoop(idle)
 	case stateOpen:
-		if c.paused { // it is we who do not listen
+		if c.paused || c.unreadOnLoop() { // it is we who do not listen
 			c.loop.wheel.Touch(c.node)
 			return s.ticks(s.cfg.Heartbeat)
 		}

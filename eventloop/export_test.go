@@ -101,3 +101,6 @@ func GateEnds(s *Server) (epfd, lnfd int) {
 
 // Watches says whether an epoll descriptor of this process watches fd.
 func Watches(epfd, fd int) bool { return watches(epfd, fd) }
+
+// Unread is unreadOnLoop; for tests that are on the loop.
+func Unread(c *Conn) bool { return c.unreadOnLoop() }

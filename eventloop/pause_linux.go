@@ -141,6 +141,13 @@ func (l *loop) learnEpollOnLoop(fd int) {
 	l.epfd = epfd
 }
 
+// unreadOnLoop says whether the peer was heard by the kernel and not yet by us: a
+// loop that is behind must not take its own lateness for the peer's silence.
+func (c *Conn) unreadOnLoop() bool {
+	n, err := unix.IoctlGetInt(c.gc.Fd(), unix.TIOCINQ)
+	return err == nil && n > 0
+}
+
 // epollOf finds the epoll descriptor of this process that watches fd.
 func epollOf(fd int) (int, error) {
 	links, err := filepath.Glob("/proc/self/fd/*")
