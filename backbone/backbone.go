@@ -172,6 +172,7 @@ func (b *Backbone) startCommitter(s seams) error {
 		tagBase:    rand.Text()[:tagLength],
 		batchMax:   b.cfg.BatchMax,
 		batchBytes: b.cfg.BatchBytes,
+		gather:     b.cfg.CommitInterval,
 	}
 	c.state.Store(&State{})
 	b.committer = c

@@ -91,6 +91,7 @@ func (s *serveCmd) planDurations() error {
 		{"handshake-timeout", s.HandshakeTimeout, 100 * time.Millisecond, time.Hour},
 		{"drain-window", s.DrainWindow, 50 * time.Millisecond, day},
 		{"retry-after", s.RetryAfter, time.Second, day},
+		{"commit-interval", s.CommitEvery, 0, time.Second},
 		{"log-max-age", s.LogMaxAge, 0, 100 * 365 * day},
 		{"command-max-age", s.CommandMaxAge, time.Second, 365 * day},
 	} {

@@ -47,6 +47,7 @@ type serveCmd struct {
 	TokenCache    int           `default:"131072" help:"Verified tokens that are remembered, so that a reconnect costs no signature check."`
 	NATSURL       string        `name:"nats-url" default:"" help:"External NATS server with JetStream; default is the embedded one."`
 	Durability    string        `default:"power" enum:"power,process" help:"When a message is acknowledged: synced to disk (power), or written (process: a loss of power loses the last second)."`
+	CommitEvery   time.Duration `name:"commit-interval" default:"2ms" help:"Least time between two syncs of the log, so that moderate loads share them; acknowledgements come later by up to this. 0 syncs as often as it goes."`
 	LogMaxBytes   int64         `default:"0" help:"Size of the log; 0 is as large as the disk."`
 	LogMaxAge     time.Duration `default:"0s" help:"Age after which records leave the log; 0 keeps them."`
 	WhenFull      string        `default:"drop-oldest" enum:"drop-oldest,stop" help:"What a log of --log-max-bytes does: forget the oldest, or hold devices back."`
