@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"github.com/nats-io/nats.go"
 	"go.uber.org/zap"
@@ -73,7 +74,9 @@ func (c *chain) store(_ string, _ int, items []item) (int, error) {
 	if n == 0 {
 		return 0, cause
 	}
-	if err := c.sync(bytesOf(items[:n])); err != nil {
+	if err := c.sync(bytesOf(items[:n])); noDescriptors(err) {
+		return 0, err // the disk was not asked: the next attempt finds the records stored, and syncs again
+	} else if err != nil {
 		c.broken = fmt.Errorf("%w: %w", ErrDisk, err)
 		return 0, c.broken
 	}
@@ -165,6 +168,12 @@ func (c *chain) reopenIfSilent() error {
 	}
 	c.silent = 0
 	return nil
+}
+
+// noDescriptors says that err is this process's want of descriptors, which says
+// nothing about the disk and passes.
+func noDescriptors(err error) bool {
+	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE)
 }
 
 func bytesOf(items []item) (n int64) {

@@ -137,7 +137,10 @@ func (s *blockSync) advance() (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	if err := errors.Join(s.block.Close(), syncPath(s.dir)); err != nil {
+	if err := syncPath(s.dir); err != nil { // before the block is closed: this may be tried again
+		return false, errors.Join(err, f.Close())
+	}
+	if err := s.block.Close(); err != nil {
 		return false, errors.Join(err, f.Close())
 	}
 	s.block, s.index, s.size = f, s.index+1, 0

@@ -210,6 +210,37 @@ func TestBackbone_FailedSyncConfirmsNothing(t *testing.T) {
 	}
 }
 
+// A process without a free descriptor cannot sync, but that is no verdict of the
+// disk: the log goes on when descriptors are back, and stores nothing twice.
+func TestBackbone_SyncWithoutDescriptorsIsTriedAgain(t *testing.T) {
+	var done counter
+	refusals := 3
+	b := openWith(t, backbone.Config{DataDir: t.TempDir()}, backbone.Seams{
+		Sync: func(next func() error) error {
+			if done.n.Load() == 1 && refusals > 0 {
+				refusals--
+				return &os.PathError{Op: "open", Path: "2.blk", Err: syscall.EMFILE}
+			}
+			return next()
+		},
+	})
+	for n := range 3 {
+		if err := b.Append([]backbone.Record{record("d", uint64(n+1), &done)}); err != nil {
+			t.Fatal(err)
+		}
+		if n == 0 {
+			flush(t, b)
+		}
+	}
+	flush(t, b)
+	if got, lines := done.n.Load(), readAll(t, b, backbone.ReadOptions{}); got != 3 || len(lines) != 3 || refusals != 0 {
+		t.Errorf("%d confirmed, %d stored, want 3; %d refusals left", got, len(lines), refusals)
+	}
+	if !b.State().OK() {
+		t.Errorf("stalled by %v", b.State().Cause)
+	}
+}
+
 // No record is confirmed before the sync that follows it has returned.
 func TestBackbone_ConfirmsAfterTheSync(t *testing.T) {
 	var done counter
