@@ -174,8 +174,7 @@ func (m *Manager) Forget(k Key) bool {
 	if s == nil || s.Online() {
 		return false
 	}
-	m.forgetLocked(s)
-	return true
+	return m.forgetLocked(s, true)
 }
 
 // Lookup finds the session of a device that is connected or remembered, or nil.

@@ -34,16 +34,25 @@ func (m *Manager) forgetSurplusLocked() {
 	s := r.head.newer
 	for r.n > m.cfg.MaxOffline && s != &r.head {
 		next := s.newer
-		if !s.busy() {
-			m.forgetLocked(s)
+		if m.forgetLocked(s, false) {
 			m.stats.Forgotten++
 		}
 		s = next
 	}
 }
 
-func (m *Manager) forgetLocked(s *Session) {
-	m.floor = max(m.floor, s.epoch.Load())
+// forgetLocked drops s, unless it is busy and that matters. The lane of a device
+// raises the accepted sequence and then looks at the epoch; this marks the epoch
+// and then looks at the sequence. So of a message that is being accepted now, one
+// of the two takes notice: either s stays, or the message is not accepted here.
+func (m *Manager) forgetLocked(s *Session, evenBusy bool) bool {
+	epoch := s.epoch.Swap(forgotten)
+	if !evenBusy && s.busy() {
+		s.epoch.Store(epoch)
+		return false
+	}
+	m.floor = max(m.floor, epoch)
 	m.remembered.remove(s)
 	m.dropLocked(s)
+	return true
 }

@@ -49,6 +49,14 @@ const loaded = 1 << 63
 // Key names the device. The strings are shared, never written.
 func (s *Session) Key() Key { return Key{s.tenant.name, s.device} }
 
+// forgotten is the epoch of a session that is not in the table any more.
+const forgotten = 1<<64 - 1
+
+// Forgotten says that the device has, or will get, another session. What is still
+// on its way to the log by this one must not get there: the other does not know
+// of it. Any goroutine.
+func (s *Session) Forgotten() bool { return s.epoch.Load() == forgotten }
+
 // Epoch is the number of the newest connection. A connection should keep the
 // epoch that Register gave it: by the time it asks here, it may be replaced.
 func (s *Session) Epoch() uint64 { return s.epoch.Load() }

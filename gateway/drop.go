@@ -11,6 +11,7 @@ const (
 	DropDuplicate                  // a sequence that was taken in before; acknowledged again, nothing is lost
 	DropLaneFull                   // held back: the lane had no room, reading pauses until it has
 	DropMemoryFull                 // held back: all messages on their way reached --inflight-bytes
+	DropReplaced                   // still on its lane when a newer connection took over; the device sends it again there
 	DropClosed                     // the connection closed while its messages were held back
 	DropStopping                   // the node stopped before the message was in the log
 	DropCommandOffline             // a command for a device that is not here and has no time to live
@@ -31,7 +32,7 @@ func (d Drop) String() string {
 		return "unknown"
 	}
 	return [numDrops]string{
-		"bad_envelope", "duplicate", "lane_full", "memory_full", "closed", "stopping",
+		"bad_envelope", "duplicate", "lane_full", "memory_full", "replaced", "closed", "stopping",
 		"command_offline", "command_slow", "auth_busy", "draining", "unauthorized", "forbidden",
 	}[d]
 }

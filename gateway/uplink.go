@@ -58,9 +58,20 @@ func (l *link) record(w *worker, m *envelope.Message) bool {
 		if high != 0 && m.Seq > high+1 {
 			l.g.counts.gaps.Add(1)
 		}
+		l.session.SetAcceptedOnLane(m.Seq)
+		if l.session.Epoch() != l.epoch {
+			// A newer connection was told what is durable, and the device sends
+			// the rest again there. Looked at after the sequence was raised: see
+			// devicemgr, forgetLocked.
+			l.session.SetAcceptedOnLane(high)
+			l.g.drops[DropReplaced].Add(1)
+			return false
+		}
 		w.before = append(w.before, accepted{l.session, high})
 		high = m.Seq
-		l.session.SetAcceptedOnLane(m.Seq)
+	} else if l.session.Forgotten() {
+		l.g.drops[DropReplaced].Add(1)
+		return false
 	}
 	key := l.session.Key()
 	w.records = append(w.records, backbone.Record{

@@ -39,7 +39,9 @@ func (n *node) undrained(err error) error {
 		return err
 	}
 	n.log.Error("not everything that was received is in the log, devices will send it again", zap.Error(err))
-	ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
+	// Nothing of it can be flushed now, so this need not be waited for long.
+	const lastWait = 2 * time.Second
+	ctx, cancel := context.WithTimeout(context.Background(), lastWait)
 	defer cancel()
 	// First the log: workers that wait for it would hold up the rest.
 	if closing := n.backbone.Close(ctx); closing != nil {
