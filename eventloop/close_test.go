@@ -3,6 +3,7 @@ package eventloop_test
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"sync/atomic"
 	"testing"
@@ -257,6 +258,12 @@ func TestClose_WhilePaused(t *testing.T) {
 // gathered is written when it is enough. The message stays the Receiver's until
 // it returns, and what it writes to others then arrives.
 func TestClose_InsideAReceiversOwnWrite(t *testing.T) {
+	for _, size := range []int{200, 200_000} { // gathered, and written as it is
+		t.Run(fmt.Sprintf("messages of %d bytes", size), func(t *testing.T) { closeInsideWrite(t, size) })
+	}
+}
+
+func closeInsideWrite(t *testing.T, size int) {
 	var other *eventloop.Conn
 	intact := make(chan bool, 1)
 	n := serve(t, eventloop.Config{Loops: 1, MaxMessage: 1 << 20, OutBuffer: 1 << 20}, admit(func(c *eventloop.Conn) eventloop.Receiver {
@@ -268,8 +275,8 @@ func TestClose_InsideAReceiversOwnWrite(t *testing.T) {
 		return &ears{
 			receive: func(_ wsproto.OpCode, p []byte) {
 				want := bytes.Clone(p)
-				for i := 0; !closed && i < 1000; i++ {
-					c.WriteOnLoop(wsproto.OpBinary, p) // 200 KB each: soon more than OutBuffer
+				for i := 0; !closed && i < 200_000_000/size; i++ {
+					c.WriteOnLoop(wsproto.OpBinary, p) // soon more than OutBuffer
 				}
 				other.WriteOnLoop(wsproto.OpBinary, p)
 				intact <- closed && bytes.Equal(p, want)
@@ -281,7 +288,7 @@ func TestClose_InsideAReceiversOwnWrite(t *testing.T) {
 		}
 	}))
 	witness, d := n.open(), n.open()
-	msg := bin(numbered(7, 200_000))
+	msg := bin(numbered(7, size))
 	d.send(msg)
 	if !testkit.Receive(t, patience, "Receive to return", intact) {
 		t.Error("the connection did not close inside Receive, or the message changed")
