@@ -15,7 +15,7 @@ func Scenarios() []Scenario {
 		{Name: "drain", About: "SIGTERM under load, and a new start", Rounds: 4, Act: actDrain},
 		{Name: "takeover", About: "all devices connect again while their old sockets are open", Act: actTakeover},
 		{Name: "storm", About: "all devices are cut at once, also in mid-handshake", Act: actStorm},
-		{Name: "forget", Open: true, About: "a storm of more devices than the node may remember", Devices: 2500, Rounds: 3, Flags: []string{"--max-remembered=1000"}, Act: actStorm},
+		{Name: "forget", About: "a storm of more devices than the node may remember", Devices: 2500, Rounds: 3, Flags: []string{"--max-remembered=1000"}, Act: actStorm},
 		{Name: "flap", About: "a fifth of the devices is cut every 50 ms", Rounds: 4, Act: actFlap},
 		{Name: "upstream", About: "external NATS slow, deaf, unreachable, killed (needs nats-server)", Rounds: 7, Setup: setupUpstream, Act: actUpstream},
 		{Name: "full", About: "the disk is full, filled by others and by the log (needs root)", Rounds: 3, Padding: 400, Setup: onTmpfs("700m"), Act: actFull},
