@@ -60,6 +60,10 @@ bench-100k: ## One process with 100,000 devices, in a guest where limits are low
 bench-1m: ## The same with a million; needs 20 GiB of memory
 	scripts/bench-capacity.sh 1000000
 
+.PHONY: conformance
+conformance: ## Every clause of RFC 6455 and 7692 on the wire, in full (minutes); make test runs the quick mode
+	go test -count=1 -timeout=60m -v ./bench/conformance -conformance.full
+
 .PHONY: fuzz
 fuzz: ## Every fuzz target for FUZZTIME (30s); FUZZTIME=10m for a long run
 	scripts/fuzz.sh $(FUZZTIME)
