@@ -39,11 +39,14 @@ type Config struct {
 	// Heartbeat is when a connection that was admitted is first asked whether it
 	// is silent (Receiver.Quiet); default 30 s.
 	Heartbeat time.Duration
-	// OutBuffer bounds the bytes waiting to be written to one connection;
-	// default 256 KiB. Reaching it closes the connection (CauseSlowConsumer).
+	// OutBuffer bounds the bytes waiting to be written to one connection, beyond
+	// the one write that fills its socket; default 256 KiB. Reaching it closes the
+	// connection (CauseSlowConsumer). It should be above MaxMessage.
 	OutBuffer int
-	// InBuffer bounds the bytes kept unread for one connection while it is
-	// paused or its handshake is being decided; default 64 KiB.
+	// InBuffer is how many bytes may be kept unread for a connection whose
+	// handshake is being decided before TCP holds the peer back; default 64 KiB.
+	// What one read brought (64 KiB at most) may come on top, and is all that is
+	// kept for one that is paused.
 	InBuffer int
 	// RetryAfter is told with every 503; default 5 s. Each answer is spread
 	// between it and twice it.

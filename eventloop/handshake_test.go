@@ -244,6 +244,19 @@ func TestHandshake_Timeout(t *testing.T) {
 	d.want(pong("still here"))
 }
 
+// The peer's address is to be had from the beginning.
+func TestConn_RemoteAddr(t *testing.T) {
+	addrs := make(chan string, 1)
+	n := serve(t, eventloop.Config{}, admit(func(c *eventloop.Conn) eventloop.Receiver {
+		addrs <- c.RemoteAddrOnLoop().String()
+		return &ears{}
+	}))
+	d := n.open()
+	if got := testkit.Receive(t, patience, "the address", addrs); got != d.conn.LocalAddr().String() {
+		t.Errorf("address %s, want %s", got, d.conn.LocalAddr())
+	}
+}
+
 // Bad requests get an HTTP answer that arrives whole, though the peer may have
 // sent more than was read.
 func TestHandshake_Refused(t *testing.T) {
