@@ -44,7 +44,10 @@ func TestLane_LeaverIsForgotten(t *testing.T) {
 	for i := 0; waiting() == 0; i++ {
 		stays = n.connect(fmt.Sprintf("dev-%d", i))
 		stays.telemetry(1)
-		n.until("it is queued or held back", func() bool { return n.server.Stats().MessagesIn == uint64(i+1) })
+		n.until("it is queued or held back", func() bool {
+			lanes := n.gateway.Stats().Lanes
+			return lanes.Posted+uint64(lanes.Waiting) == uint64(i+1)
+		})
 	}
 	for i := range 10 {
 		key := devicemgr.Key{Tenant: "default", Device: fmt.Sprintf("leaver-%d", i)}
