@@ -3,6 +3,7 @@ package backbone
 import (
 	"context"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -17,6 +18,9 @@ type clientConn struct {
 	nc   *nats.Conn
 	js   jetstream.JetStream
 	down chan struct{} // capacity 1: a loss nobody has looked at yet
+
+	// Atomic.
+	lost atomic.Pointer[State] // since when there is no connection; nil while there is
 }
 
 const (
@@ -39,6 +43,7 @@ func dial(ctx context.Context, c *Config, e *embedded, name string) (*clientConn
 		nats.MaxPingsOutstanding(2),
 		nats.SkipSubjectValidation(), // ours are made by appendSubject
 		nats.DisconnectErrHandler(func(nc *nats.Conn, err error) {
+			conn.lost.Store(&State{Since: time.Now(), Cause: errDisconnected})
 			select {
 			case conn.down <- struct{}{}:
 			default:
@@ -47,7 +52,10 @@ func dial(ctx context.Context, c *Config, e *embedded, name string) (*clientConn
 				log.Warn("connection to the log lost", zap.Error(err))
 			}
 		}),
-		nats.ReconnectHandler(func(*nats.Conn) { log.Info("connection to the log is back") }),
+		nats.ReconnectHandler(func(*nats.Conn) {
+			conn.lost.Store(nil)
+			log.Info("connection to the log is back")
+		}),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
 			log.Warn("connection to the log", zap.Error(err))
 		}),

@@ -64,9 +64,18 @@ func (c *committer) flowing() {
 	}
 }
 
-// State says whether the log takes records, and if not, since when and why. Any
-// goroutine may call it.
-func (b *Backbone) State() State { return *b.committer.state.Load() }
+// State says whether the log takes records, and if not, since when and why: an
+// attempt failed, or the connection is lost and the next one would. Any goroutine
+// may call it.
+func (b *Backbone) State() State {
+	if s := b.committer.state.Load(); !s.OK() {
+		return *s
+	}
+	if lost := b.writer.lost.Load(); lost != nil {
+		return *lost
+	}
+	return State{}
+}
 
 // Stats returns the counters. Any goroutine may call it.
 func (b *Backbone) Stats() Stats {
