@@ -16,8 +16,8 @@ import (
 func TestFull_HoldsDevicesBackAndResumes(t *testing.T) {
 	t.Parallel()
 	const devices, messages = 4, 3000
-	n := start(t, "--log-max-bytes=1000000", "--when-full=stop", "--drain-window=1s")
-	f := launch(t, n, devices, messages, func(d string) string { return n.token(d) }, nil)
+	n := start(t, "--log-max-bytes=1000000", "--when-full=stop", "--drain-window=1s", "--auth=none")
+	f := launch(t, n, devices, messages, nil)
 	testkit.Eventually(t, patience, "the log to be full", func() bool {
 		return n.status("/readyz") == http.StatusServiceUnavailable
 	})
@@ -48,8 +48,8 @@ func TestFull_HoldsDevicesBackAndResumes(t *testing.T) {
 func TestFull_ForgetsTheOldest(t *testing.T) {
 	t.Parallel()
 	const devices, messages = 4, 3000
-	n := start(t, "--log-max-bytes=1000000", "--when-full=drop-oldest")
-	f := launch(t, n, devices, messages, func(d string) string { return n.token(d) }, nil)
+	n := start(t, "--log-max-bytes=1000000", "--when-full=drop-oldest", "--auth=none")
+	f := launch(t, n, devices, messages, nil)
 	f.waitAcked(3*patience, devices*messages)
 	log := n.tail()
 	if len(log) == 0 || len(log) >= devices*messages {

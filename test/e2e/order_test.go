@@ -20,7 +20,7 @@ func TestOrder_RandomDisconnects(t *testing.T) {
 		t.Fatalf("-order=%s: %v", *orderSize, err)
 	}
 	n := start(t, "--auth=none")
-	f := launch(t, n, devices, messages, nil, func(s *streamer) {
+	f := launch(t, n, devices, messages, func(s *streamer) {
 		s.cut = func() bool { return rand.IntN(60) == 0 }
 		s.pause = 20 * time.Millisecond
 	})

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"net/http"
 	"sync/atomic"
 	"time"
 
@@ -18,10 +17,10 @@ import (
 // welcome's upto, and remembers the highest acknowledged sequence. Made of
 // coder/websocket, because stories with many devices need a lean client.
 type streamer struct {
-	url, token string
-	total      uint64
-	cut        func() bool   // asked before each message: break the connection now?
-	pause      time.Duration // between one connection and the next, about
+	url   string
+	total uint64
+	cut   func() bool   // asked before each message: break the connection now?
+	pause time.Duration // between one connection and the next, about
 
 	acked    atomic.Uint64
 	welcomed atomic.Uint64 // connections that got a welcome
@@ -64,7 +63,6 @@ func (s *streamer) session(ctx context.Context) error {
 	defer cancel()
 	ws, _, err := websocket.Dial(ctx, s.url, &websocket.DialOptions{
 		Subprotocols: []string{"edgeloop.v1.json"},
-		HTTPHeader:   http.Header{"Authorization": {"Bearer " + s.token}},
 	})
 	if err != nil {
 		return err
