@@ -365,3 +365,32 @@ func wantInOrder(t *testing.T, got []stored, total int) {
 		}
 	}
 }
+
+// TestLink_TakenOverOnItsLane: a message still waits on its lane when a newer
+// connection takes over. The device sends it again there, and it is stored once,
+// under the newer epoch: in the log a device's epoch never goes back.
+func TestLink_TakenOverOnItsLane(t *testing.T) {
+	t.Parallel()
+	gate := make(chan struct{})
+	log := &memLog{before: func([]backbone.Record) error { <-gate; return nil }}
+	n := startNode(t, log, gateway.Config{Workers: 1})
+	old := n.connect("dev")
+	old.telemetry(1)
+	n.until("the first is with the log", func() bool {
+		lanes := n.gateway.Stats().Lanes
+		return lanes.Posted == 1 && lanes.Queued == 0
+	})
+	old.telemetry(2)
+	n.until("the second waits on the lane", func() bool { return n.gateway.Stats().Lanes.Queued == 1 })
+	newer := n.connect("dev")
+	old.wantClosed(4409)
+	close(gate)
+	newer.telemetry(1)
+	newer.telemetry(2)
+	newer.wantAck(2)
+	got := n.log.of("dev")
+	wantInOrder(t, got, 2)
+	if len(got) == 2 && (got[0].epoch != old.welcome.Epoch || got[1].epoch != newer.welcome.Epoch) {
+		t.Errorf("epochs %d and %d, want %d and %d", got[0].epoch, got[1].epoch, old.welcome.Epoch, newer.welcome.Epoch)
+	}
+}
