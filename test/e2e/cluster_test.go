@@ -103,35 +103,91 @@ func TestCluster_TakeoverAcrossNodes(t *testing.T) {
 	})
 }
 
-// The log goes away in mid-stream and comes back. Meanwhile the node says that
-// it is not ready, and nobody is disconnected for it; afterwards everything that
-// was acknowledged is there, once and in order, and so is the rest.
+// The log goes away in mid-stream and comes back. Meanwhile nothing that is sent
+// is acknowledged, the node says that it is not ready, and nobody is disconnected
+// for it; afterwards everything is there, once and in order.
 func TestCluster_LogGoesAwayAndComesBack(t *testing.T) {
 	t.Parallel()
 	const devices, messages = 20, 3000
 	nats := startNATS(t)
 	n := start(t, "--nats-url", nats.url(), "--auth=none")
+	quiet := upgradeRaw(t, n, "?device=quiet", "")
+	quiet.say(frame(fin|opText, `{"type":"telemetry","seq":1,"data":0}`))
+	quiet.wantText("ack")
 	f := launch(t, n, devices, messages, nil)
 	f.waitAcked(patience, devices*messages/4)
 
 	nats.kill()
+	// No server runs: what is sent from here on cannot be in the log, whatever
+	// answers are still on their way for what was sent before.
+	quiet.say(frame(fin|opText, `{"type":"telemetry","seq":2,"data":0}`))
 	testkit.Eventually(t, patience, "the node to say that it is not ready", func() bool {
 		return n.status("/readyz") == http.StatusServiceUnavailable
 	})
 	if n.status("/healthz") != http.StatusOK {
 		t.Error("the node says that it is not alive")
 	}
+	// The node is given its time to acknowledge by mistake: it tries to reach the
+	// log in vain, several times after it has the message.
+	quiet.wantPongOnly("the message is with the node")
+	tried := n.metric(failedBatches, "")
+	testkit.Eventually(t, patience, "the node to try the log again", func() bool { return n.metric(failedBatches, "") >= tried+4 })
+	quiet.wantPongOnly("the log was away")
+
 	nats.boot()
+	if ack := quiet.wantText("ack"); !containsAll(ack, `"upto":2`) {
+		t.Errorf("when the log was back the node sent %s", ack)
+	}
 	f.waitAcked(3*patience, devices*messages)
 	testkit.Eventually(t, patience, "the node to be ready again", func() bool { return n.status("/readyz") == http.StatusOK })
 	_, acked := f.acked()
-	if records := checkLog(t, n, acked); records != devices*messages {
-		t.Errorf("the log has %d records, %d were sent", records, devices*messages)
+	acked["quiet"] = 2
+	if records := checkLog(t, n, acked); records != devices*messages+2 {
+		t.Errorf("the log has %d records, %d were sent", records, devices*messages+2)
 	}
 	for name, s := range f.devices {
 		if s.welcomed.Load() != 1 {
 			t.Errorf("%s was disconnected: %v", name, s.lastGone.Load())
 		}
+	}
+	n.stop()
+}
+
+const failedBatches = "edgeloop_backbone_failed_batches_total"
+
+// wantPongOnly pings the node and insists that nothing but the pong comes: what
+// the node sent before would arrive before it.
+func (c *rawConn) wantPongOnly(what string) {
+	c.t.Helper()
+	c.say(frame(fin|opPing, what))
+	for {
+		switch first, payload, err := c.hear(); {
+		case err != nil:
+			c.t.Fatalf("waiting for the pong %q: %v", what, err)
+		case first == fin|opPong && string(payload) == what:
+			return
+		case first != fin|opPing:
+			c.t.Fatalf("before the pong %q the node sent %#x %q", what, first, payload)
+		}
+	}
+}
+
+// A node with nothing to write notices as well that its log is away, and that it
+// is back.
+func TestCluster_IdleNodeTellsOfItsLog(t *testing.T) {
+	t.Parallel()
+	nats := startNATS(t)
+	n := start(t, "--nats-url", nats.url())
+	for range 2 {
+		nats.kill()
+		testkit.Eventually(t, patience, "the node to say that it is not ready", func() bool {
+			return n.status("/readyz") == http.StatusServiceUnavailable
+		})
+		if status, body := n.api(http.MethodGet, "/readyz", nil); status == http.StatusServiceUnavailable && !containsAll(fmt.Sprint(body), "log_stalled") {
+			t.Errorf("the reason is %v", body)
+		}
+		nats.boot()
+		testkit.Eventually(t, patience, "the node to be ready again", func() bool { return n.status("/readyz") == http.StatusOK })
 	}
 	n.stop()
 }

@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -83,25 +84,69 @@ func (n *node) descriptors(t *testing.T) int {
 	return len(entries)
 }
 
+// metric reads one series of /metrics; labels as they are rendered, or "".
+func (n *node) metric(name, labels string) (value float64) {
+	n.t.Helper()
+	status, text := n.apiRaw(http.MethodGet, "/metrics", nil)
+	if labels != "" {
+		name += "{" + labels + "}"
+	}
+	for line := range strings.Lines(string(text)) {
+		if rest, found := strings.CutPrefix(line, name+" "); found {
+			value, err := strconv.ParseFloat(strings.TrimSpace(rest), 64)
+			if err != nil {
+				n.t.Fatalf("%s: %v", line, err)
+			}
+			return value
+		}
+	}
+	n.t.Fatalf("/metrics: %d, without %s", status, name)
+	return 0
+}
+
 // A device that never reads what it is sent costs itself: the node bounds what
-// waits for it and then takes no more, while its neighbour is served.
+// waits for it and then cuts it off as a slow consumer, while it still does not
+// read. Its neighbour keeps its connection and its service.
 func TestLimits_SlowReader(t *testing.T) {
 	t.Parallel()
 	n := start(t, "--out-buffer=65536")
 	slow := dialRaw(t, n, "slow")
 	neighbour := dialRaw(t, n, "neighbour")
 	blob := strings.Repeat("x", 32<<10)
-	refused := false
-	for i := 0; i < 2000 && !refused; i++ {
-		status, _ := n.api(http.MethodPost, "/v1/devices/default/slow/commands", map[string]any{"name": "blob", "data": blob})
-		refused = status == http.StatusServiceUnavailable || !n.online("slow")
+	for i := 0; ; i++ {
+		status, body := n.api(http.MethodPost, "/v1/devices/default/slow/commands", map[string]any{"name": "blob", "data": blob})
+		if status == http.StatusServiceUnavailable && body["type"] == "urn:edgeloop:problem:device-busy" || !n.online("slow") {
+			break
+		}
+		if i == 2000 {
+			t.Fatal("the node took 60 MB for a device that does not read")
+		}
 	}
-	if !refused {
-		t.Error("the node took 60 MB for a device that does not read")
+	testkit.Eventually(t, patience, "the slow device to be cut off", func() bool { return !n.online("slow") })
+	for cause, want := range map[string]float64{"slow_consumer": 1, "peer_gone": 0, "protocol_error": 0} {
+		if got := n.metric("edgeloop_eventloop_closes_total", `cause="`+cause+`"`); got != want {
+			t.Errorf("%v connections ended by %s, want %v", got, cause, want)
+		}
 	}
 	neighbour.say(frame(fin|opText, `{"type":"telemetry","seq":1,"data":0}`))
 	neighbour.wantText("ack")
-	slow.Close()
+
+	// What had been taken for the device before may still arrive; then the
+	// connection ends, without a close frame, which would have to wait behind it.
+	for {
+		first, payload, err := slow.hear()
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Fatal("the node kept the connection of the slow device")
+		} else if err != nil {
+			break
+		}
+		if first == fin|opClose {
+			t.Errorf("the node sent a close frame, %q", payload)
+		}
+	}
+	back := dialRaw(t, n, "slow") // it may come back, and read
+	back.say(frame(fin|opText, `{"type":"telemetry","seq":1,"data":0}`))
+	back.wantText("ack")
 	n.stop()
 }
 

@@ -23,10 +23,16 @@ type rawConn struct {
 // dialRaw shakes hands with n for a device, byte by byte as RFC 6455 1.2 has it.
 func dialRaw(t *testing.T, n *node, device string) *rawConn {
 	t.Helper()
+	return upgradeRaw(t, n, "", "Authorization: Bearer "+n.token(device)+"\r\n")
+}
+
+// upgradeRaw is dialRaw with the query and the further header lines of the request.
+func upgradeRaw(t *testing.T, n *node, query, header string) *rawConn {
+	t.Helper()
 	c := dialTCP(t, n.listen)
-	fmt.Fprintf(c, "GET /v1/device HTTP/1.1\r\nHost: %s\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"+
+	fmt.Fprintf(c, "GET /v1/device%s HTTP/1.1\r\nHost: %s\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"+
 		"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"+
-		"Sec-WebSocket-Protocol: edgeloop.v1.json\r\nAuthorization: Bearer %s\r\n\r\n", n.listen, n.token(device))
+		"Sec-WebSocket-Protocol: edgeloop.v1.json\r\n%s\r\n", query, n.listen, header)
 	resp, err := http.ReadResponse(c.r, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -59,6 +65,7 @@ const (
 	opBinary       = 0x2
 	opClose        = 0x8
 	opPing         = 0x9
+	opPong         = 0xA
 	fin            = 0x80
 )
 
