@@ -45,8 +45,8 @@ func servers() []server {
 		{name: "raw-1", what: "raw epoll in C, 1 thread", args: []string{"bin/peers/rawc", "-addr", "ADDR", "-threads", "1"}},
 		{name: "raw-2", what: "raw epoll in C, 2 threads", args: []string{"bin/peers/rawc", "-addr", "ADDR", "-threads", "2"}},
 		{
-			name: "edgeloop-echo", what: "`edgeloop echo`: loop and frames", noBroadcast: true,
-			args: []string{"bin/edgeloop", "echo", "--listen", "ADDR"},
+			name: "edgeloop-echo", what: "`edgeloop echo`: loop and frames", control: true, noBroadcast: true,
+			args: []string{"bin/edgeloop", "echo", "--listen", "ADDR", "--control-listen", "CONTROL"},
 		},
 		{
 			name: "edgeloop-serve", what: "`edgeloop serve`: the whole node", control: true, node: true,

@@ -3,11 +3,15 @@ package main
 import (
 	"context"
 	"fmt"
+	"net"
+	"net/http"
+	"net/http/pprof"
 	"os"
 	"os/signal"
 	"syscall"
 	"time"
 
+	"edgeloop/admin"
 	"edgeloop/eventloop"
 	"edgeloop/wsproto"
 )
@@ -22,11 +26,12 @@ type echoCmd struct {
 	OutBuffer      int           `default:"67108864" help:"Bytes that may wait for one connection that does not read."`
 	Compression    bool          `default:"false" negatable:"" help:"Negotiate permessage-deflate."`
 	Heartbeat      time.Duration `default:"30s" help:"Silence after which a connection is pinged."`
+	ControlListen  string        `default:"" help:"Loopback address for /debug/pprof and /metrics, host:port; neither is served without it."`
 }
 
 // Run serves until SIGINT or SIGTERM.
 func (e *echoCmd) Run(io *streams) error {
-	if err := checkListen("--listen", e.Listen); err != nil {
+	if err := e.checkListeners(); err != nil {
 		return usageError{err}
 	}
 	srv, err := eventloop.New(eventloop.Config{
@@ -44,6 +49,11 @@ func (e *echoCmd) Run(io *streams) error {
 	if _, _, err := eventloop.RaiseFDLimit(0); err != nil {
 		return err
 	}
+	stopControl, err := e.control(io, srv)
+	if err != nil {
+		return usageError{err}
+	}
+	defer stopControl()
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
 	defer signal.Stop(signals)
@@ -66,6 +76,58 @@ func (e *echoCmd) Run(io *streams) error {
 		return err
 	}
 	return <-ended
+}
+
+// checkListeners checks the addresses. The control listener asks for no token, so
+// it is for this machine alone.
+func (e *echoCmd) checkListeners() error {
+	if err := checkListen("--listen", e.Listen); err != nil || e.ControlListen == "" {
+		return err
+	}
+	if err := checkListen("--control-listen", e.ControlListen); err != nil {
+		return err
+	}
+	host, _, _ := net.SplitHostPort(e.ControlListen)
+	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+		return fmt.Errorf("--control-listen=%s can be reached from outside and asks for no token: listen on 127.0.0.1 or [::1]", e.ControlListen)
+	}
+	return nil
+}
+
+// control serves pprof and the counters of the loops until stop is called.
+// Without --control-listen it does nothing.
+func (e *echoCmd) control(io *streams, srv *eventloop.Server) (stop func(), err error) {
+	if e.ControlListen == "" {
+		return func() {}, nil
+	}
+	ln, err := net.Listen("tcp", e.ControlListen)
+	if err != nil {
+		return nil, fmt.Errorf("--control-listen=%s: %w", e.ControlListen, err)
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
+	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
+	mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
+		(&node{server: srv}).eventloopMetrics(func(s admin.Sample) {
+			name := s.Name
+			if len(s.Labels) > 0 { // the only label of these series
+				name += fmt.Sprintf("{cause=%q}", s.Labels[0])
+			}
+			_, _ = fmt.Fprintf(w, "%s %v\n", name, s.Value) // whoever asked is gone
+		})
+	})
+	control := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_ = control.Serve(ln) // ends by Close below
+	}()
+	fmt.Fprintf(io.out, "control listening on %s\n", ln.Addr())
+	return func() {
+		_ = control.Close()
+		<-ended
+	}, nil
 }
 
 // echoAcceptor admits everyone on path "/".
