@@ -95,7 +95,8 @@ func (b *Backbone) HasCommands(tenant, device string) bool {
 // TakeCommands gives fn each command that waits for a device, oldest first.
 // Each is deleted from the store before fn gets it, and only the node whose
 // deletion took gives it out: at most once for each id, whatever ends in
-// between. payload is fn's to keep.
+// between. On an error fn has got those that were deleted, and the others stay.
+// payload is fn's to keep.
 func (b *Backbone) TakeCommands(ctx context.Context, tenant, device string, fn func(id string, payload []byte)) error {
 	subject, err := subjectOf(downPrefix, tenant, device)
 	if err != nil {
@@ -104,13 +105,13 @@ func (b *Backbone) TakeCommands(ctx context.Context, tenant, device string, fn f
 	known := b.commands.latest(subject)
 	for from := uint64(1); ; {
 		taken, next, err := b.takeSome(ctx, subject, from)
-		if err != nil {
-			return fmt.Errorf("take commands: %w", b.orClosed(err))
-		}
 		for _, m := range taken {
 			if expires, _ := strconv.ParseInt(m.Header.Get(headerExpires), 10, 64); expires > time.Now().UnixMilli() {
 				fn(m.Header.Get(headerCommandID), m.Data)
 			}
+		}
+		if err != nil {
+			return fmt.Errorf("take commands: %w", b.orClosed(err))
 		}
 		if next == 0 {
 			b.commands.drained(subject, known)
@@ -124,31 +125,38 @@ func (b *Backbone) TakeCommands(ctx context.Context, tenant, device string, fn f
 // once, for one sync.
 const takeBytes = mib
 
-// takeSome deletes commands and returns those that were there, and where to go
-// on; zero when there are no more.
+// takeSome deletes commands and returns those that were there, also with an
+// error, and where to go on; zero when there are no more.
 func (b *Backbone) takeSome(ctx context.Context, subject string, from uint64) (taken []*jetstream.RawStreamMsg, next uint64, err error) {
 	for size := 0; size < takeBytes; {
-		m, err := b.down.GetMsg(ctx, from, jetstream.WithGetMsgSubject(subject))
+		var m *jetstream.RawStreamMsg
+		m, err = b.down.GetMsg(ctx, from, jetstream.WithGetMsgSubject(subject))
 		if errors.Is(err, jetstream.ErrMsgNotFound) {
-			from = 0
+			from, err = 0, nil
 			break
 		}
 		if err != nil {
-			return nil, 0, err
+			break
 		}
 		from = m.Sequence + 1
-		if mine, err := b.deleteCommand(ctx, m.Sequence); err != nil {
-			return nil, 0, err
-		} else if !mine {
-			continue // another node took it, or its time came
+		var mine bool
+		if mine, err = b.deleteCommand(ctx, m.Sequence); err != nil {
+			break
 		}
-		size += len(m.Data)
-		taken = append(taken, m)
+		if mine { // if not, another node took it, or its time came
+			size += len(m.Data)
+			taken = append(taken, m)
+		}
 	}
 	if len(taken) == 0 {
-		return nil, from, nil
+		return nil, from, err
 	}
-	return taken, from, b.syncStream(StreamDown)
+	if failed := b.syncStream(StreamDown); failed != nil {
+		// After a loss of power they may be there again: given out now, they could
+		// be given out twice.
+		return nil, from, errors.Join(err, fmt.Errorf("%d commands are lost: %w", len(taken), failed))
+	}
+	return taken, from, err
 }
 
 // deleteCommand deletes one command; false when it was gone already.

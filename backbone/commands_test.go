@@ -60,6 +60,33 @@ func TestCommands_AreDeletedBeforeDelivery(t *testing.T) {
 	}
 }
 
+// The store fails in the middle of a taking. What it had deleted until then
+// exists nowhere else, so it must be given out; the rest waits for the next time.
+func TestCommands_TakenBeforeAFaultAreDelivered(t *testing.T) {
+	fault := errors.New("the store failed")
+	for name, broken := range map[string]struct{ reads, deletes int }{
+		"a command cannot be read":    {2, 100},
+		"a command cannot be deleted": {100, 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := open(t, backbone.Config{DataDir: t.TempDir()})
+			for _, id := range []string{"a", "b", "c", "d"} {
+				store(t, b, "d", id, time.Hour)
+			}
+			mend := backbone.BreakCommands(b, broken.reads, broken.deletes, fault)
+			var got []string
+			err := b.TakeCommands(t.Context(), "acme", "d", func(id string, _ []byte) { got = append(got, id) })
+			if !errors.Is(err, fault) || !slices.Equal(got, []string{"a", "b"}) {
+				t.Errorf("took %v, %v", got, err)
+			}
+			mend()
+			if got := take(t, b, "d"); got != "c=1 d=1" {
+				t.Errorf("then took %q", got)
+			}
+		})
+	}
+}
+
 func TestCommands_Expire(t *testing.T) {
 	b := open(t, backbone.Config{DataDir: t.TempDir()})
 	store(t, b, "d", "short", time.Second)

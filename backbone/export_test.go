@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 )
 
 // Seams are where tests come between the committer and the log.
@@ -81,6 +82,34 @@ func CommandsStored(ctx context.Context, b *Backbone) (uint64, error) {
 	return info.State.Msgs, nil
 }
 
+// BreakCommands lets so many commands be read from the store, and deleted, and
+// has the next such question fail with err, until mend is called.
+func BreakCommands(b *Backbone, reads, deletes int, err error) (mend func()) {
+	whole := b.down
+	b.down = &failingStream{whole, reads, deletes, err}
+	return func() { b.down = whole }
+}
+
+type failingStream struct {
+	jetstream.Stream
+	reads, deletes int
+	err            error
+}
+
+func (s *failingStream) GetMsg(ctx context.Context, seq uint64, opts ...jetstream.GetMsgOpt) (*jetstream.RawStreamMsg, error) {
+	if s.reads--; s.reads < 0 {
+		return nil, s.err
+	}
+	return s.Stream.GetMsg(ctx, seq, opts...)
+}
+
+func (s *failingStream) DeleteMsg(ctx context.Context, seq uint64) error {
+	if s.deletes--; s.deletes < 0 {
+		return s.err
+	}
+	return s.Stream.DeleteMsg(ctx, seq)
+}
+
 // PresenceIdle is true when every state has been published.
 func PresenceIdle(b *Backbone) bool {
 	queued, _ := b.presence.stats()
@@ -116,3 +145,9 @@ func (s *BanSet) Len() int { return len(s.s.bans) }
 
 // DeleteLog removes the log's stream, as an operator of an external server can.
 func DeleteLog(ctx context.Context, b *Backbone) error { return b.asker.js.DeleteStream(ctx, StreamUp) }
+
+// UpSubject is where the records of a device are.
+func UpSubject(tenant, device string) (string, error) { return subjectOf(upPrefix, tenant, device) }
+
+// UpFilter selects records; "" stands for all.
+func UpFilter(tenant, device string) string { return filterOf(upPrefix, tenant, device) }
