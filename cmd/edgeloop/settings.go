@@ -77,11 +77,11 @@ func (f *fileResolver) Resolve(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (
 			return nil, nil //nolint:nilnil // as above
 		}
 	}
-	switch v := value.(type) {
-	case map[string]any, []any, nil:
+	switch value.(type) {
+	case string, bool, int64, uint64, float64:
+		return fmt.Sprint(value), nil
+	default: // lists, maps, nothing, and YAML's binary
 		return nil, fmt.Errorf("configuration file %s: key %q takes one value", f.path, flag.Name)
-	default:
-		return fmt.Sprint(v), nil
 	}
 }
 
