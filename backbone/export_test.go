@@ -24,6 +24,9 @@ func OpenWith(ctx context.Context, cfg Config, s Seams) (*Backbone, error) {
 // Disconnect breaks the committer's connection; it comes back by itself.
 func Disconnect(b *Backbone) error { return b.writer.nc.ForceReconnect() }
 
+// DisconnectAsker breaks the connection of everything but the committer.
+func DisconnectAsker(b *Backbone) error { return b.asker.nc.ForceReconnect() }
+
 // RestartServer ends the embedded server and starts it again.
 func RestartServer(b *Backbone) error { return b.server.restart() }
 
@@ -114,6 +117,15 @@ func (s *failingStream) DeleteMsg(ctx context.Context, seq uint64) error {
 func PresenceIdle(b *Backbone) bool {
 	queued, _ := b.presence.stats()
 	return queued == 0
+}
+
+// PresenceStored is of how many devices a state is kept.
+func PresenceStored(ctx context.Context, b *Backbone) (uint64, error) {
+	info, err := b.presences.Info(ctx)
+	if err != nil {
+		return 0, err
+	}
+	return info.State.Msgs, nil
 }
 
 // PresenceQueue is the queue of states to publish, without a publisher.
