@@ -1,19 +1,100 @@
 #!/usr/bin/env bash
-# Runs every fuzz target of the module, one after another, each for $1 (30s).
-# A finding is written by go test to the package's testdata/fuzz; commit it.
+# Fuzzing. A finding is written to the package's testdata/fuzz: commit it with its fix.
+#
+#	fuzz.sh [TIME]      every target of the module for TIME (30s), one after another
+#	fuzz.sh long TIME   all of them, JOBS (one for each core) at a time, and the table
+#	                    of it in bench/results; logs stay in bin/fuzz
+#	fuzz.sh table DIR   the table alone, from a directory of logs PKG.TARGET.log;
+#	                    FUZZ_COMMIT and FUZZ_COMMAND say what they are logs of
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-fuzztime=${1:-30s}
 
-targets=0
-for pkg in $(go list -f '{{if or .TestGoFiles .XTestGoFiles}}{{.Dir}}{{end}}' ./...); do
-	grep -qsE '^func Fuzz[A-Z_]' "$pkg"/*_test.go || continue
-	names=$(grep -hoE '^func Fuzz[A-Za-z0-9_]+' "$pkg"/*_test.go | sed 's/^func //' | sort)
-	for name in $names; do
-		echo "fuzz ${pkg#"$PWD"/} $name for $fuzztime"
-		go test -run='^$' -fuzz="^$name\$" -fuzztime="$fuzztime" "./${pkg#"$PWD"/}"
-		targets=$((targets + 1))
+# targets prints "package target" for each fuzz target.
+targets() {
+	local dir
+	for dir in $(go list -f '{{if or .TestGoFiles .XTestGoFiles}}{{.Dir}}{{end}}' ./...); do
+		grep -hoE '^func Fuzz[A-Z_][A-Za-z0-9_]*' /dev/null "$dir"/*_test.go |
+			sort | sed "s#^func #${dir#"$PWD"/} #" || true
 	done
-done
-echo "fuzz: $targets targets, no finding"
-[ "$targets" -gt 0 ] || { echo "fuzz: no target found, which cannot be right" >&2; exit 1; }
+}
+
+# run fuzzes one target with the binary that was built for its package. The corpus
+# is go's own, so it grows from run to run.
+run() {
+	local pkg=$1 name=$2 log=bin/fuzz/${1//\//-}.$2 TIMEFORMAT='%U %S'
+	{ time (cd "$pkg" && exec "$OLDPWD/bin/fuzz/${pkg//\//-}.test" -test.run='^$' -test.fuzz="^$name\$" -test.fuzztime="$fuzztime" \
+		-test.parallel=1 -test.timeout=0 -test.fuzzcachedir="$cache/$pkg") >"$log.log" 2>&1; } 2>"$log.cpu" ||
+		echo "fuzz: finding in $pkg $name, see $log.log"
+}
+
+long() {
+	local pkg name all=()
+	cache=$(go env GOCACHE)/fuzz/$(go list -m)
+	mkdir -p bin/fuzz
+	rm -f bin/fuzz/*.log bin/fuzz/*.cpu
+	mapfile -t all < <(targets)
+	for pkg in $(printf '%s\n' "${all[@]% *}" | uniq); do
+		echo "fuzz: build $pkg"
+		go test -c -fuzz=Fuzz -o "bin/fuzz/${pkg//\//-}.test" "./$pkg"
+	done
+	for name in "${all[@]}"; do
+		while [ "$(jobs -rp | wc -l)" -ge "$jobs" ]; do wait -n || true; done
+		echo "fuzz: $name for $fuzztime"
+		# shellcheck disable=SC2086 # a package and a target
+		run $name &
+	done
+	wait
+}
+
+# table prints what the logs of a directory say. docs/testing.md knows what each
+# target is compared with.
+table() {
+	local log base pkg name findings=0 cpu against
+	cat <<-END
+		# Fuzzing, $(date -u +%F)
+
+		- commit: $(git rev-parse --short "${FUZZ_COMMIT:-HEAD}")
+		- machine: $(grep -c ^processor /proc/cpuinfo) × $(sed -n 's/^model name.*: //p' /proc/cpuinfo | head -1), $(uname -sr), $(go env GOVERSION)
+		- command: \`${FUZZ_COMMAND:-make fuzz-long FUZZTIME=$fuzztime JOBS=$jobs}\`; each target has one worker
+
+		| target | package | compared with | wall time | CPU time | executions | new inputs | corpus | findings |
+		|---|---|---|---|---|---|---|---|---|
+	END
+	for log in "$1"/*.Fuzz*.log; do
+		base=$(basename "$log" .log) pkg=${base%.*} name=${base##*.}
+		pkg=${pkg//-/\/}
+		against=$(sed -n "s#^| \`$name\` | \`$pkg\` | \(.*\) |\$#\1#p" docs/testing.md)
+		findings=$(grep -c 'Failing input written to' "$log" || true)
+		cpu=$(awk '{ printf "%d s", $1 + $2 }' "${log%.log}.cpu" 2>/dev/null || echo –)
+		awk -v row="| \`$name\` | \`$pkg\` | ${against:-?} |" -v cpu="$cpu" -v findings="$findings" '
+			/^fuzz: elapsed: / { elapsed = $3; execs = $5; if (/new interesting/) { fresh = $9; total = $11 } }
+			END { sub(/,$/, "", elapsed); sub(/\)$/, "", total)
+				print row, elapsed, "|", cpu, "|", execs + 0, "|", fresh + 0, "|", total + 0, "|", findings, "|" }' "$log"
+	done
+}
+
+jobs=${JOBS:-$(nproc)}
+case ${1:-} in
+long)
+	fuzztime=${2:-1h}
+	long
+	out=bench/results/$(date -u +%F)-fuzz.md
+	table bin/fuzz >"$out"
+	cat "$out"
+	! grep -l -e '--- FAIL' -e '^panic' bin/fuzz/*.log
+	;;
+table)
+	fuzztime='?'
+	table "${2:?a directory of logs}"
+	;;
+*)
+	fuzztime=${1:-30s} count=0
+	while read -r pkg name; do
+		echo "fuzz $pkg $name for $fuzztime"
+		go test -run='^$' -fuzz="^$name\$" -fuzztime="$fuzztime" "./$pkg"
+		count=$((count + 1))
+	done < <(targets)
+	[ "$count" -gt 0 ] || { echo "fuzz: no target found, which cannot be right" >&2; exit 1; }
+	echo "fuzz: $count targets, no finding"
+	;;
+esac
