@@ -68,6 +68,11 @@ conformance: ## Every clause of RFC 6455 and 7692 on the wire, in full (minutes)
 fuzz: ## Every fuzz target for FUZZTIME (30s); FUZZTIME=10m for a long run
 	scripts/fuzz.sh $(FUZZTIME)
 
+.PHONY: fuzz-long
+fuzz-long: FUZZTIME = 1h
+fuzz-long: ## Every fuzz target for FUZZTIME (1h), JOBS at a time (one a core); writes bench/results/DATE-fuzz.md
+	scripts/fuzz.sh long $(FUZZTIME)
+
 .PHONY: lint
 lint: $(GOLANGCI_LINT) ## Formatting, linters, shell syntax
 	$(GOLANGCI_LINT) run --allow-parallel-runners
