@@ -128,6 +128,16 @@ faults-long: fault-tools ## The same for longer, with FAULT_ROUNDS (200) kills f
 	$(FAULT_RUN) kill --devices=300 --rounds=10 --lives=$$((($(FAULT_ROUNDS) + 9) / 10)) --load=1500ms
 	$(FAULT_RUN) --devices=200 --rounds=5 --lives=3
 
+# It writes bench/results/DATE-soak.md and .json, and needs no root.
+SOAK          ?= 2h
+SOAK_SEED     ?= 1
+SOAK_RESULTS  ?= bench/results
+
+.PHONY: soak
+soak: build ## Two nodes for SOAK (2h) with churn and faults, one of them killed again and again; SOAK_SEED=n
+	go build -o bin/edgefault ./cmd/edgefault
+	bin/edgefault soak --duration=$(SOAK) --seed=$(SOAK_SEED) --results=$(SOAK_RESULTS) $(SOAKFLAGS)
+
 .PHONY: mutants
 mutants: fault-tools ## Break promises on purpose: the fault harness must notice each
 	scripts/mutants.sh

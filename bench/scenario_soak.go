@@ -4,9 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
+	"edgeloop/bench/drift"
 	"edgeloop/bench/fleet"
 	"edgeloop/bench/probe"
 )
@@ -26,24 +26,6 @@ type Soak struct {
 // Name implements Scenario.
 func (Soak) Name() string { return "soak" }
 
-// drift is one series watched through a soak: a growth of less than floor is
-// no drift, whatever its percentage.
-type drift struct {
-	name   string
-	floor  float64
-	values []float64
-}
-
-func newDrifts() []*drift {
-	return []*drift{
-		{name: "rss_bytes", floor: 8 << 20},
-		{name: "fds", floor: 50},
-		{name: "threads", floor: 10},
-		{name: "heap_bytes", floor: 8 << 20},
-		{name: "goroutines", floor: 50},
-	}
-}
-
 // Run implements Scenario.
 func (so Soak) Run(ctx context.Context, s *Session) error {
 	admin, ok, err := s.opt.admin()
@@ -60,7 +42,7 @@ func (so Soak) Run(ctx context.Context, s *Session) error {
 	if err != nil {
 		return err
 	}
-	drifts := newDrifts()
+	drifts := drift.Server()
 	p, err := s.phase("soak", func() error { return so.watch(ctx, s, admin, ok, drifts) })
 	if err != nil {
 		return err
@@ -73,7 +55,7 @@ func (so Soak) Run(ctx context.Context, s *Session) error {
 }
 
 // watch reads the server every now and then until the time is over.
-func (so Soak) watch(ctx context.Context, s *Session, admin probe.Endpoint, hasAdmin bool, drifts []*drift) error {
+func (so Soak) watch(ctx context.Context, s *Session, admin probe.Endpoint, hasAdmin bool, drifts []*drift.Series) error {
 	end := time.Now().Add(so.Duration)
 	nextBroadcast := time.Now().Add(so.Broadcasts)
 	b := Broadcast{Size: so.Size}
@@ -95,7 +77,7 @@ func (so Soak) watch(ctx context.Context, s *Session, admin probe.Endpoint, hasA
 	return nil
 }
 
-func (so Soak) read(ctx context.Context, s *Session, admin probe.Endpoint, hasAdmin bool, drifts []*drift) error {
+func (so Soak) read(ctx context.Context, s *Session, admin probe.Endpoint, hasAdmin bool, drifts []*drift.Series) error {
 	now := make(map[string]float64)
 	if s.opt.PID != 0 {
 		p, err := probe.ReadProcess(s.opt.PID)
@@ -111,45 +93,26 @@ func (so Soak) read(ctx context.Context, s *Session, admin probe.Endpoint, hasAd
 		}
 		now["heap_bytes"], now["goroutines"] = m["go_memstats_heap_inuse_bytes"], m["go_goroutines"]
 	}
-	for _, d := range drifts {
-		if v, ok := now[d.name]; ok {
-			d.values = append(d.values, v)
-		}
-	}
+	drift.Add(drifts, now)
 	return nil
 }
 
 // ErrDrift says that the server grew during a soak.
 var ErrDrift = errors.New("bench: the server drifted")
 
-func (so Soak) judge(s *Session, drifts []*drift) error {
+func (so Soak) judge(s *Session, drifts []*drift.Series) error {
 	var failed error
 	for _, d := range drifts {
-		from, to, ok := d.growth()
+		from, to, ok := d.Growth()
 		if !ok {
 			continue
 		}
 		percent := 100 * ratio(to-from, from)
-		s.figure("drift_"+d.name, to-from)
-		s.figure("drift_percent_"+d.name, percent)
-		if percent > so.MaxDrift && to-from > d.floor {
-			failed = errors.Join(failed, fmt.Errorf("%w: %s from %.0f to %.0f", ErrDrift, d.name, from, to))
+		s.figure("drift_"+d.Name, to-from)
+		s.figure("drift_percent_"+d.Name, percent)
+		if d.Drifted(from, to, so.MaxDrift) {
+			failed = errors.Join(failed, fmt.Errorf("%w: %s from %.0f to %.0f", ErrDrift, d.Name, from, to))
 		}
 	}
 	return failed
-}
-
-// growth compares the medians of the second quarter and the last; the first is
-// warm-up. Fewer than eight readings say nothing.
-func (d *drift) growth() (from, to float64, ok bool) {
-	n := len(d.values)
-	if n < 8 {
-		return 0, 0, false
-	}
-	return median(d.values[n/4 : n/2]), median(d.values[3*n/4:]), true
-}
-
-func median(v []float64) float64 {
-	s := slices.Sorted(slices.Values(v))
-	return s[len(s)/2]
 }

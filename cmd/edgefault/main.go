@@ -24,6 +24,7 @@ import (
 
 type cli struct {
 	Run  runCmd  `cmd:"" help:"Run scenarios."`
+	Soak soakCmd `cmd:"" help:"Hurt two nodes for hours, one of them in one process."`
 	List listCmd `cmd:"" help:"List the scenarios."`
 }
 

@@ -1,0 +1,166 @@
+package fault
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"math"
+	"path/filepath"
+	"time"
+
+	"edgeloop/bench/drift"
+	"edgeloop/bench/probe"
+)
+
+// check lets everything settle, holds the whole log so far against the records while
+// the load goes on, and forgets the events that were found in order.
+func (s *soak) check(ctx context.Context, l *Life, ch *churn) error {
+	ch.calm.Store(true)
+	defer ch.calm.Store(false)
+	l.Crew.Produce(false)
+	defer l.Crew.Produce(true)
+	if err := l.await(ctx, settleLimit, "all devices to be connected and acknowledged", l.settled); err != nil {
+		return err
+	}
+	if !l.settled() {
+		l.Journal.Break(l.stuck()...)
+	}
+	if err := l.checkPresence(ctx); err != nil {
+		return err
+	}
+	mark, records := l.Journal.Now(), l.Crew.Records()
+	l.Crew.Produce(true)
+	ch.calm.Store(false)
+	broken, err := s.compare(ctx, l, records)
+	if err != nil {
+		return err
+	}
+	if len(broken) > 0 {
+		l.Journal.Break(broken...)
+		return l.keep(broken, records)
+	}
+	l.Crew.forget(mark)
+	l.Journal.forget(mark)
+	if size := sizeOf(l.Node.Dir); size > s.o.MaxDisk {
+		return fmt.Errorf("fault: the log of %s takes %d MiB, the limit is %d", l.Scenario.Name, size>>20, s.o.MaxDisk>>20)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.checks++
+	return nil
+}
+
+// compare reads the log while devices go on writing to it: all that records say
+// must be there, and what was sent since may be.
+func (s *soak) compare(ctx context.Context, l *Life, records []Record) ([]Violation, error) {
+	growing := append([]Record(nil), records...)
+	for i := range growing {
+		growing[i].Sent = math.MaxUint64 // judged below
+	}
+	c := NewChecker(growing)
+	if err := l.Node.Tail(ctx, c.Line); err != nil {
+		return nil, fmt.Errorf("read the log back: %w", err)
+	}
+	for _, d := range l.Crew.devices {
+		if t, sent := c.tracks[d.name], d.sent.Load(); t != nil && t.last > sent {
+			c.fail(Forged, Entry{Device: d.name, Seq: t.last}, "on line %d of the log, sent were 1..%d", t.line, sent)
+		}
+	}
+	return c.Finish(), nil
+}
+
+// forget drops the events before mark: what they say was checked.
+func (c *Crew) forget(mark time.Duration) {
+	for _, d := range c.devices {
+		d.mu.Lock()
+		d.record.Events = since(d.record.Events, mark)
+		d.mu.Unlock()
+	}
+}
+
+func (j *Journal) forget(mark time.Duration) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.events = since(j.events, mark)
+}
+
+// since copies the events from mark on, so that the memory of the others is free.
+func since(events []Event, mark time.Duration) []Event {
+	for i, e := range events {
+		if e.At >= mark {
+			return append([]Event(nil), events[i:]...)
+		}
+	}
+	return nil
+}
+
+func sizeOf(dir string) (bytes int64) {
+	_ = filepath.WalkDir(dir, func(_ string, d fs.DirEntry, err error) error { // files come and go
+		if err == nil && d.Type().IsRegular() {
+			if info, err := d.Info(); err == nil {
+				bytes += info.Size()
+			}
+		}
+		return nil
+	})
+	return bytes
+}
+
+// read reads the node that lives on every now and then, its heap after a forced
+// collection. A reading that is not answered, as in a SIGSTOP, is left out.
+func (s *soak) read(ctx context.Context, l *Life) {
+	pid := l.Node.PID()
+	for pause(ctx, s.o.Read) == nil {
+		token, err := l.Node.token()
+		if err != nil {
+			continue
+		}
+		admin := probe.Endpoint{URL: "http://" + l.Node.Admin, Token: token}
+		heap, err := probe.ReadHeap(ctx, admin)
+		if err != nil {
+			continue
+		}
+		metrics, err := probe.Metrics(ctx, admin)
+		if err != nil {
+			continue
+		}
+		p, err := probe.ReadProcess(pid)
+		if err != nil {
+			continue
+		}
+		s.mu.Lock()
+		s.now = map[string]float64{
+			"rss_bytes": float64(p.RSS), "fds": float64(p.FDs), "threads": float64(p.Threads),
+			"heap_bytes": float64(heap.Alloc), "goroutines": metrics["go_goroutines"],
+		}
+		drift.Add(s.series, s.now)
+		s.mu.Unlock()
+	}
+}
+
+// judge breaks the promise that memory and descriptors do not grow.
+func (s *soak) judge(l *Life) {
+	for _, d := range s.drifts() {
+		if d.Drifted {
+			l.Journal.Break(Violation{Promise: Resources, Detail: fmt.Sprintf("%s drifted from %.0f to %.0f between the second quarter and the last", d.Name, d.From, d.To)})
+		}
+	}
+}
+
+// drifts are the growths of all figures that were read often enough.
+func (s *soak) drifts() (all []Drift) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, series := range s.series {
+		from, to, ok := series.Growth()
+		if !ok {
+			continue
+		}
+		d := Drift{Name: series.Name, Readings: len(series.Values), From: from, To: to, Drifted: series.Drifted(from, to, s.o.MaxDrift)}
+		for _, v := range series.Values {
+			d.Highest = max(d.Highest, v)
+		}
+		all = append(all, d)
+	}
+	return all
+}
