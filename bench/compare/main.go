@@ -8,11 +8,13 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -58,34 +60,54 @@ func main() {
 	}
 }
 
+// run goes through all servers, round by round, and writes what it has after
+// each round: an interrupted run leaves the rounds before.
 func run(ctx context.Context, p plan) error {
 	rep := report{Started: time.Now().UTC(), Commit: commit(ctx), Command: shown(os.Args), plan: p}
 	for round := 1; round <= p.rounds; round++ {
-		for _, s := range servers() {
-			if len(p.only) > 0 && !contains(p.only, s.name) {
-				continue
-			}
-			fmt.Fprintf(os.Stderr, "round %d of %d: %s\n", round, p.rounds, s.name)
-			runs, err := measureAll(ctx, p, s, round)
-			rep.Runs = append(rep.Runs, runs...)
-			if ctx.Err() != nil {
-				return ctx.Err()
-			}
-			if err != nil {
-				fmt.Fprintln(os.Stderr, "compare:", err)
-				rep.Problems = append(rep.Problems, fmt.Sprintf("round %d, %s: %v", round, s.name, err))
-			}
+		err := rep.round(ctx, p, round)
+		if err != nil {
+			rep.Problems = append(rep.Problems, fmt.Sprintf("round %d was not finished: %v", round, err))
+		}
+		rep.TookS = time.Since(rep.Started).Seconds()
+		if err := errors.Join(err, rep.write(p)); err != nil {
+			return err
 		}
 	}
-	return rep.write(p)
+	fmt.Print(rep.markdown(rep.base(p) + ".json"))
+	return nil
 }
 
+// round measures each server once. What goes wrong with one of them is noted and
+// the others are measured all the same; the error is that of ctx.
+func (r *report) round(ctx context.Context, p plan, round int) error {
+	for _, s := range servers() {
+		if len(p.only) > 0 && !slices.Contains(p.only, s.name) {
+			continue
+		}
+		fmt.Fprintf(os.Stderr, "%s round %d of %d: %s\n", time.Now().UTC().Format(time.TimeOnly), round, p.rounds, s.name)
+		runs, err := measureAll(ctx, p, s, round)
+		r.Runs = append(r.Runs, runs...)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if err != nil {
+			fmt.Fprintln(os.Stderr, "compare:", err)
+			r.Problems = append(r.Problems, fmt.Sprintf("round %d, %s: %v", round, s.name, err))
+		}
+	}
+	return nil
+}
+
+// base is the name of the result files without their ending.
+func (r *report) base(p plan) string { return r.Started.Format("2006-01-02") + "-" + p.name }
+
 // write stores the table and the numbers that it was made from.
-func (r report) write(p plan) error {
+func (r *report) write(p plan) error {
 	if err := os.MkdirAll(p.out, 0o755); err != nil {
 		return err
 	}
-	base := filepath.Join(p.out, r.Started.Format("2006-01-02")+"-"+p.name)
+	base := filepath.Join(p.out, r.base(p))
 	b, err := json.MarshalIndent(r, "", " ")
 	if err != nil {
 		return err
@@ -93,20 +115,9 @@ func (r report) write(p plan) error {
 	if err := os.WriteFile(base+".json", append(b, '\n'), 0o644); err != nil {
 		return err
 	}
-	page := r.markdown(filepath.Base(base) + ".json")
-	if err := os.WriteFile(base+".md", []byte(page), 0o644); err != nil {
+	if err := os.WriteFile(base+".md", []byte(r.markdown(filepath.Base(base)+".json")), 0o644); err != nil {
 		return err
 	}
-	fmt.Print(page)
 	fmt.Fprintf(os.Stderr, "written: %s.md, %s.json\n", base, base)
 	return nil
-}
-
-func contains(list []string, s string) bool {
-	for _, one := range list {
-		if one == s {
-			return true
-		}
-	}
-	return false
 }

@@ -12,6 +12,7 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // record is one measurement: a run of edgebench, cut down to its figures.
@@ -19,12 +20,24 @@ type record struct {
 	Server   string             `json:"server"`
 	Measure  string             `json:"measure"`
 	Round    int                `json:"round"`
+	TookS    float64            `json:"took_s"`
 	Command  []string           `json:"command"`
 	Figures  map[string]float64 `json:"figures"`
 	Unsound  int64              `json:"unsound"`
 	Warnings []string           `json:"warnings,omitempty"`
 	Error    string             `json:"error,omitempty"`
 	machine  json.RawMessage
+}
+
+// wrong says what a reader of the figures has to know.
+func (r record) wrong() []string {
+	switch at := fmt.Sprintf("round %d, %s %s", r.Round, r.Server, r.Measure); {
+	case r.Unsound > 0:
+		return []string{fmt.Sprintf("%s: %d messages lost or spoiled", at, r.Unsound)}
+	case r.Error != "":
+		return []string{at + ": " + strings.Join(strings.Fields(r.Error), " ")}
+	}
+	return nil
 }
 
 // measure is one scenario with its flags.
@@ -65,12 +78,13 @@ func measureAll(ctx context.Context, p plan, s server, round int) (runs []record
 			continue
 		}
 		var r record
+		began := time.Now()
 		if s.mqtt {
 			r = proc.mqttIdle(ctx, p)
 		} else {
 			r = proc.run(ctx, p, m)
 		}
-		r.Round = round
+		r.Round, r.TookS = round, time.Since(began).Seconds()
 		runs = append(runs, r)
 		if ctx.Err() != nil {
 			return runs, ctx.Err()

@@ -30,6 +30,8 @@ type server struct {
 	idleOnly bool
 	// mqtt: it speaks MQTT over TCP.
 	mqtt bool
+	// own: a row of edgeloop or the raw loop, not a peer.
+	own bool
 }
 
 func goPeer(name, what string) server {
@@ -42,14 +44,14 @@ func goPeer(name, what string) server {
 // servers lists what is compared, in the order of the table.
 func servers() []server {
 	return []server{
-		{name: "raw-1", what: "raw epoll in C, 1 thread", args: []string{"bin/peers/rawc", "-addr", "ADDR", "-threads", "1"}},
-		{name: "raw-2", what: "raw epoll in C, 2 threads", args: []string{"bin/peers/rawc", "-addr", "ADDR", "-threads", "2"}},
+		{name: "raw-1", own: true, what: "raw epoll in C, 1 thread", args: []string{"bin/peers/rawc", "-addr", "ADDR", "-threads", "1"}},
+		{name: physical, own: true, what: "raw epoll in C, 2 threads", args: []string{"bin/peers/rawc", "-addr", "ADDR", "-threads", "2"}},
 		{
-			name: "edgeloop-echo", what: "`edgeloop echo`: loop and frames", control: true, noBroadcast: true,
+			name: loopOnly, own: true, what: "`edgeloop echo`: loop and frames", control: true, noBroadcast: true,
 			args: []string{"bin/edgeloop", "echo", "--listen", "ADDR", "--control-listen", "CONTROL"},
 		},
 		{
-			name: "edgeloop-serve", what: "`edgeloop serve`: the whole node", control: true, node: true,
+			name: wholeOne, own: true, what: "`edgeloop serve`: the whole node", control: true, node: true,
 			args: []string{"bin/edgeloop", "serve", "--listen", "ADDR", "--admin-listen", "CONTROL", "--data-dir", "DATA", "--log-level", "warn"},
 		},
 		goPeer("greatws", "antlabs/greatws 0.2.2, event loop"),

@@ -1,0 +1,123 @@
+package main
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+)
+
+// of3 is one figure of one server in three rounds.
+func of3(server, measure string, figures ...map[string]float64) []record {
+	var out []record
+	for i, f := range figures {
+		out = append(out, record{Server: server, Measure: measure, Round: i + 1, Figures: f})
+	}
+	return out
+}
+
+func cpu(total, user float64) map[string]float64 {
+	return map[string]float64{"cpu_us_per_echo": total, "cpu_user_us_per_echo": user}
+}
+
+func sample() report {
+	r := report{plan: plan{rounds: 3, connections: 10000, seconds: 5, rate: 20000}}
+	for _, runs := range [][]record{
+		of3("raw-2", "echo-1", cpu(8, 1), cpu(7, 1), cpu(9, 1)),
+		of3("edgeloop-echo", "echo-1", cpu(11, 1), cpu(10, 1), cpu(12, 1)),
+		of3("gws", "echo-1", cpu(10.9, 3), cpu(10.5, 3), cpu(11.5, 3)), // inside edgeloop's own spread
+		of3("gorilla", "echo-1", cpu(20, 5), cpu(19, 5), cpu(21, 5)),
+		of3("raw-2", "echo-8", cpu(2, 0), cpu(2, 0), cpu(2, 0)),
+		of3("edgeloop-echo", "echo-8", cpu(4, 1), cpu(4, 1), cpu(4.2, 1)),
+		of3("gws", "echo-8", cpu(3, 2), cpu(3, 2), cpu(3.1, 2)), // less, and not by chance
+		of3("edgeloop-serve", "idle", map[string]float64{"rss_bytes_per_connection": 1100}, map[string]float64{"rss_bytes_per_connection": 1120}),
+		of3("mosquitto", "idle", map[string]float64{"rss_bytes_per_connection": 500}, map[string]float64{"rss_bytes_per_connection": 510}),
+	} {
+		r.Runs = append(r.Runs, runs...)
+	}
+	return r
+}
+
+// TestReport_Of: the median, and how far the rounds lie apart; a failed round
+// counts for nothing.
+func TestReport_Of(t *testing.T) {
+	r := sample()
+	r.Runs = append(r.Runs, record{Server: "raw-2", Measure: "echo-1", Figures: cpu(99, 99), Error: "killed"})
+	got, ok := r.of("raw-2", "echo-1", "cpu_us_per_echo")
+	if want := (spread{median: 8, min: 7, max: 9, rounds: 3}); !ok || got != want {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+	if got, _ := r.of("mosquitto", "idle", "rss_bytes_per_connection"); got.median != 505 {
+		t.Errorf("median of two is %v, want 505", got.median)
+	}
+	if _, ok := r.of("nobody", "echo-1", "cpu_us_per_echo"); ok {
+		t.Error("a server that did not run has a figure")
+	}
+}
+
+// TestReport_Page: every lead of a peer is at the top with its reason, and a
+// difference that the rounds do not carry is called one, here and in the tables.
+func TestReport_Page(t *testing.T) {
+	page := sample().markdown("x.json")
+	top, rest, ok := strings.Cut(page, "10,000 connections")
+	if !ok {
+		t.Fatalf("no text under the list:\n%s", page)
+	}
+	for _, want := range []string{
+		"one echo of 128 B, one in flight: gws has 10.90 µs, edgeloop 11.00 (-1 %, within noise). The rounds lie further apart",
+		"eight in flight: gws has 3.00 µs, edgeloop 4.00 (-25 %). User part: 2.00 against edgeloop's 1.00; kernel's part: 1.00 against 3.00. The lead is what the kernel does",
+		"mosquitto has 505 B, edgeloop 1,110 (-55 %). It is written in C",
+	} {
+		if !strings.Contains(top, want) {
+			t.Errorf("the list has no %q:\n%s", want, top)
+		}
+	}
+	if strings.Count(top, "\n- ") != 3 {
+		t.Errorf("not three leads:\n%s", top)
+	}
+	for _, want := range []string{
+		"| lxzan/gws 1.8.9 |  |  | 10.90 ×1.36 | 3.00 ×1.50 |",
+		"| lxzan/gws 1.8.9 | 10.90 | 10.50–11.50 | ×1.36 | 3.00 | -1 %, within noise |",
+		"| lxzan/gws 1.8.9 | 3.00 | 3.00–3.10 | ×1.50 | 2.00 | -25 % |",
+		"| gorilla/websocket 1.5.3 | 20.00 | 19.00–21.00 | ×2.50 | 5.00 | +82 % |",
+		"| `edgeloop echo`: loop and frames | 11.00 | 10.00–12.00 | ×1.38 | 1.00 |  |",
+	} {
+		if !strings.Contains(rest, want) {
+			t.Errorf("no %q in:\n%s", want, rest)
+		}
+	}
+}
+
+// TestReport_OneRound: of one round nothing is known about noise, and the page
+// says so.
+func TestReport_OneRound(t *testing.T) {
+	r := sample()
+	var first []record
+	for _, one := range r.Runs {
+		if one.Round == 1 {
+			first = append(first, one)
+		}
+	}
+	r.Runs = first
+	if page := r.markdown("x.json"); !strings.Contains(page, "(-25 %, one round)") || strings.Contains(page, "within noise)") {
+		t.Errorf("no mark of one round:\n%s", page)
+	}
+}
+
+// TestReport_Wrong: what failed or spoiled messages is on the page, and in the
+// numbers beside it.
+func TestReport_Wrong(t *testing.T) {
+	r := sample()
+	r.Problems = []string{"round 2, nbio: does not listen"}
+	r.Runs = append(r.Runs, record{Server: "greatws", Measure: "echo-8", Round: 2, Unsound: 7},
+		record{Server: "coder", Measure: "idle", Round: 1, Error: "exit status 2:\n  out of time"})
+	page := r.markdown("x.json")
+	for _, want := range []string{"- round 2, nbio: does not listen\n", "round 2, greatws echo-8: 7 messages lost or spoiled", "round 1, coder idle: exit status 2: out of time"} {
+		if !strings.Contains(page, want) {
+			t.Errorf("no %q in the page", want)
+		}
+	}
+	b, err := json.Marshal(r)
+	if err != nil || !strings.Contains(string(b), `"machine":{}`) || !strings.Contains(string(b), "does not listen") {
+		t.Errorf("the numbers: %v %.200s", err, b)
+	}
+}
