@@ -1,6 +1,8 @@
 package auth_test
 
 import (
+	"crypto/ed25519"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"sync"
@@ -9,6 +11,7 @@ import (
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
+	"github.com/google/go-cmp/cmp"
 
 	"edgeloop/auth"
 )
@@ -18,20 +21,39 @@ type clock struct{ seconds atomic.Int64 }
 
 func (c *clock) now() time.Time { return noon.Add(time.Duration(c.seconds.Load()) * time.Second) }
 
+// signer signs tokens with a key whose public half the verifier trusts: the
+// cache is for these.
+type signer struct{ key ed25519.PrivateKey }
+
+func newSigner(t testing.TB, cfg auth.Config) (*auth.Verifier, signer) {
+	t.Helper()
+	public, private, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg.PublicKeyFile = writeFile(t, 0o644, publicPEM(t, public))
+	return newVerifier(t, cfg), signer{private}
+}
+
+func (s signer) sign(t testing.TB, claims jwt.MapClaims) []byte {
+	t.Helper()
+	return sign(t, jwt.SigningMethodEdDSA, s.key, claims)
+}
+
 // A device reconnects with the token that it had: no second signature check,
 // until the token expires.
 func TestCache_ExpiryCountsOnHits(t *testing.T) {
 	var c clock
-	v := newVerifier(t, auth.Config{Now: c.now})
-	token := signHS256(t, jwt.MapClaims{"sub": "a", "exp": noon.Unix() + 10})
+	v, s := newSigner(t, auth.Config{Now: c.now})
+	token := s.sign(t, jwt.MapClaims{"sub": "a", "exp": noon.Unix() + 10})
 	first, err := v.Verify(token)
 	if err != nil {
 		t.Fatal(err)
 	}
 	c.seconds.Store(9)
 	again, err := v.Verify(token)
-	if err != nil || again != first {
-		t.Errorf("got %p, %v, want the same identity %p from the cache", again, err, first)
+	if diff := cmp.Diff(first, again); err != nil || diff != "" {
+		t.Errorf("got %v, want the same identity again (-first +again):\n%s", err, diff)
 	}
 	if s := v.Stats(); s.CacheHits != 1 || s.Checked != 1 || s.Cached != 1 {
 		t.Errorf("stats %+v, want one hit, one check, one cached", s)
@@ -52,11 +74,11 @@ func TestCache_ExpiryCountsOnHits(t *testing.T) {
 // bound and the answers stay right.
 func TestCache_IsBounded(t *testing.T) {
 	const size = 64
-	v := newVerifier(t, auth.Config{CacheSize: size})
+	v, s := newSigner(t, auth.Config{CacheSize: size})
 	for round := range 2 {
 		for i := range 10 * size {
 			device := fmt.Sprintf("d%d", i)
-			id, err := v.Verify(signHS256(t, jwt.MapClaims{"sub": device}))
+			id, err := v.Verify(s.sign(t, jwt.MapClaims{"sub": device}))
 			if err != nil || id.Device != device {
 				t.Fatalf("round %d: got %v, %v, want %s", round, id, err, device)
 			}
@@ -69,9 +91,10 @@ func TestCache_IsBounded(t *testing.T) {
 
 // Strangers cannot fill the cache with what was refused.
 func TestCache_KeepsNothingRefused(t *testing.T) {
-	v := newVerifier(t, auth.Config{})
+	v, _ := newSigner(t, auth.Config{})
+	_, stranger := newSigner(t, auth.Config{})
 	for i := range 100 {
-		token := sign(t, jwt.SigningMethodHS256, []byte("another secret, also long enough"), jwt.MapClaims{"sub": fmt.Sprint(i)})
+		token := stranger.sign(t, jwt.MapClaims{"sub": fmt.Sprint(i)})
 		if _, err := v.Verify(token); !errors.Is(err, auth.ErrSignature) {
 			t.Fatalf("got %v, want ErrSignature", err)
 		}
@@ -81,23 +104,62 @@ func TestCache_KeepsNothingRefused(t *testing.T) {
 	}
 }
 
-func TestAllocs_VerifyHit(t *testing.T) {
+// What a connect costs here: the identity and its texts, and the token's parts.
+func TestAllocs_Verify(t *testing.T) {
 	v := newVerifier(t, auth.Config{})
-	token := signHS256(t, jwt.MapClaims{"sub": "a", "exp": noon.Unix() + 10, "jti": "t", "topics": []string{"a/+", "b/#"}})
 	if err := v.Revoke(auth.Revocation{Device: "another"}); err != nil {
 		t.Fatal(err)
 	}
-	id, err := v.Verify(token)
-	if err != nil {
-		t.Fatal(err)
-	}
 	topic := []byte("b/c/d")
-	if n := testing.AllocsPerRun(1000, func() {
-		if got, err := v.Verify(token); err != nil || got != id || !id.MayPublish(topic) {
-			t.Fatal("a cached token was refused")
+	for want, claims := range map[float64]jwt.MapClaims{
+		5: {"sub": "pump-1", "exp": noon.Unix() + 10},
+		7: {"sub": "pump-1", "tenant": "acme", "exp": noon.Unix() + 10, "jti": "t1", "topics": []string{"a/+", "b/#"}},
+	} {
+		token := signHS256(t, claims)
+		if n := testing.AllocsPerRun(1000, func() {
+			if id, err := v.Verify(token); err != nil || !id.Topics.Allow(topic) {
+				t.Fatal("a good token was refused")
+			}
+		}); n > want {
+			t.Errorf("%v: %v allocations, want %v", claims, n, want)
 		}
-	}); n != 0 {
-		t.Errorf("%v allocations for a token seen before, want 0", n)
+	}
+}
+
+// A secret's tokens are checked each time, and nothing of them is kept but one
+// list of topics for all that say the same.
+func TestVerifier_KeepsNothingOfSecrets(t *testing.T) {
+	v := newVerifier(t, auth.Config{})
+	var first *auth.Identity
+	for i := range 10 {
+		id, err := v.Verify(signHS256(t, jwt.MapClaims{"sub": fmt.Sprint("d", i), "topics": []string{"a/+", "b/#"}}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if first == nil {
+			first = id
+		}
+		if id.Topics != first.Topics {
+			t.Errorf("device %d has a list of topics of its own", i)
+		}
+	}
+	if s := v.Stats(); s.Cached != 0 || s.Checked != 10 {
+		t.Errorf("stats %+v, want nothing cached and 10 checked", s)
+	}
+}
+
+// More different lists of topics than are kept: each token still gets its own.
+func TestVerifier_ManyLists(t *testing.T) {
+	v := newVerifier(t, auth.Config{})
+	for i := range 3000 {
+		topic := fmt.Sprint("t", i)
+		id, err := v.Verify(signHS256(t, jwt.MapClaims{"sub": "a", "topics": []string{topic}}))
+		if err != nil || !id.Topics.Allow([]byte(topic)) || id.Topics.Allow([]byte("t")) {
+			t.Fatalf("list %d: got %v, %v", i, id, err)
+		}
+	}
+	if n := auth.Lists(v); n > 1024 {
+		t.Errorf("%d lists kept, want at most 1024", n)
 	}
 }
 
@@ -183,19 +245,22 @@ func TestVerifier_Concurrent(t *testing.T) {
 }
 
 func BenchmarkVerifier_Verify(b *testing.B) {
-	for _, cached := range []bool{true, false} {
-		b.Run(fmt.Sprintf("cached=%v", cached), func(b *testing.B) {
-			v := newVerifier(b, auth.Config{CacheSize: 16})
-			tokens := make([][]byte, 4096)
-			for i := range tokens {
-				tokens[i] = signHS256(b, jwt.MapClaims{"sub": fmt.Sprintf("d%d", i), "exp": noon.Unix() + 10})
-			}
-			if cached {
-				tokens = tokens[:1]
-			}
+	exp := noon.Unix() + 10
+	elliptic, s := newSigner(b, auth.Config{})
+	for _, bench := range []struct {
+		name  string
+		v     *auth.Verifier
+		token []byte
+	}{
+		{"HS256", newVerifier(b, auth.Config{}), signHS256(b, jwt.MapClaims{"sub": "pump-1", "tenant": "acme", "exp": exp})},
+		{"HS256,topics", newVerifier(b, auth.Config{}), signHS256(b, jwt.MapClaims{"sub": "pump-1", "exp": exp, "topics": []string{"a/+", "b/#"}})},
+		{"HS256,unusual", newVerifier(b, auth.Config{}), signHS256(b, jwt.MapClaims{"sub": "pump-1", "exp": exp, "unknown": true})},
+		{"EdDSA,cached", elliptic, s.sign(b, jwt.MapClaims{"sub": "pump-1", "exp": exp})},
+	} {
+		b.Run(bench.name, func(b *testing.B) {
 			b.ReportAllocs()
-			for i := 0; b.Loop(); i++ {
-				if _, err := v.Verify(tokens[i%len(tokens)]); err != nil {
+			for b.Loop() {
+				if _, err := bench.v.Verify(bench.token); err != nil {
 					b.Fatal(err)
 				}
 			}

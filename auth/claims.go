@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 	"unique"
 )
@@ -15,25 +16,58 @@ const (
 	lastSecond = 1 << 40 // Unix seconds, some 35,000 years: more is a mistake
 )
 
+// claims is what is read of a token.
+type claims struct {
+	device, tokenID string
+	tenant          string // "" = none was named
+	topics          *Topics
+	expires         int64 // Unix seconds; 0 = none
+	notBefore       int64 // the same
+}
+
 // checkClaims reads the claims of a token whose signature has been checked.
-func checkClaims(payload []byte, now time.Time, leeway time.Duration) (*Identity, error) {
-	var claims claimSet
-	if err := json.Unmarshal(payload, &claims); err != nil {
-		return nil, fmt.Errorf("%w: claims: %w", ErrMalformed, err)
+func checkClaims(payload []byte, now time.Time, leeway time.Duration, lists *topicLists) (*Identity, error) {
+	var c claims
+	if !c.scan(payload, lists) {
+		var members claimSet
+		if err := json.Unmarshal(payload, &members); err != nil {
+			return nil, fmt.Errorf("%w: claims: %w", ErrMalformed, err)
+		}
+		c = claims{}
+		if err := members.read(&c, lists); err != nil {
+			return nil, fmt.Errorf("%w: %w", ErrClaims, err)
+		}
 	}
-	id := &Identity{Tenant: DefaultTenant}
-	if err := claims.identify(id); err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrClaims, err)
-	}
-	notBefore, err := claims.times(id)
+	id, err := c.identity()
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrClaims, err)
 	}
 	switch {
 	case id.expired(now, leeway):
 		return nil, ErrExpired
-	case !notBefore.IsZero() && now.Before(notBefore.Add(-leeway)):
+	case c.notBefore != 0 && now.Before(time.Unix(c.notBefore, 0).Add(-leeway)):
 		return nil, ErrNotYet
+	}
+	return id, nil
+}
+
+// identity checks what is claimed.
+func (c *claims) identity() (*Identity, error) {
+	id := &Identity{Tenant: DefaultTenant, Device: c.device, TokenID: c.tokenID, Topics: c.topics}
+	if err := CheckName("device", c.device); err != nil {
+		return nil, fmt.Errorf("sub: %w", err)
+	}
+	if c.tenant != "" {
+		if err := CheckName("tenant", c.tenant); err != nil {
+			return nil, err
+		}
+		id.Tenant = unique.Make(c.tenant).Value() // one string for its many devices
+	}
+	if len(c.tokenID) > maxTokenID {
+		return nil, fmt.Errorf("jti is %d bytes, allowed are up to %d", len(c.tokenID), maxTokenID)
+	}
+	if c.expires != 0 {
+		id.Expires = time.Unix(c.expires, 0)
 	}
 	return id, nil
 }
@@ -42,84 +76,96 @@ func checkClaims(payload []byte, now time.Time, leeway time.Duration) (*Identity
 // case, and golang-jwt reads claims in the same way.
 type claimSet map[string]any
 
-// identify reads all claims but the times.
-func (c claimSet) identify(id *Identity) error {
-	if err := c.text("sub", &id.Device); err != nil {
+// read takes the claims out of a JSON object. iat decides nothing (RFC 7519
+// 4.1.6), but it must be a time.
+func (s claimSet) read(c *claims, lists *topicLists) error {
+	var issued int64
+	err := errors.Join(
+		s.text("sub", &c.device), s.text("tenant", &c.tenant), s.text("jti", &c.tokenID),
+		s.time("exp", &c.expires), s.time("nbf", &c.notBefore), s.time("iat", &issued))
+	if err != nil {
 		return err
 	}
-	if err := CheckName("device", id.Device); err != nil {
-		return fmt.Errorf("sub: %w", err)
+	if _, named := s["tenant"]; named && c.tenant == "" {
+		return CheckName("tenant", "")
 	}
-	if _, named := c["tenant"]; named {
-		if err := c.text("tenant", &id.Tenant); err != nil {
-			return err
+	if claim, ok := s["topics"]; ok {
+		text, err := json.Marshal(claim)
+		if err != nil {
+			return err //nolint:wrapcheck // it cannot fail on what was just unmarshalled
 		}
-		if err := CheckName("tenant", id.Tenant); err != nil {
-			return err
-		}
-		id.Tenant = unique.Make(id.Tenant).Value() // one string for its many devices
-	}
-	if err := c.text("jti", &id.TokenID); err != nil {
+		c.topics, err = lists.of(text)
 		return err
 	}
-	if len(id.TokenID) > maxTokenID {
-		return fmt.Errorf("jti is %d bytes, allowed are up to %d", len(id.TokenID), maxTokenID)
-	}
-	return c.topics(id)
+	return nil
 }
 
-func (c claimSet) topics(id *Identity) error {
-	claim, ok := c["topics"]
+// text reads a string claim; *to stays as it is without one.
+func (s claimSet) text(name string, to *string) error {
+	claim, ok := s[name]
 	if !ok {
 		return nil
 	}
-	list, ok := claim.([]any)
-	if !ok {
-		return errors.New("topics must be an array of patterns")
-	}
-	id.Topics = make([]string, len(list))
-	for i, item := range list {
-		if id.Topics[i], ok = item.(string); !ok {
-			return errors.New("topics must be an array of strings")
-		}
-	}
-	return CheckTopics(id.Topics)
-}
-
-// times reads exp, nbf and iat. iat decides nothing (RFC 7519 4.1.6), but it
-// must be a time.
-func (c claimSet) times(id *Identity) (notBefore time.Time, err error) {
-	if id.Expires, err = c.time("exp"); err != nil {
-		return notBefore, err
-	}
-	if notBefore, err = c.time("nbf"); err != nil {
-		return notBefore, err
-	}
-	_, err = c.time("iat")
-	return notBefore, err
-}
-
-// text reads a string claim; *s stays as it is without one.
-func (c claimSet) text(name string, s *string) error {
-	claim, ok := c[name]
-	if !ok {
-		return nil
-	}
-	if *s, ok = claim.(string); !ok {
+	if *to, ok = claim.(string); !ok {
 		return fmt.Errorf("%s must be a string", name)
 	}
 	return nil
 }
 
-// time reads a NumericDate (RFC 7519 2), whole seconds; zero without one.
-func (c claimSet) time(name string) (time.Time, error) {
-	claim, ok := c[name]
+// time reads a NumericDate (RFC 7519 2), whole seconds; *to stays as it is
+// without one.
+func (s claimSet) time(name string, to *int64) error {
+	claim, ok := s[name]
 	if !ok {
-		return time.Time{}, nil
+		return nil
 	}
 	seconds, ok := claim.(float64)
 	if !ok || seconds <= 0 || seconds > lastSecond {
-		return time.Time{}, fmt.Errorf("%s must be a number of seconds since 1970", name)
+		return fmt.Errorf("%s must be a number of seconds since 1970", name)
 	}
-	return time.Unix(int64(seconds), 0), nil
+	*to = int64(max(seconds, 1)) // half a second is not none
+	return nil
+}
+
+// maxLists is how many different lists of topics are kept for sharing.
+const maxLists = 1024
+
+// topicLists shares equal lists among the tokens that bear them: those of a
+// fleet tend to say the same.
+type topicLists struct {
+	mu sync.Mutex
+
+	// Guarded by mu.
+	byText map[string]*Topics // by their JSON
+}
+
+// of returns the topics of a JSON text, which is borrowed until return.
+func (l *topicLists) of(text []byte) (*Topics, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if t, ok := l.byText[string(text)]; ok {
+		return t, nil
+	}
+	var items []*string // null is no string
+	if err := json.Unmarshal(text, &items); err != nil || items == nil {
+		return nil, errors.New("topics must be an array of strings")
+	}
+	topics := make(Topics, len(items))
+	for i, item := range items {
+		if item == nil {
+			return nil, errors.New("topics must be an array of strings")
+		}
+		topics[i] = *item
+	}
+	if err := CheckTopics(topics); err != nil {
+		return nil, err
+	}
+	if len(l.byText) >= maxLists { // at random, as in cache
+		for victim := range l.byText {
+			delete(l.byText, victim)
+			break
+		}
+	}
+	l.byText[string(text)] = &topics
+	return &topics, nil
 }

@@ -5,23 +5,29 @@ import "time"
 // DefaultTenant is the tenant of a token that names none.
 const DefaultTenant = "default"
 
-// Identity is who a device is and what it may do. It is shared, never written.
+// Identity is who a device is and what it may do. It belongs to who asked for
+// it, who should keep no more of it than is needed: Topics is shared by all
+// tokens that say the same, the rest is this one's alone.
 type Identity struct {
 	Tenant  string
 	Device  string
 	TokenID string    // claim jti, "" if none
 	Expires time.Time // whole seconds; zero = never
-	Topics  []string  // patterns a topic must match one of; nil = every topic
+	Topics  *Topics   // nil = every topic
 }
 
-// MayPublish reports whether topic, borrowed until return, matches one of the
-// identity's patterns; CheckTopics says how. A message without a topic needs
-// the pattern "#". It does not allocate.
-func (id *Identity) MayPublish(topic []byte) bool {
-	if id.Topics == nil {
+// Topics are the patterns of which a topic must match one, as CheckTopics says.
+// Shared, never written.
+type Topics []string
+
+// Allow reports whether topic, borrowed until return, may be published on. A
+// message without a topic needs the pattern "#". Nil allows every topic. It
+// does not allocate.
+func (t *Topics) Allow(topic []byte) bool {
+	if t == nil {
 		return true
 	}
-	for _, pattern := range id.Topics {
+	for _, pattern := range *t {
 		if pattern == "#" || (len(topic) > 0 && topicMatches(pattern, topic)) {
 			return true
 		}

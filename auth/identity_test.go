@@ -21,7 +21,7 @@ func TestCheckName(t *testing.T) {
 	}
 }
 
-func TestIdentity_MayPublish(t *testing.T) {
+func TestTopics_Allow(t *testing.T) {
 	tests := []struct {
 		pattern string
 		matches []string
@@ -35,22 +35,22 @@ func TestIdentity_MayPublish(t *testing.T) {
 		{"#", []string{"", "a", "a/b"}, nil},
 	}
 	for _, tt := range tests {
-		id := &auth.Identity{Topics: []string{"never", tt.pattern}}
+		allowed := &auth.Topics{"never", tt.pattern}
 		for _, topic := range tt.matches {
-			if !id.MayPublish([]byte(topic)) {
+			if !allowed.Allow([]byte(topic)) {
 				t.Errorf("%q does not match %q", tt.pattern, topic)
 			}
 		}
 		for _, topic := range tt.others {
-			if id.MayPublish([]byte(topic)) {
+			if allowed.Allow([]byte(topic)) {
 				t.Errorf("%q matches %q", tt.pattern, topic)
 			}
 		}
 	}
-	if !(&auth.Identity{}).MayPublish(nil) {
+	if !(*auth.Topics)(nil).Allow(nil) {
 		t.Error("no patterns must allow all")
 	}
-	if (&auth.Identity{Topics: []string{}}).MayPublish([]byte("a")) {
+	if (&auth.Topics{}).Allow([]byte("a")) {
 		t.Error("an empty list of patterns must allow nothing")
 	}
 	for _, pattern := range []string{"", "a#", "#/a", "a/+b", "++", strings.Repeat("x", 257), "\xff"} {

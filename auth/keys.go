@@ -22,6 +22,8 @@ const (
 	minSecret     = 32 // bytes, RFC 7518 3.2: as long as the hash
 	minRSA        = 2048
 	maxPublicKeys = 16
+
+	algorithmHS256 = "HS256"
 )
 
 // key is one trusted key. Its kind alone says which algorithm it checks; the
@@ -50,7 +52,7 @@ func (k *key) matches(signed, signature []byte) bool {
 
 func newSecretKey(secret []byte) key {
 	return key{
-		algorithm: jwt.SigningMethodHS256.Alg(),
+		algorithm: algorithmHS256,
 		macs:      &sync.Pool{New: func() any { return hmac.New(sha256.New, secret) }},
 	}
 }

@@ -7,54 +7,71 @@ import (
 	"fmt"
 )
 
-// checkSignature takes a token apart, and returns its claims as JSON once one
-// of the keys has confirmed them. What is not signed is never interpreted,
-// except for the header.
-func checkSignature(keys []key, token []byte) (payload []byte, err error) {
-	header, rest, ok := bytes.Cut(token, []byte{'.'})
+// A token, taken apart. What is not signed is never interpreted, except for the
+// header: payload and signature are read once one of the keys has confirmed them.
+type token struct {
+	algorithm string
+	signed    []byte // header and claims, still in base64
+	signature []byte
+	payload   []byte // the claims as JSON
+}
+
+func parseToken(b []byte) (t token, err error) {
+	header, rest, ok := bytes.Cut(b, dot)
 	if !ok {
-		return nil, ErrMalformed
+		return t, ErrMalformed
 	}
-	claims, sealed, ok := bytes.Cut(rest, []byte{'.'})
+	claims, sealed, ok := bytes.Cut(rest, dot)
 	if !ok || bytes.IndexByte(sealed, '.') >= 0 {
-		return nil, ErrMalformed
+		return t, ErrMalformed
 	}
-	algorithm, err := algorithmOf(header)
-	if err != nil {
-		return nil, err
+	if t.algorithm, err = algorithmOf(header); err != nil {
+		return t, err
 	}
-	signature, err := decodeSegment(sealed)
-	if err != nil {
-		return nil, err
+	if t.signature, err = decodeSegment(sealed); err != nil {
+		return t, err
 	}
-	if payload, err = decodeSegment(claims); err != nil {
-		return nil, err
-	}
-	signed := token[:len(header)+1+len(claims)]
+	t.signed = b[:len(header)+1+len(claims)]
+	t.payload, err = decodeSegment(claims)
+	return t, err
+}
+
+// dot is never written.
+var dot = []byte{'.'}
+
+// checkSignature returns nil once one of the keys has confirmed the signature.
+func (t *token) checkSignature(keys []key) error {
 	known := false
 	for i := range keys {
-		if keys[i].algorithm != algorithm {
+		if keys[i].algorithm != t.algorithm {
 			continue
 		}
-		if keys[i].matches(signed, signature) {
-			return payload, nil
+		if keys[i].matches(t.signed, t.signature) {
+			return nil
 		}
 		known = true
 	}
 	if !known {
-		return nil, fmt.Errorf("%w: %q", ErrAlgorithm, cut(algorithm, 16))
+		return fmt.Errorf("%w: %q", ErrAlgorithm, cut(t.algorithm, 16))
 	}
-	return nil, ErrSignature
+	return ErrSignature
 }
 
 // algorithmOf reads the header of a token, still in base64.
 func algorithmOf(header []byte) (string, error) {
+	switch string(header) { // {"alg":"…","typ":"JWT"}, nearly all of them
+	case "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9":
+		return algorithmHS256, nil
+	case "eyJhbGciOiJFUzI1NiIsInR5cCI6IkpXVCJ9":
+		return "ES256", nil
+	case "eyJhbGciOiJFZERTQSIsInR5cCI6IkpXVCJ9":
+		return "EdDSA", nil
+	case "eyJhbGciOiJSUzI1NiIsInR5cCI6IkpXVCJ9":
+		return "RS256", nil
+	}
 	b, err := decodeSegment(header)
 	if err != nil {
 		return "", err
-	}
-	if string(b) == `{"alg":"HS256","typ":"JWT"}` { // nearly all of them
-		return "HS256", nil
 	}
 	var members claimSet
 	if err := json.Unmarshal(b, &members); err != nil {

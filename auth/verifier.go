@@ -1,7 +1,6 @@
 package auth
 
 import (
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"sync/atomic"
@@ -19,9 +18,9 @@ type Config struct {
 	// PublicKeyFile holds PEM public keys, at most 16: P-256 for ES256, Ed25519
 	// for EdDSA, RSA of 2048 bits or more for RS256.
 	PublicKeyFile string
-	// CacheSize is how many verified tokens are remembered (default 131072, at
-	// about 200 B each). Too small: devices that reconnect cost a signature
-	// check each.
+	// CacheSize is how many tokens that a public key confirmed are remembered
+	// (default 131072, at about 30 B each). Too small: devices that reconnect
+	// cost a signature check each. HS256 tokens need no place in it.
 	CacheSize int
 	// MaxRevocations bounds the revocation set (default 65536). Too small:
 	// Revoke returns ErrFull.
@@ -57,6 +56,7 @@ type Verifier struct {
 	// Immutable after construction.
 	cfg     Config
 	revoked *revocations
+	lists   *topicLists
 
 	// Atomic.
 	trust   atomic.Pointer[trust]
@@ -80,7 +80,7 @@ func New(cfg Config) (*Verifier, error) {
 	if err != nil {
 		return nil, err
 	}
-	v := &Verifier{cfg: cfg, revoked: newRevocations(cfg.MaxRevocations)}
+	v := &Verifier{cfg: cfg, revoked: newRevocations(cfg.MaxRevocations), lists: &topicLists{byText: make(map[string]*Topics)}}
 	if err := v.Reload(); err != nil {
 		return nil, err
 	}
@@ -98,9 +98,9 @@ func (v *Verifier) Reload() error {
 	return nil
 }
 
-// Verify checks a token. token is borrowed until return; the Identity is
-// shared, never written. A token seen before costs a hash and no allocation.
-// The error wraps one of the Err… sentinels; a refused token is not remembered.
+// Verify checks a token. token is borrowed until return; the Identity belongs
+// to the caller. The error wraps one of the Err… sentinels; a refused token is
+// not remembered.
 func (v *Verifier) Verify(token []byte) (*Identity, error) {
 	id, err := v.verify(token)
 	if err != nil {
@@ -110,30 +110,38 @@ func (v *Verifier) Verify(token []byte) (*Identity, error) {
 	return id, nil
 }
 
-func (v *Verifier) verify(token []byte) (*Identity, error) {
-	if len(token) > MaxToken {
-		return nil, fmt.Errorf("%w: %d bytes, allowed are up to %d", ErrMalformed, len(token), MaxToken)
+func (v *Verifier) verify(b []byte) (*Identity, error) {
+	if len(b) > MaxToken {
+		return nil, fmt.Errorf("%w: %d bytes, allowed are up to %d", ErrMalformed, len(b), MaxToken)
 	}
-	now := v.cfg.Now()
+	t, err := parseToken(b)
+	if err != nil {
+		return nil, err
+	}
 	trust := v.trust.Load()
-	sum := sha256.Sum256(token)
-	id := trust.cache.lookup(&sum)
-	if id != nil {
-		if id.expired(now, v.cfg.Leeway) {
-			trust.cache.remove(&sum)
-			return nil, ErrExpired
-		}
+	known, dear := false, t.algorithm != algorithmHS256
+	var sum tokenSum
+	if dear {
+		sum = sumOf(b)
+		known = trust.cache.has(&sum)
+	}
+	if known {
 		v.hits.Add(1)
 	} else {
 		v.checked.Add(1)
-		payload, err := checkSignature(trust.keys, token)
-		if err != nil {
+		if err := t.checkSignature(trust.keys); err != nil {
 			return nil, err
 		}
-		if id, err = checkClaims(payload, now, v.cfg.Leeway); err != nil {
-			return nil, err
-		}
-		trust.cache.store(&sum, id)
+	}
+	id, err := checkClaims(t.payload, v.cfg.Now(), v.cfg.Leeway, v.lists)
+	switch {
+	case err != nil && known: // it has expired
+		trust.cache.remove(&sum)
+		return nil, err
+	case err != nil:
+		return nil, err
+	case dear && !known:
+		trust.cache.add(&sum)
 	}
 	if v.IsRevoked(id) {
 		return nil, ErrRevoked
@@ -156,10 +164,10 @@ func (v *Verifier) IsRevoked(id *Identity) bool { return v.revoked.covers(id, v.
 
 // Stats is what a Verifier has done since it was made, and what it holds.
 type Stats struct {
-	CacheHits   uint64 // tokens known from before
+	CacheHits   uint64 // tokens of public keys, known from before
 	Checked     uint64 // tokens whose signature was checked
 	Refused     uint64 // calls of Verify that returned an error
-	Cached      int    // verified tokens now remembered
+	Cached      int    // tokens of public keys now remembered
 	Revocations int    // in force, or out of force and not yet swept
 }
 

@@ -90,7 +90,7 @@ func TestVerifier_Verify(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := &auth.Identity{Tenant: "acme", Device: "pump-1", TokenID: "t1", Expires: soon, Topics: []string{"temp/+", "state/#"}}
+	want := &auth.Identity{Tenant: "acme", Device: "pump-1", TokenID: "t1", Expires: soon, Topics: &auth.Topics{"temp/+", "state/#"}}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("identity (-want +got):\n%s", diff)
 	}
@@ -313,7 +313,7 @@ func TestSign(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := &auth.Identity{Tenant: "acme", Device: "a", TokenID: "t", Expires: noon.Add(time.Second), Topics: []string{"#"}}
+	want := &auth.Identity{Tenant: "acme", Device: "a", TokenID: "t", Expires: noon.Add(time.Second), Topics: &auth.Topics{"#"}}
 	if diff := cmp.Diff(want, id); diff != "" {
 		t.Errorf("identity (-want +got):\n%s", diff)
 	}
@@ -335,6 +335,6 @@ func ExampleSign() {
 	token, _ := auth.Sign(secret, auth.Claims{Device: "pump-1", Topics: []string{"temp/#"}})
 	v, _ := auth.New(auth.Config{SecretFile: secret})
 	id, _ := v.Verify([]byte(token))
-	fmt.Println(created, id.Tenant, id.Device, id.MayPublish([]byte("temp/out")), id.MayPublish([]byte("door")))
+	fmt.Println(created, id.Tenant, id.Device, id.Topics.Allow([]byte("temp/out")), id.Topics.Allow([]byte("door")))
 	// Output: true default pump-1 true false
 }

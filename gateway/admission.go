@@ -91,7 +91,9 @@ func (g *Gateway) admit(c *candidate) *wsproto.Refusal {
 		return refusal
 	}
 	l := &link{g: g, conn: c.conn, proto: c.proto, lane: uint32(g.devices.Hash(key))} //nolint:gosec // any 32 bits of the hash will do
-	l.identity.Store(id)
+	if id != nil {
+		l.topics.Store(id.Topics)
+	}
 	var replaced devicemgr.Link
 	l.session, l.epoch, replaced = g.devices.Connect(key, l)
 	c.link = l
@@ -243,7 +245,7 @@ func (l *link) refresh(m *envelope.Message) {
 	case id.Tenant != key.Tenant || id.Device != key.Device:
 		l.refuse(&envelope.Fault{Code: envelope.CodeBadToken, Message: "the token is for another device"})
 	default:
-		l.identity.Store(id)
+		l.topics.Store(id.Topics)
 		l.g.expiry.set(l, id.Expires)
 	}
 }

@@ -50,10 +50,10 @@ type link struct {
 	timer uint32 // its place among the expiring, or noTimer, or timerOver
 
 	// Atomic.
-	flags    atomic.Uint32                 // and, above closeShift, the code with which it is being closed
-	received atomic.Uint64                 // messages taken from the peer; only the loop writes it
-	settled  atomic.Uint64                 // messages that lane and log are through with
-	identity atomic.Pointer[auth.Identity] // what its token allows; nil with --auth=none: everything
+	flags    atomic.Uint32               // and, above closeShift, the code with which it is being closed
+	received atomic.Uint64               // messages taken from the peer; only the loop writes it
+	settled  atomic.Uint64               // messages that lane and log are through with
+	topics   atomic.Pointer[auth.Topics] // what its token allows; nil: everything
 }
 
 const (

@@ -44,7 +44,7 @@ type serveCmd struct {
 	Auth          string        `default:"jwt" enum:"jwt,none" help:"How devices prove who they are: jwt, or none (anyone may be any device)."`
 	SecretFile    string        `default:"" type:"path" help:"Secret of HS256 tokens; default DATA_DIR/device.secret, made on the first start."`
 	PublicKeyFile string        `default:"" type:"path" help:"PEM public keys of ES256, EdDSA or RS256 tokens."`
-	TokenCache    int           `default:"131072" help:"Verified tokens that are remembered, so that a reconnect costs no signature check."`
+	TokenCache    int           `default:"131072" help:"ES256, EdDSA and RS256 tokens that are remembered, so that a reconnect costs no signature check."`
 	NATSURL       string        `name:"nats-url" default:"" help:"External NATS server with JetStream; default is the embedded one."`
 	Durability    string        `default:"power" enum:"power,process" help:"When a message is acknowledged: synced to disk (power), or written (process: a loss of power loses the last second)."`
 	CommitEvery   time.Duration `name:"commit-interval" default:"2ms" help:"Least time between two syncs of the log, so that moderate loads share them; acknowledgements come later by up to this. 0 syncs as often as it goes."`
