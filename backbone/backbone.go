@@ -36,7 +36,8 @@ type Backbone struct {
 	pipe      *pipeline
 	committer *committer
 	presence  *presenceQueue
-	ctx       context.Context // ends when the committer must give up
+	tell      func(*nats.Msg) error // publishes a state without asking for an answer
+	ctx       context.Context       // ends when the committer must give up
 	cancel    context.CancelFunc
 	workers   sync.WaitGroup
 	closeOnce sync.Once
@@ -112,7 +113,7 @@ func (b *Backbone) open(ctx context.Context, s seams) error {
 	if err = b.startCommitter(s); err != nil {
 		return err
 	}
-	b.startPresence()
+	b.startPresence(s)
 	if err = b.startWatch(ctx, b.watchCommands()); err != nil {
 		return err
 	}
@@ -152,8 +153,12 @@ func (b *Backbone) ensureStreams(ctx context.Context) (err error) {
 	return nil
 }
 
-func (b *Backbone) startPresence() {
+func (b *Backbone) startPresence(s seams) {
 	b.presence = newPresenceQueue()
+	b.tell = b.asker.nc.PublishMsg
+	if s.tell != nil {
+		b.tell = func(m *nats.Msg) error { return s.tell(m, b.asker.nc.PublishMsg) }
+	}
 	b.workers.Go(b.publishPresence)
 }
 

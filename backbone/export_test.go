@@ -13,19 +13,32 @@ type Seams struct {
 	Publish func(m *nats.Msg, next func(*nats.Msg) error) error
 	Hear    func(m *nats.Msg) *nats.Msg
 	Sync    func(next func() error) error
+	Tell    func(m *nats.Msg, next func(*nats.Msg) error) error
 	Timeout time.Duration
 }
 
 // OpenWith is Open with seams.
 func OpenWith(ctx context.Context, cfg Config, s Seams) (*Backbone, error) {
-	return openWith(ctx, cfg, seams{publish: s.Publish, hear: s.Hear, sync: s.Sync, timeout: s.Timeout})
+	return openWith(ctx, cfg, seams{publish: s.Publish, hear: s.Hear, sync: s.Sync, tell: s.Tell, timeout: s.Timeout})
 }
 
 // Disconnect breaks the committer's connection; it comes back by itself.
 func Disconnect(b *Backbone) error { return b.writer.nc.ForceReconnect() }
 
-// DisconnectAsker breaks the connection of everything but the committer.
-func DisconnectAsker(b *Backbone) error { return b.asker.nc.ForceReconnect() }
+// ReconnectAsker breaks the connection of everything but the committer, and
+// returns when it is back.
+func ReconnectAsker(b *Backbone) error {
+	before := b.asker.nc.Stats().Reconnects
+	if err := b.asker.nc.ForceReconnect(); err != nil {
+		return err
+	}
+	for b.asker.nc.Stats().Reconnects == before || !b.asker.nc.IsConnected() {
+		if !pause(b.ctx, time.Millisecond) {
+			return ErrClosed
+		}
+	}
+	return nil
+}
 
 // RestartServer ends the embedded server and starts it again.
 func RestartServer(b *Backbone) error { return b.server.restart() }

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"go.uber.org/zap"
 )
@@ -207,11 +208,12 @@ func (b *Backbone) publishPresence() {
 
 // publishStates publishes states and waits until the last of them is stored. The
 // server takes them in the order in which they were sent, so its one answer
-// speaks for all but a failure of one alone; and a state that is lost so is
-// overtaken by the device's next.
+// speaks for all that were sent on the same connection, but for a failure of one
+// alone; a state that is lost so is overtaken by the device's next.
 func (b *Backbone) publishStates(states []Presence) error {
 	ctx, cancel := context.WithTimeout(b.ctx, b.patience)
 	defer cancel()
+	connection := b.asker.nc.Stats().Reconnects
 	for i := range states {
 		p := &states[i]
 		line, err := json.Marshal(p)
@@ -220,13 +222,16 @@ func (b *Backbone) publishStates(states []Presence) error {
 		}
 		subject := string(appendSubject(nil, presencePrefix, p.Tenant, p.Device))
 		if i < len(states)-1 {
-			err = b.asker.nc.Publish(subject, line)
+			err = b.tell(&nats.Msg{Subject: subject, Data: line})
 		} else {
 			_, err = b.asker.js.Publish(ctx, subject, line)
 		}
 		if err != nil {
 			return err
 		}
+	}
+	if b.asker.nc.Stats().Reconnects != connection {
+		return errDisconnected // the first of them may have gone down with the old one
 	}
 	return nil
 }

@@ -33,7 +33,8 @@ type seams struct {
 	publish func(m *nats.Msg, next func(*nats.Msg) error) error
 	hear    func(m *nats.Msg) *nats.Msg // nil: not heard
 	sync    func(next func() error) error
-	timeout time.Duration // instead of answerTimeout and requestTimeout
+	tell    func(m *nats.Msg, next func(*nats.Msg) error) error // of states of presence
+	timeout time.Duration                                       // instead of answerTimeout and requestTimeout
 }
 
 // wire carries one attempt at a time to the log and brings its answers back.
