@@ -10,7 +10,6 @@ const maxDigits = 12
 // fast as encoding/json, and false for everything else, which encoding/json
 // then reads or refuses: scan itself refuses nothing.
 func (c *claims) scan(b []byte, lists *topicLists) bool {
-	var seen uint8
 	for open := byte('{'); ; open = ',' {
 		if len(b) == 0 || b[0] != open {
 			return false
@@ -19,53 +18,46 @@ func (c *claims) scan(b []byte, lists *topicLists) bool {
 		if !ok || len(rest) == 0 || rest[0] != ':' {
 			return false
 		}
-		var claim uint8
-		if claim, b, ok = c.scanMember(name, rest[1:], lists); !ok || seen&claim != 0 { // of two, which counts?
+		if b, ok = c.scanMember(name, rest[1:], lists); !ok {
 			return false
 		}
-		seen |= claim
 		if len(b) == 1 && b[0] == '}' {
 			return true
 		}
 	}
 }
 
-// scanMember reads the value at the start of b. claim is one bit for each name.
-func (c *claims) scanMember(name, b []byte, lists *topicLists) (claim uint8, rest []byte, ok bool) {
+// scanMember reads the value at the start of b. Of two members with the same
+// name the last counts, as with encoding/json.
+func (c *claims) scanMember(name, b []byte, lists *topicLists) (rest []byte, ok bool) {
 	var text []byte
 	var issued int64
 	switch string(name) {
 	case "sub":
 		text, rest, ok = scanText(b)
 		c.device = string(text)
-		return 1 << 0, rest, ok
 	case "tenant":
 		text, rest, ok = scanText(b)
 		c.tenant = string(text)
-		return 1 << 1, rest, ok
 	case "jti":
 		text, rest, ok = scanText(b)
 		c.tokenID = string(text)
-		return 1 << 2, rest, ok
 	case "exp":
 		rest, ok = scanSeconds(b, &c.expires)
-		return 1 << 3, rest, ok
 	case "nbf":
 		rest, ok = scanSeconds(b, &c.notBefore)
-		return 1 << 4, rest, ok
 	case "iat":
 		rest, ok = scanSeconds(b, &issued)
-		return 1 << 5, rest, ok
 	case "topics":
 		end := bytes.IndexByte(b, ']') + 1
 		if end == 0 || bytes.IndexByte(b[:end], '\\') >= 0 {
-			return 0, nil, false
+			return nil, false
 		}
 		var err error
 		c.topics, err = lists.of(b[:end])
-		return 1 << 6, b[end:], err == nil
+		return b[end:], err == nil
 	}
-	return 0, nil, false
+	return rest, ok
 }
 
 // scanText reads a string that is not empty and of plain ASCII.
