@@ -30,7 +30,7 @@ func TestMemoryPerDevice(t *testing.T) {
 	m := table(t, devicemgr.Config{})
 	before := heap()
 	for _, k := range names {
-		m.Register(k, l)
+		m.Connect(k, l)
 	}
 	per := float64(heap()-before) / devices
 	t.Logf("%.0f bytes per registered device, name of %d bytes included", per, len(names[0].Device))
@@ -52,7 +52,7 @@ func heap() uint64 {
 func TestAllocs_Session(t *testing.T) {
 	m := table(t, devicemgr.Config{})
 	k := device(1)
-	s, _ := m.Register(k, &link{})
+	s, _, _ := m.Connect(k, &link{})
 	now := time.Now()
 	for name, f := range map[string]func(){
 		"Lookup":     func() { m.Lookup(k) },
@@ -74,7 +74,7 @@ func BenchmarkManager_Lookup(b *testing.B) {
 	keys := make([]devicemgr.Key, 100_000)
 	for n := range keys {
 		keys[n] = device(n)
-		m.Register(keys[n], &link{})
+		m.Connect(keys[n], &link{})
 	}
 	b.ReportAllocs()
 	i := 0
@@ -91,7 +91,7 @@ func BenchmarkManager_Reconnect(b *testing.B) {
 	keys := make([]devicemgr.Key, 100_000)
 	for n := range keys {
 		keys[n] = device(n)
-		m.Register(keys[n], &link{})
+		m.Connect(keys[n], &link{})
 	}
 	l := &link{}
 	b.ReportAllocs()

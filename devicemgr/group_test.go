@@ -22,8 +22,8 @@ func members(m *devicemgr.Manager, tenant, group string) (names []string) {
 func TestManager_Join(t *testing.T) {
 	m := table(t, devicemgr.Config{})
 	a, epochA, _ := m.Connect(devicemgr.Key{Tenant: "t", Device: "a"}, &link{})
-	b, _ := m.Register(devicemgr.Key{Tenant: "t", Device: "b"}, &link{})
-	other, _ := m.Register(devicemgr.Key{Tenant: "u", Device: "a"}, &link{})
+	b, _, _ := m.Connect(devicemgr.Key{Tenant: "t", Device: "b"}, &link{})
+	other, _, _ := m.Connect(devicemgr.Key{Tenant: "u", Device: "a"}, &link{})
 	join := func(s *devicemgr.Session, group string, want error) {
 		t.Helper()
 		if err := m.Join(s, group); !errors.Is(err, want) {
@@ -68,7 +68,7 @@ func TestManager_Join(t *testing.T) {
 		}
 	})
 	t.Run("a membership ends with the connection", func(t *testing.T) {
-		m.Register(b.Key(), &link{})
+		m.Connect(b.Key(), &link{})
 		m.Unregister(a, epochA)
 		if got := members(m, "t", "pumps"); got != nil {
 			t.Errorf("members %v", got)
@@ -87,7 +87,7 @@ func TestManager_LargeGroup(t *testing.T) {
 	m := table(t, devicemgr.Config{})
 	sessions := make([]*devicemgr.Session, n)
 	for i := range sessions {
-		sessions[i], _ = m.Register(device(i), &link{})
+		sessions[i], _, _ = m.Connect(device(i), &link{})
 		if err := m.Join(sessions[i], "all"); err != nil {
 			t.Fatal(err)
 		}

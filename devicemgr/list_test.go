@@ -90,7 +90,7 @@ func TestManager_List(t *testing.T) {
 			m.Unregister(s, s.Epoch())
 		}
 		m.Forget(last) // the cursor names a device that is gone
-		m.Register(devicemgr.Key{Tenant: "a", Device: "0"}, &link{})
+		m.Connect(devicemgr.Key{Tenant: "a", Device: "0"}, &link{})
 		page, next = m.List(devicemgr.Filter{Tenant: "a"}, next, 4)
 		if len(page) != 3 || page[0].Key.Device != "x2" || next != "" {
 			t.Errorf("%d entries, first %q", len(page), page[0].Key)
@@ -155,7 +155,7 @@ func TestManager_Range(t *testing.T) {
 func BenchmarkManager_List(b *testing.B) {
 	m := table(b, devicemgr.Config{})
 	for n := range 100_000 {
-		m.Register(device(n), &link{})
+		m.Connect(device(n), &link{})
 	}
 	_, middle := m.List(devicemgr.Filter{}, "", 50_000)
 	b.ReportAllocs()

@@ -100,12 +100,6 @@ func New(cfg Config) (*Manager, error) {
 	return m, nil
 }
 
-// Register is Connect for those who do not need the epoch.
-func (m *Manager) Register(k Key, l Link) (s *Session, replaced Link) {
-	s, _, replaced = m.Connect(k, l)
-	return s, replaced
-}
-
 // Connect gives the device of k the connection l; the newest wins. epoch is
 // that of l, above all before: the microseconds of the Unix time, or one more
 // than the last. It is what Unregister wants to be given: Session.Epoch may be

@@ -181,7 +181,7 @@ func TestManager_Remembered(t *testing.T) {
 
 func TestSession_Sequences(t *testing.T) {
 	m := table(t, devicemgr.Config{})
-	s, _ := m.Register(device(1), &link{})
+	s, _, _ := m.Connect(device(1), &link{})
 	if s.Loaded() || s.Durable() != 0 || s.AcceptedOnLane() != 0 {
 		t.Error("a new session knows something")
 	}

@@ -64,7 +64,7 @@ func TestManager_PresenceReentrant(t *testing.T) {
 			m.Unregister(s, p.Epoch)
 		}
 	}})
-	m.Register(device(1), &link{})
+	m.Connect(device(1), &link{})
 	if len(told) != 2 || told[1] != devicemgr.CauseLeft {
 		t.Errorf("told %v", told)
 	}

@@ -58,7 +58,7 @@ const forgotten = 1<<64 - 1
 func (s *Session) Forgotten() bool { return s.epoch.Load() == forgotten }
 
 // Epoch is the number of the newest connection. A connection should keep the
-// epoch that Register gave it: by the time it asks here, it may be replaced.
+// epoch that Connect gave it: by the time it asks here, it may be replaced.
 func (s *Session) Epoch() uint64 { return s.epoch.Load() }
 
 // Link is the present connection, nil while there is none.
