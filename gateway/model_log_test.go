@@ -1,0 +1,119 @@
+package gateway_test
+
+import (
+	"context"
+	"slices"
+	"sync"
+
+	"edgeloop/backbone"
+)
+
+// gateMode says what a steppedLog does with what is appended.
+type gateMode int
+
+const (
+	gateOpen    gateMode = iota
+	gateRefuses          // as a log that is closed
+	gateBlocks           // as a log that is full
+)
+
+// steppedLog is a log that takes, refuses or holds up records, and makes them
+// durable, as a test says. A call that was held up does what the gate does when
+// it opens.
+type steppedLog struct {
+	mu sync.Mutex
+	// Guarded by mu.
+	change  sync.Cond
+	mode    gateMode
+	held    int // records of the call that is held up
+	pending []stepped
+	stored  []stepped
+}
+
+// stepped is a record, and who hears of its becoming durable.
+type stepped struct {
+	epoch, seq, high uint64
+	data             string
+	done             backbone.Completion
+}
+
+func newSteppedLog() *steppedLog {
+	l := new(steppedLog)
+	l.change.L = &l.mu
+	return l
+}
+
+func (l *steppedLog) Append(records []backbone.Record) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for l.mode == gateBlocks {
+		l.held = len(records)
+		l.change.Wait()
+	}
+	l.held = 0
+	if l.mode == gateRefuses {
+		return backbone.ErrClosed
+	}
+	for i := range records {
+		r := &records[i]
+		l.pending = append(l.pending, stepped{r.Epoch, r.Seq, r.High, string(r.Data), r.Done})
+	}
+	return nil
+}
+
+// LastSeq knows one device only; the stored records are all its own.
+func (l *steppedLog) LastSeq(context.Context, string, string) (uint64, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.stored) == 0 {
+		return 0, nil
+	}
+	return l.stored[len(l.stored)-1].high, nil
+}
+
+func (l *steppedLog) Flush(context.Context) error { return nil }
+
+// turn changes the mode; who is held up looks again.
+func (l *steppedLog) turn(mode gateMode) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.mode = mode
+	l.change.Broadcast()
+}
+
+// commit makes the first n pending records durable; -1 is all.
+func (l *steppedLog) commit(n int) {
+	l.mu.Lock()
+	if n < 0 {
+		n = len(l.pending)
+	}
+	done := slices.Clone(l.pending[:n])
+	l.pending = l.pending[n:]
+	l.stored = append(l.stored, done...)
+	l.mu.Unlock()
+	for _, r := range done {
+		r.done.Durable(r.seq)
+	}
+}
+
+// foreign stores a record of another node.
+func (l *steppedLog) foreign(r stepped) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.stored = append(l.stored, r)
+}
+
+// state copies what was taken, first what is durable, and how many records the
+// call has that is held up.
+func (l *steppedLog) state() (taken []stepped, durable, held int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Concat(l.stored, l.pending), len(l.stored), l.held
+}
+
+// clear begins a new device.
+func (l *steppedLog) clear() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.pending, l.stored = nil, nil
+}
