@@ -136,7 +136,8 @@ SOAK_RESULTS  ?= bench/results
 .PHONY: soak
 soak: build ## Two nodes for SOAK (2h) with churn and faults, one of them killed again and again; SOAK_SEED=n
 	go build -o bin/edgefault ./cmd/edgefault
-	bin/edgefault soak --duration=$(SOAK) --seed=$(SOAK_SEED) --results=$(SOAK_RESULTS) $(SOAKFLAGS)
+	EDGEFAULT_COMMIT=$$(git describe --always --abbrev=12 --dirty) \
+		bin/edgefault soak --duration=$(SOAK) --seed=$(SOAK_SEED) --results=$(SOAK_RESULTS) $(SOAKFLAGS)
 
 .PHONY: mutants
 mutants: fault-tools ## Break promises on purpose: the fault harness must notice each

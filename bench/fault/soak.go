@@ -23,6 +23,7 @@ type SoakOptions struct {
 	Read     time.Duration // time between two readings of the node that lives on
 	MaxDrift float64       // growth in percent, between the second quarter and the last, that breaks the soak
 	MaxDisk  int64         // bytes that the log of a node may take
+	Commit   string        // that the node was built from; "": what the program says itself
 	Command  string        // how the run was started, for the report
 }
 
@@ -167,7 +168,8 @@ func (s *soak) act(ctx context.Context, l *Life, kinds []soakFault, every time.D
 			s.over.Store(true)
 		}
 		if s.over.Load() || time.Now().After(s.end) {
-			return nil
+			ch.stop()
+			return s.gather(ctx, l)
 		}
 		if time.Now().After(check) {
 			if err := s.check(ctx, l, ch); err != nil {

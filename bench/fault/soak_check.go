@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"math"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"edgeloop/bench/drift"
@@ -17,6 +18,9 @@ import (
 func (s *soak) check(ctx context.Context, l *Life, ch *churn) error {
 	ch.calm.Store(true)
 	defer ch.calm.Store(false)
+	if err := s.gather(ctx, l); err != nil {
+		return err
+	}
 	l.Crew.Produce(false)
 	defer l.Crew.Produce(true)
 	if err := l.await(ctx, settleLimit, "all devices to be connected and acknowledged", l.settled); err != nil {
@@ -48,6 +52,24 @@ func (s *soak) check(ctx context.Context, l *Life, ch *churn) error {
 	defer s.mu.Unlock()
 	s.checks++
 	return nil
+}
+
+// gather waits, once nobody is cut any more, until all devices are connected and
+// none of them is about to connect a second time, or has just done so.
+func (s *soak) gather(ctx context.Context, l *Life) error {
+	looks := 0
+	return l.await(ctx, settleLimit, "all devices to be connected once", func() bool {
+		looks++
+		if l.Crew.Online() != l.Options.Devices || l.Crew.Left() > 0 || l.Crew.turning() {
+			looks = 0
+		}
+		return looks == 5 // 20 ms apart: a device may be between two of the three
+	})
+}
+
+// turning says whether a device was asked to connect a second time and has not yet.
+func (c *Crew) turning() bool {
+	return slices.ContainsFunc(c.devices, func(d *Device) bool { return d.takeover.Load() })
 }
 
 // compare reads the log while devices go on writing to it: all that records say

@@ -1,6 +1,7 @@
 package fault
 
 import (
+	"cmp"
 	"context"
 	"debug/buildinfo"
 	"encoding/json"
@@ -78,7 +79,7 @@ const leftOut = "Nothing in a soak needs root, and so it leaves out what does: f
 
 func (s *soak) result(nodes [2]Result) SoakResult {
 	r := SoakResult{
-		Began: s.began, Commit: commitOf(s.o.Binary), Command: s.o.Command, Seed: s.o.Seed,
+		Began: s.began, Commit: cmp.Or(s.o.Commit, commitOf(s.o.Binary), "unknown"), Command: s.o.Command, Seed: s.o.Seed,
 		Wanted: s.o.Duration.Seconds(), Seconds: time.Since(s.began).Seconds(),
 		Finished: time.Now().After(s.end), Checks: s.checks, MaxDrift: s.o.MaxDrift,
 		Drifts: s.drifts(), Nodes: nodes[:], Machine: probe.ReadMachine(),

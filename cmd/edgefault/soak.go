@@ -26,6 +26,7 @@ type soakCmd struct {
 	MaxDisk  int64         `default:"10" help:"GiB that the log of a node may take."`
 	Seed     uint64        `default:"1" help:"Everything that is left to chance follows from it."`
 	Flag     []string      `help:"Further flag of the nodes, such as --flag=--durability=process."`
+	Commit   string        `env:"EDGEFAULT_COMMIT" help:"Commit that the program was built from, for the report; default what it says itself."`
 	Results  string        `default:"" help:"Directory that takes DATE-soak.md and DATE-soak.json; default none."`
 }
 
@@ -51,6 +52,7 @@ func (c *soakCmd) Run(ctx context.Context) (err error) {
 		Kill:    or(c.Kill, min(3*time.Minute, c.Duration/12)),
 		Check:   or(c.Check, min(15*time.Minute, c.Duration/4)),
 		Read:    min(10*time.Second, c.Duration/40),
+		Commit:  c.Commit,
 		Command: strings.Join(os.Args, " "),
 	})
 	if err != nil {
