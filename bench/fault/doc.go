@@ -20,7 +20,7 @@
 // # Memory
 //
 // A device's record grows by 40 bytes with each acknowledgement, not with each
-// message. The log is read as a stream.
+// message; a soak forgets what its checks found in order. The log is read as a stream.
 //
 // # Errors
 //
