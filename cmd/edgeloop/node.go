@@ -38,7 +38,7 @@ type node struct {
 	server   *eventloop.Server
 	admin    *admin.Server
 	unwatch  func()
-	untidy   chan struct{} // closed to end tidy
+	untidy   func() // ends tidy
 
 	// Owned by the goroutine that starts and stops the node.
 	logClosed bool
@@ -77,8 +77,7 @@ func startNode(cfg *serveCmd, log *zap.Logger) (*node, error) {
 			return nil, err
 		}
 	}
-	n.untidy = make(chan struct{})
-	go tidy(n.untidy)
+	n.untidy = startTidy()
 	n.state.Store(stateRunning)
 	return n, nil
 }

@@ -96,7 +96,7 @@ func (n *node) close() error {
 	defer cancel()
 	var errs []error
 	if n.untidy != nil {
-		close(n.untidy)
+		n.untidy()
 	}
 	if n.unwatch != nil {
 		n.unwatch()

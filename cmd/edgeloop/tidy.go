@@ -16,6 +16,19 @@ const (
 	tidyLeast = 4 << 20          // bytes not worth a round
 )
 
+// startTidy starts tidy. stop ends it and returns when it has ended.
+func startTidy() (stop func()) {
+	quit, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		tidy(quit)
+	}()
+	return func() {
+		close(quit)
+		<-ended
+	}
+}
+
 // tidy gives memory back to the system until stop is closed.
 func tidy(stop <-chan struct{}) {
 	samples := []metrics.Sample{
