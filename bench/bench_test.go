@@ -225,6 +225,26 @@ func TestRun_Capacity(t *testing.T) {
 	}
 }
 
+// TestCapacityTable_CutShort: a run that ended early has its column, and the
+// reason stands under the table.
+func TestCapacityTable_CutShort(t *testing.T) {
+	t.Parallel()
+	run := func(n float64) *bench.Result {
+		return &bench.Result{Params: map[string]any{"Connections": n}, Figures: map[string]float64{}}
+	}
+	small, large := run(10), run(200)
+	large.Error, large.Warnings = "out of time", []string{"a warning"}
+	table := bench.CapacityTable([]*bench.Result{large, small})
+	for _, want := range []string{"| | 10 devices | 200 devices |", "\n200 devices: a warning\n\n200 devices: out of time\n"} {
+		if !strings.Contains(table, want) {
+			t.Errorf("table without %q:\n%s", want, table)
+		}
+	}
+	if strings.Contains(table, "\n10 devices: ") {
+		t.Errorf("a reason for a run without one:\n%s", table)
+	}
+}
+
 // A soak over a server that does not grow passes.
 func TestRun_Soak(t *testing.T) {
 	t.Parallel()

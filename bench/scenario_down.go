@@ -201,6 +201,9 @@ func (b Broadcast) one(ctx context.Context, s *Session, admin probe.Endpoint, n 
 	err = s.await(ctx, fmt.Sprintf("broadcast %d at all", n), b.Limit, func(c fleet.Counts) bool {
 		return c[fleet.Broadcasts] >= want
 	})
+	if errors.Is(err, ErrTimeout) {
+		return 0, fmt.Errorf("%w: %w", ErrUndelivered, err)
+	}
 	if err != nil {
 		return 0, err
 	}

@@ -19,6 +19,10 @@ var (
 	ErrTimeout  = errors.New("bench: the run did not reach its next step in time")
 )
 
+// ErrUndelivered says that the node did not bring a broadcast to every device
+// that was there.
+var ErrUndelivered = errors.New("bench: a broadcast did not reach everybody")
+
 // Scenario is one kind of run. Its exported fields are its flags.
 type Scenario interface {
 	// Name is the scenario's name in results.

@@ -27,15 +27,16 @@ func ReadResult(path string) (*Result, error) {
 	return &r, nil
 }
 
-// CapacityTable shows capacity runs side by side as Markdown, the smallest first.
+// CapacityTable shows capacity runs side by side as Markdown, the smallest first,
+// and under the table what each run warned of and why it ended early.
 func CapacityTable(results []*Result) string {
 	results = slices.SortedFunc(slices.Values(results), func(a, b *Result) int {
-		return cmp.Compare(a.Figures["connections"], b.Figures["connections"])
+		return cmp.Compare(connections(a), connections(b))
 	})
 	var b strings.Builder
 	b.WriteString("| |")
 	for _, r := range results {
-		fmt.Fprintf(&b, " %.0f devices |", r.Figures["connections"])
+		fmt.Fprintf(&b, " %.0f devices |", connections(r))
 	}
 	b.WriteString("\n|---|" + strings.Repeat("---|", len(results)) + "\n")
 	for _, row := range capacityRows() {
@@ -45,7 +46,23 @@ func CapacityTable(results []*Result) string {
 		}
 		b.WriteString("\n")
 	}
+	for _, r := range results {
+		for _, w := range append(slices.Clone(r.Warnings), r.Error) {
+			if w != "" {
+				fmt.Fprintf(&b, "\n%.0f devices: %s\n", connections(r), w)
+			}
+		}
+	}
 	return b.String()
+}
+
+// connections is the number of devices asked for, also where the run ended
+// before they were there.
+func connections(r *Result) float64 {
+	if n, ok := r.Params["Connections"].(float64); ok {
+		return n
+	}
+	return r.Figures["connections"]
 }
 
 type capacityRow struct {

@@ -3,6 +3,7 @@ package fleettest
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"sync"
 
 	"github.com/gobwas/ws"
@@ -26,7 +27,33 @@ type Node struct {
 	durable map[string]uint64
 	cut     map[string]bool
 	replies []string
+	waiting map[string]chan struct{}
+	peers   []*Peer
 	gaps    int
+}
+
+// online are the devices connected now, in the order in which they came.
+func (n *Node) online() []*Peer {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return slices.Clone(n.peers)
+}
+
+func (n *Node) leave(p *Peer) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.peers = slices.DeleteFunc(n.peers, func(one *Peer) bool { return one == p })
+}
+
+// expect returns a channel that is closed by the first reply with this id.
+func (n *Node) expect(id string) <-chan struct{} {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.waiting == nil {
+		n.waiting = make(map[string]chan struct{})
+	}
+	n.waiting[id] = make(chan struct{})
+	return n.waiting[id]
 }
 
 // Replies are the ids that devices answered.
@@ -49,6 +76,7 @@ func (n *Node) begin(p *Peer) uint64 {
 	if n.durable == nil {
 		n.durable, n.cut = make(map[string]uint64), make(map[string]bool)
 	}
+	n.peers = append(n.peers, p)
 	at := n.durable[p.Request]
 	if n.cut[p.Request] {
 		at -= min(at, n.Forget)
@@ -59,6 +87,7 @@ func (n *Node) begin(p *Peer) uint64 {
 // Handle is the connection handler for Serve.
 func (n *Node) Handle(p *Peer) {
 	durable := n.begin(p)
+	defer n.leave(p)
 	_ = p.Send(ws.OpText, fmt.Appendf(nil, `{"type":"welcome","epoch":1,"upto":%d,"heartbeat_s":30,"window":64}`, durable))
 	for _, g := range n.Greeting {
 		_ = p.Send(ws.OpText, []byte(g))
@@ -88,6 +117,10 @@ func (n *Node) take(p *Peer, typ, id string, seq uint64, durable *uint64) (seque
 	switch typ {
 	case "reply":
 		n.replies = append(n.replies, id)
+		if w := n.waiting[id]; w != nil {
+			close(w)
+			delete(n.waiting, id)
+		}
 	case "telemetry":
 		if seq != *durable+1 {
 			n.gaps++

@@ -19,10 +19,15 @@ type Peer struct {
 	Request string
 	// Token is the value of the Authorization header.
 	Token string
+
+	sending sync.Mutex
 }
 
 // Send writes one unfragmented frame. Errors are the test's business to notice.
+// Frames of several goroutines do not mix.
 func (p *Peer) Send(op ws.OpCode, payload []byte) error {
+	p.sending.Lock()
+	defer p.sending.Unlock()
 	return ws.WriteFrame(p, ws.NewFrame(op, true, payload))
 }
 

@@ -23,7 +23,7 @@ func exitCode(err error) int {
 		return exitOK
 	}
 	fmt.Fprintln(os.Stderr, err)
-	if errors.Is(err, errMissed) || errors.Is(err, bench.ErrDrift) {
+	if errors.Is(err, errMissed) || errors.Is(err, bench.ErrDrift) || errors.Is(err, bench.ErrUndelivered) {
 		return exitMissed
 	}
 	return exitBroken

@@ -1,0 +1,119 @@
+package bench_test
+
+import (
+	"bytes"
+	"errors"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"edgeloop/bench"
+	"edgeloop/bench/fleet"
+	"edgeloop/bench/fleettest"
+)
+
+// down are options for devices of a node whose admin API is a.
+func down(t *testing.T, a *fleettest.Admin, n int) bench.Options {
+	t.Helper()
+	a.Node = &fleettest.Node{}
+	opt := options(fleettest.Serve(t, a.Node.Handle)+"v1/device", n)
+	opt.Dialect, opt.NoToken, opt.AdminURL = "json", true, a.Start(t)
+	return opt
+}
+
+// TestRun_Command: what a command costs is measured, and an API that does not
+// bring the device's reply ends the run with its reason.
+func TestRun_Command(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name  string
+		admin *fleettest.Admin
+		fail  string // of the error
+		warn  string // of a warning
+	}{
+		{name: "sound", admin: &fleettest.Admin{}},
+		{name: "lost", admin: &fleettest.Admin{Fault: fleettest.Lose}, fail: "504 Gateway Timeout"},
+		{name: "doubled", admin: &fleettest.Admin{Fault: fleettest.Duplicate}, warn: "commands were answered, the devices saw"},
+		{name: "left for later", admin: &fleettest.Admin{Status: http.StatusAccepted, Body: `{"id":"c1"}`}, fail: "status 202"},
+		{name: "refused by the device", admin: &fleettest.Admin{Status: http.StatusOK, Body: `{"id":"c1","ok":false}`}, fail: "status 200"},
+		{name: "no JSON", admin: &fleettest.Admin{Status: http.StatusOK, Body: `<html>`}, fail: "status 200"},
+		{name: "not allowed", admin: &fleettest.Admin{Status: http.StatusUnauthorized}, fail: "401"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			opt := down(t, c.admin, 5)
+			var log bytes.Buffer
+			r, err := bench.Run(t.Context(), opt, bench.Command{Concurrency: 2, Duration: 150 * time.Millisecond, Wait: 300 * time.Millisecond}, &log)
+			if c.fail != "" {
+				if err == nil || !strings.Contains(err.Error(), c.fail) {
+					t.Errorf("error %v, want one with %q", err, c.fail)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatalf("%v\n%s", err, &log)
+			}
+			for _, name := range []string{"commands_per_s", "command_p50_ms", "command_p99_ms", "downlink_p50_ms"} {
+				if r.Figures[name] <= 0 {
+					t.Errorf("figure %s = %v", name, r.Figures[name])
+				}
+			}
+			// Another request may have been under way when the time was over.
+			if got := r.Phases[1].Latency["command"].Count; got == 0 || r.Counts[fleet.Commands] < got {
+				t.Errorf("%d commands timed, the devices saw %d", got, r.Counts[fleet.Commands])
+			}
+			if warned := strings.Join(r.Warnings, "\n"); c.warn != "" && !strings.Contains(warned, c.warn) {
+				t.Errorf("warnings %q, want one with %q", warned, c.warn)
+			} else if c.warn == "" && strings.Contains(warned, "the devices saw") {
+				t.Errorf("warnings %q", warned)
+			}
+		})
+	}
+}
+
+// TestRun_Broadcast: the time to the last device is measured, and a broadcast
+// that is missing at a device or comes twice fails the run.
+func TestRun_Broadcast(t *testing.T) {
+	t.Parallel()
+	b := bench.Broadcast{Count: 3, Size: 100, Every: 50 * time.Millisecond, Limit: 10 * time.Second, Via: "admin"}
+	t.Run("sound", func(t *testing.T) {
+		t.Parallel()
+		r := run(t, down(t, &fleettest.Admin{}, 6), b)
+		if !r.OK || r.Figures["deliveries"] != 18 || r.Counts[fleet.Broadcasts] != 18 {
+			t.Errorf("ok %v, deliveries %v, want 18", r.OK, r.Figures["deliveries"])
+		}
+		if p50, top := r.Figures["last_p50_ms"], r.Figures["last_max_ms"]; p50 <= 0 || top < p50 || r.Figures["downlink_p50_ms"] <= 0 {
+			t.Errorf("figures %v", r.Figures)
+		}
+	})
+	t.Run("doubled", func(t *testing.T) {
+		t.Parallel()
+		r := run(t, down(t, &fleettest.Admin{Fault: fleettest.Duplicate}, 6), b)
+		if r.OK || r.Counts[fleet.BroadcastsDoubled] != 2 || r.Figures["deliveries"] != 18 {
+			t.Errorf("ok %v, doubled %d, want 2, deliveries %v, want 18", r.OK, r.Counts[fleet.BroadcastsDoubled], r.Figures["deliveries"])
+		}
+	})
+	t.Run("missing", func(t *testing.T) {
+		t.Parallel()
+		var log bytes.Buffer
+		short := b
+		short.Limit = 200 * time.Millisecond
+		_, err := bench.Run(t.Context(), down(t, &fleettest.Admin{Fault: fleettest.Lose}, 6), short, &log)
+		if !errors.Is(err, bench.ErrUndelivered) || !strings.Contains(err.Error(), "broadcast 2 at all") {
+			t.Errorf("error %v", err)
+		}
+	})
+}
+
+// TestRun_DownNeedsAdmin: without the API nothing is started.
+func TestRun_DownNeedsAdmin(t *testing.T) {
+	t.Parallel()
+	for _, sc := range []bench.Scenario{bench.Command{}, bench.Broadcast{Via: "admin"}} {
+		var log bytes.Buffer
+		r, err := bench.Run(t.Context(), options("ws://127.0.0.1:1/", 2), sc, &log)
+		if !errors.Is(err, bench.ErrOptions) || !strings.Contains(err.Error(), "--admin-url") || r.Counts[fleet.Dialed] != 0 {
+			t.Errorf("%s: %v, dialed %d", sc.Name(), err, r.Counts[fleet.Dialed])
+		}
+	}
+}
