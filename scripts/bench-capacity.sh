@@ -1,15 +1,19 @@
 #!/usr/bin/env bash
 # Holds N devices on one edgeloop process and prints what that took: natively
-# where the descriptor limit allows, else in a throwaway guest (scripts/guest).
-# The result goes to bench/results/DATE-capacity[-guest]-N.json, the table over
-# all N of this call beside it.
+# where the descriptor limit allows it for every N, else in a throwaway guest
+# (scripts/guest), so that the columns of one call can be compared. Each result
+# goes to bench/results/DATE-capacity[-guest]-N.json, the table over all N of this
+# call beside it, as Markdown and with all plots as one HTML page; with several N
+# also the curves of memory and CPU over N as PNG.
 #
 #   bench-capacity.sh [-g] [-k] N...
 #
 #   -g  in the guest even where the limits allow a native run
 #   -k  keep the folder with the server's log and say where it is
 #
-# EDGEBENCH_FLAGS are passed on, as in EDGEBENCH_FLAGS='--hold=5m'.
+# Every step of a run has a limit that grows with N, and so has the run: with
+# 100,000 devices no step may take more than 16 minutes. EDGEBENCH_FLAGS are
+# passed on, as in EDGEBENCH_FLAGS='--hold=5m'.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -38,30 +42,35 @@ date=$(date -u +%F)
 
 # A node needs a descriptor for each device and some for itself; the fleet has
 # descriptors of its own, in as many processes as it takes.
-fits() {
-  [ "$guest" = auto ] && [ "$(ulimit -Hn)" -ge "$(($1 + 2000))" ]
-}
+hard=$(ulimit -Hn)
+for n in "$@"; do
+  [ "$hard" = unlimited ] || [ "$hard" -ge "$((n + 2000))" ] || guest=yes
+done
+
+# Seconds for one step and for all of them: those of a guest on a busy host.
+step() { echo $((480 + $1 / 200)); }
+total() { echo $((300 + 5 * $(step "$1"))); }
 
 run_native() {
   local script=$PWD/scripts/guest/capacity.sh
   mkdir -p "$out/$1"
   (
-    ulimit -n "$(ulimit -Hn)"
+    ulimit -n "$hard"
     cd "$out/$1"
-    PATH=$out/bin:$PATH N=$1 OUT=. LOOPS=$(nproc) sh "$script"
+    PATH=$out/bin:$PATH N=$1 OUT=. LOOPS=$(nproc) STEP=$(step "$1") TOTAL=$(total "$1") sh "$script"
   )
 }
 
 # Memory: what the guest needs for itself, and for each device both ends of its
 # socket (7.6 KB of slab each pair) and the processes' share.
 run_guest() {
-  local n=$1 megabytes=$((1536 + $1 * 16 / 1024)) seconds=$((900 + $1 / 50))
+  local n=$1 megabytes=$((1536 + $1 * 16 / 1024)) seconds=$(($(total "$1") + 300))
   mkdir -p "$out/$n"
   truncate -s 64M "$out/$n/disk"
   cat >"$out/$n/script" <<SCRIPT
 mkdir -p /out
 mount -t tmpfs -o size=$((256 + n * 2 / 1024))M tmpfs /out
-export N=$n OUT=/out LOOPS=\$(nproc) EDGEBENCH_FLAGS="${EDGEBENCH_FLAGS:-}"
+export N=$n OUT=/out LOOPS=\$(nproc) STEP=$(step "$n") TOTAL=$(total "$n") EDGEBENCH_FLAGS="${EDGEBENCH_FLAGS:-}"
 export GOTRACEBACK=all
 sh /bin/capacity.sh
 code=\$?
@@ -77,20 +86,20 @@ SCRIPT
   return "$status"
 }
 
-failed=0 files=() suffix=
+failed=0 files=() kind=capacity
+[ "$guest" = auto ] || kind=capacity-guest
 for n in "$@"; do
-  if fits "$n"; then
-    echo "== $n devices, natively" >&2
+  if [ "$guest" = auto ]; then
+    echo "== $n devices, natively, at most $(($(total "$n") / 60)) min" >&2
     run_native "$n" || failed=$?
-    name=$date-capacity-$n
   else
-    echo "== $n devices, in a guest: one process may have $(ulimit -Hn) descriptors here" >&2
+    echo "== $n devices, in a guest (one process may have $hard descriptors here), at most $(($(total "$n") / 60)) min" >&2
     run_guest "$n" || failed=$?
-    name=$date-capacity-guest-$n suffix=-guest
   fi
+  name=$date-$kind-$n
   if [ ! -s "$out/$n/result.json" ]; then
     echo "bench-capacity.sh: no result for $n devices" >&2
-    tail -5 "$out/$n/server.log" >&2 || true
+    tail -n 5 "$out/$n/server.log" >&2 2>/dev/null || true
     failed=1
     continue
   fi
@@ -99,22 +108,34 @@ for n in "$@"; do
 done
 [ ${#files[@]} -gt 0 ] || exit 1
 
-page=bench/results/$date-capacity$suffix.md
+page=bench/results/$date-$kind
+if [ ${#files[@]} -eq 1 ]; then
+  page=${files[0]%.json}
+fi
+"$out/bin/edgebench" report -o "$page.html" --png "$out/png" "${files[@]}" >&2
 {
   echo "# One node, many devices, $date"
   echo
   echo "One \`edgeloop serve\` process; every device authenticated (HS256) and registered. Telemetry: one sequenced"
   echo "message from each, acknowledged after the log was synced. Storm: all reset at once and come back, beside a"
   echo "control group that stays. Drain: SIGTERM. Memory per device is marginal, after a forced collection."
-  if [ -n "$suffix" ]; then
+  if [ "$kind" = capacity-guest ]; then
     echo
-    echo "Columns marked as emulated ran in a guest without hardware support: counts, memory and order of events hold,"
-    echo "CPU times and latencies are those of the emulation."
+    echo "It ran in a guest without hardware support: counts, memory and order of events hold, CPU times and latencies"
+    echo "are those of the emulation, a multiple of the hardware's; only their course over the columns means something."
   fi
   echo
   "$out/bin/edgebench" table "${files[@]}"
+  for curve in memory cpu; do
+    if [ -s "$out/png/capacity-$curve.png" ]; then
+      cp "$out/png/capacity-$curve.png" "$page-$curve.png"
+      echo
+      echo "![$curve of one device over the number of devices]($(basename "$page")-$curve.png)"
+    fi
+  done
   echo
   echo "Command: \`$command\`. Commit: $commit. Host: $(nproc) cores, Linux $(uname -r)."
-  echo "Raw numbers: $(printf '[%s](%s) ' $(for f in "${files[@]}"; do basename "$f"; basename "$f"; done))"
-} | tee "$page"
+  echo "All plots: [$(basename "$page").html]($(basename "$page").html)."
+  echo "Raw numbers: $(for f in "${files[@]}"; do printf '[%s](%s) ' "$(basename "$f")" "$(basename "$f")"; done)"
+} | tee "$page.md"
 exit "$failed"

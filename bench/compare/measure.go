@@ -99,7 +99,8 @@ func (p *process) run(ctx context.Context, pl plan, m measure) record {
 	defer cancel()
 	r := record{Server: p.name, Measure: m.name}
 	args := append([]string{}, m.args...)
-	args = append(args, "--connections", strconv.Itoa(pl.connections), "--pid", strconv.Itoa(p.cmd.Process.Pid), "--json")
+	args = append(args, "--connections", strconv.Itoa(pl.connections), "--pid", strconv.Itoa(p.cmd.Process.Pid), "--json",
+		"--message-timeout=30s") // a peer that stands still for a while is slow, not wrong
 	switch {
 	case p.node:
 		args = append(args, "--url", "ws://"+p.addr+"/v1/device", "--dialect=json", "--data-dir", p.data, "--admin-url", "http://"+p.adm)

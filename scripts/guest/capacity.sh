@@ -3,9 +3,13 @@
 # or natively. Starts `edgeloop serve`, runs `edgebench capacity` against it,
 # leaves result.json and server.log in OUT. Exit code: 0, or what went wrong.
 #
-#   N=100000 OUT=/out LOOPS=2 sh capacity.sh      (edgeloop, edgebench on PATH)
+#   N=100000 OUT=/out LOOPS=2 STEP=740 TOTAL=4000 sh capacity.sh
+#
+# edgeloop and edgebench are on PATH. STEP is the time in seconds that any one
+# step may take, TOTAL that of all of them: a run that is cut short by them still
+# leaves a result that says how far it came.
 set -u
-: "${N:=100000}" "${OUT:=.}" "${LOOPS:=2}" "${EDGEBENCH_FLAGS:=}"
+: "${N:=100000}" "${OUT:=.}" "${LOOPS:=2}" "${STEP:=740}" "${TOTAL:=4000}" "${EDGEBENCH_FLAGS:=}"
 data=$OUT/node
 export TERM=dumb # a serial line is a terminal, but nobody watches it live
 mkdir -p "$data"
@@ -14,23 +18,38 @@ edgeloop serve --listen 127.0.0.1:0 --admin-listen 127.0.0.1:0 --data-dir "$data
   --max-connections "$((N + 1000))" --log-level warn >"$OUT/server.log" 2>&1 &
 server=$!
 
-if ! edgebench ready --data-dir "$data" --wait 60s; then
+if ! edgebench ready --data-dir "$data" --wait "${STEP}s"; then
   echo "capacity.sh: the node did not start:"
-  tail -5 "$OUT/server.log"
-  kill "$server" 2>/dev/null
+  tail -n 5 "$OUT/server.log"
+  kill -9 "$server" 2>/dev/null
   exit 1
 fi
 
+# Telemetry is one message of each device: in half a minute, or longer where that
+# would be more than 2,000 a second. Answers are late only after a whole minute,
+# because a guest may not run for seconds.
+seconds=$((N / 2000))
+[ "$seconds" -ge 30 ] || seconds=30
 # shellcheck disable=SC2086 # flags are meant to be split
-edgebench capacity --connections "$N" --loops "$LOOPS" --data-dir "$data" --connect-timeout 30m \
-  --out "$OUT/result.json" $EDGEBENCH_FLAGS
+timeout "$TOTAL" edgebench capacity --connections "$N" --loops "$LOOPS" --data-dir "$data" \
+  --connect-timeout "${STEP}s" --limit "${STEP}s" --handshake-timeout 60s --message-timeout 60s \
+  --duration "${seconds}s" --out "$OUT/result.json" $EDGEBENCH_FLAGS
 code=$?
+
+# The node was stopped by the last step; where the run did not come so far it is
+# now, and killed if it does not go.
 kill "$server" 2>/dev/null
+waited=0
+while kill -0 "$server" 2>/dev/null && [ "$waited" -lt 60 ]; do
+  sleep 1
+  waited=$((waited + 1))
+done
+kill -9 "$server" 2>/dev/null
 wait "$server"
 exited=$?
 if [ "$exited" != 0 ]; then
   echo "capacity.sh: edgeloop serve exited with $exited:"
-  tail -5 "$OUT/server.log"
+  tail -n 5 "$OUT/server.log"
   [ "$code" != 0 ] || code=1
 fi
 exit "$code"
