@@ -6,6 +6,8 @@
 #	                    of it in bench/results; logs stay in bin/fuzz
 #	fuzz.sh table DIR   the table alone, from a directory of logs PKG.TARGET.log;
 #	                    FUZZ_COMMIT and FUZZ_COMMAND say what they are logs of
+#
+# ONLY, an expression, chooses among the lines "package target".
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -14,17 +16,18 @@ targets() {
 	local dir
 	for dir in $(go list -f '{{if or .TestGoFiles .XTestGoFiles}}{{.Dir}}{{end}}' ./...); do
 		grep -hoE '^func Fuzz[A-Z_][A-Za-z0-9_]*' /dev/null "$dir"/*_test.go |
-			sort | sed "s#^func #${dir#"$PWD"/} #" || true
+			sort | sed "s#^func #${dir#"$PWD"/} #" | grep -E "${ONLY:-.}" || true
 	done
 }
 
 # run fuzzes one target with the binary that was built for its package. The corpus
 # is go's own, so it grows from run to run.
 run() {
-	local pkg=$1 name=$2 log=bin/fuzz/${1//\//-}.$2 TIMEFORMAT='%U %S'
-	{ time (cd "$pkg" && exec "$OLDPWD/bin/fuzz/${pkg//\//-}.test" -test.run='^$' -test.fuzz="^$name\$" -test.fuzztime="$fuzztime" \
-		-test.parallel=1 -test.timeout=0 -test.fuzzcachedir="$cache/$pkg") >"$log.log" 2>&1; } 2>"$log.cpu" ||
-		echo "fuzz: finding in $pkg $name, see $log.log"
+	local pkg=$1 name=$2 out=$PWD/bin/fuzz/${1//\//-} TIMEFORMAT='%U %S'
+	cd "$pkg" # run is called in a shell of its own
+	{ time "$out.test" -test.run='^$' -test.fuzz="^$name\$" -test.fuzztime="$fuzztime" -test.parallel=1 \
+		-test.timeout=0 -test.fuzzcachedir="$cache/$pkg" >"$out.$name.log" 2>&1; } 2>"$out.$name.cpu" ||
+		echo "fuzz: finding in $pkg $name, see $out.$name.log"
 }
 
 long() {
@@ -81,7 +84,8 @@ long)
 	out=bench/results/$(date -u +%F)-fuzz.md
 	table bin/fuzz >"$out"
 	cat "$out"
-	! grep -l -e '--- FAIL' -e '^panic' bin/fuzz/*.log
+	failed=$(grep -L '^PASS$' bin/fuzz/*.log || true)
+	[ -z "$failed" ] || { echo "fuzz: did not pass: $failed" >&2; exit 1; }
 	;;
 table)
 	fuzztime='?'
