@@ -17,7 +17,7 @@ import (
 
 // CrewConfig says who streams and how. All times are of the devices.
 type CrewConfig struct {
-	URL      string        // ws://host:port/v1/device
+	URLs     []string      // ws://host:port/v1/device of each node; a device takes any of them
 	Count    int           // devices
 	Window   int           // most unacknowledged messages; the node's window if that is less
 	Pace     time.Duration // time between new messages; 0: as fast as the window allows
@@ -45,8 +45,9 @@ type Crew struct {
 	// Atomic.
 	producing atomic.Bool
 	parked    atomic.Bool
-	left      atomic.Int64 // connections left behind by a takeover that are still open
-	cuts      atomic.Int64 // welcomed connections that ended, other than by the run's wish
+	parting   atomic.Uint32 // a Parting
+	left      atomic.Int64  // connections left behind by a takeover that are still open
+	cuts      atomic.Int64  // welcomed connections that ended, other than by the run's wish
 }
 
 // StartCrew lets all devices connect and stream.
@@ -89,6 +90,9 @@ func (c *Crew) Park(on bool) {
 	}
 }
 
+// PartWith says how connections are ended from now on. Any goroutine.
+func (c *Crew) PartWith(how Parting) { c.parting.Store(uint32(how)) }
+
 // CutAll ends all connections without a word; the devices come back.
 func (c *Crew) CutAll() { c.CutSome(1, nil) }
 
@@ -96,7 +100,7 @@ func (c *Crew) CutAll() { c.CutSome(1, nil) }
 func (c *Crew) CutSome(share float64, rng *rand.Rand) {
 	for _, d := range c.devices {
 		if w := d.current.Load(); w != nil && (share >= 1 || rng.Float64() < share) {
-			w.cut()
+			w.part(Parting(c.parting.Load()))
 		}
 	}
 }
@@ -148,6 +152,16 @@ func (c *Crew) Left() int64 { return c.left.Load() }
 func (c *Crew) Online() (n int) {
 	for _, d := range c.devices {
 		if d.online.Load() {
+			n++
+		}
+	}
+	return n
+}
+
+// OnlineAt is the number of devices that are connected to one of the nodes.
+func (c *Crew) OnlineAt(node int32) (n int) {
+	for _, d := range c.devices {
+		if d.online.Load() && d.node.Load() == node {
 			n++
 		}
 	}

@@ -25,6 +25,7 @@ type Device struct {
 	// Owned by the device's goroutine.
 	next    uint64 // the sequence that is written next on this connection
 	lastNew time.Time
+	left    bool // the connection before was left behind, open
 
 	// Guarded by mu. A connection left behind by a takeover may be told things too.
 	mu       sync.Mutex
@@ -34,6 +35,7 @@ type Device struct {
 	// Atomic.
 	online   atomic.Bool
 	epoch    atomic.Uint64
+	node     atomic.Int32 // the node it speaks to, counted as the URLs are
 	acked    atomic.Uint64
 	sent     atomic.Uint64
 	takeover atomic.Bool // asked to connect again and leave the old socket behind
@@ -62,7 +64,7 @@ func (d *Device) run(ctx context.Context) {
 		}
 		d.note(Event{Kind: Ended, Note: err.Error()})
 		d.crew.count(err, welcomed)
-		if errors.Is(err, errTakeover) {
+		if d.left = errors.Is(err, errTakeover); d.left {
 			continue // at once: the old socket is to be still there
 		}
 		if welcomed {
@@ -73,9 +75,24 @@ func (d *Device) run(ctx context.Context) {
 	}
 }
 
+// choose is the node to connect to: any other than that of a connection that is
+// left behind, or any.
+func (d *Device) choose() int32 {
+	nodes := int32(len(d.crew.cfg.URLs)) //nolint:gosec // a few
+	switch {
+	case nodes == 1:
+		return 0
+	case d.left:
+		return (d.node.Load() + 1 + d.rng.Int32N(nodes-1)) % nodes
+	default:
+		return d.rng.Int32N(nodes)
+	}
+}
+
 // session is one connection, from dialling to its end.
 func (d *Device) session(ctx context.Context) (welcomed bool, err error) {
-	w, err := open(ctx, d.crew.dialFrom(d), d.crew.cfg.URL+"?device="+d.name,
+	d.node.Store(d.choose())
+	w, err := open(ctx, d.crew.dialFrom(d), d.crew.cfg.URLs[d.node.Load()]+"?device="+d.name,
 		rand.New(rand.NewPCG(d.rng.Uint64(), d.rng.Uint64())), "") //nolint:gosec // repeatable, not secret
 	if err != nil {
 		return false, err

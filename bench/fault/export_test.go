@@ -4,3 +4,12 @@ package fault
 func ComparePresence(listed []Listed, records []Record, online bool) []Violation {
 	return comparePresence(listed, records, online)
 }
+
+// Together is together.
+func Together(lists ...[]Listed) []Listed { return together(lists...) }
+
+// LeakBeyond says what two readings, of the same kind, differ in beyond bounds.
+func LeakBeyond(then, now [7]int64, connects int) []string {
+	of := func(v [7]int64) holdings { return holdings{v[0], v[1], v[2], v[3], v[4], v[5], v[6]} }
+	return of(now).beyond(of(then), connects)
+}

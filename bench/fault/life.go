@@ -28,6 +28,7 @@ type Scenario struct {
 	Name, About string
 	Rounds      int           // faults in one life; 0: Options.Rounds
 	Devices     int           // 0: Options.Devices
+	Tick        time.Duration // how often a quiet device looks up; 0: 100 ms, or Pace if that is less
 	Pace        time.Duration // time between a device's messages; 0: as fast as it goes
 	Padding     int           // bytes that messages are made larger by
 	Flags       []string      // of the node
@@ -46,6 +47,7 @@ type Life struct {
 	Scenario Scenario
 	Options  Options
 	Node     *Node
+	Second   *Node // of a cluster; nil: there is none
 	Crew     *Crew
 	Journal  *Journal
 	Rng      *rand.Rand
@@ -94,17 +96,20 @@ func (l *Life) live(ctx context.Context) error {
 	if l.baseline, err = readUsage(l.Node.PID()); err != nil {
 		return err
 	}
-	tick := 100 * time.Millisecond
+	tick := l.Scenario.Tick
+	if tick == 0 {
+		tick = 100 * time.Millisecond
+	}
 	if l.Scenario.Pace > 0 {
 		tick = min(tick, l.Scenario.Pace)
 	}
 	l.Crew = StartCrew(ctx, CrewConfig{
-		URL: l.url, Count: l.Options.Devices, Window: l.Options.Window, Pace: l.Scenario.Pace, Padding: l.Scenario.Padding,
+		URLs: l.urls(), Count: l.Options.Devices, Window: l.Options.Window, Pace: l.Scenario.Pace, Padding: l.Scenario.Padding,
 		Tick: tick, Patience: 15 * time.Second, Backoff: 800 * time.Millisecond,
 		Seed: l.Options.Seed, Net: l.net,
 	}, l.Journal)
 	l.orders = startOrders(ctx, l)
-	if err := l.await(ctx, 30*time.Second, "all devices to connect", func() bool { return l.Crew.Online() == l.Options.Devices }); err != nil {
+	if err := l.await(ctx, l.patience(30*time.Second), "all devices to connect", func() bool { return l.Crew.Online() == l.Options.Devices }); err != nil {
 		return err
 	}
 	if err := l.Scenario.Act(ctx, l); err != nil || l.Scenario.Alone {
@@ -146,10 +151,44 @@ func (l *Life) prepare(ctx context.Context) error {
 	return nil
 }
 
-// boot starts the node, waits until it is ready, and notes how long that took.
+// nodes are the node, and the second if there is one.
+func (l *Life) nodes() []*Node {
+	if l.Second == nil {
+		return []*Node{l.Node}
+	}
+	return []*Node{l.Node, l.Second}
+}
+
+// urls is where devices connect, one for each node.
+func (l *Life) urls() (urls []string) {
+	for _, n := range l.nodes() {
+		urls = append(urls, "ws://"+n.Listen+"/v1/device")
+	}
+	return urls
+}
+
+// patience is limit, and 5 ms for each device of a large crew.
+func (l *Life) patience(limit time.Duration) time.Duration {
+	return limit + time.Duration(l.Options.Devices)*5*time.Millisecond
+}
+
+// boot starts the nodes that do not run, waits until they are ready, and notes how
+// long that took.
 func (l *Life) boot(ctx context.Context) error {
+	for _, n := range l.nodes() {
+		if n.Alive() {
+			continue
+		}
+		if err := l.bootNode(ctx, n); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (l *Life) bootNode(ctx context.Context, n *Node) error {
 	began := time.Now()
-	if err := l.Node.Boot(ctx); err != nil {
+	if err := n.Boot(ctx); err != nil {
 		l.Journal.Break(Violation{Promise: Died, Detail: err.Error()})
 		return err
 	}
@@ -179,8 +218,10 @@ func (l *Life) close() {
 		l.Result.Sent, l.Result.Acked = l.Crew.Totals()
 	}
 	if l.Node != nil {
-		if line := l.Node.Crashed(); line != "" {
-			l.Journal.Break(Violation{Promise: Died, Detail: line})
+		for _, n := range l.nodes() {
+			if line := n.Crashed(); line != "" {
+				l.Journal.Break(Violation{Promise: Died, Detail: line})
+			}
 		}
 	}
 	kept, more := l.Journal.Violations()

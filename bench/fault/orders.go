@@ -37,7 +37,7 @@ func startOrders(ctx context.Context, l *Life) *orders {
 		defer o.wg.Done()
 		for pause(ctx, orderEvery) == nil {
 			d := l.Crew.devices[o.rng.IntN(len(l.Crew.devices))]
-			o.send(ctx, d.name, "500ms")
+			o.send(ctx, d, "500ms")
 		}
 	}()
 	return o
@@ -48,17 +48,18 @@ func (o *orders) stop() {
 	o.wg.Wait()
 }
 
-// send sends one command that may wait a while for its device.
-func (o *orders) send(ctx context.Context, device, wait string) (status int) {
+// send sends one command, that may wait a while for its device, to the node where
+// the device is.
+func (o *orders) send(ctx context.Context, d *Device, wait string) (status int) {
 	ctx, cancel := context.WithTimeout(ctx, 15*time.Second)
 	defer cancel()
-	id, status, err := o.life.Node.Send(ctx, device, wait, "30s")
+	id, status, err := o.life.nodes()[d.node.Load()].Send(ctx, d.name, wait, "30s")
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if err == nil {
 		o.sent++
 		if status == http.StatusOK {
-			o.answered[id] = device
+			o.answered[id] = d.name
 		}
 	}
 	return status
@@ -71,7 +72,7 @@ func (o *orders) verify(ctx context.Context) (violations []Violation) {
 	for range 20 {
 		d := crew.devices[o.rng.IntN(len(crew.devices))]
 		cuts := crew.Cuts()
-		if status := o.send(ctx, d.name, "10s"); status != http.StatusOK && crew.Cuts() == cuts {
+		if status := o.send(ctx, d, "10s"); status != http.StatusOK && crew.Cuts() == cuts {
 			violations = append(violations, Violation{Promise: Command, Device: d.name, Detail: fmt.Sprintf("is connected; a command to it was answered with %d", status)})
 		}
 	}

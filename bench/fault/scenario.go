@@ -26,6 +26,11 @@ func Scenarios() []Scenario {
 		{Name: "slowloris", About: "handshakes that never end", Devices: 100, Pace: 20 * ms, Flags: []string{"--handshake-timeout=2s"}, Act: actSlowloris},
 		{Name: "flood", About: "tiny frames, pings, fragments as fast as they go", Devices: 100, Pace: 20 * ms, Act: actFlood},
 		{Name: "descriptors", About: "1500 idle peers at a node with 1024 descriptors", Devices: 200, Rounds: 3, Pace: 20 * ms, Setup: fewDescriptors, Act: actDescriptors},
+		{Name: "leak", About: "all devices leave and come back, again and again; nothing may be left (needs root)", Tick: time.Second, Pace: 5 * time.Second, Setup: setupLeak, Act: actLeak},
+		{Name: "rlimit", About: "the running node may have fewer descriptors than it holds (needs root)", Rounds: 4, Padding: 400, Act: actRlimit},
+		{Name: "frozen", About: "the disk takes no write and no sync for seconds (an ext4 image; needs root)", Rounds: 3, Setup: setupPower, Act: actFrozen},
+		{Name: "move", About: "devices move between two sound nodes on one NATS (needs nats-server)", Devices: 100, Pace: 5 * ms, Setup: setupCluster, Act: actMove, Open: true},
+		{Name: "cluster", About: "the same while either node, or its way to the log, fails (needs nats-server)", Rounds: 7, Devices: 100, Pace: 5 * ms, Setup: setupCluster, Act: actCluster, Open: true},
 		{Name: "memory", About: "large messages and storms in a control group of 192 MiB (needs root)", Devices: 200, Rounds: 4, Padding: 4000, Setup: setupMemory, Act: actMemory, NoResources: true},
 	}
 }

@@ -20,6 +20,7 @@ const natsEnv = "EDGEFAULT_NATS_SERVER"
 type upstream struct {
 	binary, dir, addr string
 	proxy             *Proxy
+	second            *Proxy // of a second node
 	cmd               *exec.Cmd
 }
 
@@ -33,7 +34,7 @@ func setupUpstream(ctx context.Context, l *Life) error {
 		}
 		binary = found
 	}
-	addrs, err := freeAddrs(4)
+	addrs, err := freeAddrs(7) // the node has the first two, a second node the last three
 	if err != nil {
 		return err
 	}

@@ -2,7 +2,6 @@ package fault
 
 import (
 	"context"
-	"fmt"
 	"syscall"
 	"time"
 )
@@ -30,7 +29,7 @@ func actStop(ctx context.Context, l *Life) error {
 
 // recover waits until all devices are there again and get on.
 func (l *Life) recover(ctx context.Context) error {
-	if err := l.await(ctx, 60*time.Second, "all devices to come back", func() bool { return l.Crew.Online() == l.Options.Devices }); err != nil {
+	if err := l.await(ctx, l.patience(60*time.Second), "all devices to come back", func() bool { return l.Crew.Online() == l.Options.Devices }); err != nil {
 		return err
 	}
 	return l.progress(ctx, 60*time.Second, uint64(l.Options.Devices)) //nolint:gosec // a count
@@ -111,9 +110,7 @@ func actDrain(ctx context.Context, l *Life) error {
 			return err
 		}
 		l.Journal.Inject("SIGTERM")
-		if code := l.Node.Stop(30 * time.Second); code != 0 {
-			l.Journal.Break(Violation{Promise: Died, Detail: fmt.Sprintf("SIGTERM ended the node with exit code %d: %s", code, l.Node.LogTail(500))})
-		}
+		l.end(l.Node)
 		l.Result.Faults++
 		if err := l.boot(ctx); err != nil {
 			return err
@@ -129,6 +126,6 @@ func actDrain(ctx context.Context, l *Life) error {
 // back to.
 func (l *Life) rebase() (err error) {
 	l.baseline, err = readUsage(l.Node.PID())
-	l.baseline.fds -= l.Crew.Online()
+	l.baseline.fds -= l.Crew.OnlineAt(0)
 	return err
 }

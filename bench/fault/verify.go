@@ -40,10 +40,17 @@ func (l *Life) verify(ctx context.Context) error {
 	if err := l.checkGone(ctx); err != nil {
 		return err
 	}
-	if code := l.Node.Stop(30 * time.Second); code != 0 {
-		l.Journal.Break(Violation{Promise: Died, Detail: fmt.Sprintf("SIGTERM ended the node with exit code %d: %s", code, l.Node.LogTail(500))})
+	for _, n := range l.nodes() {
+		l.end(n)
 	}
 	return nil
+}
+
+// end stops a node in good order.
+func (l *Life) end(n *Node) {
+	if code := n.Stop(30 * time.Second); code != 0 {
+		l.Journal.Break(Violation{Promise: Died, Detail: fmt.Sprintf("SIGTERM ended the node with exit code %d: %s", code, n.LogTail(500))})
+	}
 }
 
 func (l *Life) settled() bool {
@@ -64,9 +71,43 @@ func (l *Life) stuck() (vs []Violation) {
 	return vs
 }
 
+// listed is the list of the node, or what the lists of both say together: a device
+// that is connected to one is not listed as gone by the other.
+func (l *Life) listed(ctx context.Context) ([]Listed, error) {
+	if l.Second == nil {
+		return l.Node.Devices(ctx)
+	}
+	var all [2][]Listed
+	for i, n := range l.nodes() {
+		list, err := n.Devices(ctx)
+		if err != nil {
+			return nil, err
+		}
+		all[i] = list
+	}
+	return together(all[0], all[1]), nil
+}
+
+// together joins the lists of two nodes: where a device is online, or once that it
+// is gone.
+func together(lists ...[]Listed) (all []Listed) {
+	known := map[string]bool{}
+	for _, online := range []bool{true, false} {
+		for _, list := range lists {
+			for _, e := range list {
+				if e.Online == online && (online || !known[e.Device]) {
+					known[e.Device] = true
+					all = append(all, e)
+				}
+			}
+		}
+	}
+	return all
+}
+
 // checkPresence holds the node's list against who is connected.
 func (l *Life) checkPresence(ctx context.Context) error {
-	listed, err := l.Node.Devices(ctx)
+	listed, err := l.listed(ctx)
 	if err != nil {
 		return err
 	}
@@ -139,7 +180,7 @@ func (l *Life) checkGone(ctx context.Context) error {
 	l.Crew.Park(true)
 	var vs []Violation
 	gone := func() bool {
-		listed, err := l.Node.Devices(ctx)
+		listed, err := l.listed(ctx)
 		if err != nil {
 			vs = []Violation{{Promise: Presence, Detail: err.Error()}}
 			return false

@@ -156,6 +156,34 @@ func (w *wire) flush() error {
 // writeLimit is how long the node may hold a device back before it gives up.
 const writeLimit = 30 * time.Second
 
+// Parting is how a device ends a connection.
+type Parting uint32
+
+// The ways to part.
+const (
+	PartReset Parting = iota // RST, without a word
+	PartFIN                  // the socket is closed
+	PartClose                // a close frame, and the socket is closed
+	numPartings
+)
+
+// part ends the connection. Any goroutine.
+func (w *wire) part(how Parting) {
+	switch how {
+	case PartReset:
+		w.cut()
+	case PartClose:
+		_ = w.conn.SetWriteDeadline(time.Now().Add(time.Second))
+		_, _ = w.conn.Write(goodbye) // whole frames are written, so it stands between two; the node may be gone
+		fallthrough
+	default:
+		w.conn.Close()
+	}
+}
+
+// goodbye is a close frame with 1000.
+var goodbye = ws.MustCompileFrame(ws.MaskFrameInPlaceWith(ws.NewCloseFrame(ws.NewCloseFrameBody(ws.StatusNormalClosure, "")), [4]byte{1, 2, 3, 4}))
+
 // cut ends the connection without a word, and without leaving a port waiting.
 func (w *wire) cut() {
 	if t, ok := w.conn.(*net.TCPConn); ok {
