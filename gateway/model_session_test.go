@@ -42,6 +42,7 @@ type peer struct {
 	unread   []sent // messages that wait for the window, or behind the held call
 	ended    chan struct{}
 	acked    atomic.Uint64
+	acks     atomic.Int64 // how many there were
 	beats    atomic.Int64
 	closed   atomic.Int64 // the close code
 	fault    atomic.Pointer[string]
@@ -68,6 +69,7 @@ func (p *peer) listen() {
 			p.fault.CompareAndSwap(nil, new(fmt.Sprintf("after ack %d came %+v", old, m)))
 		default:
 			p.acked.Store(m.Upto)
+			p.acks.Add(1)
 		}
 	}
 }
@@ -150,7 +152,7 @@ func (m *sessionModel) send(t *rapid.T) {
 			t.Skip("nothing is read")
 		}
 	}
-	top := m.accepted
+	acks, top := p.acks.Load(), m.accepted
 	for range many {
 		seq := max(0, int64(top)+rapid.SampledFrom([]int64{1, 1, 1, 1, 0, -1, -3, 2, 4, -1 << 60}).Draw(t, "step")) //nolint:gosec // small
 		if seq == 0 && (m.held != nil || p.inFlight+len(p.unread) > m.window) {
@@ -169,18 +171,20 @@ func (m *sessionModel) send(t *rapid.T) {
 		p.unread = append(p.unread, s)
 		top = max(top, s.seq)
 	}
-	m.run(t)
+	m.run(t, acks)
 }
 
 // run lets the model take in what the node can take in now, and waits for the
-// node to be there.
-func (m *sessionModel) run(t *rapid.T) {
+// node to be there. acks is how many the device had heard before.
+func (m *sessionModel) run(t *rapid.T, acks int64) {
 	p := m.now
+	again := false
 	for p != nil && m.held == nil && len(p.unread) > 0 && p.inFlight <= m.window {
 		s := p.unread[0]
 		p.unread = p.unread[1:]
 		if s.seq != 0 && s.seq <= m.accepted {
-			continue // told again what is durable
+			again = true
+			continue
 		}
 		m.before = m.accepted
 		m.accepted = max(m.accepted, s.seq)
@@ -197,6 +201,17 @@ func (m *sessionModel) run(t *rapid.T) {
 		}
 	}
 	m.settle(t)
+	if again {
+		m.await(t, "what is durable to be said again", func() bool { return p.acks.Load() > acks })
+	}
+}
+
+// acks is how many the device has heard.
+func (m *sessionModel) acks() int64 {
+	if m.now == nil {
+		return 0
+	}
+	return m.now.acks.Load()
 }
 
 // refused is what becomes of a message that the log does not take, and of its
@@ -247,8 +262,9 @@ func (m *sessionModel) makeDurable(t *rapid.T, n int) {
 		}
 	}
 	m.durable += n
+	acks := m.acks()
 	m.log.commit(n)
-	m.run(t)
+	m.run(t, acks)
 }
 
 // turn opens or closes the gate of the log. A call that is held up is let in or
@@ -262,6 +278,7 @@ func (m *sessionModel) turnTo(t *rapid.T, mode gateMode) {
 		t.Skip("as in commit")
 	}
 	m.mode = mode
+	acks := m.acks()
 	m.log.turn(mode)
 	held := m.held
 	if mode == gateBlocks || held == nil {
@@ -276,7 +293,7 @@ func (m *sessionModel) turnTo(t *rapid.T, mode gateMode) {
 			m.refused(t)
 		}
 	}
-	m.run(t)
+	m.run(t, acks)
 }
 
 // widen changes the window of the running node.
