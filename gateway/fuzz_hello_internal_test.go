@@ -16,7 +16,7 @@ import (
 func FuzzHello(f *testing.F) {
 	for _, query := range []string{
 		"", "device=dev-1", "device=dev-1&tenant=acme", "device=a&device=b", "tenant=t", "device=..", "device=a%2Fb",
-		"device=%", "device=a;tenant=b", "DEVICE=a", "device=%00", "device=é", "token=abc", "token=&device=x",
+		"device=%", "device=a&tenant=b%2Fc", "device=a&tenant=..", "device=a;tenant=b", "DEVICE=a", "device=%00", "device=é", "token=abc", "token=&device=x",
 		"device=" + strings.Repeat("n", 200), "device=a+b", "=", "&&&", "device",
 	} {
 		f.Add([]byte(query), []byte(""), []byte(""))
