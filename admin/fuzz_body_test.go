@@ -225,7 +225,7 @@ func members(object []byte) (n int) {
 // range; all else is refused with a problem of the document, never 5xx.
 func FuzzBody(f *testing.F) {
 	for which, bodies := range [][]string{
-		{`{"name":"x"}`, `{"name":"x","data":{"a":[1]},"ttl":"1h"}`, `{"name":"x","ttl":null}`, `{"name":"x","ttl":"0.5s"}`, `{"Name":"x"}`, `{"name":"x","data":null}`},
+		{`{"name":"x"}`, `{"name":"x","data":{"a":[1]},"ttl":"1h"}`, `{"name":"x","ttl":null}`, `{"name":"x","tll":"1h"}`, `{"name":"x","Name":"y"}`, `{"name":"x","ttl":"0.5s"}`, `{"Name":"x"}`, `{"name":"x","data":null}`},
 		{`{"all":true,"name":"x"}`, `{"group":"g","name":"x"}`, `{"tenant":"t","all":true,"name":"x"}`, `{"name":"x"}`, `{"tenant":"t","name":"x","data":1e999}`},
 		{``, `{}`, `{"window":"10s"}`, `{"window":10}`, `{"window":null}`, `{"window":"-1s"}`, `{"window":"2h"}`},
 		{`{"window":1024,"heartbeat":"1s","out_buffer":1024}`, `{"window":0}`, `{"window":1.0}`, `{"window":null}`, `{"event_loops":4}`, `{"heartbeat":null}`},
