@@ -181,7 +181,8 @@ func FuzzTarget(f *testing.F) {
 		"/dashboard/..%2f..%2fetc%2fpasswd", "/v1/devices//d1", "*", "http://x/v1/node", "/v1/tail?follow=false", "/v1/limits/",
 	} {
 		f.Add("GET", target, true)
-		f.Add("DELETE", target, false)
+		f.Add("GET", target, false)
+		f.Add("DELETE", target, true)
 	}
 	f.Add("CONNECT", "x:1", true)
 	f.Add("OPTIONS", "*", false)
