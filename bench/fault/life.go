@@ -32,7 +32,7 @@ type Scenario struct {
 	Pace        time.Duration // time between a device's messages; 0: as fast as it goes
 	Padding     int           // bytes that messages are made larger by
 	Flags       []string      // of the node
-	Open        bool          // breaks a promise today: only run when it is named
+	Open        bool          // breaks a promise today, or needs a machine of its own: only run when it is named
 	Alone       bool          // Act checks by itself, and leaves nothing to verify
 	NoResources bool          // memory is not compared: the scenario bounds it another way
 
@@ -60,6 +60,7 @@ type Life struct {
 	weather  *Weather
 	upstream *upstream
 	image    *image
+	throttle *throttle // of the image
 	url      string
 }
 
@@ -167,9 +168,9 @@ func (l *Life) urls() (urls []string) {
 	return urls
 }
 
-// patience is limit, and 5 ms for each device of a large crew.
+// patience is limit, and 15 ms for each device of a large crew.
 func (l *Life) patience(limit time.Duration) time.Duration {
-	return limit + time.Duration(l.Options.Devices)*5*time.Millisecond
+	return limit + time.Duration(l.Options.Devices)*15*time.Millisecond
 }
 
 // boot starts the nodes that do not run, waits until they are ready, and notes how

@@ -29,6 +29,8 @@ type Node struct {
 	Net    *Namespace
 	Log    string // file that takes what the node prints
 
+	Patience time.Duration // how long it may take to be ready; 0: bootPatience
+
 	// Owned by the run's goroutine.
 	cmd    *exec.Cmd
 	exited chan struct{} // closed once cmd has been waited for
@@ -70,7 +72,11 @@ func (n *Node) Start() error {
 
 // Ready waits until the node says that it is.
 func (n *Node) Ready(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, bootPatience)
+	patience := n.Patience
+	if patience == 0 {
+		patience = bootPatience
+	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	for {
 		if !n.Alive() {

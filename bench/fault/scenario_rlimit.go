@@ -2,6 +2,7 @@ package fault
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -61,6 +62,9 @@ func (l *Life) starve(ctx context.Context, d time.Duration) error {
 	began := time.Now()
 	if err := l.progress(ctx, 30*time.Second, uint64(l.Options.Devices)); err != nil { //nolint:gosec // a count
 		return err
+	}
+	if _, acked := l.Crew.Totals(); acked == after {
+		return errors.New("fault: the log stands still though there are descriptors again")
 	}
 	l.Note("%d descriptors held, %d allowed for %.1f s: %d acknowledged meanwhile, all got on %.1f s after", u.fds, few, d.Seconds(), after-before, time.Since(began).Seconds())
 	if n := l.Crew.Cuts() - cuts; n > 0 {

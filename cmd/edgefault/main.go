@@ -35,7 +35,7 @@ func (listCmd) Run() error {
 	for _, s := range fault.Scenarios() {
 		about := s.About
 		if s.Open {
-			about += " (open: fails, only run when named)"
+			about += " (only run when named)"
 		}
 		fmt.Printf("%-14s %s\n", s.Name, about)
 	}

@@ -1,0 +1,82 @@
+package fault
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// clockEnv names the variable that says that the clock of this machine may be set:
+// a guest's, never that of a machine that others use.
+const clockEnv = "EDGEFAULT_SET_CLOCK"
+
+// setupClock refuses to run on a machine whose clock must not be set, and has
+// patience with a guest in emulation.
+func setupClock(_ context.Context, l *Life) error {
+	if os.Getenv(clockEnv) != "1" {
+		return errors.New("it sets the machine's clock: run scripts/guest/clock.sh")
+	}
+	l.Node.Patience = 10 * time.Minute
+	return nil
+}
+
+// actClock sets the clock forward and back. Nobody who is connected may notice;
+// epochs grow within a life of the node, whatever the clock does. After a jump
+// forward the node is also killed and started again. That is not done after a jump
+// back: epochs come from the clock, and only the running node knows the last one.
+func actClock(ctx context.Context, l *Life) error {
+	const hour, years = time.Hour, 10 * 365 * 24 * time.Hour
+	jumps := []time.Duration{-hour, hour, hour, -hour, -years, years}
+	for i := range l.Options.Rounds {
+		jump := jumps[i%len(jumps)]
+		if err := l.load(ctx); err != nil {
+			return err
+		}
+		cuts := l.Crew.Cuts()
+		l.Journal.Inject("the clock jumps by %s", jump)
+		if err := jumpClock(jump); err != nil {
+			return err
+		}
+		l.Result.Faults++
+		if err := l.progress(ctx, 60*time.Second, uint64(l.Options.Devices)); err != nil { //nolint:gosec // a count
+			return err
+		}
+		if err := pause(ctx, 2*time.Second); err != nil { // whatever is swept each second
+			return err
+		}
+		if n := l.Crew.Cuts() - cuts; n > 0 {
+			l.Journal.Break(Violation{Promise: Dropped, Detail: fmt.Sprintf("%d connections ended as the clock jumped by %s", n, jump)})
+		}
+		l.Crew.CutAll()
+		if err := l.recover(ctx); err != nil {
+			return err
+		}
+		l.Note("the clock jumped by %s, devices were cut after it and came back", jump)
+	}
+	return l.restartAhead(ctx, hour)
+}
+
+// restartAhead kills the node after a jump forward and starts it again.
+func (l *Life) restartAhead(ctx context.Context, jump time.Duration) error {
+	l.Journal.Inject("the clock jumps by %s", jump)
+	if err := jumpClock(jump); err != nil {
+		return err
+	}
+	l.Kill("after a jump forward")
+	if err := l.boot(ctx); err != nil {
+		return err
+	}
+	if err := l.recover(ctx); err != nil {
+		return err
+	}
+	return l.rebase()
+}
+
+func jumpClock(by time.Duration) error {
+	to := unix.NsecToTimeval(time.Now().Add(by).UnixNano())
+	return unix.Settimeofday(&to)
+}
