@@ -25,14 +25,21 @@ type drain struct {
 	closed  int
 }
 
-// drainStep is how often a drain closes its next share.
-const drainStep = 50 * time.Millisecond
+const (
+	// drainStep is how often a drain closes its next share.
+	drainStep = 50 * time.Millisecond
+	// stuckAfter is how long a drain waits while nothing moves: none of the
+	// devices that were sent away leaves, or the lanes or the log do not end.
+	stuckAfter = 10 * time.Second
+)
 
 // Drain sends the devices away, spread over window (0: Config.DrainWindow), and
 // returns when their messages are in the log: no new device is admitted (one
 // whose handshake is being decided is either seen here or sees the drain, see
 // admit), each connected one gets 1001 with a delay after which to come back, the lanes run
-// empty, the log is flushed. It is called once.
+// empty, the log is flushed. Devices that leave slowly are waited for as long as
+// one of them leaves every ten seconds; the lanes and the log have ten seconds
+// each. It is called once.
 func (g *Gateway) Drain(ctx context.Context, window time.Duration) error {
 	if window == 0 {
 		window = g.cfg.DrainWindow
@@ -41,16 +48,24 @@ func (g *Gateway) Drain(ctx context.Context, window time.Duration) error {
 	if err := g.spreadCloses(ctx, window); err != nil {
 		return err
 	}
-	if err := g.awaitGone(ctx); err != nil {
-		return err
+	online := func() int { n, _ := g.devices.Len(); return n }
+	if left, err := awaitNone(ctx, online); err != nil {
+		return fmt.Errorf("gateway: %d devices have not left: %w", left, err)
 	}
-	if err := g.lanes.Drain(ctx); err != nil {
+	if err := bounded(ctx, g.lanes.Drain); err != nil {
 		return fmt.Errorf("gateway: drain lanes: %w", err)
 	}
-	if err := g.log.Flush(ctx); err != nil {
+	if err := bounded(ctx, g.log.Flush); err != nil {
 		return fmt.Errorf("gateway: flush the log: %w", err)
 	}
 	return nil
+}
+
+// bounded calls step with a context that ends when the step must be stuck.
+func bounded(ctx context.Context, step func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, stuckAfter)
+	defer cancel()
+	return step(ctx)
 }
 
 // spreadCloses closes the links that live now, evenly over the window.
@@ -62,20 +77,19 @@ func (g *Gateway) spreadCloses(ctx context.Context, window time.Duration) error 
 		}
 		return true
 	})
-	steps := max(1, int(window/drainStep))
 	g.drain.begin(len(links), window)
 	g.logger.Info("draining", zap.Int("devices", len(links)), zap.Duration("dur", window))
-	share := (len(links) + steps - 1) / steps
 	t := time.NewTicker(drainStep)
 	defer t.Stop()
-	for len(links) > 0 {
-		n := min(share, len(links))
-		for _, l := range links[:n] {
+	started, closed := time.Now(), 0
+	for {
+		due := dueBy(len(links), time.Since(started)+drainStep, window)
+		for _, l := range links[closed:due] {
 			l.Close(uint16(wsproto.CloseGoingAway), g.comeBack())
 		}
-		g.drain.advance(n)
-		if links = links[n:]; len(links) == 0 {
-			break
+		g.drain.advance(due - closed)
+		if closed = due; closed == len(links) {
+			return nil
 		}
 		select {
 		case <-ctx.Done():
@@ -83,7 +97,15 @@ func (g *Gateway) spreadCloses(ctx context.Context, window time.Duration) error 
 		case <-t.C:
 		}
 	}
-	return nil
+}
+
+// dueBy is how many of total are to be closed when elapsed of window is over.
+// It goes by the clock and not by steps: a step that comes late closes more.
+func dueBy(total int, elapsed, window time.Duration) int {
+	if elapsed >= window {
+		return total
+	}
+	return int(float64(total) * float64(elapsed) / float64(window))
 }
 
 // comeBack is the reason of a going-away close: the seconds after which to come
@@ -92,19 +114,26 @@ func (g *Gateway) comeBack() string {
 	return fmt.Sprintf("retry=%d", int(eventloop.Spread(g.cfg.RetryAfter).Seconds()))
 }
 
-// awaitGone waits until the last device has left; the event loop bounds how
-// long each may take to answer.
-func (g *Gateway) awaitGone(ctx context.Context) error {
+// awaitNone waits until count is 0. It gives up with what is left when ctx ends,
+// or when count did not fall for stuckAfter: the event loop bounds how long each
+// device may take to answer.
+func awaitNone(ctx context.Context, count func() int) (left int, err error) {
 	t := time.NewTicker(drainStep / 5)
 	defer t.Stop()
+	least, since := count(), time.Now()
 	for {
-		online, _ := g.devices.Len()
-		if online == 0 {
-			return nil
+		n := count()
+		switch {
+		case n == 0:
+			return 0, nil
+		case n < least:
+			least, since = n, time.Now()
+		case time.Since(since) > stuckAfter:
+			return n, context.DeadlineExceeded
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("gateway: %d devices have not left: %w", online, ctx.Err())
+			return n, ctx.Err()
 		case <-t.C:
 		}
 	}

@@ -63,9 +63,6 @@ const (
 const (
 	startTimeout = 2 * time.Minute // the log may have to be recovered first
 	stopTimeout  = 30 * time.Second
-	// flushTimeout is how long a drain waits, after its window, for the last
-	// devices to leave and their messages to be in the log.
-	flushTimeout = 10 * time.Second
 )
 
 // startNode builds and starts everything, or nothing.

@@ -15,8 +15,8 @@ func (n *node) goAway(signals <-chan os.Signal) error {
 	n.state.Store(stateDraining)
 	n.server.StopAccepting()
 	window := time.Duration(n.drainWindow.Load())
-	ctx, cancel := context.WithTimeout(context.Background(), max(window, n.cfg.DrainWindow)+flushTimeout)
-	defer cancel()
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel() // what a second signal cut short ends by itself
 	done := make(chan error, 1)
 	go func() { done <- n.gateway.Drain(ctx, window) }()
 	select {
