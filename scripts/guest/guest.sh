@@ -79,7 +79,6 @@ if [ -n "$disk" ]; then
   drive=(-drive "file=$disk,format=raw,if=none,id=d,cache=unsafe" -device nvme,drive=d,serial=1)
 fi
 
-# no_timer_check: on a busy machine the emulated timer looks broken at boot.
 # thash_entries: the default table of established sockets has long chains at
 # 100,000. highres=off: reprogramming timers is dear in emulation; timers are
 # 4 ms coarse for it, so no latency below that means anything here.
@@ -87,7 +86,7 @@ fi
 # its first ticks, which it would take for a broken timer and panic. nowatchdog:
 # for the same reason nothing that stands still is locked up.
 options="console=ttyS0 quiet panic=-1 oops=panic mitigations=off nokaslr lsm= audit=0 init_on_alloc=0
-  nosmap nosmep clocksource=tsc tsc=reliable highres=off no_timer_check thash_entries=2097152 no_timer_check nowatchdog"
+  nosmap nosmep clocksource=tsc tsc=reliable highres=off thash_entries=2097152 no_timer_check nowatchdog"
 
 status=0
 timeout -k 5 "$limit" qemu-system-x86_64 \
