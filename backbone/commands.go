@@ -5,10 +5,12 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
 
+	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 )
@@ -23,7 +25,7 @@ const (
 	headerCommandID = "Edgeloop-Id"
 	headerExpires   = "Edgeloop-Expires" // Unix milliseconds
 	headerTTL       = "Nats-TTL"
-	codeStoreFailed = 10077 // among others: a bound of the stream is reached
+	codeStoreFailed = 10077 // a bound of the stream is reached, or the store failed
 	maxCommandID    = 128
 )
 
@@ -49,8 +51,8 @@ func downStream(c *Config) jetstream.StreamConfig {
 // StoreCommand leaves a command for a device that is away. It is durable when
 // StoreCommand returns nil. Storing an id twice stores it once. ttl <= 0, or
 // above CommandMaxAge, means CommandMaxAge. payload is borrowed until return.
-// Errors: ErrCommandsFull, or the log's, after which the same call may be
-// repeated.
+// Errors: ErrCommandsFull; *UnavailableError and others, after which the same
+// call may be repeated.
 func (b *Backbone) StoreCommand(ctx context.Context, tenant, device, id string, payload []byte, ttl time.Duration) error {
 	subject, err := subjectOf(downPrefix, tenant, device)
 	if err != nil {
@@ -74,7 +76,7 @@ func (b *Backbone) StoreCommand(ctx context.Context, tenant, device, id string, 
 		},
 	})
 	var api *jetstream.APIError
-	if errors.As(err, &api) && api.ErrorCode == codeStoreFailed {
+	if errors.As(err, &api) && api.ErrorCode == codeStoreFailed && slices.Contains(boundsReached(), api.Description) {
 		return fmt.Errorf("%w: %s", ErrCommandsFull, api.Description)
 	}
 	if err != nil {
@@ -82,6 +84,13 @@ func (b *Backbone) StoreCommand(ctx context.Context, tenant, device, id string, 
 	}
 	b.commands.add(subject, seq, expires)
 	return nil
+}
+
+// boundsReached are the server's words for a stream that takes no more.
+func boundsReached() []string {
+	return []string{
+		server.ErrMaxMsgsPerSubject.Error(), server.ErrMaxBytes.Error(), server.ErrMaxMsgs.Error(),
+	}
 }
 
 // HasCommands says whether commands may wait for a device, without asking the

@@ -12,7 +12,7 @@ import (
 // when it is durable.
 func (b *Backbone) storeSmall(ctx context.Context, stream string, m *nats.Msg) (uint64, error) {
 	if err := b.gate(); err != nil {
-		return 0, err
+		return 0, &UnavailableError{err}
 	}
 	within, cancel := context.WithTimeout(ctx, b.patience)
 	defer cancel()
@@ -23,15 +23,10 @@ func (b *Backbone) storeSmall(ctx context.Context, stream string, m *nats.Msg) (
 	if err != nil {
 		return 0, b.orClosed(err)
 	}
-	return ack.Sequence, b.syncStream(stream)
-}
-
-// orClosed is ErrClosed for what failed because the node closes.
-func (b *Backbone) orClosed(err error) error {
-	if b.ctx.Err() != nil {
-		return ErrClosed
+	if err := b.syncStream(stream); err != nil {
+		return ack.Sequence, &UnavailableError{err}
 	}
-	return err
+	return ack.Sequence, nil
 }
 
 // syncStream makes what a stream of the embedded server holds safe against the
