@@ -9,10 +9,11 @@ var (
 	ErrUnknownDevice = errors.New("api: the device is not known")
 	// ErrNotConnected: the device is known and not connected (404).
 	ErrNotConnected = errors.New("api: the device is not connected")
-	// ErrBusy: the device's queue is full; trying later may help (503).
-	ErrBusy = errors.New("api: the device reads too slowly to take more")
-	// ErrUnavailable: the node cannot do it now, for instance because the log is
-	// stalled (503).
+	// ErrBusy: the device's queue is full, on its connection or of the commands
+	// that wait for it; trying later may help (503).
+	ErrBusy = errors.New("api: the device takes no more commands now")
+	// ErrUnavailable: the node cannot do it now, for instance because its log does
+	// not answer; wrap it with the reason, which the caller is shown (503).
 	ErrUnavailable = errors.New("api: the node cannot do this now")
 	// ErrDraining: the node is on its way out (503).
 	ErrDraining = errors.New("api: the node is draining")

@@ -30,7 +30,7 @@ func (a adminLog) Tail(ctx context.Context, q api.TailQuery, fn func(position ui
 	if q.Since.IsZero() && !q.All {
 		o.Since = time.Now()
 	}
-	return a.backbone.Read(ctx, o, func(line []byte) error { return fn(0, line) })
+	return adminError(a.backbone.Read(ctx, o, func(line []byte) error { return fn(0, line) }))
 }
 
 // adminBans is who must stay out. The log keeps the bans; the gateway closes

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -177,24 +176,4 @@ func (a adminCommands) Command(ctx context.Context, c api.Command) (api.CommandR
 func (a adminCommands) Broadcast(_ context.Context, b api.Broadcast) (api.BroadcastResult, error) {
 	id, devices, err := a.gateway.Broadcast(b.Tenant, b.Group, b.Name, b.Data)
 	return api.BroadcastResult{ID: id, Devices: devices}, adminError(err)
-}
-
-// adminError translates the gateway's errors into the API's.
-func adminError(err error) error {
-	var wrong *gateway.CommandError
-	if errors.As(err, &wrong) {
-		return &api.FieldError{Field: wrong.Field, Reason: wrong.Reason}
-	}
-	for from, to := range map[error]error{
-		gateway.ErrUnknownDevice: api.ErrUnknownDevice,
-		gateway.ErrNotConnected:  api.ErrNotConnected,
-		gateway.ErrSlowDevice:    api.ErrBusy,
-		gateway.ErrDraining:      api.ErrDraining,
-		backbone.ErrClosed:       api.ErrUnavailable,
-	} {
-		if errors.Is(err, from) {
-			return to
-		}
-	}
-	return err
 }

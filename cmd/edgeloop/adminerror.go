@@ -1,0 +1,39 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"edgeloop/admin/api"
+	"edgeloop/backbone"
+	"edgeloop/gateway"
+)
+
+// adminError translates the errors of the parts into the API's, with what the
+// operator should know in words. What is left is answered 500, and what took too
+// long 504.
+func adminError(err error) error {
+	var wrong *gateway.CommandError
+	if errors.As(err, &wrong) {
+		return &api.FieldError{Field: wrong.Field, Reason: wrong.Reason}
+	}
+	var away *backbone.UnavailableError
+	if errors.As(err, &away) {
+		return fmt.Errorf("%w: %s", api.ErrUnavailable, strings.TrimPrefix(away.Cause.Error(), "backbone: "))
+	}
+	for _, known := range []struct{ from, to error }{
+		{gateway.ErrUnknownDevice, api.ErrUnknownDevice},
+		{gateway.ErrNotConnected, api.ErrNotConnected},
+		{gateway.ErrSlowDevice, fmt.Errorf("%w: it reads too slowly", api.ErrBusy)},
+		{backbone.ErrCommandsFull, fmt.Errorf("%w: as many are waiting as may", api.ErrBusy)},
+		{gateway.ErrDraining, api.ErrDraining},
+		{backbone.ErrClosed, fmt.Errorf("%w: it is being stopped", api.ErrUnavailable)},
+		{backbone.ErrDisk, fmt.Errorf("%w: the disk failed", api.ErrUnavailable)},
+	} {
+		if errors.Is(err, known.from) {
+			return known.to
+		}
+	}
+	return err
+}
