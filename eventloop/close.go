@@ -87,11 +87,20 @@ func (c *Conn) becomeOnLoop(state connState) {
 	c.state = state
 	c.signals.Or(signalClosed)
 	c.dropHeldOnLoop()
-	c.loop.wheel.Reset(c.node, c.loop.s.ticks(c.loop.s.cfg.CloseTimeout))
+	c.loop.wheel.Reset(c.node, c.closeTicksOnLoop())
 	c.unpauseOnLoop()
 	if c.deaf {
 		c.hearOnLoop() // to see the peer's answer, or its hanging up
 	}
+}
+
+// closeTicksOnLoop is how many ticks the peer has to answer our Close frame.
+func (c *Conn) closeTicksOnLoop() uint32 {
+	s := c.loop.s
+	if c.state == stateClosing && c.code == wsproto.CloseGoingAway {
+		return s.ticks(s.cfg.GoingAwayTimeout)
+	}
+	return s.ticks(s.cfg.CloseTimeout)
 }
 
 // lingerOnLoop writes what was gathered, says that no more will come, and waits

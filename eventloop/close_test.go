@@ -161,18 +161,23 @@ func (d *dialogue) wantClosedThenAnswer(code uint16) {
 // A peer that does not answer is waited for, but not for ever.
 func TestClose_Timeout(t *testing.T) {
 	accept, conns, gone := reporting()
-	n := serve(t, eventloop.Config{Tick: tick, CloseTimeout: 5 * tick}, accept)
-	d := n.open()
-	c := testkit.Receive(t, patience, "the connection", conns)
-	began := time.Now()
-	c.Close(1001, "")
-	d.want(closing(1001, ""))
-	d.send(text("I have not heard you")) // does not prolong it
-	d.wantGone()
-	if took := time.Since(began); took < 4*tick {
-		t.Errorf("hung up after %s, the timeout is %s", took, 5*tick)
+	n := serve(t, eventloop.Config{Tick: tick, CloseTimeout: 5 * tick, GoingAwayTimeout: 15 * tick}, accept)
+	for code, timeout := range map[wsproto.CloseCode]time.Duration{
+		wsproto.ClosePolicy:    5 * tick,
+		wsproto.CloseGoingAway: 15 * tick, // sent to all at once, so it takes longer
+	} {
+		d := n.open()
+		c := testkit.Receive(t, patience, "the connection", conns)
+		began := time.Now()
+		c.Close(code, "")
+		d.want(closing(uint16(code), ""))
+		d.send(text("I have not heard you")) // does not prolong it
+		d.wantGone()
+		if took := time.Since(began); took < timeout-tick {
+			t.Errorf("%d: hung up after %s, the timeout is %s", code, took, timeout)
+		}
+		wantGone(t, gone, eventloop.CauseClosed, code)
 	}
-	wantGone(t, gone, eventloop.CauseClosed, 1001)
 }
 
 // A Receiver may close from wherever it is called. What the peer sent behind

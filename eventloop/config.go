@@ -34,6 +34,11 @@ type Config struct {
 	// CloseTimeout is how long the peer's answer to a Close frame is waited for;
 	// default 2 s.
 	CloseTimeout time.Duration
+	// GoingAwayTimeout is the same for a Close frame that says 1001; default 10 s.
+	// Who is sent away because the node stops is well, and may be one of many
+	// thousands that answer at once, over a slow network: hung up on too early it
+	// loses the frame and its delay.
+	GoingAwayTimeout time.Duration
 	// Tick is the resolution of all timeouts; default 1 s, 10 ms at the least.
 	Tick time.Duration
 	// Heartbeat is when a connection that was admitted is first asked whether it
@@ -75,6 +80,7 @@ func (c Config) withDefaults() (Config, error) {
 	setDefault(&c.MaxHandshakes, 512)
 	setDefault(&c.HandshakeTimeout, 10*time.Second)
 	setDefault(&c.CloseTimeout, 2*time.Second)
+	setDefault(&c.GoingAwayTimeout, 10*time.Second)
 	setDefault(&c.Tick, time.Second)
 	setDefault(&c.Heartbeat, 30*time.Second)
 	setDefault(&c.OutBuffer, 256<<10)
@@ -102,6 +108,7 @@ func (c Config) withDefaults() (Config, error) {
 		{"MaxMessage", int64(c.MaxMessage)},
 		{"HandshakeTimeout", int64(c.HandshakeTimeout)},
 		{"CloseTimeout", int64(c.CloseTimeout)},
+		{"GoingAwayTimeout", int64(c.GoingAwayTimeout)},
 		{"Heartbeat", int64(c.Heartbeat)},
 		{"RetryAfter", int64(c.RetryAfter)},
 	} {

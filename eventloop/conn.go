@@ -193,7 +193,7 @@ func (c *Conn) dueOnLoop() (wait uint32) {
 		case stateOpen:
 			return s.ticks(next)
 		case stateClosing, stateLingering:
-			return s.ticks(s.cfg.CloseTimeout)
+			return c.closeTicksOnLoop()
 		}
 	}
 	return 0

@@ -30,7 +30,8 @@ const (
 	drainStep = 50 * time.Millisecond
 	// stuckAfter is how long a drain waits while nothing moves: none of the
 	// devices that were sent away leaves, or the lanes or the log do not end.
-	stuckAfter = 10 * time.Second
+	// It is longer than the event loop waits for an answer to 1001.
+	stuckAfter = 15 * time.Second
 )
 
 // Drain sends the devices away, spread over window (0: Config.DrainWindow), and
@@ -38,8 +39,8 @@ const (
 // whose handshake is being decided is either seen here or sees the drain, see
 // admit), each connected one gets 1001 with a delay after which to come back, the lanes run
 // empty, the log is flushed. Devices that leave slowly are waited for as long as
-// one of them leaves every ten seconds; the lanes and the log have ten seconds
-// each. It is called once.
+// one of them leaves every fifteen seconds; the lanes and the log have fifteen
+// seconds each. It is called once.
 func (g *Gateway) Drain(ctx context.Context, window time.Duration) error {
 	if window == 0 {
 		window = g.cfg.DrainWindow
