@@ -75,7 +75,9 @@ type Limits interface {
 type Log interface {
 	// Tail calls fn for each record in the order of the log, with its position
 	// (0 where that is not known) and one JSON object without a line break,
-	// borrowed until fn returns. fn may hold the caller up for as long as
+	// borrowed until fn returns. Positions grow, and q.After takes one. A reading of
+	// what is new (q.New) calls fn first without a line, with the position behind
+	// which it begins. fn may hold the caller up for as long as
 	// Config.TailStall, so Tail must read from the log at fn's pace and never be
 	// fed by a path that others wait for. It returns when ctx ends, when fn
 	// returns an error (that error), or, without Follow, after the last record.

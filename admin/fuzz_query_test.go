@@ -33,7 +33,7 @@ func queryCases() []queryCase {
 			_, ok := number(q, "limit", 100, 1, 1000)
 			return q.Get("tenant"), ok
 		}},
-		{"GET", "/v1/tail", []string{"tenant", "device", "since", "follow"}, 200, queryTail},
+		{"GET", "/v1/tail", []string{"tenant", "device", "since", "after", "follow"}, 200, queryTail},
 		{"DELETE", "/v1/devices/acme/d1/connection", []string{"code", "reason"}, 204, queryKick},
 		{"POST", "/v1/devices/acme/d1/commands", []string{"wait"}, 202, func(q url.Values) (any, bool) {
 			wait, err := time.Duration(0), error(nil)
@@ -97,6 +97,11 @@ func queryTail(q url.Values) (any, bool) {
 		ok = ok && err == nil && ago >= 0
 		want.Since = time.Now().Add(-ago)
 	}
+	if q.Has("after") {
+		after, err := strconv.ParseUint(q.Get("after"), 10, 64)
+		ok = ok && err == nil
+		want.After, want.All, want.Since = after, after == 0, time.Time{}
+	}
 	return want, ok && len(want.Tenant) <= 128 && len(want.Device) <= 128
 }
 
@@ -129,7 +134,7 @@ func FuzzQuery(f *testing.F) {
 	for which, queries := range [][]string{
 		{"", "tenant=acme&prefix=d&online=true&group=g&limit=10&after=acme/d1", "limit=0", "limit=1001", "limit=1e2", "online=1", "limit=+5", "tenant=a&tenant=b", "Tenant=a", "limit=", "prefix=%ff", "tenant"},
 		{"", "limit=1&after=%2F", "after=acme%2Fd1", "limit=-1", "x"},
-		{"", "follow=false", "since=all", "since=10m&device=d1&tenant=acme", "since=2026-01-31T12:00:00Z", "since=-1s", "since=", "since=2562047h", "since=tomorrow&follow=maybe", "follow"},
+		{"", "follow=false", "since=all", "since=10m&device=d1&tenant=acme", "since=2026-01-31T12:00:00Z", "since=-1s", "since=", "since=2562047h", "since=tomorrow&follow=maybe", "follow", "after=7", "after=0&since=1m", "after=-1", "after=18446744073709551616"},
 		{"", "code=4000&reason=x", "code=0", "code=66544", "code=-1", "reason=%00", "reason=%ff", "code=01008"},
 		{"", "wait=5s", "wait=6m", "wait=-1s", "wait=5", "wait=", "wait=1h&wait=1s"},
 		{"", "x=1", "%", "a;b", "=", "&&"},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"net/url"
 	"os"
 	"strconv"
 	"strings"
@@ -98,9 +99,9 @@ func (s *Server) finish(stream *tailStream, buf *tailBuffer, cause error) error 
 	return errors.Join(cause, stream.end(why, detail))
 }
 
-// tailQuery reads the query and, where a browser comes back, Last-Event-ID.
+// tailQuery reads the query and, where a reader comes back, Last-Event-ID.
 func (s *Server) tailQuery(r *http.Request) (api.TailQuery, error) {
-	q, err := readQuery(r, "tenant", "device", "since", "follow")
+	q, err := readQuery(r, "tenant", "device", "since", "after", "follow")
 	if err != nil {
 		return api.TailQuery{}, err
 	}
@@ -118,17 +119,35 @@ func (s *Server) tailQuery(r *http.Request) (api.TailQuery, error) {
 		return api.TailQuery{}, err
 	}
 	query.Follow = follow == nil || *follow
-	if id := r.Header.Get("Last-Event-ID"); id != "" {
-		if query.After, err = strconv.ParseUint(id, 10, 64); err != nil {
-			return api.TailQuery{}, &api.FieldError{Field: "Last-Event-ID", Reason: "is not a position of the log"}
+	if q.Has("since") {
+		if err := query.SetSince(q.Get("since"), time.Now()); err != nil {
+			return api.TailQuery{}, err
 		}
-	}
-	if !q.Has("since") {
+	} else {
 		// One who does not follow would see nothing of what is yet to come.
 		query.All = !query.Follow
-		return query, nil
 	}
-	return query, query.SetSince(q.Get("since"), time.Now())
+	return query, setAfter(&query, q, r.Header.Get("Last-Event-ID"))
+}
+
+// setAfter reads where a reader goes on. The header is the later word: who comes
+// back asks with the query that it began with.
+func setAfter(query *api.TailQuery, q url.Values, lastEvent string) error {
+	var given []struct{ name, value string }
+	if q.Has("after") {
+		given = append(given, struct{ name, value string }{"after", q.Get("after")})
+	}
+	if lastEvent != "" {
+		given = append(given, struct{ name, value string }{"Last-Event-ID", lastEvent})
+	}
+	for _, g := range given {
+		position, err := strconv.ParseUint(g.value, 10, 64)
+		if err != nil {
+			return &api.FieldError{Field: g.name, Reason: "is not a position of the log"}
+		}
+		query.SetAfter(position)
+	}
+	return nil
 }
 
 // wantsLines says whether the reader asked for lines instead of events.

@@ -41,10 +41,13 @@ func (t *tailStream) open() error {
 func (t *tailStream) records(buf *tailBuffer) error {
 	for _, l := range buf.take() {
 		out := t.scratch[:0]
-		if t.lines {
-			out = append(append(out, l.json...), '\n')
-		} else {
+		switch {
+		case !t.lines && l.json == nil:
+			out = appendPosition(out, l.position)
+		case !t.lines:
 			out = appendEvent(out, "record", l.position, l.json)
+		case l.json != nil:
+			out = append(append(out, l.json...), '\n')
 		}
 		t.scratch = out
 		if err := t.write(out); err != nil {
@@ -93,6 +96,12 @@ func (t *tailStream) write(b []byte) error {
 	_ = t.control.SetWriteDeadline(time.Now().Add(t.patience))
 	_, err := t.w.Write(b)
 	return err
+}
+
+// appendPosition appends what a reader takes for the position of the last event
+// without being told of an event.
+func appendPosition(dst []byte, id uint64) []byte {
+	return append(strconv.AppendUint(append(dst, "id: "...), id, 10), "\n\n"...)
 }
 
 // appendEvent appends one server-sent event; data has no line break.

@@ -113,6 +113,10 @@ func TestTail_Query(t *testing.T) {
 			"?since=2026-01-31T12:00:00.5Z":        {Since: at, Follow: true},
 			"?since=2026-01-31T13:00:00.5%2B01:00": {Since: at, Follow: true},
 			"?tenant=t&device=d":                   {Tenant: "t", Device: "d", Follow: true},
+			"?after=7":                             {After: 7, Follow: true},
+			"?after=7&since=all&follow=false":      {After: 7},
+			"?after=18446744073709551615&since=1m": {After: 1<<64 - 1, Follow: true},
+			"?after=0&since=1m":                    {All: true, Follow: true},
 		} {
 			var got api.TailQuery
 			b.log.TailFunc = func(_ context.Context, q api.TailQuery, _ func(uint64, []byte) error) error { got = q; return nil }
@@ -135,6 +139,8 @@ func TestTail_Refused(t *testing.T) {
 	for query, field := range map[string]string{
 		"since=": "since", "since=yesterday": "since", "since=-5m": "since", "since=5": "since",
 		"follow=yes": "follow", "follow=": "follow",
+		"after=": "after", "after=-1": "after", "after=x": "after", "after=18446744073709551616": "after",
+		"after=1&since=x": "since",
 	} {
 		f.call("GET", "/v1/tail?"+query, "").refused(field)
 	}
@@ -142,14 +148,37 @@ func TestTail_Refused(t *testing.T) {
 	f.call("HEAD", "/v1/tail", "").want(http.StatusOK)
 }
 
-// A browser that lost its connection names the last position it saw.
+// A browser that lost its connection names the last position it saw, and asks with
+// the query that it began with.
 func TestTail_LastEventID(t *testing.T) {
 	f := newFixture(t)
 	var got api.TailQuery
 	f.log.TailFunc = func(_ context.Context, q api.TailQuery, _ func(uint64, []byte) error) error { got = q; return nil }
-	f.call("GET", "/v1/tail?since=all", "", "Last-Event-ID: 101").want(http.StatusOK)
-	if got.After != 101 {
-		t.Errorf("goes on behind %d, want 101", got.After)
+	for query, want := range map[string]uint64{"": 101, "?since=all": 101, "?since=1h": 101, "?after=5": 101} {
+		f.call("GET", "/v1/tail"+query, "", "Last-Event-ID: 101").want(http.StatusOK)
+		if got != (api.TailQuery{After: want, Follow: true}) {
+			t.Errorf("%s asks for %+v", query, got)
+		}
+	}
+	f.call("GET", "/v1/tail?since=1h", "", "Last-Event-ID: 0").want(http.StatusOK)
+	if got != (api.TailQuery{All: true, Follow: true}) {
+		t.Errorf("behind the beginning it asks for %+v", got)
+	}
+}
+
+// A stream of what is new tells where it begins before anything comes: as an id
+// alone, which browsers keep without an event; lines hold records only.
+func TestTail_Begin(t *testing.T) {
+	f := newFixture(t)
+	f.log.TailFunc = func(_ context.Context, _ api.TailQuery, fn func(uint64, []byte) error) error {
+		return errors.Join(fn(0, nil), fn(1, []byte(`{}`)))
+	}
+	r := f.call("GET", "/v1/tail", "").want(http.StatusOK)
+	if !strings.HasPrefix(string(r.body), "id: 0\n\nevent: record\nid: 1\ndata: {}\n\n") {
+		t.Errorf("the stream is %s", r.body)
+	}
+	if r := f.call("GET", "/v1/tail", "", ndjson).want(http.StatusOK); string(r.body) != "{}\n" {
+		t.Errorf("the lines are %q", r.body)
 	}
 }
 

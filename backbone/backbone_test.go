@@ -64,7 +64,7 @@ func flush(t testing.TB, b *backbone.Backbone) {
 func readAll(t testing.TB, b *backbone.Backbone, o backbone.ReadOptions) []string {
 	t.Helper()
 	var lines []string
-	if err := b.Read(t.Context(), o, func(line []byte) error {
+	if err := b.Read(t.Context(), o, func(_ uint64, line []byte) error {
 		lines = append(lines, string(line))
 		return nil
 	}); err != nil {

@@ -229,7 +229,7 @@ func (w *workload) check(ctx context.Context) error {
 		return fmt.Errorf("confirmed before stored: %v", w.early)
 	}
 	var stored [6][]int
-	err := w.log.Read(ctx, backbone.ReadOptions{Tenant: w.tenant}, func(line []byte) error {
+	err := w.log.Read(ctx, backbone.ReadOptions{Tenant: w.tenant}, func(_ uint64, line []byte) error {
 		var r struct {
 			Device string
 			Data   struct{ N int }

@@ -109,7 +109,7 @@ func killChild(t *testing.T, dir string, lines int, confirmed *[killDevices]uint
 // having seen each sequence once and in order.
 func contiguous(t *testing.T, b *backbone.Backbone) (last [killDevices]uint64) {
 	t.Helper()
-	err := b.Read(t.Context(), backbone.ReadOptions{}, func(line []byte) error {
+	err := b.Read(t.Context(), backbone.ReadOptions{}, func(_ uint64, line []byte) error {
 		var r struct {
 			Device string
 			Seq    uint64

@@ -12,22 +12,43 @@ import (
 // ReadOptions choose what Read gives.
 type ReadOptions struct {
 	Since  time.Time // zero: from the oldest record there is
+	After  uint64    // only what lies behind this position, whatever Since says; 0: none
+	New    bool      // only what comes from now on, whatever Since says; needs Follow
 	Tenant string    // "": all
 	Device string    // "": all
 	Follow bool      // go on with what comes, until ctx ends or fn fails
 }
 
-// Read gives fn the records in the order of the log, one JSON object each,
-// exactly as stored, without a line break. line is borrowed until fn returns. An
-// error of fn ends the reading and is returned. Without Follow it ends with what
-// was the newest record when it began.
-func (b *Backbone) Read(ctx context.Context, o ReadOptions, fn func(line []byte) error) error {
+// A PositionError says that the log does not reach the position behind which it
+// was to be read: another log gave it.
+type PositionError struct{ After, End uint64 }
+
+func (e *PositionError) Error() string {
+	return fmt.Sprintf("backbone: the log ends at position %d, before %d", e.End, e.After)
+}
+
+// Read gives fn the records in the order of the log, each with its position and as
+// one JSON object, exactly as stored, without a line break. Positions grow, with
+// gaps, and are never given twice; After takes one. line is borrowed until fn
+// returns; with New, and only then, fn is first called without a line, with the
+// position behind which the reading begins. An error of fn ends the reading and is
+// returned. Without Follow it ends with what was the newest record when it began.
+func (b *Backbone) Read(ctx context.Context, o ReadOptions, fn func(position uint64, line []byte) error) error {
 	info, err := b.up.Info(ctx)
 	if err != nil {
 		return fmt.Errorf("read the log: %w", b.orClosed(err))
 	}
 	end := info.State.LastSeq
-	if !o.Follow && info.State.Msgs == 0 {
+	if o.After > end {
+		return fmt.Errorf("read the log: %w", &PositionError{o.After, end})
+	}
+	if o.New {
+		if err := fn(end, nil); err != nil {
+			return err
+		}
+		o.After = end
+	}
+	if !o.Follow && (info.State.Msgs == 0 || o.After == end) {
 		return nil
 	}
 	cons, err := b.up.OrderedConsumer(ctx, readConsumer(o))
@@ -57,7 +78,7 @@ func (b *Backbone) Read(ctx context.Context, o ReadOptions, fn func(line []byte)
 		if !o.Follow && meta.Sequence.Stream > end {
 			return nil
 		}
-		if err := fn(m.Data()); err != nil {
+		if err := fn(meta.Sequence.Stream, m.Data()); err != nil {
 			return err
 		}
 		if !o.Follow && (meta.NumPending == 0 || meta.Sequence.Stream == end) {
@@ -97,7 +118,10 @@ func readConsumer(o ReadOptions) jetstream.OrderedConsumerConfig {
 		FilterSubjects: []string{filterOf(upPrefix, o.Tenant, o.Device)},
 		DeliverPolicy:  jetstream.DeliverAllPolicy,
 	}
-	if !o.Since.IsZero() {
+	switch {
+	case o.After > 0 || o.New:
+		c.DeliverPolicy, c.OptStartSeq = jetstream.DeliverByStartSequencePolicy, o.After+1
+	case !o.Since.IsZero():
 		c.DeliverPolicy, c.OptStartTime = jetstream.DeliverByStartTimePolicy, &o.Since
 	}
 	return c

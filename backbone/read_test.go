@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -55,7 +57,7 @@ func TestBackbone_ReadEndsAtWhatWasNewest(t *testing.T) {
 	one := []backbone.Record{{Tenant: "acme", Device: "d", Type: "telemetry", Data: []byte("0")}}
 	appendAll(t, b, one)
 	n := 0
-	err := b.Read(t.Context(), backbone.ReadOptions{}, func([]byte) error {
+	err := b.Read(t.Context(), backbone.ReadOptions{}, func(uint64, []byte) error {
 		n++
 		appendAll(t, b, one) // a reader that follows would never end
 		return nil
@@ -73,7 +75,7 @@ func TestBackbone_ReadFollows(t *testing.T) {
 	next := make(chan string)
 	ended := make(chan error)
 	go func() {
-		ended <- b.Read(ctx, backbone.ReadOptions{Follow: true}, func(line []byte) error {
+		ended <- b.Read(ctx, backbone.ReadOptions{Follow: true}, func(_ uint64, line []byte) error {
 			next <- dataOf([]string{string(line)})
 			return nil
 		})
@@ -93,8 +95,80 @@ func TestBackbone_ReadFollows(t *testing.T) {
 	if err := <-ended; !errors.Is(err, context.Canceled) {
 		t.Errorf("ended with %v", err)
 	}
-	if err := b.Read(t.Context(), backbone.ReadOptions{Follow: true}, func([]byte) error { return enough }); !errors.Is(err, enough) {
+	if err := b.Read(t.Context(), backbone.ReadOptions{Follow: true}, func(uint64, []byte) error { return enough }); !errors.Is(err, enough) {
 		t.Errorf("ended with %v, want fn's error", err)
+	}
+}
+
+// A reader who comes back names the last position it saw, and gets what lies
+// behind it: nothing twice, nothing left out, also when the log was opened anew.
+func TestBackbone_ReadAfter(t *testing.T) {
+	dir := t.TempDir()
+	b := open(t, backbone.Config{DataDir: dir})
+	for n := range 5 {
+		device := []string{"d", "e"}[n%2]
+		appendAll(t, b, []backbone.Record{{Tenant: "acme", Device: device, Type: "telemetry", Data: fmt.Append(nil, n)}})
+	}
+	var at []uint64
+	if err := b.Read(t.Context(), backbone.ReadOptions{}, func(position uint64, _ []byte) error {
+		at = append(at, position)
+		return nil
+	}); err != nil || len(at) != 5 || !slices.IsSorted(at) || at[0] == 0 {
+		t.Fatalf("positions %v, %v", at, err)
+	}
+	closeNow(t, b)
+	b = open(t, backbone.Config{DataDir: dir})
+	for n, want := range []string{"1 2 3 4", "2 3 4", "3 4", "4", ""} {
+		o := backbone.ReadOptions{After: at[n], Since: time.Now().Add(time.Hour)}
+		if got := dataOf(readAll(t, b, o)); got != want {
+			t.Errorf("behind record %d: read %q, want %q", n, got, want)
+		}
+	}
+	if got := dataOf(readAll(t, b, backbone.ReadOptions{After: at[0], Device: "d"})); got != "2 4" {
+		t.Errorf("of one device: read %q", got)
+	}
+	var beyond *backbone.PositionError
+	for _, after := range []uint64{at[4] + 1, math.MaxUint64} {
+		err := b.Read(t.Context(), backbone.ReadOptions{After: after, Follow: true}, nil)
+		if !errors.As(err, &beyond) || beyond.End != at[4] || beyond.After != after {
+			t.Errorf("behind a position that is not there: %v", err)
+		}
+	}
+	if err := backbone.PurgeLog(t.Context(), b); err != nil {
+		t.Fatal(err)
+	}
+	appendAll(t, b, []backbone.Record{{Tenant: "acme", Device: "d", Type: "telemetry", Data: []byte("5")}})
+	if got := dataOf(readAll(t, b, backbone.ReadOptions{After: at[1]})); got != "5" {
+		t.Errorf("behind what is kept no more: read %q", got)
+	}
+}
+
+// A reader of what is new learns where that begins, so that it can come back also
+// when nothing came.
+func TestBackbone_ReadNew(t *testing.T) {
+	b := open(t, backbone.Config{DataDir: t.TempDir()})
+	add := func(data string) {
+		appendAll(t, b, []backbone.Record{{Tenant: "acme", Device: "d", Type: "telemetry", Data: []byte(data)}})
+	}
+	enough := errors.New("enough")
+	for n, old := range []string{"none", "some"} {
+		var from []uint64
+		var got []string
+		err := b.Read(t.Context(), backbone.ReadOptions{New: true, Follow: true}, func(position uint64, line []byte) error {
+			if line == nil {
+				from = append(from, position)
+				add("new")
+				return nil
+			}
+			got = append(got, string(line))
+			return enough
+		})
+		if !errors.Is(err, enough) || len(from) != 1 || from[0] != uint64(n) || dataOf(got) != "new" {
+			t.Errorf("with %s before: behind %v read %q, %v", old, from, dataOf(got), err)
+		}
+	}
+	if got := readAll(t, b, backbone.ReadOptions{New: true}); len(got) != 1 || got[0] != "" {
+		t.Errorf("who does not follow got %q", got)
 	}
 }
 

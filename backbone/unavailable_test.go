@@ -25,7 +25,7 @@ func questions(b *backbone.Backbone) map[string]func(context.Context) error {
 		"Ban":   func(ctx context.Context) error { return b.Ban(ctx, "acme", "d", time.Time{}, "") },
 		"Unban": func(ctx context.Context) error { return b.Unban(ctx, "acme", "d") },
 		"Read": func(ctx context.Context) error {
-			return b.Read(ctx, backbone.ReadOptions{}, func([]byte) error { return nil })
+			return b.Read(ctx, backbone.ReadOptions{}, func(uint64, []byte) error { return nil })
 		},
 	}
 }
@@ -36,6 +36,7 @@ func TestBackbone_Unavailable(t *testing.T) {
 	ext := startExternal(t)
 	b := open(t, backbone.Config{NATSURL: ext.url})
 	ext.stop()
+	eventually(t, "the loss to be noticed", func() bool { return !b.State().OK() })
 	for name, ask := range questions(b) {
 		var away *backbone.UnavailableError
 		if err := ask(t.Context()); !errors.As(err, &away) || away.Cause.Error() != "connection lost" {

@@ -11,11 +11,21 @@ type TailQuery struct {
 	// Since starts at the first record received at or after this time; the zero
 	// value, without All and After, starts with what arrives from now on.
 	Since time.Time
-	// After starts behind this log position and outranks All and Since; 0 is none.
+	// After starts behind this position of the log and outranks All and Since; 0 is
+	// none.
 	After uint64
 	// Follow goes on with what arrives; otherwise the reading ends with the last
 	// record that is there.
 	Follow bool
+}
+
+// New says whether the reading starts with what arrives from now on.
+func (q *TailQuery) New() bool { return !q.All && q.Since.IsZero() && q.After == 0 }
+
+// SetAfter starts behind a position of the log, wherever it was to start before;
+// behind 0 is all.
+func (q *TailQuery) SetAfter(position uint64) {
+	q.After, q.All, q.Since = position, position == 0, time.Time{}
 }
 
 // SetSince reads where to start as people write it: "all", a time in RFC 3339,

@@ -22,6 +22,12 @@ func adminError(err error) error {
 	if errors.As(err, &away) {
 		return fmt.Errorf("%w: %s", api.ErrUnavailable, strings.TrimPrefix(away.Cause.Error(), "backbone: "))
 	}
+	var beyond *backbone.PositionError
+	if errors.As(err, &beyond) {
+		return &api.FieldError{
+			Field: "after", Reason: fmt.Sprintf("%d is not a position of this log, which ends at %d", beyond.After, beyond.End),
+		}
+	}
 	for _, known := range []struct{ from, to error }{
 		{gateway.ErrUnknownDevice, api.ErrUnknownDevice},
 		{gateway.ErrNotConnected, api.ErrNotConnected},

@@ -26,11 +26,9 @@ type adminLog struct{ backbone *backbone.Backbone }
 
 // Tail implements admin.Log.
 func (a adminLog) Tail(ctx context.Context, q api.TailQuery, fn func(position uint64, line []byte) error) error {
-	o := backbone.ReadOptions{Since: q.Since, Tenant: q.Tenant, Device: q.Device, Follow: q.Follow}
-	if q.Since.IsZero() && !q.All {
-		o.Since = time.Now()
-	}
-	return adminError(a.backbone.Read(ctx, o, func(line []byte) error { return fn(0, line) }))
+	return adminError(a.backbone.Read(ctx, backbone.ReadOptions{
+		Since: q.Since, After: q.After, New: q.New(), Tenant: q.Tenant, Device: q.Device, Follow: q.Follow,
+	}, fn))
 }
 
 // adminBans is who must stay out. The log keeps the bans; the gateway closes
