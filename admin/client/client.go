@@ -27,6 +27,9 @@ type Client struct {
 	// HTTP sends the requests; nil is http.DefaultClient. It must have no timeout
 	// of its own if commands are waited for or a log is followed.
 	HTTP *http.Client
+	// OnRetry, if set, hears why a tail that is followed is being taken up again,
+	// once for each break. It is called by Tail.
+	OnRetry func(err error)
 }
 
 // call sends one request and decodes its reply into out, if that is not nil.

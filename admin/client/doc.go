@@ -17,7 +17,7 @@
 // # Errors
 //
 // A refusal is an *api.Problem with its status. *EndError says why a tail ended
-// before its time. Anything else is about the connection, wrapped, and names
+// before its time; one that is followed is first taken up again for a minute. Anything else is about the connection, wrapped, and names
 // the request.
 //
 // # When full

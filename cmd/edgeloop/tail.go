@@ -18,7 +18,7 @@ type tailCmd struct {
 	Tenant string `default:"" help:"Only this tenant."`
 	Device string `default:"" help:"Only this device."`
 	Since  string `default:"" help:"Where to begin: all, a time (RFC 3339), or how long ago (10m); default: now."`
-	Follow bool   `default:"true" negatable:"" help:"Go on with what arrives, until interrupted."`
+	Follow bool   `default:"true" negatable:"" help:"Go on with what arrives, until interrupted; also when the node restarts."`
 }
 
 // Run prints one JSON object a line, in the order of the log.
@@ -32,6 +32,9 @@ func (t *tailCmd) Run(io *streams) error {
 	c, err := t.Remote.client()
 	if err != nil {
 		return err
+	}
+	c.OnRetry = func(err error) {
+		fmt.Fprintf(io.err, "edgeloop: %s; going on where it stopped\n", explain(err))
 	}
 	ctx, cancel := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer cancel()
