@@ -84,6 +84,7 @@ type Stats struct {
 	Takeovers  uint64 // of these, while an older one was there
 	Fenced     uint64 // closes of connections that were replaced before
 	Forgotten  uint64 // sessions dropped to keep to MaxOffline
+	Discarded  uint64 // sessions dropped by Discard
 }
 
 // New makes an empty table. Its errors name the setting that is out of range.
@@ -155,6 +156,57 @@ func (m *Manager) Unregister(s *Session, epoch uint64) bool {
 	m.events.push(Presence{Key: s.Key(), Epoch: epoch, At: now, Cause: CauseLeft})
 	m.unlockAndTell()
 	return true
+}
+
+// maxEpoch is the largest that JSON keeps exact; the log has none above it.
+const maxEpoch = 1<<53 - 1
+
+// Lift raises the epoch of a connection above another of the same device, which
+// the log has from before a restart with the clock set back, or from a node whose
+// clock is ahead. ok is false, and nothing done, when the connection is not the
+// newest any more.
+func (m *Manager) Lift(s *Session, epoch, above uint64) (lifted uint64, ok bool) {
+	now := m.cfg.Now()
+	m.mu.Lock()
+	if s.epoch.Load() != epoch || !s.Online() {
+		m.mu.Unlock()
+		return epoch, false
+	}
+	if above < epoch || above >= maxEpoch {
+		m.mu.Unlock()
+		return epoch, true
+	}
+	s.epoch.Store(above + 1)
+	m.events.push(Presence{Key: s.Key(), Epoch: above + 1, Online: true, At: now, Cause: CauseConnected})
+	m.unlockAndTell()
+	return above + 1, true
+}
+
+// Discard drops the session of a device for good, because what it knows of the log
+// is not true any more: the device gets another one, which asks the log. It
+// returns the connection that was there, for the caller to close, or nil.
+func (m *Manager) Discard(s *Session) Link {
+	now := m.cfg.Now()
+	m.mu.Lock()
+	epoch := s.epoch.Swap(discarded)
+	if epoch >= discarded {
+		m.mu.Unlock()
+		return nil
+	}
+	m.floor = max(m.floor, epoch)
+	m.stats.Discarded++
+	l := s.Link()
+	if l == nil {
+		m.remembered.remove(s)
+	} else {
+		s.link.Store(nil)
+		m.leaveAllLocked(s)
+		m.online--
+		m.events.push(Presence{Key: s.Key(), Epoch: epoch, At: now, Cause: CauseDiscarded})
+	}
+	m.dropLocked(s)
+	m.unlockAndTell()
+	return l
 }
 
 // Forget drops the session of a device that is offline, and says whether there

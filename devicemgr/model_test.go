@@ -105,6 +105,39 @@ func (m *model) end(t *rapid.T) {
 	}
 }
 
+// lift raises the epoch of any connection there ever was, if it is the newest.
+func (m *model) lift(t *rapid.T) {
+	c := m.drawConn(t)
+	above := c.epoch + uint64(rapid.IntRange(-2, 5).Draw(t, "above")) //nolint:gosec // epochs are larger
+	d := m.devices[c.key]
+	want, ok := c.epoch, d != nil && d.link != nil && d.epoch == c.epoch
+	if ok && above >= c.epoch {
+		want = above + 1
+		d.epoch = want
+		m.want = append(m.want, devicemgr.Presence{Key: c.key, Epoch: want, Online: true, At: m.now, Cause: devicemgr.CauseConnected})
+	}
+	if got, now := m.m.Lift(c.s, c.epoch, above); got != want || now != ok {
+		t.Fatalf("%v: lifted from %d to %d, %v; want %d, %v", c.key, c.epoch, got, now, want, ok)
+	}
+	m.conns = append(m.conns, conn{c.s, want, c.key})
+}
+
+// discard drops the session of any connection there ever was, also twice.
+func (m *model) discard(t *rapid.T) {
+	c := m.drawConn(t)
+	d := m.devices[c.key]
+	var want devicemgr.Link
+	if d != nil && m.m.Lookup(c.key) == c.s {
+		if want = d.link; want != nil {
+			m.want = append(m.want, devicemgr.Presence{Key: c.key, Epoch: d.epoch, At: m.now, Cause: devicemgr.CauseDiscarded})
+		}
+		m.drop(c.key)
+	}
+	if got := m.m.Discard(c.s); got != want || !c.s.Forgotten() {
+		t.Fatalf("%v: discarded with %v, want %v", c.key, got, want)
+	}
+}
+
 func (m *model) drop(k devicemgr.Key) {
 	m.floor = max(m.floor, m.devices[k].epoch)
 	delete(m.devices, k)
@@ -254,7 +287,7 @@ func TestManager_Model(t *testing.T) {
 				m.m.CollideHashes()
 			}
 			t.Repeat(map[string]func(*rapid.T){
-				"connect": m.connect, "end": m.end, "forget": m.forget, "sequence": m.sequence,
+				"connect": m.connect, "end": m.end, "forget": m.forget, "discard": m.discard, "lift": m.lift, "sequence": m.sequence,
 				"join": m.join, "leave": m.leave, "": m.check,
 			})
 		})

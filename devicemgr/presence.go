@@ -10,13 +10,14 @@ const (
 	CauseConnected Cause = iota // it was offline
 	CauseTookOver               // it was online with an older connection
 	CauseLeft                   // its connection ended
+	CauseDiscarded              // its session was discarded, its connection is being closed
 
 	numCauses
 )
 
 // String is the cause as it is written in events.
 func (c Cause) String() string {
-	names := [numCauses]string{"connected", "took over", "left"}
+	names := [numCauses]string{"connected", "took over", "left", "discarded"}
 	if c >= numCauses {
 		return "unknown"
 	}

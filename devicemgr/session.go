@@ -49,13 +49,20 @@ const loaded = 1 << 63
 // Key names the device. The strings are shared, never written.
 func (s *Session) Key() Key { return Key{s.tenant.name, s.device} }
 
-// forgotten is the epoch of a session that is not in the table any more.
-const forgotten = 1<<64 - 1
+// Epochs of sessions that are not in the table any more.
+const (
+	discarded = 1<<64 - 2
+	forgotten = 1<<64 - 1
+)
 
-// Forgotten says that the device has, or will get, another session. What is still
-// on its way to the log by this one must not get there: the other does not know
-// of it. Any goroutine.
-func (s *Session) Forgotten() bool { return s.epoch.Load() == forgotten }
+// Forgotten says that the device has, or will get, another session. What was not
+// handed to the log by this one must not get there: the other does not know of it.
+// Any goroutine.
+func (s *Session) Forgotten() bool { return s.epoch.Load() >= discarded }
+
+// Discarded says that it was forgotten by Discard: also what was handed to the log
+// must not get there any more. Any goroutine.
+func (s *Session) Discarded() bool { return s.epoch.Load() == discarded }
 
 // Epoch is the number of the newest connection. A connection should keep the
 // epoch that Connect gave it: by the time it asks here, it may be replaced.
