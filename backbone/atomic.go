@@ -23,11 +23,15 @@ import (
 // by the ID of its first message. What is found need not be synced, for the
 // answer may be missing because the sync failed: a mark that is written and
 // synced after it shows that the store is sound.
+//
+// What another node wrote of a device meanwhile is found by the fence (fence.go).
 type atomicLog struct {
 	// Immutable after construction.
 	wire *wire
 	find func(from uint64, it *item, tag string, place int) (bool, error)
 	mark nats.Msg // one message for each node, each replacing the last
+	// latest says where the last record of a subject is, and gives its headers.
+	latest func(subject string) (position uint64, header nats.Header, err error)
 	// ensure makes the stream again if it is gone and says where it ends.
 	ensure func() (lastSeq uint64, err error)
 
@@ -39,6 +43,7 @@ type atomicLog struct {
 	absent   bool   // nobody answered: there may be no stream
 	unmarked int    // records found in the log whose sync is not yet proven
 	numbers  []string
+	fence    fence
 	count    *counters
 }
 
@@ -70,12 +75,19 @@ func (l *atomicLog) store(tag string, offset int, items []item) (int, error) {
 	if l.unclear {
 		return l.settle(tag, offset, items)
 	}
+	if lost := sift(items); lost > 0 {
+		return lost, nil
+	}
+	l.fence.plan(items)
 	seq, err := l.send(tag, offset, items)
 	var no *refusal
 	switch {
 	case err == nil:
 		l.last = seq
+		l.fence.stored(items, seq)
 		return len(items), nil
+	case errors.As(err, &no) && no.code == codeWrongLast:
+		return 0, l.review(tag, items, err)
 	case errors.As(err, &no):
 		if no.code == codeBatchTooLarge {
 			l.limit = max(1, l.limit/2)
@@ -160,10 +172,9 @@ func (l *atomicLog) send(tag string, offset int, items []item) (lastSeq uint64, 
 }
 
 func (l *atomicLog) sendOne(tag string, offset int, it *item, reply string) error {
-	return l.wire.publish(&nats.Msg{
-		Subject: it.subject, Data: it.line, Reply: reply,
-		Header: nats.Header{headerMsgID: {recordID(tag, offset)}},
-	})
+	header := nats.Header{headerMsgID: {recordID(tag, offset)}}
+	l.fence.set(header, 0)
+	return l.wire.publish(&nats.Msg{Subject: it.subject, Data: it.line, Reply: reply, Header: header})
 }
 
 func (l *atomicLog) sendBatch(tag string, offset int, items []item, reply string) error {
@@ -179,6 +190,7 @@ func (l *atomicLog) sendBatch(tag string, offset int, items []item, reply string
 	m := nats.Msg{Header: header}
 	for i := range items {
 		number[0] = l.numbers[i+1]
+		l.fence.set(header, i)
 		m.Subject, m.Data, m.Reply = items[i].subject, items[i].line, ""
 		switch i {
 		case 0:

@@ -212,8 +212,10 @@ func (b *Backbone) newChain(w *wire, s seams) *chain {
 
 func (b *Backbone) newAtomicLog(w *wire) *atomicLog {
 	l := &atomicLog{
-		wire: w,
-		find: finder(b.ctx, b.up),
+		wire:   w,
+		find:   finder(b.ctx, b.up),
+		latest: b.lookup,
+		fence:  newFence(),
 		mark: nats.Msg{
 			Subject: string(appendToken([]byte(syncPrefix), b.cfg.Node)),
 			Header:  nats.Header{jetstream.MsgRollup: {jetstream.MsgRollupSubject}},
@@ -299,27 +301,35 @@ func (b *Backbone) shutdown() (err error) {
 	return err
 }
 
-// LastSeq is the highest durable sequence of a device, read from the log itself:
-// 0 for a device that has none. It knows nothing of records still on their way.
-func (b *Backbone) LastSeq(ctx context.Context, tenant, device string) (uint64, error) {
+// Last is where the log stands with a device; zero if it has nothing of it.
+type Last struct {
+	Seq      uint64 // highest durable sequence
+	Epoch    uint64 // of the connection that sent the last record
+	Position uint64 // of that record in the log, for Record.After
+}
+
+// Last is read from the log itself. It knows nothing of records still on their way.
+func (b *Backbone) Last(ctx context.Context, tenant, device string) (Last, error) {
 	if b.known != nil && tenant != "" && device != "" {
 		var buf [maxSubject]byte
 		if !b.known.has(textOf(appendSubject(buf[:0], upPrefix, tenant, device))) {
-			return 0, nil
+			return Last{}, nil
 		}
 	}
 	subject, err := subjectOf(upPrefix, tenant, device)
 	if err != nil {
-		return 0, err
+		return Last{}, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
 	m, err := b.up.GetLastMsgForSubject(ctx, subject)
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
-		return 0, nil
+		return Last{}, nil
 	}
 	if err != nil {
-		return 0, fmt.Errorf("last record of %s: %w", subject, b.orClosed(err))
+		return Last{}, fmt.Errorf("last record of %s: %w", subject, b.orClosed(err))
 	}
-	return lastSeqIn(m.Data)
+	last, err := lastIn(m.Data)
+	last.Position = m.Sequence
+	return last, err
 }

@@ -13,7 +13,7 @@ import (
 	"edgeloop/backbone"
 )
 
-func TestBackbone_AppendReadLastSeq(t *testing.T) {
+func TestBackbone_AppendReadLast(t *testing.T) {
 	b := open(t, backbone.Config{DataDir: t.TempDir()})
 	var seen heard
 	for i := 1; i <= 10; i++ {
@@ -25,9 +25,9 @@ func TestBackbone_AppendReadLastSeq(t *testing.T) {
 	if got := seen.String(); got != "1 2 3 4 5 6 7 8 9 10" {
 		t.Errorf("durable: %s", got)
 	}
-	last, err := b.LastSeq(t.Context(), "default", "d")
-	if err != nil || last != 10 {
-		t.Errorf("LastSeq = %d, %v; want 10", last, err)
+	last, err := b.Last(t.Context(), "default", "d")
+	if err != nil || last.Seq != 10 {
+		t.Errorf("Last = %+v, %v; want 10", last, err)
 	}
 	lines := readAll(t, b, backbone.ReadOptions{})
 	if len(lines) != 10 {
@@ -73,10 +73,24 @@ func readAll(t testing.TB, b *backbone.Backbone, o backbone.ReadOptions) []strin
 	return lines
 }
 
-// heard is a Completion that writes down what it hears.
+// heard is a Completion that writes down what it hears, with a cross for what was
+// overtaken. After that it wants nothing more.
 type heard struct {
 	mu   sync.Mutex
 	seqs []string
+	lost bool
+}
+
+func (h *heard) Overtaken(seq uint64) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.seqs, h.lost = append(h.seqs, fmt.Sprint("x", seq)), true
+}
+
+func (h *heard) Wanted() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return !h.lost
 }
 
 func (h *heard) Durable(seq uint64) {
@@ -91,8 +105,17 @@ func (h *heard) String() string {
 	return strings.Join(h.seqs, " ")
 }
 
+// unrivalled is of Completions that no other node writes for.
+type unrivalled struct{}
+
+func (unrivalled) Overtaken(seq uint64) { panic(fmt.Sprint("overtaken at sequence ", seq)) }
+func (unrivalled) Wanted() bool         { return true }
+
 // counter is a Completion that counts.
-type counter struct{ n atomic.Int64 }
+type counter struct {
+	unrivalled
+	n atomic.Int64
+}
 
 func (c *counter) Durable(uint64) { c.n.Add(1) }
 

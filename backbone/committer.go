@@ -2,6 +2,7 @@ package backbone
 
 import (
 	"context"
+	"slices"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -16,7 +17,8 @@ import (
 //
 //  1. A record is reported only after the log said that it has it, synced.
 //  2. The next batch is taken only when all of this one is in the log, exactly
-//     once, however often it had to be sent.
+//     once, however often it had to be sent; but for the records of devices of
+//     which another node has written meanwhile, which are never in the log.
 //
 // From both follows that there is no hole under a reported sequence. How a batch
 // is stored exactly once is the appender's affair.
@@ -42,7 +44,9 @@ type appender interface {
 	// store makes one attempt at storing items. It returns how many of them,
 	// counted from the first, are durable in the log, or why none is. What became
 	// of the others it need not know: the next call is for those, with offset
-	// moved on, until all are stored. Items are borrowed until then.
+	// moved on, until all are stored. Items are borrowed until then. Those that
+	// must not be stored any more it moves to the front, marks as lost, and
+	// returns alone. With 0 and no error it is called again at once.
 	store(tag string, offset int, items []item) (int, error)
 }
 
@@ -111,7 +115,36 @@ func (c *committer) commit(tag string, items []item) bool {
 	return true
 }
 
+// sift moves the items that must not be stored to the front, in their order, and
+// says how many they are.
+func sift(items []item) (lost int) {
+	for i := range items {
+		it := &items[i]
+		if it.lost = it.lost || it.done != nil && !it.done.Wanted(); it.lost {
+			lost++
+		}
+	}
+	if lost > 0 {
+		slices.SortStableFunc(items, func(a, b item) int {
+			switch {
+			case a.lost == b.lost:
+				return 0
+			case a.lost:
+				return -1
+			}
+			return 1
+		})
+	}
+	return lost
+}
+
 func (c *committer) report(durable []item) {
+	if len(durable) > 0 && durable[0].lost { // and so are the others, see appender
+		for i := range durable {
+			durable[i].done.Overtaken(durable[i].seq)
+		}
+		return
+	}
 	for i := range durable {
 		if done := durable[i].done; done != nil {
 			done.Durable(durable[i].seq)

@@ -48,5 +48,5 @@
 // Who may publish (auth), which sequence is next (gateway, devicemgr), where
 // records go afterwards (sink). Two nodes that hold the same device for a moment,
 // on one external server, may both store what it sent in that moment: whoever
-// takes a device over asks LastSeq after the other node has let go.
+// takes a device over asks Last after the other node has let go.
 package backbone

@@ -49,8 +49,8 @@ func Token(name string) string { return string(appendToken(nil, name)) }
 // Line is a record as stored.
 func Line(r *Record) []byte { return appendRecord(nil, r) }
 
-// LastSeqIn is the sequence that a stored line makes durable.
-func LastSeqIn(line []byte) (uint64, error) { return lastSeqIn(line) }
+// LastIn is what a stored line says about the end of its device's records.
+func LastIn(line []byte) (Last, error) { return lastIn(line) }
 
 // PurgeLog empties the log, as an operator who makes room.
 func PurgeLog(ctx context.Context, b *Backbone) error { return b.up.Purge(ctx) }

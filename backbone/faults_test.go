@@ -190,7 +190,7 @@ func (w *workload) records(devices []int) []backbone.Record {
 		w.sent[d] = append(w.sent[d], n)
 		rs[i] = backbone.Record{
 			Tenant: w.tenant, Device: fmt.Sprint("d", d), Epoch: 1, Seq: uint64(n), Type: "telemetry",
-			Received: 1, Data: fmt.Appendf(nil, `{"n":%d}`, n), Done: reporter{w, d, n},
+			Received: 1, Data: fmt.Appendf(nil, `{"n":%d}`, n), Done: reporter{w: w, device: d, n: n},
 		}
 		if d == unsequenced {
 			rs[i].Seq, rs[i].High = 0, uint64(n)
@@ -202,6 +202,7 @@ func (w *workload) records(devices []int) []backbone.Record {
 // reporter hears of one record, on the committer's goroutine, and looks whether
 // the log has it already.
 type reporter struct {
+	unrivalled
 	w         *workload
 	device, n int
 }
@@ -209,16 +210,16 @@ type reporter struct {
 func (r reporter) Durable(uint64) {
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
-	var last uint64
+	var last backbone.Last
 	err := errors.New("not asked")
 	for err != nil && ctx.Err() == nil {
-		last, err = r.w.log.LastSeq(ctx, r.w.tenant, fmt.Sprint("d", r.device))
+		last, err = r.w.log.Last(ctx, r.w.tenant, fmt.Sprint("d", r.device))
 	}
 	r.w.mu.Lock()
 	defer r.w.mu.Unlock()
 	r.w.reported[r.device] = append(r.w.reported[r.device], r.n)
-	if err != nil || last < uint64(r.n) {
-		r.w.early = append(r.w.early, fmt.Sprintf("d%d/%d reported, log has %d (%v)", r.device, r.n, last, err))
+	if err != nil || last.Seq < uint64(r.n) {
+		r.w.early = append(r.w.early, fmt.Sprintf("d%d/%d reported, log has %d (%v)", r.device, r.n, last.Seq, err))
 	}
 }
 

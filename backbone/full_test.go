@@ -112,8 +112,8 @@ func wantSequence(t *testing.T, b *backbone.Backbone, n int) {
 		t.Errorf("%d records in the log, want %d", len(lines), n)
 	}
 	for i, line := range lines {
-		if seq, err := backbone.LastSeqIn([]byte(line)); err != nil || seq != uint64(i+1) {
-			t.Fatalf("record %d has sequence %d, %v", i+1, seq, err)
+		if last, err := backbone.LastIn([]byte(line)); err != nil || last.Seq != uint64(i+1) {
+			t.Fatalf("record %d has sequence %d, %v", i+1, last.Seq, err)
 		}
 	}
 }
@@ -146,8 +146,8 @@ func TestBackbone_FullLogStopsUntilPurged(t *testing.T) {
 	if got := len(readAll(t, b, backbone.ReadOptions{})); got != 20-confirmed {
 		t.Errorf("%d in the log after the purge, want %d", got, 20-confirmed)
 	}
-	if last, err := b.LastSeq(t.Context(), "default", "d"); err != nil || last != 20 {
-		t.Errorf("LastSeq = %d, %v", last, err)
+	if last, err := b.Last(t.Context(), "default", "d"); err != nil || last.Seq != 20 {
+		t.Errorf("Last = %+v, %v", last, err)
 	}
 }
 
@@ -167,8 +167,8 @@ func TestBackbone_FullLogDropsOldest(t *testing.T) {
 	if len(lines) < 5 || len(lines) > 11 {
 		t.Errorf("%d records of 100 kB in a log of 1 MiB", len(lines))
 	}
-	if seq, err := backbone.LastSeqIn([]byte(lines[len(lines)-1])); err != nil || seq != 40 {
-		t.Errorf("the newest has sequence %d, %v", seq, err)
+	if last, err := backbone.LastIn([]byte(lines[len(lines)-1])); err != nil || last.Seq != 40 {
+		t.Errorf("the newest has sequence %d, %v", last.Seq, err)
 	}
 }
 
@@ -256,8 +256,8 @@ func TestBackbone_ConfirmsAfterTheSync(t *testing.T) {
 		t.Fatal(err)
 	}
 	<-syncing
-	if last, err := b.LastSeq(t.Context(), "default", "d"); err != nil || last != 2 {
-		t.Errorf("LastSeq = %d, %v: the batch is in the log while it is synced", last, err)
+	if last, err := b.Last(t.Context(), "default", "d"); err != nil || last.Seq != 2 {
+		t.Errorf("Last = %+v, %v: the batch is in the log while it is synced", last, err)
 	}
 	if got := done.n.Load(); got != 0 {
 		t.Errorf("%d confirmed before the sync", got)

@@ -54,8 +54,8 @@ func surviveKills(t *testing.T, rounds int) {
 			if last[d] < n {
 				t.Errorf("round %d: device %d: %d was confirmed, the log ends at %d", round, d, n, last[d])
 			}
-			if got, err := b.LastSeq(t.Context(), "default", deviceName(d)); err != nil || got != last[d] {
-				t.Errorf("round %d: device %d: LastSeq = %d, %v; the log ends at %d", round, d, got, err, last[d])
+			if got, err := b.Last(t.Context(), "default", deviceName(d)); err != nil || got.Seq != last[d] {
+				t.Errorf("round %d: device %d: Last = %+v, %v; the log ends at %d", round, d, got, err, last[d])
 			}
 		}
 		if err := b.Close(t.Context()); err != nil {
@@ -163,17 +163,17 @@ func appendUntilKilled(dir string) error {
 func appendFor(ctx context.Context, b *backbone.Backbone, from, to int) error {
 	next := make([]uint64, to)
 	for d := from; d < to; d++ {
-		last, err := b.LastSeq(ctx, "default", deviceName(d))
+		last, err := b.Last(ctx, "default", deviceName(d))
 		if err != nil {
 			return err
 		}
-		next[d] = last + 1
+		next[d] = last.Seq + 1
 	}
 	for {
 		var rs []backbone.Record
 		for range 1 + rand.IntN(8) {
 			d := from + rand.IntN(to-from)
-			rs = append(rs, record(deviceName(d), next[d], spoken(d)))
+			rs = append(rs, record(deviceName(d), next[d], spoken{device: d}))
 			next[d]++
 		}
 		if err := b.Append(rs); err != nil {
@@ -184,8 +184,11 @@ func appendFor(ctx context.Context, b *backbone.Backbone, from, to int) error {
 
 // spoken is the device whose confirmations go to standard output, one system
 // call each, so that what was written is known to have been confirmed.
-type spoken int
+type spoken struct {
+	unrivalled
+	device int
+}
 
 func (d spoken) Durable(seq uint64) {
-	fmt.Fprintf(os.Stdout, "%d %d\n", int(d), seq)
+	fmt.Fprintf(os.Stdout, "%d %d\n", d.device, seq)
 }

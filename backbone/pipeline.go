@@ -37,7 +37,7 @@ type segment struct {
 // entry is one record within a segment's arena: its subject, then its line.
 type entry struct {
 	start, line, end uint32
-	seq              uint64
+	seq, after       uint64
 	done             Completion
 }
 
@@ -52,7 +52,9 @@ type item struct {
 	subject string // lies in the segment's arena, valid until the batch is released
 	line    []byte // likewise
 	seq     uint64
+	after   uint64
 	done    Completion
+	lost    bool // another node has overtaken it: it must not be stored
 }
 
 // keepArena is the largest arena a segment keeps when it goes back to the pool.
@@ -85,7 +87,7 @@ func (p *pipeline) encode(rs []Record, maxRecord int) (*segment, error) {
 			p.recycle(s)
 			return nil, &TooLargeError{Index: i, Size: size, Max: maxRecord}
 		}
-		s.entries = append(s.entries, entry{uint32(start), uint32(line), uint32(len(s.arena)), r.Seq, r.Done})
+		s.entries = append(s.entries, entry{uint32(start), uint32(line), uint32(len(s.arena)), r.Seq, r.After, r.Done})
 	}
 	return s, nil
 }
@@ -150,6 +152,7 @@ func (b *batch) add(s *segment, e *entry) {
 		subject: textOf(subject),
 		line:    s.arena[e.line:e.end],
 		seq:     e.seq,
+		after:   e.after,
 		done:    e.done,
 	})
 	b.bytes += int(e.end - e.start)

@@ -176,24 +176,25 @@ func TestBackbone_LastSeq(t *testing.T) {
 	dir := t.TempDir()
 	b := open(t, backbone.Config{DataDir: dir})
 	appendAll(t, b, []backbone.Record{
-		{Tenant: "acme", Device: "d", Seq: 4, Type: "telemetry", Data: []byte("1")},
+		{Tenant: "acme", Device: "d", Epoch: 7, Seq: 4, Type: "telemetry", Data: []byte("1")},
 		{Tenant: "acme", Device: "d.1", Seq: 9, Type: "telemetry", Data: []byte("1")},
-		{Tenant: "acme", Device: "d", High: 4, Type: "telemetry", Data: []byte("1")},
+		{Tenant: "acme", Device: "d", Epoch: 8, High: 4, Type: "telemetry", Data: []byte("1")},
 		{Tenant: "acme", Device: "e", Type: "telemetry", Data: []byte("1")},
 	})
+	epochs := map[string]uint64{"d": 8}
 	check := func(b *backbone.Backbone) {
 		t.Helper()
 		for device, want := range map[string]uint64{"d": 4, "d.1": 9, "e": 0, "never": 0} {
-			if got, err := b.LastSeq(t.Context(), "acme", device); err != nil || got != want {
-				t.Errorf("LastSeq(%s) = %d, %v; want %d", device, got, err, want)
+			if got, err := b.Last(t.Context(), "acme", device); err != nil || got.Seq != want || got.Epoch != epochs[device] {
+				t.Errorf("Last(%s) = %+v, %v; want sequence %d, epoch %d", device, got, err, want, epochs[device])
 			}
 		}
 	}
 	check(b)
 	closeNow(t, b)
 	check(open(t, backbone.Config{DataDir: dir}))
-	if _, err := b.LastSeq(t.Context(), "acme", "d"); !errors.Is(err, backbone.ErrClosed) {
-		t.Errorf("LastSeq after Close: %v", err)
+	if _, err := b.Last(t.Context(), "acme", "d"); !errors.Is(err, backbone.ErrClosed) {
+		t.Errorf("Last after Close: %v", err)
 	}
 	if err := b.StoreCommand(t.Context(), "acme", "d", "1", nil, 0); !errors.Is(err, backbone.ErrClosed) {
 		t.Errorf("StoreCommand after Close: %v", err)
@@ -213,8 +214,8 @@ func TestBackbone_ExternalServerIsShared(t *testing.T) {
 	one := open(t, backbone.Config{NATSURL: ext.url, Node: "one"})
 	two := open(t, backbone.Config{NATSURL: ext.url, Node: "two"})
 	appendAll(t, one, []backbone.Record{record("d", 1, nil), record("d", 2, nil)})
-	if last, err := two.LastSeq(t.Context(), "default", "d"); err != nil || last != 2 {
-		t.Errorf("LastSeq on the other node = %d, %v", last, err)
+	if last, err := two.Last(t.Context(), "default", "d"); err != nil || last.Seq != 2 {
+		t.Errorf("Last on the other node = %+v, %v", last, err)
 	}
 	appendAll(t, two, []backbone.Record{record("d", 3, nil)})
 	wantSequence(t, one, 3)

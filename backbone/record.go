@@ -9,13 +9,19 @@ import (
 	"unicode/utf8"
 )
 
-// Completion hears that a record is durable.
+// Completion hears what became of a record: one of Durable and Overtaken is
+// called, once, by the committer. They must not block: the next batch waits.
 type Completion interface {
-	// Durable is called once for each record, with its Seq, by the committer
-	// after the record is as durable as Config.Durability asks. Calls for one
-	// device come in the order of the log. It must not block: the next batch
-	// waits for it.
+	// Durable is called with the record's Seq after it is as durable as
+	// Config.Durability asks. Calls for one device come in the order of the log.
 	Durable(seq uint64)
+	// Overtaken is called with the record's Seq when it is not in the log and never
+	// will be: another node has written of the device since Record.After. Who made
+	// the record on what it knew then must not want any other of it.
+	Overtaken(seq uint64)
+	// Wanted is asked by the committer before a record goes to a log that other
+	// nodes write too. False drops it, and Overtaken is called.
+	Wanted() bool
 }
 
 // Record is one message of a device on its way into the log.
@@ -24,8 +30,11 @@ type Record struct {
 	Epoch          uint64 // of the connection that sent it
 	Seq            uint64 // the device's own sequence; 0: none
 	// High is the highest sequence durable or accepted before this record, for a
-	// record without Seq: it keeps LastSeq exact when this is the device's last.
-	High     uint64
+	// record without Seq: it keeps Last exact when this is the device's last.
+	High uint64
+	// After is the position that Last found when the connection began. The embedded
+	// log, which only this node writes, does not need it.
+	After    uint64
 	Type     string // "telemetry", "status", "alert"
 	Topic    []byte // borrowed until Append returns; nil: none
 	TS       int64  // the device's own time, Unix milliseconds; 0: none
@@ -109,27 +118,30 @@ func decodeRune[S string | []byte](s S) (rune, int) {
 	return utf8.DecodeRune(b[:copy(b[:], s)])
 }
 
-// lastSeqIn reads from a stored line the sequence it makes durable: its own, or
-// the one that was highest when it had none. Both stand before "type", so what
-// the device sent is not looked at.
-func lastSeqIn(line []byte) (uint64, error) {
+// lastIn reads from a stored line the sequence it makes durable, its own or the one
+// that was highest when it had none, and the epoch. All stand before "type", so
+// what the device sent is not looked at.
+func lastIn(line []byte) (l Last, err error) {
 	d := json.NewDecoder(bytes.NewReader(line))
 	if t, err := d.Token(); err != nil || t != json.Delim('{') {
-		return 0, errors.Join(errors.New("backbone: a stored record is not an object"), err)
+		return l, errors.Join(errors.New("backbone: a stored record is not an object"), err)
 	}
 	for d.More() {
 		key, err := d.Token()
 		if err != nil || key == "type" {
-			return 0, err
+			return l, err
 		}
-		if key == "seq" || key == "high" {
-			var n uint64
-			err := d.Decode(&n)
-			return n, err
+		switch key {
+		case "epoch":
+			err = d.Decode(&l.Epoch)
+		case "seq", "high":
+			err = d.Decode(&l.Seq)
+		default:
+			_, err = d.Token()
 		}
-		if _, err := d.Token(); err != nil {
-			return 0, err
+		if err != nil {
+			return l, err
 		}
 	}
-	return 0, nil
+	return l, nil
 }

@@ -61,15 +61,15 @@ func TestRecord_Line(t *testing.T) {
 	}
 }
 
-func TestLastSeqIn_LooksNoFurtherThanTheType(t *testing.T) {
+func TestLastIn_LooksNoFurtherThanTheType(t *testing.T) {
 	r := backbone.Record{Tenant: `{"seq":9`, Device: "d", Type: "telemetry", Data: []byte(`{"seq":10,"high":11}`)}
 	for _, want := range []uint64{0, 1, 1<<53 - 1} {
-		r.Seq = want
-		if got, err := backbone.LastSeqIn(backbone.Line(&r)); err != nil || got != want {
-			t.Errorf("LastSeqIn = %d, %v; want %d", got, err, want)
+		r.Seq, r.Epoch = want, want+1
+		if got, err := backbone.LastIn(backbone.Line(&r)); err != nil || got.Seq != want || got.Epoch != want+1 {
+			t.Errorf("LastIn = %+v, %v; want %d", got, err, want)
 		}
 	}
-	if _, err := backbone.LastSeqIn([]byte(`17`)); err == nil {
+	if _, err := backbone.LastIn([]byte(`17`)); err == nil {
 		t.Error("17 was taken for a record")
 	}
 }
@@ -98,8 +98,8 @@ func FuzzRecord(f *testing.F) {
 		if got.Tenant != want(tenant) || got.Device != want(device) || got.Topic != want(topic) || got.Seq != seq {
 			t.Errorf("%q gives %+v", line, got)
 		}
-		if last, err := backbone.LastSeqIn(line); err != nil || last != seq {
-			t.Errorf("LastSeqIn(%q) = %d, %v", line, last, err)
+		if last, err := backbone.LastIn(line); err != nil || last.Seq != seq {
+			t.Errorf("LastIn(%q) = %+v, %v", line, last, err)
 		}
 		if got.Encoding == "base64" {
 			var s string

@@ -12,8 +12,8 @@ import (
 // questions are the calls that wait for the server, without the log's own.
 func questions(b *backbone.Backbone) map[string]func(context.Context) error {
 	return map[string]func(context.Context) error{
-		"LastSeq": func(ctx context.Context) error {
-			_, err := b.LastSeq(ctx, "acme", "d")
+		"Last": func(ctx context.Context) error {
+			_, err := b.Last(ctx, "acme", "d")
 			return err
 		},
 		"StoreCommand": func(ctx context.Context) error {
@@ -67,8 +67,8 @@ func TestBackbone_UnavailableStream(t *testing.T) {
 		t.Fatal(err)
 	}
 	var away *backbone.UnavailableError
-	if _, err := b.LastSeq(t.Context(), "acme", "d"); !errors.As(err, &away) {
-		t.Errorf("LastSeq without a stream: %v", err)
+	if _, err := b.Last(t.Context(), "acme", "d"); !errors.As(err, &away) {
+		t.Errorf("Last without a stream: %v", err)
 	}
 }
 

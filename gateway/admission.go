@@ -104,7 +104,7 @@ func (g *Gateway) admit(c *candidate) *wsproto.Refusal {
 	if refusal := g.unwelcome(key); refusal != nil {
 		return refusal
 	}
-	if err := g.load(l.session, key); err != nil {
+	if err := g.load(l, key); err != nil {
 		g.logger.Warn("highest durable sequence is not to be had", zap.String("device_id", key.Device), zap.Error(err))
 		return g.later("the log does not answer")
 	}
@@ -122,6 +122,9 @@ func (g *Gateway) admit(c *candidate) *wsproto.Refusal {
 
 // reasonReplaced goes with closeReplaced.
 const reasonReplaced = "a newer connection of this device took over"
+
+// reasonOvertaken goes with CloseInternal.
+const reasonOvertaken = "another node has newer messages of this device, connect again and resume"
 
 // reasonOf is the reason of a close that had to wait for the handshake's answer.
 func (g *Gateway) reasonOf(code uint16) string {
@@ -147,18 +150,23 @@ func (g *Gateway) unwelcome(key devicemgr.Key) *wsproto.Refusal {
 	return nil
 }
 
-// load reads the device's highest durable sequence from the log, unless the
-// session remembers it.
-func (g *Gateway) load(s *devicemgr.Session, key devicemgr.Key) error {
+// load reads from the log where it stands with the device, unless the session
+// remembers it.
+func (g *Gateway) load(l *link, key devicemgr.Key) error {
+	s := l.session
 	if s.Loaded() && !g.cfg.SharedLog {
 		return nil
 	}
-	seq, err := g.log.LastSeq(context.Background(), key.Tenant, key.Device)
+	last, err := g.log.Last(context.Background(), key.Tenant, key.Device)
 	if err != nil {
 		return err //nolint:wrapcheck // the log says what it could not do
 	}
-	s.SetLoaded(seq)
-	s.SetDurable(seq) // another node may have written since it was loaded
+	l.after = last.Position
+	s.SetDurable(last.Seq) // another node may have written since it was loaded
+	newest := false
+	if l.epoch, newest = g.devices.Lift(s, l.epoch, last.Epoch); newest {
+		s.SetLoaded(last.Seq) // else the newer connection has to ask, for its epoch
+	}
 	return nil
 }
 

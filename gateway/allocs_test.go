@@ -32,8 +32,10 @@ func (l *countLog) Append(records []backbone.Record) error {
 	return nil
 }
 
-func (l *countLog) LastSeq(context.Context, string, string) (uint64, error) { return 0, nil }
-func (l *countLog) Flush(context.Context) error                             { return nil }
+func (l *countLog) Last(context.Context, string, string) (last backbone.Last, err error) {
+	return last, nil
+}
+func (l *countLog) Flush(context.Context) error { return nil }
 
 // TestAllocs_Telemetry: a message costs no allocation on its whole way from the
 // socket through loop and lane to the log, and its ack none on the way back.

@@ -17,9 +17,9 @@ type Log interface {
 	// Append copies the records and blocks while too much waits for the log. An
 	// error means that the log is closed and nothing of the call was taken.
 	Append(records []backbone.Record) error
-	// LastSeq is the highest durable sequence of a device, 0 for none. It bounds
-	// its own wait.
-	LastSeq(ctx context.Context, tenant, device string) (uint64, error)
+	// Last is where the log stands with a device, zero if it has nothing of it. It
+	// bounds its own wait.
+	Last(ctx context.Context, tenant, device string) (backbone.Last, error)
 	// Flush waits until everything appended is durable.
 	Flush(ctx context.Context) error
 }

@@ -131,11 +131,11 @@ func (g *Gateway) ttl(ctx context.Context, s *devicemgr.Session, key devicemgr.K
 		return DefaultTTL, nil
 	}
 	// Never seen by this process: the log knows whether it was seen before.
-	seq, err := g.log.LastSeq(ctx, key.Tenant, key.Device)
+	last, err := g.log.Last(ctx, key.Tenant, key.Device)
 	if err != nil {
 		return 0, fmt.Errorf("gateway: is the device known: %w", err)
 	}
-	if seq == 0 {
+	if last.Seq == 0 {
 		g.drops[DropCommandOffline].Add(1)
 		return 0, ErrUnknownDevice
 	}

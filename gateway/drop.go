@@ -12,6 +12,7 @@ const (
 	DropLaneFull                   // held back: the lane had no room, reading pauses until it has
 	DropMemoryFull                 // held back: all messages on their way reached --inflight-bytes
 	DropReplaced                   // still on its lane when a newer connection took over; the device sends it again there
+	DropOvertaken                  // not in the log yet when another node had written of the device; it resumes on a new connection
 	DropClosed                     // the connection closed while its messages were held back
 	DropStopping                   // the node stopped before the message was in the log
 	DropCommandOffline             // a command for a device that is not here and has no time to live
@@ -32,7 +33,7 @@ func (d Drop) String() string {
 		return "unknown"
 	}
 	return [numDrops]string{
-		"bad_envelope", "duplicate", "lane_full", "memory_full", "replaced", "closed", "stopping",
+		"bad_envelope", "duplicate", "lane_full", "memory_full", "replaced", "overtaken", "closed", "stopping",
 		"command_offline", "command_slow", "auth_busy", "draining", "unauthorized", "forbidden",
 	}[d]
 }

@@ -19,6 +19,7 @@ import (
 //	loop    Flush     posts them to the device's lane; no room: pauses reading
 //	lane    uplink.go decodes, checks the sequence, appends to the log
 //	log     Durable   after the sync: the session's durable sequence grows, Wake
+//	log     Overtaken instead, where another node wrote: the session is discarded
 //	loop    Woken     writes one ack for all that became durable; resumes reading
 //
 // and of a command:
@@ -33,6 +34,7 @@ type link struct {
 	conn    *eventloop.Conn
 	session *devicemgr.Session
 	epoch   uint64
+	after   uint64 // where the log ended for this device when the connection began
 	lane    uint32 // of the hash
 	proto   protocol
 
@@ -51,8 +53,8 @@ type link struct {
 
 	// Atomic.
 	flags    atomic.Uint32               // and, above closeShift, the code with which it is being closed
-	received atomic.Uint64               // messages taken from the peer; only the loop writes it
-	settled  atomic.Uint64               // messages that lane and log are through with
+	received atomic.Uint32               // messages taken from the peer; only the loop writes it
+	settled  atomic.Uint32               // messages that lane and log are through with; both start again at 2^32
 	topics   atomic.Pointer[auth.Topics] // what its token allows; nil: everything
 }
 
@@ -91,7 +93,7 @@ func (l *link) Receive(op wsproto.OpCode, payload []byte) {
 
 // withinWindow says whether one more message may be on its way.
 func (l *link) withinWindow() bool {
-	return l.received.Load()-l.settled.Load() <= uint64(l.g.limits.window.Load()) //nolint:gosec // positive
+	return l.received.Load()-l.settled.Load() <= uint32(l.g.limits.window.Load()) //nolint:gosec // positive, small
 }
 
 // stall pauses reading until enough messages have settled. The flag is set
@@ -201,12 +203,31 @@ func (l *link) Durable(seq uint64) {
 	}
 }
 
+// Overtaken implements backbone.Completion: one message of this device is not in
+// the log, because another node has written of the device. What the session took
+// in is then not what the log has, and no later message may be stored over the
+// hole. So the session goes, and whichever connection it has now; the device
+// connects again, is told what the log has, and resumes.
+func (l *link) Overtaken(uint64) {
+	l.g.drops[DropOvertaken].Add(1)
+	l.settled.Add(1)
+	if now := l.g.devices.Discard(l.session); now != nil {
+		now.Close(uint16(wsproto.CloseInternal), reasonOvertaken)
+	}
+	if l.flags.Load()&flagStalled != 0 {
+		l.conn.Wake()
+	}
+}
+
+// Wanted implements backbone.Completion.
+func (l *link) Wanted() bool { return !l.session.Discarded() }
+
 // settle counts n messages that need no log.
 func (l *link) settle(n int) {
 	if n == 0 {
 		return
 	}
-	l.settled.Add(uint64(n))
+	l.settled.Add(uint32(n)) //nolint:gosec // messages of one read
 	if l.flags.Load()&(flagStalled|flagReack) != 0 {
 		l.conn.Wake()
 	}

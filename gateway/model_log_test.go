@@ -28,6 +28,7 @@ type steppedLog struct {
 	held    int // records of the call that is held up
 	pending []stepped
 	stored  []stepped
+	ahead   bool // another node stored something while records were pending
 }
 
 // stepped is a record, and who hears of its becoming durable.
@@ -61,14 +62,14 @@ func (l *steppedLog) Append(records []backbone.Record) error {
 	return nil
 }
 
-// LastSeq knows one device only; the stored records are all its own.
-func (l *steppedLog) LastSeq(context.Context, string, string) (uint64, error) {
+// Last knows one device only; the stored records are all its own.
+func (l *steppedLog) Last(context.Context, string, string) (last backbone.Last, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if len(l.stored) == 0 {
-		return 0, nil
+	if n := len(l.stored); n > 0 {
+		last = backbone.Last{Seq: l.stored[n-1].high, Epoch: l.stored[n-1].epoch, Position: uint64(n)}
 	}
-	return l.stored[len(l.stored)-1].high, nil
+	return last, nil
 }
 
 func (l *steppedLog) Flush(context.Context) error { return nil }
@@ -81,9 +82,19 @@ func (l *steppedLog) turn(mode gateMode) {
 	l.change.Broadcast()
 }
 
-// commit makes the first n pending records durable; -1 is all.
+// commit makes the first n pending records durable; -1 is all. If another node was
+// ahead of them, they all are dropped.
 func (l *steppedLog) commit(n int) {
 	l.mu.Lock()
+	if l.ahead {
+		lost := l.pending
+		l.pending, l.ahead = nil, false
+		l.mu.Unlock()
+		for _, r := range lost {
+			r.done.Overtaken(r.seq)
+		}
+		return
+	}
 	if n < 0 {
 		n = len(l.pending)
 	}
@@ -101,6 +112,14 @@ func (l *steppedLog) foreign(r stepped) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.stored = append(l.stored, r)
+	l.ahead = len(l.pending) > 0
+}
+
+// waiting are the records that are not durable.
+func (l *steppedLog) waiting() []stepped {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clone(l.pending)
 }
 
 // state copies what was taken, first what is durable, and how many records the
@@ -115,5 +134,5 @@ func (l *steppedLog) state() (taken []stepped, durable, held int) {
 func (l *steppedLog) clear() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.pending, l.stored = nil, nil
+	l.pending, l.stored, l.ahead = nil, nil, false
 }

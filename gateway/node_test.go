@@ -72,13 +72,13 @@ func (l *memLog) Append(records []backbone.Record) error {
 	return nil
 }
 
-func (l *memLog) LastSeq(_ context.Context, _, device string) (uint64, error) {
+func (l *memLog) Last(_ context.Context, _, device string) (backbone.Last, error) {
 	if l.lastSeq != nil {
 		l.lastSeq(device)
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.stored[device], nil
+	return backbone.Last{Seq: l.stored[device]}, nil
 }
 
 func (l *memLog) Flush(context.Context) error { return nil }

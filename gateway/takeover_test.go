@@ -1,7 +1,11 @@
 package gateway_test
 
 import (
+	"encoding/json"
+	"fmt"
 	"runtime"
+	"slices"
+	"sync"
 	"testing"
 
 	"github.com/coder/websocket"
@@ -62,6 +66,109 @@ func TestTakeover_Elsewhere(t *testing.T) {
 	d.wantAck(1)
 	n.gateway.Elsewhere("default", "roamer", d.welcome.Epoch+1)
 	d.wantClosed(4409)
+}
+
+// TestTakeover_Overtaken: a device went to another node while messages of it were
+// on their way to the log here, and may be back. Those are dropped; the connection
+// it has ends, and on the next one it is told what the log has and goes on.
+func TestTakeover_Overtaken(t *testing.T) {
+	t.Parallel()
+	for _, back := range []bool{false, true} {
+		log := newSteppedLog()
+		n := startNodeOn(t, log, gateway.Config{SharedLog: true})
+		taken := func(want int) {
+			t.Helper()
+			n.until(fmt.Sprintf("the log takes %d messages", want), func() bool {
+				got, _, _ := log.state()
+				return len(got) == want
+			})
+		}
+		d := n.connect("mover")
+		for seq := range uint64(3) {
+			d.telemetry(seq + 1)
+		}
+		d.send(message{Type: "telemetry", Data: json.RawMessage(`"without"`)})
+		taken(4)
+		log.commit(1)
+		d.wantAck(1)
+		log.foreign(stepped{epoch: 9, seq: 2, high: 2, data: "2"})
+		if back {
+			old := d
+			d = n.connect("mover")
+			old.wantClosed(4409)
+			d.telemetry(4)
+			taken(6)
+		}
+		lost := log.waiting()
+		for _, r := range lost {
+			if !r.done.Wanted() {
+				t.Errorf("%d is not wanted", r.seq)
+			}
+		}
+		log.commit(-1)
+		for _, r := range lost {
+			if r.done.Wanted() {
+				t.Errorf("%d is still wanted", r.seq)
+			}
+		}
+		d.wantClosed(1011)
+		if st := n.gateway.Stats(); st.Online != 0 || st.Remembered != 0 || int(st.Drops[gateway.DropOvertaken]) != len(lost) || len(lost) < 3 {
+			t.Errorf("%d online, %d remembered, %d overtaken, want %d", st.Online, st.Remembered, st.Drops[gateway.DropOvertaken], len(lost))
+		}
+		d = n.connect("mover")
+		if d.welcome.Upto != 2 {
+			t.Errorf("was told %d, want 2", d.welcome.Upto)
+		}
+		d.telemetry(3)
+		taken(3)
+		log.commit(-1)
+		d.wantAck(3)
+		var seqs []uint64
+		for got, _, _ := log.state(); len(seqs) < len(got); {
+			seqs = append(seqs, got[len(seqs)].seq)
+		}
+		if !slices.Equal(seqs, []uint64{1, 2, 3}) {
+			t.Errorf("the log has %v", seqs)
+		}
+	}
+}
+
+// TestTakeover_OldClock: the last record of a device has a higher epoch than the
+// clock gives, because it was set back and the node started again. The device's
+// epoch goes on above it all the same, and presence says so.
+func TestTakeover_OldClock(t *testing.T) {
+	t.Parallel()
+	for _, shared := range []bool{false, true} {
+		log := newSteppedLog()
+		const future = 1 << 52
+		log.foreign(stepped{epoch: future, seq: 7, high: 7})
+		var mu sync.Mutex
+		var online []uint64
+		n := startNodeOn(t, log, gateway.Config{SharedLog: shared, OnPresence: func(p gateway.Presence) {
+			mu.Lock()
+			defer mu.Unlock()
+			if p.Online {
+				online = append(online, p.Epoch)
+			}
+		}})
+		one := n.connect("old")
+		two := n.connect("old")
+		one.wantClosed(4409)
+		if one.welcome.Epoch != future+1 || two.welcome.Epoch != future+2 || one.welcome.Upto != 7 {
+			t.Errorf("welcomes %+v and %+v", one.welcome, two.welcome)
+		}
+		two.telemetry(8)
+		n.until("it is in the log", func() bool {
+			got, _, _ := log.state()
+			return len(got) == 2 && got[1].epoch == future+2
+		})
+		mu.Lock()
+		if len(online) != 3 || online[1] != future+1 || online[2] != future+2 {
+			t.Errorf("presence told of epochs %v", online)
+		}
+		mu.Unlock()
+		log.commit(-1)
+	}
 }
 
 // TestTakeover_Group: memberships end with their connection.

@@ -76,7 +76,7 @@ func (l *link) record(w *worker, m *envelope.Message) bool {
 	key := l.session.Key()
 	w.records = append(w.records, backbone.Record{
 		Tenant: key.Tenant, Device: key.Device, Epoch: l.epoch,
-		Seq: m.Seq, High: high,
+		Seq: m.Seq, High: high, After: l.after,
 		Type: m.Type.String(), Topic: m.Topic, TS: m.TS, Received: w.now,
 		Data: m.Data, Raw: l.proto.anyBytes(),
 		Done: l,
