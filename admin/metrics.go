@@ -19,6 +19,16 @@ type Sample struct {
 	// Labels are the values in the order of the series' label names.
 	Labels []string
 	Value  float64
+	// Histogram stands for Value in a series of TypeHistogram, and nowhere else.
+	Histogram *Histogram
+}
+
+// Histogram is how often something was in which class. The collector reads it
+// before the call of emit returns.
+type Histogram struct {
+	Bounds []float64 // the upper bounds of the classes, growing, in the series' unit
+	Counts []uint64  // of each class by itself, and of what is above all bounds
+	Sum    float64
 }
 
 // Source hands over its samples by calling emit, from the scrape's goroutine;
@@ -67,12 +77,33 @@ func (c *collector) render(s Sample) prometheus.Metric {
 		err := fmt.Errorf("admin: series %q is not in the table", s.Name)
 		return prometheus.NewInvalidMetric(prometheus.NewInvalidDesc(err), err)
 	}
-	kind := [numSeriesTypes]prometheus.ValueType{prometheus.CounterValue, prometheus.GaugeValue}[d.Type]
-	m, err := prometheus.NewConstMetric(d.desc, kind, s.Value, s.Labels...)
+	m, err := d.metric(s)
 	if err != nil {
 		return prometheus.NewInvalidMetric(d.desc, fmt.Errorf("admin: series %s: %w", s.Name, err))
 	}
 	return m
+}
+
+// metric is a sample of the type that the table says.
+func (d *described) metric(s Sample) (prometheus.Metric, error) {
+	h := s.Histogram
+	switch {
+	case (h != nil) != (d.Type == TypeHistogram):
+		return nil, fmt.Errorf("the sample is not of a %s", d.Type)
+	case d.Type == TypeCounter:
+		return prometheus.NewConstMetric(d.desc, prometheus.CounterValue, s.Value, s.Labels...)
+	case d.Type == TypeGauge:
+		return prometheus.NewConstMetric(d.desc, prometheus.GaugeValue, s.Value, s.Labels...)
+	case len(h.Counts) != len(h.Bounds)+1:
+		return nil, fmt.Errorf("%d bounds make no %d classes", len(h.Bounds), len(h.Counts))
+	}
+	upTo := make(map[float64]uint64, len(h.Bounds))
+	all := uint64(0)
+	for i, bound := range h.Bounds {
+		all += h.Counts[i]
+		upTo[bound] = all
+	}
+	return prometheus.NewConstHistogram(d.desc, all+h.Counts[len(h.Bounds)], h.Sum, upTo, s.Labels...)
 }
 
 func (s *Server) metricsHandler() http.Handler {

@@ -9,12 +9,13 @@ type SeriesType uint8
 const (
 	TypeCounter SeriesType = iota
 	TypeGauge
+	TypeHistogram
 	numSeriesTypes
 )
 
 // String is the type as Prometheus spells it.
 func (t SeriesType) String() string {
-	return [numSeriesTypes]string{"counter", "gauge"}[t]
+	return [numSeriesTypes]string{"counter", "gauge", "histogram"}[t]
 }
 
 // Series describes one time series: what /metrics says and docs/metrics.md lists.
@@ -101,6 +102,7 @@ func backboneSeries() []Series {
 		{"edgeloop_backbone_appended_records_total", TypeCounter, nil, "Records that are durable."},
 		{"edgeloop_backbone_appended_bytes_total", TypeCounter, nil, "Bytes of these records, with their subjects."},
 		{"edgeloop_backbone_batches_total", TypeCounter, nil, "Batches committed; records over these is what one sync pays for."},
+		{"edgeloop_backbone_commit_seconds", TypeHistogram, nil, "From the first attempt at a batch until all of it was durable, stalls included; one for each batch."},
 		{"edgeloop_backbone_failed_batches_total", TypeCounter, nil, "Attempts that did not take; the batch is tried again."},
 		{"edgeloop_backbone_settled_batches_total", TypeCounter, nil, "Attempts whose end had to be looked up in the log."},
 		{"edgeloop_backbone_reopened_total", TypeCounter, nil, "Times that the embedded store was opened again."},

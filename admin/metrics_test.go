@@ -105,7 +105,11 @@ func everything(emit func(admin.Sample)) {
 		if p := packageOf(s.Name); p == "admin" || p == "build" {
 			continue
 		}
-		emit(admin.Sample{Name: s.Name, Value: 7, Labels: make([]string, len(s.Labels))})
+		sample := admin.Sample{Name: s.Name, Value: 7, Labels: make([]string, len(s.Labels))}
+		if s.Type == admin.TypeHistogram {
+			sample.Histogram = &admin.Histogram{Bounds: []float64{1}, Counts: []uint64{1, 2}}
+		}
+		emit(sample)
 	}
 }
 
@@ -164,17 +168,43 @@ func TestMetrics_BadSamples(t *testing.T) {
 			emit(admin.Sample{Name: "edgeloop_surprise_total", Value: 1})
 			emit(admin.Sample{Name: "edgeloop_gateway_drops_total", Value: 1})
 			emit(admin.Sample{Name: "edgeloop_pool_lanes", Value: 5, Labels: []string{"extra"}})
+			emit(admin.Sample{Name: "edgeloop_backbone_commit_seconds", Value: 3})
+			emit(admin.Sample{Name: "edgeloop_pool_busy_workers", Histogram: &admin.Histogram{Counts: []uint64{1}}})
 			emit(admin.Sample{Name: "edgeloop_pool_workers", Value: 3})
 		}}
 	})
 	families := f.scrape()
-	for _, name := range []string{"edgeloop_surprise_total", "edgeloop_gateway_drops_total", "edgeloop_pool_lanes"} {
+	for _, name := range []string{
+		"edgeloop_surprise_total", "edgeloop_gateway_drops_total", "edgeloop_pool_lanes",
+		"edgeloop_backbone_commit_seconds", "edgeloop_pool_busy_workers",
+	} {
 		if families[name] != nil {
 			t.Errorf("%s is shown", name)
 		}
 	}
 	if got := families["edgeloop_pool_workers"].GetMetric()[0].GetGauge().GetValue(); got != 3 {
 		t.Errorf("the good sample is shown as %v", got)
+	}
+}
+
+// The classes of a histogram are counted each by itself and shown added up.
+func TestMetrics_Histogram(t *testing.T) {
+	sample := admin.Sample{
+		Name:      "edgeloop_backbone_commit_seconds",
+		Histogram: &admin.Histogram{Bounds: []float64{0.001, 0.5, 5}, Counts: []uint64{4, 0, 3, 2}, Sum: 27.5},
+	}
+	f := newFixture(t, func(c *admin.Config) { c.Sources = []admin.Source{func(emit func(admin.Sample)) { emit(sample) }} })
+	h := f.scrape()["edgeloop_backbone_commit_seconds"].GetMetric()[0].GetHistogram()
+	var got []string
+	for _, b := range h.GetBucket() {
+		got = append(got, fmt.Sprintf("%v:%d", b.GetUpperBound(), b.GetCumulativeCount()))
+	}
+	if want := "0.001:4 0.5:4 5:7 +Inf:9"; strings.Join(got, " ") != want || h.GetSampleCount() != 9 || h.GetSampleSum() != 27.5 {
+		t.Errorf("shown as %v, %d, sum %v, want %s", got, h.GetSampleCount(), h.GetSampleSum(), want)
+	}
+	sample.Histogram.Counts = sample.Histogram.Counts[:3]
+	if f.scrape()[sample.Name] != nil {
+		t.Error("a histogram without its last class is shown")
 	}
 }
 

@@ -63,6 +63,7 @@ func (c *committer) run() {
 			return
 		}
 		c.count.batches.Add(1)
+		c.count.commits.observe(time.Since(began))
 		c.pipe.release(&b)
 		if !c.gatherUntil(began.Add(c.gather)) {
 			return

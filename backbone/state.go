@@ -28,6 +28,8 @@ type Stats struct {
 	Reopened uint64 // times an embedded store was opened again
 	Stalls   uint64 // times the log stopped taking records
 
+	Commits Latencies // of the batches that took, from the first attempt until durable
+
 	PendingRecords, PendingBytes int // appended and not yet durable
 
 	PresenceQueued  int    // devices whose latest state is not yet published
@@ -41,6 +43,7 @@ type counters struct {
 	// Atomic.
 	records, bytes, batches           atomic.Uint64
 	failed, settled, reopened, stalls atomic.Uint64
+	commits                           histogram
 }
 
 // stalled notes that an attempt failed. The first of a row starts the stall.
@@ -83,7 +86,7 @@ func (b *Backbone) Stats() Stats {
 	s := Stats{
 		Records: n.records.Load(), Bytes: n.bytes.Load(), Batches: n.batches.Load(),
 		Failed: n.failed.Load(), Settled: n.settled.Load(),
-		Reopened: n.reopened.Load(), Stalls: n.stalls.Load(),
+		Reopened: n.reopened.Load(), Stalls: n.stalls.Load(), Commits: n.commits.read(),
 	}
 	s.PendingRecords, s.PendingBytes = b.pipe.waiting()
 	s.PresenceQueued, s.PresenceDropped = b.presence.stats()

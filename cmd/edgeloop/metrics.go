@@ -2,6 +2,7 @@ package main
 
 import (
 	"edgeloop/admin"
+	"edgeloop/backbone"
 	"edgeloop/eventloop"
 	"edgeloop/gateway"
 )
@@ -77,6 +78,7 @@ func (n *node) backboneMetrics(to func(admin.Sample)) {
 	emit("edgeloop_backbone_appended_records_total", float64(st.Records))
 	emit("edgeloop_backbone_appended_bytes_total", float64(st.Bytes))
 	emit("edgeloop_backbone_batches_total", float64(st.Batches))
+	to(admin.Sample{Name: "edgeloop_backbone_commit_seconds", Histogram: histogramOf(st.Commits)})
 	emit("edgeloop_backbone_failed_batches_total", float64(st.Failed))
 	emit("edgeloop_backbone_settled_batches_total", float64(st.Settled))
 	emit("edgeloop_backbone_reopened_total", float64(st.Reopened))
@@ -88,6 +90,15 @@ func (n *node) backboneMetrics(to func(admin.Sample)) {
 	emit("edgeloop_backbone_presence_queued_devices", float64(st.PresenceQueued))
 	emit("edgeloop_backbone_presence_dropped_total", float64(st.PresenceDropped))
 	emit("edgeloop_backbone_bans", float64(st.Bans))
+}
+
+// histogramOf gives latencies in seconds.
+func histogramOf(l backbone.Latencies) *admin.Histogram {
+	h := &admin.Histogram{Counts: l.Counts[:], Sum: l.Sum.Seconds()}
+	for _, bound := range backbone.LatencyBounds() {
+		h.Bounds = append(h.Bounds, bound.Seconds())
+	}
+	return h
 }
 
 func boolean(b bool) float64 {
