@@ -25,7 +25,8 @@ type Device struct {
 	// Owned by the device's goroutine.
 	next    uint64 // the sequence that is written next on this connection
 	lastNew time.Time
-	left    bool // the connection before was left behind, open
+	dialled uint64 // what had been acknowledged when it dialled
+	left    bool   // the connection before was left behind, open
 
 	// Guarded by mu. A connection left behind by a takeover may be told things too.
 	mu       sync.Mutex
@@ -92,6 +93,7 @@ func (d *Device) choose() int32 {
 // session is one connection, from dialling to its end.
 func (d *Device) session(ctx context.Context) (welcomed bool, err error) {
 	d.node.Store(d.choose())
+	d.dialled = d.acked.Load()
 	w, err := open(ctx, d.crew.dialFrom(d), d.crew.cfg.URLs[d.node.Load()]+"?device="+d.name,
 		rand.New(rand.NewPCG(d.rng.Uint64(), d.rng.Uint64())), "") //nolint:gosec // repeatable, not secret
 	if err != nil {
@@ -218,7 +220,13 @@ func (d *Device) telemetry(seq uint64) []byte {
 // welcome takes the node's word on where the device stands.
 func (d *Device) welcome(m message) {
 	d.note(Event{Kind: Welcomed, From: m.Upto, To: m.Epoch})
-	if acked := d.acked.Load(); m.Upto < acked {
+	acked := d.acked.Load()
+	if len(d.crew.cfg.URLs) > 1 {
+		// Another node may have stored and acknowledged more since this one asked the
+		// log, over the connection that was left behind.
+		acked = d.dialled
+	}
+	if m.Upto < acked {
 		d.broken(RolledBack, m.Upto+1, "the welcome says upto=%d, acknowledged was up to %d", m.Upto, acked)
 	}
 	if epoch := d.epoch.Load(); m.Epoch <= epoch {
