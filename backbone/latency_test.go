@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"edgeloop/backbone"
+	"edgeloop/internal/testkit"
 )
 
 // Each batch that took is in one class, and a slow sync counts in full.
@@ -12,7 +13,7 @@ func TestBackbone_CommitLatency(t *testing.T) {
 	const slow = 30 * time.Millisecond
 	b := openWith(t, backbone.Config{DataDir: t.TempDir()}, backbone.Seams{
 		Sync: func(next func() error) error {
-			<-time.After(slow)
+			testkit.Delay(slow)
 			return next()
 		},
 	})
