@@ -109,7 +109,7 @@ setup: ## Install what the end-to-end tests need beyond Go, where it is missing
 	scripts/setup-test.sh
 
 .PHONY: ci
-ci: ## What CI runs: lint, race, plain tests with end to end, 15 s of each fuzz target
+ci: ## What CI runs: lint, race, plain tests with end to end, 10 s of each fuzz target
 	scripts/ci.sh
 
 # What needs more than a plain process needs root: tmpfs, loop mounts, namespaces,
@@ -141,7 +141,7 @@ soak: build ## Two nodes for SOAK (2h) with churn and faults, one of them killed
 
 .PHONY: mutants
 mutants: fault-tools ## Break promises on purpose: the fault harness must notice each
-	scripts/mutants.sh
+	EDGEFAULT_NATS_SERVER=$(CURDIR)/$(FAULT_NATS) scripts/mutants.sh
 
 .PHONY: fault-tools
 fault-tools: build

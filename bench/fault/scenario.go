@@ -31,8 +31,8 @@ func Scenarios() []Scenario {
 		{Name: "frozen", About: "the disk takes no write and no sync for seconds (an ext4 image; needs root)", Rounds: 3, Setup: setupPower, Act: actFrozen},
 		{Name: "slow-disk", About: "the disk takes few bytes, or few writes, a second (an ext4 image and a control group; needs root)", Rounds: 2, Padding: 400, Setup: setupSlowDisk, Act: actSlowDisk},
 		{Name: "clock", About: "the clock jumps by an hour and by ten years, both ways (sets the machine's clock: scripts/guest/clock.sh)", Rounds: 6, Pace: 200 * ms, Setup: setupClock, Act: actClock, Open: true},
-		{Name: "move", About: "devices move between two sound nodes on one NATS (needs nats-server)", Devices: 100, Pace: 5 * ms, Setup: setupCluster, Act: actMove, Open: true},
-		{Name: "cluster", About: "the same while either node, or its way to the log, fails (needs nats-server)", Rounds: 7, Devices: 100, Pace: 5 * ms, Setup: setupCluster, Act: actCluster, Open: true},
+		{Name: "move", About: "devices move between two sound nodes on one NATS (needs nats-server)", Devices: 100, Pace: 5 * ms, Setup: setupCluster, Act: actMove},
+		{Name: "cluster", About: "the same while either node, or its way to the log, fails (needs nats-server)", Rounds: 7, Devices: 100, Pace: 5 * ms, Setup: setupCluster, Act: actCluster},
 		{Name: "memory", About: "large messages and storms in a control group of 192 MiB (needs root)", Devices: 200, Rounds: 4, Padding: 4000, Setup: setupMemory, Act: actMemory, NoResources: true},
 	}
 }
