@@ -28,7 +28,8 @@ type steppedLog struct {
 	held    int // records of the call that is held up
 	pending []stepped
 	stored  []stepped
-	ahead   bool // another node stored something while records were pending
+	after   uint64 // of the last record appended
+	ahead   bool   // another node stored something while records were pending
 }
 
 // stepped is a record, and who hears of its becoming durable.
@@ -57,6 +58,7 @@ func (l *steppedLog) Append(records []backbone.Record) error {
 	}
 	for i := range records {
 		r := &records[i]
+		l.after = r.After
 		l.pending = append(l.pending, stepped{r.Epoch, r.Seq, r.High, string(r.Data), r.Done})
 	}
 	return nil
@@ -120,6 +122,13 @@ func (l *steppedLog) waiting() []stepped {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return slices.Clone(l.pending)
+}
+
+// lastAfter is the position behind which the last record appended belongs.
+func (l *steppedLog) lastAfter() uint64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.after
 }
 
 // state copies what was taken, first what is durable, and how many records the

@@ -121,6 +121,9 @@ func TestTakeover_Overtaken(t *testing.T) {
 		}
 		d.telemetry(3)
 		taken(3)
+		if got := log.lastAfter(); got != 2 {
+			t.Errorf("its record belongs behind position %d, want 2", got)
+		}
 		log.commit(-1)
 		d.wantAck(3)
 		var seqs []uint64
