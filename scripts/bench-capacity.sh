@@ -62,9 +62,11 @@ run_native() {
 }
 
 # Memory: what the guest needs for itself, and for each device both ends of its
-# socket (7.6 KB of slab each pair) and the processes' share.
+# socket (8.8 KB of slab each pair), what lies in their buffers after a broadcast
+# (2.3 KB each), and the processes' share. 19 GiB are for a million.
 run_guest() {
-  local n=$1 megabytes=$((1536 + $1 * 16 / 1024)) seconds=$(($(total "$1") + 300))
+  local n=$1 megabytes=$((1536 + $1 * 28 / 1024)) seconds=$(($(total "$1") + 300))
+  [ "$megabytes" -le 19456 ] || megabytes=19456
   mkdir -p "$out/$n"
   truncate -s 64M "$out/$n/disk"
   cat >"$out/$n/script" <<SCRIPT
