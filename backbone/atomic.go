@@ -36,15 +36,14 @@ type atomicLog struct {
 	ensure func() (lastSeq uint64, err error)
 
 	// Owned by the committer goroutine.
-	limit    int    // records to one batch
-	last     uint64 // of the stream, as last answered: what is unclear lies above
-	unclear  bool   // how the attempt before this one ended
-	known    bool   // the server said that it knows the batch
-	absent   bool   // nobody answered: there may be no stream
-	unmarked int    // records found in the log whose sync is not yet proven
-	numbers  []string
-	fence    fence
-	count    *counters
+	limit   int    // records to one batch
+	last    uint64 // of the stream, as last answered: what is unclear lies above
+	unclear bool   // how the attempt before this one ended
+	known   bool   // the server said that it has stored the batch
+	absent  bool   // nobody answered: there may be no stream
+	numbers []string
+	fence   fence
+	count   *counters
 }
 
 // Headers of nats-server's atomic batches and of its duplicate detection.
@@ -58,10 +57,15 @@ const (
 const (
 	codeBatchTooLarge  = 10199 // the server allows fewer messages in a batch
 	codeBatchDuplicate = 10201 // the batch holds a message ID that is stored
-	codeIDConflict     = 10158 // a message with that ID is on its way
+	codeIDConflict     = 10158 // a message with that ID was proposed and is not committed
 )
 
-var errKnown = errors.New("stored by an earlier attempt")
+var (
+	errKnown = errors.New("stored by an earlier attempt")
+	// errInProcess says nothing about the log: the leader forgets a proposal when it
+	// loses its place, and then the batch may never be stored.
+	errInProcess = errors.New("an earlier attempt is still under way")
+)
 
 func (l *atomicLog) store(tag string, offset int, items []item) (int, error) {
 	items = items[:min(len(items), l.limit)]
@@ -100,21 +104,20 @@ func (l *atomicLog) store(tag string, offset int, items []item) (int, error) {
 
 // settle finds out what an attempt with an unclear end has left in the log.
 func (l *atomicLog) settle(tag string, offset int, items []item) (int, error) {
-	if l.unmarked == 0 {
-		n, err := l.countStored(tag, offset, items)
-		if err != nil {
-			return 0, err
-		}
-		l.count.settled.Add(1)
-		l.unmarked = n
+	n, err := l.countStored(tag, offset, items)
+	l.known = false // it was said of that moment
+	if err != nil {
+		return 0, err
 	}
-	if l.unmarked > 0 {
+	if n > 0 {
+		// When this fails all is asked again: the log may have another leader then, or
+		// have been started again, and have lost what was not synced.
 		if err := l.writeMark(); err != nil {
 			return 0, err
 		}
 	}
-	n := l.unmarked
-	l.unclear, l.known, l.unmarked = false, false, 0
+	l.count.settled.Add(1)
+	l.unclear = false
 	return n, nil
 }
 
@@ -141,8 +144,8 @@ func (l *atomicLog) countStored(tag string, offset int, items []item) (int, erro
 	if first {
 		return 1, nil
 	}
-	// The server knows the batch and holds nothing of it: it was stored, and the
-	// operator's retention took it already.
+	// The server has stored the batch and holds nothing of it: the operator's
+	// retention took it already.
 	return last + 1, nil
 }
 
@@ -161,8 +164,10 @@ func (l *atomicLog) send(tag string, offset int, items []item) (lastSeq uint64, 
 	a, err := l.wire.await()
 	var no *refusal
 	switch {
-	case errors.As(err, &no) && (no.code == codeBatchDuplicate || no.code == codeIDConflict), err == nil && a.Duplicate:
+	case errors.As(err, &no) && no.code == codeBatchDuplicate, err == nil && a.Duplicate:
 		return 0, errKnown
+	case errors.As(err, &no) && no.code == codeIDConflict:
+		return 0, errInProcess
 	case err != nil:
 		return 0, err
 	case a.Seq == 0 || len(items) > 1 && a.Count != len(items):
