@@ -2,6 +2,7 @@ package backbone_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -61,15 +62,22 @@ func flush(t testing.TB, b *backbone.Backbone) {
 	}
 }
 
+// readAll reads the log. A store that is being opened again is asked once more.
 func readAll(t testing.TB, b *backbone.Backbone, o backbone.ReadOptions) []string {
 	t.Helper()
 	var lines []string
-	if err := b.Read(t.Context(), o, func(_ uint64, line []byte) error {
-		lines = append(lines, string(line))
-		return nil
-	}); err != nil {
-		t.Fatal(err)
-	}
+	eventually(t, "the log to be read", func() bool {
+		lines = nil
+		err := b.Read(t.Context(), o, func(_ uint64, line []byte) error {
+			lines = append(lines, string(line))
+			return nil
+		})
+		var away *backbone.UnavailableError
+		if err != nil && !errors.As(err, &away) {
+			t.Fatal(err)
+		}
+		return err == nil
+	})
 	return lines
 }
 
