@@ -2,6 +2,7 @@ package fault_test
 
 import (
 	"slices"
+	"strings"
 	"testing"
 
 	"edgeloop/bench/fault"
@@ -31,6 +32,34 @@ func TestLeak_NamesWhatStays(t *testing.T) {
 		}
 		if got := fault.LeakBeyond(then, now, c.connects); !slices.Equal(got, c.want) {
 			t.Errorf("%s: %q, want %q", name, got, c.want)
+		}
+	}
+}
+
+// A figure that is missing, or that nobody can have, is an error and no figure
+// that is never too high.
+func TestLeak_WantsEachFigure(t *testing.T) {
+	page := "# HELP go_goroutines Goroutines.\ngo_goroutines 80\ngo_memstats_heap_alloc_bytes 1.048576e+07\n"
+	sockstat := "sockets: used 40\nTCP: inuse 4 orphan 1 tw 7 alloc 9 mem 100\n"
+	slabinfo := "slabinfo - version: 2.1\nTCPv6 1 2 3\nTCP 500 520 2432 13 8\n"
+	got, err := fault.LeakParse(page, sockstat, slabinfo)
+	if want := [7]int64{1: 10 << 20, 2: 80, 4: 5, 5: 100, 6: 500}; err != nil || got != want {
+		t.Errorf("%v, %v, want %v", got, err, want)
+	}
+	for _, c := range []struct{ old, now string }{
+		{"go_goroutines 80", "go_goroutines_now 80"},
+		{"go_goroutines 80", "go_goroutines 0"},
+		{"go_goroutines 80", "go_goroutines many"},
+		{"go_memstats_heap_alloc_bytes", "go_heap_alloc_bytes"},
+		{"TCP: inuse", "TCP: used"},
+		{"TCP: inuse 4", "TCP: inuse 0"},
+		{"TCP 500", "tw_sock_TCP 500"},
+		{"TCP 500", "TCP 0"},
+		{"TCP 500", "TCP <500>"},
+	} {
+		with := strings.NewReplacer(c.old, c.now)
+		if got, err := fault.LeakParse(with.Replace(page), with.Replace(sockstat), with.Replace(slabinfo)); err == nil {
+			t.Errorf("%q in place of %q was read as %v", c.now, c.old, got)
 		}
 	}
 }

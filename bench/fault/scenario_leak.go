@@ -137,57 +137,88 @@ func (h holdings) most(o holdings) holdings {
 	}
 }
 
-// holdings reads what the node holds after a collection of its garbage.
+// holdings reads what the node holds after a collection of its garbage. A figure
+// that is missing is an error: it would never be beyond any bound.
 func (l *Life) holdings(ctx context.Context) (h holdings, err error) {
+	var page []byte
 	for _, path := range []string{"/debug/pprof/heap?gc=1", "/metrics"} {
 		status, answer, err := l.Node.call(ctx, "GET", path, nil)
 		if err != nil || status != 200 {
 			return h, errors.Join(fmt.Errorf("%s: status %d", path, status), err)
 		}
-		h.heap = int64(series(answer, "go_memstats_heap_alloc_bytes"))
-		h.goroutines = int64(series(answer, "go_goroutines"))
+		page = answer
 	}
 	u, err := readUsage(l.Node.PID())
 	if err != nil {
 		return h, err
 	}
-	h.rss, h.fds = u.rss, int64(u.fds)
-	b, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(l.Node.PID()), "net/sockstat"))
+	if h.rss, h.fds = u.rss, int64(u.fds); h.rss <= 0 || h.fds <= 0 {
+		return h, fmt.Errorf("resident bytes %d, descriptors %d", h.rss, h.fds)
+	}
+	sockstat, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(l.Node.PID()), "net/sockstat"))
 	if err != nil {
 		return h, err
 	}
-	for line := range strings.Lines(string(b)) {
-		var inUse, orphans, waiting, alloc, pages int64
-		if _, err := fmt.Sscanf(line, "TCP: inuse %d orphan %d tw %d alloc %d mem %d", &inUse, &orphans, &waiting, &alloc, &pages); err == nil {
-			h.sockets, h.pages = inUse+orphans, pages
+	slabinfo, err := os.ReadFile("/proc/slabinfo")
+	if err != nil {
+		return h, err
+	}
+	return h, h.parse(page, sockstat, slabinfo)
+}
+
+// parse takes the figures of a page of metrics and of what the kernel says of
+// sockets. Their pages may be 0, with nobody there; a node listens on some always.
+func (h *holdings) parse(page, sockstat, slabinfo []byte) (err error) {
+	if h.heap, err = series(page, "go_memstats_heap_alloc_bytes"); err != nil {
+		return err
+	}
+	if h.goroutines, err = series(page, "go_goroutines"); err != nil {
+		return err
+	}
+	if h.sockets, h.pages, err = tcpSockets(sockstat); err != nil {
+		return err
+	}
+	h.slab, err = tcpObjects(slabinfo)
+	return err
+}
+
+// tcpSockets is how many TCP sockets there are, also those without a process, and
+// how many pages of memory they have.
+func tcpSockets(sockstat []byte) (sockets, pages int64, err error) {
+	for line := range strings.Lines(string(sockstat)) {
+		var inUse, orphans, waiting, alloc int64
+		if _, err := fmt.Sscanf(line, "TCP: inuse %d orphan %d tw %d alloc %d mem %d", &inUse, &orphans, &waiting, &alloc, &pages); err == nil && inUse > 0 {
+			return inUse + orphans, pages, nil
 		}
 	}
-	h.slab = tcpObjects()
-	return h, nil
+	return 0, 0, fmt.Errorf("no TCP sockets in sockstat: %q", sockstat)
 }
 
 // tcpObjects is how many TCP sockets the kernel has allocated.
-func tcpObjects() int64 {
-	b, err := os.ReadFile("/proc/slabinfo")
-	if err != nil {
-		return -1
-	}
-	for line := range strings.Lines(string(b)) {
+func tcpObjects(slabinfo []byte) (int64, error) {
+	for line := range strings.Lines(string(slabinfo)) {
 		if f := strings.Fields(line); len(f) > 1 && f[0] == "TCP" {
-			n, _ := strconv.ParseInt(f[1], 10, 64) // 0 if the kernel writes it otherwise
-			return n
+			return positive("TCP in slabinfo", f[1])
 		}
 	}
-	return -1
+	return 0, errors.New("no line of TCP in slabinfo")
 }
 
 // series finds the value of a series without labels in a page of metrics.
-func series(page []byte, name string) float64 {
+func series(page []byte, name string) (int64, error) {
 	for line := range strings.Lines(string(page)) {
 		if rest, ok := strings.CutPrefix(line, name+" "); ok {
-			v, _ := strconv.ParseFloat(strings.TrimSpace(rest), 64) // 0 is noticed
-			return v
+			return positive(name, strings.TrimSpace(rest))
 		}
 	}
-	return 0
+	return 0, fmt.Errorf("no series %s in the metrics", name)
+}
+
+// positive reads a figure that is above 0 of every node.
+func positive(name, text string) (int64, error) {
+	v, err := strconv.ParseFloat(text, 64)
+	if err != nil || v < 1 {
+		return 0, fmt.Errorf("%s is %q", name, text)
+	}
+	return int64(v), nil
 }
