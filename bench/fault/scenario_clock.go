@@ -25,9 +25,9 @@ func setupClock(_ context.Context, l *Life) error {
 }
 
 // actClock sets the clock forward and back. Nobody who is connected may notice;
-// epochs grow within a life of the node, whatever the clock does. After a jump
-// forward the node is also killed and started again. That is not done after a jump
-// back: epochs come from the clock, and only the running node knows the last one.
+// epochs grow, whatever the clock does. After a jump forward the node is also killed
+// and started again. After a jump back it is not: that epochs then go on above those
+// in the log is what TestTakeover_OldClock in gateway is for.
 func actClock(ctx context.Context, l *Life) error {
 	const hour, years = time.Hour, 10 * 365 * 24 * time.Hour
 	jumps := []time.Duration{-hour, hour, hour, -hour, -years, years}
