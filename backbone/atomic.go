@@ -30,7 +30,8 @@ type atomicLog struct {
 	wire *wire
 	find func(from uint64, it *item, tag string, place int) (bool, error)
 	mark nats.Msg // one message for each node, each replacing the last
-	// latest says where the last record of a subject is, and gives its headers.
+	// latest says where the last record of a subject is, and gives its headers; any
+	// goroutine.
 	latest func(subject string) (position uint64, header nats.Header, err error)
 	// ensure makes the stream again if it is gone and says where it ends.
 	ensure func() (lastSeq uint64, err error)
