@@ -51,8 +51,9 @@ func downStream(c *Config) jetstream.StreamConfig {
 // StoreCommand leaves a command for a device that is away. It is durable when
 // StoreCommand returns nil. Storing an id twice stores it once. ttl <= 0, or
 // above CommandMaxAge, means CommandMaxAge. payload is borrowed until return.
-// Errors: ErrCommandsFull; *UnavailableError and others, after which the same
-// call may be repeated.
+// Errors: ErrCommandsFull, and nothing is stored; *UnavailableError and others, after
+// which the outcome is unknown: the command may be stored and be given out. The same
+// call may be repeated, as long as the store remembers the id.
 func (b *Backbone) StoreCommand(ctx context.Context, tenant, device, id string, payload []byte, ttl time.Duration) error {
 	subject, err := subjectOf(downPrefix, tenant, device)
 	if err != nil {
@@ -104,7 +105,8 @@ func (b *Backbone) HasCommands(tenant, device string) bool {
 // TakeCommands gives fn each command that waits for a device, oldest first.
 // Each is deleted from the store before fn gets it, and only the node whose
 // deletion took gives it out: at most once for each id, whatever ends in
-// between. On an error fn has got those that were deleted, and the others stay.
+// between. On an error the others wait for the next call, but for those whose
+// deletion was not answered or not synced: they may be lost.
 // payload is fn's to keep.
 func (b *Backbone) TakeCommands(ctx context.Context, tenant, device string, fn func(id string, payload []byte)) error {
 	subject, err := subjectOf(downPrefix, tenant, device)
@@ -163,7 +165,7 @@ func (b *Backbone) takeSome(ctx context.Context, subject string, from uint64) (t
 	if failed := b.syncStream(StreamDown); failed != nil {
 		// After a loss of power they may be there again: given out now, they could
 		// be given out twice.
-		return nil, from, errors.Join(err, fmt.Errorf("%d commands are lost: %w", len(taken), failed))
+		return nil, from, errors.Join(err, fmt.Errorf("%d commands were deleted and not given out: %w", len(taken), failed))
 	}
 	return taken, from, err
 }

@@ -18,7 +18,8 @@
 // # Goroutines
 //
 // committer (one): takes the gathered records, stores and syncs them, reports
-// them durable; Durable is called on it. presence publisher (one). command
+// them durable; Durable is called on it. It waits for up to 32 askers of its own
+// when a fence refused a batch. presence publisher (one). command
 // watcher and ban watcher (one each); OnBan is called on the latter. All are
 // started by Open, stopped and waited for by Close. The goroutines of nats-server
 // and nats.go live and end with them.
@@ -46,7 +47,7 @@
 // # Not here
 //
 // Who may publish (auth), which sequence is next (gateway, devicemgr), where
-// records go afterwards (sink). Two nodes that hold the same device for a moment,
-// on one external server, may both store what it sent in that moment: whoever
-// takes a device over asks Last after the other node has let go.
+// records go afterwards (sink). When Last is asked: whoever takes a device over asks
+// it, and gives its position as Record.After. On an external server the fence then
+// keeps out what another node still holds of the device (docs/decisions/0013).
 package backbone

@@ -148,14 +148,37 @@ func (m *Manager) Unregister(s *Session, epoch uint64) bool {
 		m.mu.Unlock()
 		return false
 	}
+	m.endLocked(s, Presence{Key: s.Key(), Epoch: epoch, At: now, Cause: CauseLeft})
+	m.unlockAndTell()
+	return true
+}
+
+// endLocked makes s, which is online, offline and remembered.
+func (m *Manager) endLocked(s *Session, why Presence) {
 	s.link.Store(nil)
 	m.leaveAllLocked(s)
 	m.online--
 	m.remembered.add(s)
 	m.forgetSurplusLocked()
-	m.events.push(Presence{Key: s.Key(), Epoch: epoch, At: now, Cause: CauseLeft})
+	m.events.push(why)
+}
+
+// Elsewhere is told that the device of k has a connection of that epoch on another
+// node. An older one here is at its end as with Unregister, and is returned for
+// the caller to close; else Elsewhere does nothing and returns nil.
+func (m *Manager) Elsewhere(k Key, epoch uint64) Link {
+	now := m.cfg.Now()
+	hash := m.Hash(k)
+	m.mu.Lock()
+	s := m.shard(hash).find(hash, k)
+	if s == nil || !s.Online() || s.epoch.Load() >= epoch {
+		m.mu.Unlock()
+		return nil
+	}
+	l := s.Link()
+	m.endLocked(s, Presence{Key: s.Key(), Epoch: s.epoch.Load(), At: now, Cause: CauseElsewhere})
 	m.unlockAndTell()
-	return true
+	return l
 }
 
 // maxEpoch is the largest that JSON keeps exact; the log has none above it.

@@ -90,12 +90,37 @@ func (m *model) end(t *rapid.T) {
 	if got := m.m.Unregister(c.s, c.epoch); got != want {
 		t.Fatalf("%v: end of epoch %d is %v, want %v", c.key, c.epoch, got, want)
 	}
-	if !want {
-		return
+	if want {
+		m.gone(c.key, devicemgr.CauseLeft)
 	}
+}
+
+// elsewhere says that a device is on another node, with an older or a newer epoch.
+func (m *model) elsewhere(t *rapid.T) {
+	k := drawKey(t)
+	d := m.devices[k]
+	if d == nil {
+		t.Skip("not known")
+	}
+	epoch := d.epoch + uint64(rapid.IntRange(-1, 1).Draw(t, "above")) //nolint:gosec // epochs are larger
+	old := d.link
+	if epoch <= d.epoch {
+		old = nil
+	}
+	if got := m.m.Elsewhere(k, epoch); got != old {
+		t.Fatalf("%v: %p is to be closed, want %p", k, got, old)
+	}
+	if old != nil {
+		m.gone(k, devicemgr.CauseElsewhere)
+	}
+}
+
+// gone notes that a device that was online is remembered.
+func (m *model) gone(k devicemgr.Key, cause devicemgr.Cause) {
+	d := m.devices[k]
 	m.departures++
 	d.link, d.groups, d.left = nil, nil, m.departures
-	m.want = append(m.want, devicemgr.Presence{Key: c.key, Epoch: c.epoch, At: m.now, Cause: devicemgr.CauseLeft})
+	m.want = append(m.want, devicemgr.Presence{Key: k, Epoch: d.epoch, At: m.now, Cause: cause})
 	for m.offline() > m.maxOffline {
 		k, ok := m.oldestIdle()
 		if !ok {
@@ -287,7 +312,7 @@ func TestManager_Model(t *testing.T) {
 				m.m.CollideHashes()
 			}
 			t.Repeat(map[string]func(*rapid.T){
-				"connect": m.connect, "end": m.end, "forget": m.forget, "discard": m.discard, "lift": m.lift, "sequence": m.sequence,
+				"connect": m.connect, "end": m.end, "forget": m.forget, "discard": m.discard, "elsewhere": m.elsewhere, "lift": m.lift, "sequence": m.sequence,
 				"join": m.join, "leave": m.leave, "": m.check,
 			})
 		})

@@ -11,18 +11,23 @@ const (
 	CauseTookOver               // it was online with an older connection
 	CauseLeft                   // its connection ended
 	CauseDiscarded              // its session was discarded, its connection is being closed
+	CauseElsewhere              // it is connected to another node, its connection here is being closed
 
 	numCauses
 )
 
 // String is the cause as it is written in events.
 func (c Cause) String() string {
-	names := [numCauses]string{"connected", "took over", "left", "discarded"}
+	names := [numCauses]string{"connected", "took over", "left", "discarded", "elsewhere"}
 	if c >= numCauses {
 		return "unknown"
 	}
 	return names[c]
 }
+
+// Elsewhere says that a device went because another node has it, or had it: of
+// where the device is now, that node speaks.
+func (c Cause) Elsewhere() bool { return c == CauseDiscarded || c == CauseElsewhere }
 
 // Presence says that a device came or went. For each device the events come
 // with growing epochs, and offline after online of the same epoch. When a

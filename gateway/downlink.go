@@ -185,7 +185,7 @@ func (g *Gateway) deliverStored(l *link) {
 		g.counts.commandsTaken.Add(1)
 	})
 	if err != nil {
-		g.logger.Warn("stored commands stay for the next connection", zap.String("device_id", key.Device), zap.Error(err))
+		g.logger.Warn("stored commands were not all taken", zap.String("device_id", key.Device), zap.Error(err))
 	}
 }
 

@@ -147,27 +147,18 @@ func (g *Gateway) abandon() (err error) {
 // presence passes on who came or went.
 func (g *Gateway) presence(p devicemgr.Presence) {
 	if g.cfg.OnPresence != nil {
-		g.cfg.OnPresence(Presence{Tenant: p.Key.Tenant, Device: p.Key.Device, Epoch: p.Epoch, Online: p.Online, At: p.At})
+		g.cfg.OnPresence(Presence{
+			Tenant: p.Key.Tenant, Device: p.Key.Device, Epoch: p.Epoch, Online: p.Online, Elsewhere: p.Cause.Elsewhere(), At: p.At,
+		})
 	}
 }
 
 // Elsewhere is told that a device connected to another node; an older
 // connection here is closed, because the newest wins.
 func (g *Gateway) Elsewhere(tenant, device string, epoch uint64) {
-	s := g.devices.Lookup(devicemgr.Key{Tenant: tenant, Device: device})
-	if s == nil {
-		return
-	}
-	for {
-		l := s.Link()
-		if l == nil || s.Epoch() >= epoch {
-			return
-		}
-		if s.Link() == l { // else the epoch may be that of a newer one
-			g.counts.takeovers.Add(1)
-			l.Close(closeReplaced, "a newer connection of this device took over on another node")
-			return
-		}
+	if l := g.devices.Elsewhere(devicemgr.Key{Tenant: tenant, Device: device}, epoch); l != nil {
+		g.counts.takeovers.Add(1)
+		l.Close(closeReplaced, "a newer connection of this device took over on another node")
 	}
 }
 

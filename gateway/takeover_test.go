@@ -6,6 +6,7 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/coder/websocket"
@@ -57,7 +58,8 @@ func TestTakeover_Storm(t *testing.T) {
 // here, and not one that is newer than it.
 func TestTakeover_Elsewhere(t *testing.T) {
 	t.Parallel()
-	n := startNode(t, &memLog{}, gateway.Config{})
+	var went wentLog
+	n := startNode(t, &memLog{}, gateway.Config{OnPresence: went.note})
 	d := n.connect("roamer")
 	n.gateway.Elsewhere("default", "roamer", d.welcome.Epoch-1)
 	n.gateway.Elsewhere("default", "roamer", d.welcome.Epoch)
@@ -65,7 +67,31 @@ func TestTakeover_Elsewhere(t *testing.T) {
 	d.telemetry(1)
 	d.wantAck(1)
 	n.gateway.Elsewhere("default", "roamer", d.welcome.Epoch+1)
+	if st := n.gateway.Stats(); st.Online != 0 {
+		t.Errorf("%d are online", st.Online)
+	}
 	d.wantClosed(4409)
+	went.want(t, 1)
+}
+
+// wentLog counts the devices that were said to be offline, and of these the ones
+// of which another node speaks.
+type wentLog struct{ offline, elsewhere atomic.Int32 }
+
+func (w *wentLog) note(p gateway.Presence) {
+	if !p.Online {
+		w.offline.Add(1)
+	}
+	if p.Elsewhere {
+		w.elsewhere.Add(1)
+	}
+}
+
+func (w *wentLog) want(t *testing.T, elsewhere int32) {
+	t.Helper()
+	if off, e := w.offline.Load(), w.elsewhere.Load(); off != elsewhere || e != elsewhere {
+		t.Errorf("%d went, %d of them elsewhere, want %d", off, e, elsewhere)
+	}
 }
 
 // TestTakeover_Overtaken: a device went to another node while messages of it were
@@ -75,7 +101,8 @@ func TestTakeover_Overtaken(t *testing.T) {
 	t.Parallel()
 	for _, back := range []bool{false, true} {
 		log := newSteppedLog()
-		n := startNodeOn(t, log, gateway.Config{SharedLog: true})
+		var went wentLog
+		n := startNodeOn(t, log, gateway.Config{SharedLog: true, OnPresence: went.note})
 		taken := func(want int) {
 			t.Helper()
 			n.until(fmt.Sprintf("the log takes %d messages", want), func() bool {
@@ -112,6 +139,7 @@ func TestTakeover_Overtaken(t *testing.T) {
 			}
 		}
 		d.wantClosed(1011)
+		went.want(t, 1)
 		if st := n.gateway.Stats(); st.Online != 0 || st.Remembered != 0 || int(st.Drops[gateway.DropOvertaken]) != len(lost) || len(lost) < 3 {
 			t.Errorf("%d online, %d remembered, %d overtaken, want %d", st.Online, st.Remembered, st.Drops[gateway.DropOvertaken], len(lost))
 		}

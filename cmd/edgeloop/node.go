@@ -260,8 +260,16 @@ func (n *node) askDrain(window time.Duration) {
 	})
 }
 
-// presence passes on who came or went to those who watch, on any node.
+// presence passes on who came or went to those who watch, on any node. What is kept
+// of a device is what arrived last, whatever its epoch: "offline" of a device that
+// went to another node could come after that node's "online". So it is not said:
+// that node has said "online", with a higher epoch, and that stands until it says
+// "offline" or the device connects again. When that node has died, or the device
+// was discarded here after it had come back, "online" stands until then as well.
 func (n *node) presence(p gateway.Presence) {
+	if p.Elsewhere {
+		return
+	}
 	n.backbone.PublishPresence(backbone.Presence{
 		Tenant: p.Tenant, Device: p.Device, Epoch: p.Epoch, Online: p.Online, At: p.At, Node: n.name(),
 	})
