@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"os"
@@ -8,6 +9,10 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"edgeloop/backbone"
 	"edgeloop/internal/testkit"
 )
 
@@ -58,6 +63,29 @@ func (s *natsServer) kill() {
 
 func (s *natsServer) url() string { return "nats://" + s.addr }
 
+// presence is what is kept of a device, as soon as there is something.
+func (s *natsServer) presence(device string) (p backbone.Presence) {
+	s.t.Helper()
+	nc, err := nats.Connect(s.url())
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer nc.Close()
+	js, err := jetstream.New(nc)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	testkit.Eventually(s.t, patience, "the presence of "+device, func() bool {
+		stream, err := js.Stream(s.t.Context(), backbone.StreamPresence)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		m, err := stream.GetLastMsgForSubject(s.t.Context(), "edgeloop.presence.default."+device)
+		return err == nil && json.Unmarshal(m.Data, &p) == nil
+	})
+	return p
+}
+
 // Two nodes share one log. A device that moves from one to the other is served
 // where it is now; the old node lets go of it, with 4409; and both number its
 // messages from the same log.
@@ -84,6 +112,15 @@ func TestCluster_TakeoverAcrossNodes(t *testing.T) {
 		if !west.online("d1") {
 			t.Error("the device is not online where it is")
 		}
+		// A node publishes in order: whatever it said of d1 is kept when this is.
+		probe, _ := c.connectAs(east, east.token("probe"))
+		if p := nats.presence("probe"); !p.Online || p.Node != "east" {
+			t.Errorf("of the one at the old node is kept %+v", p)
+		}
+		if p := nats.presence("d1"); !p.Online || p.Node != "west" {
+			t.Errorf("of the device is kept %+v, it is at the new node", p)
+		}
+		probe.close()
 
 		back, third := c.connectAs(east, token)
 		young.wantClosed(4409)
