@@ -78,7 +78,9 @@ func (l *atomicLog) store(tag string, offset int, items []item) (int, error) {
 		l.absent, l.last = false, min(l.last, last)
 	}
 	if l.unclear {
-		return l.settle(tag, offset, items)
+		n, err := l.settle(tag, offset, items)
+		l.absent = nobodyThere(err)
+		return n, err
 	}
 	if lost := sift(items); lost > 0 {
 		return lost, nil
@@ -99,8 +101,14 @@ func (l *atomicLog) store(tag string, offset int, items []item) (int, error) {
 		}
 		return 0, err // nothing was stored
 	}
-	l.unclear, l.known, l.absent = true, errors.Is(err, errKnown), errors.Is(err, errNoResponders)
+	l.unclear, l.known, l.absent = true, errors.Is(err, errKnown), nobodyThere(err)
 	return 0, err
+}
+
+// nobodyThere says that err may mean that there is no stream: nobody took the
+// message, or nobody knew the stream that was asked about.
+func nobodyThere(err error) bool {
+	return errors.Is(err, errNoResponders) || errors.Is(err, nats.ErrNoResponders) || errors.Is(err, jetstream.ErrStreamNotFound)
 }
 
 // settle finds out what an attempt with an unclear end has left in the log.
