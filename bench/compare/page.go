@@ -130,25 +130,31 @@ func head(b *strings.Builder, cells ...string) {
 	b.WriteString("|---|" + strings.Repeat("---:|", len(cells)-1) + "\n")
 }
 
-// overview is one table of medians.
-func (r report) overview(b *strings.Builder, rows []server) {
+// table has a row for each server and a cell for each column that it has.
+func (r report) table(b *strings.Builder, rows []server, columns []column, cell func(column, spread) string) {
 	titles := []string{"server"}
-	for _, c := range r.columns() {
+	for _, c := range columns {
 		titles = append(titles, c.title)
 	}
 	head(b, titles...)
 	for _, s := range rows {
 		cells := []string{s.what}
-		for _, c := range r.columns() {
-			v, ok := r.of(s.name, c.measure, c.figure)
-			cell := ""
-			if ok {
-				cell = strings.TrimSpace(c.show(v.median) + " " + r.overRaw(c, v.median))
+		for _, c := range columns {
+			text := ""
+			if v, ok := r.of(s.name, c.measure, c.figure); ok {
+				text = cell(c, v)
 			}
-			cells = append(cells, cell)
+			cells = append(cells, text)
 		}
 		row(b, cells...)
 	}
+}
+
+// overview is one table of medians.
+func (r report) overview(b *strings.Builder, rows []server) {
+	r.table(b, rows, r.columns(), func(c column, v spread) string {
+		return strings.TrimSpace(c.show(v.median) + " " + r.overRaw(c, v.median))
+	})
 }
 
 // detail is one column with its spread, and how each row stands to edgeloop.
@@ -184,26 +190,12 @@ func (r report) detail(b *strings.Builder, rows []server, c column) {
 
 // nodeTable is the node's own figures, with their spread.
 func (r report) nodeTable(b *strings.Builder, nodes []server) {
-	titles := []string{"server"}
-	for _, c := range r.nodeColumns() {
-		titles = append(titles, c.title)
-	}
-	head(b, titles...)
-	for _, s := range nodes {
-		cells := []string{s.what}
-		for _, c := range r.nodeColumns() {
-			v, ok := r.of(s.name, c.measure, c.figure)
-			cell := ""
-			if ok {
-				cell = c.show(v.median)
-				if span := c.between(v); span != "" {
-					cell += " (" + span + ")"
-				}
-			}
-			cells = append(cells, cell)
+	r.table(b, nodes, r.nodeColumns(), func(c column, v spread) string {
+		if span := c.between(v); span != "" {
+			return c.show(v.median) + " (" + span + ")"
 		}
-		row(b, cells...)
-	}
+		return c.show(v.median)
+	})
 }
 
 // ahead is the list at the top of the page.

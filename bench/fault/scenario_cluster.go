@@ -128,11 +128,8 @@ func stopOne(ctx context.Context, l *Life) error {
 func deafOne(ctx context.Context, l *Life) error {
 	p := []*Proxy{l.upstream.proxy, l.upstream.second}[l.Rng.IntN(2)]
 	p.Hold(true)
-	for range 3 {
-		l.Crew.TakeOver()
-		if err := pause(ctx, l.upTo(2*time.Second)); err != nil {
-			return err
-		}
+	if err := l.wander(ctx); err != nil {
+		return err
 	}
 	if l.Rng.IntN(2) == 0 {
 		p.Cut() // and what waited is lost
@@ -161,6 +158,11 @@ func freezeOne(ctx context.Context, l *Life) error {
 	n := l.one()
 	n.Signal(syscall.SIGSTOP)
 	defer n.Signal(syscall.SIGCONT)
+	return l.wander(ctx)
+}
+
+// wander has all devices connect anew, three times, each at either node.
+func (l *Life) wander(ctx context.Context) error {
 	for range 3 {
 		l.Crew.TakeOver()
 		if err := pause(ctx, l.upTo(2*time.Second)); err != nil {
