@@ -172,7 +172,8 @@ func FuzzQuery(f *testing.F) {
 	})
 }
 
-// open are the paths that need no token.
+// open are the paths that need no token. net/http takes "/%2f" for "/" too, so
+// that a path is compared cleaned.
 var open = []string{"/healthz", "/readyz", "/", "/dashboard/app.js", "/dashboard/style.css", "/dashboard/index.html"}
 
 // Any request line: without the token nothing is told but what is open to all,
@@ -206,7 +207,7 @@ func FuzzTarget(f *testing.F) {
 		switch {
 		case w.Code >= 500:
 			t.Errorf("%s %q: status %d: %s", method, target, w.Code, w.Body)
-		case !authorized && (w.Code < 300 && !slices.Contains(open, req.URL.Path) || z.got != nil):
+		case !authorized && (w.Code < 300 && !slices.Contains(open, path.Clean(req.URL.Path)) || z.got != nil):
 			t.Errorf("%s %q without token: status %d, backend asked for %+v", method, target, w.Code, z.got)
 		}
 		if k, ok := z.got.(kicked); ok {
