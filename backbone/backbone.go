@@ -14,6 +14,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"go.uber.org/zap"
 )
 
 // Backbone is the node's durable side. Build it with Open. Its methods may be
@@ -50,9 +51,14 @@ type Backbone struct {
 	bans     banSet
 }
 
-// answerTimeout is how long the answer to a batch may take before the log is
-// asked what it holds. A slow disk is not an error until then.
-const answerTimeout = 5 * time.Second
+// How long the answer to a batch may take before the log is asked what it holds, or
+// is sent the batch again. A slow disk is not an error until then. The embedded
+// server answers before anything is synced, so its silence means more, sooner: its
+// store has failed (see reopenAfter), and devices wait meanwhile.
+const (
+	answerTimeout         = 5 * time.Second
+	embeddedAnswerTimeout = 2 * time.Second
+)
 
 // tagLength is the length of the random part of batch IDs, 40 bits: one for each
 // start of a node.
@@ -91,6 +97,11 @@ func (b *Backbone) open(ctx context.Context, s seams) error {
 	}
 	if b.writer, err = dial(ctx, &b.cfg, b.server, "writer"); err != nil {
 		return err
+	}
+	if b.server == nil {
+		if err = b.claimName(ctx); err != nil {
+			return err
+		}
 	}
 	if room := b.writer.nc.MaxPayload() - recordOverhead; int64(b.cfg.MaxRecord) > room {
 		return fmt.Errorf("MaxRecord %d is more than the server's max_payload allows, %d", b.cfg.MaxRecord, room)
@@ -163,7 +174,11 @@ func (b *Backbone) startPresence(s seams) {
 }
 
 func (b *Backbone) startCommitter(s seams) error {
-	w, err := newWire(b.writer, b.ctx.Done(), s)
+	timeout := answerTimeout
+	if b.server != nil {
+		timeout = embeddedAnswerTimeout
+	}
+	w, err := newWire(b.writer, b.ctx.Done(), cmp.Or(s.timeout, timeout), s)
 	if err != nil {
 		return err
 	}
@@ -270,9 +285,20 @@ func (b *Backbone) Close(ctx context.Context) error {
 			records, _ := b.pipe.waiting()
 			err = fmt.Errorf("close backbone with %d records unconfirmed: %w", records, err)
 		}
+		b.settlePresence(ctx)
 		err = errors.Join(err, b.shutdown())
 	})
 	return err
+}
+
+// settlePresence waits a little for what was said of devices to be published. What
+// is not then, this node puts right when it starts again.
+func (b *Backbone) settlePresence(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	if left := b.presence.settle(ctx); left > 0 {
+		b.cfg.Logger.Warn("closing before presence was published", zap.Int("devices", left))
+	}
 }
 
 func (b *Backbone) shutdown() (err error) {

@@ -1,10 +1,13 @@
 package backbone_test
 
 import (
+	"errors"
 	"testing"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
+
+	"edgeloop/backbone"
 )
 
 // external is a NATS server that listens on loopback: what NATSURL names.
@@ -50,4 +53,22 @@ func (e *external) stop() {
 func (e *external) restart() {
 	e.stop()
 	e.start()
+}
+
+// Presence tells nodes apart by their names, so two of one name would take each
+// other's devices for their own.
+func TestOpen_NameTaken(t *testing.T) {
+	ext := startExternal(t)
+	cfg := backbone.Config{NATSURL: ext.url, Node: "one"}
+	first := open(t, cfg)
+	if b, err := backbone.Open(t.Context(), cfg); !errors.Is(err, backbone.ErrNameTaken) {
+		t.Errorf("the second of one name: %v, %v", b, err)
+	}
+	cfg.Node = "two"
+	open(t, cfg)
+	if err := first.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	cfg.Node = "one"
+	open(t, cfg)
 }

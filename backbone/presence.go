@@ -40,8 +40,8 @@ func presenceStream(c *Config) jetstream.StreamConfig {
 // PublishPresence tells the other nodes, and keeps, what became of a device. It
 // never blocks and is published soon after: while states wait, a newer one of
 // the same device takes the place of the older, so that however many come at
-// once, the final one is published. Node is filled in when empty. A node that
-// lost a device to another must not publish that it went.
+// once, the final one is published. Node is filled in when empty. What is kept is
+// what arrived last, from whichever node: see WatchPresence.
 func (b *Backbone) PublishPresence(p Presence) {
 	if p.Node == "" {
 		p.Node = b.cfg.Node
@@ -50,7 +50,10 @@ func (b *Backbone) PublishPresence(p Presence) {
 }
 
 // WatchPresence gives fn the last state of every device and then each change,
-// also this node's own, until ctx ends. fn may see a state again.
+// also this node's own, until ctx ends, in the order in which they arrived. That may
+// not be the order in which they came about: an old state may come after a newer one
+// and is then what is kept, until a node that knows better publishes the newer again
+// (docs/decisions/0014). fn may see a state again.
 func (b *Backbone) WatchPresence(ctx context.Context, fn func(Presence)) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -78,7 +81,8 @@ func (b *Backbone) WatchPresence(ctx context.Context, fn func(Presence)) error {
 type presenceQueue struct {
 	mu sync.Mutex
 	// Guarded by mu.
-	work    sync.Cond
+	work    sync.Cond // there is something to take, or closed
+	idle    sync.Cond // nothing waits or is under way, or somebody gives up on that
 	states  map[deviceKey]Presence
 	order   []deviceKey // keys of states, each once
 	under   int         // states taken and not yet known to be published
@@ -94,7 +98,7 @@ const maxPresenceQueue = 1 << 21
 
 func newPresenceQueue() *presenceQueue {
 	q := &presenceQueue{states: make(map[deviceKey]Presence)}
-	q.work.L = &q.mu
+	q.work.L, q.idle.L = &q.mu, &q.mu
 	return q
 }
 
@@ -131,6 +135,7 @@ func (q *presenceQueue) take(dst []Presence, limit int) []Presence {
 	defer q.mu.Unlock()
 	q.under = 0
 	for len(q.order) == 0 && !q.closed {
+		q.idle.Broadcast()
 		q.work.Wait()
 	}
 	if q.closed {
@@ -160,6 +165,22 @@ func (q *presenceQueue) putBack(ps []Presence) {
 		q.pushLocked(ps[i], false)
 	}
 	q.under = 0
+}
+
+// settle waits until all states are published, at most until ctx ends, and returns
+// how many are not.
+func (q *presenceQueue) settle(ctx context.Context) (left int) {
+	defer context.AfterFunc(ctx, func() {
+		q.mu.Lock()
+		defer q.mu.Unlock()
+		q.idle.Broadcast()
+	})()
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for len(q.order)+q.under > 0 && ctx.Err() == nil {
+		q.idle.Wait()
+	}
+	return len(q.order) + q.under
 }
 
 func (q *presenceQueue) close() {

@@ -8,6 +8,7 @@ const (
 	presencePrefix = "edgeloop.presence."
 	banPrefix      = "edgeloop.ban."
 	syncPrefix     = "edgeloop.sync."
+	nodePrefix     = "edgeloop.node."
 )
 
 var errEmptyName = errors.New("backbone: tenant and device must not be empty")

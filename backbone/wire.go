@@ -34,7 +34,7 @@ type seams struct {
 	hear    func(m *nats.Msg) *nats.Msg // nil: not heard
 	sync    func(next func() error) error
 	tell    func(m *nats.Msg, next func(*nats.Msg) error) error // of states of presence
-	timeout time.Duration                                       // instead of answerTimeout and requestTimeout
+	timeout time.Duration                                       // instead of the timeouts of answers and requestTimeout
 }
 
 // wire carries one attempt at a time to the log and brings its answers back.
@@ -57,7 +57,7 @@ type wire struct {
 // attempt, and stale ones are skipped by the next.
 const answerQueue = 256
 
-func newWire(c *clientConn, closing <-chan struct{}, s seams) (*wire, error) {
+func newWire(c *clientConn, closing <-chan struct{}, timeout time.Duration, s seams) (*wire, error) {
 	answers := make(chan *nats.Msg, answerQueue)
 	w := &wire{
 		publish: c.nc.PublishMsg,
@@ -65,11 +65,10 @@ func newWire(c *clientConn, closing <-chan struct{}, s seams) (*wire, error) {
 		answers: answers,
 		down:    c.down,
 		closing: closing,
-		timeout: answerTimeout,
+		timeout: timeout,
+		timer:   time.NewTimer(timeout),
 		inbox:   c.nc.NewInbox(),
 	}
-	orDefault(&s.timeout, answerTimeout)
-	w.timeout, w.timer = s.timeout, time.NewTimer(s.timeout)
 	if s.publish != nil {
 		w.publish = func(m *nats.Msg) error { return s.publish(m, c.nc.PublishMsg) }
 	}

@@ -163,22 +163,45 @@ func (m *Manager) endLocked(s *Session, why Presence) {
 	m.events.push(why)
 }
 
-// Elsewhere is told that the device of k has a connection of that epoch on another
-// node. An older one here is at its end as with Unregister, and is returned for
-// the caller to close; else Elsewhere does nothing and returns nil.
-func (m *Manager) Elsewhere(k Key, epoch uint64) Link {
+// Heard is told what a node has said of a device and all nodes now believe, which is
+// what came last, and not what is newest: said may be older than what they believed
+// before. own says that it was this node. What is known better here is said:
+//
+//   - another node has a newer connection: an older one here is at its end as with
+//     Unregister, and is returned for the caller to close. Of the device the other
+//     node speaks.
+//   - the device is online here, and something older or offline was said of it: it is
+//     said again that it is online.
+//   - this node has said that it is online, and it is not, or not any more: it is said
+//     to be offline. This node may have said it in an earlier life.
+//
+// Else Heard does nothing. Nodes that hear each other so agree in the end, because
+// each says again only what it holds.
+func (m *Manager) Heard(said Presence, own bool) Link {
 	now := m.cfg.Now()
-	hash := m.Hash(k)
+	hash := m.Hash(said.Key)
 	m.mu.Lock()
-	s := m.shard(hash).find(hash, k)
-	if s == nil || !s.Online() || s.epoch.Load() >= epoch {
-		m.mu.Unlock()
-		return nil
+	var epoch uint64
+	var here Link
+	s := m.shard(hash).find(hash, said.Key)
+	if s != nil {
+		epoch, here = s.epoch.Load(), s.Link()
 	}
-	l := s.Link()
-	m.endLocked(s, Presence{Key: s.Key(), Epoch: s.epoch.Load(), At: now, Cause: CauseElsewhere})
+	p := Presence{Key: said.Key, Epoch: epoch, At: now, Cause: CauseCorrected}
+	var ended Link
+	switch newer := said.Epoch > epoch; {
+	case here != nil && !own && said.Online && newer:
+		p.Cause, ended = CauseElsewhere, here
+		m.endLocked(s, p)
+	case here != nil && (newer || !own):
+		p.Online = true
+		m.events.push(p)
+	case here == nil && own && said.Online:
+		p.Epoch = max(epoch, said.Epoch)
+		m.events.push(p)
+	}
 	m.unlockAndTell()
-	return l
+	return ended
 }
 
 // maxEpoch is the largest that JSON keeps exact; the log has none above it.

@@ -95,22 +95,35 @@ func (m *model) end(t *rapid.T) {
 	}
 }
 
-// elsewhere says that a device is on another node, with an older or a newer epoch.
-func (m *model) elsewhere(t *rapid.T) {
+// heard is what some node has said of a device, with an older or a newer epoch.
+func (m *model) heard(t *rapid.T) {
 	k := drawKey(t)
-	d := m.devices[k]
-	if d == nil {
-		t.Skip("not known")
+	own, online := rapid.Bool().Draw(t, "own"), rapid.Bool().Draw(t, "online")
+	here := known{epoch: 50}
+	if d := m.devices[k]; d != nil {
+		here = *d
 	}
-	epoch := d.epoch + uint64(rapid.IntRange(-1, 1).Draw(t, "above")) //nolint:gosec // epochs are larger
-	old := d.link
-	if epoch <= d.epoch {
-		old = nil
+	epoch := here.epoch + uint64(rapid.IntRange(-1, 1).Draw(t, "above")) //nolint:gosec // epochs are larger
+	var ended devicemgr.Link
+	told := devicemgr.Presence{Key: k, Epoch: here.epoch, At: m.now, Cause: devicemgr.CauseCorrected}
+	switch {
+	case here.link == nil && own && online:
+		told.Epoch = max(epoch, here.epoch)
+		if m.devices[k] == nil {
+			told.Epoch = epoch
+		}
+		m.want = append(m.want, told)
+	case here.link == nil || own && epoch <= here.epoch:
+	case !own && online && epoch > here.epoch:
+		ended = here.link
+	default:
+		told.Online = true
+		m.want = append(m.want, told)
 	}
-	if got := m.m.Elsewhere(k, epoch); got != old {
-		t.Fatalf("%v: %p is to be closed, want %p", k, got, old)
+	if got := m.m.Heard(devicemgr.Presence{Key: k, Epoch: epoch, Online: online}, own); got != ended {
+		t.Fatalf("%v: %p is to be closed, want %p", k, got, ended)
 	}
-	if old != nil {
+	if ended != nil {
 		m.gone(k, devicemgr.CauseElsewhere)
 	}
 }
@@ -312,7 +325,7 @@ func TestManager_Model(t *testing.T) {
 				m.m.CollideHashes()
 			}
 			t.Repeat(map[string]func(*rapid.T){
-				"connect": m.connect, "end": m.end, "forget": m.forget, "discard": m.discard, "elsewhere": m.elsewhere, "lift": m.lift, "sequence": m.sequence,
+				"connect": m.connect, "end": m.end, "forget": m.forget, "discard": m.discard, "heard": m.heard, "lift": m.lift, "sequence": m.sequence,
 				"join": m.join, "leave": m.leave, "": m.check,
 			})
 		})

@@ -12,26 +12,24 @@ const (
 	CauseLeft                   // its connection ended
 	CauseDiscarded              // its session was discarded, its connection is being closed
 	CauseElsewhere              // it is connected to another node, its connection here is being closed
+	CauseCorrected              // nothing happened here, but something else is believed: see Heard
 
 	numCauses
 )
 
 // String is the cause as it is written in events.
 func (c Cause) String() string {
-	names := [numCauses]string{"connected", "took over", "left", "discarded", "elsewhere"}
+	names := [numCauses]string{"connected", "took over", "left", "discarded", "elsewhere", "corrected"}
 	if c >= numCauses {
 		return "unknown"
 	}
 	return names[c]
 }
 
-// Elsewhere says that a device went because another node has it, or had it: of
-// where the device is now, that node speaks.
-func (c Cause) Elsewhere() bool { return c == CauseDiscarded || c == CauseElsewhere }
-
 // Presence says that a device came or went. For each device the events come
-// with growing epochs, and offline after online of the same epoch. When a
-// connection takes over there is no event for the end of the older.
+// with growing epochs, and offline after online of the same epoch; but for those
+// that correct what is believed (CauseCorrected). When a connection takes over there
+// is no event for the end of the older.
 type Presence struct {
 	Key    Key
 	Epoch  uint64 // of the connection

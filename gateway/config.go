@@ -79,7 +79,7 @@ type Presence struct {
 	Tenant, Device string
 	Epoch          uint64
 	Online         bool
-	Elsewhere      bool // it went because another node has it, or had it: of it that node speaks
+	Elsewhere      bool // it went because another node has it: of it that node speaks
 	At             time.Time
 }
 

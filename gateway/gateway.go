@@ -148,15 +148,20 @@ func (g *Gateway) abandon() (err error) {
 func (g *Gateway) presence(p devicemgr.Presence) {
 	if g.cfg.OnPresence != nil {
 		g.cfg.OnPresence(Presence{
-			Tenant: p.Key.Tenant, Device: p.Key.Device, Epoch: p.Epoch, Online: p.Online, Elsewhere: p.Cause.Elsewhere(), At: p.At,
+			Tenant: p.Key.Tenant, Device: p.Key.Device, Epoch: p.Epoch, Online: p.Online,
+			Elsewhere: p.Cause == devicemgr.CauseElsewhere, At: p.At,
 		})
 	}
 }
 
-// Elsewhere is told that a device connected to another node; an older
-// connection here is closed, because the newest wins.
-func (g *Gateway) Elsewhere(tenant, device string, epoch uint64) {
-	if l := g.devices.Elsewhere(devicemgr.Key{Tenant: tenant, Device: device}, epoch); l != nil {
+// Heard is told what a node, or with own this one, has said of a device. A
+// connection older than one of another node is closed, because the newest wins;
+// what is known better here is said to OnPresence. See devicemgr.Manager.Heard.
+func (g *Gateway) Heard(p Presence, own bool) {
+	l := g.devices.Heard(devicemgr.Presence{
+		Key: devicemgr.Key{Tenant: p.Tenant, Device: p.Device}, Epoch: p.Epoch, Online: p.Online,
+	}, own)
+	if l != nil {
 		g.counts.takeovers.Add(1)
 		l.Close(closeReplaced, "a newer connection of this device took over on another node")
 	}

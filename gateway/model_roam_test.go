@@ -5,6 +5,8 @@ import (
 	"strconv"
 
 	"pgregory.net/rapid"
+
+	"edgeloop/gateway"
 )
 
 // roam lets the device send something to another node, which takes it over. There
@@ -15,7 +17,7 @@ func (m *sessionModel) roam(t *rapid.T) {
 		t.Skip("how much of it is read is left to chance")
 	}
 	if old := m.now; old != nil {
-		m.n.gateway.Elsewhere("default", m.device, m.epoch+1)
+		m.n.gateway.Heard(gateway.Presence{Tenant: "default", Device: m.device, Epoch: m.epoch + 1, Online: true}, false)
 		m.wantEnd(t, old, 4409)
 		m.now = nil
 		m.await(t, "the device to be gone", func() bool { return m.n.gateway.Stats().Online == 0 })

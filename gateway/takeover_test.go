@@ -61,17 +61,20 @@ func TestTakeover_Elsewhere(t *testing.T) {
 	var went wentLog
 	n := startNode(t, &memLog{}, gateway.Config{OnPresence: went.note})
 	d := n.connect("roamer")
-	n.gateway.Elsewhere("default", "roamer", d.welcome.Epoch-1)
-	n.gateway.Elsewhere("default", "roamer", d.welcome.Epoch)
-	n.gateway.Elsewhere("default", "nobody", d.welcome.Epoch+1)
+	heard := func(device string, epoch uint64) {
+		n.gateway.Heard(gateway.Presence{Tenant: "default", Device: device, Epoch: epoch, Online: true}, false)
+	}
+	heard("roamer", d.welcome.Epoch-1)
+	heard("roamer", d.welcome.Epoch)
+	heard("nobody", d.welcome.Epoch+1)
 	d.telemetry(1)
 	d.wantAck(1)
-	n.gateway.Elsewhere("default", "roamer", d.welcome.Epoch+1)
+	heard("roamer", d.welcome.Epoch+1)
 	if st := n.gateway.Stats(); st.Online != 0 {
 		t.Errorf("%d are online", st.Online)
 	}
 	d.wantClosed(4409)
-	went.want(t, 1)
+	went.want(t, 1, 1)
 }
 
 // wentLog counts the devices that were said to be offline, and of these the ones
@@ -87,10 +90,10 @@ func (w *wentLog) note(p gateway.Presence) {
 	}
 }
 
-func (w *wentLog) want(t *testing.T, elsewhere int32) {
+func (w *wentLog) want(t *testing.T, offline, elsewhere int32) {
 	t.Helper()
-	if off, e := w.offline.Load(), w.elsewhere.Load(); off != elsewhere || e != elsewhere {
-		t.Errorf("%d went, %d of them elsewhere, want %d", off, e, elsewhere)
+	if off, e := w.offline.Load(), w.elsewhere.Load(); off != offline || e != elsewhere {
+		t.Errorf("%d went, %d of them elsewhere, want %d and %d", off, e, offline, elsewhere)
 	}
 }
 
@@ -139,7 +142,7 @@ func TestTakeover_Overtaken(t *testing.T) {
 			}
 		}
 		d.wantClosed(1011)
-		went.want(t, 1)
+		went.want(t, 1, 0)
 		if st := n.gateway.Stats(); st.Online != 0 || st.Remembered != 0 || int(st.Drops[gateway.DropOvertaken]) != len(lost) || len(lost) < 3 {
 			t.Errorf("%d online, %d remembered, %d overtaken, want %d", st.Online, st.Remembered, st.Drops[gateway.DropOvertaken], len(lost))
 		}

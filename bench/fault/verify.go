@@ -34,6 +34,9 @@ func (l *Life) verify(ctx context.Context) error {
 	if err := l.checkPresence(ctx); err != nil {
 		return err
 	}
+	if err := l.checkKept(ctx, true); err != nil {
+		return err
+	}
 	if err := l.checkLog(ctx); err != nil {
 		return err
 	}
@@ -194,6 +197,9 @@ func (l *Life) checkGone(ctx context.Context) error {
 		}
 	}
 	l.Journal.Break(vs...)
+	if err := l.checkKept(ctx, false); err != nil {
+		return err
+	}
 	return l.checkUsage(ctx)
 }
 

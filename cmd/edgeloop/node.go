@@ -129,6 +129,9 @@ func (n *node) startBackbone() error {
 	if errors.Is(err, backbone.ErrInUse) {
 		return fmt.Errorf("--data-dir=%s: %w: stop the other node, or give this one a directory of its own", n.cfg.DataDir, err)
 	}
+	if errors.Is(err, backbone.ErrNameTaken) {
+		return fmt.Errorf("--node=%s: %w: each node needs a name of its own", n.name(), err)
+	}
 	return err
 }
 
@@ -173,12 +176,10 @@ func (n *node) startGateway() (err error) {
 	return nil
 }
 
-// watchOthers hears of devices that connect to other nodes, until ctx ends.
+// watchOthers hears what is said of devices, here and on other nodes, until ctx ends.
 func (n *node) watchOthers(ctx context.Context) {
 	err := n.backbone.WatchPresence(ctx, func(p backbone.Presence) {
-		if p.Online && p.Node != n.name() {
-			n.gateway.Elsewhere(p.Tenant, p.Device, p.Epoch)
-		}
+		n.gateway.Heard(gateway.Presence{Tenant: p.Tenant, Device: p.Device, Epoch: p.Epoch, Online: p.Online}, p.Node == n.name())
 	})
 	if err != nil && ctx.Err() == nil {
 		n.log.Error("presence of other nodes is not heard any more", zap.Error(err))
@@ -260,12 +261,8 @@ func (n *node) askDrain(window time.Duration) {
 	})
 }
 
-// presence passes on who came or went to those who watch, on any node. What is kept
-// of a device is what arrived last, whatever its epoch: "offline" of a device that
-// went to another node could come after that node's "online". So it is not said:
-// that node has said "online", with a higher epoch, and that stands until it says
-// "offline" or the device connects again. When that node has died, or the device
-// was discarded here after it had come back, "online" stands until then as well.
+// presence passes on who came or went to those who watch, on any node. Of a device
+// that went to another node, that node has spoken already.
 func (n *node) presence(p gateway.Presence) {
 	if p.Elsewhere {
 		return

@@ -17,7 +17,7 @@ type serveCmd struct {
 	AdminListen    string `default:"127.0.0.1:9090" help:"Where the admin API, metrics and health are, host:port."`
 	AdminRemote    bool   `default:"false" help:"Allow --admin-listen on an address that others can reach; the admin token then crosses the network in the clear."`
 	DataDir        string `default:"data" type:"path" help:"Directory of the log, the secrets and the admin token; made if missing."`
-	Node           string `default:"" help:"Name of this node; default the host name."`
+	Node           string `default:"" help:"Name of this node, no other on --nats-url may have it; default the host name."`
 	EventLoops     int    `default:"0" help:"Event loops; 0 is one for each core."`
 	MaxConnections int    `default:"0" help:"Devices before newcomers are answered 503; 0 is what the descriptors carry, 100000 at the most."`
 	FDLimit        uint64 `name:"fd-limit" default:"0" help:"Descriptor limit to ask the system for; 0 is the hard limit."`

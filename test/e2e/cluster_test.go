@@ -63,27 +63,48 @@ func (s *natsServer) kill() {
 
 func (s *natsServer) url() string { return "nats://" + s.addr }
 
-// presence is what is kept of a device, as soon as there is something.
-func (s *natsServer) presence(device string) (p backbone.Presence) {
+// client connects to the server past the nodes, until the test ends.
+func (s *natsServer) client() jetstream.JetStream {
 	s.t.Helper()
 	nc, err := nats.Connect(s.url())
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	defer nc.Close()
+	s.t.Cleanup(nc.Close)
 	js, err := jetstream.New(nc)
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	testkit.Eventually(s.t, patience, "the presence of "+device, func() bool {
+	return js
+}
+
+const presenceSubject = "edgeloop.presence.default."
+
+// wantPresence waits until a device is kept as online, or offline, by the word of a
+// node, and returns that.
+func (s *natsServer) wantPresence(js jetstream.JetStream, device string, online bool, node string) (p backbone.Presence) {
+	s.t.Helper()
+	testkit.Eventually(s.t, patience, fmt.Sprintf("%s to be kept as online=%t by %s", device, online, node), func() bool {
 		stream, err := js.Stream(s.t.Context(), backbone.StreamPresence)
 		if err != nil {
 			s.t.Fatal(err)
 		}
-		m, err := stream.GetLastMsgForSubject(s.t.Context(), "edgeloop.presence.default."+device)
-		return err == nil && json.Unmarshal(m.Data, &p) == nil
+		m, err := stream.GetLastMsgForSubject(s.t.Context(), presenceSubject+device)
+		return err == nil && json.Unmarshal(m.Data, &p) == nil && p.Online == online && p.Node == node
 	})
 	return p
+}
+
+// say publishes a state of a device as a node would.
+func (s *natsServer) say(js jetstream.JetStream, p backbone.Presence) {
+	s.t.Helper()
+	line, err := json.Marshal(p)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	if _, err := js.Publish(s.t.Context(), presenceSubject+p.Device, line); err != nil {
+		s.t.Fatal(err)
+	}
 }
 
 // Two nodes share one log. A device that moves from one to the other is served
@@ -114,12 +135,9 @@ func TestCluster_TakeoverAcrossNodes(t *testing.T) {
 		}
 		// A node publishes in order: whatever it said of d1 is kept when this is.
 		probe, _ := c.connectAs(east, east.token("probe"))
-		if p := nats.presence("probe"); !p.Online || p.Node != "east" {
-			t.Errorf("of the one at the old node is kept %+v", p)
-		}
-		if p := nats.presence("d1"); !p.Online || p.Node != "west" {
-			t.Errorf("of the device is kept %+v, it is at the new node", p)
-		}
+		js := nats.client()
+		nats.wantPresence(js, "probe", true, "east")
+		nats.wantPresence(js, "d1", true, "west")
 		probe.close()
 
 		back, third := c.connectAs(east, token)
@@ -138,6 +156,46 @@ func TestCluster_TakeoverAcrossNodes(t *testing.T) {
 		east.stop()
 		west.stop()
 	})
+}
+
+// What is kept of a device is what was said last, and that may be out of date: said
+// late, by a node that lost the device since, or by one that was killed. Who knows
+// better says so.
+func TestCluster_PresenceIsPutRight(t *testing.T) {
+	t.Parallel()
+	nats := startNATS(t)
+	js := nats.client()
+	n := start(t, "--nats-url", nats.url(), "--node=east", "--auth=none")
+	here := upgradeRaw(t, n, "?device=here", "")
+	upgradeRaw(t, n, "?device=gone", "")
+	now := nats.wantPresence(js, "here", true, "east")
+	nats.wantPresence(js, "gone", true, "east")
+	for _, stale := range []backbone.Presence{
+		{Epoch: now.Epoch - 1, Online: true, Node: "west"},
+		{Epoch: now.Epoch - 1, Node: "west"},
+		{Epoch: now.Epoch + 1, Node: "west"}, // its clock is ahead
+	} {
+		stale.Tenant, stale.Device = "default", "here"
+		nats.say(js, stale)
+		if p := nats.wantPresence(js, "here", true, "east"); p.Epoch != now.Epoch {
+			t.Errorf("after %+v it is kept as %+v, was %+v", stale, p, now)
+		}
+	}
+	here.wantPongOnly("it was left alone")
+
+	nats.say(js, backbone.Presence{Tenant: "default", Device: "stray", Epoch: 7, Online: true, Node: "east"})
+	nats.wantPresence(js, "stray", false, "east")
+
+	n.kill()
+	n.boot()
+	nats.wantPresence(js, "here", false, "east")
+	nats.wantPresence(js, "gone", false, "east")
+	upgradeRaw(t, n, "?device=here", "")
+	if p := nats.wantPresence(js, "here", true, "east"); p.Epoch <= now.Epoch {
+		t.Errorf("it came back with epoch %d, had %d", p.Epoch, now.Epoch)
+	}
+	n.stop()
+	nats.wantPresence(js, "here", false, "east")
 }
 
 // The log goes away in mid-stream and comes back. Meanwhile nothing that is sent

@@ -1,0 +1,71 @@
+package fault
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// presenceStream is where nodes that share a NATS server keep the last state of each
+// device.
+const presenceStream = "EDGELOOP_PRESENCE"
+
+// kept reads the last state of each device from the server itself, past the nodes.
+func (u *upstream) kept(ctx context.Context) (all []Listed, err error) {
+	nc, err := nats.Connect("nats://" + u.addr)
+	if err != nil {
+		return nil, fmt.Errorf("read presence: %w", err)
+	}
+	defer nc.Close()
+	js, err := jetstream.New(nc)
+	if err != nil {
+		return nil, fmt.Errorf("read presence: %w", err)
+	}
+	cons, err := js.OrderedConsumer(ctx, presenceStream, jetstream.OrderedConsumerConfig{DeliverPolicy: jetstream.DeliverLastPerSubjectPolicy})
+	if err != nil {
+		return nil, fmt.Errorf("read presence: %w", err)
+	}
+	want := int(cons.CachedInfo().NumPending) //nolint:gosec // of a few hundred devices
+	if want == 0 {
+		return nil, nil
+	}
+	batch, err := cons.Fetch(want, jetstream.FetchMaxWait(5*time.Second))
+	if err != nil {
+		return nil, fmt.Errorf("read presence: %w", err)
+	}
+	for m := range batch.Messages() { // fewer when one was replaced meanwhile
+		var e Listed
+		if err := json.Unmarshal(m.Data(), &e); err != nil {
+			return nil, fmt.Errorf("presence %q: %w", m.Data(), err)
+		}
+		all = append(all, e)
+	}
+	return all, batch.Error()
+}
+
+// checkKept waits for what is kept of the devices, all connected or all gone, to be
+// true; presence is published soon after, not at once.
+func (l *Life) checkKept(ctx context.Context, online bool) error {
+	if l.upstream == nil {
+		return nil
+	}
+	var vs []Violation
+	err := l.await(ctx, 15*time.Second, "presence that is kept to be true", func() bool {
+		all, err := l.upstream.kept(ctx)
+		if err != nil {
+			vs = []Violation{{Promise: Presence, Detail: err.Error()}}
+			return false
+		}
+		vs = comparePresence(all, l.Crew.Records(), online)
+		return len(vs) == 0
+	})
+	for i := range vs {
+		vs[i].Detail = "kept on the NATS server: " + vs[i].Detail
+	}
+	l.Journal.Break(vs...)
+	return err
+}
