@@ -12,7 +12,7 @@
 #
 # Exit codes of its own: 124 timed out, 125 the guest died without reporting,
 # 126 it could not be started. Needs a Debian with apt; installs qemu-system-x86,
-# busybox-static and cpio where they are missing. The kernel is unpacked below
+# busybox-static, iproute2 and cpio where they are missing. The kernel is unpacked below
 # $GUEST_CACHE (~/.cache/edgeloop-guest), never installed.
 set -euo pipefail
 
@@ -34,7 +34,7 @@ cache=${GUEST_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/edgeloop-guest}
 
 install_packages() {
   local missing=()
-  for p in qemu-system-x86 busybox-static cpio; do
+  for p in qemu-system-x86 busybox-static iproute2 cpio; do
     dpkg -s "$p" 2>/dev/null | grep -q '^Status: install ok' || missing+=("$p")
   done
   if [ ${#missing[@]} -gt 0 ] || [ ! -s "$cache/vmlinuz" ]; then
@@ -70,6 +70,12 @@ root=$work/root
 mkdir -p "$root"/{bin,dev,proc,sys,tmp}
 cp /bin/busybox "$@" "$root/bin/"
 cp "$script" "$root/script"
+# Debian's ip with its libraries, for the route metrics that busybox's does not know.
+mkdir -p "$root/iproute2"
+cp "$(command -v ip)" "$root/iproute2/"
+while read -r library; do
+  cp --parents "$library" "$root"
+done < <(ldd "$(command -v ip)" | grep -o '/[^ ]*')
 install -m755 "$here/init" "$root/init"
 mknod "$root/dev/console" c 5 1
 (cd "$root" && find . | cpio -o -H newc --quiet) >"$work/initrd"
