@@ -46,8 +46,8 @@ var ladder = map[string]rule{
 
 	// The bench speaks to a node from outside: a fault in our codec must not
 	// cancel itself, so nothing of ours but the bench's own packages.
-	"bench":         {ours: []string{"bench/..."}, vendor: benchVendor},
-	"bench/...":     {ours: []string{"bench", "bench/..."}, vendor: benchVendor},
+	"bench":     {ours: []string{"bench/..."}, vendor: benchVendor},
+	"bench/...": {ours: []string{"bench", "bench/..."}, vendor: benchVendor},
 	// It looks into the NATS server that nodes share, past them.
 	"bench/fault":   {ours: []string{"bench", "bench/..."}, vendor: append([]string{"github.com/nats-io/nats.go"}, benchVendor...)},
 	"cmd/edgebench": {ours: []string{"bench", "bench/..."}, vendor: benchVendor},
