@@ -115,6 +115,7 @@ ci: ## What CI runs: lint, race, plain tests with end to end, 10 s of each fuzz 
 # What needs more than a plain process needs root: tmpfs, loop mounts, namespaces,
 # control groups. `edgefault list` says which; the others run anywhere.
 FAULT_ROUNDS  ?= 200
+FAULT_LIVES   ?= 3
 FAULT_SEED    ?= 1
 FAULT_NATS    := bin/nats-server
 FAULT_RUN      = EDGEFAULT_NATS_SERVER=$(CURDIR)/$(FAULT_NATS) bin/edgefault run --seed=$(FAULT_SEED)
@@ -124,9 +125,8 @@ faults: fault-tools ## Hurt nodes in every way we know and check their logs; fiv
 	$(FAULT_RUN) --devices=150 --rounds=3 --load=1s --limit=8m
 
 .PHONY: faults-long
-faults-long: fault-tools ## The same for longer, with FAULT_ROUNDS (200) kills first; FAULT_SEED=n for others
-	$(FAULT_RUN) kill --devices=300 --rounds=10 --lives=$$((($(FAULT_ROUNDS) + 9) / 10)) --load=1500ms
-	$(FAULT_RUN) --devices=200 --rounds=5 --lives=3
+faults-long: fault-tools ## The same for longer, FAULT_ROUNDS (200) kills, FAULT_LIVES (3) of each, leak in full; FAULT_SEED=n; writes bench/results/DATE-faults-long.md
+	EDGEFAULT_NATS_SERVER=$(CURDIR)/$(FAULT_NATS) FAULT_ROUNDS=$(FAULT_ROUNDS) FAULT_LIVES=$(FAULT_LIVES) FAULT_SEED=$(FAULT_SEED) scripts/faults.sh
 
 # It writes bench/results/DATE-soak.md and .json, and needs no root.
 SOAK          ?= 2h

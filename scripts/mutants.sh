@@ -2,7 +2,7 @@
 # Breaks one promise after another on purpose, with the patches of
 # bench/fault/mutants, and insists that the fault harness notices each. Every patch
 # is applied in a scratch worktree of HEAD, which is removed at the end. A name, or
-# several, choose among them.
+# several, choose among them; all of them leave bench/results/DATE-mutants.md.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 dir=$PWD/bench/fault/mutants
@@ -13,7 +13,7 @@ go build -o "$scratch/edgefault" ./cmd/edgefault
 
 names=("$@")
 [ ${#names[@]} -gt 0 ] || mapfile -t names < <(cd "$dir" && printf '%s\n' *.patch | sed 's/\.patch$//')
-survived=0
+survived=0 rows=$scratch/rows
 for name in "${names[@]}"; do
 	patch=$dir/$name.patch
 	read -ra scenario <<<"$(sed -n 's/^scenario: //p' "$patch")"
@@ -24,12 +24,28 @@ for name in "${names[@]}"; do
 	"$scratch/edgefault" run "${scenario[@]}" --binary="$scratch/edgeloop" --work="$scratch/work" >"$scratch/out" 2>&1 || code=$?
 	rm -rf "$scratch/work"
 	if [ "$code" = 1 ]; then
-		echo "noticed  $name: $(grep -m1 BROKEN <(grep -v 'seed=' "$scratch/out") | sed 's/^ *//' | cut -c1-140)"
+		seen=$(grep -m1 BROKEN <(grep -v 'seed=' "$scratch/out") | sed 's/^ *BROKEN //' | cut -c1-140)
+		echo "noticed  $name: $seen"
+		echo "| $name | $(head -1 "$patch") | \`${scenario[*]}\` | ${seen//|/\\|} |" >>"$rows"
 	else
+		echo "| $name | $(head -1 "$patch") | \`${scenario[*]}\` | **survived**, exit code $code |" >>"$rows"
 		echo "SURVIVED $name, exit code $code"
 		sed 's/^/    /' "$scratch/out"
 		survived=$((survived + 1))
 	fi
 done
+if [ $# = 0 ]; then
+	{
+		echo "# Promises broken on purpose, $(date -u +%F)"
+		echo
+		echo "Each patch of [bench/fault/mutants](../fault/mutants) breaks the node in one place; the fault harness has to notice."
+		echo
+		echo "| patch | what it breaks | run | first thing noticed |"
+		echo "|---|---|---|---|"
+		cat "$rows"
+		echo
+		echo "${#names[@]} mutants, $survived survived. Command: \`make mutants\`. Commit: $(git rev-parse --short=12 HEAD)."
+	} >"bench/results/$(date -u +%F)-mutants.md"
+fi
 echo "${#names[@]} mutants, $survived survived"
 [ "$survived" = 0 ]

@@ -23,9 +23,10 @@ import (
 )
 
 type cli struct {
-	Run  runCmd  `cmd:"" help:"Run scenarios."`
-	Soak soakCmd `cmd:"" help:"Hurt two nodes for hours, one of them in one process."`
-	List listCmd `cmd:"" help:"List the scenarios."`
+	Run   runCmd   `cmd:"" help:"Run scenarios."`
+	Soak  soakCmd  `cmd:"" help:"Hurt two nodes for hours, one of them in one process."`
+	Table tableCmd `cmd:"" help:"Print results as a Markdown table."`
+	List  listCmd  `cmd:"" help:"List the scenarios."`
 }
 
 type listCmd struct{}
