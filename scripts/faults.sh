@@ -24,7 +24,8 @@ fault leak --devices=10000 --rounds=20
 	echo "# Faults, $(date -u +%F)"
 	echo
 	echo "What \`edgefault\` did to real nodes, a life being one log: every acknowledged message must be in it once and"
-	echo "in order, presence true, nobody dropped, memory and descriptors back ([how](../../docs/testing.md))."
+	echo "in order, presence true, nobody dropped, memory and descriptors back ([how](../../docs/testing.md)). Only truncate"
+	echo "may lose something: it cuts off what was synced. The log of flood has messages of its hostile devices too."
 	echo
 	bin/edgefault table "$page.jsonl"
 	echo
