@@ -330,7 +330,7 @@ func (b *Backbone) shutdown() (err error) {
 // Last is where the log stands with a device; zero if it has nothing of it.
 type Last struct {
 	Seq      uint64 // highest durable sequence
-	Epoch    uint64 // of the connection that sent the last record
+	Epoch    uint64 // of the connection that sent the last record; or of one that another node spoke of since
 	Position uint64 // of that record in the log, for Record.After
 }
 
@@ -348,14 +348,24 @@ func (b *Backbone) Last(ctx context.Context, tenant, device string) (Last, error
 	}
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
+	var last Last
 	m, err := b.up.GetLastMsgForSubject(ctx, subject)
-	if errors.Is(err, jetstream.ErrMsgNotFound) {
-		return Last{}, nil
-	}
-	if err != nil {
+	switch {
+	case errors.Is(err, jetstream.ErrMsgNotFound):
+	case err != nil:
 		return Last{}, fmt.Errorf("last record of %s: %w", subject, b.orClosed(err))
+	default:
+		if last, err = lastIn(m.Data); err != nil {
+			return Last{}, err
+		}
+		last.Position = m.Sequence
 	}
-	last, err := lastIn(m.Data)
-	last.Position = m.Sequence
-	return last, err
+	if b.server == nil {
+		epoch, err := b.spokenOf(ctx, tenant, device)
+		if err != nil {
+			return Last{}, fmt.Errorf("last presence of %s: %w", subject, b.orClosed(err))
+		}
+		last.Epoch = max(last.Epoch, epoch)
+	}
+	return last, nil
 }

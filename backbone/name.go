@@ -17,7 +17,8 @@ var ErrNameTaken = errors.New("backbone: another node of this name is connected 
 const nameWait = 500 * time.Millisecond
 
 // claimName asks whether another node answers to this one's name, and answers to it
-// from then on. Of two that start in the same millisecond it does not know.
+// from then on. Of one that starts at the same moment, or that stands still, it does
+// not know.
 func (b *Backbone) claimName(ctx context.Context) error {
 	subject := nodePrefix + string(appendToken(nil, b.cfg.Node)) + ".name"
 	ctx, cancel := context.WithTimeout(ctx, nameWait)

@@ -3,6 +3,7 @@ package backbone
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"sync"
 	"time"
 
@@ -11,8 +12,9 @@ import (
 	"go.uber.org/zap"
 )
 
-// Presence is whether a device is here. Of two states the one with the higher
-// epoch is the newer; of one epoch, offline follows online.
+// Presence is whether a device is here. A newer connection has the higher epoch, but
+// for a clock that was set back; of one epoch, offline follows online. What counts of
+// a device is what was published last.
 type Presence struct {
 	Tenant string    `json:"tenant"`
 	Device string    `json:"device"`
@@ -76,6 +78,22 @@ func (b *Backbone) WatchPresence(ctx context.Context, fn func(Presence)) error {
 	return ctx.Err()
 }
 
+// spokenOf is the epoch of what is kept of a device, 0 if nothing is.
+func (b *Backbone) spokenOf(ctx context.Context, tenant, device string) (uint64, error) {
+	m, err := b.presences.GetLastMsgForSubject(ctx, string(appendSubject(nil, presencePrefix, tenant, device)))
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	var p Presence
+	if err := json.Unmarshal(m.Data, &p); err != nil {
+		return 0, err
+	}
+	return p.Epoch, nil
+}
+
 // presenceQueue holds the states to publish, the newest of each device, in the
 // order in which the devices came.
 type presenceQueue struct {
@@ -119,7 +137,7 @@ func (q *presenceQueue) pushLocked(p Presence, newest bool) {
 		}
 		return
 	}
-	if len(q.states) >= maxPresenceQueue {
+	if q.closed || len(q.states) >= maxPresenceQueue {
 		q.dropped++
 		return
 	}

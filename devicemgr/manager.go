@@ -21,6 +21,11 @@ type Config struct {
 	// Now is the clock; default time.Now.
 	Now func() time.Time
 
+	// Lifted says that each connection is lifted (see Lift) soon after Connect, above
+	// what other nodes have said of its device. Until then it is not spoken of:
+	// OnPresence hears of it when it is lifted, and Heard leaves it alone.
+	Lifted bool
+
 	// OnPresence, if not nil, hears of each device that comes or goes, in order.
 	// It must not block and must not panic; it may call the Manager.
 	OnPresence func(Presence)
@@ -132,7 +137,11 @@ func (m *Manager) Connect(k Key, l Link) (s *Session, epoch uint64, replaced Lin
 	s.link.Store(&l)
 	s.Touch(now)
 	m.stats.Registered++
-	m.events.push(Presence{Key: s.Key(), Epoch: epoch, Online: true, At: now, Cause: cause})
+	if m.cfg.Lifted {
+		s.durable.And(^uint64(spokenOf))
+	} else {
+		m.events.push(Presence{Key: s.Key(), Epoch: epoch, Online: true, At: now, Cause: cause})
+	}
 	m.unlockAndTell()
 	return s, epoch, replaced
 }
@@ -165,19 +174,20 @@ func (m *Manager) endLocked(s *Session, why Presence) {
 
 // Heard is told what a node has said of a device and all nodes now believe, which is
 // what came last, and not what is newest: said may be older than what they believed
-// before. own says that it was this node. What is known better here is said:
+// before. speaker compares the names of the node that has said it and of this one:
+// 0 is this one. What is known better here is said:
 //
 //   - another node has a newer connection: an older one here is at its end as with
 //     Unregister, and is returned for the caller to close. Of the device the other
-//     node speaks.
-//   - the device is online here, and something older or offline was said of it: it is
-//     said again that it is online.
+//     node speaks. Of two of one epoch, that of the node with the larger name is newer.
+//   - the device is online here, and something else was said of it: it is said again
+//     that it is online.
 //   - this node has said that it is online, and it is not, or not any more: it is said
 //     to be offline. This node may have said it in an earlier life.
 //
 // Else Heard does nothing. Nodes that hear each other so agree in the end, because
-// each says again only what it holds.
-func (m *Manager) Heard(said Presence, own bool) Link {
+// each says again only what it holds, and of two connections only one is newer.
+func (m *Manager) Heard(said Presence, speaker int) Link {
 	now := m.cfg.Now()
 	hash := m.Hash(said.Key)
 	m.mu.Lock()
@@ -187,16 +197,20 @@ func (m *Manager) Heard(said Presence, own bool) Link {
 	if s != nil {
 		epoch, here = s.epoch.Load(), s.Link()
 	}
+	if here != nil && m.cfg.Lifted && s.durable.Load()&spokenOf == 0 {
+		m.mu.Unlock()
+		return nil
+	}
 	p := Presence{Key: said.Key, Epoch: epoch, At: now, Cause: CauseCorrected}
 	var ended Link
-	switch newer := said.Epoch > epoch; {
-	case here != nil && !own && said.Online && newer:
+	switch newer := said.Epoch > epoch || said.Epoch == epoch && speaker > 0; {
+	case here != nil && speaker != 0 && said.Online && newer:
 		p.Cause, ended = CauseElsewhere, here
 		m.endLocked(s, p)
-	case here != nil && (newer || !own):
+	case here != nil && (speaker != 0 || said.Epoch != epoch):
 		p.Online = true
 		m.events.push(p)
-	case here == nil && own && said.Online:
+	case here == nil && speaker == 0 && said.Online:
 		p.Epoch = max(epoch, said.Epoch)
 		m.events.push(p)
 	}
@@ -208,8 +222,8 @@ func (m *Manager) Heard(said Presence, own bool) Link {
 const maxEpoch = 1<<53 - 1
 
 // Lift raises the epoch of a connection above another of the same device, which
-// the log has from before a restart with the clock set back, or from a node whose
-// clock is ahead. ok is false, and nothing done, when the connection is not the
+// the log has, or presence, from before a restart with the clock set back, or from a
+// node whose clock is ahead. ok is false, and nothing done, when the connection is not the
 // newest any more.
 func (m *Manager) Lift(s *Session, epoch, above uint64) (lifted uint64, ok bool) {
 	now := m.cfg.Now()
@@ -218,14 +232,17 @@ func (m *Manager) Lift(s *Session, epoch, above uint64) (lifted uint64, ok bool)
 		m.mu.Unlock()
 		return epoch, false
 	}
-	if above < epoch || above >= maxEpoch {
-		m.mu.Unlock()
-		return epoch, true
+	lifted = epoch
+	if above >= epoch && above < maxEpoch {
+		lifted = above + 1
+		s.epoch.Store(lifted)
 	}
-	s.epoch.Store(above + 1)
-	m.events.push(Presence{Key: s.Key(), Epoch: above + 1, Online: true, At: now, Cause: CauseConnected})
+	if m.cfg.Lifted || lifted != epoch {
+		s.durable.Or(spokenOf)
+		m.events.push(Presence{Key: s.Key(), Epoch: lifted, Online: true, At: now, Cause: CauseConnected})
+	}
 	m.unlockAndTell()
-	return above + 1, true
+	return lifted, true
 }
 
 // Discard drops the session of a device for good, because what it knows of the log

@@ -20,6 +20,7 @@ type known struct {
 	durable  uint64
 	accepted uint64
 	groups   map[string]bool
+	spokenOf bool // the present connection was lifted
 }
 
 func (k *known) busy() bool { return k.accepted > k.durable }
@@ -35,6 +36,7 @@ type conn struct {
 type model struct {
 	m          *devicemgr.Manager
 	maxOffline int
+	lifted     bool // connections are spoken of when they are lifted
 	now        time.Time
 	departures int
 	floor      uint64 // the highest epoch that was forgotten
@@ -79,7 +81,9 @@ func (m *model) connect(t *rapid.T) {
 		t.Fatalf("%v: epoch %d, want %d", k, epoch, d.epoch)
 	}
 	m.conns = append(m.conns, conn{s, epoch, k})
-	m.want = append(m.want, devicemgr.Presence{Key: k, Epoch: epoch, Online: true, At: m.now, Cause: cause})
+	if d.spokenOf = !m.lifted; d.spokenOf {
+		m.want = append(m.want, devicemgr.Presence{Key: k, Epoch: epoch, Online: true, At: m.now, Cause: cause})
+	}
 }
 
 // end reports the end of any connection there ever was, once more or late.
@@ -98,7 +102,7 @@ func (m *model) end(t *rapid.T) {
 // heard is what some node has said of a device, with an older or a newer epoch.
 func (m *model) heard(t *rapid.T) {
 	k := drawKey(t)
-	own, online := rapid.Bool().Draw(t, "own"), rapid.Bool().Draw(t, "online")
+	speaker, online := rapid.IntRange(-1, 1).Draw(t, "speaker"), rapid.Bool().Draw(t, "online")
 	here := known{epoch: 50}
 	if d := m.devices[k]; d != nil {
 		here = *d
@@ -107,20 +111,20 @@ func (m *model) heard(t *rapid.T) {
 	var ended devicemgr.Link
 	told := devicemgr.Presence{Key: k, Epoch: here.epoch, At: m.now, Cause: devicemgr.CauseCorrected}
 	switch {
-	case here.link == nil && own && online:
+	case here.link == nil && speaker == 0 && online:
 		told.Epoch = max(epoch, here.epoch)
 		if m.devices[k] == nil {
 			told.Epoch = epoch
 		}
 		m.want = append(m.want, told)
-	case here.link == nil || own && epoch <= here.epoch:
-	case !own && online && epoch > here.epoch:
+	case here.link == nil || !here.spokenOf || speaker == 0 && epoch == here.epoch:
+	case speaker != 0 && online && (epoch > here.epoch || epoch == here.epoch && speaker > 0):
 		ended = here.link
 	default:
 		told.Online = true
 		m.want = append(m.want, told)
 	}
-	if got := m.m.Heard(devicemgr.Presence{Key: k, Epoch: epoch, Online: online}, own); got != ended {
+	if got := m.m.Heard(devicemgr.Presence{Key: k, Epoch: epoch, Online: online}, speaker); got != ended {
 		t.Fatalf("%v: %p is to be closed, want %p", k, got, ended)
 	}
 	if ended != nil {
@@ -152,6 +156,9 @@ func (m *model) lift(t *rapid.T) {
 	if ok && above >= c.epoch {
 		want = above + 1
 		d.epoch = want
+	}
+	if ok && (m.lifted || want != c.epoch) {
+		d.spokenOf = true
 		m.want = append(m.want, devicemgr.Presence{Key: c.key, Epoch: want, Online: true, At: m.now, Cause: devicemgr.CauseConnected})
 	}
 	if got, now := m.m.Lift(c.s, c.epoch, above); got != want || now != ok {
@@ -309,12 +316,14 @@ func TestManager_Model(t *testing.T) {
 		rapid.Check(t, func(t *rapid.T) {
 			m := &model{
 				maxOffline: rapid.IntRange(1, 5).Draw(t, "MaxOffline"),
+				lifted:     rapid.Bool().Draw(t, "lifted"),
 				now:        time.UnixMicro(50),
 				devices:    map[devicemgr.Key]*known{},
 			}
 			var err error
 			m.m, err = devicemgr.New(devicemgr.Config{
 				MaxOffline: m.maxOffline,
+				Lifted:     m.lifted,
 				Now:        func() time.Time { return m.now },
 				OnPresence: func(p devicemgr.Presence) { m.told = append(m.told, p) },
 			})

@@ -38,13 +38,16 @@ type Session struct {
 	link     atomic.Pointer[Link] // nil while offline; set with the Manager's mu held
 	epoch    atomic.Uint64        // set with the Manager's mu held
 	seen     atomic.Int64         // Unix milliseconds
-	durable  atomic.Uint64        // highest durable sequence, and the bit loaded
+	durable  atomic.Uint64        // highest durable sequence, and the bits loaded and spokenOf
 	accepted atomic.Uint64        // written on the lane only
 }
 
-// loaded is set in Session.durable when the log was asked. Sequences stay below
-// 2^53.
-const loaded = 1 << 63
+// Bits of Session.durable; sequences stay below 2^53.
+const (
+	loaded   = 1 << 63 // the log was asked
+	spokenOf = 1 << 62 // the present connection was lifted (Config.Lifted); set with the Manager's mu held
+	bits     = loaded | spokenOf
+)
 
 // Key names the device. The strings are shared, never written.
 func (s *Session) Key() Key { return Key{s.tenant.name, s.device} }
@@ -86,7 +89,7 @@ func (s *Session) Touch(now time.Time) { s.seen.Store(now.UnixMilli()) }
 func (s *Session) LastSeen() time.Time { return time.UnixMilli(s.seen.Load()) }
 
 // Durable is the highest sequence known to be in the log, 0 when there is none.
-func (s *Session) Durable() uint64 { return s.durable.Load() &^ loaded }
+func (s *Session) Durable() uint64 { return s.durable.Load() &^ bits }
 
 // SetDurable raises Durable; a lower seq does nothing.
 func (s *Session) SetDurable(seq uint64) { s.raise(seq, 0) }
@@ -100,7 +103,7 @@ func (s *Session) SetLoaded(seq uint64) { s.raise(seq, loaded) }
 func (s *Session) raise(seq, flag uint64) {
 	for {
 		old := s.durable.Load()
-		next := max(old&^loaded, seq) | old&loaded | flag
+		next := max(old&^bits, seq) | old&bits | flag
 		if next == old || s.durable.CompareAndSwap(old, next) {
 			return
 		}

@@ -86,7 +86,7 @@ func New(cfg Config) (*Gateway, error) {
 		stopping: make(chan struct{}),
 	}
 	g.limits.set(cfg)
-	g.devices, err = devicemgr.New(devicemgr.Config{MaxOffline: cfg.MaxRemembered, OnPresence: g.presence})
+	g.devices, err = devicemgr.New(devicemgr.Config{MaxOffline: cfg.MaxRemembered, Lifted: cfg.SharedLog, OnPresence: g.presence})
 	if err != nil {
 		return nil, fmt.Errorf("gateway: %w", err)
 	}
@@ -154,13 +154,14 @@ func (g *Gateway) presence(p devicemgr.Presence) {
 	}
 }
 
-// Heard is told what a node, or with own this one, has said of a device. A
-// connection older than one of another node is closed, because the newest wins;
-// what is known better here is said to OnPresence. See devicemgr.Manager.Heard.
-func (g *Gateway) Heard(p Presence, own bool) {
+// Heard is told what a node has said of a device; speaker compares that node's name
+// with this one's. A connection older than one of another node is closed, because the
+// newest wins; what is known better here is said to OnPresence. See
+// devicemgr.Manager.Heard.
+func (g *Gateway) Heard(p Presence, speaker int) {
 	l := g.devices.Heard(devicemgr.Presence{
 		Key: devicemgr.Key{Tenant: p.Tenant, Device: p.Device}, Epoch: p.Epoch, Online: p.Online,
-	}, own)
+	}, speaker)
 	if l != nil {
 		g.counts.takeovers.Add(1)
 		l.Close(closeReplaced, "a newer connection of this device took over on another node")

@@ -17,7 +17,7 @@ func (m *sessionModel) roam(t *rapid.T) {
 		t.Skip("how much of it is read is left to chance")
 	}
 	if old := m.now; old != nil {
-		m.n.gateway.Heard(gateway.Presence{Tenant: "default", Device: m.device, Epoch: m.epoch + 1, Online: true}, false)
+		m.n.gateway.Heard(gateway.Presence{Tenant: "default", Device: m.device, Epoch: m.epoch + 1, Online: true}, 1)
 		m.wantEnd(t, old, 4409)
 		m.now = nil
 		m.await(t, "the device to be gone", func() bool { return m.n.gateway.Stats().Online == 0 })

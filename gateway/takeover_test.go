@@ -62,7 +62,7 @@ func TestTakeover_Elsewhere(t *testing.T) {
 	n := startNode(t, &memLog{}, gateway.Config{OnPresence: went.note})
 	d := n.connect("roamer")
 	heard := func(device string, epoch uint64) {
-		n.gateway.Heard(gateway.Presence{Tenant: "default", Device: device, Epoch: epoch, Online: true}, false)
+		n.gateway.Heard(gateway.Presence{Tenant: "default", Device: device, Epoch: epoch, Online: true}, -1)
 	}
 	heard("roamer", d.welcome.Epoch-1)
 	heard("roamer", d.welcome.Epoch)
@@ -197,7 +197,10 @@ func TestTakeover_OldClock(t *testing.T) {
 			return len(got) == 2 && got[1].epoch == future+2
 		})
 		mu.Lock()
-		if len(online) != 3 || online[1] != future+1 || online[2] != future+2 {
+		if !shared && len(online) > 0 {
+			online = online[1:] // on a shared log a device is not spoken of before the log was asked
+		}
+		if !slices.Equal(online, []uint64{future + 1, future + 2}) {
 			t.Errorf("presence told of epochs %v", online)
 		}
 		mu.Unlock()

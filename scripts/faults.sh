@@ -7,7 +7,8 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 ulimit -n "$(ulimit -Hn)"
 seed=${FAULT_SEED:-1} lives=${FAULT_LIVES:-3} kills=${FAULT_ROUNDS:-200}
-page=bench/results/$(date -u +%F)-faults-long
+day=$(date -u +%F)
+page=bench/results/$day-faults-long
 commit=$(git describe --always --abbrev=12 --dirty)
 rm -f "$page.jsonl"
 
@@ -21,7 +22,7 @@ fault --devices=200 --rounds=4 --load=1s --lives="$lives"
 fault leak --devices=10000 --rounds=20
 
 {
-	echo "# Faults, $(date -u +%F)"
+	echo "# Faults, $day"
 	echo
 	echo "What \`edgefault\` did to real nodes, a life being one log: every acknowledged message must be in it once and"
 	echo "in order, presence true, nobody dropped, memory and descriptors back ([how](../../docs/testing.md)). Only truncate"

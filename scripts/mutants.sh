@@ -13,7 +13,7 @@ go build -o "$scratch/edgefault" ./cmd/edgefault
 
 names=("$@")
 [ ${#names[@]} -gt 0 ] || mapfile -t names < <(cd "$dir" && printf '%s\n' *.patch | sed 's/\.patch$//')
-survived=0 rows=$scratch/rows
+survived=0 rows=$scratch/rows day=$(date -u +%F) commit=$(git -C "$scratch/tree" rev-parse --short=12 HEAD)
 for name in "${names[@]}"; do
 	patch=$dir/$name.patch
 	read -ra scenario <<<"$(sed -n 's/^scenario: //p' "$patch")"
@@ -24,7 +24,7 @@ for name in "${names[@]}"; do
 	"$scratch/edgefault" run "${scenario[@]}" --binary="$scratch/edgeloop" --work="$scratch/work" >"$scratch/out" 2>&1 || code=$?
 	rm -rf "$scratch/work"
 	if [ "$code" = 1 ]; then
-		seen=$(grep -m1 BROKEN <(grep -v 'seed=' "$scratch/out") | sed 's/^ *BROKEN //' | cut -c1-140)
+		seen=$(grep -m1 BROKEN <(grep -v 'seed=' "$scratch/out") | sed 's/^ *BROKEN //' | cut -c1-140) || seen="exit code 1"
 		echo "noticed  $name: $seen"
 		echo "| $name | $(head -1 "$patch") | \`${scenario[*]}\` | ${seen//|/\\|} |" >>"$rows"
 	else
@@ -36,7 +36,7 @@ for name in "${names[@]}"; do
 done
 if [ $# = 0 ]; then
 	{
-		echo "# Promises broken on purpose, $(date -u +%F)"
+		echo "# Promises broken on purpose, $day"
 		echo
 		echo "Each patch of [bench/fault/mutants](../fault/mutants) breaks the node in one place; the fault harness has to notice."
 		echo
@@ -44,8 +44,8 @@ if [ $# = 0 ]; then
 		echo "|---|---|---|---|"
 		cat "$rows"
 		echo
-		echo "${#names[@]} mutants, $survived survived. Command: \`make mutants\`. Commit: $(git rev-parse --short=12 HEAD)."
-	} >"bench/results/$(date -u +%F)-mutants.md"
+		echo "${#names[@]} mutants, $survived survived. Command: \`make mutants\`. Commit: $commit."
+	} >"bench/results/$day-mutants.md"
 fi
 echo "${#names[@]} mutants, $survived survived"
 [ "$survived" = 0 ]

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -179,7 +180,7 @@ func (n *node) startGateway() (err error) {
 // watchOthers hears what is said of devices, here and on other nodes, until ctx ends.
 func (n *node) watchOthers(ctx context.Context) {
 	err := n.backbone.WatchPresence(ctx, func(p backbone.Presence) {
-		n.gateway.Heard(gateway.Presence{Tenant: p.Tenant, Device: p.Device, Epoch: p.Epoch, Online: p.Online}, p.Node == n.name())
+		n.gateway.Heard(gateway.Presence{Tenant: p.Tenant, Device: p.Device, Epoch: p.Epoch, Online: p.Online}, strings.Compare(p.Node, n.name()))
 	})
 	if err != nil && ctx.Err() == nil {
 		n.log.Error("presence of other nodes is not heard any more", zap.Error(err))
