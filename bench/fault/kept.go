@@ -47,6 +47,29 @@ func (u *upstream) kept(ctx context.Context) (all []Listed, err error) {
 	return all, batch.Error()
 }
 
+// mislead lets an old word of each device arrive late, of a node that nobody has.
+func (u *upstream) mislead(ctx context.Context, records []Record) error {
+	nc, err := nats.Connect("nats://" + u.addr)
+	if err != nil {
+		return fmt.Errorf("say what is not: %w", err)
+	}
+	defer nc.Close()
+	js, err := jetstream.New(nc)
+	if err != nil {
+		return fmt.Errorf("say what is not: %w", err)
+	}
+	for _, r := range records {
+		line, err := json.Marshal(map[string]any{"tenant": "default", "device": r.Device, "epoch": r.Epoch - 1, "online": r.Epoch%2 == 0, "node": "nobody"})
+		if err != nil {
+			return err
+		}
+		if _, err := js.Publish(ctx, "edgeloop.presence.default."+r.Device, line); err != nil {
+			return fmt.Errorf("say what is not: %w", err)
+		}
+	}
+	return nil
+}
+
 // checkKept waits for what is kept of the devices, all connected or all gone, to be
 // true; presence is published soon after, not at once.
 func (l *Life) checkKept(ctx context.Context, online bool) error {

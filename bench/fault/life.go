@@ -1,6 +1,7 @@
 package fault
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -28,6 +29,7 @@ type Scenario struct {
 	Name, About string
 	Rounds      int           // faults in one life; 0: Options.Rounds
 	Devices     int           // 0: Options.Devices
+	Patience    time.Duration // silence after which a device with messages on their way connects again; 0: 15 s
 	Tick        time.Duration // how often a quiet device looks up; 0: 100 ms, or Pace if that is less
 	Pace        time.Duration // time between a device's messages; 0: as fast as it goes
 	Padding     int           // bytes that messages are made larger by
@@ -106,7 +108,7 @@ func (l *Life) live(ctx context.Context) error {
 	}
 	l.Crew = StartCrew(ctx, CrewConfig{
 		URLs: l.urls(), Count: l.Options.Devices, Window: l.Options.Window, Pace: l.Scenario.Pace, Padding: l.Scenario.Padding,
-		Tick: tick, Patience: 15 * time.Second, Backoff: 800 * time.Millisecond,
+		Tick: tick, Patience: cmp.Or(l.Scenario.Patience, 15*time.Second), Backoff: 800 * time.Millisecond,
 		Seed: l.Options.Seed, Net: l.net,
 	}, l.Journal)
 	l.orders = startOrders(ctx, l)

@@ -37,6 +37,14 @@ func (l *Life) verify(ctx context.Context) error {
 	if err := l.checkKept(ctx, true); err != nil {
 		return err
 	}
+	if l.upstream != nil {
+		if err := l.upstream.mislead(ctx, l.Crew.Records()); err != nil {
+			return err
+		}
+		if err := l.checkKept(ctx, true); err != nil {
+			return err
+		}
+	}
 	if err := l.checkLog(ctx); err != nil {
 		return err
 	}
