@@ -330,7 +330,7 @@ func (b *Backbone) shutdown() (err error) {
 // Last is where the log stands with a device; zero if it has nothing of it.
 type Last struct {
 	Seq      uint64 // highest durable sequence
-	Epoch    uint64 // of the connection that sent the last record; or of one that another node spoke of since
+	Epoch    uint64 // of the connection that sent the last record, or of a later one that presence is kept of
 	Position uint64 // of that record in the log, for Record.After
 }
 
@@ -361,7 +361,7 @@ func (b *Backbone) Last(ctx context.Context, tenant, device string) (Last, error
 		last.Position = m.Sequence
 	}
 	if b.server == nil {
-		epoch, err := b.spokenOf(ctx, tenant, device)
+		epoch, err := b.keptEpoch(ctx, tenant, device)
 		if err != nil {
 			return Last{}, fmt.Errorf("last presence of %s: %w", subject, b.orClosed(err))
 		}

@@ -78,8 +78,8 @@ func (b *Backbone) WatchPresence(ctx context.Context, fn func(Presence)) error {
 	return ctx.Err()
 }
 
-// spokenOf is the epoch of what is kept of a device, 0 if nothing is.
-func (b *Backbone) spokenOf(ctx context.Context, tenant, device string) (uint64, error) {
+// keptEpoch is the epoch of what is kept of a device, 0 if nothing is.
+func (b *Backbone) keptEpoch(ctx context.Context, tenant, device string) (uint64, error) {
 	m, err := b.presences.GetLastMsgForSubject(ctx, string(appendSubject(nil, presencePrefix, tenant, device)))
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
 		return 0, nil

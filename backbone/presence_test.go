@@ -93,6 +93,45 @@ func TestPresence_BrokenConnectionLosesNoState(t *testing.T) {
 	}
 }
 
+// A node that stops has said all that it had to say.
+func TestPresence_CloseWaits(t *testing.T) {
+	ext := startExternal(t)
+	b := open(t, backbone.Config{NATSURL: ext.url, Node: "one"})
+	const devices = 3000 // several batches
+	for d := range devices {
+		b.PublishPresence(backbone.Presence{Tenant: "acme", Device: fmt.Sprint("d", d), Epoch: 1})
+	}
+	if err := b.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	again := open(t, backbone.Config{NATSURL: ext.url, Node: "one"})
+	if n, err := backbone.PresenceStored(t.Context(), again); err != nil || n != devices {
+		t.Errorf("%d of %d states are kept, %v", n, devices, err)
+	}
+}
+
+// Another node spoke of a later connection than the one whose record is the last. The
+// next connection here goes on above both, or that node would take it for an older one.
+func TestPresence_LastKnowsItsEpoch(t *testing.T) {
+	ext := startExternal(t)
+	one := open(t, backbone.Config{NATSURL: ext.url, Node: "one"})
+	two := open(t, backbone.Config{NATSURL: ext.url, Node: "two"})
+	for _, epoch := range []uint64{7, 3} { // as it was published last, and no less than the record
+		one.PublishPresence(backbone.Presence{Tenant: "acme", Device: "d", Epoch: epoch, Online: true})
+		published(t, one)
+		if last, err := two.Last(t.Context(), "acme", "d"); err != nil || last.Epoch != epoch || last.Seq != 0 {
+			t.Errorf("after epoch %d: %+v, %v", epoch, last, err)
+		}
+	}
+	if err := one.Append([]backbone.Record{{Tenant: "acme", Device: "d", Epoch: 5, Seq: 1, Type: "telemetry", Data: []byte("1")}}); err != nil {
+		t.Fatal(err)
+	}
+	flush(t, one)
+	if last, err := two.Last(t.Context(), "acme", "d"); err != nil || last.Epoch != 5 || last.Seq != 1 {
+		t.Errorf("after the record: %+v, %v", last, err)
+	}
+}
+
 func TestPresence_OlderEpochDoesNotReplaceNewer(t *testing.T) {
 	q := backbone.NewPresenceQueue()
 	q.Push(backbone.Presence{Device: "d", Epoch: 2, Online: true})

@@ -14,17 +14,26 @@ import (
 // device.
 const presenceStream = "EDGELOOP_PRESENCE"
 
-// kept reads the last state of each device from the server itself, past the nodes.
-func (u *upstream) kept(ctx context.Context) (all []Listed, err error) {
+// dial connects to the server itself, past the nodes.
+func (u *upstream) dial() (js jetstream.JetStream, hangUp func(), err error) {
 	nc, err := nats.Connect("nats://" + u.addr)
 	if err != nil {
-		return nil, fmt.Errorf("read presence: %w", err)
+		return nil, nil, err
 	}
-	defer nc.Close()
-	js, err := jetstream.New(nc)
+	if js, err = jetstream.New(nc); err != nil {
+		nc.Close()
+		return nil, nil, err
+	}
+	return js, nc.Close, nil
+}
+
+// kept reads the last state of each device.
+func (u *upstream) kept(ctx context.Context) (all []Listed, err error) {
+	js, hangUp, err := u.dial()
 	if err != nil {
 		return nil, fmt.Errorf("read presence: %w", err)
 	}
+	defer hangUp()
 	cons, err := js.OrderedConsumer(ctx, presenceStream, jetstream.OrderedConsumerConfig{DeliverPolicy: jetstream.DeliverLastPerSubjectPolicy})
 	if err != nil {
 		return nil, fmt.Errorf("read presence: %w", err)
@@ -49,15 +58,11 @@ func (u *upstream) kept(ctx context.Context) (all []Listed, err error) {
 
 // mislead lets an old word of each device arrive late, of a node that nobody has.
 func (u *upstream) mislead(ctx context.Context, records []Record) error {
-	nc, err := nats.Connect("nats://" + u.addr)
+	js, hangUp, err := u.dial()
 	if err != nil {
 		return fmt.Errorf("say what is not: %w", err)
 	}
-	defer nc.Close()
-	js, err := jetstream.New(nc)
-	if err != nil {
-		return fmt.Errorf("say what is not: %w", err)
-	}
+	defer hangUp()
 	for _, r := range records {
 		line, err := json.Marshal(map[string]any{"tenant": "default", "device": r.Device, "epoch": r.Epoch - 1, "online": r.Epoch%2 == 0, "node": "nobody"})
 		if err != nil {
