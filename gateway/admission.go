@@ -78,8 +78,8 @@ func (g *Gateway) turnAway(c *candidate, refusal *wsproto.Refusal) {
 
 // admit decides one candidate: identity, bans, then the session. The order
 // matters. Others see the link from Connect on and may close it, but use nothing
-// else of it before it is marked as admitted; and Admit is posted before that
-// mark, so a command that sees it is written after the 101. Whether the device
+// else of it before it is marked as admitted, here or on the loop; and Admit is
+// posted before that mark, so a command that sees it is written after the 101. Whether the device
 // is welcome is asked again after Connect: a drain or a ban that begins meanwhile
 // either finds the link and closes it, or is seen here.
 func (g *Gateway) admit(c *candidate) *wsproto.Refusal {
@@ -112,11 +112,10 @@ func (g *Gateway) admit(c *candidate) *wsproto.Refusal {
 		g.expiry.set(l, id.Expires)
 	}
 	c.conn.Admit(c.hello, l)
-	if code := uint16(l.flags.Or(flagAdmitted) >> closeShift); code != 0 { //nolint:gosec // 16 bits are left
-		c.conn.Close(wsproto.CloseCode(code), g.reasonOf(code))
-		return nil
+	l.admitted()
+	if l.live() {
+		g.deliverStored(l)
 	}
-	g.deliverStored(l)
 	return nil
 }
 

@@ -234,7 +234,13 @@ func (l *link) settle(n int) {
 }
 
 // Woken implements eventloop.Receiver: the welcome, the acks, and reading on.
+// The first call comes right behind the handshake's answer, so what others post
+// from here on reaches the device. It is marked before the welcome goes out: who
+// has seen a device welcomed can send it commands.
 func (l *link) Woken() {
+	if l.flags.Load()&flagAdmitted == 0 {
+		l.admitted()
+	}
 	if l.proto != protocolRaw {
 		durable := l.session.Durable()
 		switch {
@@ -306,8 +312,18 @@ func (l *link) lose(b *bytebuf.Buf) {
 // Send implements devicemgr.Link.
 func (l *link) Send(frame []byte) error { return l.conn.Send(frame) }
 
+// admitted marks the link as one that frames reach, once the handshake's answer
+// was posted or written. The worker that posted it and the loop that wrote it
+// both come here; the first closes what was to be closed before it could be.
+func (l *link) admitted() {
+	before := l.flags.Or(flagAdmitted)
+	if code := uint16(before >> closeShift); code != 0 && before&flagAdmitted == 0 { //nolint:gosec // 16 bits are left
+		l.conn.Close(wsproto.CloseCode(code), l.g.reasonOf(code))
+	}
+}
+
 // Close implements devicemgr.Link. A connection whose handshake is not answered
-// yet is closed right after it was (admit): only then the device hears why.
+// yet is closed right after it was (admitted): only then the device hears why.
 func (l *link) Close(code uint16, reason string) {
 	if before, first := l.markClosing(code); first && before&flagAdmitted != 0 {
 		l.conn.Close(wsproto.CloseCode(code), reason)
