@@ -3,17 +3,13 @@
 # the raw loop in C, and the runner. Everything goes to bin/.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
+. scripts/apt.sh
 
-if ! command -v gcc >/dev/null; then
-  apt-get update -qq
-  DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends gcc libc6-dev >/dev/null
-fi
-# One row only; RUNLEVEL keeps the package from starting a broker of its own.
-if ! command -v mosquitto >/dev/null; then
-  apt-get update -qq
-  RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends mosquitto >/dev/null ||
-    echo "mosquitto is not to be had: its row will be missing" >&2
-fi
+command -v gcc >/dev/null || apt_install gcc libc6-dev
+# One row only, so it may be missing. Debian's lies where an ordinary user's PATH
+# does not lead.
+PATH=$PATH:/usr/sbin command -v mosquitto >/dev/null || apt_install mosquitto ||
+  echo "mosquitto is not to be had: its row will be missing" >&2
 mkdir -p bin/peers
 go build -trimpath -o bin/ ./cmd/edgeloop ./cmd/edgebench
 gcc -O2 -Wall -Wextra -pthread -o bin/peers/rawc bench/compare/servers/rawc/rawc.c

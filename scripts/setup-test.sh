@@ -5,6 +5,7 @@
 # and says what is missing.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
+. scripts/apt.sh
 
 # Debian's module belongs to Debian's interpreter, and another python3 may come
 # first on PATH.
@@ -18,21 +19,7 @@ command -v node >/dev/null || missing+=(nodejs)
 command -v npm >/dev/null || missing+=(npm)
 { [ -x "$python" ] && "$python" -c 'import websockets' 2>/dev/null; } || missing+=(python3 python3-websockets)
 
-if [ ${#missing[@]} -gt 0 ]; then
-	as_root=()
-	if [ "$(id -u)" -ne 0 ]; then
-		if ! command -v sudo >/dev/null || ! sudo -n true 2>/dev/null; then
-			echo "setup-test: missing: ${missing[*]}" >&2
-			echo "setup-test: as root run: apt-get install --no-install-recommends ${missing[*]}" >&2
-			exit 1
-		fi
-		as_root=(sudo -n)
-	fi
-	echo "setup-test: installing ${missing[*]}"
-	"${as_root[@]}" apt-get update -qq
-	"${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
-		apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
-fi
+[ ${#missing[@]} -eq 0 ] || apt_install "${missing[@]}"
 
 # npm leaves .package-lock.json as its last step, so a newer copy of it than of
 # our lock file means a finished install.
