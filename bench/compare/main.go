@@ -51,6 +51,8 @@ func flags() plan {
 }
 
 func main() {
+	// Debian has mosquitto in /usr/sbin, where an ordinary user's PATH does not lead.
+	_ = os.Setenv("PATH", os.Getenv("PATH")+":/usr/sbin") // fails only for a name with a zero byte
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	err := run(ctx, flags())
 	stop()
@@ -64,8 +66,9 @@ func main() {
 // each round: an interrupted run leaves the rounds before.
 func run(ctx context.Context, p plan) error {
 	rep := report{Started: time.Now().UTC(), Commit: commit(ctx), Command: shown(os.Args), plan: p}
+	list := rep.choose(p)
 	for round := 1; round <= p.rounds; round++ {
-		err := rep.round(ctx, p, round)
+		err := rep.round(ctx, p, round, list)
 		if err != nil {
 			rep.Problems = append(rep.Problems, fmt.Sprintf("round %d was not finished: %v", round, err))
 		}
@@ -78,13 +81,25 @@ func run(ctx context.Context, p plan) error {
 	return nil
 }
 
+// choose lists the servers of the plan and notes which are not there to measure.
+// One that is asked for by name has to be.
+func (r *report) choose(p plan) []server {
+	if len(p.only) > 0 {
+		return slices.DeleteFunc(servers(), func(s server) bool { return !slices.Contains(p.only, s.name) })
+	}
+	return slices.DeleteFunc(servers(), func(s server) bool {
+		if !s.absent() {
+			return false
+		}
+		r.Absent = append(r.Absent, s.name)
+		return true
+	})
+}
+
 // round measures each server once. What goes wrong with one of them is noted and
 // the others are measured all the same; the error is that of ctx.
-func (r *report) round(ctx context.Context, p plan, round int) error {
-	for _, s := range servers() {
-		if len(p.only) > 0 && !slices.Contains(p.only, s.name) {
-			continue
-		}
+func (r *report) round(ctx context.Context, p plan, round int, list []server) error {
+	for _, s := range list {
 		fmt.Fprintf(os.Stderr, "%s round %d of %d: %s\n", time.Now().UTC().Format(time.TimeOnly), round, p.rounds, s.name)
 		runs, err := measureAll(ctx, p, s, round)
 		r.Runs = append(r.Runs, runs...)

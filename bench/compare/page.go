@@ -220,6 +220,9 @@ func (r report) markdown(jsonName string) string {
 	few := max(1, r.plan.connections/20)
 	fmt.Fprintf(&b, "# Side by side, %s\n\n", r.Started.Format("2 January 2006"))
 	r.ahead(&b)
+	if len(r.Absent) > 0 {
+		fmt.Fprintf(&b, "Not installed, so not measured: %s.\n\n", strings.Join(r.Absent, ", "))
+	}
 	fmt.Fprintf(&b, "%s connections, masked binary messages, client and server on loopback sharing the cores. Less is better everywhere. "+
 		"µs are the server's CPU time, user and system, for each; × is the ratio to the raw loop with two threads. "+
 		"RSS is marginal between %s and %s connections after a forced collection; the raw loop keeps nothing for a connection "+

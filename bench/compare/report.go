@@ -14,6 +14,7 @@ type report struct {
 	TookS    float64   `json:"took_s"`
 	Runs     []record  `json:"runs"`
 	Problems []string  `json:"problems,omitempty"`
+	Absent   []string  `json:"absent,omitempty"` // not installed
 	plan     plan
 }
 

@@ -121,3 +121,27 @@ func TestReport_Wrong(t *testing.T) {
 		t.Errorf("the numbers: %v %.200s", err, b)
 	}
 }
+
+// TestReport_Choose: what is not installed is left out and named on the page,
+// unless it was asked for by name.
+func TestReport_Choose(t *testing.T) {
+	t.Setenv("PATH", t.TempDir())
+	names := func(list []server) string {
+		var out []string
+		for _, s := range list {
+			out = append(out, s.name)
+		}
+		return strings.Join(out, ",")
+	}
+	r := sample()
+	if got := names(r.choose(plan{})); strings.Contains(got, "mosquitto") || !strings.Contains(got, "raw-2") || !strings.Contains(got, "nats-server") {
+		t.Errorf("to be measured without mosquitto: %s", got)
+	}
+	if page := r.markdown("x.json"); !strings.Contains(page, "\nNot installed, so not measured: mosquitto.\n") {
+		t.Errorf("the page does not say who is missing:\n%s", page)
+	}
+	r = sample()
+	if got := names(r.choose(plan{only: []string{"mosquitto", "raw-2"}})); got != "raw-2,mosquitto" || len(r.Absent) > 0 {
+		t.Errorf("asked for by name: %s, absent %v", got, r.Absent)
+	}
+}

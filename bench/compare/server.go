@@ -32,6 +32,8 @@ type server struct {
 	mqtt bool
 	// own: a row of edgeloop or the raw loop, not a peer.
 	own bool
+	// optional: a program of the machine's, which may not be installed.
+	optional bool
 }
 
 func goPeer(name, what string) server {
@@ -65,10 +67,19 @@ func servers() []server {
 			args: []string{"bin/peers/natsws", "-addr", "ADDR", "-control", "CONTROL"},
 		},
 		{
-			name: "mosquitto", what: "mosquitto, plain TCP", idleOnly: true, mqtt: true,
+			name: "mosquitto", what: "mosquitto, plain TCP", idleOnly: true, mqtt: true, optional: true,
 			args: []string{"mosquitto", "-p", "PORT"},
 		},
 	}
+}
+
+// absent says whether the server is one that may be missing, and is.
+func (s server) absent() bool {
+	if !s.optional {
+		return false
+	}
+	_, err := exec.LookPath(s.args[0])
+	return err != nil
 }
 
 // process is a server that runs.
