@@ -52,6 +52,3 @@ func (r report) splitReason(l lead) string {
 	}
 	return text + "The lead is both the server's own code and what the kernel does for it."
 }
-
-// ours0 is the name of edgeloop's row in this comparison.
-func (l lead) ours0() string { return l.column.ours(l.peer) }
