@@ -63,7 +63,8 @@ func main() {
 }
 
 // run goes through all servers, round by round, and writes what it has after
-// each round: an interrupted run leaves the rounds before.
+// each round: an interrupted run leaves the rounds before. The error is also that
+// of a figure which nobody should take as it is.
 func run(ctx context.Context, p plan) error {
 	rep := report{Started: time.Now().UTC(), Commit: commit(ctx), Command: shown(os.Args), plan: p}
 	list := rep.choose(p)
@@ -78,6 +79,9 @@ func run(ctx context.Context, p plan) error {
 		}
 	}
 	fmt.Print(rep.markdown(rep.base(p) + ".json"))
+	if list := rep.wrong(); len(list) > 0 {
+		return fmt.Errorf("%d things went wrong, listed on the page", len(list))
+	}
 	return nil
 }
 

@@ -2,6 +2,8 @@ package main
 
 import (
 	"encoding/json"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -119,6 +121,23 @@ func TestReport_Wrong(t *testing.T) {
 	b, err := json.Marshal(r)
 	if err != nil || !strings.Contains(string(b), `"machine":{}`) || !strings.Contains(string(b), "does not listen") {
 		t.Errorf("the numbers: %v %.200s", err, b)
+	}
+}
+
+// TestRun_Wrong: a server that does not start is on the page that the run leaves,
+// and the run has failed.
+func TestRun_Wrong(t *testing.T) {
+	t.Chdir(t.TempDir()) // no bin/peers here
+	err := run(t.Context(), plan{rounds: 1, connections: 1, only: []string{"gws"}, name: "wrong", out: "results"})
+	if err == nil {
+		t.Error("a run without its server ended well")
+	}
+	pages, _ := filepath.Glob("results/*-wrong.md")
+	if len(pages) != 1 {
+		t.Fatalf("pages: %v", pages)
+	}
+	if page, err := os.ReadFile(pages[0]); err != nil || !strings.Contains(string(page), "- round 1, gws: ") {
+		t.Errorf("the page: %v\n%s", err, page)
 	}
 }
 
