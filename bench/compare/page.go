@@ -200,9 +200,14 @@ func (r report) nodeTable(b *strings.Builder, nodes []server) {
 
 // ahead is the list at the top of the page.
 func (r report) ahead(b *strings.Builder) {
-	leads := r.leads()
+	leads, gaps := r.leads(), r.gaps()
+	if len(gaps) > 0 {
+		fmt.Fprintf(b, "Here edgeloop has no figure, so no peer is compared: %s.\n\n", strings.Join(gaps, "; "))
+	}
 	if len(leads) == 0 {
-		b.WriteString("No peer needs less than edgeloop in any row.\n\n")
+		if len(gaps) == 0 && len(r.peers()) > 0 {
+			b.WriteString("No peer needs less than edgeloop in any row.\n\n")
+		}
 		return
 	}
 	b.WriteString("Where a peer needs less than edgeloop:\n\n")

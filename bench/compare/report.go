@@ -122,6 +122,23 @@ func (r report) leads() []lead {
 	return out
 }
 
+// gaps lists the columns in which edgeloop has no figure to set a peer's beside.
+func (r report) gaps() []string {
+	var out []string
+	for _, c := range r.columns() {
+		for _, s := range r.peers() {
+			if s.idleOnly && c.measure != "idle" {
+				continue
+			}
+			gap := c.title + " of " + c.ours(s)
+			if _, ok := r.of(c.ours(s), c.measure, c.figure); !ok && !slices.Contains(out, gap) {
+				out = append(out, gap)
+			}
+		}
+	}
+	return out
+}
+
 // wrong lists runs in which a server lost or spoiled messages, and failures.
 func (r report) wrong() []string {
 	out := slices.Clone(r.Problems)
@@ -146,6 +163,12 @@ func (r report) rows() (all, nodes []server) {
 		}
 	}
 	return all, nodes
+}
+
+// peers are the rows that are not our own.
+func (r report) peers() []server {
+	all, _ := r.rows()
+	return slices.DeleteFunc(all, func(s server) bool { return s.own })
 }
 
 // rounds is the number of rounds that were begun.

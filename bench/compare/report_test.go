@@ -89,6 +89,38 @@ func TestReport_Page(t *testing.T) {
 	}
 }
 
+// TestReport_NoLeads: that no peer needs less is said where edgeloop has a figure
+// in every column that the peers are in, and there were peers at all.
+func TestReport_NoLeads(t *testing.T) {
+	const none = "No peer needs less than edgeloop in any row."
+	full := func(names ...string) report {
+		var r report
+		for _, c := range r.columns() {
+			for i, name := range names {
+				r.Runs = append(r.Runs, record{Server: name, Measure: c.measure, Round: 1, Figures: map[string]float64{c.figure: float64(i + 1)}})
+			}
+		}
+		return r
+	}
+	page := func(r report) string { return r.markdown("x.json") }
+	whole := full("edgeloop-echo", "edgeloop-serve", "gws")
+	if p := page(whole); !strings.Contains(p, none) || strings.Contains(p, "no figure") {
+		t.Errorf("a whole page:\n%s", p)
+	}
+	if p := page(full("edgeloop-echo", "raw-2")); strings.Contains(p, none) {
+		t.Errorf("a page without peers:\n%s", p)
+	}
+	for i, one := range whole.Runs {
+		if one.Server == "edgeloop-echo" && one.Measure == "echo-8" || one.Server == "edgeloop-serve" {
+			whole.Runs[i].Error = "killed"
+		}
+	}
+	want := "Here edgeloop has no figure, so no peer is compared: 8 in flight µs of edgeloop-echo; broadcast µs of edgeloop-serve."
+	if p := page(whole); strings.Contains(p, none) || !strings.Contains(p, want) {
+		t.Errorf("a page with gaps:\n%s", p)
+	}
+}
+
 // TestReport_OneRound: of one round nothing is known about noise, and the page
 // says so.
 func TestReport_OneRound(t *testing.T) {
