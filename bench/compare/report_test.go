@@ -81,6 +81,7 @@ func TestReport_Page(t *testing.T) {
 		"| lxzan/gws 1.8.9 | 10.90 | 10.50–11.50 | ×1.36 | 3.00 | -1 %, within noise |",
 		"| lxzan/gws 1.8.9 | 3.00 | 3.00–3.10 | ×1.50 | 2.00 | -25 % |",
 		"| gorilla/websocket 1.5.3 | 20.00 | 19.00–21.00 | ×2.50 | 5.00 | +82 % |",
+		"and `edgeloop echo` keeps none.",
 		"| `edgeloop echo`: loop and frames | 11.00 | 10.00–12.00 | ×1.38 | 1.00 |  |",
 	} {
 		if !strings.Contains(rest, want) {
