@@ -26,7 +26,7 @@ type Process struct {
 	// VmRSS lags behind. Anonymous is the part that is not file pages.
 	RSS       int64 `json:"rss_bytes"`
 	Anonymous int64 `json:"anonymous_bytes"`
-	// PeakRSS is VmHWM: the highest ever, in bytes.
+	// PeakRSS is VmHWM, the highest ever in bytes, or RSS where VmHWM lags behind it.
 	PeakRSS int64 `json:"peak_rss_bytes"`
 	// FDs is the number of open descriptors; Threads that of kernel threads.
 	FDs     int64 `json:"fds"`
@@ -76,6 +76,7 @@ func ReadProcess(pid int) (Process, error) {
 	if p.RSS == 0 {
 		p.RSS, p.Anonymous = status["VmRSS"]<<10, status["RssAnon"]<<10
 	}
+	p.PeakRSS = max(p.PeakRSS, p.RSS)
 	if d, err := os.Open(fmt.Sprintf("/proc/%d/fd", pid)); err == nil {
 		names, _ := d.Readdirnames(-1)
 		p.FDs = int64(len(names))
