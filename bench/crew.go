@@ -30,6 +30,9 @@ type crew struct {
 // newCrew makes a fleet in this process when its descriptors suffice, else one
 // in each of as many worker processes as it takes. workers > 0 sets the number.
 func newCrew(cfg fleet.Config, workers int) (*crew, error) {
+	if cfg.Count < 1 || workers < 0 {
+		return nil, fmt.Errorf("%w: %d devices in %d worker processes", ErrOptions, cfg.Count, workers)
+	}
 	limit, err := raiseDescriptors()
 	if err != nil {
 		return nil, err
@@ -47,6 +50,7 @@ func newCrew(cfg fleet.Config, workers int) (*crew, error) {
 			return c, nil
 		}
 	}
+	workers = min(workers, cfg.Count)
 	for k := range workers {
 		part := cfg
 		part.First = cfg.First + cfg.Count*k/workers
@@ -90,10 +94,10 @@ func (c *crew) Do(o fleet.Order) error {
 		if to == 0 {
 			to = c.first + c.count
 		}
-		o.Of = (to - max(o.From, c.first) + max(1, o.Every) - 1) / max(1, o.Every)
+		o.Of = to - max(o.From, c.first)
 	}
 	if o.Verb == fleet.Connect || o.Verb == fleet.Drop {
-		o.InFlight = max(1, (o.InFlight+len(c.members)-1)/len(c.members))
+		o.InFlight = (o.InFlight + len(c.members) - 1) / len(c.members) // 0 stays what it is, the default
 	}
 	return c.all(func(m member) error { return m.Do(o) })
 }

@@ -25,6 +25,7 @@ type conn struct {
 	tries   uint32 // attempts ever; makes each key new
 	spoke   uint32 // second of the last write, for heartbeats
 	since   int64  // when the state was entered, Unix nanoseconds
+	gone    int64  // when it was registered last, if it shall be and is not; else 0
 	heard   uint64 // highest broadcast number
 	work    *work  // nil until the first load
 	spill   *spill // nil while nothing is kept

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gobwas/ws"
 	"github.com/golang-jwt/jwt/v5"
 
 	"edgeloop/bench/fleet"
@@ -78,6 +79,37 @@ func TestFleet_ResumesWhereTheNodeStands(t *testing.T) {
 	}
 }
 
+// A device that is cut off after the load has ended still sends again what was
+// not acknowledged: else the fleet itself would lose it.
+func TestFleet_ResumesAfterTheLoad(t *testing.T) {
+	node, cut := &fleettest.Node{}, make(chan struct{})
+	url := fleettest.Serve(t, func(p *fleettest.Peer) {
+		select {
+		case <-cut:
+			node.Handle(p)
+			return
+		default:
+		}
+		_ = p.Send(ws.OpText, []byte(`{"type":"welcome","epoch":1,"upto":0,"heartbeat_s":30,"window":64}`))
+		for range 16 {
+			if _, _, err := p.Next(); err != nil {
+				return
+			}
+		}
+		<-cut
+	})
+	f := start(t, fleet.Config{URL: url + "v1/device", Dialect: "json", Count: 1})
+	connect(t, f, 1)
+	do(t, f, fleet.Order{Verb: fleet.Load, Kind: fleet.TelemetryLoad, InFlight: 16})
+	until(t, f, "window", func(c fleet.Counts) bool { return c[fleet.Sent] == 16 })
+	do(t, f, fleet.Order{Verb: fleet.Quiet})
+	close(cut)
+	c := until(t, f, "acks", func(c fleet.Counts) bool { return c[fleet.Acked] == 16 })
+	if c[fleet.Resent] != 16 || c[fleet.Sent] != 16 || c.Unsound() != 0 || node.Gaps() != 0 {
+		t.Errorf("sent again %d, sent %d, want 16 each; %v", c[fleet.Resent], c[fleet.Sent], c)
+	}
+}
+
 func TestFleet_NoticesANodeThatForgets(t *testing.T) {
 	node := &fleettest.Node{CutAfter: 100, Forget: 5}
 	f := telemetry(t, node, fleet.Config{Count: 3, Backoff: 64 * time.Millisecond})
@@ -146,7 +178,32 @@ func TestFleet_DropAndReturn(t *testing.T) {
 			if c[fleet.Dropped] != 15 || c[fleet.Failed] != 0 {
 				t.Errorf("dropped %d, failed %d; want 15, 0", c[fleet.Dropped], c[fleet.Failed])
 			}
+			s, err := f.Snapshot(true)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := s.Histograms[fleet.Absence].TotalCount(); got != 15 {
+				t.Errorf("absences recorded: %d, want 15", got)
+			}
 		})
+	}
+}
+
+// With one handshake at a time, and each answered 10 ms late, the last of ten is
+// away for ten of them, though its own takes no longer than the first's.
+func TestFleet_AbsenceHoldsTheWaitForATurn(t *testing.T) {
+	url := fleettest.Serve(t, fleettest.Echo(fleettest.Sound, 1))
+	f := start(t, fleet.Config{URL: url, Count: 10})
+	connect(t, f, 10)
+	do(t, f, fleet.Order{Verb: fleet.Reset})
+	do(t, f, fleet.Order{Verb: fleet.Drop, How: fleet.RST, Return: true, InFlight: 1, Rate: 100})
+	until(t, f, "return", func(c fleet.Counts) bool { return c[fleet.Registered] == 20 })
+	s, err := f.Snapshot(true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if top := time.Duration(s.Histograms[fleet.Absence].Max()); top < 80*time.Millisecond {
+		t.Errorf("the longest absence is %v: nine waited for one dial each 10 ms", top)
 	}
 }
 
@@ -164,7 +221,7 @@ func TestFleet_StallAndResume(t *testing.T) {
 	url := fleettest.Serve(t, fleettest.Echo(fleettest.Sound, 1))
 	f := start(t, fleet.Config{URL: url, Count: 4, MessageTimeout: time.Minute})
 	connect(t, f, 4)
-	do(t, f, fleet.Order{Verb: fleet.Stall, Every: 2})
+	do(t, f, fleet.Order{Verb: fleet.Stall, To: 2})
 	do(t, f, fleet.Order{Verb: fleet.Load, Kind: fleet.EchoLoad, InFlight: 3})
 	until(t, f, "others", func(c fleet.Counts) bool { return c[fleet.Received] > 200 })
 	do(t, f, fleet.Order{Verb: fleet.Quiet})

@@ -175,6 +175,10 @@ func (l *loop) registered(i int, now int64) {
 	l.counts[Ready]++
 	l.tallies.lastReady = now
 	l.hists.record(Handshake, now-c.since)
+	if c.gone != 0 {
+		l.hists.record(Absence, now-c.gone)
+		c.gone = 0
+	}
 	c.since = now
 	l.topUp(i, now)
 }
@@ -212,6 +216,7 @@ func (l *loop) end(i int, why string, now int64) {
 	}
 	if c.ready {
 		l.counts[Ready]--
+		c.gone = now
 	}
 	l.release(i)
 	if c.work != nil {

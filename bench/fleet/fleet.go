@@ -52,9 +52,6 @@ func (f *Fleet) Do(o Order) error {
 	}
 	return f.onLoops(func(l *loop) {
 		from, to := max(o.From-l.first, 0), min(o.To-l.first, len(l.conns))
-		if off := (l.first + from - o.From) % o.Every; off > 0 { // keep the stride across loops
-			from += o.Every - off
-		}
 		if from < to {
 			l.obey(o, from, to)
 		}

@@ -12,7 +12,8 @@ type Latency uint8
 
 // The histograms of a fleet.
 const (
-	// Handshake runs from connect to the 101 (or the welcome, where one is due).
+	// Handshake runs from connect to the 101 (or the welcome, where one is due): one
+	// attempt, without the wait for its turn before it.
 	Handshake Latency = iota
 	// RoundTrip runs from the moment a message was due to its echo or ack. For
 	// paced loads that moment is on the schedule, not when the fleet got round
@@ -23,12 +24,15 @@ const (
 	Service
 	// Downlink runs from the time stamp in a broadcast or command to its arrival.
 	Downlink
+	// Absence runs from the end of a registered connection until the device is
+	// registered again, with every attempt and every wait between them.
+	Absence
 	numLatencies
 )
 
 // String is the histogram's name in results.
 func (l Latency) String() string {
-	return [numLatencies]string{"handshake", "round_trip", "service", "downlink"}[l]
+	return [numLatencies]string{"handshake", "round_trip", "service", "downlink", "absence"}[l]
 }
 
 const (

@@ -11,13 +11,13 @@ import (
 type load struct {
 	kind     string
 	from, to int // local indexes
-	every    int // only each every-th device
 	inFlight int
 	size     int
 	how      string // churn: how a connection ends
 	interval int64  // nanoseconds between two messages of this loop; 0 = closed loop
 	next     int64
 	cursor   int
+	over     bool // nothing new is made; what a cut connection left unanswered is sent again
 }
 
 // The kinds of load.
@@ -39,7 +39,7 @@ func (l *loop) start(w *load, now int64) {
 	if w.kind == ChurnLoad {
 		return
 	}
-	for i := w.from; i < w.to; i += w.every {
+	for i := w.from; i < w.to; i++ {
 		c := &l.conns[i]
 		if c.work == nil {
 			c.work = &work{}
@@ -50,14 +50,13 @@ func (l *loop) start(w *load, now int64) {
 	}
 }
 
-// quiet stops making messages; what is under way may still be answered.
+// quiet stops making messages; what is under way may still be answered, and
+// telemetry resumed.
 func (l *loop) quiet() {
-	l.loads = nil
-	for i := range l.conns {
-		if w := l.conns[i].work; w != nil {
-			w.load = nil
-		}
+	for _, w := range l.loads {
+		w.over = true
 	}
+	l.loads = nil
 }
 
 // settle counts everything unanswered as lost.
@@ -82,14 +81,14 @@ func (l *loop) topUp(i int, now int64) {
 	}
 	switch w.kind {
 	case EchoLoad:
-		if w.interval == 0 {
+		if w.interval == 0 && !w.over {
 			for range c.work.echo.room(w.inFlight) {
 				l.sendEcho(i, w.size, now, now)
 			}
 		}
 	case TelemetryLoad:
 		a := &c.work.tele
-		if w.interval == 0 {
+		if w.interval == 0 && !w.over {
 			for int(a.made-a.acked) < w.inFlight && a.add(now) {
 			}
 		}
@@ -109,7 +108,7 @@ func (l *loop) pace(now int64) {
 			}
 			i, due := w.cursor, w.next
 			w.next += w.interval
-			if w.cursor += w.every; w.cursor >= w.to {
+			if w.cursor++; w.cursor >= w.to {
 				w.cursor = w.from
 			}
 			l.paced(i, w, due, now)

@@ -14,8 +14,6 @@ type Order struct {
 	Verb string
 	// From and To choose the devices [From, To) by number; To 0 means all after From.
 	From, To int
-	// Every takes only each Every-th device of the range. Default 1.
-	Every int
 	// Rate is messages, dials or ends a second, over all fleets together; 0 is no
 	// limit for Connect and a closed loop for Load.
 	Rate float64
@@ -57,7 +55,6 @@ func (o Order) withDefaults(count int) (Order, error) {
 	if !slices.Contains(verbs, o.Verb) {
 		return o, fmt.Errorf("%w: verb %q: want one of %v", ErrOrder, o.Verb, verbs)
 	}
-	o.Every = max(1, o.Every)
 	o.Size = orDefault(o.Size, 128)
 	o.How = orDefault(o.How, CloseFrame)
 	o.Of = orDefault(o.Of, count)
@@ -96,18 +93,17 @@ func (l *loop) obey(o Order, from, to int) {
 	now := l.now()
 	switch o.Verb {
 	case Connect:
-		l.limitDials(o, (to-from)/o.Every, now)
-		for i := from; i < to; i += o.Every {
+		l.limitDials(o, to-from, now)
+		for i := from; i < to; i++ {
 			if c := &l.conns[i]; !c.want {
-				c.want = true
+				c.want, c.gone = true, 0
 				l.queue(i, now, now)
 			}
 		}
 	case Load:
-		chosen := (to - from + o.Every - 1) / o.Every
 		l.start(&load{
-			kind: o.Kind, from: from, to: to, every: o.Every, inFlight: o.InFlight, size: o.Size,
-			how: o.How, interval: intervalOf(o.Rate, chosen, o.Of),
+			kind: o.Kind, from: from, to: to, inFlight: o.InFlight, size: o.Size,
+			how: o.How, interval: intervalOf(o.Rate, to-from, o.Of),
 		}, now)
 	case Quiet:
 		l.quiet()
@@ -116,31 +112,29 @@ func (l *loop) obey(o Order, from, to int) {
 	case Drop:
 		l.dropRange(o, from, to, now)
 	case Rest:
-		l.each(o, from, to, func(i int) { l.conns[i].want = false })
+		for i := from; i < to; i++ {
+			l.conns[i].want = false
+		}
 	case Stall:
-		l.each(o, from, to, func(i int) { l.conns[i].stalled = true })
+		for i := from; i < to; i++ {
+			l.conns[i].stalled = true
+		}
 	case Resume:
-		l.each(o, from, to, func(i int) {
+		for i := from; i < to; i++ {
 			if c := &l.conns[i]; c.stalled && c.fd >= 0 {
 				c.stalled = false
 				l.readAll(i, false)
 			}
-		})
+		}
 	case Say:
-		l.each(o, from, to, func(i int) {
+		for i := from; i < to; i++ {
 			if l.conns[i].state == open {
 				l.framer.frame(ws.OpText, []byte(o.Text))
 				l.write(i, now)
 			}
-		})
+		}
 	case Reset:
 		l.hists.reset()
-	}
-}
-
-func (l *loop) each(o Order, from, to int, do func(i int)) {
-	for i := from; i < to; i += o.Every {
-		do(i)
 	}
 }
 
@@ -151,13 +145,13 @@ func (l *loop) limitDials(o Order, chosen int, now int64) {
 }
 
 func (l *loop) dropRange(o Order, from, to int, now int64) {
-	l.limitDials(o, (to-from)/o.Every, now)
-	l.each(o, from, to, func(i int) {
+	l.limitDials(o, to-from, now)
+	for i := from; i < to; i++ {
 		c := &l.conns[i]
 		c.want = false // again() must not dial before its time
 		l.drop(i, o.How, now)
 		if !o.Return {
-			return
+			continue
 		}
 		c.want = true
 		wait := int64(0)
@@ -169,5 +163,5 @@ func (l *loop) dropRange(o Order, from, to int, now int64) {
 		} else { // the end of the close handshake dials
 			l.dials.delay(i, time.Duration(wait))
 		}
-	})
+	}
 }
