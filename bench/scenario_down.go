@@ -22,6 +22,8 @@ var errNoAdmin = fmt.Errorf("%w: this scenario needs --admin-url", ErrOptions)
 // Command measures the round trip of a command: from the request to the admin
 // API, down to a device, its reply, and the answer of the API.
 type Command struct {
+	Rate        float64       `help:"Commands a second over all devices; 0 is a closed loop." default:"0"`
+	Size        int           `help:"Data in bytes." default:"128"`
 	Concurrency int           `help:"Requests under way at once." default:"16"`
 	Duration    time.Duration `help:"Time measured." short:"d" default:"10s"`
 	Wait        time.Duration `help:"How long the API waits for a device's reply." default:"5s"`
@@ -42,81 +44,138 @@ func (c Command) Run(ctx context.Context, s *Session) error {
 	if _, err := s.connect(ctx, s.opt.Connections); err != nil {
 		return err
 	}
-	trips := hdrhistogram.New(int64(time.Microsecond), int64(time.Minute), 3)
+	a := asking{Command: c, trips: hdrhistogram.New(int64(time.Microsecond), int64(time.Hour), 3)}
 	var failed error
 	p, err := s.phase("measure", func() error {
-		failed = c.ask(ctx, s, admin, trips)
+		failed = a.run(ctx, s, admin)
 		return nil
 	})
 	if err != nil {
 		return errors.Join(err, failed)
 	}
 	h := fleet.NewHistograms()
-	h[fleet.RoundTrip].Merge(trips)
+	h[fleet.RoundTrip] = a.trips
 	lat, err := latencies(h)
 	if err != nil {
 		return err
 	}
 	p.Latency["command"] = lat[fleet.RoundTrip.String()]
-	n := trips.TotalCount()
+	n := a.trips.TotalCount()
 	s.figure("commands_per_s", rate(n, p.TookS))
 	s.cpuFigures("command", p, n)
 	s.figure("command_p50_ms", p.Latency["command"].P50)
 	s.figure("command_p99_ms", p.Latency["command"].P99)
 	s.latencyFigures("downlink", p, fleet.Downlink)
-	if got := p.Counts[fleet.Commands]; got != n {
-		s.warn("%d commands were answered, the devices saw %d", n, got)
-	}
-	return failed
+	return errors.Join(failed, a.judge(s, p.Counts[fleet.Commands]))
 }
 
-// ask sends commands from several goroutines until the time is over.
-func (c Command) ask(ctx context.Context, s *Session, admin probe.Endpoint, trips *hdrhistogram.Histogram) error {
-	ctx, cancel := context.WithTimeout(ctx, c.Duration+c.Wait)
+// asking is one Command under way.
+type asking struct {
+	Command
+
+	// Guarded by mu.
+	mu         sync.Mutex
+	trips      *hdrhistogram.Histogram
+	next       time.Time // when the next command is due, with a rate
+	unanswered int64
+	failed     error // the first that was neither answered nor unanswered
+}
+
+// run sends commands from several goroutines until the time is over.
+func (a *asking) run(ctx context.Context, s *Session, admin probe.Endpoint) error {
+	ctx, cancel := context.WithTimeout(ctx, a.Duration+a.Wait+time.Second)
 	defer cancel()
-	end := time.Now().Add(c.Duration)
+	a.next = time.Now()
+	end := a.next.Add(a.Duration)
 	var wg sync.WaitGroup
-	var mu sync.Mutex
-	var first error
-	for range max(1, c.Concurrency) {
+	for range max(1, a.Concurrency) {
 		wg.Go(func() {
-			for time.Now().Before(end) {
-				took, err := c.one(ctx, s, admin)
-				mu.Lock()
-				if err != nil && first == nil {
-					first = err
-				}
-				if err == nil {
-					_ = trips.RecordValue(int64(took)) // below a minute: the API waits less
-				}
-				stop := first != nil
-				mu.Unlock()
-				if stop {
+			for {
+				due, ok := a.turn(ctx, end)
+				if !ok {
 					return
 				}
+				a.settle(due, a.one(ctx, s, admin))
 			}
 		})
 	}
-	err := s.hold(ctx, c.Duration)
+	err := s.hold(ctx, a.Duration)
 	wg.Wait()
-	return errors.Join(err, first)
+	return errors.Join(err, a.failed)
 }
 
-func (c Command) one(ctx context.Context, s *Session, admin probe.Endpoint) (time.Duration, error) {
+// turn waits until the next command is due and says when that was, which may be
+// long ago where all requests that may be under way were; false when no more
+// are to be sent.
+func (a *asking) turn(ctx context.Context, end time.Time) (due time.Time, ok bool) {
+	a.mu.Lock()
+	due, failed := time.Now(), a.failed
+	if a.Rate > 0 {
+		due = a.next
+		a.next = a.next.Add(time.Duration(float64(time.Second) / a.Rate))
+	}
+	a.mu.Unlock()
+	if failed != nil || !due.Before(end) {
+		return due, false
+	}
+	select {
+	case <-ctx.Done():
+		return due, false
+	case <-time.After(time.Until(due)):
+	}
+	return due, true
+}
+
+// settle notes what became of a command.
+func (a *asking) settle(due time.Time, err error) {
+	took := time.Since(due)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	switch {
+	case err == nil:
+		_ = a.trips.RecordValue(min(int64(took), int64(time.Hour)))
+	case errors.Is(err, ErrUndelivered):
+		a.unanswered++
+	case a.failed == nil:
+		a.failed = err
+	}
+}
+
+// judge compares what was asked with what the devices saw. Each was asked for once.
+func (a *asking) judge(s *Session, seen int64) error {
+	asked := a.trips.TotalCount() + a.unanswered
+	s.figure("commands_unanswered", float64(a.unanswered))
+	s.figure("commands_doubled", float64(max(0, seen-asked)))
+	if a.unanswered > 0 || seen > asked {
+		return fmt.Errorf("%w: of %d commands %d had no reply, and the devices saw %d", ErrUndelivered, asked, a.unanswered, seen)
+	}
+	return nil
+}
+
+// one sends a command to some device and waits for its reply; ErrUndelivered
+// when there was none.
+func (a *asking) one(ctx context.Context, s *Session, admin probe.Endpoint) error {
 	device := fmt.Sprintf("%s%07d", s.opt.Prefix, rand.IntN(s.opt.Connections))
-	path := fmt.Sprintf("/v1/devices/%s/%s/commands?wait=%s", s.opt.Tenant, device, c.Wait)
-	began := time.Now()
-	body := fmt.Sprintf(`{"name":"bench","data":{"at":%d}}`, began.UnixNano())
-	status, answer, err := admin.Do(ctx, http.MethodPost, path, body)
-	took := time.Since(began)
+	path := fmt.Sprintf("/v1/devices/%s/%s/commands?wait=%s", s.opt.Tenant, device, a.Wait)
+	status, answer, err := admin.Do(ctx, http.MethodPost, path, `{"name":"bench","data":`+padded("", a.Size)+`}`)
+	if status == http.StatusGatewayTimeout {
+		return fmt.Errorf("%w: %w", ErrUndelivered, err)
+	}
 	if err != nil {
-		return took, err
+		return err
 	}
 	var r struct{ OK bool }
 	if json.Unmarshal(answer, &r) != nil || status != http.StatusOK || !r.OK {
-		return took, fmt.Errorf("bench: command to %s: status %d: %.200s", device, status, answer)
+		return fmt.Errorf("bench: command to %s: status %d: %.200s", device, status, answer)
 	}
-	return took, nil
+	return nil
+}
+
+// padded is a JSON object of size bytes with the fields given and when it was made;
+// of more, where they take more.
+func padded(fields string, size int) string {
+	data := fmt.Sprintf(`{%s"at":%d,"pad":"`, fields, time.Now().UnixNano())
+	return data + strings.Repeat("b", max(0, size-len(data)-2)) + `"}`
 }
 
 // Broadcast sends messages to all devices and measures the time to the last.
@@ -178,8 +237,7 @@ func (b Broadcast) measure(ctx context.Context, s *Session, admin probe.Endpoint
 
 // send sends broadcast number n.
 func (b Broadcast) send(ctx context.Context, s *Session, admin probe.Endpoint, n int) error {
-	pad := strings.Repeat("b", max(0, b.Size-len(`{"n":1,"at":1795234836000000000,"pad":""}`)))
-	data := fmt.Sprintf(`{"n":%d,"at":%d,"pad":%q}`, n, time.Now().UnixNano(), pad)
+	data := padded(fmt.Sprintf(`"n":%d,`, n), b.Size)
 	if b.Via == "device" {
 		return s.crew.Do(fleet.Order{Verb: fleet.Say, To: 1, Text: data})
 	}

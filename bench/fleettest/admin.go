@@ -20,6 +20,8 @@ type Admin struct {
 	// Fault is what happens to every command, and to broadcasts from the second
 	// on at one device: Sound, Lose or Duplicate.
 	Fault Fault
+	// Delay is how long a command takes before it is looked at.
+	Delay time.Duration
 	// Status is the status of every answer where it is not 0, and Body its body.
 	Status int
 	Body   string
@@ -57,6 +59,7 @@ func (a *Admin) command(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
+	time.Sleep(a.Delay)
 	id := fmt.Sprintf("c%d", a.next())
 	replied := a.Node.expect(id)
 	frame := commandFrame(r, id)

@@ -2,6 +2,7 @@ package fleettest
 
 import (
 	"bytes"
+	"time"
 
 	"github.com/gobwas/ws"
 )
@@ -20,6 +21,21 @@ const (
 	Stale     Fault = "stale"     // replaced by an earlier message
 	Fragment  Fault = "fragment"  // in three fragments: not a fault, the fleet must cope
 )
+
+// Stall is an echo server's connection handler that takes its time for the first
+// message, while the others wait behind it.
+func Stall(d time.Duration) func(p *Peer) {
+	return func(p *Peer) {
+		op, b, err := p.Next()
+		if err != nil {
+			return
+		}
+		first := bytes.Clone(b)
+		time.Sleep(d)
+		_ = p.Send(op, first)
+		Echo(Sound, 1)(p)
+	}
+}
 
 // Echo is an echo server's connection handler with fault f in every n-th message.
 func Echo(f Fault, n int) func(p *Peer) {
