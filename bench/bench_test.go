@@ -185,6 +185,13 @@ func TestRun_StormChurnSlow(t *testing.T) {
 			t.Errorf("ok %v, back after %vs, registered %d", r.OK, r.Figures["all_back_s"], r.Counts[fleet.Registered])
 		}
 	})
+	t.Run("storm without a control group, ended politely", func(t *testing.T) {
+		t.Parallel()
+		r := run(t, options(url, 20), bench.Storm{How: fleet.CloseFrame, InFlight: 100, Limit: 10 * time.Second})
+		if !r.OK || r.Counts[fleet.Dropped] != 20 || r.Counts[fleet.Registered] != 40 || r.Figures["back_max_ms"] <= 0 {
+			t.Errorf("ok %v, dropped %d, registered %d, figures %v", r.OK, r.Counts[fleet.Dropped], r.Counts[fleet.Registered], r.Figures)
+		}
+	})
 	t.Run("churn", func(t *testing.T) {
 		t.Parallel()
 		r := run(t, options(url, 20), bench.Churn{Rate: 200, How: fleet.CloseFrame, Duration: 300 * time.Millisecond})
@@ -242,6 +249,42 @@ func TestCapacityTable_CutShort(t *testing.T) {
 	}
 	if strings.Contains(table, "\n10 devices: ") {
 		t.Errorf("a reason for a run without one:\n%s", table)
+	}
+}
+
+// TestRun_OptionsThatMeasureNothing: what could only end in a division by zero, or
+// in a verdict about nothing, is refused before anything is started.
+func TestRun_OptionsThatMeasureNothing(t *testing.T) {
+	t.Parallel()
+	sound := func(o *bench.Options) {}
+	for name, c := range map[string]struct {
+		change func(o *bench.Options)
+		sc     bench.Scenario
+	}{
+		"no devices":               {func(o *bench.Options) { o.Connections = 0 }, bench.Connect{}},
+		"less than no workers":     {func(o *bench.Options) { o.Workers = -1 }, bench.Connect{}},
+		"nothing piles up":         {sound, bench.Slow{Share: 0.5, Rate: 1, Via: "device"}},
+		"too few readings":         {sound, bench.Soak{Duration: 70 * time.Second, Every: 10 * time.Second}},
+		"a soak of nothing":        {func(o *bench.Options) { o.PID = 0 }, bench.Soak{Duration: time.Hour, Every: time.Second}},
+		"a negative control group": {sound, bench.Storm{Control: -1}},
+	} {
+		opt := options("ws://127.0.0.1:1/", 2)
+		c.change(&opt)
+		var log bytes.Buffer
+		if r, err := bench.Run(t.Context(), opt, c.sc, &log); !errors.Is(err, bench.ErrOptions) || r.Counts[fleet.Dialed] != 0 {
+			t.Errorf("%s: %v, dialed %d", name, err, r.Counts[fleet.Dialed])
+		}
+	}
+}
+
+// A paced latency counts also when its answer comes after the time is over.
+func TestRun_PacedCountsWhatComesLate(t *testing.T) {
+	t.Parallel()
+	opt := options(fleettest.Serve(t, fleettest.Stall(time.Second)), 2)
+	opt.MessageTimeout = 10 * time.Second
+	r := run(t, opt, bench.Echo{Rate: 100, Size: 100, Duration: 200 * time.Millisecond})
+	if got := r.Figures["rtt_max_ms"]; got < 800 {
+		t.Errorf("slowest %v ms: what was answered after the end is missing", got)
 	}
 }
 

@@ -36,8 +36,9 @@ func (p *progress) begin(phase string) {
 	p.phase, p.last = phase, time.Time{}
 }
 
-// tick shows where the run stands. left 0 means unknown.
-func (p *progress) tick(s, before Sample, left time.Duration) {
+// tick shows where the run stands. left 0 means unknown; atMost that it is the
+// limit of a step that may end at any time.
+func (p *progress) tick(s, before Sample, left time.Duration, atMost string) {
 	if !p.terminal && time.Since(p.last) < plainEvery {
 		return
 	}
@@ -48,20 +49,38 @@ func (p *progress) tick(s, before Sample, left time.Duration) {
 		line += fmt.Sprintf("  server %.2f cores %s", ratio(s.CPUS-before.CPUS, s.T-before.T), bytesText(float64(s.RSS)))
 	}
 	if left > 0 {
-		line += fmt.Sprintf("  %s left", left.Round(time.Second))
+		line += fmt.Sprintf("  %s%s left", atMost, left.Round(time.Second))
 	}
 	if p.terminal {
-		_, _ = fmt.Fprintf(p.w, "\r\x1b[K%s", line)
+		_, _ = fmt.Fprintf(p.w, "\r\x1b[K%.*s", p.width(), line)
 		return
 	}
 	_, _ = fmt.Fprintln(p.w, line)
 }
 
-// say writes a line of its own.
-func (p *progress) say(format string, args ...any) {
+// width is what one line of the terminal holds: a longer one would scroll.
+func (p *progress) width() int {
+	f, ok := p.w.(*os.File)
+	if !ok {
+		return 80
+	}
+	size, err := unix.IoctlGetWinsize(int(f.Fd()), unix.TIOCGWINSZ)
+	if err != nil || size.Col < 2 {
+		return 80
+	}
+	return int(size.Col) - 1
+}
+
+// end leaves the terminal an empty line for what comes next.
+func (p *progress) end() {
 	if p.terminal {
 		_, _ = fmt.Fprint(p.w, "\r\x1b[K")
 	}
+}
+
+// say writes a line of its own.
+func (p *progress) say(format string, args ...any) {
+	p.end()
 	_, _ = fmt.Fprintf(p.w, format+"\n", args...)
 }
 

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"strings"
 	"sync"
 	"time"
 
@@ -47,7 +46,10 @@ func (sl Slow) Run(ctx context.Context, s *Session) error {
 	// The healthy devices are [slow, all): all orders go by number.
 	slow := int(sl.Share * float64(s.opt.Connections))
 	if slow < 1 || slow >= s.opt.Connections {
-		return errors.Join(ErrOptions, errors.New("bench: --share leaves no slow or no healthy device"))
+		return fmt.Errorf("%w: --share %v of %d devices leaves no slow or no healthy one", ErrOptions, sl.Share, s.opt.Connections)
+	}
+	if sl.Rate <= 0 || sl.PileRate <= 0 {
+		return fmt.Errorf("%w: --rate %v, --pile-rate %v: both must be above 0", ErrOptions, sl.Rate, sl.PileRate)
 	}
 	if _, err := s.connect(ctx, s.opt.Connections); err != nil {
 		return err
@@ -63,6 +65,11 @@ func (sl Slow) Run(ctx context.Context, s *Session) error {
 	for _, verb := range []string{fleet.Rest, fleet.Stall} {
 		if err := s.crew.Do(fleet.Order{Verb: verb, To: slow}); err != nil {
 			return err
+		}
+	}
+	if s.opt.PID != 0 {
+		if err := probe.ResetPeak(s.opt.PID); err != nil {
+			s.warn("peak memory is that of the server's whole life: %v", err)
 		}
 	}
 	p, err := s.phase("slow", func() error { return sl.pile(ctx, s, admin, slow) })
@@ -106,9 +113,10 @@ func (sl Slow) pile(ctx context.Context, s *Session, admin probe.Endpoint, slow 
 	defer cancel()
 	turns := make(chan int)
 	var wg sync.WaitGroup
+	var mu sync.Mutex
+	var failed error
 	gone := make([]bool, slow)
 	piled := 0
-	var mu sync.Mutex
 	for range 8 {
 		wg.Go(func() {
 			for i := range turns {
@@ -118,10 +126,17 @@ func (sl Slow) pile(ctx context.Context, s *Session, admin probe.Endpoint, slow 
 				if skip {
 					continue
 				}
-				ok := sl.command(ctx, s, admin, i)
+				left, err := sl.command(ctx, s, admin, i)
 				mu.Lock()
-				gone[i] = !ok
-				if ok {
+				switch {
+				case ctx.Err() != nil: // the time is over
+				case err != nil:
+					if failed == nil {
+						failed = err
+					}
+				case left:
+					gone[i] = true
+				default:
 					piled++
 				}
 				mu.Unlock()
@@ -133,7 +148,7 @@ func (sl Slow) pile(ctx context.Context, s *Session, admin probe.Endpoint, slow 
 	cancel()
 	wg.Wait()
 	s.figure("piled_messages", float64(piled))
-	return err
+	return errors.Join(err, failed)
 }
 
 // deal hands out the devices in turn at a rate, until ctx ends.
@@ -155,10 +170,13 @@ func deal(ctx context.Context, turns chan<- int, n int, perSecond float64) {
 	}
 }
 
-// command sends one to a slow device; false when the device is no longer there.
-func (sl Slow) command(ctx context.Context, s *Session, admin probe.Endpoint, i int) bool {
+// command sends one to a slow device; left when it is no longer there: the API
+// keeps the command for it, or says that it reads too slowly, which ends it.
+func (sl Slow) command(ctx context.Context, s *Session, admin probe.Endpoint, i int) (left bool, err error) {
 	path := fmt.Sprintf("/v1/devices/%s/%s%07d/commands", s.opt.Tenant, s.opt.Prefix, i)
-	body := fmt.Sprintf(`{"name":"bench","data":{"pad":%q}}`, strings.Repeat("s", sl.Size))
-	_, answer, err := admin.Do(ctx, http.MethodPost, path, body)
-	return err == nil && !bytes.Contains(answer, []byte(`"left"`))
+	status, answer, err := admin.Do(ctx, http.MethodPost, path, `{"name":"bench","data":`+padded("", sl.Size)+`}`)
+	if status == http.StatusServiceUnavailable && bytes.Contains(answer, []byte("device-busy")) {
+		return true, nil
+	}
+	return bytes.Contains(answer, []byte(`"left"`)), err
 }

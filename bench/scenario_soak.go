@@ -28,9 +28,19 @@ func (Soak) Name() string { return "soak" }
 
 // Run implements Scenario.
 func (so Soak) Run(ctx context.Context, s *Session) error {
+	if s.opt.PID == 0 {
+		return fmt.Errorf("%w: soak needs --pid, or nobody would see the server grow", ErrOptions)
+	}
+	if so.Every <= 0 || so.Duration < drift.Readings*so.Every {
+		return fmt.Errorf("%w: --duration %v has no room for %d readings, one --every %v: of fewer no drift can be told",
+			ErrOptions, so.Duration, drift.Readings, so.Every)
+	}
 	admin, ok, err := s.opt.admin()
 	if err != nil {
 		return err
+	}
+	if !ok {
+		s.warn("without --admin-url heap and goroutines are not watched")
 	}
 	if _, err := s.connect(ctx, s.opt.Connections); err != nil {
 		return err
@@ -104,7 +114,7 @@ func (so Soak) judge(s *Session, drifts []*drift.Series) error {
 	var failed error
 	for _, d := range drifts {
 		from, to, ok := d.Growth()
-		if !ok {
+		if !ok { // no API, or it came to an end before
 			continue
 		}
 		percent := 100 * ratio(to-from, from)

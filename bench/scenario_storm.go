@@ -69,7 +69,8 @@ func (st Storm) measure(ctx context.Context, s *Session) error {
 	s.figure("attempts_per_return", ratio(float64(p.Counts[fleet.Dialed]), float64(n)))
 	s.cpuFigures("return", p, n)
 	s.latencyFigures("control_storm", p, fleet.RoundTrip)
-	s.latencyFigures("return", p, fleet.Handshake)
+	s.latencyFigures("back", p, fleet.Absence)
+	s.latencyFigures("handshake", p, fleet.Handshake)
 	if p.Server != nil {
 		s.figure("peak_rss_bytes", float64(p.Server.PeakRSS))
 	}
@@ -77,17 +78,27 @@ func (st Storm) measure(ctx context.Context, s *Session) error {
 }
 
 func (st Storm) strike(ctx context.Context, s *Session) error {
+	before, err := s.snapshot(false)
+	if err != nil {
+		return err
+	}
+	// Each of them registers anew, also one that was away already; Ready alone would
+	// be content before the first connection has ended.
+	registered := before.Counts[fleet.Registered] + int64(s.opt.Connections)
+	want := int64(s.opt.Connections + s.controlled())
 	o := fleet.Order{Verb: fleet.Drop, How: st.How, Return: true, Spread: st.Spread, InFlight: st.InFlight}
 	if err := s.crew.Do(o); err != nil {
 		return err
 	}
-	want := int64(s.opt.Connections + s.control.count)
 	return s.await(ctx, "all back", st.Limit, func(c fleet.Counts) bool {
-		return c[fleet.Ready] >= want && c[fleet.Dropped] >= int64(s.opt.Connections)
+		return c[fleet.Ready] >= want && c[fleet.Registered] >= registered
 	})
 }
 
 // controlLoad starts the paced traffic of the control group.
 func (s *Session) controlLoad(perSecond float64) error {
+	if s.control == nil {
+		return nil
+	}
 	return s.control.Do(fleet.Order{Verb: fleet.Load, Kind: s.loadKind(), Rate: perSecond})
 }

@@ -71,7 +71,16 @@ func (s *Session) traffic(ctx context.Context, o fleet.Order, warmup, d time.Dur
 	if err != nil {
 		return nil, err
 	}
-	return p, s.finish(ctx)
+	if err := s.finish(ctx); err != nil || o.Rate == 0 {
+		return p, err
+	}
+	// What was due in time and answered after it belongs to the latencies: it may be
+	// the slowest of all.
+	all, err := s.snapshot(true)
+	if err == nil {
+		p.Latency, err = latencies(all.Histograms)
+	}
+	return p, err
 }
 
 // trafficFigures sets rate, cost and latency of n answered messages.

@@ -20,8 +20,8 @@ var (
 )
 
 // ErrUndelivered says that the node did not bring a broadcast to every device
-// that was there.
-var ErrUndelivered = errors.New("bench: a broadcast did not reach everybody")
+// that was there, or a command to its device once and its reply back.
+var ErrUndelivered = errors.New("bench: not delivered")
 
 // Scenario is one kind of run. Its exported fields are its flags.
 type Scenario interface {
@@ -69,6 +69,7 @@ func Run(ctx context.Context, opt Options, sc Scenario, out io.Writer) (*Result,
 	if err == nil {
 		err = s.run(ctx, sc)
 	}
+	s.out.end()
 	r := s.result
 	r.TookS = time.Since(s.start).Seconds()
 	if err != nil {
@@ -220,7 +221,7 @@ func (s *Session) await(ctx context.Context, what string, limit time.Duration, d
 		if err != nil {
 			return err
 		}
-		s.sample(snap.Counts, 0)
+		s.sample(snap.Counts, time.Until(deadline), "at most ")
 		if done(snap.Counts) {
 			return nil
 		}
@@ -254,12 +255,12 @@ func (s *Session) hold(ctx context.Context, d time.Duration) error {
 		if err != nil {
 			return err
 		}
-		s.sample(snap.Counts, time.Until(end))
+		s.sample(snap.Counts, time.Until(end), "")
 	}
 }
 
 // sample adds a point to the timeline when it is time for one.
-func (s *Session) sample(c fleet.Counts, left time.Duration) {
+func (s *Session) sample(c fleet.Counts, left time.Duration, atMost string) {
 	t := time.Since(s.start).Seconds()
 	if len(s.result.Timeline) > 0 && t-s.last.T < sampleEvery.Seconds() {
 		return
@@ -275,7 +276,7 @@ func (s *Session) sample(c fleet.Counts, left time.Duration) {
 	}
 	s.before, s.last = s.last, p
 	s.result.Timeline = append(s.result.Timeline, p)
-	s.out.tick(p, s.before, left)
+	s.out.tick(p, s.before, left, atMost)
 }
 
 // figure sets a headline number.

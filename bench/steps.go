@@ -27,9 +27,7 @@ func (s *Session) connect(ctx context.Context, n int) (*Phase, error) {
 
 // awaitReady waits for n devices of the main crew and all of the control group.
 func (s *Session) awaitReady(ctx context.Context, n int) error {
-	if s.control != nil {
-		n += s.control.count
-	}
+	n += s.controlled()
 	err := s.await(ctx, fmt.Sprintf("%d devices ready", n), s.opt.ConnectTimeout, func(c fleet.Counts) bool {
 		return c[fleet.Ready] >= int64(n)
 	})
@@ -39,10 +37,21 @@ func (s *Session) awaitReady(ctx context.Context, n int) error {
 	return err
 }
 
+// controlled is the number of devices in the control group.
+func (s *Session) controlled() int {
+	if s.control == nil {
+		return 0
+	}
+	return s.control.count
+}
+
 // addControl makes a second crew of n devices, numbered after the others, and
-// brings it in. It has its own loop, so that the load of the others does not
-// delay it here.
+// brings it in; of none it makes none. It has its own loop, so that the load of
+// the others does not delay it here.
 func (s *Session) addControl(n int) error {
+	if n == 0 {
+		return nil
+	}
 	cfg, err := s.opt.fleetConfig(s.opt.Connections, n)
 	if err != nil {
 		return err

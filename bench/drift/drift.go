@@ -30,11 +30,14 @@ func Add(all []*Series, now map[string]float64) {
 	}
 }
 
+// Readings is how many it takes at least to tell a growth.
+const Readings = 8
+
 // Growth compares the medians of the second quarter and the last; the first is
-// warm-up. Fewer than eight readings say nothing.
+// warm-up. Fewer than Readings say nothing.
 func (s *Series) Growth() (from, to float64, ok bool) {
 	n := len(s.Values)
-	if n < 8 {
+	if n < Readings {
 		return 0, 0, false
 	}
 	return median(s.Values[n/4 : n/2]), median(s.Values[3*n/4:]), true
