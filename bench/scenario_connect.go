@@ -67,8 +67,8 @@ func (s *Session) leave(ctx context.Context) error {
 // one of them costs. With several steps the cost is marginal, between the first
 // and the last: what the server needs anyway is left out.
 type Idle struct {
-	Steps  []int         `help:"Numbers of connections to stop at; the last is --connections." placeholder:"N,N"`
-	Hold   time.Duration `help:"Time to hold all connections after the last step, for CPU per connection." default:"0"`
+	Steps  []int         `help:"Numbers of connections to stop at before --connections; default: a twentieth of them." placeholder:"N,N"`
+	Hold   time.Duration `help:"Time to hold all connections after the last step, for CPU per connection; 0: not at all." default:"30s"`
 	Settle time.Duration `help:"Longest wait at each step for the server's memory to settle." default:"20s"`
 }
 
@@ -79,6 +79,9 @@ func (Idle) Name() string { return "idle" }
 func (i Idle) Run(ctx context.Context, s *Session) error {
 	var first, last *stepCost
 	base := probe.ReadKernel()
+	if len(i.Steps) == 0 {
+		i.Steps = []int{max(1, s.opt.Connections/20)}
+	}
 	for _, n := range append(i.Steps, s.opt.Connections) {
 		if n > s.opt.Connections || last != nil && n <= last.n {
 			continue

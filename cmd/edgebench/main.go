@@ -22,7 +22,7 @@ import (
 
 // output is where results go.
 type output struct {
-	Out  string `help:"Write the result as JSON to this file." short:"o"`
+	Out  string `help:"Write the result as JSON to this file; default: edgebench-SCENARIO.json here, unless --json." short:"o"`
 	JSON bool   `help:"Write the result as JSON to standard output instead of a summary."`
 }
 
@@ -62,8 +62,12 @@ func (c *scenarioCmd[S]) Run(ctx context.Context) error {
 	if encodeErr != nil {
 		return encodeErr
 	}
-	if c.Output.Out != "" {
-		if err := os.WriteFile(c.Output.Out, append(b, '\n'), 0o644); err != nil {
+	file := c.Output.Out
+	if file == "" && !c.Output.JSON {
+		file = "edgebench-" + r.Scenario + ".json"
+	}
+	if file != "" {
+		if err := os.WriteFile(file, append(b, '\n'), 0o644); err != nil {
 			return err
 		}
 	}
@@ -71,6 +75,7 @@ func (c *scenarioCmd[S]) Run(ctx context.Context) error {
 		fmt.Println(string(b))
 	} else {
 		printSummary(r)
+		fmt.Printf("all of it: %s\n", file)
 	}
 	if err != nil {
 		return err
@@ -114,13 +119,20 @@ type workerCmd struct{}
 // Run serves the process that started this one.
 func (workerCmd) Run() error { return bench.Work(os.Stdin, os.Stdout) }
 
-func main() { os.Exit(exitCode(run())) }
+func main() { os.Exit(exitCode(run(os.Args[1:]))) }
 
-func run() error {
+func run(args []string) error {
 	var c cli
-	k := kong.Parse(&c, kong.Name("edgebench"),
+	parser, err := kong.New(&c, kong.Name("edgebench"),
 		kong.Description("Load a node from outside and say what it costs it."),
-		kong.ShortUsageOnError(), kong.ConfigureHelp(kong.HelpOptions{Compact: true}))
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true}))
+	if err != nil {
+		return err
+	}
+	k, err := parser.Parse(args)
+	if err != nil {
+		return fmt.Errorf("edgebench: %w; 'edgebench --help' says what is allowed", err)
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 	k.BindTo(ctx, (*context.Context)(nil))
