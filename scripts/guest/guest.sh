@@ -77,8 +77,8 @@ while read -r library; do
   cp --parents "$library" "$root"
 done < <(ldd "$(command -v ip)" | grep -o '/[^ ]*')
 install -m755 "$here/init" "$root/init"
-mknod "$root/dev/console" c 5 1
-(cd "$root" && find . | cpio -o -H newc --quiet) >"$work/initrd"
+# No mknod, which would need root: /dev/console is in the kernel's own initramfs.
+(cd "$root" && find . | cpio -o -H newc -R 0:0 --quiet) >"$work/initrd"
 
 drive=()
 if [ -n "$disk" ]; then
