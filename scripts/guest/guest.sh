@@ -12,9 +12,18 @@
 #
 # Exit codes of its own: 124 timed out, 125 the guest died without reporting,
 # 126 it could not be started. Needs a Debian with apt; installs qemu-system-x86,
-# busybox-static, iproute2 and cpio where they are missing. The kernel is unpacked below
-# $GUEST_CACHE (~/.cache/edgeloop-guest), never installed.
-set -euo pipefail
+# busybox-static, iproute2 and cpio where they are missing, which is all that needs
+# root or sudo. The kernel is unpacked below $GUEST_CACHE (~/.cache/edgeloop-guest),
+# never installed.
+set -eEuo pipefail
+
+# Until qemu runs, any step that fails means that there is no guest.
+doing="read its arguments"
+not_started() {
+  [ "$BASH_SUBSHELL" -gt 0 ] || echo "guest.sh: no guest was started: could not $doing" >&2
+  exit 126
+}
+trap not_started ERR
 
 memory=4G limit=600 disk=
 while getopts m:t:d: option; do
@@ -32,38 +41,40 @@ shift
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 cache=${GUEST_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/edgeloop-guest}
 
+. "$here/../apt.sh"
+
 install_packages() {
   local missing=()
   for p in qemu-system-x86 busybox-static iproute2 cpio; do
-    dpkg -s "$p" 2>/dev/null | grep -q '^Status: install ok' || missing+=("$p")
+    [ "$(dpkg-query -W -f='${Status}' "$p" 2>/dev/null)" = 'install ok installed' ] || missing+=("$p")
   done
-  if [ ${#missing[@]} -gt 0 ] || [ ! -s "$cache/vmlinuz" ]; then
-    apt-get update -qq
-  fi
-  if [ ${#missing[@]} -gt 0 ]; then
-    DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends "${missing[@]}" >/dev/null
-  fi
+  [ ${#missing[@]} -eq 0 ] || apt_install "${missing[@]}"
 }
 
 # Unpacked, not installed: no hooks, nothing in /boot. Security updates rename
 # the package, so its name is asked for each time.
 fetch_kernel() {
   [ ! -s "$cache/vmlinuz" ] || return 0
+  if as_root true 2>/dev/null; then
+    as_root apt-get update -qq
+  fi
   mkdir -p "$cache"
   local package
-  package=$(apt-cache depends linux-image-cloud-amd64 | awk '/Depends: linux-image/{print $2; exit}')
-  (
-    cd "$cache"
-    apt-get download -qq -o APT::Sandbox::User=root "$package"
-    dpkg-deb --fsys-tarfile "$package"_*.deb | tar x --wildcards './boot/vmlinuz-*'
-    mv boot/vmlinuz-* vmlinuz
-    rm -rf boot "$package"_*.deb
-  )
+  package=$(apt-cache depends linux-image-cloud-amd64 | awk '/Depends: linux-image/ && !n++ {print $2}')
+  rm -rf "$cache/boot" "$cache/$package"_*.deb
+  env -C "$cache" apt-get download -qq -o APT::Sandbox::User=root "$package"
+  dpkg-deb --fsys-tarfile "$cache/$package"_*.deb | tar x -C "$cache" --wildcards './boot/vmlinuz-*'
+  mv "$cache"/boot/vmlinuz-* "$cache/vmlinuz"
+  rm -rf "$cache/boot" "$cache/$package"_*.deb
 }
 
-install_packages || exit 126
-fetch_kernel || exit 126
+# On lines of their own: in a list with || errexit would be off in them.
+doing="install packages"
+install_packages
+doing="fetch a kernel"
+fetch_kernel
 
+doing="put its files together"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 root=$work/root
@@ -94,6 +105,8 @@ fi
 options="console=ttyS0 quiet panic=-1 oops=panic mitigations=off nokaslr lsm= audit=0 init_on_alloc=0
   nosmap nosmep clocksource=tsc tsc=reliable highres=off thash_entries=2097152 no_timer_check nowatchdog"
 
+trap - ERR
+doing="run qemu"
 status=0
 timeout -k 5 "$limit" qemu-system-x86_64 \
   -nodefaults -no-user-config -display none -nic none -no-reboot \
@@ -102,6 +115,7 @@ timeout -k 5 "$limit" qemu-system-x86_64 \
   -serial "file:$work/console" -chardev stdio,id=out,signal=off -serial chardev:out \
   -serial "file:$work/status" "${drive[@]}" </dev/null || status=$?
 
+[ -e "$work/console" ] || not_started
 reported=$(tr -dc 0-9 <"$work/status" 2>/dev/null || true)
 if [ -n "$reported" ] && [ "$status" = 0 ]; then
   exit "$reported"
