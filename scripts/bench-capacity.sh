@@ -51,13 +51,12 @@ done
 step() { echo $((480 + $1 / 200)); }
 total() { echo $((300 + 5 * $(step "$1"))); }
 
+# Errexit is off in both runs, because the caller looks at their status.
 run_native() {
   local script=$PWD/scripts/guest/capacity.sh
-  mkdir -p "$out/$1"
-  (
-    ulimit -n "$hard"
-    cd "$out/$1"
-    PATH=$out/bin:$PATH N=$1 OUT=. LOOPS=$(nproc) STEP=$(step "$1") TOTAL=$(total "$1") sh "$script"
+  mkdir -p "$out/$1" && (
+    ulimit -n "$hard" && cd "$out/$1" &&
+      PATH=$out/bin:$PATH N=$1 OUT=. LOOPS=$(nproc) STEP=$(step "$1") TOTAL=$(total "$1") sh "$script"
   )
 }
 
@@ -67,9 +66,8 @@ run_native() {
 run_guest() {
   local n=$1 megabytes=$((1536 + $1 * 28 / 1024)) seconds=$(($(total "$1") + 300))
   [ "$megabytes" -le 19456 ] || megabytes=19456
-  mkdir -p "$out/$n"
-  truncate -s 64M "$out/$n/disk"
-  cat >"$out/$n/script" <<SCRIPT
+  mkdir -p "$out/$n" && truncate -s 64M "$out/$n/disk" || return
+  cat >"$out/$n/script" <<SCRIPT || return
 mkdir -p /out
 mount -t tmpfs -o size=$((256 + n * 2 / 1024))M tmpfs /out
 export N=$n OUT=/out LOOPS=\$(nproc) STEP=$(step "$n") TOTAL=$(total "$n") EDGEBENCH_FLAGS="${EDGEBENCH_FLAGS:-}"
