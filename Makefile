@@ -29,6 +29,7 @@ build: ## Build bin/edgeloop and the example device bin/hostagent
 .PHONY: test
 test: setup ## All tests, with allocation budgets and end to end; installs what they need
 	$(GO_TEST) ./...
+	cd bench/compare && $(GO_TEST) ./...
 
 .PHONY: race
 race: setup ## All tests under the race detector, which also switches the invariants on
@@ -73,11 +74,14 @@ fuzz-long: FUZZTIME = 1h
 fuzz-long: ## Every fuzz target for FUZZTIME (1h), JOBS at a time (one a core); writes bench/results/DATE-fuzz.md
 	scripts/fuzz.sh long $(FUZZTIME)
 
+# The comparison is a module of its own. In it misspell would correct mosquitto.
 .PHONY: lint
 lint: $(GOLANGCI_LINT) ## Formatting, linters, shell syntax
 	$(GOLANGCI_LINT) run --allow-parallel-runners
 	$(GOLANGCI_LINT) fmt --diff
-	for f in .ci/run scripts/*.sh; do bash -n $$f; done
+	cd bench/compare && ../../$(GOLANGCI_LINT) run --allow-parallel-runners --disable=misspell
+	for f in .ci/run scripts/*.sh scripts/guest/*; do bash -n $$f; done
+	for f in $$(grep -lE '^#!.*\bsh$$' scripts/guest/*); do sh -n $$f; done
 
 $(GOLANGCI_LINT):
 	GOBIN=$(CURDIR)/bin go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT_VERSION)
