@@ -54,7 +54,7 @@ func measures(p plan) []measure {
 	rate := fmt.Sprintf("--rate=%d", p.rate)
 	few := fmt.Sprintf("--steps=%d", max(1, p.connections/20))
 	return []measure{
-		{name: "idle", args: []string{"idle", few, "--settle=10s"}},
+		{name: "idle", args: []string{"idle", few, "--settle=10s", "--hold=0s"}},
 		{name: "connect", args: []string{"connect", "--rounds=5"}},
 		{name: "echo-1", args: []string{"echo", "--in-flight=1", d}, echo: true},
 		{name: "echo-8", args: []string{"echo", "--in-flight=8", d}, echo: true},
