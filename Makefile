@@ -74,12 +74,12 @@ fuzz-long: FUZZTIME = 1h
 fuzz-long: ## Every fuzz target for FUZZTIME (1h), JOBS at a time (one a core); writes bench/results/DATE-fuzz.md
 	scripts/fuzz.sh long $(FUZZTIME)
 
-# The comparison is a module of its own. In it misspell would correct mosquitto.
+# The comparison is a module of its own.
 .PHONY: lint
 lint: $(GOLANGCI_LINT) ## Formatting, linters, shell syntax
 	$(GOLANGCI_LINT) run --allow-parallel-runners
 	$(GOLANGCI_LINT) fmt --diff
-	cd bench/compare && ../../$(GOLANGCI_LINT) run --allow-parallel-runners --disable=misspell
+	cd bench/compare && ../../$(GOLANGCI_LINT) run --allow-parallel-runners
 	for f in .ci/run scripts/*.sh scripts/guest/*; do bash -n $$f; done
 	for f in $$(grep -lE '^#!.*\bsh$$' scripts/guest/*); do sh -n $$f; done
 

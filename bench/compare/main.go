@@ -47,7 +47,28 @@ func flags() plan {
 	if only != "" {
 		p.only = strings.Split(only, ",")
 	}
+	if err := p.check(); err != nil {
+		fmt.Fprintln(os.Stderr, "compare:", err)
+		os.Exit(2)
+	}
 	return p
+}
+
+// check refuses what would end with an empty page.
+func (p plan) check() error {
+	var names []string
+	for _, s := range servers() {
+		names = append(names, s.name)
+	}
+	for _, name := range p.only {
+		if !slices.Contains(names, name) {
+			return fmt.Errorf("-only: there is no server %q; there are %s", name, strings.Join(names, ", "))
+		}
+	}
+	if p.rounds < 1 || p.connections < 2 || p.seconds < 1 || p.rate < 1 {
+		return fmt.Errorf("-rounds %d, -connections %d, -seconds %d, -rate %d: want at least 1, 2, 1 and 1", p.rounds, p.connections, p.seconds, p.rate)
+	}
+	return nil
 }
 
 func main() {

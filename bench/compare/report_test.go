@@ -197,3 +197,19 @@ func TestReport_Choose(t *testing.T) {
 		t.Errorf("asked for by name: %s, absent %v", got, r.Absent)
 	}
 }
+
+// TestPlan_Check: what would end with an empty page is refused.
+func TestPlan_Check(t *testing.T) {
+	good := plan{rounds: 1, connections: 2, seconds: 1, rate: 1, only: []string{"gws", "edgeloop-serve"}}
+	if err := good.check(); err != nil {
+		t.Error(err)
+	}
+	misspelt, nothing := good, good
+	misspelt.only, nothing.rounds = []string{"gsw"}, 0
+	if err := misspelt.check(); err == nil || !strings.Contains(err.Error(), `"gsw"; there are raw-1`) {
+		t.Errorf("misspelt: %v", err)
+	}
+	if nothing.check() == nil {
+		t.Error("no rounds are accepted")
+	}
+}
