@@ -37,6 +37,15 @@ func Stall(d time.Duration) func(p *Peer) {
 	}
 }
 
+// Deaf is an echo server's connection handler that reads nothing at first, so that
+// a close frame too is answered late.
+func Deaf(d time.Duration) func(p *Peer) {
+	return func(p *Peer) {
+		time.Sleep(d)
+		Echo(Sound, 1)(p)
+	}
+}
+
 // Echo is an echo server's connection handler with fault f in every n-th message.
 func Echo(f Fault, n int) func(p *Peer) {
 	return func(p *Peer) {
