@@ -119,6 +119,35 @@ func TestRun_Broadcast(t *testing.T) {
 	})
 }
 
+// TestRun_SlowByCommands: what piles up is counted, an API that fails is not taken
+// for devices that have gone, and a run in which nothing piles up is none.
+func TestRun_SlowByCommands(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name  string
+		admin *fleettest.Admin
+		fail  string
+	}{
+		{name: "taken", admin: &fleettest.Admin{}},
+		{name: "the API fails", admin: &fleettest.Admin{Status: http.StatusInternalServerError, Body: "broken"}, fail: "broken"},
+		{name: "left for later", admin: &fleettest.Admin{Status: http.StatusAccepted, Body: `{"id":"c1","state":"left"}`}, fail: "nothing piled up"},
+		{name: "cut off at once", admin: &fleettest.Admin{Status: http.StatusServiceUnavailable, Body: `{"type":"urn:edgeloop:problem:device-busy"}`}, fail: "nothing piled up"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			sl := bench.Slow{Share: 0.5, Rate: 50, Size: 100, PileRate: 50, Via: "admin", Duration: 200 * time.Millisecond}
+			var log bytes.Buffer
+			r, err := bench.Run(t.Context(), down(t, c.admin, 4), sl, &log)
+			switch {
+			case c.fail != "" && (err == nil || !strings.Contains(err.Error(), c.fail)):
+				t.Errorf("error %v, want one with %q", err, c.fail)
+			case c.fail == "" && (err != nil || r.Figures["piled_messages"] < 1):
+				t.Errorf("error %v, %v piled up", err, r.Figures["piled_messages"])
+			}
+		})
+	}
+}
+
 // TestRun_DownNeedsAdmin: without the API nothing is started.
 func TestRun_DownNeedsAdmin(t *testing.T) {
 	t.Parallel()

@@ -148,6 +148,9 @@ func (sl Slow) pile(ctx context.Context, s *Session, admin probe.Endpoint, slow 
 	cancel()
 	wg.Wait()
 	s.figure("piled_messages", float64(piled))
+	if piled == 0 && failed == nil && err == nil {
+		failed = errors.New("bench: no command was taken for a slow device: nothing piled up")
+	}
 	return errors.Join(err, failed)
 }
 

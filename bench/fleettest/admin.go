@@ -1,6 +1,7 @@
 package fleettest
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -54,7 +55,7 @@ func (a *Admin) command(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, a.Body, a.Status)
 		return
 	}
-	wait, err := time.ParseDuration(r.URL.Query().Get("wait"))
+	wait, err := time.ParseDuration(cmp.Or(r.URL.Query().Get("wait"), "0s"))
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
@@ -75,6 +76,11 @@ func (a *Admin) command(w http.ResponseWriter, r *http.Request) {
 	}
 	if sent == 0 {
 		http.Error(w, "no such device", http.StatusNotFound)
+		return
+	}
+	if wait == 0 {
+		w.WriteHeader(http.StatusAccepted)
+		_, _ = fmt.Fprintf(w, `{"id":%q,"state":"sent"}`, id) // the test notices
 		return
 	}
 	select {
