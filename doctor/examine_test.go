@@ -88,13 +88,13 @@ func TestExamine_EachLimitCanBeFirst(t *testing.T) {
 		{"fs.file-max", map[string]string{"proc/sys/fs/file-max": "11268"}, 10_000},
 		{"fs.nr_open", map[string]string{"proc/sys/fs/nr_open": "4096"}, 3328},
 		{"fs.epoll.max_user_watches", map[string]string{"proc/sys/fs/epoll/max_user_watches": "9000"}, 9000},
-		{"memory_available", map[string]string{"proc/meminfo": "MemAvailable: 921600 kB"}, (580 << 20) / 6845},
-		{"cgroup_memory", map[string]string{group + "memory.max": "536870912", group + "memory.current": "104857600", group + "memory.stat": "anon 1\ninactive_file 52428800\n"}, (142 << 20) / 6845},
-		{"cgroup_memory", map[string]string{"sys/fs/cgroup/system.slice/memory.max": "536870912", "sys/fs/cgroup/system.slice/memory.current": "0"}, (192 << 20) / 6845},
+		{"memory_available", map[string]string{"proc/meminfo": "MemAvailable: 921600 kB"}, (580 << 20) / 7345},
+		{"cgroup_memory", map[string]string{group + "memory.max": "536870912", group + "memory.current": "104857600", group + "memory.stat": "anon 1\ninactive_file 52428800\n"}, (142 << 20) / 7345},
+		{"cgroup_memory", map[string]string{"sys/fs/cgroup/system.slice/memory.max": "536870912", "sys/fs/cgroup/system.slice/memory.current": "0"}, (192 << 20) / 7345},
 		{"cgroup_memory", map[string]string{ // both set one, the upper has less room left
 			group + "memory.max": "629145600", group + "memory.current": "0",
 			"sys/fs/cgroup/system.slice/memory.max": "838860800", "sys/fs/cgroup/system.slice/memory.current": "314572800",
-		}, (180 << 20) / 6845},
+		}, (180 << 20) / 7345},
 		{"cgroup_memory", map[string]string{ // version 1 beside an empty 2, of which a container sees its own part
 			"proc/self/cgroup":               "0::/\n4:cpu,memory:/docker/abc/in",
 			"proc/self/mountinfo":            "30 23 0:26 /docker/abc /mnt/m rw - cgroup cgroup rw,cpu,memory\n31 23 0:27 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw",
@@ -102,7 +102,7 @@ func TestExamine_EachLimitCanBeFirst(t *testing.T) {
 			"mnt/m/in/memory.limit_in_bytes": "536870912",
 			"mnt/m/in/memory.usage_in_bytes": "0",
 			"sys/fs/cgroup/memory.max":       "1",
-		}, (192 << 20) / 6845},
+		}, (192 << 20) / 7345},
 		{"cgroup_pids", map[string]string{group + "pids.max": "50", group + "pids.current": "11"}, 0},
 		{"net.netfilter.nf_conntrack_max", map[string]string{"proc/sys/net/netfilter/nf_conntrack_max": "65536", "proc/sys/net/netfilter/nf_conntrack_count": "36"}, 65_500},
 	} {
