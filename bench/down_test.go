@@ -76,6 +76,13 @@ func TestRun_CommandPaced(t *testing.T) {
 	if got := r.Phases[1].Latency["command"].Count; got != 30 {
 		t.Errorf("%d commands in 0.3 s of 100/s", got)
 	}
+	// One that fails after its command arrived is the run's failure, not the node's.
+	var log bytes.Buffer
+	broken := &fleettest.Admin{Break: 3}
+	r, err := bench.Run(t.Context(), down(t, broken, 3), c, &log)
+	if err == nil || errors.Is(err, bench.ErrUndelivered) || r.Figures["commands_doubled"] != 0 {
+		t.Errorf("error %v, doubled %v: a failing API was taken for commands that came twice", err, r.Figures["commands_doubled"])
+	}
 	slow := &fleettest.Admin{Delay: 50 * time.Millisecond}
 	c.Concurrency = 1
 	r = run(t, down(t, slow, 3), c)
@@ -135,7 +142,7 @@ func TestRun_SlowByCommands(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			sl := bench.Slow{Share: 0.5, Rate: 50, Size: 100, PileRate: 50, Via: "admin", Duration: 200 * time.Millisecond}
+			sl := bench.Slow{Share: 0.5, Rate: 50, Size: 100, PileRate: 50, Via: "admin", Duration: time.Second}
 			var log bytes.Buffer
 			r, err := bench.Run(t.Context(), down(t, c.admin, 4), sl, &log)
 			switch {

@@ -57,10 +57,10 @@ func (so Soak) Run(ctx context.Context, s *Session) error {
 	if err != nil {
 		return err
 	}
-	s.trafficFigures("message", "rtt", p, p.Counts[fleet.Received]+p.Counts[fleet.Acked])
-	if err := s.finish(ctx); err != nil {
+	if err := s.finishPaced(ctx, p); err != nil {
 		return err
 	}
+	s.trafficFigures("message", "rtt", p, p.Counts[fleet.Received]+p.Counts[fleet.Acked])
 	return so.judge(s, drifts)
 }
 
@@ -114,8 +114,11 @@ func (so Soak) judge(s *Session, drifts []*drift.Series) error {
 	var failed error
 	for _, d := range drifts {
 		from, to, ok := d.Growth()
-		if !ok { // no API, or it came to an end before
-			continue
+		if !ok && len(d.Values) == 0 {
+			continue // there is no API to read it from
+		} else if !ok {
+			return fmt.Errorf("%w: %s was read %d times in %v: fewer than %d tell no drift; make it longer",
+				ErrOptions, d.Name, len(d.Values), so.Duration, drift.Readings)
 		}
 		percent := 100 * ratio(to-from, from)
 		s.figure("drift_"+d.Name, to-from)

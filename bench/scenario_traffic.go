@@ -71,16 +71,23 @@ func (s *Session) traffic(ctx context.Context, o fleet.Order, warmup, d time.Dur
 	if err != nil {
 		return nil, err
 	}
-	if err := s.finish(ctx); err != nil || o.Rate == 0 {
-		return p, err
+	if o.Rate == 0 {
+		return p, s.finish(ctx)
 	}
-	// What was due in time and answered after it belongs to the latencies: it may be
-	// the slowest of all.
+	return p, s.finishPaced(ctx, p)
+}
+
+// finishPaced is finish after p, whose latencies it reads again: what was due in
+// time and answered after it may be the slowest of all.
+func (s *Session) finishPaced(ctx context.Context, p *Phase) error {
+	if err := s.finish(ctx); err != nil {
+		return err
+	}
 	all, err := s.snapshot(true)
 	if err == nil {
 		p.Latency, err = latencies(all.Histograms)
 	}
-	return p, err
+	return err
 }
 
 // trafficFigures sets rate, cost and latency of n answered messages.

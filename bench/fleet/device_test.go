@@ -189,8 +189,8 @@ func TestFleet_DropAndReturn(t *testing.T) {
 	}
 }
 
-// With one handshake at a time, and each answered 10 ms late, the last of ten is
-// away for ten of them, though its own takes no longer than the first's.
+// With one dial each 10 ms the last of ten is away for ten of them, though its own
+// handshake takes no longer than the first's.
 func TestFleet_AbsenceHoldsTheWaitForATurn(t *testing.T) {
 	url := fleettest.Serve(t, fleettest.Echo(fleettest.Sound, 1))
 	f := start(t, fleet.Config{URL: url, Count: 10})

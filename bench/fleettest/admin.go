@@ -21,6 +21,9 @@ type Admin struct {
 	// Fault is what happens to every command, and to broadcasts from the second
 	// on at one device: Sound, Lose or Duplicate.
 	Fault Fault
+	// Break has every command from this number on answered with 500 after it reached
+	// its device; 0: none.
+	Break int
 	// Delay is how long a command takes before it is looked at.
 	Delay time.Duration
 	// Status is the status of every answer where it is not 0, and Body its body.
@@ -61,7 +64,8 @@ func (a *Admin) command(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	time.Sleep(a.Delay)
-	id := fmt.Sprintf("c%d", a.next())
+	number := a.next()
+	id := fmt.Sprintf("c%d", number)
 	replied := a.Node.expect(id)
 	frame := commandFrame(r, id)
 	sent := 0
@@ -76,6 +80,10 @@ func (a *Admin) command(w http.ResponseWriter, r *http.Request) {
 	}
 	if sent == 0 {
 		http.Error(w, "no such device", http.StatusNotFound)
+		return
+	}
+	if a.Break > 0 && number >= a.Break {
+		http.Error(w, "broken", http.StatusInternalServerError)
 		return
 	}
 	if wait == 0 {

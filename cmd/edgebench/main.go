@@ -8,6 +8,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -66,24 +67,24 @@ func (c *scenarioCmd[S]) Run(ctx context.Context) error {
 	if file == "" && !c.Output.JSON {
 		file = "edgebench-" + r.Scenario + ".json"
 	}
-	if file != "" {
-		if err := os.WriteFile(file, append(b, '\n'), 0o644); err != nil {
-			return err
-		}
-	}
 	if c.Output.JSON {
 		fmt.Println(string(b))
 	} else {
 		printSummary(r)
-		fmt.Printf("all of it: %s\n", file)
 	}
-	if err != nil {
+	if err == nil && !r.OK {
+		err = errMissed
+	}
+	if file == "" {
 		return err
 	}
-	if !r.OK {
-		return errMissed
+	if writeErr := os.WriteFile(file, append(b, '\n'), 0o644); writeErr != nil {
+		return errors.Join(err, writeErr)
 	}
-	return nil
+	if !c.Output.JSON {
+		fmt.Printf("all of it: %s\n", file)
+	}
+	return err
 }
 
 func printSummary(r *bench.Result) {
