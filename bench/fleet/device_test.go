@@ -1,6 +1,7 @@
 package fleet_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -76,6 +77,47 @@ func TestFleet_ResumesWhereTheNodeStands(t *testing.T) {
 	}
 	if c.Unsound() != 0 || node.Gaps() != 0 {
 		t.Errorf("resume looks unsound: %v, gaps %d", c, node.Gaps())
+	}
+}
+
+// What a device sends again may be durable by then, and the node says so again:
+// that is no fault. Nor does it excuse one that repeats itself unasked.
+func TestFleet_AcksOfWhatWasSentAgain(t *testing.T) {
+	for _, tc := range []struct {
+		name    string
+		unasked int
+		want    int64
+	}{{"asked", 0, 0}, {"unasked", 3, 3}} {
+		t.Run(tc.name, func(t *testing.T) {
+			lives := make(chan int, 2)
+			lives <- 1
+			lives <- 2
+			url := fleettest.Serve(t, func(p *fleettest.Peer) {
+				life := <-lives
+				_ = p.Send(ws.OpText, []byte(`{"type":"welcome","epoch":1,"upto":0,"heartbeat_s":30,"window":64}`))
+				ack := func(upto int) { _ = p.Send(ws.OpText, fmt.Appendf(nil, `{"type":"ack","upto":%d}`, upto)) }
+				for i := 0; ; i++ {
+					if _, _, err := p.Next(); err != nil || life == 1 && i == 15 {
+						return
+					}
+					if life == 2 && i < 16 { // all of the first life are durable by now
+						ack(16)
+					} else if life == 2 {
+						for range 1 + tc.unasked {
+							ack(i + 1)
+						}
+						tc.unasked = 0
+					}
+				}
+			})
+			f := start(t, fleet.Config{URL: url + "v1/device", Dialect: "json", Count: 1, Backoff: 64 * time.Millisecond})
+			connect(t, f, 1)
+			do(t, f, fleet.Order{Verb: fleet.Load, Kind: fleet.TelemetryLoad, InFlight: 16})
+			c := until(t, f, "acks", func(c fleet.Counts) bool { return c[fleet.Acked] > 100 })
+			if c[fleet.Resent] != 16 || c[fleet.Duplicated] != tc.want {
+				t.Errorf("sent again %d, want 16; duplicated %d, want %d", c[fleet.Resent], c[fleet.Duplicated], tc.want)
+			}
+		})
 	}
 }
 

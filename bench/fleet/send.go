@@ -89,6 +89,7 @@ func (l *loop) sendTelemetry(i, size int) {
 			l.counts[Sent]++
 		} else {
 			l.counts[Resent]++
+			a.again = a.sent
 		}
 		l.body = l.dialect.telemetry(l.body[:0], a.sent, a.due[a.sent&uint64(len(a.due)-1)], size)
 		l.framer.frame(l.dialect.op(), l.body)
