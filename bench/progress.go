@@ -36,9 +36,13 @@ func (p *progress) begin(phase string) {
 	p.phase, p.last = phase, time.Time{}
 }
 
-// tick shows where the run stands. left 0 means unknown; atMost that it is the
-// limit of a step that may end at any time.
-func (p *progress) tick(s, before Sample, left time.Duration, atMost string) {
+// left is the time until end, in words.
+func left(end time.Time) string {
+	return max(0, time.Until(end)).Round(time.Second).String() + " left"
+}
+
+// tick shows where the run stands, and how much is left of it.
+func (p *progress) tick(s, before Sample, left string) {
 	if !p.terminal && time.Since(p.last) < plainEvery {
 		return
 	}
@@ -48,9 +52,7 @@ func (p *progress) tick(s, before Sample, left time.Duration, atMost string) {
 	if s.RSS > 0 {
 		line += fmt.Sprintf("  server %.2f cores %s", ratio(s.CPUS-before.CPUS, s.T-before.T), bytesText(float64(s.RSS)))
 	}
-	if left > 0 {
-		line += fmt.Sprintf("  %s%s left", atMost, left.Round(time.Second))
-	}
+	line += "  " + left
 	if p.terminal {
 		_, _ = fmt.Fprintf(p.w, "\r\x1b[K%.*s", p.width(), line)
 		return

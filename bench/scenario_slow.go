@@ -67,11 +67,7 @@ func (sl Slow) Run(ctx context.Context, s *Session) error {
 			return err
 		}
 	}
-	if s.opt.PID != 0 {
-		if err := probe.ResetPeak(s.opt.PID); err != nil {
-			s.warn("peak memory is that of the server's whole life: %v", err)
-		}
-	}
+	s.resetPeak()
 	p, err := s.phase("slow", func() error { return sl.pile(ctx, s, admin, slow) })
 	if err != nil {
 		return err

@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"edgeloop/bench/fleet"
-	"edgeloop/bench/probe"
 )
 
 // Storm drops all devices at once and lets them come back, while a control
@@ -46,10 +45,8 @@ func (st Storm) measure(ctx context.Context, s *Session) error {
 	s.latencyFigures("control_calm", calm, fleet.RoundTrip)
 	if s.opt.PID != 0 {
 		s.figure("rss_before_bytes", float64(calm.Server.RSS))
-		if err := probe.ResetPeak(s.opt.PID); err != nil {
-			s.warn("peak memory is that of the server's whole life: %v", err)
-		}
 	}
+	s.resetPeak()
 	var began time.Time
 	p, err := s.phase("storm", func() error {
 		began = time.Now()

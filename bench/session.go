@@ -202,6 +202,16 @@ func (s *Session) phase(name string, do func() error) (*Phase, error) {
 	return &s.result.Phases[len(s.result.Phases)-1], failed
 }
 
+// resetPeak has the server's peak memory begin anew.
+func (s *Session) resetPeak() {
+	if s.opt.PID == 0 {
+		return
+	}
+	if err := probe.ResetPeak(s.opt.PID); err != nil {
+		s.warn("peak memory is that of the server's whole life: %v", err)
+	}
+}
+
 // tell gives an order to everybody, the control group included.
 func (s *Session) tell(o fleet.Order) error {
 	err := s.crew.Do(o)
@@ -221,7 +231,7 @@ func (s *Session) await(ctx context.Context, what string, limit time.Duration, d
 		if err != nil {
 			return err
 		}
-		s.sample(snap.Counts, time.Until(deadline), "at most ")
+		s.sample(snap.Counts, "at most "+left(deadline))
 		if done(snap.Counts) {
 			return nil
 		}
@@ -255,12 +265,12 @@ func (s *Session) hold(ctx context.Context, d time.Duration) error {
 		if err != nil {
 			return err
 		}
-		s.sample(snap.Counts, time.Until(end), "")
+		s.sample(snap.Counts, left(end))
 	}
 }
 
-// sample adds a point to the timeline when it is time for one.
-func (s *Session) sample(c fleet.Counts, left time.Duration, atMost string) {
+// sample adds a point to the timeline when it is time for one; left is for people.
+func (s *Session) sample(c fleet.Counts, left string) {
 	t := time.Since(s.start).Seconds()
 	if len(s.result.Timeline) > 0 && t-s.last.T < sampleEvery.Seconds() {
 		return
@@ -276,7 +286,7 @@ func (s *Session) sample(c fleet.Counts, left time.Duration, atMost string) {
 	}
 	s.before, s.last = s.last, p
 	s.result.Timeline = append(s.result.Timeline, p)
-	s.out.tick(p, s.before, left, atMost)
+	s.out.tick(p, s.before, left)
 }
 
 // figure sets a headline number.

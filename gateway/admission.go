@@ -79,9 +79,9 @@ func (g *Gateway) turnAway(c *candidate, refusal *wsproto.Refusal) {
 // admit decides one candidate: identity, bans, then the session. The order
 // matters. Others see the link from Connect on and may close it, but use nothing
 // else of it before it is marked as admitted, here or on the loop; and Admit is
-// posted before that mark, so a command that sees it is written after the 101. Whether the device
-// is welcome is asked again after Connect: a drain or a ban that begins meanwhile
-// either finds the link and closes it, or is seen here.
+// posted before that mark, so a command that sees it is written after the 101.
+// Whether the device is welcome is asked again after Connect: a drain or a ban
+// that begins meanwhile either finds the link and closes it, or is seen here.
 func (g *Gateway) admit(c *candidate) *wsproto.Refusal {
 	key, id, refusal := g.identify(c.hello)
 	if refusal == nil {

@@ -244,8 +244,8 @@ func (r report) markdown(jsonName string) string {
 	b.WriteString("\n## Each figure with its spread\n\n“Within noise” marks a difference to edgeloop that is smaller than the rounds' own: " +
 		"the ranges from the smallest to the largest round overlap. Echo servers stand beside `edgeloop echo`; whole products, and broadcasts, " +
 		"which `edgeloop echo` does not have, beside `edgeloop serve`. For the broadcast the peers' echo servers keep a list of their " +
-		"connections behind a lock, and one process of each is in all its rows: 30 to 45 bytes of a connection, and a step of each connect, " +
-		"are the list's, and `edgeloop echo` keeps none.\n")
+		"connections behind a lock, and one process of each is in all its rows: its place there is part of a connection's memory, and of each connect, " +
+		"and `edgeloop echo` keeps none.\n")
 	for _, c := range r.columns() {
 		r.detail(&b, all, c)
 	}

@@ -85,9 +85,10 @@ func TestFleet_ResumesWhereTheNodeStands(t *testing.T) {
 func TestFleet_AcksOfWhatWasSentAgain(t *testing.T) {
 	for _, tc := range []struct {
 		name    string
-		unasked int
+		each    int // acks for each message that was sent again
+		unasked int // and more of one that was not
 		want    int64
-	}{{"asked", 0, 0}, {"unasked", 3, 3}} {
+	}{{"asked", 1, 0, 0}, {"unasked", 1, 3, 3}, {"more than were sent again", 2, 0, 15}} {
 		t.Run(tc.name, func(t *testing.T) {
 			lives := make(chan int, 2)
 			lives <- 1
@@ -101,7 +102,9 @@ func TestFleet_AcksOfWhatWasSentAgain(t *testing.T) {
 						return
 					}
 					if life == 2 && i < 16 { // all of the first life are durable by now
-						ack(16)
+						for range tc.each {
+							ack(16)
+						}
 					} else if life == 2 {
 						for range 1 + tc.unasked {
 							ack(i + 1)

@@ -80,6 +80,7 @@ type acks struct {
 	made  uint64  // highest number that exists; (sent, made] wait for the window
 	top   uint64  // highest number ever written
 	again uint64  // highest number written again on this connection; 0: none
+	spare int     // acks that may still repeat the last one: one for each written again
 	real  uint64  // highest number the node acknowledged; below acked after giving up
 	known bool    // a welcome told where the node's log ends
 	due   []int64 // ring: when each of (acked, made] was due
@@ -112,7 +113,8 @@ func (a *acks) ack(upto uint64, each func(due int64)) (newly int64, v verdict) {
 	if upto > a.top {
 		return 0, unknown
 	}
-	if upto == a.real && upto <= a.again { // it may have had it when it was sent again, and says so again
+	if upto == a.real && upto <= a.again && a.spare > 0 { // it had it when it was sent again, and says so again
+		a.spare--
 		return 0, inTurn
 	}
 	if upto <= a.real {
@@ -148,7 +150,7 @@ func (a *acks) welcome(upto uint64, each func(due int64)) (newly, forgotten int6
 	case upto > a.acked:
 		newly, v = a.ack(upto, each)
 	}
-	a.sent, a.again = a.acked, 0
+	a.sent, a.again, a.spare = a.acked, 0, 0
 	return newly, forgotten, v
 }
 

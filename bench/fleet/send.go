@@ -90,6 +90,7 @@ func (l *loop) sendTelemetry(i, size int) {
 		} else {
 			l.counts[Resent]++
 			a.again = a.sent
+			a.spare++
 		}
 		l.body = l.dialect.telemetry(l.body[:0], a.sent, a.due[a.sent&uint64(len(a.due)-1)], size)
 		l.framer.frame(l.dialect.op(), l.body)
