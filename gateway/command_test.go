@@ -72,6 +72,36 @@ func TestCommand_BeforeAdmission(t *testing.T) {
 	}
 }
 
+// TestCommand_KickedWhileConnecting: a connection that is closed as soon as its
+// handshake is answered does not take along what waits for its device.
+func TestCommand_KickedWhileConnecting(t *testing.T) {
+	t.Parallel()
+	held := newGate()
+	n := startNode(t, &memLog{lastSeq: held.wait}, gateway.Config{})
+	key := devicemgr.Key{Tenant: "default", Device: "kicked"}
+	dialled := make(chan *device, 1)
+	go func() {
+		d, err := n.dial("kicked")
+		if err != nil {
+			t.Error(err)
+		}
+		dialled <- d
+	}()
+	<-held.reached
+	id, outcome, _, err := n.gateway.Command(context.Background(), key, gateway.Command{Name: "hello", TTL: time.Minute})
+	if err != nil || outcome != gateway.OutcomeLeft {
+		t.Errorf("outcome %v, error %v", outcome, err)
+	}
+	if err := n.gateway.Kick(key, 1008, "go"); err != nil {
+		t.Error(err)
+	}
+	close(held.end)
+	(<-dialled).wantClosed(1008)
+	if m := n.connect("kicked").want("command"); m.ID != id {
+		t.Errorf("got %+v, not %s", m, id)
+	}
+}
+
 // TestCommand_LeftTooLate: the device connects, and finds nothing, before the
 // command is in the store. It is looked for again.
 func TestCommand_LeftTooLate(t *testing.T) {

@@ -3,6 +3,8 @@ package gateway
 import (
 	"testing"
 	"unsafe"
+
+	"edgeloop/devicemgr"
 )
 
 // TestLink_Size: a link is kept for each connected device; a field more would
@@ -16,12 +18,14 @@ func TestLink_Size(t *testing.T) {
 // TestLink_AdmittedBeforeItsWelcome: a device that has been welcomed is one that
 // commands reach, whether or not the worker that admitted it has run on.
 func TestLink_AdmittedBeforeItsWelcome(t *testing.T) {
-	l := &link{proto: protocolRaw} // which is not told that it is welcome
-	if l.live() {
-		t.Fatal("a link is live before its handshake was answered")
-	}
-	l.Woken()
-	if !l.live() {
-		t.Error("the device was admitted on the loop, and a command would be left for later")
+	for proto := range numProtocols {
+		l := &link{proto: proto, session: &devicemgr.Session{}, welcomed: true} // as if: there is nothing to write to
+		if l.live() {
+			t.Fatal("a link is live before its handshake was answered")
+		}
+		l.Woken()
+		if !l.live() {
+			t.Errorf("protocol %v: admitted on the loop, and a command would be left for later", proto)
+		}
 	}
 }
