@@ -24,6 +24,7 @@ const (
 	Presence   Promise = "presence"     // the node's list is not who is connected
 	Command    Promise = "command"      // delivered twice, or not to a device that stayed
 	Dropped    Promise = "dropped"      // a connected device was hurt by others
+	Slowed     Promise = "slowed"       // a well-behaved device waited for long because of others
 	Stuck      Promise = "stuck"        // what was sent never settles
 	Resources  Promise = "resources"    // memory or descriptors do not come back
 	Died       Promise = "died"         // the node ended, panicked or did not stop well
@@ -94,7 +95,7 @@ func (c *Checker) Lines() int { return c.lines }
 func (c *Checker) Line(line []byte) error {
 	var e Entry
 	if err := json.Unmarshal(line, &e); err != nil {
-		return fmt.Errorf("line %d of the log, %q: %w", c.lines+1, line, err)
+		return fmt.Errorf("line %d of the log, %.200q: %w", c.lines+1, line, err)
 	}
 	c.Entry(e)
 	return nil

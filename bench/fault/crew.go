@@ -26,7 +26,10 @@ type CrewConfig struct {
 	Patience time.Duration // silence, with messages on their way, after which a device connects again
 	Backoff  time.Duration // longest wait before connecting again
 	Seed     uint64
-	Net      *Namespace // where the devices live; nil: here
+	Net      *Namespace                 // where the devices live; nil: here
+	Token    func(device string) string // what a device shows; nil: nothing
+
+	meter *meter // nil: waits are not measured
 }
 
 // Crew is the recording devices of one life.
@@ -226,6 +229,14 @@ func (c *Crew) count(err error, welcomed bool) {
 	if welcomed && kind != "cut by the run" && !errors.Is(err, errTakeover) && !errors.Is(err, errParked) {
 		c.cuts.Add(1)
 	}
+}
+
+// token is what a device shows the node, or "".
+func (c *Crew) token(device string) string {
+	if c.cfg.Token == nil {
+		return ""
+	}
+	return c.cfg.Token(device)
 }
 
 // dialFrom dials from a loopback address of the device's own, so that thousands of

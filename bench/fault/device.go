@@ -23,15 +23,18 @@ type Device struct {
 	rng  *rand.Rand
 
 	// Owned by the device's goroutine.
-	next    uint64 // the sequence that is written next on this connection
-	lastNew time.Time
-	dialled uint64 // what had been acknowledged when it dialled
-	left    bool   // the connection before was left behind, open
+	next     uint64 // the sequence that is written next on this connection
+	lastNew  time.Time
+	lastPing time.Time
+	dialled  uint64 // what had been acknowledged when it dialled
+	left     bool   // the connection before was left behind, open
 
 	// Guarded by mu. A connection left behind by a takeover may be told things too.
 	mu       sync.Mutex
 	record   Record
 	commands map[string]int // times that each command came
+	stamps   []stamp        // of a metered device: what waits for its acknowledgement
+	pinged   time.Time      // and the ping that has no answer yet
 
 	// Atomic.
 	online   atomic.Bool
@@ -95,7 +98,7 @@ func (d *Device) session(ctx context.Context) (welcomed bool, err error) {
 	d.node.Store(d.choose())
 	d.dialled = d.acked.Load()
 	w, err := open(ctx, d.crew.dialFrom(d), d.crew.cfg.URLs[d.node.Load()]+"?device="+d.name,
-		rand.New(rand.NewPCG(d.rng.Uint64(), d.rng.Uint64())), "") //nolint:gosec // repeatable, not secret
+		rand.New(rand.NewPCG(d.rng.Uint64(), d.rng.Uint64())), d.crew.token(d.name)) //nolint:gosec // repeatable, not secret
 	if err != nil {
 		return false, err
 	}
@@ -167,6 +170,7 @@ func (d *Device) push(w *wire, window int) error {
 				break
 			}
 			sent = d.next
+			d.stamped(sent)
 		}
 		w.frame(ws.OpText, d.telemetry(d.next))
 		d.next++
@@ -179,6 +183,7 @@ func (d *Device) push(w *wire, window int) error {
 		d.mu.Unlock()
 		d.note(Event{Kind: Sent, From: from, To: d.next - 1})
 	}
+	d.pingNow(w)
 	if len(w.out) == 0 {
 		return nil
 	}
@@ -237,6 +242,7 @@ func (d *Device) welcome(m message) {
 	d.next = m.Upto + 1
 	d.mu.Lock()
 	d.record.Epoch = m.Epoch
+	d.pinged = time.Time{} // if any, it went with the connection
 	d.mu.Unlock()
 }
 
@@ -272,6 +278,7 @@ func (d *Device) settle(upto uint64, how EventKind) {
 	if upto > d.record.Acked {
 		d.record.Acked = upto
 		d.acked.Store(upto)
+		d.answeredLocked(upto)
 	}
 }
 

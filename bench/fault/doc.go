@@ -6,6 +6,10 @@
 // reads the log back with `edgeloop tail` and compares it with what the devices
 // wrote down. The idea is Jepsen's, in one process tree.
 //
+// Where others misbehave, the crew is a control group: how long it waits at rest
+// and meanwhile is measured and judged (control.go). The others live in a process
+// of their own (attack.go).
+//
 // # Owns
 //
 // The child processes, the devices' sockets, and the records of both: what each

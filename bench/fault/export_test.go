@@ -1,5 +1,7 @@
 package fault
 
+import "time"
+
 // ComparePresence is comparePresence.
 func ComparePresence(listed []Listed, records []Record, online bool) []Violation {
 	return comparePresence(listed, records, online)
@@ -19,4 +21,12 @@ func LeakParse(page, sockstat, slabinfo string) (figures [7]int64, err error) {
 	var h holdings
 	err = h.parse([]byte(page), []byte(sockstat), []byte(slabinfo))
 	return [7]int64{h.rss, h.heap, h.goroutines, h.fds, h.sockets, h.pages, h.slab}, err
+}
+
+// Slower is what the usual bounds say of waits for acknowledgements.
+func Slower(quiet, during []time.Duration) (said []string) {
+	for _, v := range slowed(waitAck, figureOf(quiet), figureOf(during), bounds{}) {
+		said = append(said, v.String())
+	}
+	return said
 }

@@ -21,6 +21,7 @@ type Options struct {
 	Load    time.Duration // longest time of load between two faults
 	Seed    uint64        // everything that is left to chance follows from it
 	Flags   []string      // further flags of the node
+	Peers   int           // hostile peers beside a control group; 0: the scenario's own number
 	Out     io.Writer     // progress, one line a life
 }
 
@@ -36,6 +37,7 @@ type Scenario struct {
 	Flags       []string      // of the node
 	Open        bool          // breaks a promise today, or needs a machine of its own: only run when it is named
 	Alone       bool          // Act checks by itself, and leaves nothing to verify
+	Control     bool          // the crew is a control group: how long it waits is measured
 	NoResources bool          // memory is not compared: the scenario bounds it another way
 
 	Setup   func(ctx context.Context, l *Life) error // before the node is started
@@ -64,6 +66,8 @@ type Life struct {
 	image    *image
 	throttle *throttle // of the image
 	url      string
+	token    func(device string) string // what devices show; nil: nothing
+	secret   string                     // file of the secret of tokens
 }
 
 // Live runs one life. The error says that the run could not be carried out; what
@@ -82,6 +86,9 @@ func Live(ctx context.Context, o Options, s Scenario) (Result, error) {
 	}
 	began := time.Now()
 	err := l.live(ctx)
+	if err != nil {
+		l.Note("not carried out: %.500v", err)
+	}
 	l.close()
 	l.Result.Seconds = time.Since(began).Seconds()
 	l.report()
@@ -106,10 +113,14 @@ func (l *Life) live(ctx context.Context) error {
 	if l.Scenario.Pace > 0 {
 		tick = min(tick, l.Scenario.Pace)
 	}
+	var m *meter
+	if l.Scenario.Control {
+		m = &meter{}
+	}
 	l.Crew = StartCrew(ctx, CrewConfig{
 		URLs: l.urls(), Count: l.Options.Devices, Window: l.Options.Window, Pace: l.Scenario.Pace, Padding: l.Scenario.Padding,
 		Tick: tick, Patience: cmp.Or(l.Scenario.Patience, 15*time.Second), Backoff: 800 * time.Millisecond,
-		Seed: l.Options.Seed, Net: l.net,
+		Seed: l.Options.Seed, Net: l.net, Token: l.token, meter: m,
 	}, l.Journal)
 	l.orders = startOrders(ctx, l)
 	if err := l.await(ctx, l.patience(30*time.Second), "all devices to connect", func() bool { return l.Crew.Online() == l.Options.Devices }); err != nil {

@@ -34,6 +34,9 @@ func Scenarios() []Scenario {
 		{Name: "move", About: "devices move between two sound nodes on one NATS (needs nats-server)", Devices: 100, Pace: 5 * ms, Setup: setupCluster, Act: actMove},
 		{Name: "cluster", About: "the same while either node, or its way to the log, fails (needs nats-server)", Rounds: 7, Devices: 100, Pace: 5 * ms, Setup: setupCluster, Act: actCluster},
 		{Name: "memory", About: "large messages and storms in a control group of 192 MiB (needs root)", Devices: 200, Rounds: 4, Padding: 4000, Setup: setupMemory, Act: actMemory, NoResources: true},
+		{Name: "strangers", About: "thousands of bad tokens with bytes behind them, at 16 keys", Devices: controls, Pace: controlPace, Control: true, Setup: setupStrangers, Act: actStrangers},
+		{Name: "silent", About: "2,000 silent connections a second at a node with 3,000 descriptors", Devices: controls, Pace: controlPace, Control: true, Flags: []string{"--fd-limit=3000"}, Act: actSilent},
+		{Name: "greedy", About: "one device, twenty and a thousand send as much as they can", Devices: controls, Pace: controlPace, Control: true, Act: actGreedy},
 	}
 }
 

@@ -164,7 +164,7 @@ func (l *Life) newPinger(ctx context.Context) (*pinger, error) {
 
 // ping waits for the answer for up to handshakeLimit.
 func (p *pinger) ping() error {
-	p.wire.frame(ws.OpPing, []byte("p"))
+	p.wire.ping()
 	if err := p.wire.flush(); err != nil {
 		return err
 	}

@@ -23,6 +23,7 @@ type wire struct {
 	in   *bufio.Reader
 	out  []byte // frames that are being gathered
 	rng  *rand.Rand
+	pong func() // hears the answer to a ping; nil: nobody does
 }
 
 // dialer opens TCP connections to the node.
@@ -119,12 +120,19 @@ func (w *wire) next(wait time.Duration) (m message, err error) {
 			if err := w.flush(); err != nil {
 				return m, err
 			}
+		case ws.OpPong:
+			if w.pong != nil {
+				w.pong()
+			}
 		case ws.OpClose:
 			code, reason := ws.ParseCloseFrameData(payload)
 			return m, &closedError{code, reason}
 		}
 	}
 }
+
+// ping gathers a ping.
+func (w *wire) ping() { w.frame(ws.OpPing, []byte("p")) }
 
 // frame gathers one masked frame; payload is masked in place.
 func (w *wire) frame(op ws.OpCode, payload []byte) {

@@ -27,6 +27,22 @@ type cli struct {
 	Soak  soakCmd  `cmd:"" help:"Hurt two nodes for hours, one of them in one process."`
 	Table tableCmd `cmd:"" help:"Print results as a Markdown table."`
 	List  listCmd  `cmd:"" help:"List the scenarios."`
+
+	Attack attackCmd `cmd:"" hidden:"" help:"Be the hostile peers of a scenario."`
+}
+
+// attackCmd is how run starts hostile peers, which live in a process of their own.
+type attackCmd struct {
+	Description string `arg:""`
+}
+
+// Run prints what came of the attack.
+func (c *attackCmd) Run(ctx context.Context) error {
+	spoils, err := fault.RunAttack(ctx, c.Description)
+	if err != nil {
+		return err
+	}
+	return json.NewEncoder(os.Stdout).Encode(spoils)
 }
 
 type listCmd struct{}
@@ -54,6 +70,7 @@ type runCmd struct {
 	Load      time.Duration `default:"2s" help:"Longest time of load between two faults."`
 	Seed      uint64        `default:"1" help:"Seed of the first life."`
 	Limit     time.Duration `default:"2h" help:"Time after which no further life is begun."`
+	Peers     int           `default:"0" help:"Hostile peers beside a control group; 0 is each scenario's own number."`
 	Flag      []string      `help:"Further flag of the node, such as --flag=--durability=process."`
 	Out       string        `short:"o" help:"Append each result to this file, one JSON object a line."`
 }
@@ -85,7 +102,7 @@ func (c *runCmd) Run(ctx context.Context) error {
 			}
 			r, err := fault.Live(ctx, fault.Options{
 				Binary: c.Binary, Work: c.Work, Devices: c.Devices, Rounds: c.Rounds, Window: c.Window, Load: c.Load,
-				Seed: c.Seed + uint64(life), Flags: c.Flag, Out: os.Stdout, //nolint:gosec // a count
+				Seed: c.Seed + uint64(life), Flags: c.Flag, Peers: c.Peers, Out: os.Stdout, //nolint:gosec // a count
 			}, s)
 			if saveErr := c.save(r); saveErr != nil {
 				return saveErr

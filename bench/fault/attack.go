@@ -1,0 +1,211 @@
+package fault
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"net"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/gobwas/ws"
+	"golang.org/x/sys/unix"
+)
+
+// Attack is what hostile peers do to a node. They live in a process of their own,
+// which yields to the others, so that what they cost is not taken for what the node
+// makes its devices wait. Every attack ends by itself.
+type Attack struct {
+	Kind     string        `json:"kind"`     // a key of attacks
+	Addr     string        `json:"addr"`     // of the node, on the loopback
+	Count    int           `json:"count"`    // peers
+	For      time.Duration `json:"for"`      // the attack ends then
+	Rate     int           `json:"rate"`     // peers that begin in a second; 0: all at once
+	Size     int           `json:"size"`     // bytes of what is sent, as the kind says
+	Secret   string        `json:"secret"`   // file of the secret that tokens are signed with; "": no tokens
+	Token    string        `json:"token"`    // what every peer shows, in place of its own
+	Compress bool          `json:"compress"` // peers deflate what they send
+	Prefix   string        `json:"prefix"`   // of the peers' names; "": hostile
+}
+
+// Bounds of every attack.
+const (
+	maxPeers      = 18_000
+	maxAttackTime = 2 * time.Minute
+)
+
+// Spoils is what came of an attack, by what was counted.
+type Spoils map[string]int
+
+func (t Spoils) String() string {
+	if len(t) == 0 {
+		return "nothing"
+	}
+	var parts []string
+	for _, k := range slices.Sorted(maps.Keys(t)) {
+		parts = append(parts, fmt.Sprintf("%d x %s", t[k], k))
+	}
+	return strings.Join(parts, ", ")
+}
+
+// attacks are the kinds, and what each peer does until ctx ends.
+func attacks() map[string]func(a *attacker, ctx context.Context, i int) {
+	return map[string]func(a *attacker, ctx context.Context, i int){
+		"bad-token": (*attacker).badToken,
+		"silent":    (*attacker).silent,
+		"stream":    (*attacker).stream,
+	}
+}
+
+// attack runs an attack in a child of this process and notes what came of it.
+func (l *Life) attack(ctx context.Context, a Attack) (Spoils, error) {
+	a.Addr = l.Node.Listen
+	arg, err := json.Marshal(a)
+	if err != nil {
+		return nil, err
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	cmd := exec.CommandContext(ctx, self, "attack", string(arg))
+	var out, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &stderr
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	l.Journal.Inject("%d peers: %s", a.Count, a.Kind)
+	if err := cmd.Run(); err != nil {
+		return nil, fmt.Errorf("attack %s: %w: %s", a.Kind, err, stderr.Bytes())
+	}
+	var t Spoils
+	if err := json.Unmarshal(out.Bytes(), &t); err != nil {
+		return nil, fmt.Errorf("attack %s: %w", a.Kind, err)
+	}
+	l.Note("%d peers, %s: %s", a.Count, a.Kind, t)
+	return t, nil
+}
+
+// attacker is a running attack.
+type attacker struct {
+	Attack
+	secret []byte
+
+	// Guarded by mu.
+	mu     sync.Mutex
+	spoils Spoils
+}
+
+// RunAttack runs the attack that is described in JSON, to its end.
+func RunAttack(ctx context.Context, description string) (Spoils, error) {
+	a := &attacker{spoils: Spoils{}}
+	if err := json.Unmarshal([]byte(description), &a.Attack); err != nil {
+		return nil, err
+	}
+	peer, ok := attacks()[a.Kind]
+	host, _, err := net.SplitHostPort(a.Addr)
+	switch ip := net.ParseIP(host); {
+	case !ok:
+		return nil, fmt.Errorf("fault: no attack %q", a.Kind)
+	case err != nil || !ip.IsLoopback():
+		return nil, fmt.Errorf("fault: only nodes on the loopback are attacked, not %q", a.Addr)
+	case a.Count < 1 || a.Count > maxPeers || a.For <= 0 || a.For > maxAttackTime:
+		return nil, errors.New("fault: an attack without bounds")
+	}
+	if a.Secret != "" {
+		if a.secret, err = os.ReadFile(a.Secret); err != nil {
+			return nil, err
+		}
+	}
+	_ = unix.Setpriority(unix.PRIO_PROCESS, 0, 10) // a courtesy
+	ctx, cancel := context.WithTimeout(ctx, a.For)
+	defer cancel()
+	var wg sync.WaitGroup
+	began := time.Now()
+	for i := range a.Count {
+		if a.Rate > 0 {
+			due := began.Add(time.Duration(i) * time.Second / time.Duration(a.Rate))
+			if wait := time.Until(due); wait > ms && pause(ctx, wait) != nil {
+				break
+			}
+		}
+		wg.Go(func() { peer(a, ctx, i) })
+	}
+	wg.Wait()
+	return a.spoils, nil
+}
+
+// count counts one more of something. Any goroutine.
+func (a *attacker) count(what string) { a.add(what, 1) }
+
+func (a *attacker) add(what string, n int) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.spoils[what] += n
+}
+
+// fail counts how something failed, in a word or two.
+func (a *attacker) fail(what string, err error) {
+	var status ws.StatusError
+	var closed *closedError
+	var errno syscall.Errno
+	kind := "cut"
+	switch {
+	case errors.As(err, &status):
+		kind = fmt.Sprintf("refused with %d", int(status))
+	case errors.As(err, &closed):
+		kind = fmt.Sprintf("closed with %d", closed.code)
+	case timedOut(err), errors.Is(err, context.DeadlineExceeded):
+		kind = "no answer"
+	case errors.As(err, &errno) && errno != syscall.ECONNRESET && errno != syscall.EPIPE:
+		kind = errno.Error()
+	}
+	a.count(what + ": " + kind)
+}
+
+// dial opens a TCP connection from one of 250 addresses. It is cut when ctx ends.
+func (a *attacker) dial(ctx context.Context, i int) (net.Conn, error) {
+	d := &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 2, byte(1+i%250))}, Timeout: handshakeLimit}
+	c, err := d.DialContext(ctx, "tcp", a.Addr)
+	if err != nil {
+		return nil, err
+	}
+	_ = c.(*net.TCPConn).SetLinger(0)            // only to save ports
+	context.AfterFunc(ctx, func() { c.Close() }) // reads and writes of its own end with it
+	return c, nil
+}
+
+// name is what a peer is called.
+func (a *attacker) name(i int) string {
+	if a.Prefix != "" {
+		return fmt.Sprintf("%s%d", a.Prefix, i)
+	}
+	return fmt.Sprintf("%s%d", hostile, i)
+}
+
+// device connects a device.
+func (a *attacker) device(ctx context.Context, i int) (*wire, message, error) {
+	dial := func(ctx context.Context, _ string) (net.Conn, error) { return a.dial(ctx, i) }
+	token := a.Token
+	if a.secret != nil {
+		token = signToken(a.secret, a.name(i))
+	}
+	rng := rand.New(rand.NewPCG(uint64(i), 5)) //nolint:gosec // repeatable, not secret
+	w, err := open(ctx, dial, fmt.Sprintf("ws://%s/v1/device?device=%s", a.Addr, a.name(i)), rng, token)
+	if err != nil {
+		return nil, message{}, err
+	}
+	m, err := w.next(handshakeLimit)
+	if err != nil {
+		w.cut()
+		return nil, m, err
+	}
+	return w, m, nil
+}

@@ -1,0 +1,85 @@
+package fault
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"strconv"
+	"strings"
+
+	"github.com/gobwas/ws"
+)
+
+// stream sends numbered messages of Size bytes as fast as the window allows, and
+// comes back when it was cut.
+func (a *attacker) stream(ctx context.Context, i int) {
+	for ctx.Err() == nil {
+		w, welcome, err := a.device(ctx, i)
+		if err != nil {
+			if ctx.Err() == nil {
+				a.fail("connect", err)
+			}
+			_ = pause(ctx, 200*ms)
+			continue
+		}
+		a.count("connected")
+		err = a.fill(ctx, w, welcome)
+		w.cut()
+		if ctx.Err() == nil {
+			a.fail("stream", err)
+		}
+	}
+}
+
+// fill keeps the window of a connection full.
+func (a *attacker) fill(ctx context.Context, w *wire, welcome message) error {
+	pad := strings.Repeat("p", a.Size)
+	acked, next := welcome.Upto, welcome.Upto+1
+	window := uint64(welcome.Window) //nolint:gosec // a window is small
+	for ctx.Err() == nil {
+		for next <= acked+window {
+			w.out = appendUnmasked(w.out, next, pad)
+			next++
+			if len(w.out) > 256<<10 || next > acked+window {
+				if err := w.flush(); err != nil {
+					return err
+				}
+			}
+		}
+		m, err := w.next(handshakeLimit)
+		switch {
+		case errors.Is(err, errQuiet):
+			a.count("no ack for 10 s")
+		case err != nil:
+			return err
+		case m.Type == "ack" && m.Upto > acked:
+			a.add("acknowledged", int(m.Upto-acked)) //nolint:gosec // a window is small
+			acked = m.Upto
+		}
+	}
+	return ctx.Err()
+}
+
+// appendUnmasked adds a telemetry message as a frame whose mask is zero, which
+// costs a peer nothing. Size is that of pad and a little more.
+func appendUnmasked(out []byte, seq uint64, pad string) []byte {
+	var digits [20]byte
+	number := strconv.AppendUint(digits[:0], seq, 10)
+	const a, b, c = `{"type":"telemetry","seq":`, `,"topic":"t","data":{"p":"`, `"}}`
+	out = appendHeader(out, ws.OpText, len(a)+len(number)+len(b)+len(pad)+len(c))
+	return append(append(append(append(append(out, a...), number...), b...), pad...), c...)
+}
+
+// appendHeader adds a final frame's header with a mask of zero.
+func appendHeader(out []byte, op ws.OpCode, length int) []byte {
+	out = append(out, 0x80|byte(op))
+	switch {
+	case length < 126:
+		out = append(out, 0x80|byte(length))
+	case length < 1<<16:
+		out = binary.BigEndian.AppendUint16(append(out, 0x80|126), uint16(length)) //nolint:gosec // just compared
+	default:
+		out = binary.BigEndian.AppendUint64(append(out, 0x80|127), uint64(length)) //nolint:gosec // positive
+	}
+	return append(out, 0, 0, 0, 0)
+}
