@@ -48,10 +48,11 @@ func (s *Server) command(w http.ResponseWriter, r *http.Request) error {
 func writeCommandResult(w http.ResponseWriter, res api.CommandResult, wait time.Duration) error {
 	switch res.State {
 	case api.CommandReplied:
-		if res.Data == nil {
-			res.Data = json.RawMessage("null")
+		res.Reply.ID = res.ID
+		if res.Reply.Data == nil {
+			res.Reply.Data = json.RawMessage("null")
 		}
-		return writeJSON(w, http.StatusOK, api.Reply{ID: res.ID, OK: res.OK, Data: res.Data})
+		return writeJSON(w, http.StatusOK, res.Reply)
 	case api.CommandSent, api.CommandLeft:
 		return writeJSON(w, http.StatusAccepted, api.Accepted{ID: res.ID, State: res.State})
 	case api.CommandNoReply:

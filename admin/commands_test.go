@@ -81,15 +81,20 @@ func TestCommand_Outcome(t *testing.T) {
 	var result api.CommandResult
 	f.commands.CommandFunc = func(context.Context, api.Command) (api.CommandResult, error) { return result, nil }
 
-	result = api.CommandResult{ID: "01J", State: api.CommandReplied, OK: true, Data: json.RawMessage(`{"t":21.5}`)}
+	result = api.CommandResult{ID: "01J", State: api.CommandReplied, Reply: api.Reply{OK: true, Data: json.RawMessage(`{"t":"<21.5>"}`)}}
 	r := f.call("POST", commandPath+"?wait=5s", `{"name":"x"}`).want(http.StatusOK)
-	if want := `{"id":"01J","ok":true,"data":{"t":21.5}}` + "\n"; string(r.body) != want {
+	if want := `{"id":"01J","ok":true,"data":{"t":"<21.5>"}}` + "\n"; string(r.body) != want {
 		t.Errorf("a reply is %s, want %s", r.body, want)
 	}
 	result = api.CommandResult{ID: "01J", State: api.CommandReplied}
 	r = f.call("POST", commandPath+"?wait=5s", `{"name":"x"}`).want(http.StatusOK)
 	if want := `{"id":"01J","ok":false,"data":null}` + "\n"; string(r.body) != want {
 		t.Errorf("a reply without data is %s, want %s", r.body, want)
+	}
+	result.Reply = api.Reply{Code: "busy", Message: "measuring", Data: json.RawMessage(`"AA=="`), Encoding: "base64"}
+	r = f.call("POST", commandPath+"?wait=5s", `{"name":"x"}`).want(http.StatusOK)
+	if want := `{"id":"01J","ok":false,"code":"busy","message":"measuring","data":"AA==","encoding":"base64"}` + "\n"; string(r.body) != want {
+		t.Errorf("a reply with code and data is %s, want %s", r.body, want)
 	}
 	for _, state := range []api.CommandState{api.CommandSent, api.CommandLeft} {
 		result = api.CommandResult{ID: "01J", State: state}

@@ -119,7 +119,9 @@ func writeJSON(w http.ResponseWriter, status int, v any) error {
 func writeBody(w http.ResponseWriter, status int, mediaType string, v any) {
 	w.Header().Set("Content-Type", mediaType)
 	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(v)
+	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false) // nothing here is put into a page
+	_ = e.Encode(v)
 }
 
 // writeNoRoute renders what the mux has to say about a request that matches no

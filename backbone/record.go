@@ -37,12 +37,14 @@ type Record struct {
 	After    uint64
 	Type     string // "telemetry", "status", "alert"
 	Topic    []byte // borrowed until Append returns; nil: none
+	Level    []byte // of an alert, borrowed as Topic is; nil: none
 	TS       int64  // the device's own time, Unix milliseconds; 0: none
 	Received int64  // Unix milliseconds
-	// Data is borrowed until Append returns. It must be valid JSON, or Raw set.
-	Data []byte
-	Raw  bool       // Data may be anything; what is not JSON is stored in base64
-	Done Completion // nil: nobody asks
+	// Data is borrowed until Append returns. It must be valid JSON, or Base64 set;
+	// every reader of the log has to parse it.
+	Data   []byte
+	Base64 bool       // Data is anything, and stored in base64
+	Done   Completion // nil: nobody asks
 }
 
 // appendRecord appends r as the one line of JSON that is stored and that Read
@@ -61,6 +63,9 @@ func appendRecord(dst []byte, r *Record) []byte {
 	if len(r.Topic) > 0 {
 		dst = appendQuoted(append(dst, `,"topic":`...), r.Topic)
 	}
+	if len(r.Level) > 0 {
+		dst = appendQuoted(append(dst, `,"level":`...), r.Level)
+	}
 	if r.TS != 0 {
 		dst = strconv.AppendInt(append(dst, `,"ts":`...), r.TS, 10)
 	}
@@ -70,10 +75,10 @@ func appendRecord(dst []byte, r *Record) []byte {
 }
 
 func appendData(dst []byte, r *Record) []byte {
-	if len(r.Data) == 0 && !r.Raw {
+	if len(r.Data) == 0 && !r.Base64 {
 		return append(dst, "null"...)
 	}
-	if r.Raw && (!json.Valid(r.Data) || !utf8.Valid(r.Data)) {
+	if r.Base64 {
 		dst = base64.StdEncoding.AppendEncode(append(dst, '"'), r.Data)
 		return append(dst, `","encoding":"base64"`...)
 	}

@@ -27,20 +27,20 @@ func TestRecord_Line(t *testing.T) {
 			backbone.Record{Tenant: "acme", Device: "d", High: 6, Type: "alert", Data: []byte(`1`)},
 			`{"tenant":"acme","device":"d","epoch":0,"high":6,"type":"alert","received":0,"data":1}`,
 		},
+		"an alert keeps its level": {
+			backbone.Record{Tenant: "acme", Device: "d", Seq: 9, Type: "alert", Topic: []byte("door"), Level: []byte(`high"`), TS: 5, Data: []byte(`1`)},
+			`{"tenant":"acme","device":"d","epoch":0,"seq":9,"type":"alert","topic":"door","level":"high\"","ts":5,"received":0,"data":1}`,
+		},
 		"no data": {
 			backbone.Record{Tenant: "acme", Device: "d", Type: "status"},
 			`{"tenant":"acme","device":"d","epoch":0,"type":"status","received":0,"data":null}`,
 		},
-		"raw bytes that are JSON": {
-			backbone.Record{Tenant: "acme", Device: "d", Type: "telemetry", Data: []byte(`[1, 2]`), Raw: true},
-			`{"tenant":"acme","device":"d","epoch":0,"type":"telemetry","received":0,"data":[1, 2]}`,
-		},
-		"raw bytes that are not JSON": {
-			backbone.Record{Tenant: "acme", Device: "d", Type: "telemetry", Data: []byte("a\x00b"), Raw: true},
+		"bytes that are not JSON": {
+			backbone.Record{Tenant: "acme", Device: "d", Type: "telemetry", Data: []byte("a\x00b"), Base64: true},
 			`{"tenant":"acme","device":"d","epoch":0,"type":"telemetry","received":0,"data":"YQBi","encoding":"base64"}`,
 		},
-		"no raw bytes": {
-			backbone.Record{Tenant: "acme", Device: "d", Type: "telemetry", Raw: true},
+		"no bytes": {
+			backbone.Record{Tenant: "acme", Device: "d", Type: "telemetry", Base64: true},
 			`{"tenant":"acme","device":"d","epoch":0,"type":"telemetry","received":0,"data":"","encoding":"base64"}`,
 		},
 		"line breaks between tokens": {
@@ -79,9 +79,9 @@ func FuzzRecord(f *testing.F) {
 	f.Add("a\"", "\xff\x00", "\n", []byte("{\n}"), uint64(0), false)
 	f.Fuzz(func(t *testing.T, tenant, device, topic string, data []byte, seq uint64, raw bool) {
 		if !raw && !json.Valid(data) {
-			t.Skip("must be JSON unless raw")
+			t.Skip("must be JSON unless it is to be base64")
 		}
-		r := backbone.Record{Tenant: tenant, Device: device, Topic: []byte(topic), Type: "telemetry", Seq: seq, Data: data, Raw: raw}
+		r := backbone.Record{Tenant: tenant, Device: device, Topic: []byte(topic), Type: "telemetry", Seq: seq, Data: data, Base64: raw}
 		line := backbone.Line(&r)
 		var got struct {
 			Tenant, Device, Topic, Encoding string

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"encoding/base64"
 	"encoding/json"
 
 	"edgeloop/devicemgr"
@@ -27,24 +28,15 @@ func DescribeLink(from devicemgr.Link) (LinkInfo, bool) {
 	}, true
 }
 
-// JSON is the reply's data as JSON: as it is, as a string where it is no JSON,
-// or what went wrong where the device said so.
-func (r Reply) JSON() json.RawMessage {
+// JSON is the reply's data as JSON: as it is, or as a string in base64 where it is
+// no JSON, which encoding says then.
+func (r Reply) JSON() (data json.RawMessage, encoding string) {
 	switch {
-	case len(r.Data) > 0 && envelope.ValidJSON(r.Data):
-		return r.Data
-	case len(r.Data) > 0:
-		out, err := json.Marshal(r.Data) // base64
-		if err != nil {
-			return json.RawMessage("null")
-		}
-		return out
-	case !r.OK && (r.Code != "" || r.Text != ""):
-		out, err := json.Marshal(map[string]string{"code": r.Code, "message": r.Text})
-		if err != nil {
-			return json.RawMessage("null")
-		}
-		return out
+	case len(r.Data) == 0:
+		return json.RawMessage("null"), ""
+	case envelope.ValidJSON(r.Data):
+		return r.Data, ""
 	}
-	return json.RawMessage("null")
+	out := base64.StdEncoding.AppendEncode([]byte{'"'}, r.Data)
+	return append(out, '"'), "base64"
 }

@@ -2,11 +2,16 @@ package gateway_test
 
 import (
 	"context"
+	"encoding/base64"
 	"encoding/json"
+	"fmt"
+	"reflect"
+	"strings"
 	"testing"
 
 	"github.com/coder/websocket"
 
+	"edgeloop/backbone"
 	"edgeloop/devicemgr"
 	"edgeloop/envelope"
 	"edgeloop/gateway"
@@ -151,6 +156,61 @@ func TestProtocols_Raw(t *testing.T) {
 	}
 }
 
+// TestProtocols_Deep: what nests deeper than every reader of the log can parse is no
+// JSON, whatever it came in; where only JSON may come it is refused.
+func TestProtocols_Deep(t *testing.T) {
+	t.Parallel()
+	nested := func(n int) []byte { return []byte(strings.Repeat("[", n) + strings.Repeat("]", n)) }
+	const within = envelope.MaxDepth - 1 // the message counts
+	for proto, refused := range map[string]bool{
+		envelope.ProtoRaw: false, envelope.ProtoFrameProto: false, envelope.ProtoJSON: true, envelope.ProtoFrameJSON: true,
+	} {
+		t.Run(proto, func(t *testing.T) {
+			t.Parallel()
+			kept := make(chan bool, 8)
+			n := startNode(t, &memLog{before: func(rs []backbone.Record) error {
+				for i := range rs {
+					kept <- rs[i].Base64
+				}
+				return nil
+			}}, gateway.Config{})
+			var o websocket.DialOptions
+			if proto != envelope.ProtoRaw {
+				o.Subprotocols = []string{proto}
+			}
+			d, _, err := n.dialWith("device=d", &o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			codec, _ := envelope.ForProtocol(proto)
+			say := func(data []byte) {
+				t.Helper()
+				if proto == envelope.ProtoRaw {
+					d.say(websocket.MessageText, data)
+					return
+				}
+				kind := websocket.MessageText
+				if codec.Binary() {
+					kind = websocket.MessageBinary
+				}
+				d.say(kind, codec.Append(nil, &envelope.Message{Type: envelope.TypeTelemetry, Data: data}))
+			}
+			say(nested(within))
+			if <-kept {
+				t.Error("JSON that every reader can parse is base64")
+			}
+			for _, depth := range []int{within + 1, 10_000} {
+				say(nested(depth))
+				if refused {
+					n.until("it is refused", func() bool { return n.gateway.Stats().Drops[gateway.DropBadEnvelope] > 0 })
+				} else if !<-kept {
+					t.Errorf("data that nests %d deep is kept as JSON", depth)
+				}
+			}
+		})
+	}
+}
+
 // TestProtocols_Unknown: who offers only what is not spoken here is told.
 func TestProtocols_Unknown(t *testing.T) {
 	t.Parallel()
@@ -160,5 +220,94 @@ func TestProtocols_Unknown(t *testing.T) {
 	}
 	if _, status, _ := n.dialWith("device=", nil); status != 400 {
 		t.Errorf("no name: status %d", status)
+	}
+}
+
+// TestProtocols_Fields: what a type may carry reaches the log, or whoever waits for
+// the reply, from every protocol. Nothing is checked and then lost.
+func TestProtocols_Fields(t *testing.T) {
+	t.Parallel()
+	for _, proto := range envelope.Protocols() {
+		t.Run(proto, func(t *testing.T) {
+			t.Parallel()
+			codec, _ := envelope.ForProtocol(proto)
+			kind := websocket.MessageText
+			if codec.Binary() {
+				kind = websocket.MessageBinary
+			}
+			kept := make(chan string, 8)
+			log := &memLog{before: func(rs []backbone.Record) error {
+				for i := range rs {
+					r := &rs[i]
+					kept <- fmt.Sprintf("%s %d %s %d %s %s %v", r.Type, r.Seq, r.Topic, r.TS, r.Level, r.Data, r.Base64)
+				}
+				return nil
+			}}
+			n := startNode(t, log, gateway.Config{})
+			d, _, err := n.dialWith("device=d&tenant=acme", &websocket.DialOptions{Subprotocols: []string{proto}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			d.hear() // welcome
+			say := func(m envelope.Message) { t.Helper(); d.say(kind, codec.Append(nil, &m)) }
+
+			for i, typ := range []envelope.Type{envelope.TypeTelemetry, envelope.TypeStatus, envelope.TypeAlert} {
+				seq := uint64(i + 1)
+				m := envelope.Message{Type: typ, Seq: seq, Topic: []byte("top"), TS: 1234, Data: []byte(`[7]`)}
+				if typ == envelope.TypeAlert {
+					m.Level = []byte("high")
+				}
+				say(m)
+				if got, want := <-kept, fmt.Sprintf("%s %d top 1234 %s [7] false", typ, seq, m.Level); got != want {
+					t.Errorf("kept is %s, want %s", got, want)
+				}
+			}
+
+			want := gateway.Reply{Data: []byte(`{"a":1}`), Code: "busy", Text: "measuring"}
+			replied := make(chan gateway.Reply, 1)
+			go func() {
+				_, _, reply, err := n.gateway.Command(context.Background(), devicemgr.Key{Tenant: "acme", Device: "d"},
+					gateway.Command{Name: "set", Wait: patience})
+				if err != nil {
+					t.Error(err)
+				}
+				replied <- reply
+			}()
+			var c heard
+			for c.Type != "command" { // acks come before
+				_, payload := d.hear()
+				if c, err = understand(proto, payload); err != nil {
+					t.Fatal(err)
+				}
+			}
+			say(envelope.Message{Type: envelope.TypeReply, ID: []byte(c.ID), Data: want.Data, Code: []byte(want.Code), Text: []byte(want.Text)})
+			if got := <-replied; !reflect.DeepEqual(got, want) {
+				t.Errorf("reply is %+v, want %+v", got, want)
+			}
+
+			say(envelope.Message{Type: envelope.TypeJoin, Group: []byte("pumps")})
+			n.until("the device is in its group", func() bool {
+				members := 0
+				n.gateway.Devices().Members("acme", "pumps", func(*devicemgr.Session) bool { members++; return true })
+				return members == 1
+			})
+		})
+	}
+}
+
+// TestReply_JSON: a reply's data as who waits gets it.
+func TestReply_JSON(t *testing.T) {
+	t.Parallel()
+	deep := strings.Repeat("[", envelope.MaxDepth) + strings.Repeat("]", envelope.MaxDepth)
+	for in, want := range map[string][2]string{
+		"":         {"null", ""},
+		`{"a":1}`:  {`{"a":1}`, ""},
+		"\x00\x01": {`"AAE="`, "base64"},
+		deep:       {`"` + base64.StdEncoding.EncodeToString([]byte(deep)) + `"`, "base64"},
+	} {
+		data, encoding := gateway.Reply{Data: []byte(in), Code: "busy"}.JSON()
+		if string(data) != want[0] || encoding != want[1] {
+			t.Errorf("%q is %s %q, want %s %q", in, data, encoding, want[0], want[1])
+		}
 	}
 }

@@ -77,8 +77,8 @@ func (l *link) record(w *worker, m *envelope.Message) bool {
 	w.records = append(w.records, backbone.Record{
 		Tenant: key.Tenant, Device: key.Device, Epoch: l.epoch,
 		Seq: m.Seq, High: high, After: l.after,
-		Type: m.Type.String(), Topic: m.Topic, TS: m.TS, Received: w.now,
-		Data: m.Data, Raw: l.proto.anyBytes(),
+		Type: m.Type.String(), Topic: m.Topic, Level: m.Level, TS: m.TS, Received: w.now,
+		Data: m.Data, Base64: l.proto.anyBytes() && !envelope.ValidJSON(m.Data),
 		Done: l,
 	})
 	return true

@@ -45,16 +45,21 @@ type CommandResult struct {
 	// ID is the node's name for the command; the reply carries it.
 	ID    string
 	State CommandState
-	// OK and Data are the device's reply, set when State is CommandReplied.
-	OK   bool
-	Data json.RawMessage
+	// Reply is the device's, set when State is CommandReplied; but for its ID.
+	Reply Reply
 }
 
 // Reply is the body of status 200: what the device answered.
 type Reply struct {
-	ID   string          `json:"id"`
-	OK   bool            `json:"ok"`
-	Data json.RawMessage `json:"data"`
+	ID string `json:"id"`
+	OK bool   `json:"ok"`
+	// Code and Message say why a command was not carried out, as the device has it.
+	Code    string          `json:"code,omitempty"`
+	Message string          `json:"message,omitempty"`
+	Data    json.RawMessage `json:"data"`
+	// Encoding is "base64" when Data is a string that stands for bytes which are
+	// not JSON.
+	Encoding string `json:"encoding,omitempty"`
 }
 
 // Accepted is the body of status 202: the command has no reply yet.

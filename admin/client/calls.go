@@ -97,9 +97,9 @@ func (c *Client) Send(ctx context.Context, tenant, device string, cmd api.Comman
 	if err != nil {
 		return api.CommandResult{}, err
 	}
-	res := api.CommandResult{ID: answer.ID, State: answer.State, OK: answer.OK, Data: answer.Data}
+	res := api.CommandResult{ID: answer.ID, State: answer.State}
 	if status == http.StatusOK {
-		res.State = api.CommandReplied
+		res.State, res.Reply = api.CommandReplied, answer.Reply
 	}
 	return res, nil
 }

@@ -57,11 +57,13 @@ func (c *Client) call(ctx context.Context, method, path string, query url.Values
 func (c *Client) send(ctx context.Context, method, path string, query url.Values, in any, accept string) (*http.Response, error) {
 	var body io.Reader
 	if in != nil {
-		b, err := json.Marshal(in)
-		if err != nil {
+		var b bytes.Buffer
+		e := json.NewEncoder(&b)
+		e.SetEscapeHTML(false) // a command's data has a bound, and goes as it is
+		if err := e.Encode(in); err != nil {
 			return nil, fmt.Errorf("%s %s: write the request: %w", method, path, err)
 		}
-		body = bytes.NewReader(b)
+		body = &b
 	}
 	target := strings.TrimSuffix(c.URL, "/") + path
 	if len(query) > 0 {

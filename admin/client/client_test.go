@@ -133,8 +133,8 @@ func TestClient_Send(t *testing.T) {
 	}
 	cmd := api.CommandRequest{Name: "set", Data: json.RawMessage(`{"s":5}`), TTL: api.Duration(time.Hour)}
 	for _, result = range []api.CommandResult{
-		{ID: "1", State: api.CommandReplied, OK: true, Data: json.RawMessage(`{}`)},
-		{ID: "2", State: api.CommandReplied, Data: json.RawMessage(`null`)},
+		{ID: "1", State: api.CommandReplied, Reply: api.Reply{ID: "1", OK: true, Data: json.RawMessage(`{}`)}},
+		{ID: "2", State: api.CommandReplied, Reply: api.Reply{ID: "2", Code: "busy", Message: "later", Data: json.RawMessage(`"AA=="`), Encoding: "base64"}},
 		{ID: "3", State: api.CommandSent},
 		{ID: "4", State: api.CommandLeft},
 	} {

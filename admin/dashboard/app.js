@@ -206,7 +206,7 @@ $('command').onsubmit = (event) => {
     const { answer } = await api('POST', devicePath('devices', chosen) + '/commands' + wait, body);
     if (answer.state === 'left') return `left for the device, id ${answer.id}`;
     if (answer.state === 'sent') return `sent, id ${answer.id}`;
-    return `${answer.ok ? 'ok' : 'failed'}: ${JSON.stringify(answer.data, null, 1)}`;
+    return `${[answer.ok ? 'ok' : 'failed', answer.code, answer.message].filter(Boolean).join(': ')}: ${JSON.stringify(answer.data, null, 1)}`;
   });
 };
 

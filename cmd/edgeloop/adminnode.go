@@ -161,7 +161,9 @@ func (a adminCommands) Command(ctx context.Context, c api.Command) (api.CommandR
 	out := api.CommandResult{ID: id}
 	switch outcome {
 	case gateway.OutcomeReplied:
-		out.State, out.OK, out.Data = api.CommandReplied, reply.OK, reply.JSON()
+		data, encoding := reply.JSON()
+		out.State = api.CommandReplied
+		out.Reply = api.Reply{OK: reply.OK, Code: reply.Code, Message: reply.Text, Data: data, Encoding: encoding}
 	case gateway.OutcomeNoReply:
 		out.State = api.CommandNoReply
 	case gateway.OutcomeLeft:

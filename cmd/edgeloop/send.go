@@ -40,7 +40,8 @@ func (s *sendCmd) Run(io *streams) error {
 	if err != nil {
 		return err
 	}
-	enc := json.NewEncoder(io.out)
+	enc := json.NewEncoder(printable{io.out})
+	enc.SetEscapeHTML(false)
 	switch {
 	case s.Device != "" && (s.Group != "" || s.All), s.Group != "" && s.All:
 		return usageError{fmt.Errorf("give one of --device, --group and --all")}
@@ -63,7 +64,7 @@ func (s *sendCmd) Run(io *streams) error {
 		return err
 	}
 	if res.State == api.CommandReplied {
-		if err := enc.Encode(api.Reply{ID: res.ID, OK: res.OK, Data: res.Data}); err != nil || res.OK {
+		if err := enc.Encode(res.Reply); err != nil || res.Reply.OK {
 			return err
 		}
 		return fmt.Errorf("the device answered that it did not carry out %s", s.Name)

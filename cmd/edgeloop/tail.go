@@ -40,7 +40,7 @@ func (t *tailCmd) Run(io *streams) error {
 	defer cancel()
 	var line []byte
 	err = c.Tail(ctx, q, func(record []byte) error {
-		line = append(append(line[:0], record...), '\n')
+		line = append(appendPrintable(line[:0], record), '\n')
 		_, err := io.out.Write(line)
 		return err
 	})
