@@ -30,7 +30,7 @@ type Series struct {
 // source emits samples for these and no others.
 func SeriesTable() []Series {
 	return slices.Concat(
-		buildSeries(), eventloopSeries(), poolSeries(), devicemgrSeries(), gatewaySeries(), backboneSeries(), adminSeries(),
+		buildSeries(), eventloopSeries(), poolSeries(), devicemgrSeries(), gatewaySeries(), backboneSeries(), adminSeries(), logSeries(),
 	)
 }
 
@@ -122,5 +122,11 @@ func adminSeries() []Series {
 		{"edgeloop_admin_requests_total", TypeCounter, []string{"class"}, "Requests to the admin API, by class of status."},
 		{"edgeloop_admin_tails", TypeGauge, nil, "Live tails that are running."},
 		{"edgeloop_admin_tails_dropped_total", TypeCounter, nil, "Live tails whose reader was too slow."},
+	}
+}
+
+func logSeries() []Series {
+	return []Series{
+		{"edgeloop_log_lost_lines_total", TypeCounter, []string{"cause"}, "Lines of the node's own log that nobody got: full, its reader was too slow; failed, it was away."},
 	}
 }

@@ -25,7 +25,7 @@ func (n *node) startAdmin() error {
 		Token:       token,
 		CheckName:   auth.CheckName,
 		Sources:     n.metricSources(),
-		Logger:      n.log,
+		Logger:      n.log.Logger,
 	}, admin.Backends{
 		Node:     adminNode{n},
 		Devices:  adminDevices{n.gateway, n.backbone},

@@ -59,7 +59,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 			return exitUsage
 		}
 		if err := ctx.Run(&streams{stdout, stderr}); err != nil {
-			fmt.Fprintln(stderr, "edgeloop:", explain(err))
+			lastWord(stderr, "edgeloop: "+explain(err)+"\n")
 			return codeOf(err)
 		}
 		return exitOK

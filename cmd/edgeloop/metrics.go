@@ -9,7 +9,7 @@ import (
 
 // metricSources read the parts' counters when somebody asks for /metrics.
 func (n *node) metricSources() []admin.Source {
-	return []admin.Source{n.eventloopMetrics, n.gatewayMetrics, n.backboneMetrics}
+	return []admin.Source{n.eventloopMetrics, n.gatewayMetrics, n.backboneMetrics, n.logMetrics}
 }
 
 // emitter emits samples of one kind: a number and label values.
@@ -90,6 +90,13 @@ func (n *node) backboneMetrics(to func(admin.Sample)) {
 	emit("edgeloop_backbone_presence_queued_devices", float64(st.PresenceQueued))
 	emit("edgeloop_backbone_presence_dropped_total", float64(st.PresenceDropped))
 	emit("edgeloop_backbone_bans", float64(st.Bans))
+}
+
+func (n *node) logMetrics(to func(admin.Sample)) {
+	emit := emitTo(to)
+	for why := range numLogLosses {
+		emit("edgeloop_log_lost_lines_total", float64(n.log.out.Lost(why)), why.String())
+	}
 }
 
 // histogramOf gives latencies in seconds.

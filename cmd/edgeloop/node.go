@@ -28,7 +28,7 @@ import (
 type node struct {
 	// Immutable after construction.
 	cfg     *serveCmd
-	log     *zap.Logger
+	log     *logging
 	started time.Time
 	failed  chan error    // a part has ended by itself
 	drain   chan struct{} // closed when the admin API asked for a drain
@@ -67,7 +67,7 @@ const (
 )
 
 // startNode builds and starts everything, or nothing.
-func startNode(cfg *serveCmd, log *zap.Logger) (*node, error) {
+func startNode(cfg *serveCmd, log *logging) (*node, error) {
 	n := &node{cfg: cfg, log: log, started: time.Now(), failed: make(chan error, 2), drain: make(chan struct{})}
 	for _, step := range []func() error{n.startAuth, n.startBackbone, n.startGateway, n.startServer, n.startAdmin, n.announce} {
 		if err := step(); err != nil {
@@ -115,7 +115,7 @@ func (n *node) startBackbone() error {
 		// To backbone zero means its default, to the flag it means none.
 		CommitInterval: cmp.Or(n.cfg.CommitEvery, -1),
 		MaxRecord:      n.cfg.maxRecord(),
-		Logger:         n.log,
+		Logger:         n.log.Logger,
 	}
 	if n.cfg.Durability == "process" {
 		cfg.Durability = backbone.Process
@@ -162,7 +162,7 @@ func (n *node) startGateway() (err error) {
 		Log:           n.backbone,
 		Store:         n.backbone,
 		OnPresence:    presence,
-		Logger:        n.log,
+		Logger:        n.log.Logger,
 	})
 	if err != nil || !shared {
 		return err
@@ -201,7 +201,7 @@ func (n *node) startServer() (err error) {
 		RetryAfter:       n.cfg.RetryAfter,
 		Handshake:        wsprotoHandshake(n.cfg.Compression),
 		MaxMessage:       n.cfg.MaxMessage,
-		Logger:           n.log,
+		Logger:           n.log.Logger,
 	}, n.gateway)
 	if err != nil {
 		return err

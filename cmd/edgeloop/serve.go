@@ -62,12 +62,12 @@ var errAborted = errors.New("stopped by a second signal, before the drain was ov
 
 // Run runs the node until a signal, or until a part of it fails.
 func (s *serveCmd) Run(io *streams) error {
-	log, err := newLogger(s.LogLevel, s.LogFormat, io.err)
+	log, err := newLogging(s.LogLevel, s.LogFormat, io.err)
 	if err != nil {
 		return usageError{err}
 	}
-	defer log.Sync() //nolint:errcheck // standard error cannot always be synced
-	if err := s.plan(log); err != nil {
+	defer log.out.Close()
+	if err := s.plan(log.Logger); err != nil {
 		return usageError{err}
 	}
 	signals := make(chan os.Signal, 2)

@@ -29,6 +29,7 @@ type node struct {
 	admin  string // host:port of the admin API
 	flags  []string
 	env    []string
+	stderr *os.File // where its log goes, nil for log
 
 	cmd    *exec.Cmd
 	exited chan struct{} // closed when cmd has been waited for
@@ -79,6 +80,9 @@ func (n *node) spawn() {
 	n.cmd.Env = append(os.Environ(), n.env...)
 	n.log = &logBuffer{}
 	n.cmd.Stdout, n.cmd.Stderr = n.log, n.log
+	if n.stderr != nil {
+		n.cmd.Stderr = n.stderr
+	}
 	if err := n.cmd.Start(); err != nil {
 		n.t.Fatal(err)
 	}
