@@ -51,7 +51,7 @@ func downStream(c *Config) jetstream.StreamConfig {
 // StoreCommand leaves a command for a device that is away. It is durable when
 // StoreCommand returns nil. Storing an id twice stores it once. ttl <= 0, or
 // above CommandMaxAge, means CommandMaxAge. payload is borrowed until return.
-// Errors: ErrCommandsFull, and nothing is stored; *UnavailableError and others, after
+// Errors: ErrCommandsFull and *TooLargeError, and nothing is stored; *UnavailableError and others, after
 // which the outcome is unknown: the command may be stored and be given out. The same
 // call may be repeated, as long as the store remembers the id.
 func (b *Backbone) StoreCommand(ctx context.Context, tenant, device, id string, payload []byte, ttl time.Duration) error {
@@ -61,6 +61,9 @@ func (b *Backbone) StoreCommand(ctx context.Context, tenant, device, id string, 
 	}
 	if !validCommandID(id) {
 		return errCommandID
+	}
+	if size, room := len(payload)+recordOverhead, b.asker.nc.MaxPayload(); int64(size) > room {
+		return &TooLargeError{Size: size, Max: int(room)}
 	}
 	if ttl <= 0 || ttl > b.cfg.CommandMaxAge {
 		ttl = b.cfg.CommandMaxAge
@@ -102,33 +105,35 @@ func (b *Backbone) HasCommands(tenant, device string) bool {
 	return b.commands.has(appendSubject(buf[:0], downPrefix, tenant, device), time.Now().UnixMilli())
 }
 
-// TakeCommands gives fn each command that waits for a device, oldest first.
-// Each is deleted from the store before fn gets it, and only the node whose
-// deletion took gives it out: at most once for each id, whatever ends in
-// between. On an error the others wait for the next call, but for those whose
-// deletion was not answered or not synced: they may be lost.
-// payload is fn's to keep.
-func (b *Backbone) TakeCommands(ctx context.Context, tenant, device string, fn func(id string, payload []byte)) error {
+// TakeCommands gives fn the commands that wait for a device, oldest first, until
+// fits says of one that it must wait; more says that it did. What fits has let pass
+// is deleted from the store before fn gets it, and only the node whose deletion took
+// gives it out: at most once for each id, whatever ends in between. On an error the
+// others wait for the next call, but for those whose deletion was not answered or
+// not synced: they may be lost. payload is borrowed by fits, and fn's to keep.
+func (b *Backbone) TakeCommands(ctx context.Context, tenant, device string, fits func(id string, payload []byte) bool, fn func(id string, payload []byte)) (more bool, err error) {
 	subject, err := subjectOf(downPrefix, tenant, device)
 	if err != nil {
-		return err
+		return false, err
 	}
 	known := b.commands.latest(subject)
-	for from := uint64(1); ; {
-		taken, next, err := b.takeSome(ctx, subject, from)
-		for _, m := range taken {
+	t := taking{b: b, subject: subject, next: 1, fits: fits}
+	for {
+		err := t.some(ctx)
+		for _, m := range t.taken {
 			if expires, _ := strconv.ParseInt(m.Header.Get(headerExpires), 10, 64); expires > time.Now().UnixMilli() {
 				fn(m.Header.Get(headerCommandID), m.Data)
 			}
 		}
-		if err != nil {
-			return fmt.Errorf("take commands: %w", b.orClosed(err))
-		}
-		if next == 0 {
+		switch {
+		case err != nil:
+			return t.more, fmt.Errorf("take commands: %w", b.orClosed(err))
+		case t.more:
+			return true, nil
+		case t.next == 0:
 			b.commands.drained(subject, known)
-			return nil
+			return false, nil
 		}
-		from = next
 	}
 }
 
@@ -136,38 +141,51 @@ func (b *Backbone) TakeCommands(ctx context.Context, tenant, device string, fn f
 // once, for one sync.
 const takeBytes = mib
 
-// takeSome deletes commands and returns those that were there, also with an
-// error, and where to go on; zero when there are no more.
-func (b *Backbone) takeSome(ctx context.Context, subject string, from uint64) (taken []*jetstream.RawStreamMsg, next uint64, err error) {
-	for size := 0; size < takeBytes; {
+// taking is one call of TakeCommands.
+type taking struct {
+	b       *Backbone
+	subject string
+	fits    func(id string, payload []byte) bool
+
+	next  uint64                    // where to look; 0: there are no more
+	more  bool                      // the next one had to wait
+	taken []*jetstream.RawStreamMsg // by the last call of some
+}
+
+// some deletes commands; taken are those that were there, also with an error.
+func (t *taking) some(ctx context.Context) (err error) {
+	t.taken = t.taken[:0]
+	for size := 0; size < takeBytes && err == nil; {
 		var m *jetstream.RawStreamMsg
-		m, err = b.down.GetMsg(ctx, from, jetstream.WithGetMsgSubject(subject))
+		m, err = t.b.down.GetMsg(ctx, t.next, jetstream.WithGetMsgSubject(t.subject))
 		if errors.Is(err, jetstream.ErrMsgNotFound) {
-			from, err = 0, nil
+			t.next, err = 0, nil
 			break
 		}
 		if err != nil {
 			break
 		}
-		from = m.Sequence + 1
-		var mine bool
-		if mine, err = b.deleteCommand(ctx, m.Sequence); err != nil {
+		if t.more = !t.fits(m.Header.Get(headerCommandID), m.Data); t.more {
 			break
 		}
-		if mine { // if not, another node took it, or its time came
+		t.next = m.Sequence + 1
+		var mine bool
+		if mine, err = t.b.deleteCommand(ctx, m.Sequence); mine { // if not, another node took it, or its time came
 			size += len(m.Data)
-			taken = append(taken, m)
+			t.taken = append(t.taken, m)
 		}
 	}
-	if len(taken) == 0 {
-		return nil, from, err
+	if len(t.taken) == 0 {
+		return err
 	}
-	if failed := b.syncStream(StreamDown); failed != nil {
+	if failed := t.b.syncStream(StreamDown); failed != nil {
 		// After a loss of power they may be there again: given out now, they could
 		// be given out twice.
-		return nil, from, errors.Join(err, fmt.Errorf("%d commands were deleted and not given out: %w", len(taken), failed))
+		n := len(t.taken)
+		t.taken = t.taken[:0]
+		return errors.Join(err, fmt.Errorf("%d commands were deleted and not given out: %w", n, failed))
 	}
-	return taken, from, err
+	return err
 }
 
 // deleteCommand deletes one command; false when it was gone already.

@@ -47,7 +47,7 @@ func TestCommands_AreDeletedBeforeDelivery(t *testing.T) {
 	b := open(t, backbone.Config{DataDir: dir})
 	store(t, b, "d", "a", time.Hour)
 	copied := t.TempDir()
-	err := b.TakeCommands(t.Context(), "acme", "d", func(string, []byte) {
+	_, err := b.TakeCommands(t.Context(), "acme", "d", all, func(string, []byte) {
 		// What is on the disk now is what a kill at this moment would leave.
 		copyDir(t, dir, copied)
 	})
@@ -75,7 +75,7 @@ func TestCommands_TakenBeforeAFaultAreDelivered(t *testing.T) {
 			}
 			mend := backbone.BreakCommands(b, broken.reads, broken.deletes, fault)
 			var got []string
-			err := b.TakeCommands(t.Context(), "acme", "d", func(id string, _ []byte) { got = append(got, id) })
+			_, err := b.TakeCommands(t.Context(), "acme", "d", all, func(id string, _ []byte) { got = append(got, id) })
 			if !errors.Is(err, fault) || !slices.Equal(got, []string{"a", "b"}) {
 				t.Errorf("took %v, %v", got, err)
 			}
@@ -144,7 +144,7 @@ func TestCommands_AreTakenOnceByTwoNodes(t *testing.T) {
 	var wg sync.WaitGroup
 	for _, b := range nodes {
 		wg.Go(func() {
-			if err := b.TakeCommands(t.Context(), "acme", "d", func(id string, _ []byte) {
+			if _, err := b.TakeCommands(t.Context(), "acme", "d", all, func(id string, _ []byte) {
 				mu.Lock()
 				defer mu.Unlock()
 				got = append(got, id)
@@ -170,7 +170,7 @@ func store(t *testing.T, b *backbone.Backbone, device, id string, ttl time.Durat
 func take(t *testing.T, b *backbone.Backbone, device string) string {
 	t.Helper()
 	var got []string
-	if err := b.TakeCommands(t.Context(), "acme", device, func(id string, payload []byte) {
+	if _, err := b.TakeCommands(t.Context(), "acme", device, all, func(id string, payload []byte) {
 		got = append(got, id+"="+string(payload))
 	}); err != nil {
 		t.Fatal(err)
@@ -193,5 +193,35 @@ func closeNow(t *testing.T, b *backbone.Backbone) {
 	defer cancel()
 	if err := b.Close(ctx); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// all lets every command pass.
+func all(string, []byte) bool { return true }
+
+// What does not fit stays, with all behind it, for the next call, and a command
+// that no server takes is refused before it is stored.
+func TestCommands_StayUntilTheyFit(t *testing.T) {
+	b := open(t, backbone.Config{DataDir: t.TempDir()})
+	for i := range 5 {
+		if err := b.StoreCommand(t.Context(), "acme", "d", fmt.Sprint(i), fmt.Append(nil, "payload ", i), time.Minute); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, want := range []string{"[0 1] true", "[2 3] true", "[4] false", "[] false"} {
+		room, got := 2, []string{}
+		more, err := b.TakeCommands(t.Context(), "acme", "d",
+			func(id string, payload []byte) bool { room--; return room >= 0 && string(payload) == "payload "+id },
+			func(id string, _ []byte) { got = append(got, id) })
+		if now := fmt.Sprint(got, more); err != nil || now != want {
+			t.Errorf("took %s, %v, want %s", now, err, want)
+		}
+		if left := b.HasCommands("acme", "d"); left != more {
+			t.Errorf("after %s: commands wait: %v", want, left)
+		}
+	}
+	var large *backbone.TooLargeError
+	if err := b.StoreCommand(t.Context(), "acme", "d", "l", make([]byte, 8<<20), time.Minute); !errors.As(err, &large) {
+		t.Errorf("8 MiB: %v", err)
 	}
 }

@@ -20,7 +20,8 @@ func questions(b *backbone.Backbone) map[string]func(context.Context) error {
 			return b.StoreCommand(ctx, "acme", "d", "1", []byte("1"), 0)
 		},
 		"TakeCommands": func(ctx context.Context) error {
-			return b.TakeCommands(ctx, "acme", "d", func(string, []byte) {})
+			_, err := b.TakeCommands(ctx, "acme", "d", all, func(string, []byte) {})
+			return err
 		},
 		"Ban":   func(ctx context.Context) error { return b.Ban(ctx, "acme", "d", time.Time{}, "") },
 		"Unban": func(ctx context.Context) error { return b.Unban(ctx, "acme", "d") },

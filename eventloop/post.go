@@ -160,6 +160,9 @@ func (c *Conn) tellGone(r Receiver, gone *Gone) {
 // mailOverhead is what one frame in a mailbox costs beside its bytes.
 const mailOverhead = 96
 
+// Cost is what a frame that waits takes of OutBuffer.
+func Cost(frame []byte) int { return int(mailCost(frame)) }
+
 // mailCost is what a posted frame takes of OutBuffer.
 func mailCost(frame []byte) int32 {
 	return int32(len(frame) + mailOverhead) //nolint:gosec // far below 2 GiB

@@ -58,3 +58,13 @@ func (c *Conn) writeOnLoop(out, tail []byte) {
 		c.deafenOnLoop()
 	}
 }
+
+// BufferedOnLoop is how many bytes wait for the peer to read: posted, or written and
+// not taken by the kernel.
+func (c *Conn) BufferedOnLoop() int {
+	c.loop.assertOnLoop()
+	if c.gc == nil {
+		return 0
+	}
+	return c.Queued() + c.gc.OutboundBuffered()
+}

@@ -183,6 +183,7 @@ func TestCommand_Refused(t *testing.T) {
 		{"name", "", ""},
 		{"name", strings.Repeat("x", envelope.MaxName+1), ""},
 		{"name", "\xff", ""},
+		{"name", "a\u009bb", ""},
 		{"data", "x", "{"},
 		{"data", "x", "1 2"},
 		{"data", "x", "\"\xff\""},

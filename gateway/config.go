@@ -30,8 +30,9 @@ type Store interface {
 	StoreCommand(ctx context.Context, tenant, device, id string, payload []byte, ttl time.Duration) error
 	// HasCommands says without a round trip whether there may be any.
 	HasCommands(tenant, device string) bool
-	// TakeCommands removes the waiting commands and calls fn for each.
-	TakeCommands(ctx context.Context, tenant, device string, fn func(id string, payload []byte)) error
+	// TakeCommands removes waiting commands, oldest first, and calls fn for each,
+	// until fits says of one that it has to stay; more says that it did.
+	TakeCommands(ctx context.Context, tenant, device string, fits func(id string, payload []byte) bool, fn func(id string, payload []byte)) (more bool, err error)
 	// Banned says without a round trip whether the device must stay out.
 	Banned(tenant, device string) (reason string, banned bool)
 }
@@ -48,7 +49,8 @@ type Config struct {
 	Window int
 	// InFlight bounds the bytes of all messages on their way; default 256 MiB.
 	InFlight int64
-	// MaxCommand bounds the data of a command, in bytes; default 128 KiB. It must
+	// MaxCommand bounds a command as it is sent, in bytes, in the encoding in which
+	// it is largest, and what is sent at once of those that waited; default 128 KiB. It must
 	// be below the event loop's OutBuffer, or the command cuts its device off.
 	MaxCommand int
 	// Heartbeat and IdleTimeout say when a silent device is pinged and evicted;

@@ -5,10 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
-
-	"go.uber.org/zap"
 
 	"edgeloop/devicemgr"
 	"edgeloop/envelope"
@@ -39,7 +39,7 @@ func (e *CommandError) Error() string { return "gateway: command: " + e.Field + 
 // A Command goes down to one device.
 type Command struct {
 	Name string          // 1 to envelope.MaxName bytes of UTF-8
-	Data json.RawMessage // one JSON value of at most Config.MaxCommand bytes, or nil
+	Data json.RawMessage // one JSON value, or nil; as sent at most Config.MaxCommand bytes
 	// TTL is how long it may wait for a device that is not here; 0: not at all if
 	// the device was never seen, DefaultTTL otherwise.
 	TTL time.Duration
@@ -69,12 +69,6 @@ type Reply struct {
 	Text string
 }
 
-// A stored command, as it waits for its device.
-type storedCommand struct {
-	Name string          `json:"name"`
-	Data json.RawMessage `json:"data,omitempty"`
-}
-
 // Command sends a command to a device, or leaves it for one that is not here,
 // and waits for the reply if asked to. It is delivered at most once. Errors:
 // those above, *CommandError, or the store's.
@@ -82,10 +76,10 @@ func (g *Gateway) Command(ctx context.Context, key devicemgr.Key, c Command) (id
 	if g.draining.Load() {
 		return "", 0, Reply{}, ErrDraining
 	}
-	if err := g.checkCommand(c.Name, c.Data); err != nil {
+	id = newID()
+	if err := g.checkCommand(id, c.Name, c.Data); err != nil {
 		return "", 0, Reply{}, err
 	}
-	id = newID()
 	s := g.devices.Lookup(key)
 	if l := liveLink(s); l != nil {
 		answer := g.replies.expect(id, key)
@@ -106,20 +100,34 @@ func (g *Gateway) Command(ctx context.Context, key devicemgr.Key, c Command) (id
 	return id, OutcomeLeft, Reply{}, g.leaveCommand(ctx, key, id, c, ttl)
 }
 
-// checkCommand sees that a command can be encoded for every protocol. A frame
-// that is larger than what may wait for a device would cut that device off.
-func (g *Gateway) checkCommand(name string, data []byte) error {
+// checkCommand sees that a command can be encoded for every protocol, and that in
+// none it is larger than what may wait for a device, or it would cut that device off.
+func (g *Gateway) checkCommand(id, name string, data []byte) error {
 	switch {
 	case name == "" || len(name) > envelope.MaxName:
 		return &CommandError{"name", fmt.Sprintf("has %d bytes, allowed are 1 to %d", len(name), envelope.MaxName)}
 	case !utf8.ValidString(name):
 		return &CommandError{"name", "is not UTF-8"}
+	case strings.ContainsFunc(name, unicode.IsControl):
+		return &CommandError{"name", "has a control character, which devices refuse"}
 	case len(data) > g.cfg.MaxCommand:
 		return &CommandError{"data", fmt.Sprintf("has %d bytes, allowed are %d", len(data), g.cfg.MaxCommand)}
 	case len(data) > 0 && !envelope.ValidJSON(data):
 		return &CommandError{"data", "is not one JSON value"}
 	}
+	for p := range numProtocols {
+		if n := len(g.commandFrame(p, id, name, data)); n > g.cfg.MaxCommand {
+			return &CommandError{"data", fmt.Sprintf("has %d bytes, which are %d with its name and frame, allowed are %d", len(data), n, g.cfg.MaxCommand)}
+		}
+	}
 	return nil
+}
+
+// commandFrame is a command as a device of protocol p gets it.
+func (g *Gateway) commandFrame(p protocol, id, name string, data []byte) []byte {
+	codec := g.codecs[p]
+	m := envelope.Message{Type: envelope.TypeCommand, ID: []byte(id), Name: []byte(name), Data: data}
+	return wsproto.AppendFrame(nil, opOf(codec), codec.Append(nil, &m))
 }
 
 // ttl is how long a command may wait for a device that is not here.
@@ -142,56 +150,9 @@ func (g *Gateway) ttl(ctx context.Context, s *devicemgr.Session, key devicemgr.K
 	return DefaultTTL, nil
 }
 
-// leaveCommand keeps a command for later. The device may have connected while
-// it was being stored, and found nothing: so it is looked for again.
-func (g *Gateway) leaveCommand(ctx context.Context, key devicemgr.Key, id string, c Command, ttl time.Duration) error {
-	payload, err := json.Marshal(storedCommand{c.Name, c.Data})
-	if err != nil {
-		return fmt.Errorf("gateway: store command: %w", err)
-	}
-	if err := g.store.StoreCommand(ctx, key.Tenant, key.Device, id, payload, ttl); err != nil {
-		return fmt.Errorf("gateway: store command: %w", err)
-	}
-	g.counts.commandsLeft.Add(1)
-	if l := liveLink(g.devices.Lookup(key)); l != nil {
-		g.deliverStored(l)
-	}
-	return nil
-}
-
-// takeTimeout bounds the wait for stored commands when a device connects.
-const takeTimeout = 5 * time.Second
-
-// deliverStored hands a device that has connected what was left for it. The
-// store forgets each command before it is delivered: at most once.
-func (g *Gateway) deliverStored(l *link) {
-	key := l.session.Key()
-	if !g.store.HasCommands(key.Tenant, key.Device) {
-		return
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), takeTimeout)
-	defer cancel()
-	err := g.store.TakeCommands(ctx, key.Tenant, key.Device, func(id string, payload []byte) {
-		var c storedCommand
-		if err := json.Unmarshal(payload, &c); err != nil {
-			g.logger.Error("stored command is not to be read", zap.String("device_id", key.Device), zap.Error(err))
-			return
-		}
-		if err := l.command(id, c.Name, c.Data); err != nil {
-			g.drops[DropCommandSlow].Add(1)
-			g.logger.Warn("stored command is lost with its connection", zap.String("device_id", key.Device), zap.Error(err))
-			return
-		}
-		g.counts.commandsTaken.Add(1)
-	})
-	if err != nil {
-		g.logger.Warn("stored commands were not all taken", zap.String("device_id", key.Device), zap.Error(err))
-	}
-}
-
 // command sends one command down this link; any goroutine.
 func (l *link) command(id, name string, data []byte) error {
-	return l.deliver(&envelope.Message{Type: envelope.TypeCommand, ID: []byte(id), Name: []byte(name), Data: data})
+	return l.Send(l.g.commandFrame(l.proto, id, name, data))
 }
 
 // Broadcast sends one command to every connected device of a group, a tenant
@@ -201,10 +162,10 @@ func (g *Gateway) Broadcast(tenant, group, name string, data []byte) (id string,
 	if g.draining.Load() {
 		return "", 0, ErrDraining
 	}
-	if err := g.checkCommand(name, data); err != nil {
+	id = newID()
+	if err := g.checkCommand(id, name, data); err != nil {
 		return "", 0, err
 	}
-	id = newID()
 	frames := make(map[protocol][]byte)
 	send := func(s *devicemgr.Session) bool {
 		l := liveLink(s)
@@ -213,8 +174,7 @@ func (g *Gateway) Broadcast(tenant, group, name string, data []byte) (id string,
 		}
 		frame, ok := frames[l.proto]
 		if !ok {
-			m := envelope.Message{Type: envelope.TypeCommand, ID: []byte(id), Name: []byte(name), Data: data}
-			frame = wsproto.AppendFrame(nil, opOf(l.codec()), l.codec().Append(nil, &m))
+			frame = g.commandFrame(l.proto, id, name, data)
 			frames[l.proto] = frame
 		}
 		switch err := l.Send(frame); {

@@ -17,6 +17,7 @@ const (
 	DropStopping                   // the node stopped before the message was in the log
 	DropCommandOffline             // a command for a device that is not here and has no time to live
 	DropCommandSlow                // a command for a device that does not read, or that left while it was handed over
+	DropCommandLarge               // a stored command that is larger than what may wait for a device now
 	DropAuthBusy                   // a handshake refused with 503: too many are being checked
 	DropDraining                   // a handshake refused with 503: the node is going away
 	DropUnauthorized               // a handshake refused with 401
@@ -34,6 +35,6 @@ func (d Drop) String() string {
 	}
 	return [numDrops]string{
 		"bad_envelope", "duplicate", "lane_full", "memory_full", "replaced", "overtaken", "closed", "stopping",
-		"command_offline", "command_slow", "auth_busy", "draining", "unauthorized", "forbidden",
+		"command_offline", "command_slow", "command_large", "auth_busy", "draining", "unauthorized", "forbidden",
 	}[d]
 }

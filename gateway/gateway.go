@@ -31,6 +31,7 @@ type Gateway struct {
 	authPool *pool.Pool
 	lanes    *pool.Lanes[task]
 	checks   *pool.Lanes[candidate]
+	fetches  *pool.Lanes[*link]
 	expiry   *expiry
 	codecs   codecTable
 	stopping chan struct{}
@@ -112,6 +113,9 @@ func (g *Gateway) buildLanes() (err error) {
 		return fmt.Errorf("gateway: %w", err)
 	}
 	if g.checks, err = pool.NewLanes(g.authPool, pool.LaneConfig{Lanes: g.cfg.AuthWorkers, Depth: checkDepth, Batch: 1}, g.check); err != nil {
+		return fmt.Errorf("gateway: %w", err)
+	}
+	if g.fetches, err = pool.NewLanes(g.authPool, pool.LaneConfig{Lanes: g.cfg.AuthWorkers, Depth: fetchDepth, Batch: 1}, g.fetch); err != nil {
 		return fmt.Errorf("gateway: %w", err)
 	}
 	return nil

@@ -141,6 +141,8 @@ func (g *Gateway) panicked(t, v any, stack []byte) {
 	case task:
 		t.l.breakOff()
 		g.unreserve(len(t.b.B))
+	case *link:
+		t.Close(uint16(wsproto.CloseInternal), "internal error")
 	case candidate:
 		g.turnAway(&t, &wsproto.Refusal{Status: 500, Reason: "internal error"})
 	}

@@ -62,6 +62,8 @@ const (
 	flagAdmitted uint32 = 1 << iota // frames that are posted reach the device
 	flagStalled                     // reading is paused until messages settle
 	flagReack                       // the device sent again what is durable: say so again
+	flagStored                      // commands may wait in the store: look, once the device has read what was sent
+	flagFetching                    // somebody is looking, or will in a moment
 	flagParked                      // LaneReady will be called when there may be room for waiting
 
 	closeShift = 16
@@ -253,6 +255,7 @@ func (l *link) Woken() {
 			l.g.counts.acks.Add(1)
 		}
 	}
+	l.fetchOnLoop()
 	l.pump()
 }
 

@@ -126,19 +126,25 @@ func (s *memStore) HasCommands(_, device string) bool {
 	return len(s.commands[device]) > 0
 }
 
-func (s *memStore) TakeCommands(_ context.Context, _, device string, fn func(id string, payload []byte)) error {
+func (s *memStore) TakeCommands(_ context.Context, _, device string, fits func(id string, payload []byte) bool, fn func(id string, payload []byte)) (more bool, err error) {
 	if s.take != nil {
 		s.take(device)
 	}
 	s.mu.Lock()
-	taken := s.commands[device]
-	delete(s.commands, device)
+	waiting := s.commands[device]
+	n := 0
+	for ; n < len(waiting); n++ {
+		if id, payload, _ := cut(waiting[n]); !fits(id, []byte(payload)) {
+			break
+		}
+	}
+	s.commands[device] = waiting[n:]
 	s.mu.Unlock()
-	for _, c := range taken {
+	for _, c := range waiting[:n] {
 		id, payload, _ := cut(c)
 		fn(id, []byte(payload))
 	}
-	return nil
+	return n < len(waiting), nil
 }
 
 func cut(s string) (string, string, bool) {

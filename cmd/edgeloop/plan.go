@@ -29,8 +29,8 @@ const (
 // is kept in base64, a third longer.
 func (s *serveCmd) maxRecord() int { return s.MaxMessage*4/3 + recordRoom }
 
-// maxCommand is the longest data of a command: with its name and frame it must
-// be within what may wait for one device, or it would cut the device off itself.
+// maxCommand is the largest command as it is sent: within what may wait for one
+// device, or it would cut the device off itself, with room for what else is sent.
 func (s *serveCmd) maxCommand() int { return s.OutBuffer / 4 * 3 }
 
 // plan checks the settings, one by one, against each other and against the

@@ -1,0 +1,168 @@
+package gateway
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"go.uber.org/zap"
+
+	"edgeloop/backbone"
+	"edgeloop/devicemgr"
+	"edgeloop/envelope"
+	"edgeloop/eventloop"
+)
+
+// Commands that wait for their device. The way of one that was left:
+//
+//	any     leaveCommand   puts it into the store, and looks for the device again
+//	any     deliverStored  marks the link (flagStored) and wakes it
+//	loop    fetchOnLoop    once the device has read all that was sent: posts the link
+//	worker  fetch          takes out of the store what fits, sends it, and marks the
+//	                       link again if there is more
+//
+// A command is taken out, for good, only when there is room for it: many that wait
+// for one device do not fit what may wait for its socket.
+
+// storedCommand is what is read of a command that waits. It is written as the
+// message of edgeloop.v1.json, whose other members are passed over.
+type storedCommand struct {
+	Name string          `json:"name"`
+	Data json.RawMessage `json:"data"`
+}
+
+// leaveCommand keeps a command for later. The device may have connected while
+// it was being stored, and found nothing: so it is looked for again.
+func (g *Gateway) leaveCommand(ctx context.Context, key devicemgr.Key, id string, c Command, ttl time.Duration) error {
+	payload := g.codecs[protocolJSON].Append(nil, &envelope.Message{
+		Type: envelope.TypeCommand, ID: []byte(id), Name: []byte(c.Name), Data: c.Data,
+	})
+	err := g.store.StoreCommand(ctx, key.Tenant, key.Device, id, payload, ttl)
+	var large *backbone.TooLargeError
+	switch {
+	case errors.As(err, &large):
+		return &CommandError{"data", fmt.Sprintf("is too large to wait for its device: the command takes %d bytes, allowed are %d", large.Size, large.Max)}
+	case err != nil:
+		return fmt.Errorf("gateway: store command: %w", err)
+	}
+	g.counts.commandsLeft.Add(1)
+	if l := liveLink(g.devices.Lookup(key)); l != nil {
+		g.deliverStored(l)
+	}
+	return nil
+}
+
+const (
+	// fetchTimeout bounds one look into the store.
+	fetchTimeout = 5 * time.Second
+	// fetchAgain is how long a device that does not read, or a node with too many to
+	// look for, is left alone.
+	fetchAgain = 200 * time.Millisecond
+	// fetchDepth bounds the links of one lane for which the store is to be asked.
+	fetchDepth = 1024
+)
+
+// deliverStored hands a device that has connected what was left for it; any
+// goroutine.
+func (g *Gateway) deliverStored(l *link) {
+	if key := l.session.Key(); g.store.HasCommands(key.Tenant, key.Device) {
+		l.flags.Or(flagStored)
+		l.conn.Wake()
+	}
+}
+
+// fetchOnLoop has a worker look into the store for this link, when the device has
+// read what was sent and nobody else is looking. Whoever holds flagFetching wakes
+// the link afterwards.
+func (l *link) fetchOnLoop() {
+	if l.flags.Load()&(flagStored|flagFetching) != flagStored {
+		return
+	}
+	l.flags.Or(flagFetching)
+	if l.conn.BufferedOnLoop() == 0 {
+		l.flags.And(^flagStored)
+		if l.g.fetches.Post(uint64(l.lane), l) == 1 {
+			return
+		}
+		l.flags.Or(flagStored)
+	}
+	time.AfterFunc(fetchAgain, l.fetched)
+}
+
+// fetched ends what fetchOnLoop began; any goroutine.
+func (l *link) fetched() {
+	if before := l.flags.And(^flagFetching); before&flagStored != 0 {
+		l.conn.Wake()
+	}
+}
+
+// fetch runs on the pool.
+func (g *Gateway) fetch(links []*link) {
+	for _, l := range links {
+		g.fetchOne(l)
+	}
+}
+
+// fetchOne takes as many commands out of the store as may wait for the device, and
+// sends them. The store forgets each before it is sent: at most once.
+func (g *Gateway) fetchOne(l *link) {
+	defer l.fetched()
+	if !l.live() {
+		return // they wait for the next connection
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), fetchTimeout)
+	defer cancel()
+	key, room := l.session.Key(), g.cfg.MaxCommand
+	fits := func(id string, payload []byte) bool {
+		frame := g.storedFrame(l.proto, id, payload)
+		if len(frame) > g.cfg.MaxCommand {
+			return true // never will: see sendStored
+		}
+		first := room == g.cfg.MaxCommand
+		room -= eventloop.Cost(frame)
+		return first || room >= 0
+	}
+	more, err := g.store.TakeCommands(ctx, key.Tenant, key.Device, fits, func(id string, payload []byte) {
+		g.sendStored(l, id, payload)
+	})
+	if err != nil {
+		g.logger.Warn("stored commands were not all taken", zap.String("device_id", key.Device), zap.Error(err))
+	}
+	if more {
+		l.flags.Or(flagStored)
+	}
+}
+
+// storedFrame is a stored command as a device of protocol p gets it; nil if it is
+// not to be read.
+func (g *Gateway) storedFrame(p protocol, id string, payload []byte) []byte {
+	var c storedCommand
+	if err := json.Unmarshal(payload, &c); err != nil {
+		return nil
+	}
+	return g.commandFrame(p, id, c.Name, c.Data)
+}
+
+// sendStored sends a command that was taken out of the store.
+func (g *Gateway) sendStored(l *link, id string, payload []byte) {
+	device := zap.String("device_id", l.session.Key().Device)
+	frame := g.storedFrame(l.proto, id, payload)
+	switch {
+	case frame == nil:
+		g.logger.Error("stored command is not to be read", device, zap.String("command_id", id))
+		return
+	case len(frame) > g.cfg.MaxCommand: // left when --out-buffer was larger
+		g.drops[DropCommandLarge].Add(1)
+		g.logger.Warn("stored command is dropped, it is larger than what may wait for a device", device,
+			zap.String("command_id", id), zap.Int("size", len(frame)), zap.Int("max", g.cfg.MaxCommand))
+		return
+	}
+	if err := l.Send(frame); err != nil {
+		g.drops[DropCommandSlow].Add(1)
+		g.logger.Warn("stored command is lost with its connection", device, zap.Error(err))
+		return
+	}
+	g.counts.commandsTaken.Add(1)
+}
