@@ -42,10 +42,14 @@ func (s *Server) command(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return writeCommandResult(w, res, wait)
+	within := wait.String()
+	if s.stopping.Err() != nil {
+		within = "the time that the node had left: it stops"
+	}
+	return writeCommandResult(w, res, within)
 }
 
-func writeCommandResult(w http.ResponseWriter, res api.CommandResult, wait time.Duration) error {
+func writeCommandResult(w http.ResponseWriter, res api.CommandResult, within string) error {
 	switch res.State {
 	case api.CommandReplied:
 		res.Reply.ID = res.ID
@@ -56,7 +60,7 @@ func writeCommandResult(w http.ResponseWriter, res api.CommandResult, wait time.
 	case api.CommandSent, api.CommandLeft:
 		return writeJSON(w, http.StatusAccepted, api.Accepted{ID: res.ID, State: res.State})
 	case api.CommandNoReply:
-		p := kindNoReply.problem("the device got the command and did not answer within " + wait.String())
+		p := kindNoReply.problem("the device got the command and did not answer within " + within)
 		p.ID = res.ID
 		return p
 	}

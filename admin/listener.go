@@ -1,51 +1,173 @@
 package admin
 
 import (
+	"context"
 	"net"
 	"sync"
+	"sync/atomic"
+	"time"
 )
 
-// cappedListener accepts at most a fixed number of connections at a time, so
-// that the API can never take the descriptors that devices need. Further ones
-// wait in the kernel's backlog.
-type cappedListener struct {
+// door is the listener of the API. It holds at most limit connections, so that
+// the API can never take the descriptors that devices need, and always takes the
+// next one: when it is full, the connection that was quiet for longest goes, one
+// that never showed the token before one that did. One whose request with the
+// token is being served stays; those are fewer than limit, the others are
+// refused (begin). So whoever asks for /healthz gets through, whatever others
+// keep open.
+type door struct {
 	net.Listener
-	places chan struct{}
-	closed chan struct{}
-	once   sync.Once
+
+	// Immutable after construction.
+	limit   int
+	mayWork int // of limit, how many may be working at a time
+
+	// Guarded by mu.
+	mu       sync.Mutex
+	visitors map[*visitor]struct{}
+	working  int
+
+	// Atomic.
+	evicted *atomic.Uint64
 }
 
-func newCappedListener(ln net.Listener, limit int) *cappedListener {
-	return &cappedListener{Listener: ln, places: make(chan struct{}, limit), closed: make(chan struct{})}
+// visitor is one connection to the API.
+type visitor struct {
+	net.Conn
+
+	// Immutable after construction.
+	door *door
+
+	// Guarded by door.mu.
+	spoke   bool // has sent a whole request
+	trusted bool // has shown the token
+	working int  // requests with the token that are being served
+	heard   time.Time
 }
 
-func (l *cappedListener) Accept() (net.Conn, error) {
-	select {
-	case l.places <- struct{}{}:
-	case <-l.closed:
-		return nil, net.ErrClosed
+func newDoor(ln net.Listener, limit int, evicted *atomic.Uint64) *door {
+	return &door{
+		Listener: ln, limit: limit, mayWork: max(1, limit-max(1, limit/8)),
+		visitors: make(map[*visitor]struct{}), evicted: evicted,
 	}
-	c, err := l.Listener.Accept()
+}
+
+// Accept implements net.Listener.
+func (d *door) Accept() (net.Conn, error) {
+	c, err := d.Listener.Accept()
 	if err != nil {
-		<-l.places
 		return nil, err
 	}
-	return &cappedConn{Conn: c, leave: func() { <-l.places }}, nil
+	v := &visitor{Conn: c, door: d}
+	if quiet := d.enter(v); quiet != nil {
+		_ = quiet.Conn.Close() // it is out of the count already
+		d.evicted.Add(1)
+	}
+	return v, nil
 }
 
-func (l *cappedListener) Close() error {
-	l.once.Do(func() { close(l.closed) })
-	return l.Listener.Close()
+// enter counts v in, and gives back who has to go for it.
+func (d *door) enter(v *visitor) (quiet *visitor) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if len(d.visitors) >= d.limit {
+		for other := range d.visitors {
+			if other.working == 0 && (quiet == nil || other.goesBeforeLocked(quiet)) {
+				quiet = other
+			}
+		}
+		delete(d.visitors, quiet)
+	}
+	v.heard = time.Now()
+	d.visitors[v] = struct{}{}
+	return quiet
 }
 
-// cappedConn gives its place back once, however often it is closed.
-type cappedConn struct {
-	net.Conn
-	leave func()
-	once  sync.Once
+func (v *visitor) goesBeforeLocked(other *visitor) bool {
+	if v.trusted != other.trusted {
+		return other.trusted
+	}
+	return v.heard.Before(other.heard)
 }
 
-func (c *cappedConn) Close() error {
-	defer c.once.Do(c.leave)
-	return c.Conn.Close()
+// dismiss closes the connections that have not sent a request yet.
+func (d *door) dismiss() {
+	d.mu.Lock()
+	var mute []*visitor
+	for v := range d.visitors {
+		if !v.spoke {
+			mute = append(mute, v)
+		}
+	}
+	d.mu.Unlock()
+	for _, v := range mute {
+		_ = v.Close() // nothing was promised to it
+	}
+}
+
+// Close implements net.Conn; it may be called more than once.
+func (v *visitor) Close() error {
+	v.door.mu.Lock()
+	delete(v.door.visitors, v)
+	v.door.mu.Unlock()
+	return v.Conn.Close()
+}
+
+// asks notes that v has sent a request.
+func (v *visitor) asks() {
+	if v == nil {
+		return
+	}
+	v.door.mu.Lock()
+	defer v.door.mu.Unlock()
+	v.spoke, v.heard = true, time.Now()
+}
+
+// begin notes that a request with the token is being served, until end; false
+// when as many are as may be.
+func (v *visitor) begin() bool {
+	if v == nil {
+		return true
+	}
+	v.door.mu.Lock()
+	defer v.door.mu.Unlock()
+	v.trusted = true
+	if v.working == 0 {
+		if v.door.working >= v.door.mayWork {
+			return false
+		}
+		v.door.working++
+	}
+	v.working++
+	return true
+}
+
+func (v *visitor) end() {
+	if v == nil {
+		return
+	}
+	v.door.mu.Lock()
+	defer v.door.mu.Unlock()
+	v.heard = time.Now()
+	if v.working--; v.working == 0 {
+		v.door.working--
+	}
+}
+
+// visitorKey finds the visitor in the context of a request.
+type visitorKey struct{}
+
+// withVisitor is for http.Server.ConnContext.
+func withVisitor(ctx context.Context, c net.Conn) context.Context {
+	if over, ok := c.(interface{ NetConn() net.Conn }); ok { // TLS
+		c = over.NetConn()
+	}
+	return context.WithValue(ctx, visitorKey{}, c)
+}
+
+// visitorOf is nil where the connection is not from our door, as in tests; its
+// methods allow that.
+func visitorOf(ctx context.Context) *visitor {
+	v, _ := ctx.Value(visitorKey{}).(*visitor)
+	return v
 }

@@ -132,6 +132,7 @@ type counters struct {
 	// Atomic.
 	requests     [6]atomic.Uint64 // by first digit of the status; 0 is none
 	tailsDropped atomic.Uint64
+	evicted      atomic.Uint64 // connections
 }
 
 func (c *counters) request(status int) {
@@ -153,4 +154,5 @@ func (s *Server) ownSamples(emit func(Sample)) {
 	}
 	emit(Sample{Name: "edgeloop_admin_tails", Value: float64(len(s.tails))})
 	emit(Sample{Name: "edgeloop_admin_tails_dropped_total", Value: float64(s.counters.tailsDropped.Load())})
+	emit(Sample{Name: "edgeloop_admin_evicted_connections_total", Value: float64(s.counters.evicted.Load())})
 }

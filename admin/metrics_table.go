@@ -122,6 +122,7 @@ func adminSeries() []Series {
 		{"edgeloop_admin_requests_total", TypeCounter, []string{"class"}, "Requests to the admin API, by class of status."},
 		{"edgeloop_admin_tails", TypeGauge, nil, "Live tails that are running."},
 		{"edgeloop_admin_tails_dropped_total", TypeCounter, nil, "Live tails whose reader was too slow."},
+		{"edgeloop_admin_evicted_connections_total", TypeCounter, nil, "Quiet connections that were closed to let a newer one in."},
 	}
 }
 

@@ -26,6 +26,7 @@ const (
 	kindUnavailable
 	kindDraining
 	kindTooManyTails
+	kindTooManyRequests
 	kindNoReply
 	kindTimedOut
 	numProblemKinds
@@ -40,21 +41,22 @@ type problemSpec struct {
 
 func (k problemKind) spec() problemSpec {
 	return [numProblemKinds]problemSpec{
-		kindBadRequest:    {"bad-request", "The request cannot be read", http.StatusBadRequest},
-		kindUnauthorized:  {"unauthorized", "The admin token is missing or wrong", http.StatusUnauthorized},
-		kindNotFound:      {"not-found", "There is nothing here", http.StatusNotFound},
-		kindUnknownDevice: {"unknown-device", "The device was never seen", http.StatusNotFound},
-		kindNotConnected:  {"not-connected", "The device is not connected", http.StatusNotFound},
-		kindMethod:        {"method-not-allowed", "The method is not allowed here", http.StatusMethodNotAllowed},
-		kindTooLarge:      {"body-too-large", "The body is too large", http.StatusRequestEntityTooLarge},
-		kindInvalidField:  {"invalid-field", "A field is not allowed", http.StatusUnprocessableEntity},
-		kindInternal:      {"internal", "The node failed", http.StatusInternalServerError},
-		kindBusy:          {"device-busy", "The device's queue is full", http.StatusServiceUnavailable},
-		kindUnavailable:   {"unavailable", "The node cannot do this now", http.StatusServiceUnavailable},
-		kindDraining:      {"draining", "The node is draining", http.StatusServiceUnavailable},
-		kindTooManyTails:  {"too-many-tails", "As many tails are running as are allowed", http.StatusServiceUnavailable},
-		kindNoReply:       {"no-reply", "No reply came in time", http.StatusGatewayTimeout},
-		kindTimedOut:      {"timed-out", "The node did not answer in time", http.StatusGatewayTimeout},
+		kindBadRequest:      {"bad-request", "The request cannot be read", http.StatusBadRequest},
+		kindUnauthorized:    {"unauthorized", "The admin token is missing or wrong", http.StatusUnauthorized},
+		kindNotFound:        {"not-found", "There is nothing here", http.StatusNotFound},
+		kindUnknownDevice:   {"unknown-device", "The device was never seen", http.StatusNotFound},
+		kindNotConnected:    {"not-connected", "The device is not connected", http.StatusNotFound},
+		kindMethod:          {"method-not-allowed", "The method is not allowed here", http.StatusMethodNotAllowed},
+		kindTooLarge:        {"body-too-large", "The body is too large", http.StatusRequestEntityTooLarge},
+		kindInvalidField:    {"invalid-field", "A field is not allowed", http.StatusUnprocessableEntity},
+		kindInternal:        {"internal", "The node failed", http.StatusInternalServerError},
+		kindBusy:            {"device-busy", "The device's queue is full", http.StatusServiceUnavailable},
+		kindUnavailable:     {"unavailable", "The node cannot do this now", http.StatusServiceUnavailable},
+		kindDraining:        {"draining", "The node is draining", http.StatusServiceUnavailable},
+		kindTooManyTails:    {"too-many-tails", "As many tails are running as are allowed", http.StatusServiceUnavailable},
+		kindTooManyRequests: {"too-many-requests", "As many requests are being served as are allowed", http.StatusServiceUnavailable},
+		kindNoReply:         {"no-reply", "No reply came in time", http.StatusGatewayTimeout},
+		kindTimedOut:        {"timed-out", "The node did not answer in time", http.StatusGatewayTimeout},
 	}[k]
 }
 

@@ -1,6 +1,8 @@
 package admin
 
 import (
+	"context"
+	"errors"
 	"net/http"
 	"net/http/pprof"
 	"strconv"
@@ -88,19 +90,34 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		_ = http.NewResponseController(w).SetReadDeadline(start.Add(s.cfg.ReadTimeout))
 	}
 
+	v := visitorOf(r.Context())
+	v.asks()
 	fallback, pattern := s.mux.Handler(r)
+	open := s.byRoute[pattern].open
 	switch {
-	case !s.byRoute[pattern].open && !s.token.allows(r):
+	case !open && !s.token.allows(r):
 		h.Set("WWW-Authenticate", `Bearer realm="edgeloop admin"`)
 		writeProblem(sw, kindUnauthorized.problem("send the admin token as Authorization: Bearer TOKEN"))
-	case pattern == "":
-		writeNoRoute(sw, r, fallback)
+	case !open && !v.begin():
+		writeProblem(sw, kindTooManyRequests.problem("as many requests are being served as are allowed"))
+	case !open:
+		defer v.end()
+		s.answer(sw, r, pattern, fallback)
 	default:
-		s.mux.ServeHTTP(sw, r)
+		s.answer(sw, r, pattern, fallback)
 	}
 	s.counters.request(sw.status)
 	s.log.Debug("request", zap.String("method", r.Method), zap.String("route", pattern),
 		zap.Int("status", sw.status), zap.String("remote", r.RemoteAddr), zap.Duration("dur", time.Since(start)))
+}
+
+// answer serves a request that may be served.
+func (s *Server) answer(w http.ResponseWriter, r *http.Request, pattern string, fallback http.Handler) {
+	if pattern == "" {
+		writeNoRoute(w, r, fallback)
+		return
+	}
+	s.mux.ServeHTTP(w, r)
 }
 
 // adapt turns a route into a handler that renders the route's error.
@@ -111,6 +128,9 @@ func (s *Server) adapt(rt route) http.Handler {
 			return
 		}
 		p := problemOf(err)
+		if s.stopping.Err() != nil && errors.Is(err, context.Canceled) {
+			p = kindUnavailable.problem("the node stops")
+		}
 		if p.Status == http.StatusInternalServerError {
 			s.log.Error("request failed", zap.String("route", rt.pattern), zap.Error(err))
 		}

@@ -25,14 +25,15 @@ type Server struct {
 	mux      *http.ServeMux
 	byRoute  map[string]route
 	http     *http.Server
-	stopping context.Context // ends the streams, which Shutdown would wait for
-	endTails context.CancelFunc
+	stopping context.Context // the context of every request; ended by Stop
+	endWaits context.CancelFunc
 	tails    chan struct{} // one place per running tail
 	counters *counters
 
 	// Guarded by mu.
 	mu       sync.Mutex
 	listener net.Listener
+	door     *door
 	served   chan struct{} // closed when the goroutine of Start has ended
 }
 
@@ -55,7 +56,7 @@ func New(cfg Config, node Backends) (*Server, error) {
 		tails:    make(chan struct{}, cfg.MaxTails),
 		counters: new(counters),
 	}
-	s.stopping, s.endTails = context.WithCancel(context.Background())
+	s.stopping, s.endWaits = context.WithCancel(context.Background())
 	for _, r := range s.routes() {
 		s.byRoute[r.pattern] = r
 		s.mux.Handle(r.pattern, s.adapt(r))
@@ -72,6 +73,8 @@ func New(cfg Config, node Backends) (*Server, error) {
 		IdleTimeout:    2 * cfg.WriteTimeout,
 		MaxHeaderBytes: 16 << 10,
 		TLSConfig:      cfg.TLS,
+		BaseContext:    func(net.Listener) context.Context { return s.stopping },
+		ConnContext:    withVisitor,
 		ErrorLog:       errorLog,
 	}
 	return s, nil
@@ -100,12 +103,15 @@ func (s *Server) Start() error {
 // Serve serves on a listener it is given, with the same limits as Start, and
 // closes it. It returns nil after Stop.
 func (s *Server) Serve(ln net.Listener) error {
-	ln = newCappedListener(ln, s.cfg.MaxConnections)
+	d := newDoor(ln, s.cfg.MaxConnections, &s.counters.evicted)
+	s.mu.Lock()
+	s.door = d
+	s.mu.Unlock()
 	var err error
 	if s.cfg.TLS != nil {
-		err = s.http.ServeTLS(ln, "", "")
+		err = s.http.ServeTLS(d, "", "")
 	} else {
-		err = s.http.Serve(ln)
+		err = s.http.Serve(d)
 	}
 	if errors.Is(err, http.ErrServerClosed) {
 		return nil
@@ -123,17 +129,21 @@ func (s *Server) Addr() net.Addr {
 	return s.listener.Addr()
 }
 
-// Stop ends the streams with a last event, lets running requests finish until
-// ctx ends, then cuts what is left. It waits for the goroutine of Start.
+// Stop ends the streams with a last event and what else waits with a problem,
+// lets running requests finish until ctx ends, then cuts what is left. It waits
+// for the goroutine of Start.
 func (s *Server) Stop(ctx context.Context) error {
-	s.endTails()
+	s.endWaits()
+	s.mu.Lock()
+	served, d := s.served, s.door
+	s.mu.Unlock()
+	if d != nil {
+		d.dismiss()
+	}
 	err := s.http.Shutdown(ctx)
 	if err != nil {
 		err = errors.Join(fmt.Errorf("admin: requests were cut: %w", err), s.http.Close())
 	}
-	s.mu.Lock()
-	served := s.served
-	s.mu.Unlock()
 	if served != nil {
 		<-served
 	}

@@ -1,6 +1,7 @@
 package admin_test
 
 import (
+	"bufio"
 	"context"
 	"crypto/tls"
 	"fmt"
@@ -136,29 +137,92 @@ func TestServer_LargeHeader(t *testing.T) {
 	}
 }
 
-// A connection beyond the limit is served when another one ends.
-func TestServer_MaxConnections(t *testing.T) {
+// Mallory, who has no token, keeps as many connections open as there may be, each
+// after an answer or in the middle of a request. Probes get through, and one who
+// has shown the token keeps his connection.
+func TestServer_ProbesGetThrough(t *testing.T) {
+	const limit = 16
+	for name, text := range map[string]string{
+		"connections that were served":           "GET /healthz HTTP/1.1\r\nHost: node\r\n\r\n",
+		"requests that do not end":               "GET /healthz HTTP/1.1\r\nHost: ",
+		"wrong tokens":                           "GET /v1/node HTTP/1.1\r\nHost: node\r\nAuthorization: Bearer x\r\n\r\n",
+		"nothing at all, but a first byte of it": "G",
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f := newFakes(t, func(c *admin.Config) { c.MaxConnections = limit })
+				b, stop := f.serve()
+				defer stop()
+				friend := b.raw(t, "GET /v1/node HTTP/1.1\r\nHost: node\r\nAuthorization: Bearer "+token+"\r\n\r\n")
+				defer friend.Close()
+				wantAnswer(t, friend, 200)
+				for range limit - 1 {
+					c := b.raw(t, text)
+					defer c.Close()
+					go func() { _, _ = io.Copy(io.Discard, c) }()
+				}
+				synctest.Wait()
+				for range 2 * limit {
+					probe := b.raw(t, "GET /readyz HTTP/1.1\r\nHost: node\r\n\r\n")
+					defer probe.Close()
+					wantAnswer(t, probe, 200)
+				}
+				if _, err := io.WriteString(friend, "GET /v1/limits HTTP/1.1\r\nHost: node\r\nAuthorization: Bearer "+token+"\r\n\r\n"); err != nil {
+					t.Fatal(err)
+				}
+				wantAnswer(t, friend, 200)
+			})
+		})
+	}
+}
+
+// Requests that wait take no probe's place, however many they are.
+func TestServer_WaitingRequestsLeaveRoom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := newFakes(t, func(c *admin.Config) { c.MaxConnections = 2 })
+		const limit, served = 16, 14
+		f := newFakes(t, func(c *admin.Config) { c.MaxConnections = limit })
+		f.commands.CommandFunc = func(ctx context.Context, _ api.Command) (api.CommandResult, error) {
+			<-ctx.Done()
+			return api.CommandResult{}, ctx.Err()
+		}
 		b, stop := f.serve()
 		defer stop()
-		first := b.raw(t, "GET /healthz HTTP/1.1\r\n")
-		second := b.raw(t, "GET /healthz HTTP/1.1\r\n")
-		defer second.Close()
-		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-		defer cancel()
-		if c, err := b.pipes.dial(ctx, "", ""); err == nil {
-			c.Close()
-			t.Fatal("a third connection was accepted")
+		ask := func() net.Conn {
+			return b.raw(t, "POST "+commandPath+"?wait=5m HTTP/1.1\r\nHost: node\r\nAuthorization: Bearer "+token+
+				"\r\nContent-Length: 12\r\n\r\n{\"name\":\"x\"}")
 		}
-		first.Close()
-		third := b.raw(t, "GET /healthz HTTP/1.1\r\nHost: node\r\n\r\n")
-		defer third.Close()
-		answer := make([]byte, len("HTTP/1.1 200"))
-		if _, err := io.ReadFull(third, answer); err != nil || string(answer) != "HTTP/1.1 200" {
-			t.Errorf("the third got %q, %v", answer, err)
+		for range served {
+			c := ask()
+			defer c.Close()
+			go func() { _, _ = io.Copy(io.Discard, c) }()
+		}
+		synctest.Wait()
+		one := ask()
+		defer one.Close()
+		wantAnswer(t, one, 503)
+		for range limit {
+			probe := b.raw(t, "GET /readyz HTTP/1.1\r\nHost: node\r\n\r\n")
+			defer probe.Close()
+			wantAnswer(t, probe, 200)
 		}
 	})
+}
+
+// wantAnswer reads one response from a connection and insists on its status.
+func wantAnswer(t *testing.T, c net.Conn, status int) {
+	t.Helper()
+	if err := c.SetReadDeadline(time.Now().Add(time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	res, err := http.ReadResponse(bufio.NewReader(c), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	_, err = io.Copy(io.Discard, res.Body)
+	if err != nil || res.StatusCode != status {
+		t.Fatalf("status %d, %v; want %d", res.StatusCode, err, status)
+	}
 }
 
 // A command may wait longer than a response may take to be written.
@@ -187,47 +251,56 @@ func TestServer_LongWait(t *testing.T) {
 	})
 }
 
-// Stop lets a running request finish, and cuts it when its own time is up.
+// Stop lets a running request finish, cuts it when its own time is up, and ends
+// at once what only waits.
 func TestServer_StopWaits(t *testing.T) {
 	for name, c := range map[string]struct {
-		request time.Duration
-		cut     bool
+		works  time.Duration // of the request, whatever is asked of it
+		answer string        // "" for none
+		atMost time.Duration
 	}{
-		"a request that ends in time": {5 * time.Second, false},
-		"a request that does not":     {time.Hour, true},
+		"a request that ends in time": {5 * time.Second, "HTTP/1.1 202", 6 * time.Second},
+		"a request that does not":     {time.Hour, "", 31 * time.Second},
+		"a request that only waits":   {0, "HTTP/1.1 503", time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				f := newFakes(t)
 				f.commands.CommandFunc = func(ctx context.Context, _ api.Command) (api.CommandResult, error) {
-					select {
-					case <-time.After(c.request):
-						return api.CommandResult{ID: "1", State: api.CommandReplied}, nil
-					case <-ctx.Done():
-						return api.CommandResult{}, ctx.Err()
+					if c.works > 0 {
+						time.Sleep(c.works)
+						return api.CommandResult{ID: "1", State: api.CommandSent}, nil
 					}
+					<-ctx.Done()
+					return api.CommandResult{}, ctx.Err()
 				}
 				b, _ := f.serve()
 				body := `{"name":"x"}`
 				conn := b.raw(t, fmt.Sprintf("POST %s HTTP/1.1\r\nHost: node\r\nAuthorization: Bearer %s\r\nContent-Length: %d\r\n\r\n%s",
 					commandPath, token, len(body), body))
 				defer conn.Close()
-				answered := make(chan bool, 1)
+				silent := b.raw(t, "GET /heal")
+				defer silent.Close()
+				answered := make(chan string, 1)
 				go func() {
 					all, _ := io.ReadAll(conn)
-					answered <- strings.HasPrefix(string(all), "HTTP/1.1 200")
+					answered <- string(all)
 				}()
 				synctest.Wait()
 				ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 				defer cancel()
 				start := time.Now()
 				err := f.server.Stop(ctx)
-				if (err != nil) != c.cut || <-answered == c.cut {
-					t.Errorf("Stop: %v, the request was cut: want %v", err, c.cut)
+				if cut := c.answer == ""; (err != nil) != cut {
+					t.Errorf("Stop: %v, the request was cut: want %t", err, cut)
 				}
-				if took := time.Since(start); took > 31*time.Second {
-					t.Errorf("Stop took %s", took)
+				if got := <-answered; !strings.HasPrefix(got, c.answer) || (c.answer == "" && got != "") {
+					t.Errorf("the request was answered %q, want %q", got, c.answer)
 				}
+				if took := time.Since(start); took > c.atMost {
+					t.Errorf("Stop took %s, want at most %s", took, c.atMost)
+				}
+				time.Sleep(c.works) // until it has ended by itself
 			})
 		})
 	}

@@ -63,10 +63,14 @@ func (s *Server) pump(reader context.Context, stream *tailStream, buf *tailBuffe
 		case <-heartbeat.C:
 			err = stream.heartbeat()
 		case <-reader.Done():
-			return reader.Err()
-		case <-s.stopping.Done():
+			if s.stopping.Err() == nil {
+				return reader.Err()
+			}
 			return stream.end(api.TailStopping, "the node stops")
 		case cause := <-ended:
+			if errors.Is(cause, context.Canceled) && s.stopping.Err() != nil {
+				return stream.end(api.TailStopping, "the node stops")
+			}
 			return s.finish(stream, buf, cause)
 		}
 		if err != nil {
