@@ -6,7 +6,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"os"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -24,7 +23,7 @@ type Backbone struct {
 	cfg       Config
 	patience  time.Duration // of one question, but in tests requestTimeout
 	server    *embedded     // nil with NATSURL
-	lock      *os.File      // on the data directory; nil with NATSURL
+	lock      *dirLock      // on the data directory; nil with NATSURL
 	blocks    *blockSync    // of the log; the committer's, nil when it does not sync
 	gate      func() error  // says why nothing may be written now
 	writer    *clientConn   // the committer's alone, so that nothing delays its answers
@@ -110,9 +109,8 @@ func (b *Backbone) open(ctx context.Context, s seams) error {
 		return err
 	}
 	if b.server != nil && b.cfg.Durability == Power {
-		// What an earlier process left, perhaps killed before it had synced, counts
-		// as durable from here on.
-		if err = syncTree(b.cfg.DataDir); err != nil {
+		// What an earlier process left counts as durable from here on.
+		if err = syncStore(b.cfg.DataDir, b.cfg.storeDir(), s.syncer()); err != nil {
 			return err
 		}
 	}
@@ -134,14 +132,21 @@ func (b *Backbone) open(ctx context.Context, s seams) error {
 // openStore starts the embedded server on the data directory.
 func (b *Backbone) openStore() (err error) {
 	dir := b.cfg.storeDir()
-	if err = os.MkdirAll(dir, 0o700); err != nil {
+	if err = makeDir(dir); err != nil {
 		return err
 	}
-	if b.lock, err = lockDir(dir); err != nil {
+	if b.lock, err = lockDirs(b.cfg.Node, b.cfg.DataDir, dir); err != nil {
 		return err
 	}
+	b.gate = b.lock.check
 	if b.cfg.DiskReserve > 0 {
-		b.gate = diskGate(dir, b.cfg.DiskReserve)
+		free := diskGate(dir, b.cfg.DiskReserve)
+		b.gate = func() error {
+			if err := b.lock.check(); err != nil {
+				return err
+			}
+			return free()
+		}
 	}
 	b.server, err = startEmbedded(&b.cfg)
 	return err
@@ -215,7 +220,7 @@ func (b *Backbone) newChain(w *wire, s seams) *chain {
 		head:   b.up.CachedInfo().State.LastSeq,
 	}
 	if b.cfg.Durability == Power {
-		b.blocks = &blockSync{dir: b.cfg.blocksDir(StreamUp)}
+		b.blocks = newBlockSync(b.cfg.blocksDir(StreamUp))
 		c.sync = b.blocks.sync
 	}
 	if s.sync != nil {
@@ -322,7 +327,7 @@ func (b *Backbone) shutdown() (err error) {
 		err = errors.Join(err, b.blocks.close())
 	}
 	if b.lock != nil {
-		err = errors.Join(err, b.lock.Close())
+		err = errors.Join(err, b.lock.close())
 	}
 	return err
 }

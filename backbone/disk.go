@@ -6,13 +6,13 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"syscall"
-)
 
-// ErrInUse says that another process has the data directory open.
-var ErrInUse = errors.New("backbone: the data directory is in use by another process")
+	"golang.org/x/sys/unix"
+
+	"edgeloop/backbone/blocks"
+)
 
 // DiskFullError says that less than DiskReserve bytes are free.
 type DiskFullError struct{ Free, Reserve int64 }
@@ -35,36 +35,117 @@ func diskGate(path string, reserve int64) func() error {
 	}
 }
 
-// lockDir takes dir for this process, until the file is closed or the process
-// ends. Two servers on one store would destroy it.
-func lockDir(dir string) (*os.File, error) {
-	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
-	if err != nil {
-		return nil, err
+// makeDir makes a directory and those above it, each so that its name is on the
+// disk, too.
+func makeDir(dir string) error {
+	if info, err := os.Stat(dir); err == nil && info.IsDir() {
+		return nil
 	}
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		return nil, errors.Join(fmt.Errorf("%w: %s", ErrInUse, dir), f.Close())
+	parent := filepath.Dir(dir)
+	if parent != dir {
+		if err := makeDir(parent); err != nil {
+			return err
+		}
 	}
-	return f, nil
+	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return syncPath(parent)
 }
 
-// syncTree syncs every file and directory under root. What a killed process has
-// left in the page cache is on the disk afterwards.
-func syncTree(root string) error {
-	return filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil // removed by the store meanwhile
+// syncStore makes what an earlier process left of the streams, perhaps killed
+// before it had synced, safe against the loss of power: their files and every
+// directory on the way to them. What else lies there is not looked at: it is
+// somebody else's. Each directory may be a symbolic link.
+func syncStore(dataDir, storeDir string, sync func(path string) error) error {
+	for _, dir := range []string{dataDir, storeDir} {
+		if err := syncName(dir, sync); err != nil {
+			return err
 		}
+	}
+	for _, stream := range []string{StreamUp, StreamDown, StreamPresence, StreamBans} {
+		dir := streamDir(storeDir, stream)
+		way, err := filepath.Rel(storeDir, dir)
 		if err != nil {
 			return err
 		}
-		if !d.IsDir() && !d.Type().IsRegular() {
-			return nil
+		at := storeDir
+		for _, step := range strings.Split(way, string(filepath.Separator)) {
+			if err := syncName(filepath.Join(at, step), sync); err != nil {
+				return err
+			}
+			at = filepath.Join(at, step)
 		}
-		return syncPath(path)
-	})
+		for _, name := range []string{"meta.inf", "meta.sum"} {
+			if err := sync(filepath.Join(dir, name)); err != nil {
+				return err
+			}
+		}
+		if err := syncName(filepath.Join(dir, msgsDir), sync); err != nil {
+			return err
+		}
+		if err := syncBlocks(filepath.Join(dir, msgsDir), sync); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
+// syncName syncs a directory and the one that holds its name: of a symbolic link,
+// that of what it leads to. One that may not be read is synced with its file system.
+func syncName(dir string, sync func(path string) error) error {
+	real, err := filepath.EvalSymlinks(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if real, err = filepath.Abs(real); err != nil {
+		return err
+	}
+	if err := sync(filepath.Dir(real)); errors.Is(err, fs.ErrPermission) {
+		if err := syncDisk(real); err != nil {
+			return err
+		}
+	} else if err != nil {
+		return err
+	}
+	return sync(real)
+}
+
+// syncDisk syncs the whole file system of a directory.
+func syncDisk(dir string) error {
+	f, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(unix.Syncfs(int(f.Fd())), f.Close())
+}
+
+// syncBlocks syncs what the store keeps of a stream's messages: the blocks, then
+// what it notes of them, then their names.
+func syncBlocks(dir string, sync func(path string) error) error {
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if _, block := blocks.Index(e.Name()); !block && filepath.Ext(e.Name()) != ".db" {
+			continue
+		}
+		if err := sync(filepath.Join(dir, e.Name())); err != nil {
+			return err
+		}
+	}
+	return sync(dir)
+}
+
+// syncPath syncs one file or directory, if it is there: the store may have removed
+// it meanwhile.
 func syncPath(path string) error {
 	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -74,117 +155,4 @@ func syncPath(path string) error {
 		return err
 	}
 	return errors.Join(f.Sync(), f.Close())
-}
-
-// blockSync makes what the store has written to a stream's message blocks safe
-// against the loss of power.
-//
-// The store appends to DIR/N.blk and goes on with N+1; each message is written
-// when its answer comes, so syncing from N on, as far as there are files, covers
-// it. That the blocks grew by what was stored shows that they were the right
-// ones; otherwise all of them are synced.
-type blockSync struct {
-	// Immutable after construction.
-	dir string
-
-	// Owned by the goroutine that syncs.
-	block *os.File // the newest known; nil: none yet
-	index int      // of it
-	size  int64    // of it, when last synced
-}
-
-const blockSuffix = ".blk"
-
-// sync returns when the last atLeast bytes stored, or more, are on the disk.
-func (s *blockSync) sync(atLeast int64) error {
-	grown := int64(0)
-	for s.block != nil {
-		n, err := s.syncBlock()
-		if err != nil {
-			return err
-		}
-		grown += n
-		if ok, err := s.advance(); err != nil {
-			return err
-		} else if !ok {
-			break
-		}
-	}
-	if grown < atLeast {
-		return s.syncAll()
-	}
-	return nil
-}
-
-func (s *blockSync) syncBlock() (grown int64, err error) {
-	info, err := s.block.Stat()
-	if err != nil {
-		return 0, err
-	}
-	if err := syscall.Fdatasync(int(s.block.Fd())); err != nil {
-		return 0, fmt.Errorf("sync %s: %w", s.block.Name(), err)
-	}
-	grown, s.size = info.Size()-s.size, info.Size()
-	return grown, nil
-}
-
-// advance goes on to the next block, if there is one.
-func (s *blockSync) advance() (bool, error) {
-	f, err := os.Open(s.path(s.index + 1))
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
-	}
-	if err != nil {
-		return false, err
-	}
-	if err := syncPath(s.dir); err != nil { // before the block is closed: this may be tried again
-		return false, errors.Join(err, f.Close())
-	}
-	if err := s.block.Close(); err != nil {
-		return false, errors.Join(err, f.Close())
-	}
-	s.block, s.index, s.size = f, s.index+1, 0
-	return true, nil
-}
-
-// syncAll syncs all blocks there are and goes on from the newest.
-func (s *blockSync) syncAll() error {
-	if err := syncTree(s.dir); err != nil {
-		return err
-	}
-	entries, err := os.ReadDir(s.dir)
-	if err != nil {
-		return err
-	}
-	newest := 0
-	for _, e := range entries {
-		digits, ok := strings.CutSuffix(e.Name(), blockSuffix)
-		if n, err := strconv.Atoi(digits); ok && err == nil {
-			newest = max(newest, n)
-		}
-	}
-	if err := s.close(); err != nil || newest == 0 {
-		return err
-	}
-	if s.block, err = os.Open(s.path(newest)); err != nil {
-		s.block = nil
-		return err
-	}
-	s.index, s.size = newest, 0
-	_, err = s.syncBlock()
-	return err
-}
-
-func (s *blockSync) path(index int) string {
-	return filepath.Join(s.dir, strconv.Itoa(index)+blockSuffix)
-}
-
-// close lets go of the block; the next sync looks at all of them.
-func (s *blockSync) close() error {
-	if s.block == nil {
-		return nil
-	}
-	f := s.block
-	s.block = nil
-	return f.Close()
 }

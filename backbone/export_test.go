@@ -6,6 +6,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"edgeloop/backbone/blocks"
 )
 
 // Seams are where tests come between the committer and the log.
@@ -14,12 +16,13 @@ type Seams struct {
 	Hear    func(m *nats.Msg) *nats.Msg
 	Sync    func(next func() error) error
 	Tell    func(m *nats.Msg, next func(*nats.Msg) error) error
+	Synced  func(path string)
 	Timeout time.Duration
 }
 
 // OpenWith is Open with seams.
 func OpenWith(ctx context.Context, cfg Config, s Seams) (*Backbone, error) {
-	return openWith(ctx, cfg, seams{publish: s.Publish, hear: s.Hear, sync: s.Sync, tell: s.Tell, timeout: s.Timeout})
+	return openWith(ctx, cfg, seams{publish: s.Publish, hear: s.Hear, sync: s.Sync, tell: s.Tell, synced: s.Synced, timeout: s.Timeout})
 }
 
 // Disconnect breaks the committer's connection; it comes back by itself.
@@ -57,7 +60,7 @@ func PurgeLog(ctx context.Context, b *Backbone) error { return b.up.Purge(ctx) }
 
 // SyncedBlock is the newest block of the log that is synced, and how far.
 func SyncedBlock(b *Backbone) (path string, size int64) {
-	return b.blocks.path(b.blocks.index), b.blocks.size
+	return blocks.Path(b.blocks.dir, b.blocks.index), b.blocks.size
 }
 
 // Pipeline is the way from Append to the committer, without one.

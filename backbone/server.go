@@ -65,9 +65,17 @@ func serverOptions(c *Config) server.Options {
 
 func (c *Config) storeDir() string { return filepath.Join(c.DataDir, "nats") }
 
+// msgsDir is the directory of a stream's messages in its own.
+const msgsDir = "msgs"
+
+// streamDir is where the store keeps a stream.
+func streamDir(storeDir, stream string) string {
+	return filepath.Join(storeDir, "jetstream", "$G", "streams", stream)
+}
+
 // blocksDir is where the store keeps the messages of a stream.
 func (c *Config) blocksDir(stream string) string {
-	return filepath.Join(c.storeDir(), "jetstream", "$G", "streams", stream, "msgs")
+	return filepath.Join(streamDir(c.storeDir(), stream), msgsDir)
 }
 
 func startEmbedded(c *Config) (*embedded, error) {

@@ -36,7 +36,7 @@ func (b *Backbone) syncStream(stream string) error {
 	if b.server == nil || b.cfg.Durability != Power {
 		return nil
 	}
-	return syncTree(b.cfg.blocksDir(stream))
+	return syncBlocks(b.cfg.blocksDir(stream), syncPath)
 }
 
 // noteAnswer opens the embedded store again after reopenAfter questions in a row

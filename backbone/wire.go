@@ -33,8 +33,20 @@ type seams struct {
 	publish func(m *nats.Msg, next func(*nats.Msg) error) error
 	hear    func(m *nats.Msg) *nats.Msg // nil: not heard
 	sync    func(next func() error) error
+	synced  func(path string)                                   // a file or directory at the start
 	tell    func(m *nats.Msg, next func(*nats.Msg) error) error // of states of presence
 	timeout time.Duration                                       // instead of the timeouts of answers and requestTimeout
+}
+
+// syncer syncs one file or directory at the start.
+func (s *seams) syncer() func(path string) error {
+	if s.synced == nil {
+		return syncPath
+	}
+	return func(path string) error {
+		s.synced(path)
+		return syncPath(path)
+	}
 }
 
 // wire carries one attempt at a time to the log and brings its answers back.
