@@ -94,24 +94,24 @@ func syncStore(dataDir, storeDir string, sync func(path string) error) error {
 // syncName syncs a directory and the one that holds its name: of a symbolic link,
 // that of what it leads to. One that may not be read is synced with its file system.
 func syncName(dir string, sync func(path string) error) error {
-	real, err := filepath.EvalSymlinks(dir)
+	target, err := filepath.EvalSymlinks(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	if real, err = filepath.Abs(real); err != nil {
+	if target, err = filepath.Abs(target); err != nil {
 		return err
 	}
-	if err := sync(filepath.Dir(real)); errors.Is(err, fs.ErrPermission) {
-		if err := syncDisk(real); err != nil {
+	if err := sync(filepath.Dir(target)); errors.Is(err, fs.ErrPermission) {
+		if err := syncDisk(target); err != nil {
 			return err
 		}
 	} else if err != nil {
 		return err
 	}
-	return sync(real)
+	return sync(target)
 }
 
 // syncDisk syncs the whole file system of a directory.

@@ -34,11 +34,11 @@ func TestOpen_SyncsBehindSymbolicLinks(t *testing.T) {
 			}
 			var synced []string
 			open2 := openWith(t, backbone.Config{DataDir: data}, backbone.Seams{Synced: func(path string) {
-				real, err := filepath.EvalSymlinks(path)
+				target, err := filepath.EvalSymlinks(path)
 				if err != nil {
 					return // not there, as files of a stream that it does not need
 				}
-				synced = append(synced, real)
+				synced = append(synced, target)
 			}})
 			closeNow(t, open2)
 			for _, want := range []string{
@@ -46,14 +46,14 @@ func TestOpen_SyncsBehindSymbolicLinks(t *testing.T) {
 				"nats/jetstream/$G/streams/EDGELOOP_UP", "nats/jetstream/$G/streams/EDGELOOP_UP/meta.inf",
 				"nats/jetstream/$G/streams/EDGELOOP_UP/msgs", "nats/jetstream/$G/streams/EDGELOOP_UP/msgs/1.blk",
 			} {
-				real, err := filepath.EvalSymlinks(filepath.Join(data, want))
+				target, err := filepath.EvalSymlinks(filepath.Join(data, want))
 				if err != nil {
 					t.Fatal(err)
 				}
-				if !slices.Contains(synced, real) {
+				if !slices.Contains(synced, target) {
 					t.Errorf("%s is not synced", want)
 				}
-				if info, err := os.Stat(real); err == nil && info.IsDir() && !slices.Contains(synced, filepath.Dir(real)) {
+				if info, err := os.Stat(target); err == nil && info.IsDir() && !slices.Contains(synced, filepath.Dir(target)) {
 					t.Errorf("the name of %s is not synced", want)
 				}
 			}
