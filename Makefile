@@ -125,8 +125,8 @@ FAULT_NATS    := bin/nats-server
 FAULT_RUN      = EDGEFAULT_NATS_SERVER=$(CURDIR)/$(FAULT_NATS) bin/edgefault run --seed=$(FAULT_SEED)
 
 .PHONY: faults
-faults: fault-tools ## Hurt nodes in every way we know and check their logs; five minutes, as root
-	$(FAULT_RUN) --devices=150 --rounds=3 --load=1s --limit=8m
+faults: fault-tools ## Hurt nodes in every way we know and check their logs; eight minutes, as root
+	$(FAULT_RUN) --devices=150 --rounds=3 --load=1s --limit=15m
 
 .PHONY: faults-long
 faults-long: fault-tools ## The same for longer, FAULT_ROUNDS (200) kills, FAULT_LIVES (3) of each, leak in full; FAULT_SEED=n; writes bench/results/DATE-faults-long.md

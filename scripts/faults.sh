@@ -18,7 +18,7 @@ fault() {
 	bin/edgefault run "$@" --seed="$seed" --out="$page.jsonl" || code=1
 }
 fault kill --devices=300 --rounds=10 --lives=$(((kills + 9) / 10)) --load=1500ms
-fault --devices=200 --rounds=4 --load=1s --lives="$lives"
+fault --devices=200 --rounds=4 --load=1s --scale=3 --lives="$lives"
 fault leak --devices=10000 --rounds=20
 
 {

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"math/rand/v2"
 	"net"
@@ -31,9 +32,10 @@ type Attack struct {
 	For      time.Duration `json:"for"`      // the attack ends then
 	Rate     int           `json:"rate"`     // peers that begin in a second; 0: all at once
 	Size     int           `json:"size"`     // bytes of what is sent, as the kind says
+	Window   int           `json:"window"`   // most messages on their way; 0: the node's window
+	Messages int           `json:"messages"` // a peer leaves when it has these acknowledged; 0: it stays
 	Secret   string        `json:"secret"`   // file of the secret that tokens are signed with; "": no tokens
 	Token    string        `json:"token"`    // what every peer shows, in place of its own
-	Compress bool          `json:"compress"` // peers deflate what they send
 	Prefix   string        `json:"prefix"`   // of the peers' names; "": hostile
 }
 
@@ -63,6 +65,9 @@ func attacks() map[string]func(a *attacker, ctx context.Context, i int) {
 		"bad-token": (*attacker).badToken,
 		"silent":    (*attacker).silent,
 		"stream":    (*attacker).stream,
+		"inflate":   (*attacker).inflate,
+		"come-back": (*attacker).comeBack,
+		"tug":       (*attacker).tug,
 	}
 }
 
@@ -151,20 +156,29 @@ func (a *attacker) add(what string, n int) {
 	a.spoils[what] += n
 }
 
+// most keeps the largest of something. Any goroutine.
+func (a *attacker) most(what string, n int) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.spoils[what] = max(a.spoils[what], n)
+}
+
 // fail counts how something failed, in a word or two.
 func (a *attacker) fail(what string, err error) {
 	var status ws.StatusError
 	var closed *closedError
 	var errno syscall.Errno
-	kind := "cut"
+	kind := "another error"
 	switch {
+	case errors.Is(err, io.EOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
+		kind = "cut"
 	case errors.As(err, &status):
 		kind = fmt.Sprintf("refused with %d", int(status))
 	case errors.As(err, &closed):
 		kind = fmt.Sprintf("closed with %d", closed.code)
 	case timedOut(err), errors.Is(err, context.DeadlineExceeded):
 		kind = "no answer"
-	case errors.As(err, &errno) && errno != syscall.ECONNRESET && errno != syscall.EPIPE:
+	case errors.As(err, &errno):
 		kind = errno.Error()
 	}
 	a.count(what + ": " + kind)
@@ -190,9 +204,9 @@ func (a *attacker) name(i int) string {
 	return fmt.Sprintf("%s%d", hostile, i)
 }
 
-// device connects a device.
+// device connects a device. The dialer's own context ends before the connection does.
 func (a *attacker) device(ctx context.Context, i int) (*wire, message, error) {
-	dial := func(ctx context.Context, _ string) (net.Conn, error) { return a.dial(ctx, i) }
+	dial := func(_ context.Context, _ string) (net.Conn, error) { return a.dial(ctx, i) }
 	token := a.Token
 	if a.secret != nil {
 		token = signToken(a.secret, a.name(i))

@@ -1,6 +1,7 @@
 package fault
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -25,17 +26,20 @@ func (a *attacker) stream(ctx context.Context, i int) {
 		a.count("connected")
 		err = a.fill(ctx, w, welcome)
 		w.cut()
+		if err == nil {
+			return
+		}
 		if ctx.Err() == nil {
 			a.fail("stream", err)
 		}
 	}
 }
 
-// fill keeps the window of a connection full.
+// fill keeps the window of a connection full, until it was told to leave.
 func (a *attacker) fill(ctx context.Context, w *wire, welcome message) error {
 	pad := strings.Repeat("p", a.Size)
 	acked, next := welcome.Upto, welcome.Upto+1
-	window := uint64(welcome.Window) //nolint:gosec // a window is small
+	window := uint64(cmp.Or(a.Window, welcome.Window)) //nolint:gosec // a window is small
 	for ctx.Err() == nil {
 		for next <= acked+window {
 			w.out = appendUnmasked(w.out, next, pad)
@@ -55,6 +59,9 @@ func (a *attacker) fill(ctx context.Context, w *wire, welcome message) error {
 		case m.Type == "ack" && m.Upto > acked:
 			a.add("acknowledged", int(m.Upto-acked)) //nolint:gosec // a window is small
 			acked = m.Upto
+		}
+		if a.Messages > 0 && acked >= uint64(a.Messages) { //nolint:gosec // positive
+			return nil
 		}
 	}
 	return ctx.Err()

@@ -1,7 +1,6 @@
 package fault
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -24,7 +23,7 @@ const (
 )
 
 // quietTime is how long the control group is measured before an attack.
-const quietTime = 3 * time.Second
+const quietTime = 2 * time.Second
 
 // bounds is how much a control group, and a newcomer, may feel of an attack. No
 // wait may be more than twice what it was at rest, or its floor here if that is
@@ -62,7 +61,7 @@ func (b bounds) of(w wait) (p50, p99 time.Duration) {
 // beside measures the crew at rest, runs attack to its end, measures meanwhile,
 // and notes and judges both.
 func (l *Life) beside(ctx context.Context, b bounds, attack func(ctx context.Context) error) error {
-	if err := pause(ctx, time.Second); err != nil { // what starting costs is no rest
+	if err := pause(ctx, 500*ms); err != nil { // what starting costs is no rest
 		return err
 	}
 	quiet, _, err := l.measure(ctx, b, func(ctx context.Context) error { return pause(ctx, quietTime) })
@@ -99,9 +98,6 @@ func (l *Life) beside(ctx context.Context, b bounds, attack func(ctx context.Con
 	}
 	return l.progress(ctx, 30*time.Second, uint64(l.Options.Devices)) //nolint:gosec // a count
 }
-
-// many is n hostile peers, or Options.Peers in place of it.
-func (l *Life) many(n int) int { return cmp.Or(l.Options.Peers, n) }
 
 // slowed says where the group waited longer during an attack than it may.
 func slowed(w wait, quiet, during figure, b bounds) (vs []Violation) {
@@ -163,3 +159,6 @@ func (l *Life) newcomers(ctx context.Context, m *meter) {
 		_ = pause(ctx, 150*ms)
 	}
 }
+
+// many is n hostile peers, times --scale.
+func (l *Life) many(n int) int { return min(n*max(1, l.Options.Scale), maxPeers) }

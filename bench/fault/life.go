@@ -21,7 +21,7 @@ type Options struct {
 	Load    time.Duration // longest time of load between two faults
 	Seed    uint64        // everything that is left to chance follows from it
 	Flags   []string      // further flags of the node
-	Peers   int           // hostile peers beside a control group; 0: the scenario's own number
+	Scale   int           // times as many hostile peers beside a control group; 0: 1
 	Out     io.Writer     // progress, one line a life
 }
 

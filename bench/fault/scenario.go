@@ -37,6 +37,12 @@ func Scenarios() []Scenario {
 		{Name: "strangers", About: "thousands of bad tokens with bytes behind them, at 16 keys", Devices: controls, Pace: controlPace, Control: true, Setup: setupStrangers, Act: actStrangers},
 		{Name: "silent", About: "2,000 silent connections a second at a node with 3,000 descriptors", Devices: controls, Pace: controlPace, Control: true, Flags: []string{"--fd-limit=3000"}, Act: actSilent},
 		{Name: "greedy", About: "one device, twenty and a thousand send as much as they can", Devices: controls, Pace: controlPace, Control: true, Act: actGreedy},
+		{Name: "held", About: "100 devices with the largest messages at a node with 1 GiB and GOMEMLIMIT as documented (needs root)", Devices: controls, Pace: controlPace, Control: true, NoResources: true, Setup: setupGiB, Act: actHeld},
+		{Name: "inflate", About: "200 devices whose few bytes inflate to a gigabyte, at the same node (needs root)", Devices: controls, Pace: controlPace, Control: true, NoResources: true, Flags: []string{"--compression"}, Setup: setupGiB, Act: actInflate},
+		{Name: "suspend", About: "SIGSTOP for longer than devices may be silent, and a shorter idle timeout while the node runs", Devices: controls, Pace: 200 * ms, Patience: 30 * time.Second, Flags: []string{"--heartbeat=2s", "--idle-timeout=3s"}, Act: actSuspend},
+		{Name: "readers", About: "readers of a large log while 900 devices return", Devices: controls, Pace: controlPace, Control: true, Act: actReaders},
+		{Name: "reload", About: "thousands of devices come at once to a node that was started over a large log, with 512 MiB and GOMEMLIMIT as documented (needs root)", Devices: controls, Pace: controlPace, Control: true, NoResources: true, Act: actReload},
+		{Name: "tug", About: "two connections of one device take over from each other", Devices: controls, Pace: controlPace, Control: true, Act: actTug},
 	}
 }
 

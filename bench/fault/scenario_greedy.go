@@ -14,7 +14,7 @@ func actGreedy(ctx context.Context, l *Life) error {
 		{Kind: "stream", Count: 20, Size: 65000},
 		{Kind: "stream", Count: l.many(1000), Size: 50},
 	} {
-		a.For = 4 * time.Second
+		a.For = 3 * time.Second
 		err := l.beside(ctx, bounds{}, func(ctx context.Context) error {
 			_, err := l.attack(ctx, a)
 			return err

@@ -29,7 +29,7 @@ func actStrangers(ctx context.Context, l *Life) error {
 	}
 	b := bounds{memory: u.rss + strangersMemory, descriptors: u.fds + handshakes + 64}
 	return l.beside(ctx, b, func(ctx context.Context) error {
-		t, err := l.attack(ctx, Attack{Kind: "bad-token", Count: l.many(6000), For: 8 * time.Second, Size: 128 << 10, Token: token})
+		t, err := l.attack(ctx, Attack{Kind: "bad-token", Count: l.many(6000), For: 6 * time.Second, Size: 128 << 10, Token: token})
 		if err == nil && t["answered 401"] == 0 {
 			return fmt.Errorf("fault: no bad token was answered with 401: %s", t)
 		}
@@ -41,7 +41,7 @@ func actStrangers(ctx context.Context, l *Life) error {
 // 3,000 descriptors: its log must find those that it needs for its next block.
 func actSilent(ctx context.Context, l *Life) error {
 	return l.beside(ctx, bounds{join99: 2 * time.Second}, func(ctx context.Context) error {
-		_, err := l.attack(ctx, Attack{Kind: "silent", Count: l.many(12000), Rate: 2000, For: 12 * time.Second})
+		_, err := l.attack(ctx, Attack{Kind: "silent", Count: l.many(12000), Rate: 2000, For: 8 * time.Second})
 		return err
 	})
 }

@@ -13,9 +13,13 @@ import (
 // memoryLimit is what the node's control group may use, page cache included.
 const memoryLimit = 192 << 20
 
-// setupMemory puts the node into a control group of its own (version 1 or 2) with
-// GOMEMLIMIT below the group's limit.
-func setupMemory(_ context.Context, l *Life) error {
+// setupMemory gives the node little memory, and a GOMEMLIMIT far below it: what it
+// writes is page cache of the same group.
+func setupMemory(_ context.Context, l *Life) error { return l.limitMemory(memoryLimit, 120<<20) }
+
+// limitMemory puts the node into a control group of its own (version 1 or 2), with
+// a GOMEMLIMIT for itself.
+func (l *Life) limitMemory(most, gomemlimit int64) error {
 	root, limit := "/sys/fs/cgroup/memory", "memory.limit_in_bytes"
 	if _, err := os.Stat(root); err != nil {
 		root, limit = "/sys/fs/cgroup", "memory.max"
@@ -26,10 +30,10 @@ func setupMemory(_ context.Context, l *Life) error {
 	}
 	l.Defer(func() { _ = os.Remove(group) }) // empty once the node is dead
 	l.Defer(l.Node.Kill)
-	if err := os.WriteFile(filepath.Join(group, limit), []byte(strconv.Itoa(memoryLimit)), 0); err != nil {
+	if err := os.WriteFile(filepath.Join(group, limit), []byte(strconv.FormatInt(most, 10)), 0); err != nil {
 		return fmt.Errorf("limit the control group: %w", err)
 	}
-	l.Node.Wrap = []string{"sh", "-c", `echo $$ > "$0/cgroup.procs"; export GOMEMLIMIT=120MiB; exec "$@"`, group}
+	l.Node.Wrap = []string{"sh", "-c", fmt.Sprintf(`echo $$ > "$0/cgroup.procs"; export GOMEMLIMIT=%d; exec "$@"`, gomemlimit), group}
 	return nil
 }
 

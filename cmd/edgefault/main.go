@@ -70,7 +70,7 @@ type runCmd struct {
 	Load      time.Duration `default:"2s" help:"Longest time of load between two faults."`
 	Seed      uint64        `default:"1" help:"Seed of the first life."`
 	Limit     time.Duration `default:"2h" help:"Time after which no further life is begun."`
-	Peers     int           `default:"0" help:"Hostile peers beside a control group; 0 is each scenario's own number."`
+	Scale     int           `default:"1" help:"Times as many hostile peers beside a control group."`
 	Flag      []string      `help:"Further flag of the node, such as --flag=--durability=process."`
 	Out       string        `short:"o" help:"Append each result to this file, one JSON object a line."`
 }
@@ -102,7 +102,7 @@ func (c *runCmd) Run(ctx context.Context) error {
 			}
 			r, err := fault.Live(ctx, fault.Options{
 				Binary: c.Binary, Work: c.Work, Devices: c.Devices, Rounds: c.Rounds, Window: c.Window, Load: c.Load,
-				Seed: c.Seed + uint64(life), Flags: c.Flag, Peers: c.Peers, Out: os.Stdout, //nolint:gosec // a count
+				Seed: c.Seed + uint64(life), Flags: c.Flag, Scale: c.Scale, Out: os.Stdout, //nolint:gosec // a count
 			}, s)
 			if saveErr := c.save(r); saveErr != nil {
 				return saveErr

@@ -1,0 +1,33 @@
+package fault
+
+import (
+	"context"
+	"time"
+)
+
+// gib is what the nodes may use that have a GOMEMLIMIT as docs/operations.md says:
+// nine tenths of it.
+const gib = 1 << 30
+
+// onTheWay is what a node may take at its default flags: --inflight-bytes and the
+// log's pipeline, twice, as the collector lets it grow, and what it holds at rest.
+const onTheWay = 2*(256<<20+32<<20) + 64<<20
+
+func setupGiB(_ context.Context, l *Life) error { return l.limitMemory(gib, gib/10*9) }
+
+// actHeld has devices send more than may be on its way, so that all of them are
+// held back with what was read of them. The node, at its default flags, must live.
+func actHeld(ctx context.Context, l *Life) error {
+	return l.beside(ctx, bounds{memory: onTheWay, ack50: 250 * ms, ack99: time.Second, ping99: 250 * ms}, func(ctx context.Context) error {
+		_, err := l.attack(ctx, Attack{Kind: "stream", Count: l.many(100), Size: 65400, For: 6 * time.Second})
+		return err
+	})
+}
+
+// actInflate has devices send little that becomes much.
+func actInflate(ctx context.Context, l *Life) error {
+	return l.beside(ctx, bounds{memory: onTheWay, ack50: 250 * ms, ack99: time.Second, ping99: 250 * ms}, func(ctx context.Context) error {
+		_, err := l.attack(ctx, Attack{Kind: "inflate", Count: l.many(200), Size: 65400, For: 6 * time.Second})
+		return err
+	})
+}
