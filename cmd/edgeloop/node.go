@@ -196,7 +196,6 @@ func (n *node) startServer() (err error) {
 		MaxHandshakes:    n.cfg.MaxHandshakes,
 		HandshakeTimeout: n.cfg.HandshakeTimeout,
 		Tick:             tickFor(n.cfg.Heartbeat, n.cfg.IdleTimeout, n.cfg.HandshakeTimeout),
-		Heartbeat:        n.cfg.Heartbeat,
 		OutBuffer:        n.cfg.OutBuffer,
 		RetryAfter:       n.cfg.RetryAfter,
 		Handshake:        wsprotoHandshake(n.cfg.Compression),
