@@ -114,6 +114,13 @@ func backboneSeries() []Series {
 		{"edgeloop_backbone_presence_queued_devices", TypeGauge, nil, "Devices whose latest presence is not published yet."},
 		{"edgeloop_backbone_presence_dropped_total", TypeCounter, nil, "Presence given up because its queue was full."},
 		{"edgeloop_backbone_bans", TypeGauge, nil, "Bans in force."},
+		{"edgeloop_backbone_log_damaged", TypeGauge, nil, "1 while the log is damaged and nobody has decided what to do."},
+		{"edgeloop_backbone_missing_records", TypeGauge, nil, "Acknowledged records that are missing in such damage, as far as known."},
+		{"edgeloop_backbone_damages_total", TypeCounter, []string{"kind"}, "Damage found in the log since the start: what was acknowledged and is not as it was."},
+		{"edgeloop_backbone_checked_bytes_total", TypeCounter, nil, "Bytes of the log read in the background to check them."},
+		{"edgeloop_backbone_checks_total", TypeCounter, nil, "Times that all of the log has been read for that."},
+		{"edgeloop_backbone_check_seconds", TypeGauge, nil, "How long the last of them took."},
+		{"edgeloop_backbone_last_check_timestamp_seconds", TypeGauge, nil, "When the last of them ended, in Unix time; 0 before the first."},
 	}
 }
 

@@ -14,6 +14,8 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"go.uber.org/zap"
+
+	"edgeloop/backbone/custody"
 )
 
 // Backbone is the node's durable side. Build it with Open. Its methods may be
@@ -21,13 +23,15 @@ import (
 type Backbone struct {
 	// Immutable after construction.
 	cfg       Config
-	patience  time.Duration // of one question, but in tests requestTimeout
-	server    *embedded     // nil with NATSURL
-	lock      *dirLock      // on the data directory; nil with NATSURL
-	blocks    *blockSync    // of the log; the committer's, nil when it does not sync
-	gate      func() error  // says why nothing may be written now
-	writer    *clientConn   // the committer's alone, so that nothing delays its answers
-	asker     *clientConn   // everything else
+	patience  time.Duration   // of one question, but in tests requestTimeout
+	server    *embedded       // nil with NATSURL
+	lock      *dirLock        // on the data directory; nil with NATSURL
+	keeper    *custody.Keeper // of the log; nil with NATSURL
+	kept      bool            // the keeper has seen the log opened
+	blocks    *blockSync      // of the log; the committer's, nil when it does not sync
+	gate      func() error    // says why nothing may be written now
+	writer    *clientConn     // the committer's alone, so that nothing delays its answers
+	asker     *clientConn     // everything else
 	up        jetstream.Stream
 	down      jetstream.Stream
 	presences jetstream.Stream
@@ -114,6 +118,9 @@ func (b *Backbone) open(ctx context.Context, s seams) error {
 			return err
 		}
 	}
+	if err = b.keepOpened(ctx); err != nil {
+		return err
+	}
 	if b.server != nil {
 		if b.known, err = loadKnown(ctx, b.up); err != nil {
 			return err
@@ -147,6 +154,9 @@ func (b *Backbone) openStore() (err error) {
 			}
 			return free()
 		}
+	}
+	if b.keeper, err = custody.Open(b.cfg.custodyOptions()); err != nil {
+		return err // before the store repairs what is damaged
 	}
 	b.server, err = startEmbedded(&b.cfg)
 	return err
@@ -214,6 +224,7 @@ func (b *Backbone) newChain(w *wire, s seams) *chain {
 	c := &chain{
 		wire:   w,
 		sync:   func(int64) error { return nil },
+		mark:   b.keeper.Advance,
 		reopen: b.server.restart,
 		log:    b.cfg.Logger,
 		count:  &b.committer.count,
@@ -325,6 +336,10 @@ func (b *Backbone) shutdown() (err error) {
 	}
 	if b.blocks != nil {
 		err = errors.Join(err, b.blocks.close())
+	}
+	if b.keeper != nil {
+		orderly := b.kept && b.committer != nil && !errors.Is(b.State().Cause, ErrDisk)
+		err = errors.Join(err, b.keeper.Close(orderly))
 	}
 	if b.lock != nil {
 		err = errors.Join(err, b.lock.close())

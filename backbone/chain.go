@@ -28,6 +28,7 @@ type chain struct {
 	// Immutable after construction.
 	wire   *wire
 	sync   func(atLeast int64) error // returns when that many new bytes of the log are on the disk
+	mark   func(last uint64)         // notes how far the log is durable, before anybody hears of it
 	reopen func() error              // opens the store again
 	log    *zap.Logger
 	count  *counters
@@ -81,6 +82,7 @@ func (c *chain) store(_ string, _ int, items []item) (int, error) {
 		return 0, c.broken
 	}
 	c.head += uint64(n)
+	c.mark(c.head)
 	return n, nil
 }
 

@@ -98,6 +98,9 @@ type Config struct {
 	// log stalls before the disk is really full, which the store would not
 	// survive without being opened again. Default 64 MiB; negative: no check.
 	DiskReserve int64
+	// OnDamage says what Open does about damage in the embedded log that nobody has
+	// decided about. Default DamageUnready.
+	OnDamage OnDamage
 	// CommandMaxAge is the longest a command waits for its device. Default 7 days.
 	CommandMaxAge time.Duration
 	// CommandsPerDevice bounds the waiting commands of one device. Default 64.

@@ -2,6 +2,7 @@ package backbone
 
 import (
 	"context"
+	"testing"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -41,6 +42,33 @@ func ReconnectAsker(b *Backbone) error {
 		}
 	}
 	return nil
+}
+
+// WriteOldLog writes a log as a version did that kept no mark: without an identity.
+func WriteOldLog(ctx context.Context, t testing.TB, dir string, records int) {
+	t.Helper()
+	cfg, err := Config{DataDir: dir}.withDefaults()
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := &Backbone{cfg: cfg}
+	if b.server, err = startEmbedded(&b.cfg); err != nil {
+		t.Fatal(err)
+	}
+	defer b.server.stop()
+	if b.asker, err = dial(ctx, &b.cfg, b.server, "asker"); err != nil {
+		t.Fatal(err)
+	}
+	defer b.asker.nc.Close()
+	if err := b.ensureStreams(ctx); err != nil {
+		t.Fatal(err)
+	}
+	for i := range records {
+		r := Record{Tenant: "default", Device: "d", Seq: uint64(i + 1), Type: "telemetry"} //nolint:gosec // small
+		if _, err := b.asker.js.Publish(ctx, "edgeloop.up.default.d", appendRecord(nil, &r)); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 // RestartServer ends the embedded server and starts it again.

@@ -49,6 +49,9 @@ func surviveKills(t *testing.T, rounds int) {
 		if err != nil {
 			t.Fatalf("round %d: %v", round, err)
 		}
+		if err := b.Damage(); err != nil {
+			t.Errorf("round %d: %v", round, err)
+		}
 		last := contiguous(t, b)
 		for d, n := range confirmed {
 			if last[d] < n {

@@ -59,7 +59,7 @@ func ensureStream(ctx context.Context, js jetstream.JetStream, want jetstream.St
 		return nil, fmt.Errorf("stream %s: %w", want.Name, err)
 	default:
 		have := old.CachedInfo().Config
-		want.Replicas, want.Placement = have.Replicas, have.Placement
+		want.Replicas, want.Placement, want.Metadata = have.Replicas, have.Placement, have.Metadata
 	}
 	if want.Replicas > 1 {
 		want.AllowDirect = false

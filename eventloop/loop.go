@@ -24,27 +24,22 @@ const (
 // output of the event at hand.
 type loop struct {
 	// Immutable after construction.
-	s    *Server
-	el   gnet.EventLoop
-	turn gnet.Runnable // takes a turn (turn.go)
-	tick gnet.Runnable // advances the wheel
-	ring func()        // has turn run, from another goroutine
-	fire func(id uint32) (wait uint32)
+	s     *Server
+	el    gnet.EventLoop
+	drain gnet.Runnable // empties the mailbox
+	tick  gnet.Runnable // advances the wheel
+	ring  func()        // has drain run, from another goroutine
 
 	// Owned by the loop goroutine; methods ending in OnLoop.
 	epfd    int // gnet's epoll descriptor of this loop; 0 until found
 	wheel   *wheel.Wheel
-	ticked  uint32  // when the wheel was advanced the last time
 	conns   []*Conn // by wheel id
 	blocked []*Conn // paused, with output that waits for the socket (pause_linux.go)
 	cur     *Conn   // whose output scratch holds
 	scratch []byte
 	pieces  [2][]byte
-	mails   queue[mail]  // taken out of the mailbox and not delivered yet
-	wakes   queue[*Conn] // the same of those that are to be woken
-	push    []*Conn      // those of blocked that are looked at with this tick
-	rung    bool         // the bell-ringer is on its way
-	owner   owner        // for assertOnLoop
+	spare   []mail // the mailbox's other half
+	owner   owner  // for assertOnLoop
 
 	// Guarded by mailbox.mu.
 	mailbox mailbox
@@ -64,14 +59,12 @@ func newLoop(s *Server, el gnet.EventLoop) *loop {
 	l := &loop{
 		s:       s,
 		el:      el,
-		ticked:  s.now(),
-		wheel:   wheel.New(wheelSlots, 0),
+		wheel:   wheel.New(wheelSlots, s.now()),
 		scratch: make([]byte, 0, scratchCap),
 	}
-	l.turn = runnable(func() { l.turnOnLoop() })
+	l.drain = runnable(func() { l.drainOnLoop() })
 	l.tick = runnable(func() { l.tickOnLoop() })
-	l.fire = l.fireOnLoop
-	l.ring = func() { l.execute(l.turn) }
+	l.ring = func() { l.execute(l.drain) }
 	return l
 }
 
@@ -122,21 +115,14 @@ func (l *loop) leaveOnLoop(c *Conn) {
 	l.conns[c.node] = nil
 }
 
-// tickOnLoop advances the wheel; connections whose time has come are asked what to
-// do, in this turn and in those that follow.
+// tickOnLoop advances the wheel to the present; connections whose time has come
+// are asked what to do.
 func (l *loop) tickOnLoop() {
 	l.late.Store(false)
-	now := l.s.now()
-	l.wheel.Advance(l.wheel.Now() + min(now-l.ticked, maxStep))
-	l.ticked = now
-	l.push, l.blocked = append(l.push, l.blocked...), l.blocked[:0]
-	l.turnOnLoop()
+	l.wheel.Advance(l.s.now(), l.fireOnLoop)
+	l.pushOnLoop()
+	l.flushOnLoop()
 }
-
-// maxStep is how many ticks the wheel goes on with one: a tick that comes late
-// makes up for one that was missed, not for more. While the loop stood still (a
-// stopped process, a paused machine) nobody could be heard, so nobody was silent.
-const maxStep = 2
 
 func (l *loop) fireOnLoop(id uint32) (wait uint32) {
 	c := l.conns[id]

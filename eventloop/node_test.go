@@ -129,13 +129,10 @@ func echoing() acceptFunc {
 
 // ears is a Receiver of which a test fills in what it needs.
 type ears struct {
-	// quiet is called after heartbeat of silence, a tick at the least.
-	quiet     func(idle time.Duration) time.Duration
-	heartbeat time.Duration
-
 	receive func(op wsproto.OpCode, payload []byte)
 	flush   func()
 	woken   func()
+	quiet   func(idle time.Duration) time.Duration
 	closed  func(gone *eventloop.Gone)
 }
 
@@ -157,14 +154,11 @@ func (e *ears) Woken() {
 	}
 }
 
-func (e *ears) Quiet(idle, _ time.Duration) time.Duration {
-	switch first := max(e.heartbeat, tick); {
-	case e.quiet == nil:
-		return time.Hour
-	case idle < first:
-		return first - idle
+func (e *ears) Quiet(idle time.Duration) time.Duration {
+	if e.quiet != nil {
+		return e.quiet(idle)
 	}
-	return e.quiet(idle)
+	return time.Hour
 }
 
 func (e *ears) Closed(gone *eventloop.Gone) {
@@ -210,9 +204,9 @@ func (w *tracked) Woken() {
 	w.Receiver.Woken()
 }
 
-func (w *tracked) Quiet(idle, asked time.Duration) time.Duration {
+func (w *tracked) Quiet(idle time.Duration) time.Duration {
 	w.note()
-	return w.Receiver.Quiet(idle, asked)
+	return w.Receiver.Quiet(idle)
 }
 
 func (w *tracked) Closed(gone *eventloop.Gone) {

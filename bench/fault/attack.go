@@ -66,7 +66,6 @@ func attacks() map[string]func(a *attacker, ctx context.Context, i int) {
 		"silent":    (*attacker).silent,
 		"stream":    (*attacker).stream,
 		"inflate":   (*attacker).inflate,
-		"partial":   (*attacker).partial,
 		"come-back": (*attacker).comeBack,
 		"tug":       (*attacker).tug,
 	}

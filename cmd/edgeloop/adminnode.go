@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"edgeloop/admin"
@@ -14,7 +15,7 @@ import (
 )
 
 // startAdmin starts the admin API over the parts built so far.
-func (n *node) startAdmin(context.Context) error {
+func (n *node) startAdmin() error {
 	token, _, err := auth.EnsureToken(adminTokenFile(n.cfg.DataDir))
 	if err != nil {
 		return err
@@ -83,6 +84,9 @@ func (a adminNode) Ready() (reasons []api.Reason) {
 	}
 	if st := a.backbone.State(); !st.OK() {
 		reasons = append(reasons, api.Reason{Code: "log_stalled", Detail: fmt.Sprintf("since %s: %v", st.Since.Format(time.RFC3339), st.Cause)})
+	}
+	if err := a.backbone.Damage(); err != nil {
+		reasons = append(reasons, api.Reason{Code: "log_damaged", Detail: fmt.Sprintf("%s; 'edgeloop log accept' or --on-damage=serve goes on without what is lost", strings.TrimPrefix(err.Error(), "custody: "))})
 	}
 	return reasons
 }

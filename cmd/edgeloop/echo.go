@@ -40,8 +40,9 @@ func (e *echoCmd) Run(io *streams) error {
 		MaxConnections: e.MaxConnections,
 		MaxMessage:     e.MaxMessage,
 		OutBuffer:      e.OutBuffer,
+		Heartbeat:      e.Heartbeat,
 		Handshake:      wsproto.HandshakeConfig{Compression: e.Compression},
-	}, echoAcceptor{max(e.Heartbeat, time.Second)})
+	}, echoAcceptor{})
 	if err != nil {
 		return usageError{err}
 	}
@@ -130,20 +131,17 @@ func (e *echoCmd) control(io *streams, srv *eventloop.Server) (stop func(), err 
 }
 
 // echoAcceptor admits everyone on path "/".
-type echoAcceptor struct{ heartbeat time.Duration }
+type echoAcceptor struct{}
 
-func (a echoAcceptor) Accept(c *eventloop.Conn, h *eventloop.Hello) (eventloop.Receiver, *wsproto.Refusal) {
+func (echoAcceptor) Accept(c *eventloop.Conn, h *eventloop.Hello) (eventloop.Receiver, *wsproto.Refusal) {
 	if string(h.Path) != "/" {
 		return nil, &wsproto.Refusal{Status: 404, Reason: "the echo is at /"}
 	}
-	return &echo{c, a.heartbeat}, nil
+	return &echo{c}, nil
 }
 
 // echo sends back what it receives.
-type echo struct {
-	c         *eventloop.Conn
-	heartbeat time.Duration
-}
+type echo struct{ c *eventloop.Conn }
 
 func (e *echo) Receive(op wsproto.OpCode, payload []byte) { e.c.WriteOnLoop(op, payload) }
 func (e *echo) Flush()                                    {}
@@ -151,10 +149,7 @@ func (e *echo) Woken()                                    {}
 func (e *echo) Closed(*eventloop.Gone)                    {}
 
 // Quiet pings whoever is silent, and evicts nobody.
-func (e *echo) Quiet(idle, _ time.Duration) time.Duration {
-	if idle < e.heartbeat {
-		return e.heartbeat - idle
-	}
+func (e *echo) Quiet(time.Duration) time.Duration {
 	e.c.PingOnLoop()
-	return e.heartbeat
+	return 30 * time.Second
 }

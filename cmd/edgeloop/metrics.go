@@ -90,6 +90,7 @@ func (n *node) backboneMetrics(to func(admin.Sample)) {
 	emit("edgeloop_backbone_presence_queued_devices", float64(st.PresenceQueued))
 	emit("edgeloop_backbone_presence_dropped_total", float64(st.PresenceDropped))
 	emit("edgeloop_backbone_bans", float64(st.Bans))
+	n.custodyMetrics(emit)
 }
 
 func (n *node) logMetrics(to func(admin.Sample)) {
@@ -97,6 +98,23 @@ func (n *node) logMetrics(to func(admin.Sample)) {
 	for why := range numLogLosses {
 		emit("edgeloop_log_lost_lines_total", float64(n.log.out.Lost(why)), why.String())
 	}
+}
+
+func (n *node) custodyMetrics(emit emitter) {
+	st := n.backbone.Custody()
+	emit("edgeloop_backbone_log_damaged", boolean(st.Damaged))
+	emit("edgeloop_backbone_missing_records", float64(st.Undecided))
+	for k := range backbone.NumDamages {
+		emit("edgeloop_backbone_damages_total", float64(st.Found[k]), k.String())
+	}
+	emit("edgeloop_backbone_checked_bytes_total", float64(st.Read))
+	emit("edgeloop_backbone_checks_total", float64(st.Passes))
+	emit("edgeloop_backbone_check_seconds", st.PassTook.Seconds())
+	last := 0.0
+	if !st.LastPass.IsZero() {
+		last = float64(st.LastPass.Unix())
+	}
+	emit("edgeloop_backbone_last_check_timestamp_seconds", last)
 }
 
 // histogramOf gives latencies in seconds.

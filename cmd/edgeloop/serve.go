@@ -1,6 +1,14 @@
 package main
 
-import "time"
+import (
+	"errors"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"go.uber.org/zap"
+)
 
 // serveCmd is the node. Each field is a flag, an EDGELOOP_ variable and a key of
 // the configuration file.
@@ -43,11 +51,15 @@ type serveCmd struct {
 	LogMaxBytes   int64         `default:"0" help:"Size of the log; 0 is as large as the disk."`
 	LogMaxAge     time.Duration `default:"0s" help:"Age after which records leave the log; 0 keeps them."`
 	WhenFull      string        `default:"drop-oldest" enum:"drop-oldest,stop" help:"What a log of --log-max-bytes does: forget the oldest, or hold devices back."`
+	OnDamage      string        `default:"unready" enum:"unready,stop,serve" help:"What to do when the log is damaged and nobody has decided: go on and say not ready (unready), not start (stop), or go on, which is the decision (serve)."`
 	CommandMaxAge time.Duration `default:"168h" help:"Longest time to live of a command for an absent device."`
 
 	LogLevel  string `default:"info" enum:"debug,info,warn,error" help:"What is logged."`
 	LogFormat string `default:"text" enum:"text,json" help:"How it is logged."`
 }
+
+// ErrAborted is returned when a second signal cut the drain short.
+var errAborted = errors.New("stopped by a second signal, before the drain was over")
 
 // Run runs the node until a signal, or until a part of it fails.
 func (s *serveCmd) Run(io *streams) error {
@@ -56,33 +68,26 @@ func (s *serveCmd) Run(io *streams) error {
 		return usageError{err}
 	}
 	defer log.out.Close()
-	v := supervise(log, s.DrainWindow)
-	defer v.release()
-	ended := make(chan error, 1)
-	go func() { ended <- s.live(log, v) }()
-	return v.await(ended)
-}
-
-// live is the whole life of a node. What hangs in it is left to the supervisor.
-func (s *serveCmd) live(log *logging, v *supervisor) error {
 	if err := s.plan(log.Logger); err != nil {
 		return usageError{err}
 	}
-	n, err := startNode(s, log, v)
-	if err != nil || n == nil {
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
+	defer signal.Stop(signals)
+	n, err := startNode(s, log)
+	if err != nil {
 		return err
 	}
-	for {
-		select {
-		case <-v.asked:
-			return n.stop()
-		case <-n.drainAsked():
-			log.Info("draining on request, stops at the next signal")
-			return n.drainThenWait()
-		case err := <-n.failed:
-			return n.fail(err)
-		case <-v.reload:
-			n.reload()
-		}
+	select {
+	case sig := <-signals:
+		log.Info("stopping", zap.Stringer("signal", sig))
+	case <-n.drainAsked():
+		log.Info("draining on request, stops at the next signal")
+		return n.drainThenWait(signals)
+	case err := <-n.failed:
+		log.Error("a part of the node has failed", zap.Error(err))
+		n.abandon()
+		return err
 	}
+	return n.stop(signals)
 }

@@ -30,12 +30,13 @@ var ladder = map[string]rule{
 	"envelope":  {vendor: []string{"google.golang.org/protobuf", "github.com/go-json-experiment/json", "github.com/tidwall/gjson"}},
 	"auth":      {vendor: []string{"github.com/golang-jwt/jwt/v5"}},
 	"eventloop": {ours: []string{"wsproto"}, vendor: []string{"github.com/panjf2000/gnet/v2"}},
-	"backbone":  {ours: []string{"backbone/blocks"}, vendor: []string{"github.com/nats-io/nats-server/v2", "github.com/nats-io/nats.go"}},
+	"backbone":  {ours: []string{"backbone/blocks", "backbone/custody"}, vendor: []string{"github.com/nats-io/nats-server/v2", "github.com/nats-io/nats.go"}},
 	// What is known of the store's files, and what should be in them.
-	"backbone/blocks": {vendor: []string{"github.com/minio/highwayhash"}},
-	"gateway":         {ours: below},
-	"admin":           {ours: []string{"admin/api"}, vendor: []string{"github.com/prometheus/client_golang"}},
-	"admin/...":       {ours: []string{"admin", "admin/api"}},
+	"backbone/custody": {ours: []string{"backbone/blocks"}},
+	"backbone/blocks":  {vendor: []string{"github.com/minio/highwayhash"}},
+	"gateway":          {ours: below},
+	"admin":            {ours: []string{"admin/api"}, vendor: []string{"github.com/prometheus/client_golang"}},
+	"admin/...":        {ours: []string{"admin", "admin/api"}},
 
 	// Standard library and x/sys alone: docs/decisions/0010-a-package-for-the-doctor.md.
 	"doctor": {vendor: []string{"golang.org/x/sys"}},

@@ -1,0 +1,118 @@
+package custody
+
+import (
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+)
+
+// manifest is what is known of the log's blocks outside of them. It is only as new
+// as the last round of the patrol, or the last orderly stop.
+type manifest struct {
+	Log string `json:"log"`
+	// What retention was in force.
+	MaxBytes int64         `json:"max_bytes"`
+	MaxAge   time.Duration `json:"max_age_ns"`
+	Blocks   []blockInfo   `json:"blocks"`
+	// Gaps are the positions that are known to be lost, decided about or not.
+	Gaps []span `json:"gaps,omitempty"`
+	// Streams are the other ones that were there.
+	Streams []string `json:"streams,omitempty"`
+}
+
+// blockInfo is what a block held when it was looked at.
+type blockInfo struct {
+	Index    uint32    `json:"index"`
+	Size     int64     `json:"size"`
+	Changed  time.Time `json:"changed"` // the file's modification time
+	First    uint64    `json:"first"`   // 0: no message
+	Last     uint64    `json:"last"`
+	LastTime int64     `json:"last_time"` // of its last message, Unix nanoseconds
+	Bad      bool      `json:"bad,omitempty"`
+}
+
+const manifestName = "log.blocks.json"
+
+func readManifest(dir string) (m manifest, err error) {
+	b, err := os.ReadFile(filepath.Join(dir, manifestName))
+	if errors.Is(err, fs.ErrNotExist) {
+		return m, nil
+	}
+	if err != nil {
+		return m, err
+	}
+	if json.Unmarshal(b, &m) != nil {
+		return manifest{}, nil // it is made again; only an orderly stop relies on it, see check
+	}
+	return m, nil
+}
+
+func (m *manifest) write(dir string) error {
+	b, err := json.Marshal(m)
+	if err != nil {
+		return err
+	}
+	return replaceFile(filepath.Join(dir, manifestName), b)
+}
+
+// replaceFile writes a file whole or not at all, and has it on the disk.
+func replaceFile(path string, b []byte) error {
+	tmp := path + ".tmp"
+	f, err := os.OpenFile(tmp, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(b)
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	if err := os.Rename(tmp, path); err != nil {
+		return err
+	}
+	return syncPath(filepath.Dir(path))
+}
+
+// block is what is known of a block; nil: nothing.
+func (m *manifest) block(index uint32) *blockInfo {
+	if i, ok := slices.BinarySearchFunc(m.Blocks, index, func(b blockInfo, i uint32) int { return int(b.Index) - int(i) }); ok {
+		return &m.Blocks[i]
+	}
+	return nil
+}
+
+// put notes what a block holds.
+func (m *manifest) put(b blockInfo) {
+	i, ok := slices.BinarySearchFunc(m.Blocks, b.Index, func(b blockInfo, i uint32) int { return int(b.Index) - int(i) })
+	if ok {
+		m.Blocks[i] = b
+	} else {
+		m.Blocks = slices.Insert(m.Blocks, i, b)
+	}
+}
+
+// addGaps notes positions as lost, in order and joined.
+func (m *manifest) addGaps(spans ...span) {
+	all := append(m.Gaps, spans...)
+	slices.SortFunc(all, func(a, b span) int {
+		switch {
+		case a.From < b.From:
+			return -1
+		case a.From > b.From:
+			return 1
+		}
+		return 0
+	})
+	var joined []span
+	for _, s := range all {
+		if n := len(joined); n > 0 && s.From <= joined[n-1].To+1 {
+			joined[n-1].To = max(joined[n-1].To, s.To)
+			continue
+		}
+		joined = append(joined, s)
+	}
+	m.Gaps = joined
+}

@@ -1,0 +1,145 @@
+package backbone
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"syscall"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"edgeloop/backbone/custody"
+)
+
+// OnDamage says what Open does about damage in the log that nobody has decided about.
+type OnDamage = custody.Policy
+
+// Values of OnDamage.
+const (
+	DamageUnready = custody.Unready // go on; Damage says so until somebody decides
+	DamageStop    = custody.Stop    // Open fails with a *DamageError
+	DamageServe   = custody.Serve   // go on: it is decided
+)
+
+// NumDamages is the number of kinds of damage.
+const NumDamages = custody.NumKinds
+
+// DamageError says that what was acknowledged is damaged and that nobody has decided
+// what to do.
+type DamageError = custody.Error
+
+// logIdentity is where the stream keeps the identity of the log.
+const logIdentity = "edgeloop_log"
+
+func (c *Config) custodyOptions() custody.Options {
+	return custody.Options{
+		Dir:      c.DataDir,
+		Streams:  filepath.Dir(filepath.Dir(c.blocksDir(StreamUp))),
+		Log:      StreamUp,
+		Others:   []string{StreamDown, StreamPresence, StreamBans},
+		Lax:      c.Durability == Process,
+		MaxBytes: c.MaxBytes,
+		MaxAge:   c.MaxAge,
+		OnDamage: c.OnDamage,
+		Logger:   c.Logger.Named("custody"),
+	}
+}
+
+// keepOpened compares what the store made of the log with what is known of it, gives
+// the stream the log's identity, and watches over it from then on.
+func (b *Backbone) keepOpened(ctx context.Context) error {
+	if b.keeper == nil {
+		return nil
+	}
+	state, err := b.lookAtLog(ctx)
+	if err != nil {
+		return err
+	}
+	id, err := b.keeper.Opened(state, b.deletedFromLog)
+	if err != nil {
+		return err
+	}
+	if id != state.Identity {
+		want := b.up.CachedInfo().Config
+		want.Metadata = maps.Clone(want.Metadata)
+		if want.Metadata == nil {
+			want.Metadata = map[string]string{}
+		}
+		maps.DeleteFunc(want.Metadata, func(k, _ string) bool { return len(k) > 4 && k[:5] == "_nats" }) // the server's own
+		want.Metadata[logIdentity] = id
+		if b.up, err = b.asker.js.UpdateStream(ctx, want); err != nil {
+			return fmt.Errorf("give the log its identity: %w", err)
+		}
+	}
+	b.kept = true
+	b.workers.Go(func() { b.keeper.Watch(b.ctx, b.lookAtLog, b.deletedFromLog) })
+	b.workers.Go(func() { b.keeper.Patrol(b.ctx) })
+	return nil
+}
+
+func (b *Backbone) lookAtLog(ctx context.Context) (custody.State, error) {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	info, err := b.up.Info(ctx)
+	if err != nil {
+		return custody.State{}, fmt.Errorf("ask the log for its state: %w", err)
+	}
+	return custody.State{
+		Identity: info.Config.Metadata[logIdentity],
+		First:    info.State.FirstSeq, Last: info.State.LastSeq, Msgs: info.State.Msgs,
+		MaxBytes: max(info.Config.MaxBytes, 0), MaxAge: info.Config.MaxAge,
+	}, nil
+}
+
+// deletedFromLog lists the positions between the first and the last of which the
+// store holds nothing.
+func (b *Backbone) deletedFromLog() ([]uint64, error) {
+	ctx, cancel := context.WithTimeout(b.ctx, requestTimeout)
+	defer cancel()
+	info, err := b.up.Info(ctx, jetstream.WithDeletedDetails(true))
+	if err != nil {
+		return nil, fmt.Errorf("ask the log what is missing: %w", err)
+	}
+	return slices.Clone(info.State.Deleted), nil
+}
+
+// Damage is a *DamageError while what was acknowledged is damaged and nobody has
+// decided what to do. Any goroutine may call it.
+func (b *Backbone) Damage() error {
+	if b.keeper == nil {
+		return nil
+	}
+	return b.keeper.Undecided()
+}
+
+// Custody is what the keeper of the embedded log counts; zero with an external server.
+// Any goroutine may call it.
+func (b *Backbone) Custody() custody.Stats {
+	if b.keeper == nil {
+		return custody.Stats{}
+	}
+	return b.keeper.Stats()
+}
+
+// VerifyLog reads the whole embedded log under cfg.DataDir and changes nothing. A node
+// may be running on it.
+func VerifyLog(cfg Config) (v *custody.Verdict, err error) {
+	if cfg, err = cfg.withDefaults(); err != nil {
+		return nil, err
+	}
+	f, err := os.Open(cfg.DataDir)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	// No node starts meanwhile. What cannot be locked may be in use, too.
+	err = syscall.Flock(int(f.Fd()), syscall.LOCK_SH|syscall.LOCK_NB)
+	return custody.Verify(cfg.custodyOptions(), err != nil)
+}
+
+// AcceptDamage notes that somebody decided to go on with a damaged log, and says of
+// how many reports nobody had. A running node sees it within moments.
+func AcceptDamage(dataDir string) (int, error) { return custody.Accept(dataDir) }
