@@ -120,12 +120,14 @@ type Config struct {
 	// unless a whole batch is waiting. Longer: less CPU for each record of a
 	// moderate load, acknowledgements later by up to that. Default 2 ms; negative: none.
 	CommitInterval time.Duration
-	// BatchBytes bounds the bytes of one batch. Default 8 MiB.
+	// BatchBytes bounds the bytes of one batch. Default 2 MiB.
 	BatchBytes int
-	// PendingMax is how many records may wait for the log before Append blocks.
-	// Smaller than BatchMax keeps batches small. Default 8192.
+	// PendingMax is how many records may wait for the log before Append blocks; what
+	// one call of Append brought comes on top. They are stored in the order they
+	// came, so what waits here is what everybody waits for. Smaller than BatchMax
+	// keeps batches small. Default 2048: a batch on its way and the next.
 	PendingMax int
-	// PendingBytes bounds their bytes. Default 32 MiB.
+	// PendingBytes bounds their bytes likewise. Default 4 MiB.
 	PendingBytes int
 	// MaxRecord is the largest record in bytes as stored. Default 4 MiB.
 	MaxRecord int
@@ -165,9 +167,9 @@ func (c Config) withDefaults() (Config, error) {
 	orDefault(&c.PresenceBytes, 256*mib)
 	orDefault(&c.BatchMax, serverBatchMax)
 	orDefault(&c.CommitInterval, 2*time.Millisecond)
-	orDefault(&c.BatchBytes, 8*mib)
-	orDefault(&c.PendingMax, 8192)
-	orDefault(&c.PendingBytes, 32*mib)
+	orDefault(&c.BatchBytes, 2*mib)
+	orDefault(&c.PendingMax, 2048)
+	orDefault(&c.PendingBytes, 4*mib)
 	orDefault(&c.MaxRecord, 4*mib)
 	return c, c.check()
 }

@@ -92,13 +92,13 @@ func (p *pipeline) encode(rs []Record, maxRecord int) (*segment, error) {
 	return s, nil
 }
 
-// put queues a segment, waiting while the pipeline is full. A segment larger
-// than all the room is let in when nothing else is there.
+// put queues a segment, waiting while the pipeline is full. It need not have room
+// for all of it: a large segment would wait for ever behind many small ones.
 func (p *pipeline) put(s *segment) error {
 	n, size := len(s.entries), len(s.arena)
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for !p.closed && p.records > 0 && (p.records+n > p.maxRecords || p.bytes+size > p.maxBytes) {
+	for !p.closed && (p.records >= p.maxRecords || p.bytes >= p.maxBytes) {
 		p.room.Wait()
 	}
 	if p.closed {

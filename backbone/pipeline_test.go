@@ -31,21 +31,16 @@ func TestBackbone_AppendBlocksWhileFull(t *testing.T) {
 		}
 		p.Take(1)
 		synctest.Wait()
-		if returned {
-			t.Fatal("Append returned though only one of its two records has room")
-		}
-		p.Take(1)
-		synctest.Wait()
 		if !returned {
-			t.Fatal("Append still blocks though there is room")
+			t.Fatal("Append still blocks though there is room for one: behind many small calls a large one would wait for ever")
 		}
-		if got := p.Take(100); got != 4 {
-			t.Errorf("%d records left, want 4", got)
+		if got := p.Take(100); got != 5 {
+			t.Errorf("%d records left, want 5", got)
 		}
 	})
 }
 
-func TestBackbone_AppendLargerThanTheRoomWaitsForAllOfIt(t *testing.T) {
+func TestBackbone_AppendLargerThanTheRoom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := backbone.NewPipeline(2, 1<<20)
 		rs := []backbone.Record{record("d", 1, nil), record("d", 2, nil), record("d", 3, nil)}

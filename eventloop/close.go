@@ -26,7 +26,7 @@ func (c *Conn) closeOnLoop(code wsproto.CloseCode, reason string) {
 	c.loop.flushOnLoop()
 	if held != nil {
 		c.awaitCloseOnLoop(held.B)
-		c.loop.s.buffers.Put(held)
+		c.loop.s.memory.Held.Put(held)
 	}
 }
 
@@ -183,6 +183,7 @@ func (c *Conn) closedOnLoop(err error) {
 	}
 	c.loop.leaveOnLoop(c)
 	c.dropHeldOnLoop()
+	c.departOnLoop()
 	if !c.decoding {
 		c.dec.Release(c.loop.s.decode)
 	}
@@ -197,7 +198,7 @@ func (c *Conn) closedOnLoop(err error) {
 
 func (c *Conn) dropHeldOnLoop() {
 	if c.hold != nil {
-		c.loop.s.buffers.Put(c.hold)
+		c.loop.s.memory.Held.Put(c.hold)
 		c.hold = nil
 	}
 }

@@ -7,6 +7,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"edgeloop/internal/bytebuf"
 	"edgeloop/wsproto"
 )
 
@@ -60,6 +61,9 @@ type Config struct {
 	Handshake wsproto.HandshakeConfig
 	// MaxMessage bounds one message and one frame, in bytes; default 64 KiB.
 	MaxMessage int
+	// Memory bounds what the connections hold: unread, unfinished, on its way.
+	// Default a budget of 256 MiB that nobody shares.
+	Memory *bytebuf.Budget
 	// Logger gets the engine's own events; default none.
 	Logger *zap.Logger
 }
@@ -87,6 +91,9 @@ func (c Config) withDefaults() (Config, error) {
 	setDefault(&c.InBuffer, 64<<10)
 	setDefault(&c.RetryAfter, 5*time.Second)
 	setDefault(&c.MaxMessage, 64<<10)
+	if c.Memory == nil {
+		c.Memory = bytebuf.NewBudget(256<<20, nil)
+	}
 	if c.Logger == nil {
 		c.Logger = zap.NewNop()
 	}

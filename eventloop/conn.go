@@ -43,6 +43,7 @@ type Conn struct {
 	push    bool  // it is in loop.blocked
 	seated  bool  // it counts towards MaxConnections
 	charged bool  // it counts towards MaxHandshakes
+	parted  bool  // it is in loop.parts
 	// decoding says that a message may be lent to the Receiver: what it lies in
 	// must not go back to its pool, and what is held not be decoded, before the
 	// call has returned.

@@ -33,7 +33,7 @@ func (c *Conn) helloOnLoop(in []byte) {
 	rest := block[n:]
 	if held := c.hold; held != nil {
 		c.hold = nil
-		defer s.buffers.Put(held)
+		defer s.memory.Parts.Put(held)
 	}
 	if err := h.Parse(&s.cfg.Handshake, h.block); err != nil {
 		s.putHello(h)
@@ -83,6 +83,7 @@ func (c *Conn) admitOnLoop(h *Hello, r Receiver) {
 	r.Woken()
 	if c.state == stateOpen && !c.paused {
 		c.unstashOnLoop()
+		c.partsOnLoop()
 	}
 	c.listenOnLoop()
 }

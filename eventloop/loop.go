@@ -33,9 +33,10 @@ type loop struct {
 	// Owned by the loop goroutine; methods ending in OnLoop.
 	epfd    int // gnet's epoll descriptor of this loop; 0 until found
 	wheel   *wheel.Wheel
-	conns   []*Conn // by wheel id
-	blocked []*Conn // paused, with output that waits for the socket (pause_linux.go)
-	cur     *Conn   // whose output scratch holds
+	conns   []*Conn            // by wheel id
+	blocked []*Conn            // paused, with output that waits for the socket (pause_linux.go)
+	parts   map[*Conn]struct{} // those that hold something that has not arrived in full (memory.go)
+	cur     *Conn              // whose output scratch holds
 	scratch []byte
 	pieces  [2][]byte
 	spare   []mail // the mailbox's other half
@@ -121,6 +122,7 @@ func (l *loop) tickOnLoop() {
 	l.late.Store(false)
 	l.wheel.Advance(l.s.now(), l.fireOnLoop)
 	l.pushOnLoop()
+	l.shedPartsOnLoop()
 	l.flushOnLoop()
 }
 

@@ -58,6 +58,7 @@ func (c *Conn) ResumeOnLoop() {
 	defer c.containOnLoop()
 	c.loop.wheel.Touch(c.node)
 	c.unstashOnLoop()
+	c.partsOnLoop()
 	c.listenOnLoop()
 }
 

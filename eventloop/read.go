@@ -25,7 +25,9 @@ func (c *Conn) trafficOnLoop(in []byte) {
 	case stateClosing:
 		c.awaitCloseOnLoop(in)
 	case stateLingering, stateClosed:
+		return
 	}
+	c.partsOnLoop()
 }
 
 // decodeOnLoop hands on what is in in, and what was held and may be read again
@@ -38,7 +40,7 @@ func (c *Conn) decodeOnLoop(in []byte) {
 		held := c.hold
 		c.hold = nil
 		c.cutOnLoop(held.B)
-		c.loop.s.buffers.Put(held)
+		c.loop.s.memory.Held.Put(held)
 	}
 	c.decoding = false
 	if c.state == stateClosed {
@@ -53,6 +55,7 @@ func (c *Conn) decodeOnLoop(in []byte) {
 func (c *Conn) cutOnLoop(in []byte) {
 	for c.state == stateOpen {
 		if c.paused {
+			c.dec.Reclaim(c.loop.s.decode) // what was lent must not stay while nobody reads
 			c.stashOnLoop(in)
 			break
 		}
@@ -95,6 +98,10 @@ func (c *Conn) stashOnLoop(in []byte) {
 	if len(in) == 0 {
 		return
 	}
+	if c.loop.s.memory.Over(len(in)) {
+		c.ShedOnLoop()
+		return
+	}
 	c.holdOnLoop(in)
 	switch held := len(c.hold.B); {
 	case held > c.loop.s.cfg.InBuffer+2*readBufferCap: // only where pausing does not work
@@ -104,9 +111,13 @@ func (c *Conn) stashOnLoop(in []byte) {
 	}
 }
 
-// holdOnLoop appends a copy of in to what is held.
+// holdOnLoop appends a copy of in to what is held: a piece of a header block, or
+// what cannot be decoded yet.
 func (c *Conn) holdOnLoop(in []byte) {
-	bufs := &c.loop.s.buffers
+	bufs := &c.loop.s.memory.Held
+	if c.state == stateHello {
+		bufs = &c.loop.s.memory.Parts
+	}
 	if c.hold == nil {
 		c.hold = bufs.Get(len(in))
 	}
@@ -122,7 +133,7 @@ func (c *Conn) unstashOnLoop() {
 	}
 	c.hold = nil
 	c.decodeOnLoop(held.B)
-	c.loop.s.buffers.Put(held)
+	c.loop.s.memory.Held.Put(held)
 }
 
 // awaitCloseOnLoop looks for the peer's Close frame among what it still sends.

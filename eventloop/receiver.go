@@ -58,6 +58,7 @@ const (
 	CauseHandshakeTimeout              // no complete handshake in time
 	CausePanic                         // a Receiver panicked
 	CauseShutdown                      // the server stopped
+	CauseMemoryFull                    // it would have taken memory beyond the second bound of Config.Memory
 	numCauses
 )
 
@@ -71,7 +72,7 @@ func (c Cause) String() string {
 	}
 	return [numCauses]string{
 		"none", "peer_closed", "peer_gone", "closed", "protocol_error", "slow_consumer",
-		"refused", "handshake_timeout", "panic", "shutdown",
+		"refused", "handshake_timeout", "panic", "shutdown", "memory_full",
 	}[c]
 }
 

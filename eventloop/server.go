@@ -30,6 +30,7 @@ type Server struct {
 	acceptor Acceptor
 	log      *zap.Logger
 	decode   *wsproto.DecoderConfig
+	memory   *bytebuf.Budget
 	start    time.Time
 	rescue   chan struct{}
 	stopping chan struct{} // closed by Stop, or when the engine ends by itself
@@ -63,7 +64,6 @@ type Server struct {
 
 	// Safe for concurrent use.
 	gate    gate
-	buffers bytebuf.Pool
 	deflate wsproto.Deflater
 	hellos  sync.Pool
 	halting sync.Once
@@ -80,6 +80,7 @@ func New(cfg Config, a Acceptor) (*Server, error) {
 		cfg:      cfg,
 		acceptor: a,
 		log:      cfg.Logger.Named("eventloop"),
+		memory:   cfg.Memory,
 		start:    time.Now(),
 		rescue:   make(chan struct{}, 1),
 		stopping: make(chan struct{}),
@@ -87,7 +88,7 @@ func New(cfg Config, a Acceptor) (*Server, error) {
 		ended:    make(chan struct{}),
 		lnfd:     -1,
 	}
-	s.decode, err = wsproto.NewDecoderConfig(wsproto.Limits{MaxMessage: cfg.MaxMessage}, &s.buffers)
+	s.decode, err = wsproto.NewDecoderConfig(wsproto.Limits{MaxMessage: cfg.MaxMessage}, &s.memory.Parts)
 	if err != nil {
 		return nil, fmt.Errorf("eventloop: %w", err)
 	}
@@ -181,9 +182,6 @@ func (s *Server) SetMaxConnections(n int) {
 
 // MaxConnections is the limit in force.
 func (s *Server) MaxConnections() int { return int(s.limit.Load()) }
-
-// Buffers are the server's pooled buffers, for those who copy out of Receive.
-func (s *Server) Buffers() *bytebuf.Pool { return &s.buffers }
 
 func (s *Server) isStopping() bool {
 	select {

@@ -47,7 +47,15 @@ type Config struct {
 	AuthWorkers int
 	// Window is how many messages of one device may be on their way; default 64.
 	Window int
-	// InFlight bounds the bytes of all messages on their way; default 256 MiB.
+	// WindowBytes is how many bytes of one device may be on their way, beyond which
+	// one message more is taken; default 256 KiB.
+	WindowBytes int64
+	// RateBytes is how many bytes a second a device may send, in the long run; a
+	// second's worth may come at once. Default 0: as many as it can.
+	RateBytes int64
+	// InFlight bounds the memory that all messages between socket and log hold:
+	// where reading pauses. Default 256 MiB. A quarter above it connections that
+	// would take more are closed.
 	InFlight int64
 	// MaxCommand bounds a command as it is sent, in bytes, in the encoding in which
 	// it is largest, and what is sent at once of those that waited; default 128 KiB. It must
@@ -91,6 +99,7 @@ func (c Config) withDefaults() (Config, error) {
 	setDefault(&c.LaneDepth, 1024)
 	setDefault(&c.AuthWorkers, 4)
 	setDefault(&c.Window, 64)
+	setDefault(&c.WindowBytes, 256<<10)
 	setDefault(&c.InFlight, 256<<20)
 	setDefault(&c.MaxCommand, 128<<10)
 	setDefault(&c.Heartbeat, 30*time.Second)
@@ -109,6 +118,8 @@ func (c Config) withDefaults() (Config, error) {
 		value int64
 	}{
 		{"Window", int64(c.Window)},
+		{"WindowBytes", c.WindowBytes},
+		{"RateBytes", c.RateBytes},
 		{"InFlight", c.InFlight},
 		{"MaxCommand", int64(c.MaxCommand)},
 		{"Heartbeat", int64(c.Heartbeat)},

@@ -10,7 +10,8 @@ const (
 	DropBadEnvelope    Drop = iota // a message that is not of the protocol, or not allowed; the device was told
 	DropDuplicate                  // a sequence that was taken in before; acknowledged again, nothing is lost
 	DropLaneFull                   // held back: the lane had no room, reading pauses until it has
-	DropMemoryFull                 // held back: all messages on their way reached --inflight-bytes
+	DropMemoryFull                 // held back, or closed with 1013 beyond the second bound: the messages on their way reached --inflight-bytes
+	DropOverRate                   // held back: the device sent more than --max-rate-bytes
 	DropReplaced                   // still on its lane when a newer connection took over; the device sends it again there
 	DropOvertaken                  // not in the log yet when another node had written of the device; it resumes on a new connection
 	DropClosed                     // the connection closed while its messages were held back
@@ -34,7 +35,7 @@ func (d Drop) String() string {
 		return "unknown"
 	}
 	return [numDrops]string{
-		"bad_envelope", "duplicate", "lane_full", "memory_full", "replaced", "overtaken", "closed", "stopping",
+		"bad_envelope", "duplicate", "lane_full", "memory_full", "over_rate", "replaced", "overtaken", "closed", "stopping",
 		"command_offline", "command_slow", "command_large", "auth_busy", "draining", "unauthorized", "forbidden",
 	}[d]
 }

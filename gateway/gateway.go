@@ -25,7 +25,6 @@ type Gateway struct {
 	store    Store
 	verifier *auth.Verifier
 	logger   *zap.Logger
-	buffers  *bytebuf.Pool
 	devices  *devicemgr.Manager
 	workPool *pool.Pool
 	authPool *pool.Pool
@@ -81,11 +80,11 @@ func New(cfg Config) (*Gateway, error) {
 		store:    cfg.Store,
 		verifier: cfg.Verifier,
 		logger:   cfg.Logger.Named("gateway"),
-		buffers:  new(bytebuf.Pool),
 		expiry:   newExpiry(time.Now()),
 		codecs:   newCodecTable(),
 		stopping: make(chan struct{}),
 	}
+	g.memory.budget = bytebuf.NewBudget(cfg.InFlight, g.memory.low)
 	g.limits.set(cfg)
 	g.devices, err = devicemgr.New(devicemgr.Config{MaxOffline: cfg.MaxRemembered, Lifted: cfg.SharedLog, OnPresence: g.presence})
 	if err != nil {
@@ -109,9 +108,10 @@ func (g *Gateway) buildLanes() (err error) {
 	if g.authPool, err = pool.New(pool.Config{Workers: g.cfg.AuthWorkers, OnPanic: g.panicked}); err != nil {
 		return fmt.Errorf("gateway: %w", err)
 	}
-	if g.lanes, err = pool.NewLanes(g.workPool, pool.LaneConfig{Lanes: g.cfg.Lanes, Depth: g.cfg.LaneDepth}, g.handle); err != nil {
+	if g.lanes, err = pool.NewLanes(g.workPool, pool.LaneConfig{Lanes: g.cfg.Lanes, Depth: g.cfg.LaneDepth, BatchCost: turnCost}, g.handle); err != nil {
 		return fmt.Errorf("gateway: %w", err)
 	}
+	g.lanes.Weigh(func(t *task) int { return int(t.cost) })
 	if g.checks, err = pool.NewLanes(g.authPool, pool.LaneConfig{Lanes: g.cfg.AuthWorkers, Depth: checkDepth, Batch: 1}, g.check); err != nil {
 		return fmt.Errorf("gateway: %w", err)
 	}
@@ -147,6 +147,10 @@ func (g *Gateway) abandon() (err error) {
 	}
 	return err
 }
+
+// Memory is the budget of what is between sockets and log, to be shared with the
+// event loop.
+func (g *Gateway) Memory() *bytebuf.Budget { return g.memory.budget }
 
 // presence passes on who came or went.
 func (g *Gateway) presence(p devicemgr.Presence) {

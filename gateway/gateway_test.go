@@ -101,7 +101,7 @@ func TestLink_FullNode(t *testing.T) {
 	t.Parallel()
 	gate := make(chan struct{})
 	log := &memLog{before: func([]backbone.Record) error { <-gate; return nil }}
-	n := startNode(t, log, gateway.Config{InFlight: 4 << 10, Lanes: 2, LaneDepth: 4})
+	n := startNode(t, log, gateway.Config{InFlight: 64 << 10, Lanes: 2, LaneDepth: 4})
 	var devices []*device
 	for _, name := range []string{"a", "b", "c", "d", "e", "f", "g", "h"} {
 		d := n.connect(name)
@@ -111,8 +111,8 @@ func TestLink_FullNode(t *testing.T) {
 		}
 	}
 	n.until("devices are held back", func() bool { return n.server.Stats().Paused > 0 })
-	if got := n.gateway.Stats().InFlightBytes; got > 8<<10 {
-		t.Errorf("%d bytes are on their way, 4 KiB are allowed", got)
+	if got := n.gateway.Stats().InFlightBytes; got > 80<<10 {
+		t.Errorf("%d bytes are on their way, 64 KiB and a quarter are allowed", got)
 	}
 	close(gate)
 	for _, d := range devices {

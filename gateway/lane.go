@@ -12,10 +12,11 @@ import (
 	"edgeloop/wsproto"
 )
 
-// A task is what one read of one connection brought, on its way to the lane.
+// A task is some of what one read of one connection brought, on its way to the lane.
 type task struct {
-	l *link
-	b *bytebuf.Buf // messages, each behind its header; owned
+	l    *link
+	b    *bytebuf.Buf // messages, each behind its header; owned
+	cost int32        // what it counts in the lane's turn
 }
 
 // A worker is the scratch of one call of handle.
@@ -68,8 +69,7 @@ func (g *Gateway) handle(tasks []task) {
 	done = true
 	for i, t := range tasks {
 		t.l.settle(w.settled[i])
-		g.unreserve(len(t.b.B))
-		g.buffers.Put(t.b)
+		g.memory.budget.Moving.Put(t.b)
 	}
 	w.reset()
 	g.workers.Put(w)
@@ -140,7 +140,7 @@ func (g *Gateway) panicked(t, v any, stack []byte) {
 	switch t := t.(type) {
 	case task:
 		t.l.breakOff()
-		g.unreserve(len(t.b.B))
+		g.memory.budget.Moving.Put(t.b)
 	case *link:
 		t.Close(uint16(wsproto.CloseInternal), "internal error")
 	case candidate:

@@ -12,21 +12,25 @@ import (
 // limits are the bounds that may change while the node runs.
 type limits struct {
 	// Atomic.
-	window   atomic.Int64
-	inFlight atomic.Int64
-	silence  atomic.Pointer[devicemgr.Silence]
+	window      atomic.Int64
+	windowBytes atomic.Int64
+	rate        atomic.Int64 // bytes a second; 0 is no bound
+	silence     atomic.Pointer[devicemgr.Silence]
 }
 
 func (l *limits) set(c Config) {
 	l.window.Store(int64(c.Window))
-	l.inFlight.Store(c.InFlight)
+	l.windowBytes.Store(c.WindowBytes)
+	l.rate.Store(c.RateBytes)
 	l.silence.Store(&devicemgr.Silence{Heartbeat: c.Heartbeat, Limit: c.IdleTimeout})
 }
 
 // Limits are the values that SetLimits takes; zero fields stay as they are.
 type Limits struct {
 	Window      int
+	WindowBytes int64
 	InFlight    int64
+	RateBytes   int64 // negative: none
 	Heartbeat   time.Duration
 	IdleTimeout time.Duration
 	Workers     int
@@ -37,7 +41,9 @@ func (g *Gateway) Limits() Limits {
 	s := g.limits.silence.Load()
 	return Limits{
 		Window:      int(g.limits.window.Load()),
-		InFlight:    g.limits.inFlight.Load(),
+		WindowBytes: g.limits.windowBytes.Load(),
+		InFlight:    g.memory.budget.Limit(),
+		RateBytes:   g.limits.rate.Load(),
 		Heartbeat:   s.Heartbeat,
 		IdleTimeout: s.Limit,
 		Workers:     g.workPool.Stats().Workers,
@@ -50,11 +56,13 @@ func (g *Gateway) Limits() Limits {
 func (g *Gateway) SetLimits(l Limits) error {
 	now := g.Limits()
 	setDefault(&l.Window, now.Window)
+	setDefault(&l.WindowBytes, now.WindowBytes)
 	setDefault(&l.InFlight, now.InFlight)
+	setDefault(&l.RateBytes, now.RateBytes)
 	setDefault(&l.Heartbeat, now.Heartbeat)
 	setDefault(&l.IdleTimeout, now.IdleTimeout)
 	setDefault(&l.Workers, now.Workers)
-	if l.Window < 0 || l.InFlight < 0 || l.Heartbeat < 0 || l.Workers < 0 {
+	if l.Window < 0 || l.WindowBytes < 0 || l.InFlight < 0 || l.Heartbeat < 0 || l.Workers < 0 {
 		return errors.New("gateway: limits must be positive")
 	}
 	if l.IdleTimeout <= l.Heartbeat {
@@ -64,8 +72,10 @@ func (g *Gateway) SetLimits(l Limits) error {
 		g.workPool.Resize(l.Workers)
 	}
 	g.limits.window.Store(int64(l.Window))
-	g.limits.inFlight.Store(l.InFlight)
+	g.limits.windowBytes.Store(l.WindowBytes)
+	g.limits.rate.Store(max(l.RateBytes, 0))
+	g.memory.budget.SetLimit(l.InFlight)
 	g.limits.silence.Store(&devicemgr.Silence{Heartbeat: l.Heartbeat, Limit: l.IdleTimeout})
-	g.unreserve(0) // those who wait may fit now
+	g.memory.again() // those who wait may fit now
 	return nil
 }

@@ -2,73 +2,95 @@ package gateway
 
 import (
 	"sync"
-	"sync/atomic"
+	"time"
+
+	"edgeloop/internal/bytebuf"
 )
 
-// memory bounds the bytes of all messages between socket and log. Lanes are
-// bounded in number of reads, but a read may be 7 bytes or 64 KiB.
+// memory has links wait until there is memory for what they would read. How much
+// is held the budget counts, from the pools that lend it.
 type memory struct {
+	// Immutable after construction.
+	budget *bytebuf.Budget
+
 	// Guarded by mu.
 	mu      sync.Mutex
 	waiting map[*link]struct{}
-
-	// Atomic.
-	used    atomic.Int64
-	anyWait atomic.Bool
+	armed   bool // some will be woken soon
 }
 
-// reserve takes n bytes of the node's budget, or none. While others wait it
-// takes none: nobody may keep the budget from sinking. While half of the budget
-// is free it takes any n, or a read that is larger than the other half would
-// wait for what never comes; the bound may be passed by one such read.
-func (g *Gateway) reserve(n int) bool {
-	if g.memory.anyWait.Load() {
-		return false
+const (
+	// wakePace is the time between two slices of those who waited for memory. Each
+	// of them reads at once what lies in its socket: all together would fill what
+	// has just become free many times over.
+	wakePace = 5 * time.Millisecond
+	// wakeCost is what one of them may take: a read, and the batch made of it.
+	wakeCost = 2 * 64 << 10
+	// wakeLeast are woken even when there is no room at all. What they hold
+	// themselves may be all that is held, and it goes on only with them.
+	wakeLeast = 8
+)
+
+// wait has l.LaneReady called when there may be memory again.
+func (m *memory) wait(l *link) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.waiting == nil {
+		m.waiting = make(map[*link]struct{})
 	}
-	limit := g.limits.inFlight.Load()
-	used := g.memory.used.Add(int64(n))
-	if used > limit && used-int64(n) > limit/2 {
-		g.unreserve(n) // not only the number: it may be this that somebody waits for
-		return false
-	}
-	return true
+	m.waiting[l] = struct{}{}
+	m.watchLocked()
 }
 
-// unreserve gives n bytes back, and wakes those who wait for them when half of
-// the budget is free again.
-func (g *Gateway) unreserve(n int) {
-	used := g.memory.used.Add(-int64(n))
-	if !g.memory.anyWait.Load() || used > g.limits.inFlight.Load()/2 {
+// forget ends l's wait.
+func (m *memory) forget(l *link) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.waiting, l)
+}
+
+// low is called by whoever gives memory back when little of it is moving.
+func (m *memory) low() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.watchLocked()
+}
+
+// again looks once more, because the limit has changed.
+func (m *memory) again() { m.low() }
+
+// watchLocked sees to it that somebody wakes those who wait: this one, if there is
+// memory, else who gives some back. It asks for that before it looks, so what comes
+// back in between is not missed.
+func (m *memory) watchLocked() {
+	if m.armed || len(m.waiting) == 0 {
+		m.budget.Want(false)
 		return
 	}
-	g.memory.mu.Lock()
-	waiting := g.memory.waiting
-	g.memory.waiting = nil
-	g.memory.anyWait.Store(false)
-	g.memory.mu.Unlock()
-	for l := range waiting {
+	m.budget.Want(true)
+	if m.budget.Low() {
+		m.budget.Want(false)
+		m.armed = true
+		time.AfterFunc(wakePace, m.wakeSome)
+	}
+}
+
+// wakeSome wakes as many as there is memory for, in no order.
+func (m *memory) wakeSome() {
+	m.mu.Lock()
+	m.armed = false
+	n := int(max(wakeLeast, m.budget.Room()/wakeCost))
+	woken := make([]*link, 0, min(n, len(m.waiting)))
+	for l := range m.waiting {
+		if len(woken) == n {
+			break
+		}
+		woken = append(woken, l)
+		delete(m.waiting, l)
+	}
+	m.watchLocked()
+	m.mu.Unlock()
+	for _, l := range woken {
 		l.LaneReady()
 	}
-}
-
-// waitForMemory has l.LaneReady called when half of the budget is free. It
-// announces itself before it looks, so a budget that is given back in between
-// is either seen here or by who gives it back.
-func (g *Gateway) waitForMemory(l *link) {
-	g.memory.mu.Lock()
-	if g.memory.waiting == nil {
-		g.memory.waiting = make(map[*link]struct{})
-	}
-	g.memory.waiting[l] = struct{}{}
-	g.memory.anyWait.Store(true)
-	g.memory.mu.Unlock()
-	g.unreserve(0)
-}
-
-// forgetMemory ends l's wait. When it was the last, the others may go on.
-func (g *Gateway) forgetMemory(l *link) {
-	g.memory.mu.Lock()
-	defer g.memory.mu.Unlock()
-	delete(g.memory.waiting, l)
-	g.memory.anyWait.Store(len(g.memory.waiting) > 0)
 }

@@ -3,34 +3,15 @@ package gateway_test
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"edgeloop/backbone"
 	"edgeloop/devicemgr"
 	"edgeloop/gateway"
 )
-
-// TestMemory_LargeRead: a read larger than what is free beside a little that
-// waits for the log. It is let in, or its loop would ask again and again.
-func TestMemory_LargeRead(t *testing.T) {
-	t.Parallel()
-	stuck := make(chan struct{})
-	n := startNode(t, &memLog{before: func([]backbone.Record) error { <-stuck; return nil }}, gateway.Config{InFlight: 4 << 10})
-	large := json.RawMessage(`"` + strings.Repeat("x", 3800) + `"`)
-	small, big := n.connect("small"), n.connect("big")
-	small.send(message{Type: "telemetry", Seq: 1, Data: json.RawMessage(`"` + strings.Repeat("x", 1000) + `"`)})
-	n.until("the small one is on its way", func() bool { return n.gateway.Stats().InFlightBytes > 1000 })
-	big.send(message{Type: "telemetry", Seq: 1, Data: large})
-	n.until("the large one is let in", func() bool { return n.gateway.Stats().Lanes.Posted == 2 })
-	for i := range 4 { // on both loops
-		n.connect(fmt.Sprintf("other-%d", i))
-	}
-	close(stuck)
-	big.wantAck(1)
-	small.wantAck(1)
-	n.until("nothing is on its way", func() bool { return n.gateway.Stats().InFlightBytes == 0 })
-}
 
 // TestLane_LeaverIsForgotten: the lane is full, a device is held back and leaves.
 // Nothing is kept of it, however long the log stands still.
@@ -62,4 +43,103 @@ func TestLane_LeaverIsForgotten(t *testing.T) {
 	}
 	close(stuck)
 	stays.wantAck(1)
+}
+
+// TestMemory_EndsAndGoesOn: the log stands still until memory is full, then flows
+// again. Who was held back goes on by itself, whatever it holds, and in order.
+func TestMemory_EndsAndGoesOn(t *testing.T) {
+	t.Parallel()
+	stuck := make(chan struct{})
+	n := startNode(t, &memLog{before: func([]backbone.Record) error { <-stuck; return nil }}, gateway.Config{InFlight: 2 << 20})
+	const devices, messages = 30, 20
+	data := json.RawMessage(`"` + strings.Repeat("x", 4<<10) + `"`)
+	all := make([]*device, devices)
+	for i := range all {
+		all[i] = n.connect(fmt.Sprintf("d%d", i))
+		for seq := range uint64(messages) {
+			all[i].send(message{Type: "telemetry", Seq: seq + 1, Data: data})
+		}
+	}
+	n.until("memory is full", func() bool { return n.gateway.Stats().Drops[gateway.DropMemoryFull] > 0 })
+	close(stuck)
+	for i, d := range all {
+		d.wantAck(messages)
+		wantInOrder(t, n.log.of(fmt.Sprintf("d%d", i)), messages)
+	}
+	n.until("nothing is held", func() bool { return n.gateway.Stats().InFlightBytes == 0 })
+	n.until("all are read from", func() bool { return n.server.Stats().Paused == 0 })
+}
+
+// TestWindow_Bytes: a device may have so many bytes on their way, and one message
+// more, whatever the number of its messages.
+func TestWindow_Bytes(t *testing.T) {
+	t.Parallel()
+	held := newGate()
+	n := startNode(t, &memLog{before: func([]backbone.Record) error { held.wait(""); return nil }}, gateway.Config{WindowBytes: 64 << 10})
+	d := n.connect("large")
+	data := json.RawMessage(`"` + strings.Repeat("x", 16<<10) + `"`)
+	const messages = 20
+	for seq := range uint64(messages) {
+		d.send(message{Type: "telemetry", Seq: seq + 1, Data: data})
+	}
+	n.until("it is held back", func() bool { return n.server.Stats().Paused == 1 })
+	if got := n.server.Stats().MessagesIn; got != 4 { // four and their envelopes are above 64 KiB
+		t.Errorf("%d messages of 16 KiB are on their way with a window of 64 KiB", got)
+	}
+	close(held.end)
+	d.wantAck(messages)
+	wantInOrder(t, n.log.of("large"), messages)
+}
+
+// TestWindow_Rate: a device that sends more than its rate is held back, not cut off,
+// and all of it arrives.
+func TestWindow_Rate(t *testing.T) {
+	t.Parallel()
+	const rate, messages, size = 256 << 10, 40, 16 << 10
+	n := startNode(t, &memLog{}, gateway.Config{RateBytes: rate})
+	d := n.connect("eager")
+	data := json.RawMessage(`"` + strings.Repeat("x", size) + `"`)
+	began := time.Now()
+	for seq := range uint64(messages) {
+		d.send(message{Type: "telemetry", Seq: seq + 1, Data: data})
+	}
+	d.wantAck(messages)
+	// A second's worth comes at once, and what one read brought on top.
+	if took := time.Since(began); took < time.Second || n.gateway.Stats().Drops[gateway.DropOverRate] == 0 {
+		t.Errorf("%d KiB came in %v at %d KiB a second; held back %d times", messages*size>>10, took, rate>>10, n.gateway.Stats().Drops[gateway.DropOverRate])
+	}
+	wantInOrder(t, n.log.of("eager"), messages)
+}
+
+// TestLane_DevicesInTurn: one device has filled the lane that another shares. What
+// the other sends last does not wait for all of that.
+func TestLane_DevicesInTurn(t *testing.T) {
+	t.Parallel()
+	held := newGate()
+	n := startNode(t, &memLog{before: func([]backbone.Record) error { held.wait(""); return nil }},
+		gateway.Config{Workers: 1, Lanes: 1, Window: 1000})
+	eager := n.connect("eager")
+	const messages = 800
+	for seq := range uint64(messages) {
+		eager.telemetry(seq + 1)
+	}
+	n.until("all of it is read", func() bool { return n.server.Stats().MessagesIn == messages })
+	other := n.connect("other")
+	other.telemetry(1)
+	n.until("the other's is, too", func() bool { return n.server.Stats().MessagesIn == messages+1 })
+	close(held.end)
+	other.wantAck(1)
+	eager.wantAck(messages)
+	place := slices.IndexFunc(n.log.all(), func(r stored) bool { return r.device == "other" })
+	// The first call of handle waits with what it took; the next two may be full.
+	if place > 300 {
+		t.Errorf("the one message of another device came as number %d", place)
+	}
+	wantInOrder(t, n.log.of("eager"), messages)
+}
+
+func (l *memLog) all() []stored {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clone(l.records)
 }

@@ -19,7 +19,7 @@ type Stats struct {
 	Panics uint64
 	// Drops by reason.
 	Drops [NumDrops]uint64
-	// InFlightBytes of messages between socket and log.
+	// InFlightBytes of memory that is held for messages between socket and log.
 	InFlightBytes int64
 	// Online and Remembered devices.
 	Online, Remembered int
@@ -49,7 +49,7 @@ func (g *Gateway) Stats() Stats {
 		CommandsSent: c.commandsSent.Load(), CommandsLeft: c.commandsLeft.Load(), CommandsTaken: c.commandsTaken.Load(),
 		RepliesMet: c.replyHit.Load(), RepliesLate: c.replyMiss.Load(), Broadcasts: c.broadcasts.Load(),
 		Panics:        c.panics.Load(),
-		InFlightBytes: g.memory.used.Load(),
+		InFlightBytes: g.memory.budget.Used(),
 		Pool:          g.workPool.Stats(),
 		Lanes:         g.lanes.Stats(),
 		Auth:          g.checks.Stats(),

@@ -2,10 +2,11 @@
 // device.
 //
 // # Owns
-// Lanes: bounded FIFO queues, chosen by a hash of the device. A lane that holds
-// work stands in one ready queue, which the workers drain. A worker takes one
+// Lanes: bounded sets of FIFO queues, chosen by a hash of the device. A lane that
+// holds work stands in one ready queue, which the workers drain. A worker takes one
 // batch from the lane at the front and puts the lane back at the end, so no
-// lane is held up by another as long as a worker is free. Between the first
+// lane is held up by another as long as a worker is free. In a batch the lane's
+// devices take turns, and what it costs is bounded: who sends much waits for itself. Between the first
 // task that makes a lane ready and the moment it is found empty, a lane belongs
 // to the queue or to one worker, never to both: that keeps its order.
 //
@@ -16,7 +17,7 @@
 //
 // # Memory
 // Post copies the tasks into the lane; what they point to passes to the handler.
-// The batch a handler is given is borrowed until return. A lane's ring grows in
+// The batch a handler is given is borrowed until return. A lane's block grows in
 // powers of two up to LaneConfig.Depth and goes back to a shared pool when the
 // lane is empty, so a burst leaves no memory behind.
 //

@@ -1,15 +1,18 @@
 package pool
 
 import (
+	"math/bits"
 	"runtime/debug"
 	"sync"
 )
 
-// minSlots is the size of ring that a lane keeps while it is empty, once it has
-// been used: most of what comes is a message or two.
-const minSlots = 4
-
-// lane is one FIFO queue.
+// A lane is shared by devices, and lets them take turns.
+//
+// Its tasks lie in numQueues queues, by key, and a worker takes one of each queue
+// in turn: so a device that sends much has its own queue grow, and one that sends
+// little comes up after one task of each of the others. Tasks of one key are always
+// in one queue, which keeps their order. Keys that share a queue are as those that
+// shared a whole lane: with 64 lanes of 64 queues that is rare.
 type lane[T any] struct {
 	// Immutable after construction.
 
@@ -20,12 +23,24 @@ type lane[T any] struct {
 
 	mu        sync.Mutex
 	scheduled bool      // in the ready queue or with a worker
-	ring      *block[T] // nil until first used
-	head, n   int       // ring.slots[head:head+n], around the end, wait
-	waiters   []Waiter  // while there are any, the lane takes nothing
+	block     *block[T] // nil until first used
+	queues    [numQueues]queue
+	busy      uint64   // by bit, the queues that are not empty
+	next      int      // the queue whose turn it is
+	n         int      // tasks that wait
+	waiters   []Waiter // while there are any, the lane takes nothing
 	posted    uint64
 	refused   uint64
 }
+
+// numQueues is how many there are in a lane: as many as busy has bits.
+const (
+	queueBits = 6
+	numQueues = 1 << queueBits
+)
+
+// queue is a list of slots in the lane's block, first to last.
+type queue struct{ first, last int32 }
 
 // room is how many tasks the lane would take. It needs the lock.
 func (ln *lane[T]) room() int {
@@ -35,54 +50,63 @@ func (ln *lane[T]) room() int {
 	return ln.lanes.cfg.Depth - ln.n
 }
 
-// put appends ts, for which there is room. It needs the lock.
-func (ln *lane[T]) put(ts []T) {
-	if need := ln.n + len(ts); ln.ring == nil || need > len(ln.ring.slots) {
-		ln.grow(need)
+// put appends ts to queue number q; there is room for them. It needs the lock.
+func (ln *lane[T]) put(q int, ts []T) {
+	if ln.block == nil || ln.n+len(ts) > len(ln.block.slots) {
+		ln.grow(ln.n + len(ts))
 	}
-	slots := ln.ring.slots
-	tail := (ln.head + ln.n) & (len(slots) - 1)
-	if len(ts) == 1 {
-		slots[tail] = ts[0]
-	} else {
-		copied := copy(slots[tail:], ts)
-		copy(slots, ts[copied:])
+	queue, bit := &ln.queues[q], uint64(1)<<q
+	for i := range ts {
+		at := ln.block.take()
+		ln.block.slots[at].task = ts[i]
+		if ln.busy&bit == 0 {
+			ln.busy |= bit
+			queue.first = at
+		} else {
+			ln.block.slots[queue.last].next = at
+		}
+		queue.last = at
 	}
 	ln.n += len(ts)
 }
 
-// grow moves the tasks to a ring with at least need slots.
+// grow moves the tasks to a block with at least need slots, each to the same place.
 func (ln *lane[T]) grow(need int) {
-	old := ln.ring
 	bigger := ln.lanes.blocks.get(max(need, minSlots))
-	if old != nil {
-		copied := copy(bigger.slots, old.slots[ln.head:min(ln.head+ln.n, len(old.slots))])
-		copy(bigger.slots[copied:], old.slots[:ln.n-copied])
-		clear(old.slots)
+	if old := ln.block; old != nil {
+		copy(bigger.slots, old.slots)
+		bigger.used, bigger.free = old.used, old.free
 		ln.lanes.blocks.put(old)
 	}
-	ln.ring, ln.head = bigger, 0
+	ln.block = bigger
 }
 
-// take moves up to len(dst) tasks to dst. It needs the lock.
-func (ln *lane[T]) take(dst []T) int {
-	slots := ln.ring.slots
-	n := min(ln.n, len(dst))
-	first := slots[ln.head:min(ln.head+n, len(slots))]
-	rest := slots[:n-len(first)]
-	copy(dst, first)
-	copy(dst[len(first):], rest)
-	clear(first)
-	clear(rest)
-	ln.head = (ln.head + n) & (len(slots) - 1)
+// take moves tasks to dst, one of each queue in turn, until it is full or what they
+// cost reaches most; one at the least. It needs the lock.
+func (ln *lane[T]) take(dst []T, most int) (n int) {
+	for cost := 0; n < len(dst) && ln.busy != 0 && (n == 0 || cost < most); n++ {
+		q := ln.next + bits.TrailingZeros64(bits.RotateLeft64(ln.busy, -ln.next))
+		q %= numQueues
+		ln.next = (q + 1) % numQueues
+		at := ln.queues[q].first
+		slot := &ln.block.slots[at]
+		dst[n] = slot.task
+		cost += ln.lanes.costOf(&slot.task)
+		if at == ln.queues[q].last {
+			ln.busy &^= 1 << q
+		} else {
+			ln.queues[q].first = slot.next
+		}
+		ln.block.give(at)
+	}
 	ln.n -= n
 	return n
 }
 
 // discard empties a lane that the stopping pool would not schedule.
 func (ln *lane[T]) discard() {
-	clear(ln.ring.slots)
-	ln.n = 0
+	ln.block.reset()
+	ln.n, ln.busy = 0, 0
 }
 
 // run handles one batch. It is the only code that takes tasks out, and the
@@ -91,7 +115,7 @@ func (ln *lane[T]) run(w *worker) (more bool) {
 	l := ln.lanes
 	batch := scratchFor(w, l)
 	ln.mu.Lock()
-	n := ln.take(batch)
+	n := ln.take(batch, l.most)
 	var released []Waiter
 	if len(ln.waiters) > 0 && ln.n <= l.cfg.Depth/2 {
 		released, ln.waiters = ln.waiters, nil
@@ -108,9 +132,10 @@ func (ln *lane[T]) run(w *worker) (more bool) {
 		return true
 	}
 	ln.scheduled = false
-	if len(ln.ring.slots) > minSlots {
-		l.blocks.put(ln.ring)
-		ln.ring, ln.head = nil, 0
+	ln.block.reset()
+	if len(ln.block.slots) > minSlots {
+		l.blocks.put(ln.block)
+		ln.block = nil
 	}
 	return false
 }
@@ -198,7 +223,7 @@ func (ln *lane[T]) addTo(s *LaneStats) {
 	if ln.scheduled {
 		s.Active++
 	}
-	if ln.ring != nil {
-		s.Slots += len(ln.ring.slots)
+	if ln.block != nil {
+		s.Slots += len(ln.block.slots)
 	}
 }

@@ -4,9 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"math/bits"
 	"slices"
-	"sync"
 )
 
 // ErrStopped is returned by NewLanes after Stop.
@@ -16,8 +16,8 @@ const maxLanes, maxDepth, maxBatch = 1 << 20, 1 << 20, 1 << 12
 
 // LaneConfig shapes the lanes of one Lanes. The zero value is usable.
 type LaneConfig struct {
-	// Lanes is the number of queues; default 1024. Devices that share one wait
-	// for each other, so it should be well above the number of workers.
+	// Lanes is their number; default 1024. One worker at a time is with a lane, so
+	// it should be well above the number of workers.
 	Lanes int
 
 	// Depth is the number of tasks that wait in one lane at most; default 1024.
@@ -28,6 +28,10 @@ type LaneConfig struct {
 	// Batch is the number of tasks that are handled at once at most; default
 	// 64. Larger is cheaper per task, and lets other lanes wait longer.
 	Batch int
+
+	// BatchCost bounds what they cost together, see Weigh; one more may come on
+	// top. Default no bound.
+	BatchCost int
 }
 
 func (c LaneConfig) withDefaults() (LaneConfig, error) {
@@ -48,6 +52,9 @@ func (c LaneConfig) withDefaults() (LaneConfig, error) {
 			return c, fmt.Errorf("pool: %s %d: want 1 to %d", s.name, *s.value, s.limit)
 		}
 	}
+	if c.BatchCost == 0 {
+		c.BatchCost = math.MaxInt
+	}
 	return c, nil
 }
 
@@ -58,15 +65,17 @@ type Waiter interface {
 	LaneReady()
 }
 
-// Lanes is a set of FIFO queues of T whose tasks one function handles. Every
-// method may be called from any goroutine, handlers included unless noted.
+// Lanes is a set of queues of T whose tasks one function handles: those of one key
+// in the order they were posted, those of different keys in turn. Every method may be called from any goroutine, handlers included unless noted.
 type Lanes[T any] struct {
 	// Immutable after construction.
 
 	pool   *Pool
 	cfg    LaneConfig
 	handle func(batch []T)
-	number int // index of this Lanes in a worker's scratch
+	cost   func(*T) int // nil: nothing
+	most   int          // that a batch costs
+	number int          // index of this Lanes in a worker's scratch
 	lanes  []lane[T]
 	group  *group
 
@@ -86,8 +95,8 @@ type LaneStats struct {
 	Refused uint64 // tasks not accepted, because the lane was full
 }
 
-// NewLanes makes the queues. handle is given at most cfg.Batch tasks of one
-// lane, in the order they were posted, and never runs twice at once for one
+// NewLanes makes the lanes. handle is given at most cfg.Batch tasks of one
+// lane, those of one key in the order they were posted, and never runs twice at once for one
 // lane. The batch is borrowed until return: it is zeroed and used again.
 //
 // When handle panics, each task of that batch is handled again as a batch of
@@ -98,7 +107,7 @@ func NewLanes[T any](p *Pool, cfg LaneConfig, handle func(batch []T)) (*Lanes[T]
 	if err != nil {
 		return nil, err
 	}
-	l := &Lanes[T]{pool: p, cfg: cfg, handle: handle, lanes: make([]lane[T], cfg.Lanes), group: &group{}}
+	l := &Lanes[T]{pool: p, cfg: cfg, handle: handle, most: cfg.BatchCost, lanes: make([]lane[T], cfg.Lanes), group: &group{}}
 	for i := range l.lanes {
 		ln := &l.lanes[i]
 		ln.lanes = l
@@ -115,6 +124,17 @@ func NewLanes[T any](p *Pool, cfg LaneConfig, handle func(batch []T)) (*Lanes[T]
 	return l, nil
 }
 
+// Weigh has the cost of a task said by cost, to be held to LaneConfig.BatchCost. It
+// must be called before the first Post. cost runs with the lane's lock held.
+func (l *Lanes[T]) Weigh(cost func(*T) int) { l.cost = cost }
+
+func (l *Lanes[T]) costOf(t *T) int {
+	if l.cost == nil {
+		return 0
+	}
+	return l.cost(t)
+}
+
 // Post appends tasks to the lane of key and returns how many it took: a prefix
 // of ts, shorter when the lane is full, and none while others wait for room in
 // it or after Stop. It copies ts, never blocks and does not allocate.
@@ -122,7 +142,7 @@ func (l *Lanes[T]) Post(key uint64, ts ...T) int {
 	if l.pool.stopping.Load() {
 		return 0
 	}
-	ln := l.lane(key)
+	ln, q := l.place(key)
 	ln.mu.Lock()
 	n := ln.room()
 	if n > len(ts) {
@@ -133,7 +153,7 @@ func (l *Lanes[T]) Post(key uint64, ts ...T) int {
 		ln.mu.Unlock()
 		return 0
 	}
-	ln.put(ts[:n])
+	ln.put(q, ts[:n])
 	var sleeper *worker
 	if !ln.scheduled {
 		sleeper, ln.scheduled = l.pool.schedule(&ln.task)
@@ -209,35 +229,15 @@ func (l *Lanes[T]) Stats() LaneStats {
 	return s
 }
 
-// lane is the lane of key. Multiplying spreads keys that are not hashes.
+// lane is the lane of key.
 func (l *Lanes[T]) lane(key uint64) *lane[T] {
-	i, _ := bits.Mul64(key*0x9E3779B97F4A7C15, uint64(len(l.lanes)))
-	return &l.lanes[i]
+	ln, _ := l.place(key)
+	return ln
 }
 
-// blockPool keeps the rings that no lane needs at present, by size: lane rings
-// have 4, 8, 16 … slots. The garbage collector empties it.
-type blockPool[T any] struct {
-	sizes [bits.UintSize]sync.Pool
+// place is the lane of key and which of its queues is that of key. Multiplying
+// spreads keys that are not hashes; what lies behind the point picks the queue.
+func (l *Lanes[T]) place(key uint64) (ln *lane[T], q int) {
+	i, behind := bits.Mul64(key*0x9E3779B97F4A7C15, uint64(len(l.lanes)))
+	return &l.lanes[i], int(behind >> (64 - queueBits))
 }
-
-// block is the memory of a ring.
-type block[T any] struct {
-	slots []T // length a power of two
-}
-
-func (b *blockPool[T]) get(n int) *block[T] {
-	size := ceilPow2(n)
-	if got, ok := b.sizes[bits.TrailingZeros(uint(size))].Get().(*block[T]); ok {
-		return got
-	}
-	return &block[T]{slots: make([]T, size)}
-}
-
-// put takes a block whose slots are all zero.
-func (b *blockPool[T]) put(bl *block[T]) {
-	b.sizes[bits.TrailingZeros(uint(len(bl.slots)))].Put(bl)
-}
-
-// ceilPow2 is the smallest power of two that is not less than n; n > 0.
-func ceilPow2(n int) int { return 1 << bits.Len(uint(n-1)) }

@@ -17,8 +17,8 @@ type Limits struct {
 	MaxMessage int // payload of one message, bytes, inflated if it came compressed; 0 = 1 MiB
 }
 
-// maxLimit is the largest limit that may be asked for, bytes.
-const maxLimit = 1 << 30
+// MaxLimit is the largest limit that may be asked for, bytes.
+const MaxLimit = 1 << 30
 
 func (l Limits) withDefaults() (Limits, error) {
 	if l.MaxMessage == 0 {
@@ -27,7 +27,7 @@ func (l Limits) withDefaults() (Limits, error) {
 	if l.MaxFrame == 0 {
 		l.MaxFrame = l.MaxMessage
 	}
-	if min(l.MaxFrame, l.MaxMessage) < 0 || max(l.MaxFrame, l.MaxMessage) > maxLimit {
+	if min(l.MaxFrame, l.MaxMessage) < 0 || max(l.MaxFrame, l.MaxMessage) > MaxLimit {
 		return l, fmt.Errorf("wsproto: limits of %d B a frame and %d B a message: allowed are 1 B to 1 GiB", l.MaxFrame, l.MaxMessage)
 	}
 	return l, nil
@@ -84,9 +84,7 @@ func NewDecoder(compression bool) Decoder { return Decoder{compression: compress
 // partial is copied, so in may be reused after the events from it were handled.
 // err is one of the *CloseError values of this package, or ErrClosed.
 func (d *Decoder) Next(cfg *DecoderConfig, in []byte) (ev Event, n int, ok bool, err error) {
-	if d.p != nil && d.p.reclaim() {
-		d.drop(cfg)
-	}
+	d.Reclaim(cfg)
 	if d.ended { // [RFC6455 5.5.1] nothing after close
 		d.Release(cfg)
 		return Event{}, 0, false, ErrClosed
@@ -221,6 +219,22 @@ func (d *Decoder) drop(cfg *DecoderConfig) {
 	*d.p = partial{}
 	cfg.partials.Put(d.p)
 	d.p = nil
+}
+
+// Reclaim gives back the memory behind the last event, for whoever will not call
+// Next for a while.
+func (d *Decoder) Reclaim(cfg *DecoderConfig) {
+	if d.p != nil && d.p.reclaim() {
+		d.drop(cfg)
+	}
+}
+
+// Held is how many bytes of buffers d holds: by capacity, not by what has arrived.
+func (d *Decoder) Held() int {
+	if d.p == nil {
+		return 0
+	}
+	return d.p.buf.Size()
 }
 
 // Idle reports whether d is between messages and owns no memory.

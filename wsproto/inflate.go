@@ -48,6 +48,7 @@ func (cfg *DecoderConfig) inflate(p *partial) *CloseError {
 	f.src.Reset(in.B)
 	defer f.src.Reset(nil)
 
+	// What it inflates to counts as it grows, in the pool that lends it.
 	p.buf = cfg.buffers.Get(min(4*len(in.B), cfg.limits.MaxMessage))
 	fault := f.run(cfg, p)
 	cfg.buffers.Put(in)

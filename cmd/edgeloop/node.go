@@ -155,6 +155,8 @@ func (n *node) startGateway() (err error) {
 		Lanes:         n.cfg.Lanes,
 		LaneDepth:     n.cfg.LaneDepth,
 		Window:        n.cfg.Window,
+		WindowBytes:   n.cfg.WindowBytes,
+		RateBytes:     n.cfg.MaxRateBytes,
 		InFlight:      n.cfg.InflightBytes,
 		MaxCommand:    n.cfg.maxCommand(),
 		Heartbeat:     n.cfg.Heartbeat,
@@ -206,6 +208,7 @@ func (n *node) startServer() (err error) {
 		RetryAfter:       n.cfg.RetryAfter,
 		Handshake:        wsprotoHandshake(n.cfg.Compression),
 		MaxMessage:       n.cfg.MaxMessage,
+		Memory:           n.gateway.Memory(),
 		Logger:           n.log.Logger,
 	}, n.gateway)
 	if err != nil {

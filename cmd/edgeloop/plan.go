@@ -63,9 +63,13 @@ func (s *serveCmd) planNumbers() error {
 		{"lanes", int64(s.Lanes), 1, most},
 		{"lane-depth", int64(s.LaneDepth), 1, most},
 		{"max-message", int64(s.MaxMessage), 128, maxMessageLimit},
-		{"inflight-bytes", s.InflightBytes, int64(s.MaxMessage), 1 << 50},
+		// What has not arrived in full has half of it, and a message takes up to
+		// twice its length.
+		{"inflight-bytes", s.InflightBytes, 8 * int64(s.MaxMessage), 1 << 50},
 		{"max-handshakes", int64(s.MaxHandshakes), 1, most},
 		{"window", int64(s.Window), 1, most},
+		{"window-bytes", s.WindowBytes, 1 << 10, 1 << 30},
+		{"max-rate-bytes", s.MaxRateBytes, 0, 1 << 40},
 		{"out-buffer", int64(s.OutBuffer), 4 << 10, 1 << 30},
 		// Fewer, and one that leaves may be forgotten while its messages are on
 		// their way to the log, and be stored twice.

@@ -27,10 +27,12 @@ type serveCmd struct {
 	AuthPoolSize   int   `default:"4" help:"Workers that check handshakes."`
 	Lanes          int   `default:"64" help:"Queues between event loops and workers; a device is always on the same."`
 	LaneDepth      int   `default:"1024" help:"Reads that may wait in one lane before its devices are held back."`
-	InflightBytes  int64 `default:"268435456" help:"Bytes of all messages between socket and log before devices are held back."`
+	InflightBytes  int64 `default:"268435456" help:"Memory that messages between socket and log may take before devices are held back; a quarter above it connections that would take more are closed with 1013."`
 	MaxMessage     int   `default:"65536" help:"Largest message, in bytes; a larger one closes with 1009."`
 	MaxHandshakes  int   `default:"512" help:"Handshakes at a time; more wait in the backlog, so that a storm does not slow who is connected."`
 	Window         int   `default:"64" help:"Messages of one device that may be unacknowledged."`
+	WindowBytes    int64 `default:"262144" help:"Bytes of one device that may be unacknowledged; one message may pass it."`
+	MaxRateBytes   int64 `default:"0" help:"Bytes a second that a device may send; over it reading from it pauses. A second's worth may come at once. 0 is no bound."`
 	OutBuffer      int   `default:"262144" help:"Bytes that may wait for a device that does not read before it is cut off."`
 	Compression    bool  `default:"false" help:"Negotiate permessage-deflate: costs CPU and memory for each message."`
 	RememberedMost int   `name:"max-remembered" default:"1000000" help:"Devices remembered after they left."`

@@ -1,7 +1,8 @@
-// Package bytebuf lends byte buffers in seven size classes and takes them back.
+// Package bytebuf lends byte buffers in size classes, takes them back, and counts
+// by capacity what is lent.
 //
 // # Owns
-// The spare buffers: one sync.Pool a class, so that the garbage collector
+// The spare buffers, and the count of those that are lent: one sync.Pool a class, so that the garbage collector
 // gives idle memory back to the system.
 //
 // # Goroutines
@@ -17,8 +18,9 @@
 // None.
 //
 // # When full
-// The pool has no bound of its own: what a caller may hold is the caller's
-// limit to keep. Buffers above 1 MiB are never kept.
+// Get never fails. A Budget counts what three pools have lent and says when the
+// two bounds of the node's memory are reached; the borrowers then stop reading,
+// or close a connection. Buffers above 1 MiB are never kept.
 //
 // # Not here
 // Allocating from a length that a peer declared. Ask for what has arrived, and

@@ -3,6 +3,7 @@ package bytebuf
 import (
 	"math/bits"
 	"sync"
+	"sync/atomic"
 
 	"edgeloop/internal/invariants"
 )
@@ -10,19 +11,22 @@ import (
 // MaxSize is the largest buffer that is kept for reuse, in bytes.
 const MaxSize = 1 << 20
 
-// The classes are 256 B, 1 KiB, 4 KiB, 16 KiB, 64 KiB, 256 KiB and 1 MiB.
-// Steps of four waste at most three quarters of a buffer that is held only
-// while a message is on its way, and keep the number of idle kinds small.
+// The classes are 256 B, 512 B, 1 KiB and so on up to 1 MiB. A buffer counts by
+// its capacity wherever memory is bounded, so what a class wastes is taken from
+// what may be on its way: steps of two waste half at most.
 const (
 	minBits    = 8
-	stepBits   = 2
-	numClasses = 7
+	numClasses = 13
 )
 
-// Pool lends buffers. The zero value is ready; it must not be copied after
-// first use. Any goroutine may use it.
+// Pool lends buffers and knows how many bytes it has lent. The zero value is
+// ready; it must not be copied after first use. Any goroutine may use it.
 type Pool struct {
+	// Immutable after construction.
+	budget *Budget // is told when something comes back; may be nil
+
 	// Atomic. Each sync.Pool synchronises itself.
+	held    atomic.Int64 // capacity of the buffers that are lent
 	classes [numClasses]sync.Pool
 }
 
@@ -32,27 +36,43 @@ type Buf struct {
 	// begins further on (b.B[n:]) hides the first n bytes from the pool for good.
 	B []byte
 
-	spare bool // is in the pool; kept in builds with invariants only
+	home  *Pool  // that lent it, and counts it
+	size  uint32 // what it counts: the capacity it was lent with
+	spare bool   // is in the pool; kept in builds with invariants only
 }
+
+// Size is what the buffer takes of memory, in bytes; of nil, nothing.
+func (b *Buf) Size() int {
+	if b == nil {
+		return 0
+	}
+	return int(b.size)
+}
+
+// Held is the capacity of all buffers that are lent and not back.
+func (p *Pool) Held() int64 { return p.held.Load() }
 
 // Get lends a buffer of length 0 and capacity at least n bytes. It belongs to
 // the caller until Put. Above MaxSize it is allocated for this one use.
 func (p *Pool) Get(n int) *Buf {
-	if n > MaxSize {
-		return &Buf{B: make([]byte, 0, n)}
+	size := sizeFor(n)
+	var b *Buf
+	if size <= MaxSize {
+		b, _ = p.classes[classFor(n)].Get().(*Buf)
 	}
-	c := classFor(n)
-	b, ok := p.classes[c].Get().(*Buf)
-	if !ok {
-		return &Buf{B: make([]byte, 0, classSize(c))}
+	if b == nil {
+		b = &Buf{B: make([]byte, 0, size)}
 	}
 	if invariants.Enabled {
 		b.spare = false
 	}
+	b.home, b.size = p, uint32(size) //nolint:gosec // messages are far below 4 GiB
+	p.held.Add(int64(size))
 	return b
 }
 
-// Put takes b back; ownership passes to the pool. nil is allowed.
+// Put takes b back into the pool that lent it; ownership passes to that pool.
+// nil is allowed.
 func (p *Pool) Put(b *Buf) {
 	if b == nil {
 		return
@@ -61,17 +81,26 @@ func (p *Pool) Put(b *Buf) {
 		if b.spare {
 			panic("bytebuf: buffer put twice")
 		}
+		if b.home != nil && cap(b.B) != int(b.size) {
+			panic("bytebuf: buffer grown by other means than Grow, and not counted")
+		}
 		b.spare = true
 		invariants.Mangle(b.B[:cap(b.B)])
 	}
-	// Appending may have moved B to an array of any size: it serves the largest
-	// class that it can fill.
-	size := cap(b.B)
-	if size < classSize(0) || size > MaxSize {
-		return
+	home, lent := b.home, b.size
+	if home == nil { // made by a caller: it was never counted
+		home = p
 	}
-	b.B = b.B[:0]
-	p.classes[(bits.Len(uint(size))-minBits-1)/stepBits].Put(b)
+	b.home, b.size = nil, 0
+	// A buffer that a caller made serves the largest class that it can fill.
+	if size := cap(b.B); size >= classSize(0) && size <= MaxSize {
+		b.B = b.B[:0]
+		home.classes[bits.Len(uint(size))-minBits-1].Put(b)
+	}
+	home.held.Add(-int64(lent))
+	if home.budget != nil {
+		home.budget.gaveBack()
+	}
 }
 
 // Grow makes room for n bytes more after len(b.B) and keeps the contents. When
@@ -87,8 +116,16 @@ func (b *Buf) Grow(p *Pool, n int) {
 	}
 	next := p.Get(need)
 	next.B = append(next.B, b.B...)
-	b.B, next.B = next.B, b.B
+	*b, *next = *next, *b
 	p.Put(next)
+}
+
+// sizeFor is the capacity that Get(n) lends.
+func sizeFor(n int) int {
+	if n > MaxSize {
+		return n
+	}
+	return classSize(classFor(n))
 }
 
 // classFor is the smallest class that holds n bytes, n <= MaxSize.
@@ -96,8 +133,8 @@ func classFor(n int) int {
 	if n <= classSize(0) {
 		return 0
 	}
-	return (bits.Len(uint(n-1)) - minBits + stepBits - 1) / stepBits
+	return bits.Len(uint(n-1)) - minBits
 }
 
 // classSize is the number of bytes in a buffer of class c.
-func classSize(c int) int { return 1 << (minBits + c*stepBits) }
+func classSize(c int) int { return 1 << (minBits + c) }

@@ -1,0 +1,226 @@
+package gateway
+
+import (
+	"encoding/binary"
+	"time"
+
+	"edgeloop/wsproto"
+)
+
+// The way in, as far as the loop goes: what is taken from a device, and what makes
+// it wait. Reading from it pauses
+//
+//   - at its window, in messages and in bytes, until some have settled;
+//   - when its lane is full, until it has room;
+//   - when the node's memory is (memory.go);
+//   - over its rate, until that is paid for.
+//
+// pump looks at all four, and sees to it that somebody wakes the link for the one
+// that holds it.
+
+// header is what precedes each message in a batch: opcode and length.
+const header = 1 + 4
+
+// A read is posted in pieces. A lane takes its devices in turn, a piece from each,
+// so what one device may send at once is not what the others have to wait for.
+const (
+	pieceMessages = 16
+	pieceBytes    = 16 << 10
+	// messageCost is what a message costs on its lane beside its bytes, in bytes: to
+	// be decoded and encoded takes as long as copying that many.
+	messageCost = 512
+	// turnCost bounds what a worker takes from one lane before it goes to the next.
+	turnCost = 32 << 10
+)
+
+// Receive implements eventloop.Receiver.
+func (l *link) Receive(op wsproto.OpCode, payload []byte) {
+	n := header + len(payload)
+	if b := l.batch; b == nil || cap(b.B)-len(b.B) < n {
+		if !l.makeRoom(n) {
+			return
+		}
+	}
+	b := l.batch
+	b.B = append(b.B, byte(op))
+	b.B = binary.BigEndian.AppendUint32(b.B, uint32(len(payload))) //nolint:gosec // bounded by --max-message
+	b.B = append(b.B, payload...)
+	l.newer += uint32(n) //nolint:gosec // as above
+	l.received.Add(1)
+	if !l.withinWindow() {
+		l.stall()
+	}
+	if l.gathered++; !l.held && (l.gathered >= pieceMessages || len(b.B) >= pieceBytes) {
+		l.hand()
+	}
+}
+
+// makeRoom takes memory for n bytes more. Beyond the second bound there is none,
+// and the connection is closed for it.
+func (l *link) makeRoom(n int) bool {
+	budget := l.g.memory.budget
+	if b := l.batch; b != nil {
+		n = max(len(b.B)+n, min(4*cap(b.B), pieceBytes)) // few copies
+	}
+	if budget.Over(n) {
+		l.g.drops[DropMemoryFull].Add(1)
+		l.conn.ShedOnLoop()
+		return false
+	}
+	if l.batch == nil {
+		l.batch = budget.Moving.Get(n)
+	} else {
+		l.batch.Grow(&budget.Moving, n-len(l.batch.B))
+	}
+	return true
+}
+
+// withinWindow says whether one more message may be on its way. The bytes on
+// their way are not counted message by message, which would take a place for each:
+// those before the mark count until the last of them has settled, so it may be less
+// than is said, by half at most, and never more.
+func (l *link) withinWindow() bool {
+	received, settled := l.received.Load(), l.settled.Load()
+	if received-settled > uint32(l.g.limits.window.Load()) { //nolint:gosec // positive, small
+		return false
+	}
+	most := l.g.limits.windowBytes.Load()
+	if int64(l.older)+int64(l.newer) <= most {
+		return true
+	}
+	switch {
+	case received == settled:
+		l.older, l.newer, l.mark = 0, 0, received
+	case int32(settled-l.mark) >= 0: //nolint:gosec // a distance on the circle
+		l.older, l.newer, l.mark = l.newer, 0, received
+	}
+	return int64(l.older)+int64(l.newer) <= most
+}
+
+// stall pauses reading until pump finds nothing in the way any more. The flag is
+// set before the message that is one too many goes to the lane, so who settles that
+// message sees the flag, and wakes the link.
+func (l *link) stall() {
+	l.flags.Or(flagStalled)
+	l.conn.PauseOnLoop()
+}
+
+func (l *link) unstall() {
+	l.flags.And(^flagStalled)
+	l.conn.ResumeOnLoop()
+}
+
+// Flush implements eventloop.Receiver: the rest of what one read brought goes to
+// the lane. What the node has no memory or the device no rate for is here already,
+// so it goes as well, and the next read waits.
+func (l *link) Flush() {
+	if l.batch != nil && !l.held {
+		l.hand()
+	}
+	if l.flags.Load()&flagStalled != 0 {
+		l.pump()
+	}
+}
+
+// hand posts the batch to the lane, and pauses reading for what must not go on.
+// Flush then has pump look again, once for all.
+func (l *link) hand() {
+	now := l.g.clock()
+	l.session.Touch(now)
+	l.charge(now, len(l.batch.B))
+	switch {
+	case !l.post():
+		l.held = true
+		l.g.drops[DropLaneFull].Add(1)
+	case l.g.memory.budget.Full():
+		l.g.drops[DropMemoryFull].Add(1)
+	case l.overRate(now) > 0:
+		l.g.drops[DropOverRate].Add(1)
+	default:
+		return
+	}
+	l.stall()
+}
+
+// post hands the batch to the lane, if that has room.
+func (l *link) post() bool {
+	cost := len(l.batch.B) + int(l.gathered)*messageCost
+	if l.g.lanes.Post(uint64(l.lane), task{l, l.batch, int32(cost)}) == 0 { //nolint:gosec // bounded by --max-message
+		return false
+	}
+	l.batch, l.gathered, l.held = nil, 0, false
+	return true
+}
+
+// pump goes on reading when nothing is in the way. Else it sees to it that the link
+// is woken: by who settles its messages, or by LaneReady, once, from its lane, from
+// who gives memory back, or from a timer. Whoever is parked for one of those does
+// not ask again, however often it is woken for other reasons.
+func (l *link) pump() {
+	for l.held && !l.post() {
+		if !l.park() || l.g.lanes.Wait(uint64(l.lane), l) {
+			return
+		}
+		l.flags.And(^flagParked)
+	}
+	if l.flags.Load()&flagStalled == 0 || !l.withinWindow() {
+		return
+	}
+	if l.g.memory.budget.Full() {
+		if l.park() {
+			l.g.memory.wait(l)
+		}
+		return
+	}
+	if wait := l.overRate(l.g.clock()); wait > 0 {
+		if l.park() {
+			time.AfterFunc(min(wait, rateBurst), l.LaneReady) // not longer, or it would keep who has left
+		}
+		return
+	}
+	if l.flags.Load()&flagParked == 0 {
+		l.unstall()
+	}
+}
+
+// park says that LaneReady is going to be called, before it can be; false when it
+// is so already.
+func (l *link) park() bool { return l.flags.Or(flagParked)&flagParked == 0 }
+
+// rateBurst is how much of its rate a device may use at once, as time.
+const rateBurst = time.Second
+
+// charge has n bytes paid for at the device's rate: paid moves on by the time they
+// take.
+func (l *link) charge(now time.Time, n int) {
+	if rate := l.g.limits.rate.Load(); rate > 0 {
+		l.paid = max(l.paid, now.UnixNano()) + int64(n)*int64(time.Second)/rate
+	}
+}
+
+// overRate is for how long a device that used up its burst has to wait until half
+// of it is there again.
+func (l *link) overRate(now time.Time) time.Duration {
+	if l.paid == 0 || l.g.limits.rate.Load() == 0 {
+		return 0
+	}
+	if ahead := time.Duration(l.paid - now.UnixNano()); ahead > rateBurst {
+		return ahead - rateBurst/2
+	}
+	return 0
+}
+
+// countMessages counts what a batch holds.
+func countMessages(b []byte) (n int) {
+	for len(b) > 0 {
+		_, _, b = cutMessage(b)
+		n++
+	}
+	return n
+}
+
+// cutMessage takes the first message off a batch. payload is a piece of b.
+func cutMessage(b []byte) (op wsproto.OpCode, payload, rest []byte) {
+	n := header + int(binary.BigEndian.Uint32(b[1:]))
+	return wsproto.OpCode(b[0]), b[header:n:n], b[n:]
+}
