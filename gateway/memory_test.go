@@ -51,16 +51,18 @@ func TestMemory_EndsAndGoesOn(t *testing.T) {
 	t.Parallel()
 	stuck := make(chan struct{})
 	n := startNode(t, &memLog{before: func([]backbone.Record) error { <-stuck; return nil }}, gateway.Config{InFlight: 2 << 20})
-	const devices, messages = 30, 20
+	const messages = 20
 	data := json.RawMessage(`"` + strings.Repeat("x", 4<<10) + `"`)
-	all := make([]*device, devices)
-	for i := range all {
-		all[i] = n.connect(fmt.Sprintf("d%d", i))
+	full := func() bool { return n.gateway.Stats().Drops[gateway.DropMemoryFull] > 0 }
+	var all []*device
+	for i := 0; !full(); i++ { // one by one: all at once might pass the second bound
+		d := n.connect(fmt.Sprintf("d%d", i))
+		all = append(all, d)
 		for seq := range uint64(messages) {
-			all[i].send(message{Type: "telemetry", Seq: seq + 1, Data: data})
+			d.send(message{Type: "telemetry", Seq: seq + 1, Data: data})
 		}
+		n.until("it is read or held back", func() bool { return full() || n.server.Stats().MessagesIn == uint64(messages*(i+1)) })
 	}
-	n.until("memory is full", func() bool { return n.gateway.Stats().Drops[gateway.DropMemoryFull] > 0 })
 	close(stuck)
 	for i, d := range all {
 		d.wantAck(messages)
