@@ -27,7 +27,8 @@ type Node struct {
 	Flags  []string // further flags of serve
 	Wrap   []string // command that execs the node, such as prlimit or ip netns exec
 	Net    *Namespace
-	Log    string // file that takes what the node prints
+	Log    string   // file that takes what the node prints
+	Output *os.File // takes it in place of Log; nil: Log does
 
 	Patience time.Duration // how long it may take to be ready; 0: bootPatience
 
@@ -57,6 +58,9 @@ func (n *Node) Start() error {
 	fmt.Fprintf(log, "--- start %d\n", n.starts)
 	cmd := exec.Command(args[0], args[1:]...)
 	cmd.Stdout, cmd.Stderr = log, log
+	if n.Output != nil {
+		cmd.Stdout, cmd.Stderr = n.Output, n.Output
+	}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("start the node: %w", err)

@@ -42,6 +42,8 @@ func Scenarios() []Scenario {
 		{Name: "suspend", About: "SIGSTOP for longer than devices may be silent, and a shorter idle timeout while the node runs", Devices: controls, Pace: 200 * ms, Patience: 30 * time.Second, Flags: []string{"--heartbeat=2s", "--idle-timeout=3s"}, Act: actSuspend},
 		{Name: "readers", About: "readers of a large log while 900 devices return", Devices: controls, Pace: controlPace, Control: true, Act: actReaders},
 		{Name: "reload", About: "thousands of devices come at once to a node that was started over a large log, with 512 MiB and GOMEMLIMIT as documented (needs root)", Devices: controls, Pace: controlPace, Control: true, NoResources: true, Act: actReload},
+		{Name: "log-reader", About: "who reads the node's log stops reading, and goes away", Devices: controls, Pace: controlPace, Control: true, Flags: []string{"--log-level=debug"}, Act: actLogReader},
+		{Name: "no-answer", About: "SIGTERM while the external NATS is silent, once and twice, also at the start (needs nats-server)", Devices: controls, Pace: controlPace, Setup: setupUpstream, Act: actNoAnswer},
 		{Name: "tug", About: "two connections of one device take over from each other", Devices: controls, Pace: controlPace, Control: true, Act: actTug},
 	}
 }
