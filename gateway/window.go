@@ -30,7 +30,7 @@ const (
 	// be decoded and encoded takes as long as copying that many.
 	messageCost = 512
 	// turnCost bounds what a worker takes from one lane before it goes to the next.
-	turnCost = 32 << 10
+	turnCost = 16 << 10
 )
 
 // Receive implements eventloop.Receiver.

@@ -9,8 +9,9 @@ import (
 // A lane is shared by devices, and lets them take turns.
 //
 // Its tasks lie in numQueues queues, by key, and a worker takes one of each queue
-// in turn: so a device that sends much has its own queue grow, and one that sends
-// little comes up after one task of each of the others. Tasks of one key are always
+// in turn: so a device that sends much has its own queue grow. A queue that was
+// empty comes up before those that are in their round, once in each round: so one
+// that sends little hardly waits, and the others still get theirs. Tasks of one key are always
 // in one queue, which keeps their order. Keys that share a queue are as those that
 // shared a whole lane: with 64 lanes of 64 queues that is rare.
 type lane[T any] struct {
@@ -26,7 +27,9 @@ type lane[T any] struct {
 	block     *block[T] // nil until first used
 	queues    [numQueues]queue
 	busy      uint64   // by bit, the queues that are not empty
-	next      int      // the queue whose turn it is
+	fresh     uint64   // of them, those that go first
+	served    uint64   // those that went first in this round
+	next      int      // the queue whose turn it is in the round
 	n         int      // tasks that wait
 	waiters   []Waiter // while there are any, the lane takes nothing
 	posted    uint64
@@ -61,6 +64,7 @@ func (ln *lane[T]) put(q int, ts []T) {
 		ln.block.slots[at].task = ts[i]
 		if ln.busy&bit == 0 {
 			ln.busy |= bit
+			ln.fresh |= bit &^ ln.served
 			queue.first = at
 		} else {
 			ln.block.slots[queue.last].next = at
@@ -85,9 +89,7 @@ func (ln *lane[T]) grow(need int) {
 // cost reaches most; one at the least. It needs the lock.
 func (ln *lane[T]) take(dst []T, most int) (n int) {
 	for cost := 0; n < len(dst) && ln.busy != 0 && (n == 0 || cost < most); n++ {
-		q := ln.next + bits.TrailingZeros64(bits.RotateLeft64(ln.busy, -ln.next))
-		q %= numQueues
-		ln.next = (q + 1) % numQueues
+		q := ln.pick()
 		at := ln.queues[q].first
 		slot := &ln.block.slots[at]
 		dst[n] = slot.task
@@ -103,10 +105,30 @@ func (ln *lane[T]) take(dst []T, most int) (n int) {
 	return n
 }
 
+// pick is the queue whose task is next; there is one.
+func (ln *lane[T]) pick() int {
+	if ln.fresh != 0 {
+		q := bits.TrailingZeros64(ln.fresh)
+		ln.fresh &^= 1 << q
+		ln.served |= 1 << q
+		return q
+	}
+	ahead := ln.busy >> ln.next << ln.next
+	if ahead == 0 { // the round is over
+		ln.served, ahead = 0, ln.busy
+	}
+	q := bits.TrailingZeros64(ahead)
+	ln.next = (q + 1) % numQueues
+	if ln.next == 0 {
+		ln.served = 0
+	}
+	return q
+}
+
 // discard empties a lane that the stopping pool would not schedule.
 func (ln *lane[T]) discard() {
 	ln.block.reset()
-	ln.n, ln.busy = 0, 0
+	ln.n, ln.busy, ln.fresh = 0, 0, 0
 }
 
 // run handles one batch. It is the only code that takes tasks out, and the

@@ -9,13 +9,15 @@ import (
 )
 
 // The queues of a lane against slices: whatever is put and taken, and while the
-// block grows. Each batch takes one of each queue in turn.
+// block grows. None is passed over for long.
 func TestLane_Queues(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		l := &Lanes[*int]{cfg: LaneConfig{Depth: 50}}
 		l.Weigh(func(p **int) int { return **p })
 		ln := &lane[*int]{lanes: l}
 		want := make(map[int][]*int)
+		owner := make(map[*int]int)
+		waits := make(map[int]int)
 		t.Repeat(map[string]func(*rapid.T){
 			"put": func(t *rapid.T) {
 				q := rapid.SampledFrom([]int{0, 1, 7, 62, 63}).Draw(t, "queue")
@@ -23,6 +25,7 @@ func TestLane_Queues(t *testing.T) {
 				for i := range ts {
 					cost := rapid.IntRange(0, 9).Draw(t, "cost")
 					ts[i] = &cost
+					owner[ts[i]] = q
 				}
 				ts = ts[:min(len(ts), ln.room())]
 				if len(ts) == 0 {
@@ -34,19 +37,22 @@ func TestLane_Queues(t *testing.T) {
 			"take": func(t *rapid.T) {
 				dst := make([]*int, rapid.IntRange(1, 20).Draw(t, "n"))
 				most := rapid.IntRange(1, 40).Draw(t, "most")
-				q, cost := ln.next, 0
-				for taken := dst[:ln.take(dst, most)]; ; q = (q + 1) % numQueues {
-					if len(taken) == 0 {
-						return
+				taken := dst[:ln.take(dst, most)]
+				cost := 0
+				for i, p := range taken {
+					q := owner[p]
+					if i > 0 && cost >= most || p != want[q][0] {
+						t.Fatalf("queue %d: took %p after a cost of %d of %d, want %p", q, p, cost, most, want[q][0])
 					}
-					if len(want[q]) == 0 {
-						continue
+					cost += *p
+					want[q] = want[q][1:]
+					for other, tasks := range want { // nobody is passed over more often than twice: fresh, and in the round
+						if other == q || len(tasks) == 0 {
+							waits[other] = 0
+						} else if waits[other]++; waits[other] > 2*numQueues {
+							t.Fatalf("queue %d has waited for %d tasks of others", other, waits[other])
+						}
 					}
-					if cost >= most || taken[0] != want[q][0] {
-						t.Fatalf("queue %d: took %p after a cost of %d of %d, want %p", q, taken[0], cost, most, want[q][0])
-					}
-					cost += *taken[0]
-					taken, want[q] = taken[1:], want[q][1:]
 				}
 			},
 			"": func(t *rapid.T) {
@@ -74,22 +80,28 @@ func TestLane_Queues(t *testing.T) {
 	})
 }
 
-// TestLane_Turns: one device has filled most of a lane. Another's task, posted
-// last, is in the next batch; so is one of each other, and the batch costs what it
-// may.
+// TestLane_Turns: devices have filled most of a lane. Another's task, posted last,
+// is the next; when it posts again at once it has to wait for its round. A batch costs
+// what it may.
 func TestLane_Turns(t *testing.T) {
 	l := &Lanes[int]{cfg: LaneConfig{Depth: 1024}}
 	ln := &lane[int]{lanes: l}
-	for range 1000 {
-		ln.put(5, []int{5})
+	for i := range 1000 {
+		ln.put(i%40, []int{i % 40})
 	}
-	ln.put(9, []int{9})
 	batch := make([]int, 64)
-	if ln.take(batch, math.MaxInt); !slices.Contains(batch, 9) {
-		t.Error("behind a device with 1,000 tasks the one task of another is not among the next 64")
+	ln.take(batch[:41], math.MaxInt) // each has had its turn
+	ln.put(50, []int{50})
+	if ln.take(batch[:1], math.MaxInt); batch[0] != 50 {
+		t.Errorf("queue %d comes before the one that was empty", batch[0])
+	}
+	ln.put(50, []int{50})
+	n := ln.take(batch, math.MaxInt)
+	if place := slices.Index(batch[:n], 50); place < 30 {
+		t.Errorf("the one that was just served came again as number %d, before the others had their turn", place)
 	}
 	l.Weigh(func(*int) int { return 100 })
-	if n := ln.take(batch, 250); n != 3 {
+	if n = ln.take(batch, 250); n != 3 {
 		t.Errorf("a batch of %d tasks that cost 100 each, want 3 for a bound of 250", n)
 	}
 }
