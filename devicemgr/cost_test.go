@@ -61,7 +61,7 @@ func TestAllocs_Session(t *testing.T) {
 		"Link":       func() { s.Link() },
 		"Key":        func() { s.Key() },
 		"SetDurable": func() { s.SetDurable(s.Durable() + 1) },
-		"Accepted":   func() { s.SetAcceptedOnLane(s.AcceptedOnLane() + 1) },
+		"Accepted":   func() { s.AcceptOnLane(s.AcceptedOnLane() + 1) },
 	} {
 		if got := testing.AllocsPerRun(1000, f); got != 0 {
 			t.Errorf("%s: %v allocations", name, got)

@@ -7,3 +7,6 @@ const SessionSize = unsafe.Sizeof(Session{})
 
 // CollideHashes leaves so few hashes that different names share them.
 func (m *Manager) CollideHashes() { m.hashMask = 0x0100000000000003 }
+
+// ForgetSteps is how many sessions one departure looks at.
+const ForgetSteps = forgetSteps

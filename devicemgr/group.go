@@ -17,7 +17,7 @@ const (
 var (
 	ErrGroupName     = errors.New("devicemgr: a group's name has 1 to 64 bytes")
 	ErrTooManyGroups = errors.New("devicemgr: a device may be in 16 groups")
-	ErrOffline       = errors.New("devicemgr: the device is not connected")
+	ErrOffline       = errors.New("devicemgr: this connection of the device has ended")
 )
 
 // group is a set of connected devices of one tenant. It lives as long as it has
@@ -38,15 +38,17 @@ type membership struct {
 	at    int
 }
 
-// Join adds the connected device to a group of its tenant. Joining twice is no
-// error. The membership ends with Leave or with the connection.
-func (m *Manager) Join(s *Session, name string) error {
+// Join adds the connected device to a group of its tenant, for the connection of
+// that epoch: what an older one asked for is not for the newer, which has no
+// memberships yet (ErrOffline). Joining twice is no error. The membership ends with
+// Leave or with the connection.
+func (m *Manager) Join(s *Session, epoch uint64, name string) error {
 	if name == "" || len(name) > MaxGroupName {
 		return fmt.Errorf("%w, not %d", ErrGroupName, len(name))
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if !s.Online() {
+	if !s.Online() || s.epoch.Load() != epoch {
 		return ErrOffline
 	}
 	if s.groups == nil {
@@ -71,11 +73,12 @@ func (m *Manager) Join(s *Session, name string) error {
 	return nil
 }
 
-// Leave ends a membership; it is no error if there was none.
-func (m *Manager) Leave(s *Session, name string) error {
+// Leave ends a membership of the connection of that epoch; it is no error if there
+// was none.
+func (m *Manager) Leave(s *Session, epoch uint64, name string) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if s.groups == nil {
+	if s.groups == nil || s.epoch.Load() != epoch {
 		return nil
 	}
 	if i := indexOf(*s.groups, name); i >= 0 {

@@ -26,7 +26,7 @@ func TestManager_Join(t *testing.T) {
 	other, _, _ := m.Connect(devicemgr.Key{Tenant: "u", Device: "a"}, &link{})
 	join := func(s *devicemgr.Session, group string, want error) {
 		t.Helper()
-		if err := m.Join(s, group); !errors.Is(err, want) {
+		if err := m.Join(s, s.Epoch(), group); !errors.Is(err, want) {
 			t.Errorf("Join %q: %v, want %v", group, err, want)
 		}
 	}
@@ -55,7 +55,7 @@ func TestManager_Join(t *testing.T) {
 		}
 	})
 	t.Run("leaving makes room", func(t *testing.T) {
-		if err := errors.Join(m.Leave(a, "g3"), m.Leave(a, "g3"), m.Leave(other, "g3")); err != nil {
+		if err := errors.Join(m.Leave(a, epochA, "g3"), m.Leave(a, epochA, "g3"), m.Leave(other, other.Epoch(), "g3")); err != nil {
 			t.Error(err)
 		}
 		join(a, "one more", nil)
@@ -80,6 +80,21 @@ func TestManager_Join(t *testing.T) {
 	})
 }
 
+// What an older connection asked for does nothing for the newer, which has taken
+// over between the message and its turn on the lane.
+func TestManager_JoinOfTheOlderConnection(t *testing.T) {
+	m := table(t, devicemgr.Config{})
+	s, older, _ := m.Connect(device(1), &link{})
+	_, newer, _ := m.Connect(device(1), &link{})
+	if err := m.Join(s, older, "g"); !errors.Is(err, devicemgr.ErrOffline) || members(m, "t", "g") != nil {
+		t.Errorf("Join: %v, members %v", err, members(m, "t", "g"))
+	}
+	err := errors.Join(m.Join(s, newer, "g"), m.Leave(s, older, "g"))
+	if got := members(m, "t", "g"); err != nil || len(got) != 1 {
+		t.Errorf("%v, members %v", err, got)
+	}
+}
+
 // 20,000 devices leave one group in the order they joined: each leaves in one
 // step, not by a search through all.
 func TestManager_LargeGroup(t *testing.T) {
@@ -88,7 +103,7 @@ func TestManager_LargeGroup(t *testing.T) {
 	sessions := make([]*devicemgr.Session, n)
 	for i := range sessions {
 		sessions[i], _, _ = m.Connect(device(i), &link{})
-		if err := m.Join(sessions[i], "all"); err != nil {
+		if err := m.Join(sessions[i], sessions[i].Epoch(), "all"); err != nil {
 			t.Fatal(err)
 		}
 	}

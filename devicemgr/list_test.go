@@ -41,7 +41,7 @@ func TestManager_List(t *testing.T) {
 			case "x1":
 				m.Unregister(s, epoch)
 			case "y1", "x2":
-				if err := m.Join(s, "g"); err != nil {
+				if err := m.Join(s, s.Epoch(), "g"); err != nil {
 					t.Fatal(err)
 				}
 			}

@@ -144,7 +144,7 @@ func TestManager_Remembered(t *testing.T) {
 		m := table(t, devicemgr.Config{MaxOffline: 1})
 		busy, epoch, _ := m.Connect(device(0), &link{})
 		busy.SetLoaded(4)
-		busy.SetAcceptedOnLane(7)
+		busy.AcceptOnLane(7)
 		m.Unregister(busy, epoch)
 		for n := 1; n < 4; n++ {
 			s, epoch, _ := m.Connect(device(n), &link{})
@@ -193,7 +193,7 @@ func TestSession_Sequences(t *testing.T) {
 	if !s.Loaded() || s.Durable() != 5 || s.AcceptedOnLane() != 5 {
 		t.Errorf("loaded %v, durable %d, accepted %d", s.Loaded(), s.Durable(), s.AcceptedOnLane())
 	}
-	s.SetAcceptedOnLane(9)
+	s.AcceptOnLane(9)
 	s.SetDurable(8)
 	s.SetDurable(2)
 	if s.Durable() != 8 || s.AcceptedOnLane() != 9 || !s.Loaded() {
@@ -215,7 +215,7 @@ func TestManager_Concurrent(t *testing.T) {
 		writers.Go(func() {
 			for i := range 1500 {
 				s, epoch, _ := m.Connect(device((i*11+g)%200), &link{})
-				if err := m.Join(s, "g"); err != nil && s.Epoch() == epoch {
+				if err := m.Join(s, s.Epoch(), "g"); err != nil && s.Epoch() == epoch {
 					t.Error(err)
 				}
 				if i%2 == 0 {

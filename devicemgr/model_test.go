@@ -138,10 +138,15 @@ func (m *model) gone(k devicemgr.Key, cause devicemgr.Cause) {
 	m.departures++
 	d.link, d.groups, d.left = nil, nil, m.departures
 	m.want = append(m.want, devicemgr.Presence{Key: k, Epoch: d.epoch, At: m.now, Cause: cause})
-	for m.offline() > m.maxOffline {
-		k, ok := m.oldestIdle()
-		if !ok {
+	for range devicemgr.ForgetSteps {
+		if m.offline() <= m.maxOffline {
 			break
+		}
+		k := m.oldest()
+		if m.devices[k].busy() { // passed over, and last from now on
+			m.departures++
+			m.devices[k].left = m.departures
+			continue
 		}
 		m.drop(k)
 	}
@@ -197,13 +202,15 @@ func (m *model) offline() (n int) {
 	return n
 }
 
-func (m *model) oldestIdle() (oldest devicemgr.Key, ok bool) {
+// oldest is the one that left, or was passed over, before all others.
+func (m *model) oldest() (oldest devicemgr.Key) {
+	first := true
 	for k, d := range m.devices {
-		if d.link == nil && !d.busy() && (!ok || d.left < m.devices[oldest].left) {
-			oldest, ok = k, true
+		if d.link == nil && (first || d.left < m.devices[oldest].left) {
+			oldest, first = k, false
 		}
 	}
-	return oldest, ok
+	return oldest
 }
 
 func (m *model) forget(t *rapid.T) {
@@ -228,7 +235,9 @@ func (m *model) sequence(t *rapid.T) {
 	n := rapid.Uint64Range(1, 3).Draw(t, "n")
 	if rapid.Bool().Draw(t, "accept") {
 		d.accepted = max(d.accepted, d.durable) + n
-		s.SetAcceptedOnLane(s.AcceptedOnLane() + n)
+		if !s.AcceptOnLane(s.AcceptedOnLane() + n) {
+			t.Fatalf("%v accepts nothing", k)
+		}
 		return
 	}
 	seq := min(d.durable+n, d.accepted)
@@ -236,29 +245,29 @@ func (m *model) sequence(t *rapid.T) {
 	s.SetDurable(seq)
 }
 
+// isNewest says whether c is the connection that its device has now.
+func (m *model) isNewest(c conn) bool {
+	d := m.devices[c.key]
+	return d != nil && d.link != nil && d.epoch == c.epoch && m.m.Lookup(c.key) == c.s
+}
+
 func (m *model) join(t *rapid.T) {
-	c := m.drawConn(t)
-	d, s := m.devices[c.key], m.m.Lookup(c.key)
-	name := rapid.SampledFrom([]string{"g", "h", "i"}).Draw(t, "group")
-	if d == nil {
-		t.Skip("not known")
-	}
-	if err := m.m.Join(s, name); (err == nil) != (d.link != nil) {
+	c, name := m.drawConn(t), rapid.SampledFrom([]string{"g", "h", "i"}).Draw(t, "group")
+	if err := m.m.Join(c.s, c.epoch, name); (err == nil) != m.isNewest(c) {
 		t.Fatalf("Join: %v", err)
 	}
-	if d.link != nil {
-		d.groups[name] = true
+	if m.isNewest(c) {
+		m.devices[c.key].groups[name] = true
 	}
 }
 
 func (m *model) leave(t *rapid.T) {
-	c := m.drawConn(t)
-	name := rapid.SampledFrom([]string{"g", "h", "i"}).Draw(t, "group")
-	if err := m.m.Leave(c.s, name); err != nil { // a forgotten session has left all
+	c, name := m.drawConn(t), rapid.SampledFrom([]string{"g", "h", "i"}).Draw(t, "group")
+	if err := m.m.Leave(c.s, c.epoch, name); err != nil { // who is not the newest has left all
 		t.Fatal(err)
 	}
-	if d := m.devices[c.key]; d != nil && m.m.Lookup(c.key) == c.s {
-		delete(d.groups, name)
+	if m.isNewest(c) {
+		delete(m.devices[c.key].groups, name)
 	}
 }
 

@@ -5,8 +5,9 @@ package devicemgr
 type remembered struct {
 	// Guarded by mu of the Manager.
 
-	head Session // head.newer is the one that left first, head.older the last
-	n    int
+	head   Session // head.newer is the one that left first, head.older the last
+	n      int
+	looked uint64 // how often one was looked at for being forgotten
 }
 
 func (r *remembered) init() { r.head.newer, r.head.older = &r.head, &r.head }
@@ -25,33 +26,39 @@ func (r *remembered) remove(s *Session) {
 	r.n--
 }
 
+// forgetSteps is how many sessions one departure looks at. Each that was passed over
+// goes to the end of the list, so a crowd of them costs each departure the same.
+const forgetSteps = 4
+
 // forgetSurplusLocked keeps the remembered sessions to MaxOffline. One with
 // messages on their way to the log is passed over: a session made anew would
 // not know of them, and take the same messages a second time. Their number is
-// bounded by what the log takes in at once.
+// bounded by what the log takes in at once; as they become idle, the departures
+// that follow catch up.
 func (m *Manager) forgetSurplusLocked() {
 	r := &m.remembered
-	s := r.head.newer
-	for r.n > m.cfg.MaxOffline && s != &r.head {
-		next := s.newer
+	for range forgetSteps {
+		if r.n <= m.cfg.MaxOffline {
+			return
+		}
+		r.looked++
+		s := r.head.newer
 		if m.forgetLocked(s, false) {
 			m.stats.Forgotten++
+			continue
 		}
-		s = next
+		r.remove(s)
+		r.add(s)
 	}
 }
 
-// forgetLocked drops s, unless it is busy and that matters. The lane of a device
-// raises the accepted sequence and then looks at the epoch; this marks the epoch
-// and then looks at the sequence. So of a message that is being accepted now, one
-// of the two takes notice: either s stays, or the message is not accepted here.
+// forgetLocked drops s, unless it is busy and that matters. A session that stays is
+// not touched: its lane and its connection see nothing of having been looked at.
 func (m *Manager) forgetLocked(s *Session, evenBusy bool) bool {
-	epoch := s.epoch.Swap(forgotten)
-	if !evenBusy && s.busy() {
-		s.epoch.Store(epoch)
+	if !s.seal(evenBusy) {
 		return false
 	}
-	m.floor = max(m.floor, epoch)
+	m.floor = max(m.floor, s.epoch.Swap(forgotten))
 	m.remembered.remove(s)
 	m.dropLocked(s)
 	return true

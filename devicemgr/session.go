@@ -39,7 +39,7 @@ type Session struct {
 	epoch    atomic.Uint64        // set with the Manager's mu held
 	seen     atomic.Int64         // Unix milliseconds
 	durable  atomic.Uint64        // highest durable sequence, and the bits loaded and spokenOf
-	accepted atomic.Uint64        // written on the lane only
+	accepted atomic.Uint64        // raised on the lane only; the bit sealed is the Manager's
 }
 
 // Bits of Session.durable; sequences stay below 2^53.
@@ -48,6 +48,12 @@ const (
 	spokenOf = 1 << 62 // the present connection was lifted (Config.Lifted); set with the Manager's mu held
 	bits     = loaded | spokenOf
 )
+
+// sealed is the bit of Session.accepted that ends it: the session was forgotten, and
+// nothing is accepted by it any more. It is set only while nothing is on its way to
+// the log, in one step with having looked, so that of a message that is accepted
+// while the session is forgotten exactly one of the two happens.
+const sealed = 1 << 63
 
 // Key names the device. The strings are shared, never written.
 func (s *Session) Key() Key { return Key{s.tenant.name, s.device} }
@@ -112,11 +118,32 @@ func (s *Session) raise(seq, flag uint64) {
 
 // AcceptedOnLane is the highest sequence that was taken in: durable, or on its
 // way to the log. A message at or below it is a duplicate.
-func (s *Session) AcceptedOnLane() uint64 { return max(s.accepted.Load(), s.Durable()) }
+func (s *Session) AcceptedOnLane() uint64 { return max(s.accepted.Load()&^sealed, s.Durable()) }
 
-// SetAcceptedOnLane notes that seq is on its way to the log, or takes that back
-// with the value from before.
-func (s *Session) SetAcceptedOnLane(seq uint64) { s.accepted.Store(seq) }
+// AcceptOnLane notes that seq is on its way to the log. It returns false, and does
+// nothing, when the session was forgotten: the message is then not to be stored.
+func (s *Session) AcceptOnLane(seq uint64) bool {
+	old := s.accepted.Load()
+	return old&sealed == 0 && s.accepted.CompareAndSwap(old, seq) // it fails only against the seal
+}
+
+// TakeBackOnLane undoes AcceptOnLane of what did not get into the log: seq is what
+// AcceptedOnLane was before.
+func (s *Session) TakeBackOnLane(seq uint64) { s.AcceptOnLane(seq) }
 
 // busy says whether messages are on their way to the log.
-func (s *Session) busy() bool { return s.accepted.Load() > s.Durable() }
+func (s *Session) busy() bool { return s.accepted.Load()&^sealed > s.Durable() }
+
+// seal ends the accepting of messages, unless some are on their way to the log and
+// that matters. It says whether it did.
+func (s *Session) seal(evenBusy bool) bool {
+	for {
+		old := s.accepted.Load()
+		if !evenBusy && old > s.Durable() {
+			return false
+		}
+		if s.accepted.CompareAndSwap(old, old|sealed) {
+			return true
+		}
+	}
+}

@@ -15,6 +15,7 @@ const (
 	DropReplaced                   // still on its lane when a newer connection took over; the device sends it again there
 	DropOvertaken                  // not in the log yet when another node had written of the device; it resumes on a new connection
 	DropClosed                     // the connection closed while its messages were held back
+	DropPanic                      // a worker panicked over it; what follows on its connection is dropped too
 	DropStopping                   // the node stopped before the message was in the log
 	DropCommandOffline             // a command for a device that is not here and has no time to live
 	DropCommandSlow                // a command for a device that does not read, or that left while it was handed over
@@ -35,7 +36,7 @@ func (d Drop) String() string {
 		return "unknown"
 	}
 	return [numDrops]string{
-		"bad_envelope", "duplicate", "lane_full", "memory_full", "over_rate", "replaced", "overtaken", "closed", "stopping",
+		"bad_envelope", "duplicate", "lane_full", "memory_full", "over_rate", "replaced", "overtaken", "closed", "panic", "stopping",
 		"command_offline", "command_slow", "command_large", "auth_busy", "draining", "unauthorized", "forbidden",
 	}[d]
 }

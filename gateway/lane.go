@@ -89,11 +89,10 @@ func (g *Gateway) append(w *worker) {
 	// acknowledged, so devices send again what they numbered; the connections end
 	// here, or a later message could be acknowledged over the hole.
 	g.logger.Warn("messages not taken by the log", zap.Int("count", len(w.records)), zap.Error(err))
-	g.drops[DropStopping].Add(uint64(len(w.records)))
 	w.rollBack()
 	for i := range w.records {
 		if l, ok := w.records[i].Done.(*link); ok {
-			l.breakOff()
+			l.breakOff(DropStopping)
 		}
 	}
 }
@@ -101,7 +100,7 @@ func (g *Gateway) append(w *worker) {
 // rollBack takes back the sequences that were accepted for w's records.
 func (w *worker) rollBack() {
 	for i := len(w.before) - 1; i >= 0; i-- {
-		w.before[i].session.SetAcceptedOnLane(w.before[i].seq)
+		w.before[i].session.TakeBackOnLane(w.before[i].seq)
 	}
 }
 
@@ -123,13 +122,13 @@ func (w *worker) reset() {
 	}
 }
 
-// breakOff ends a connection of which a message was lost on the lane: nothing
-// that follows may be accepted, the device resumes on a new connection.
-func (l *link) breakOff() {
-	if !l.broken {
-		l.broken = true
+// breakOff ends a connection of which a message was lost on the lane: the device
+// resumes on a new one.
+func (l *link) breakOff(why Drop) {
+	if l.lost == 0 {
 		l.Close(uint16(wsproto.CloseInternal), "a message was not taken, connect again and resume")
 	}
+	l.lose(why)
 }
 
 // panicked hears of a panic in a worker, which the pool has contained; t is the
@@ -139,7 +138,7 @@ func (g *Gateway) panicked(t, v any, stack []byte) {
 	g.logger.Error("worker panicked", zap.Any("panic", v), zap.ByteString("stack", stack))
 	switch t := t.(type) {
 	case task:
-		t.l.breakOff()
+		t.l.breakOff(DropPanic)
 		g.memory.budget.Moving.Put(t.b)
 	case *link:
 		t.Close(uint16(wsproto.CloseInternal), "internal error")

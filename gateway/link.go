@@ -39,7 +39,7 @@ type link struct {
 
 	// Owned by the device's lane.
 	faults uint8
-	broken bool // a message was lost here: nothing more may be accepted
+	lost   uint8 // 1 + the Drop for which a message was lost here: nothing more is accepted
 
 	// Owned by the loop goroutine.
 	welcomed bool
@@ -202,15 +202,15 @@ func (l *link) Quiet(idle time.Duration) time.Duration {
 // Closed implements eventloop.Receiver.
 func (l *link) Closed(gone *eventloop.Gone) {
 	if l.batch != nil {
-		l.lose()
+		l.giveUp()
 	}
 	l.unpark()
 	l.g.leave(l, gone)
 }
 
-// lose gives up messages that cannot be handed on. They were not acknowledged,
+// giveUp drops messages that cannot be handed on. They were not acknowledged,
 // so the device keeps those it numbered; the others are lost, and counted.
-func (l *link) lose() {
+func (l *link) giveUp() {
 	l.g.drops[DropClosed].Add(uint64(countMessages(l.batch.B)))
 	l.g.memory.budget.Moving.Put(l.batch)
 	l.batch = nil

@@ -13,9 +13,6 @@ import (
 // Durable settles it; otherwise the caller does. payload is borrowed until
 // return, but the record refers to it: it has to stay until the log copied it.
 func (l *link) uplink(w *worker, op wsproto.OpCode, payload []byte) bool {
-	if l.broken {
-		return false
-	}
 	m := w.message()
 	if err := l.codec().Decode(op == wsproto.OpBinary, payload, m); err != nil {
 		l.refuse(err)
@@ -47,6 +44,9 @@ func (l *link) record(w *worker, m *envelope.Message) bool {
 		})
 		return false
 	}
+	if l.lost != 0 {
+		return l.lose(Drop(l.lost - 1))
+	}
 	high := l.session.AcceptedOnLane()
 	if m.Seq != 0 {
 		if m.Seq <= high {
@@ -58,20 +58,15 @@ func (l *link) record(w *worker, m *envelope.Message) bool {
 		if high != 0 && m.Seq > high+1 {
 			l.g.counts.gaps.Add(1)
 		}
-		l.session.SetAcceptedOnLane(m.Seq)
-		if l.session.Epoch() != l.epoch {
-			// A newer connection was told what is durable, and the device sends
-			// the rest again there. Looked at after the sequence was raised: see
-			// devicemgr, forgetLocked.
-			l.session.SetAcceptedOnLane(high)
-			l.g.drops[DropReplaced].Add(1)
-			return false
+		// A newer connection was told what is durable, and the device sends the rest
+		// again there; a session that was forgotten is not asked by the next one.
+		if l.session.Epoch() != l.epoch || !l.session.AcceptOnLane(m.Seq) {
+			return l.lose(DropReplaced)
 		}
 		w.before = append(w.before, accepted{l.session, high})
 		high = m.Seq
 	} else if l.session.Forgotten() {
-		l.g.drops[DropReplaced].Add(1)
-		return false
+		return l.lose(DropReplaced)
 	}
 	key := l.session.Key()
 	w.records = append(w.records, backbone.Record{
@@ -82,6 +77,15 @@ func (l *link) record(w *worker, m *envelope.Message) bool {
 		Done: l,
 	})
 	return true
+}
+
+// lose gives up a message that was for the log, and with it all that follow on this
+// connection: a later one could be acknowledged over the hole. Every way of losing
+// one on the lane ends here. It returns false, as who takes no record does.
+func (l *link) lose(why Drop) bool {
+	l.lost = uint8(why) + 1
+	l.g.drops[why].Add(1)
+	return false
 }
 
 // mayPublish says whether the token allows a topic.
@@ -109,17 +113,13 @@ func (l *link) refuse(err error) {
 	}
 }
 
-// group joins or leaves. What was still on its way from a connection that has
-// been replaced is not for the new one, which has no memberships yet.
+// group joins or leaves.
 func (l *link) group(m *envelope.Message) {
-	if l.session.Epoch() != l.epoch {
-		return
-	}
 	var err error
 	if m.Type == envelope.TypeJoin {
-		err = l.g.devices.Join(l.session, string(m.Group))
+		err = l.g.devices.Join(l.session, l.epoch, string(m.Group))
 	} else {
-		err = l.g.devices.Leave(l.session, string(m.Group))
+		err = l.g.devices.Leave(l.session, l.epoch, string(m.Group))
 	}
 	if err != nil && !errors.Is(err, devicemgr.ErrOffline) { // gone already: nobody to tell
 		l.refuse(&envelope.Fault{Code: envelope.CodeOverLimit, Message: err.Error()})

@@ -26,12 +26,12 @@ type lane[T any] struct {
 	scheduled bool      // in the ready queue or with a worker
 	block     *block[T] // nil until first used
 	queues    [numQueues]queue
-	busy      uint64   // by bit, the queues that are not empty
-	fresh     uint64   // of them, those that go first
-	served    uint64   // those that went first in this round
-	next      int      // the queue whose turn it is in the round
-	n         int      // tasks that wait
-	waiters   []Waiter // while there are any, the lane takes nothing
+	busy      uint64              // by bit, the queues that are not empty
+	fresh     uint64              // of them, those that go first
+	served    uint64              // those that went first in this round
+	next      int                 // the queue whose turn it is in the round
+	n         int                 // tasks that wait
+	waiters   map[Waiter]struct{} // while there are any, the lane takes nothing
 	posted    uint64
 	refused   uint64
 }
@@ -138,7 +138,7 @@ func (ln *lane[T]) run(w *worker) (more bool) {
 	batch := scratchFor(w, l)
 	ln.mu.Lock()
 	n := ln.take(batch, l.most)
-	var released []Waiter
+	var released map[Waiter]struct{}
 	if len(ln.waiters) > 0 && ln.n <= l.cfg.Depth/2 {
 		released, ln.waiters = ln.waiters, nil
 	}
@@ -163,8 +163,8 @@ func (ln *lane[T]) run(w *worker) (more bool) {
 }
 
 // tellWaiters calls those who waited for room; their panics cost nobody else.
-func (l *Lanes[T]) tellWaiters(released []Waiter) {
-	for _, w := range released {
+func (l *Lanes[T]) tellWaiters(released map[Waiter]struct{}) {
+	for w := range released {
 		if v, stack := l.try(func([]T) { w.LaneReady() }, nil); stack != nil {
 			l.pool.tell(nil, v, stack)
 		}

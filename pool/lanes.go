@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math"
 	"math/bits"
-	"slices"
 )
 
 // ErrStopped is returned by NewLanes after Stop.
@@ -184,7 +183,10 @@ func (l *Lanes[T]) Wait(key uint64, w Waiter) bool {
 	if ln.room() > 0 {
 		return false
 	}
-	ln.waiters = append(ln.waiters, w)
+	if ln.waiters == nil {
+		ln.waiters = make(map[Waiter]struct{})
+	}
+	ln.waiters[w] = struct{}{}
 	return true
 }
 
@@ -194,9 +196,7 @@ func (l *Lanes[T]) Forget(key uint64, w Waiter) {
 	ln := l.lane(key)
 	ln.mu.Lock()
 	defer ln.mu.Unlock()
-	if i := slices.Index(ln.waiters, w); i >= 0 {
-		ln.waiters = slices.Delete(ln.waiters, i, i+1)
-	}
+	delete(ln.waiters, w)
 }
 
 // Drain waits until all lanes are empty and no handler runs, or until ctx ends,

@@ -84,6 +84,32 @@ func TestLanes_Forget(t *testing.T) {
 	})
 }
 
+// Thousands wait for one lane and leave at once, as in a mass disconnect. A search
+// through all for each would take minutes here.
+func TestLanes_ForgetMany(t *testing.T) {
+	const many = 200_000
+	synctest.Test(t, func(t *testing.T) {
+		p := start(t, pool.Config{Workers: 1})
+		release := make(chan struct{})
+		l := lanes(t, p, pool.LaneConfig{Lanes: 1, Depth: 1, Batch: 1}, func([]int) { <-release })
+		l.Post(0, 0)
+		synctest.Wait()
+		l.Post(0, 1)
+		waiters := make([]waiter, many)
+		for i := range waiters {
+			l.Wait(0, &waiters[i])
+		}
+		for i := range waiters {
+			l.Forget(0, &waiters[many-1-i])
+		}
+		if got := l.Stats().Waiting; got != 0 {
+			t.Errorf("%d wait, want none", got)
+		}
+		close(release)
+		drain(t, l)
+	})
+}
+
 // A waiter that panics costs neither the lane nor the next waiter.
 func TestLanes_WaiterPanics(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
