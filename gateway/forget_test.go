@@ -19,7 +19,7 @@ func TestForget_NoHoleUnderWhatIsOnItsWay(t *testing.T) {
 	const batch, total, firstSeq = 20, 8000, 100_000_001
 	for range 3 {
 		log := newSteppedLog()
-		n := startNodeOn(t, log, gateway.Config{MaxRemembered: 1, Window: 1 << 19, Workers: 2, Lanes: 1})
+		n := startNodeOn(t, log, gateway.Config{MaxRemembered: 1, Window: 1 << 19, WindowBytes: 1 << 30, Workers: 2, Lanes: 1})
 		x, frames := n.rawDevice("x"), newBurst(batch)
 		if _, err := x.Write(frames.from(1)); err != nil {
 			t.Fatal(err)
