@@ -32,7 +32,8 @@
 //
 // # When full
 //
-// Connections beyond the limit wait in the kernel's backlog. A tail beyond the
+// For a connection beyond the limit the quietest is closed, so that probes always
+// get through; requests with the token beyond theirs get 503. A tail beyond the
 // limit is refused with 503. A tail whose reader does not keep up is ended with
 // a last event and counted in edgeloop_admin_tails_dropped_total. A body beyond
 // the limit is refused with 413.

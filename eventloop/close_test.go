@@ -186,7 +186,7 @@ func TestClose_Timeout(t *testing.T) {
 func TestClose_FromAReceiver(t *testing.T) {
 	gone := make(chan *eventloop.Gone, 1)
 	var place atomic.Value
-	n := serve(t, eventloop.Config{Tick: tick, CloseTimeout: time.Hour, Heartbeat: tick}, admit(func(c *eventloop.Conn) eventloop.Receiver {
+	n := serve(t, eventloop.Config{Tick: tick, CloseTimeout: time.Hour}, admit(func(c *eventloop.Conn) eventloop.Receiver {
 		at := func(s string) {
 			if place.Load() == s {
 				c.CloseOnLoop(4400, s)

@@ -42,9 +42,6 @@ type Config struct {
 	GoingAwayTimeout time.Duration
 	// Tick is the resolution of all timeouts; default 1 s, 10 ms at the least.
 	Tick time.Duration
-	// Heartbeat is when a connection that was admitted is first asked whether it
-	// is silent (Receiver.Quiet); default 30 s.
-	Heartbeat time.Duration
 	// OutBuffer bounds the bytes waiting to be written to one connection, beyond
 	// the one write that fills its socket; default 256 KiB. Reaching it closes the
 	// connection (CauseSlowConsumer). It should be above MaxMessage.
@@ -86,7 +83,6 @@ func (c Config) withDefaults() (Config, error) {
 	setDefault(&c.CloseTimeout, 2*time.Second)
 	setDefault(&c.GoingAwayTimeout, 10*time.Second)
 	setDefault(&c.Tick, time.Second)
-	setDefault(&c.Heartbeat, 30*time.Second)
 	setDefault(&c.OutBuffer, 256<<10)
 	setDefault(&c.InBuffer, 64<<10)
 	setDefault(&c.RetryAfter, 5*time.Second)
@@ -116,7 +112,6 @@ func (c Config) withDefaults() (Config, error) {
 		{"HandshakeTimeout", int64(c.HandshakeTimeout)},
 		{"CloseTimeout", int64(c.CloseTimeout)},
 		{"GoingAwayTimeout", int64(c.GoingAwayTimeout)},
-		{"Heartbeat", int64(c.Heartbeat)},
 		{"RetryAfter", int64(c.RetryAfter)},
 	} {
 		if n.value < 0 {

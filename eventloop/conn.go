@@ -110,7 +110,7 @@ func (c *Conn) Close(code wsproto.CloseCode, reason string) {
 // goroutine, without allocation.
 func (c *Conn) Wake() {
 	if c.signals.Or(signalWake)&(signalWake|signalClosed) == 0 {
-		_ = c.loop.post(mail{c: c, kind: mailWake})
+		c.loop.postWake(c)
 	}
 }
 
@@ -162,8 +162,13 @@ func (c *Conn) WriteOnLoop(op wsproto.OpCode, payload []byte) {
 	c.loop.scratch = wsproto.AppendFrame(b, op, payload)
 }
 
-// PingOnLoop sends a Ping frame.
-func (c *Conn) PingOnLoop() { c.WriteOnLoop(wsproto.OpPing, nil) }
+// PingOnLoop sends a Ping frame: the peer is asked for a sign of life.
+func (c *Conn) PingOnLoop() {
+	c.WriteOnLoop(wsproto.OpPing, nil)
+	if c.state == stateOpen {
+		c.loop.wheel.Mark(c.node)
+	}
+}
 
 // CloseOnLoop is Close for callers that are on the loop: it takes effect before
 // it returns.
@@ -172,30 +177,43 @@ func (c *Conn) CloseOnLoop(code wsproto.CloseCode, reason string) {
 	c.closeOnLoop(code, reason)
 }
 
-// dueOnLoop is called by the wheel when nothing was heard for as long as the
-// connection's state allows.
+// dueOnLoop is called by the wheel from time to time, whether the peer is silent
+// or not, and says when to call it again.
 func (c *Conn) dueOnLoop() (wait uint32) {
-	s := c.loop.s
 	idle := c.loop.wheel.Idle(c.node)
 	switch c.state {
 	case stateHello, statePending:
 		return c.undecidedOnLoop(idle)
 	case stateClosing:
+		if limit := c.closeTicksOnLoop(); idle < limit {
+			return limit - idle
+		}
 		c.hangUpOnLoop()
 	case stateLingering:
 		return c.lingeringOnLoop(idle)
 	case stateOpen:
-		if c.paused || c.unreadOnLoop() { // it is we who do not listen
-			c.loop.wheel.Touch(c.node)
-			return s.ticks(s.cfg.Heartbeat)
-		}
-		next := c.recv.Quiet(time.Duration(idle) * s.cfg.Tick)
-		switch c.state {
-		case stateOpen:
-			return s.ticks(next)
-		case stateClosing, stateLingering:
-			return c.closeTicksOnLoop()
-		}
+		return c.quietOnLoop(idle)
+	}
+	return 0
+}
+
+// quietOnLoop tells the Receiver how silent its peer is.
+func (c *Conn) quietOnLoop(idle uint32) (wait uint32) {
+	w, s := c.loop.wheel, c.loop.s
+	if c.paused || (idle > 0 && c.unreadOnLoop()) { // it is we who do not listen
+		w.Touch(c.node)
+		return 1
+	}
+	asked := NotAsked
+	if ago, ok := w.Marked(c.node); ok {
+		asked = time.Duration(ago) * s.cfg.Tick
+	}
+	next := c.recv.Quiet(time.Duration(idle)*s.cfg.Tick, asked)
+	switch c.state {
+	case stateOpen:
+		return s.ticks(next)
+	case stateClosing, stateLingering:
+		return c.closeTicksOnLoop()
 	}
 	return 0
 }

@@ -12,8 +12,8 @@
 // One per event loop, one acceptor and one ticker, all started by gnet in
 // [Server.Run] and ended by [Server.Stop]. After a failed accept the acceptor
 // is parked and one rescue goroutine accepts in its place (rescue.go). A loop
-// that found new posts while it delivered others starts a bell-ringer, which
-// tells it to come again and ends (post.go). Run waits for all of them.
+// that has more to do than one turn takes starts a bell-ringer, which tells it to
+// come again and ends (turn.go). Run waits for all of them.
 // Receivers are called on the loop of their connection and must not block.
 //
 // # Memory

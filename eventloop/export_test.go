@@ -89,7 +89,7 @@ func MailPosted(c *Conn) int {
 	b := &c.loop.mailbox
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return len(b.full)
+	return len(b.full.mails)
 }
 
 // GateEnds are the descriptors of the accept gate.
@@ -104,3 +104,12 @@ func Watches(epfd, fd int) bool { return watches(epfd, fd) }
 
 // Unread is unreadOnLoop; for tests that are on the loop.
 func Unread(c *Conn) bool { return c.unreadOnLoop() }
+
+// TurnMost is how much of each kind one turn of a loop takes.
+const TurnMost = turnMost
+
+// SkipTicks has the wheel of c's loop go on by n ticks at once; on the loop.
+func SkipTicks(c *Conn, n uint32) {
+	c.loop.wheel.Advance(c.loop.wheel.Now() + n)
+	c.loop.execute(c.loop.turn)
+}

@@ -141,7 +141,7 @@ func TestGnet_TickerIsNotALoop(t *testing.T) {
 	hold := make(chan struct{})
 	quiet := make(chan struct{}, 100)
 	first := true
-	n := serve(t, eventloop.Config{Loops: 2, Tick: tick, Heartbeat: tick}, admit(func(*eventloop.Conn) eventloop.Receiver {
+	n := serve(t, eventloop.Config{Loops: 2, Tick: tick}, admit(func(*eventloop.Conn) eventloop.Receiver {
 		if first {
 			first = false
 			return &ears{woken: func() { <-hold }}

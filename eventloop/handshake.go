@@ -77,10 +77,12 @@ func (c *Conn) admitOnLoop(h *Hello, r Receiver) {
 	if h.Compression {
 		c.window = h.WindowBits
 	}
-	c.loop.wheel.Reset(c.node, s.ticks(s.cfg.Heartbeat))
 	c.loop.stats.admitted.Add(1)
 	s.decidedOnLoop(c)
 	r.Woken()
+	if c.state == stateOpen {
+		c.loop.wheel.Reset(c.node, s.ticks(r.Quiet(0, NotAsked)))
+	}
 	if c.state == stateOpen && !c.paused {
 		c.unstashOnLoop()
 		c.partsOnLoop()

@@ -24,23 +24,28 @@ const (
 // output of the event at hand.
 type loop struct {
 	// Immutable after construction.
-	s     *Server
-	el    gnet.EventLoop
-	drain gnet.Runnable // empties the mailbox
-	tick  gnet.Runnable // advances the wheel
-	ring  func()        // has drain run, from another goroutine
+	s    *Server
+	el   gnet.EventLoop
+	turn gnet.Runnable // takes a turn (turn.go)
+	tick gnet.Runnable // advances the wheel
+	ring func()        // has turn run, from another goroutine
+	fire func(id uint32) (wait uint32)
 
 	// Owned by the loop goroutine; methods ending in OnLoop.
 	epfd    int // gnet's epoll descriptor of this loop; 0 until found
 	wheel   *wheel.Wheel
+	ticked  uint32             // when the wheel was advanced the last time
 	conns   []*Conn            // by wheel id
 	blocked []*Conn            // paused, with output that waits for the socket (pause_linux.go)
 	parts   map[*Conn]struct{} // those that hold something that has not arrived in full (memory.go)
 	cur     *Conn              // whose output scratch holds
 	scratch []byte
 	pieces  [2][]byte
-	spare   []mail // the mailbox's other half
-	owner   owner  // for assertOnLoop
+	mails   queue[mail]  // taken out of the mailbox and not delivered yet
+	wakes   queue[*Conn] // the same of those that are to be woken
+	push    []*Conn      // those of blocked that are looked at with this tick
+	rung    bool         // the bell-ringer is on its way
+	owner   owner        // for assertOnLoop
 
 	// Guarded by mailbox.mu.
 	mailbox mailbox
@@ -60,12 +65,14 @@ func newLoop(s *Server, el gnet.EventLoop) *loop {
 	l := &loop{
 		s:       s,
 		el:      el,
-		wheel:   wheel.New(wheelSlots, s.now()),
+		ticked:  s.now(),
+		wheel:   wheel.New(wheelSlots, 0),
 		scratch: make([]byte, 0, scratchCap),
 	}
-	l.drain = runnable(func() { l.drainOnLoop() })
+	l.turn = runnable(func() { l.turnOnLoop() })
 	l.tick = runnable(func() { l.tickOnLoop() })
-	l.ring = func() { l.execute(l.drain) }
+	l.fire = l.fireOnLoop
+	l.ring = func() { l.execute(l.turn) }
 	return l
 }
 
@@ -116,15 +123,22 @@ func (l *loop) leaveOnLoop(c *Conn) {
 	l.conns[c.node] = nil
 }
 
-// tickOnLoop advances the wheel to the present; connections whose time has come
-// are asked what to do.
+// tickOnLoop advances the wheel; connections whose time has come are asked what to
+// do, in this turn and in those that follow.
 func (l *loop) tickOnLoop() {
 	l.late.Store(false)
-	l.wheel.Advance(l.s.now(), l.fireOnLoop)
-	l.pushOnLoop()
+	now := l.s.now()
+	l.wheel.Advance(l.wheel.Now() + min(now-l.ticked, maxStep))
+	l.ticked = now
+	l.push, l.blocked = append(l.push, l.blocked...), l.blocked[:0]
 	l.shedPartsOnLoop()
-	l.flushOnLoop()
+	l.turnOnLoop()
 }
+
+// maxStep is how many ticks the wheel goes on with one: a tick that comes late
+// makes up for one that was missed, not for more. While the loop stood still (a
+// stopped process, a paused machine) nobody could be heard, so nobody was silent.
+const maxStep = 2
 
 func (l *loop) fireOnLoop(id uint32) (wait uint32) {
 	c := l.conns[id]

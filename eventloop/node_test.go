@@ -129,10 +129,13 @@ func echoing() acceptFunc {
 
 // ears is a Receiver of which a test fills in what it needs.
 type ears struct {
+	// quiet is called after heartbeat of silence, a tick at the least.
+	quiet     func(idle time.Duration) time.Duration
+	heartbeat time.Duration
+
 	receive func(op wsproto.OpCode, payload []byte)
 	flush   func()
 	woken   func()
-	quiet   func(idle time.Duration) time.Duration
 	closed  func(gone *eventloop.Gone)
 }
 
@@ -154,11 +157,14 @@ func (e *ears) Woken() {
 	}
 }
 
-func (e *ears) Quiet(idle time.Duration) time.Duration {
-	if e.quiet != nil {
-		return e.quiet(idle)
+func (e *ears) Quiet(idle, _ time.Duration) time.Duration {
+	switch first := max(e.heartbeat, tick); {
+	case e.quiet == nil:
+		return time.Hour
+	case idle < first:
+		return first - idle
 	}
-	return time.Hour
+	return e.quiet(idle)
 }
 
 func (e *ears) Closed(gone *eventloop.Gone) {
@@ -204,9 +210,9 @@ func (w *tracked) Woken() {
 	w.Receiver.Woken()
 }
 
-func (w *tracked) Quiet(idle time.Duration) time.Duration {
+func (w *tracked) Quiet(idle, asked time.Duration) time.Duration {
 	w.note()
-	return w.Receiver.Quiet(idle)
+	return w.Receiver.Quiet(idle, asked)
 }
 
 func (w *tracked) Closed(gone *eventloop.Gone) {

@@ -26,7 +26,7 @@ func TestPanic_CostsOneConnection(t *testing.T) {
 		}
 	}
 	first := true
-	n := serve(t, eventloop.Config{Loops: 1, Tick: tick, Heartbeat: tick}, func(c *eventloop.Conn, _ *eventloop.Hello) (eventloop.Receiver, *wsproto.Refusal) {
+	n := serve(t, eventloop.Config{Loops: 1, Tick: tick}, func(c *eventloop.Conn, _ *eventloop.Hello) (eventloop.Receiver, *wsproto.Refusal) {
 		if first {
 			first = false
 			return mk(c, func(string) {}), nil

@@ -108,24 +108,19 @@ func (c *Conn) interestOnLoop(events uint32) {
 	}
 }
 
-// pushOnLoop writes what waits for those who are paused, as far as their
-// sockets take it.
-func (l *loop) pushOnLoop() {
-	blocked := l.blocked
-	l.blocked = nil
-	for _, c := range blocked {
-		if c.deaf && c.gc != nil {
-			_ = c.gc.Flush() // a failure closes the connection and tells us, inside Flush
-		}
-		switch {
-		case c.gc == nil || !c.deaf:
-			c.push = false
-		case c.gc.OutboundBuffered() > 0:
-			l.blocked = append(l.blocked, c)
-		default:
-			c.push = false
-			c.interestOnLoop(0) // gnet has just asked for reading
-		}
+// pushOnLoop writes what waits for c, as far as its socket takes it.
+func (l *loop) pushOnLoop(c *Conn) {
+	if c.deaf && c.gc != nil {
+		_ = c.gc.Flush() // a failure closes the connection and tells us, inside Flush
+	}
+	switch {
+	case c.gc == nil || !c.deaf:
+		c.push = false
+	case c.gc.OutboundBuffered() > 0:
+		l.blocked = append(l.blocked, c)
+	default:
+		c.push = false
+		c.interestOnLoop(0) // gnet has just asked for reading
 	}
 }
 

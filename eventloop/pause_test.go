@@ -321,12 +321,14 @@ func TestPause_PeerGone(t *testing.T) {
 func TestPause_IsNotSilence(t *testing.T) {
 	var asked atomic.Int64
 	conns := make(chan *eventloop.Conn, 1)
-	n := serve(t, eventloop.Config{Tick: tick, Heartbeat: 2 * tick}, admit(func(c *eventloop.Conn) eventloop.Receiver {
+	n := serve(t, eventloop.Config{Tick: tick}, admit(func(c *eventloop.Conn) eventloop.Receiver {
 		conns <- c
 		return &ears{
 			receive: func(wsproto.OpCode, []byte) { c.PauseOnLoop() },
 			woken:   func() { c.ResumeOnLoop() },
 			quiet:   func(time.Duration) time.Duration { asked.Add(1); return tick },
+
+			heartbeat: 2 * tick,
 		}
 	}))
 	d := n.open()

@@ -29,19 +29,25 @@ type mail struct {
 type mailKind uint8
 
 const (
-	mailWake mailKind = iota
-	mailSend
+	mailSend mailKind = iota
 	mailClose
 	mailSlow // more was sent than the peer takes
 	mailAdmit
 	mailRefuse
 )
 
-// mailbox is the only way into a loop from outside. Order is kept; many posts
-// cost one wake-up of the loop.
+// letters are what was posted to a loop. Mails keep their order. Wakes have none:
+// they go apart, so that an ack does not wait behind a broadcast.
+type letters struct {
+	mails []mail
+	wakes []*Conn
+}
+
+// mailbox is the only way into a loop from outside. Many posts cost one wake-up
+// of the loop.
 type mailbox struct {
 	mu     sync.Mutex
-	full   []mail
+	full   letters
 	posted bool // the loop was told, and has not yet found the box empty
 	closed bool // the loop is ending: nothing more is taken
 }
@@ -60,27 +66,50 @@ func (b *mailbox) put(m mail) (first bool, err error) {
 	if b.closed {
 		return false, ErrClosed
 	}
-	b.full = append(b.full, m)
+	b.full.mails = append(b.full.mails, m)
 	first = !b.posted
 	b.posted = true
 	return first, nil
 }
 
-// take empties the box. spare is what it is filled into from now on.
-func (b *mailbox) take(spare []mail) []mail {
+// putWake is put for a connection that wants to be woken.
+func (b *mailbox) putWake(c *Conn) (first bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	mails := b.full
-	b.full = spare
+	if b.closed {
+		return false
+	}
+	b.full.wakes = append(b.full.wakes, c)
+	first = !b.posted
+	b.posted = true
+	return first
+}
+
+// takeMails empties the box of mails. spare is what they are filled into from
+// now on.
+func (b *mailbox) takeMails(spare []mail) []mail {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	mails := b.full.mails
+	b.full.mails = spare
 	return mails
 }
 
-// done says whether nothing was put in since take; only then the next put has
-// the loop told again.
+// takeWakes is the same for wakes.
+func (b *mailbox) takeWakes(spare []*Conn) []*Conn {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	wakes := b.full.wakes
+	b.full.wakes = spare
+	return wakes
+}
+
+// done says whether nothing was put in since it was emptied; only then the next
+// put has the loop told again.
 func (b *mailbox) done() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.posted = len(b.full) > 0
+	b.posted = len(b.full.mails)+len(b.full.wakes) > 0
 	return !b.posted
 }
 
@@ -89,42 +118,28 @@ func (b *mailbox) done() bool {
 func (l *loop) post(m mail) error {
 	first, err := l.mailbox.put(m)
 	if first {
-		l.execute(l.drain)
+		l.execute(l.turn)
 	}
 	return err
 }
 
-// keepMail is how many mails a mailbox may hold without giving the memory back
-// after it was emptied.
-const keepMail = 1024
-
-// drainOnLoop delivers everything that was posted until now. What was posted
-// meanwhile has to wait until the sockets had their turn: gnet empties its queue
-// of tasks before it polls them, so a loop that told itself to come again would
-// not hear its devices as long as others keep posting. Somebody else tells it.
-func (l *loop) drainOnLoop() {
-	mails := l.mailbox.take(l.spare[:0])
-	l.spare = nil
-	for i := range mails {
-		l.deliverOnLoop(&mails[i])
-		mails[i] = mail{}
-	}
-	l.flushOnLoop()
-	if cap(mails) <= keepMail {
-		l.spare = mails[:0]
-	}
-	if !l.mailbox.done() {
-		l.s.wait.Go(l.ring)
+// postWake is post for a wake.
+func (l *loop) postWake(c *Conn) {
+	if l.mailbox.putWake(c) {
+		l.execute(l.turn)
 	}
 }
 
-func (l *loop) deliverOnLoop(m *mail) {
+func (l *loop) wakeOnLoop(c *Conn) {
+	defer c.containOnLoop()
+	c.signals.And(^signalWake)
+	c.wokenOnLoop()
+}
+
+func (l *loop) deliverOnLoop(m mail) {
 	c := m.c
 	defer c.containOnLoop()
 	switch m.kind {
-	case mailWake:
-		c.signals.And(^signalWake)
-		c.wokenOnLoop()
 	case mailSend:
 		c.queued.Add(-mailCost(m.frame))
 		c.sendOnLoop(m.frame)
@@ -143,7 +158,7 @@ func (l *loop) deliverOnLoop(m *mail) {
 // sweep is called once the loop has ended, with what it was not told any more:
 // a Receiver that was handed over in time still hears that it is over.
 func (l *loop) sweep() {
-	for _, m := range l.mailbox.take(nil) {
+	for _, m := range append(l.mails.rest(), l.mailbox.takeMails(nil)...) {
 		if m.kind == mailAdmit {
 			m.c.tellGone(m.recv, &Gone{Cause: CauseShutdown, Code: wsproto.CloseAbnormal, Err: ErrClosed})
 		}

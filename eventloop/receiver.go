@@ -27,13 +27,21 @@ type Receiver interface {
 	// Woken is called once right after the connection was admitted, and again
 	// after one or more calls of Conn.Wake.
 	Woken()
-	// Quiet says that nothing came from the peer for idle, and returns after how
-	// much more silence it wants to be asked again. It may Ping or Close.
-	Quiet(idle time.Duration) time.Duration
+	// Quiet says for how long nothing came from the peer, and how long ago it was
+	// first asked for a sign of life with PingOnLoop since; NotAsked if it was not.
+	// It returns when it wants to be told again, and may Ping or Close. It is first
+	// called right after Woken, and then at times of its own choice and some more,
+	// also for a peer that is not silent. The clock of both stands still while the
+	// loop does, and while reading is paused.
+	Quiet(idle, asked time.Duration) time.Duration
 	// Closed is the last call, exactly one for each Receiver that was given to
 	// the server. It may come from inside a write of the Receiver's own.
 	Closed(gone *Gone)
 }
+
+// NotAsked is told by Quiet of a peer that was not asked for a sign of life since
+// it was last heard of.
+const NotAsked time.Duration = -1
 
 // Hello is one opening handshake, read whole and checked. Its bytes stay valid
 // until it was answered with Conn.Admit or Conn.Refuse.

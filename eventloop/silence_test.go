@@ -21,9 +21,10 @@ func TestSilence_PingedThenEvicted(t *testing.T) {
 	}
 	asks := make(chan asked, 100)
 	gone := make(chan *eventloop.Gone, 1)
-	n := serve(t, eventloop.Config{Tick: tick, Heartbeat: heartbeat}, admit(func(c *eventloop.Conn) eventloop.Receiver {
+	n := serve(t, eventloop.Config{Tick: tick}, admit(func(c *eventloop.Conn) eventloop.Receiver {
 		return &ears{
-			receive: c.WriteOnLoop,
+			receive:   c.WriteOnLoop,
+			heartbeat: heartbeat,
 			quiet: func(idle time.Duration) time.Duration {
 				asks <- asked{idle, time.Now()}
 				if idle >= limit {
@@ -86,8 +87,8 @@ func TestSilence_PingedThenEvicted(t *testing.T) {
 // Many connections, each with its own rhythm: nobody is evicted who is not
 // silent, everybody who is, is.
 func TestSilence_OnlyTheSilent(t *testing.T) {
-	n := serve(t, eventloop.Config{Tick: tick, Heartbeat: 60 * tick}, admit(func(c *eventloop.Conn) eventloop.Receiver {
-		return &ears{receive: c.WriteOnLoop, quiet: func(time.Duration) time.Duration {
+	n := serve(t, eventloop.Config{Tick: tick}, admit(func(c *eventloop.Conn) eventloop.Receiver {
+		return &ears{receive: c.WriteOnLoop, heartbeat: 60 * tick, quiet: func(time.Duration) time.Duration {
 			c.CloseOnLoop(wsproto.CloseSilent, "")
 			return 0
 		}}
@@ -149,5 +150,28 @@ func TestSilence_WheelIsEmptied(t *testing.T) {
 		if got := eventloop.WheelLen(c); got != 1 {
 			t.Fatalf("%d timers for one connection", got)
 		}
+	}
+}
+
+// A loop that stood still (a stopped process, a paused machine) does not take
+// that time for silence of its devices: nobody could be heard.
+func TestSilence_ClockStandsStillWithTheLoop(t *testing.T) {
+	const heartbeat, stall = 20 * tick, 100 * tick
+	conns := make(chan *eventloop.Conn, 1)
+	idles := make(chan time.Duration, 100)
+	n := serve(t, eventloop.Config{Loops: 1, Tick: tick}, admit(func(c *eventloop.Conn) eventloop.Receiver {
+		conns <- c
+		return &ears{heartbeat: heartbeat, quiet: func(idle time.Duration) time.Duration {
+			idles <- idle
+			return time.Hour
+		}}
+	}))
+	n.open()
+	c := testkit.Receive(t, patience, "the connection", conns)
+	over := time.NewTimer(stall)
+	defer over.Stop()
+	eventloop.OnLoop(c, func() { <-over.C })
+	if idle := testkit.Receive(t, patience, "the question", idles); idle >= stall {
+		t.Errorf("silent for %s, of which the loop itself stood still for %s", idle, stall)
 	}
 }

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"math"
 	"sync"
 	"time"
 
@@ -110,7 +111,8 @@ func (e *expiry) advance() {
 	e.mu.Lock()
 	elapsed, wall := e.clocksLocked()
 	e.tick = uint32(elapsed / time.Second) //nolint:gosec // 136 years
-	e.wheel.Advance(e.tick, func(id uint32) uint32 {
+	e.wheel.Advance(e.tick)
+	e.wheel.Fire(math.MaxInt, func(id uint32) uint32 {
 		x := e.links[id]
 		if wall.Unix() < x.at {
 			return e.waitLocked(x.at, elapsed, wall)

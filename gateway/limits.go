@@ -52,7 +52,8 @@ func (g *Gateway) Limits() Limits {
 
 // SetLimits changes bounds while the node runs, all of them or none. Devices
 // hear of a new window or heartbeat when they connect the next time; a silent
-// one is judged by the new times when its present wait is over.
+// one is judged by the new times when the loop next looks at it, and is evicted
+// only when it was asked and given the time to answer.
 func (g *Gateway) SetLimits(l Limits) error {
 	now := g.Limits()
 	setDefault(&l.Window, now.Window)

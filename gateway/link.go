@@ -184,9 +184,9 @@ func (l *link) write(fill func(*envelope.Message)) {
 	l.conn.WriteOnLoop(opOf(codec), e.out)
 }
 
-// Quiet implements eventloop.Receiver: nothing was heard for idle.
-func (l *link) Quiet(idle time.Duration) time.Duration {
-	verdict, next := l.g.limits.silence.Load().Verdict(idle)
+// Quiet implements eventloop.Receiver.
+func (l *link) Quiet(idle, asked time.Duration) time.Duration {
+	verdict, next := l.g.limits.silence.Load().Verdict(idle, asked)
 	switch verdict {
 	case devicemgr.Ping:
 		l.conn.PingOnLoop()

@@ -66,6 +66,7 @@ func attacks() map[string]func(a *attacker, ctx context.Context, i int) {
 		"silent":    (*attacker).silent,
 		"stream":    (*attacker).stream,
 		"inflate":   (*attacker).inflate,
+		"partial":   (*attacker).partial,
 		"come-back": (*attacker).comeBack,
 		"tug":       (*attacker).tug,
 	}

@@ -31,3 +31,11 @@ func actInflate(ctx context.Context, l *Life) error {
 		return err
 	})
 }
+
+// actPartial has devices begin messages that never end.
+func actPartial(ctx context.Context, l *Life) error {
+	return l.beside(ctx, bounds{memory: onTheWay, ack50: 80 * ms, ack99: 500 * ms, ping99: 250 * ms}, func(ctx context.Context) error {
+		_, err := l.attack(ctx, Attack{Kind: "partial", Count: l.many(300), Size: 4<<20 - 1024, For: 6 * time.Second})
+		return err
+	})
+}

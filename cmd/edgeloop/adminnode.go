@@ -15,7 +15,7 @@ import (
 )
 
 // startAdmin starts the admin API over the parts built so far.
-func (n *node) startAdmin() error {
+func (n *node) startAdmin(context.Context) error {
 	token, _, err := auth.EnsureToken(adminTokenFile(n.cfg.DataDir))
 	if err != nil {
 		return err

@@ -40,9 +40,8 @@ func (e *echoCmd) Run(io *streams) error {
 		MaxConnections: e.MaxConnections,
 		MaxMessage:     e.MaxMessage,
 		OutBuffer:      e.OutBuffer,
-		Heartbeat:      e.Heartbeat,
 		Handshake:      wsproto.HandshakeConfig{Compression: e.Compression},
-	}, echoAcceptor{})
+	}, echoAcceptor{max(e.Heartbeat, time.Second)})
 	if err != nil {
 		return usageError{err}
 	}
@@ -131,17 +130,20 @@ func (e *echoCmd) control(io *streams, srv *eventloop.Server) (stop func(), err 
 }
 
 // echoAcceptor admits everyone on path "/".
-type echoAcceptor struct{}
+type echoAcceptor struct{ heartbeat time.Duration }
 
-func (echoAcceptor) Accept(c *eventloop.Conn, h *eventloop.Hello) (eventloop.Receiver, *wsproto.Refusal) {
+func (a echoAcceptor) Accept(c *eventloop.Conn, h *eventloop.Hello) (eventloop.Receiver, *wsproto.Refusal) {
 	if string(h.Path) != "/" {
 		return nil, &wsproto.Refusal{Status: 404, Reason: "the echo is at /"}
 	}
-	return &echo{c}, nil
+	return &echo{c, a.heartbeat}, nil
 }
 
 // echo sends back what it receives.
-type echo struct{ c *eventloop.Conn }
+type echo struct {
+	c         *eventloop.Conn
+	heartbeat time.Duration
+}
 
 func (e *echo) Receive(op wsproto.OpCode, payload []byte) { e.c.WriteOnLoop(op, payload) }
 func (e *echo) Flush()                                    {}
@@ -149,7 +151,10 @@ func (e *echo) Woken()                                    {}
 func (e *echo) Closed(*eventloop.Gone)                    {}
 
 // Quiet pings whoever is silent, and evicts nobody.
-func (e *echo) Quiet(time.Duration) time.Duration {
+func (e *echo) Quiet(idle, _ time.Duration) time.Duration {
+	if idle < e.heartbeat {
+		return e.heartbeat - idle
+	}
 	e.c.PingOnLoop()
-	return 30 * time.Second
+	return e.heartbeat
 }

@@ -30,6 +30,7 @@ type node struct {
 	cfg     *serveCmd
 	log     *logging
 	started time.Time
+	watch   *supervisor
 	failed  chan error    // a part has ended by itself
 	drain   chan struct{} // closed when the admin API asked for a drain
 
@@ -38,8 +39,8 @@ type node struct {
 	gateway  *gateway.Gateway
 	server   *eventloop.Server
 	admin    *admin.Server
-	unwatch  func()
-	untidy   func() // ends tidy
+	unwatch  func(context.Context) error // ends watchOthers
+	untidy   func()                      // ends tidy
 
 	// Owned by the goroutine that starts and stops the node.
 	logClosed bool
@@ -61,26 +62,44 @@ const (
 	stateDrained
 )
 
-const (
-	startTimeout = 2 * time.Minute // the log may have to be recovered first
-	stopTimeout  = 30 * time.Second
-)
+const startTimeout = 2 * time.Minute // the log may have to be recovered first
 
-// startNode builds and starts everything, or nothing.
-func startNode(cfg *serveCmd, log *logging) (*node, error) {
-	n := &node{cfg: cfg, log: log, started: time.Now(), failed: make(chan error, 2), drain: make(chan struct{})}
-	for _, step := range []func() error{n.startAuth, n.startBackbone, n.startGateway, n.startServer, n.startAdmin, n.announce} {
-		if err := step(); err != nil {
+// startNode builds and starts everything, or nothing: it returns no node and no
+// error when it was asked to stop before it was through.
+func startNode(cfg *serveCmd, log *logging, watch *supervisor) (*node, error) {
+	n := &node{cfg: cfg, log: log, watch: watch, started: time.Now(), failed: make(chan error, 2), drain: make(chan struct{})}
+	ctx, cancel := watch.untilAsked()
+	defer cancel()
+	for _, part := range []struct {
+		name  string
+		start func(context.Context) error
+	}{
+		{"read the keys", n.startAuth},
+		{"open the log", n.startBackbone},
+		{"start the gateway", n.startGateway},
+		{"start the event loops", n.startServer},
+		{"start the admin API", n.startAdmin},
+		{"announce the addresses", n.announce},
+	} {
+		watch.at(part.name)
+		err := part.start(ctx)
+		if ctx.Err() != nil && (err != nil || n.server == nil) { // with devices it is stopped with a drain
+			n.log.Info("stopped during the start", zap.String("phase", part.name), zap.Error(err))
+			n.abandon()
+			return nil, nil //nolint:nilnil // as the comment says
+		}
+		if err != nil {
 			n.abandon()
 			return nil, err
 		}
 	}
+	watch.at("run")
 	n.untidy = startTidy()
 	n.state.Store(stateRunning)
 	return n, nil
 }
 
-func (n *node) startAuth() error {
+func (n *node) startAuth(context.Context) error {
 	if n.cfg.Auth == "none" {
 		n.log.Warn("AUTHENTICATION IS OFF: anyone who reaches this node may be any device (--auth=none)")
 		return nil
@@ -104,7 +123,7 @@ func (n *node) startAuth() error {
 	return err
 }
 
-func (n *node) startBackbone() error {
+func (n *node) startBackbone(ctx context.Context) error {
 	cfg := backbone.Config{
 		DataDir:       n.cfg.DataDir,
 		NATSURL:       n.cfg.NATSURL,
@@ -124,7 +143,7 @@ func (n *node) startBackbone() error {
 		cfg.WhenFull = backbone.Stop
 	}
 	cfg.OnDamage = onDamage(n.cfg.OnDamage)
-	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 	var err error
 	n.backbone, err = backbone.Open(ctx, cfg)
@@ -141,7 +160,7 @@ func (n *node) startBackbone() error {
 	return err
 }
 
-func (n *node) startGateway() (err error) {
+func (n *node) startGateway(context.Context) (err error) {
 	// Presence and what other nodes write matter where there are other nodes:
 	// with an external server. See docs/decisions/0011.
 	shared := n.cfg.NATSURL != ""
@@ -176,7 +195,15 @@ func (n *node) startGateway() (err error) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	watched := make(chan struct{})
-	n.unwatch = func() { cancel(); <-watched }
+	n.unwatch = func(stopping context.Context) error {
+		cancel()
+		select {
+		case <-watched:
+			return nil
+		case <-stopping.Done():
+			return stopping.Err()
+		}
+	}
 	go func() {
 		defer close(watched)
 		n.watchOthers(ctx)
@@ -194,7 +221,7 @@ func (n *node) watchOthers(ctx context.Context) {
 	}
 }
 
-func (n *node) startServer() (err error) {
+func (n *node) startServer(ctx context.Context) (err error) {
 	n.server, err = eventloop.New(eventloop.Config{
 		Listen:           n.cfg.Listen,
 		Loops:            n.cfg.EventLoops,
@@ -203,7 +230,6 @@ func (n *node) startServer() (err error) {
 		MaxHandshakes:    n.cfg.MaxHandshakes,
 		HandshakeTimeout: n.cfg.HandshakeTimeout,
 		Tick:             tickFor(n.cfg.Heartbeat, n.cfg.IdleTimeout, n.cfg.HandshakeTimeout),
-		Heartbeat:        n.cfg.Heartbeat,
 		OutBuffer:        n.cfg.OutBuffer,
 		RetryAfter:       n.cfg.RetryAfter,
 		Handshake:        wsprotoHandshake(n.cfg.Compression),
@@ -227,6 +253,8 @@ func (n *node) startServer() (err error) {
 		return nil
 	case err := <-ended:
 		return err
+	case <-ctx.Done():
+		return ctx.Err()
 	}
 }
 
@@ -244,7 +272,7 @@ func tickFor(timeouts ...time.Duration) time.Duration {
 }
 
 // announce writes down where the node listens, for those who start it.
-func (n *node) announce() error {
+func (n *node) announce(context.Context) error {
 	n.log.Info("devices connect here", zap.String("url", fmt.Sprintf("ws://%s%s", n.server.Addr(), gateway.DevicePath)))
 	n.log.Info("admin API", zap.String("url", fmt.Sprintf("http://%s", n.admin.Addr())))
 	a := addresses{Listen: n.server.Addr().String(), Admin: n.admin.Addr().String(), PID: os.Getpid()}
@@ -265,6 +293,9 @@ func (n *node) drainAsked() <-chan struct{} { return n.drain }
 func (n *node) askDrain(window time.Duration) {
 	n.drainOnce.Do(func() {
 		n.drainWindow.Store(int64(window))
+		if window > 0 {
+			n.watch.window.Store(int64(window))
+		}
 		n.state.Store(stateDraining)
 		close(n.drain)
 	})

@@ -1,14 +1,6 @@
 package main
 
-import (
-	"errors"
-	"os"
-	"os/signal"
-	"syscall"
-	"time"
-
-	"go.uber.org/zap"
-)
+import "time"
 
 // serveCmd is the node. Each field is a flag, an EDGELOOP_ variable and a key of
 // the configuration file.
@@ -60,9 +52,6 @@ type serveCmd struct {
 	LogFormat string `default:"text" enum:"text,json" help:"How it is logged."`
 }
 
-// ErrAborted is returned when a second signal cut the drain short.
-var errAborted = errors.New("stopped by a second signal, before the drain was over")
-
 // Run runs the node until a signal, or until a part of it fails.
 func (s *serveCmd) Run(io *streams) error {
 	log, err := newLogging(s.LogLevel, s.LogFormat, io.err)
@@ -70,26 +59,33 @@ func (s *serveCmd) Run(io *streams) error {
 		return usageError{err}
 	}
 	defer log.out.Close()
+	v := supervise(log, s.DrainWindow)
+	defer v.release()
+	ended := make(chan error, 1)
+	go func() { ended <- s.live(log, v) }()
+	return v.await(ended)
+}
+
+// live is the whole life of a node. What hangs in it is left to the supervisor.
+func (s *serveCmd) live(log *logging, v *supervisor) error {
 	if err := s.plan(log.Logger); err != nil {
 		return usageError{err}
 	}
-	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
-	defer signal.Stop(signals)
-	n, err := startNode(s, log)
-	if err != nil {
+	n, err := startNode(s, log, v)
+	if err != nil || n == nil {
 		return err
 	}
-	select {
-	case sig := <-signals:
-		log.Info("stopping", zap.Stringer("signal", sig))
-	case <-n.drainAsked():
-		log.Info("draining on request, stops at the next signal")
-		return n.drainThenWait(signals)
-	case err := <-n.failed:
-		log.Error("a part of the node has failed", zap.Error(err))
-		n.abandon()
-		return err
+	for {
+		select {
+		case <-v.asked:
+			return n.stop()
+		case <-n.drainAsked():
+			log.Info("draining on request, stops at the next signal")
+			return n.drainThenWait()
+		case err := <-n.failed:
+			return n.fail(err)
+		case <-v.reload:
+			n.reload()
+		}
 	}
-	return n.stop(signals)
 }

@@ -3,118 +3,119 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io/fs"
 	"os"
 	"time"
 
 	"go.uber.org/zap"
 )
 
+// How long each part may take to stop. A step that takes longer is left behind,
+// and the next one is begun: see supervisor for the whole.
+const (
+	stopAdmin   = 5 * time.Second
+	stopServer  = 5 * time.Second
+	stopWatch   = 2 * time.Second
+	stopGateway = 5 * time.Second
+	stopLog     = 30 * time.Second // the store writes its index
+	stopClient  = 10 * time.Second // of a log elsewhere
+	// lastWait is for a log that took nothing when it was drained: nothing of it
+	// can be flushed now.
+	lastWait = 2 * time.Second
+)
+
 // goAway refuses newcomers, sends the devices away and has all they sent in the
-// log. A signal cuts it short.
-func (n *node) goAway(signals <-chan os.Signal) error {
+// log.
+func (n *node) goAway() error {
 	n.state.Store(stateDraining)
+	n.watch.at("drain")
 	n.server.StopAccepting()
-	window := time.Duration(n.drainWindow.Load())
-	ctx, cancel := context.WithCancel(context.Background())
-	defer cancel() // what a second signal cut short ends by itself
-	done := make(chan error, 1)
-	go func() { done <- n.gateway.Drain(ctx, window) }()
-	select {
-	case err := <-done:
-		if err == nil {
-			n.state.Store(stateDrained)
-		}
-		return err
-	case sig := <-signals:
-		n.log.Warn("second signal, the drain is cut short", zap.Stringer("signal", sig))
-		return errAborted
+	err := n.gateway.Drain(context.Background(), time.Duration(n.drainWindow.Load()))
+	if err == nil {
+		n.state.Store(stateDrained)
 	}
+	return err
 }
 
 // undrained closes a node whose drain did not come to its end, most likely
 // because the log takes nothing. What waits for the log was not acknowledged, so
 // its devices send it again.
 func (n *node) undrained(err error) error {
-	if errors.Is(err, errAborted) {
-		return err
-	}
 	n.log.Error("not everything that was received is in the log, devices will send it again", zap.Error(err))
-	// Nothing of it can be flushed now, so this need not be waited for long.
-	const lastWait = 2 * time.Second
-	ctx, cancel := context.WithTimeout(context.Background(), lastWait)
-	defer cancel()
 	// First the log: workers that wait for it would hold up the rest.
-	if closing := n.backbone.Close(ctx); closing != nil {
-		n.log.Warn("while stopping", zap.Error(closing))
-	}
+	n.warn(n.step("close the log", lastWait, n.backbone.Close))
 	n.logClosed = true
-	n.abandon()
+	n.warn(n.close())
 	return err
 }
 
 // drainThenWait is a drain that was asked for: the node stays, empty, until it
-// is told to stop. The first signal during the drain is that, and only the
-// second cuts the drain short.
-func (n *node) drainThenWait(signals <-chan os.Signal) error {
-	first, second := make(chan struct{}), make(chan os.Signal, 1)
-	ended := make(chan struct{})
-	defer close(ended)
-	go func() {
-		select {
-		case sig := <-signals:
-			n.log.Info("stopping when the drain is over", zap.Stringer("signal", sig))
-			close(first)
-		case <-ended:
-			return
-		}
-		select {
-		case sig := <-signals:
-			second <- sig
-		case <-ended:
-		}
-	}()
-	if err := n.goAway(second); err != nil {
+// is told to stop.
+func (n *node) drainThenWait() error {
+	if err := n.goAway(); err != nil {
+		n.watch.leave()
 		return n.undrained(err)
 	}
 	n.log.Info("drained")
-	<-first
-	return n.close()
+	n.watch.at("wait, drained, for a signal")
+	select {
+	case <-n.watch.asked:
+		return n.close()
+	case err := <-n.failed:
+		return n.fail(err)
+	}
 }
 
 // stop is what SIGTERM asks for.
-func (n *node) stop(signals <-chan os.Signal) error {
-	if err := n.goAway(signals); err != nil {
+func (n *node) stop() error {
+	if err := n.goAway(); err != nil {
 		return n.undrained(err)
 	}
 	return n.close()
 }
 
-// close stops the parts, the last built first. The admin API stays until the
-// end of what it can tell about.
+// fail ends a node of which a part has failed.
+func (n *node) fail(err error) error {
+	n.log.Error("a part of the node has failed", zap.Error(err))
+	n.abandon()
+	return err
+}
+
+// abandon closes what was started after a failure; what goes wrong now is
+// less than what already did.
+func (n *node) abandon() {
+	n.watch.leave()
+	n.warn(n.close())
+}
+
+// close stops the parts, the last built first.
 func (n *node) close() error {
-	ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
-	defer cancel()
-	var errs []error
+	if n.announced {
+		n.warn(n.step("remove the address file", lastWait, func(context.Context) error { return removeFile(addressFile(n.cfg.DataDir)) }))
+	}
 	if n.untidy != nil {
 		n.untidy()
 	}
-	if n.unwatch != nil {
-		n.unwatch()
+	if n.admin != nil { // that a request was cut is no fault of the node
+		n.warn(n.step("stop the admin API", stopAdmin, n.admin.Stop))
 	}
+	var errs []error
 	if n.server != nil {
-		errs = append(errs, n.server.Stop(ctx))
+		errs = append(errs, n.step("stop the event loops", stopServer, n.server.Stop))
+	}
+	if n.unwatch != nil { // presence of others is told again at the next start
+		n.warn(n.step("stop listening to other nodes", stopWatch, n.unwatch))
 	}
 	if n.gateway != nil {
-		errs = append(errs, n.gateway.Close(ctx))
-	}
-	if n.admin != nil {
-		errs = append(errs, n.admin.Stop(ctx))
+		errs = append(errs, n.step("stop the workers", stopGateway, n.gateway.Close))
 	}
 	if n.backbone != nil && !n.logClosed {
-		errs = append(errs, n.backbone.Close(ctx))
-	}
-	if n.announced {
-		errs = append(errs, os.Remove(addressFile(n.cfg.DataDir)))
+		limit := stopLog
+		if n.cfg.NATSURL != "" {
+			limit = stopClient
+		}
+		errs = append(errs, n.step("close the log", limit, n.backbone.Close))
 	}
 	err := errors.Join(errs...)
 	if err == nil {
@@ -123,10 +124,34 @@ func (n *node) close() error {
 	return err
 }
 
-// abandon closes what was started after a failure; what goes wrong now is
-// less than what already did.
-func (n *node) abandon() {
-	if err := n.close(); err != nil {
+// step stops one part. One that does not return soon after its context has ended
+// hangs: it is left behind, in a goroutine of its own, and named.
+func (n *node) step(what string, limit time.Duration, stop func(context.Context) error) error {
+	n.watch.at(what)
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	defer cancel()
+	ended := make(chan error, 1)
+	go func() { ended <- stop(ctx) }()
+	hangs := time.NewTimer(limit + time.Second)
+	defer hangs.Stop()
+	select {
+	case err := <-ended:
+		return err
+	case <-hangs.C:
+		return fmt.Errorf("%s: it hangs and was left behind after %s", what, limit)
+	}
+}
+
+func (n *node) warn(err error) {
+	if err != nil {
 		n.log.Warn("while stopping", zap.Error(err))
 	}
+}
+
+// removeFile has path gone.
+func removeFile(path string) error {
+	if err := os.Remove(path); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
 }

@@ -82,8 +82,20 @@ type link struct {
 // Close makes a Conn a devicemgr.Link.
 func (l *link) Close(code uint16, reason string) { l.Conn.Close(wsproto.CloseCode(code), reason) }
 
-func (l *link) Receive(wsproto.OpCode, []byte)    {}
-func (l *link) Flush()                            {}
-func (l *link) Woken()                            {}
-func (l *link) Quiet(time.Duration) time.Duration { l.PingOnLoop(); return 30 * time.Second }
-func (l *link) Closed(*eventloop.Gone)            { l.devices.Unregister(l.session, l.epoch) }
+func (l *link) Receive(wsproto.OpCode, []byte) {}
+func (l *link) Flush()                         {}
+func (l *link) Woken()                         {}
+func (l *link) Closed(*eventloop.Gone)         { l.devices.Unregister(l.session, l.epoch) }
+
+// Quiet does as the policy says.
+func (l *link) Quiet(idle, asked time.Duration) time.Duration {
+	verdict, next := devicemgr.Silence{Heartbeat: 30 * time.Second, Limit: time.Minute}.Verdict(idle, asked)
+	switch verdict {
+	case devicemgr.Ping:
+		l.PingOnLoop()
+	case devicemgr.Evict:
+		l.CloseOnLoop(wsproto.CloseSilent, "no sign of life")
+	case devicemgr.Wait:
+	}
+	return next
+}

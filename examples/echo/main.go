@@ -43,12 +43,17 @@ func (m *mirror) Flush()                                    {}
 func (m *mirror) Woken()                                    {}
 func (m *mirror) Closed(*eventloop.Gone)                    {}
 
+const heartbeat = 30 * time.Second
+
 // Quiet pings who is silent for long and hangs up on who does not answer.
-func (m *mirror) Quiet(idle time.Duration) time.Duration {
-	if idle > time.Minute {
+func (m *mirror) Quiet(idle, asked time.Duration) time.Duration {
+	switch {
+	case idle < heartbeat:
+		return heartbeat - idle
+	case asked >= heartbeat:
 		m.conn.CloseOnLoop(wsproto.CloseSilent, "no sign of life")
-	} else {
+	default:
 		m.conn.PingOnLoop()
 	}
-	return 31 * time.Second
+	return heartbeat
 }

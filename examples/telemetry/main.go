@@ -87,5 +87,15 @@ func (d *device) say(m *envelope.Message) {
 	}
 }
 
-func (d *device) Quiet(time.Duration) time.Duration { d.conn.PingOnLoop(); return 30 * time.Second }
-func (d *device) Closed(*eventloop.Gone)            {}
+func (d *device) Closed(*eventloop.Gone) {}
+
+// Quiet pings who is silent.
+func (d *device) Quiet(idle, _ time.Duration) time.Duration {
+	if idle < heartbeat {
+		return heartbeat - idle
+	}
+	d.conn.PingOnLoop()
+	return heartbeat
+}
+
+const heartbeat = 30 * time.Second

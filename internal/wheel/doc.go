@@ -7,9 +7,11 @@
 // holds only the 4-byte id of its node.
 //
 // Re-slotting is lazy: Touch stores the current tick into the node and leaves
-// it where it is. When the wheel comes to the slot where the node lies, it
-// either fires it or moves it to where it belongs by then. A busy connection so
-// costs one store per message and one visit per wait, whatever its traffic.
+// it where it is. When the wheel comes to the slot where the node lies, the timer
+// fires, and its owner, who may want another wait by now than when it was set,
+// says when to look again. A busy connection so costs one store per message and
+// one call per wait, whatever its traffic. Timers that are due are fired in
+// slices, as many as the caller has time for.
 //
 // # Goroutines
 // None. A Wheel is used by one goroutine, or under the caller's lock.

@@ -9,8 +9,9 @@ import (
 // Wheel is a set of timers that count from their last Touch. Not safe for
 // concurrent use.
 //
-// A timer fires at the first Advance that has reached both of: `wait` ticks
-// after its last Touch, and the tick that its last firing asked for.
+// Advance takes a timer up at the tick that Add, Reset or its last firing asked
+// for, and Fire fires it. A Touch does not move a timer: who is fired looks at
+// Idle, and asks to be fired again when there is no more to it.
 type Wheel struct {
 	// Owned by the goroutine that uses the wheel.
 
@@ -28,8 +29,11 @@ type Wheel struct {
 type node struct {
 	next, prev uint32 // neighbours in a ring; a parked node is its own ring
 	last       uint32 // tick of the last Touch
-	wait       uint32 // ticks of silence until it fires; 0 = the node is free
+	mark       uint32 // tick of the last Mark; holds when it is after last
 }
+
+// unused is the prev of a node that was removed.
+const unused = ^uint32(0)
 
 const minSlots = 4
 
@@ -45,8 +49,9 @@ func New(slots int, now uint32) *Wheel {
 	return w
 }
 
-// Add starts a timer that fires wait ticks after the last Touch; Add counts as
-// the first. A wait of 0 is taken as 1. The id is never 0.
+// Add starts a timer that fires in wait ticks, at most slots-1 (more is cut to
+// that, here and wherever a wait is told); it counts as a Touch. A wait of 0 is
+// taken as 1. The id is never 0.
 func (w *Wheel) Add(wait uint32) (id uint32) {
 	if id = w.free; id != 0 {
 		w.free = w.nodes[id].next
@@ -55,20 +60,39 @@ func (w *Wheel) Add(wait uint32) (id uint32) {
 		w.nodes = append(w.nodes, node{})
 	}
 	w.live++
-	w.nodes[id] = node{last: w.now, wait: max(wait, 1)}
+	w.nodes[id] = node{last: w.now, mark: w.now}
 	w.park(id)
 	w.place(id, wait)
 	return id
 }
 
+// Now is the present tick.
+func (w *Wheel) Now() uint32 { return w.now }
+
 // Touch says that id was heard of in the current tick.
 func (w *Wheel) Touch(id uint32) { w.nodes[id].last = w.now }
 
-// Reset gives id another wait, counted from now; it counts as a Touch.
+// Mark notes the current tick for id, unless a mark stands. A Touch, also one of
+// the same tick, wipes it out.
+func (w *Wheel) Mark(id uint32) {
+	if n := &w.nodes[id]; !n.marked() {
+		n.mark = w.now
+	}
+}
+
+// Marked is how many ticks ago id was marked, if it was not touched since.
+func (w *Wheel) Marked(id uint32) (ago uint32, ok bool) {
+	n := &w.nodes[id]
+	return w.now - n.mark, n.marked()
+}
+
+func (n *node) marked() bool { return int32(n.mark-n.last) > 0 } //nolint:gosec // ticks wrap around
+
+// Reset has id fire in wait ticks from now; it counts as a Touch.
 func (w *Wheel) Reset(id, wait uint32) {
 	w.check(id)
 	n := &w.nodes[id]
-	n.last, n.wait = w.now, max(wait, 1)
+	n.last, n.mark = w.now, w.now
 	w.unlink(id)
 	w.place(id, wait)
 }
@@ -80,7 +104,7 @@ func (w *Wheel) Idle(id uint32) uint32 { return w.now - w.nodes[id].last }
 func (w *Wheel) Remove(id uint32) {
 	w.check(id)
 	w.unlink(id)
-	w.nodes[id] = node{next: w.free}
+	w.nodes[id] = node{next: w.free, prev: unused}
 	w.free = id
 	w.live--
 	if w.firing == id {
@@ -91,43 +115,50 @@ func (w *Wheel) Remove(id uint32) {
 // Len is the number of timers, parked ones included.
 func (w *Wheel) Len() int { return w.live }
 
-// Advance moves the wheel to tick now and calls fire once for each timer that
-// is due, in no particular order. fire answers in how many ticks to look at the
-// timer again, at most slots-1 (more is cut to that): it then fires unless a
-// Touch came within its wait. 0 parks the timer: it fires no more until Reset.
-//
-// fire may call every method but Advance, for any id, its own included, and
-// must not panic. Ticks that are not after the present one do nothing; a jump
-// over many ticks fires each timer at most once.
-func (w *Wheel) Advance(now uint32, fire func(id uint32) (wait uint32)) {
+// Advance moves the wheel to tick now: timers whose tick has come are due, and
+// wait for Fire. Ticks that are not after the present one do nothing; a jump over
+// many ticks makes each timer due once.
+func (w *Wheel) Advance(now uint32) {
 	steps := now - w.now
 	if int32(steps) <= 0 {
 		return
 	}
 	from := w.now
 	w.now = now
-	// A node lies at most one turn ahead, so one turn meets every due node. All
-	// are gathered before the first fires: what is placed from here on belongs
-	// to a later Advance, also where its slot is among those just emptied.
+	// A node lies at most one turn ahead, so one turn meets every due node. What
+	// is placed from here on belongs to a later Advance, also where its slot is
+	// among those just emptied.
 	for i := uint32(1); i <= min(steps, w.mask+1); i++ {
 		w.gather((from + i) & w.mask)
 	}
-	head := w.mask + 1
-	for id := w.nodes[head].next; id != head; id = w.nodes[head].next {
-		w.visit(id, fire)
-	}
 }
 
-// visit fires one gathered node, or moves it to where it belongs.
+// Fire calls fire for at most so many of the timers that are due, in no
+// particular order, and says whether more are. fire answers in how many ticks to
+// fire the timer again; 0 parks it: it fires no more until Reset.
+//
+// fire may call every method but Advance and Fire, for any id, its own included,
+// and must not panic.
+func (w *Wheel) Fire(most int, fire func(id uint32) (wait uint32)) (more bool) {
+	head := w.mask + 1
+	for ; most > 0; most-- {
+		id := w.nodes[head].next
+		if id == head {
+			return false
+		}
+		w.visit(id, fire)
+	}
+	return w.nodes[head].next != head
+}
+
+// visit fires one node that is due.
 func (w *Wheel) visit(id uint32, fire func(id uint32) uint32) {
 	w.unlink(id)
-	n := &w.nodes[id]
-	if idle := w.now - n.last; idle < n.wait {
-		w.place(id, n.wait-idle)
-		return
+	if n := &w.nodes[id]; !n.marked() {
+		n.mark = n.last // the mark of an age ago must not seem to be of the future
 	}
 	w.firing = id
-	wait := fire(id) // may move the slab: n is stale after this
+	wait := fire(id)
 	if w.firing == id && wait > 0 {
 		w.unlink(id)
 		w.place(id, wait)
@@ -135,8 +166,8 @@ func (w *Wheel) visit(id uint32, fire func(id uint32) uint32) {
 	w.firing = 0
 }
 
-// place links an unlinked node so that it is visited in ahead ticks, or at the
-// end of this turn of the wheel when that is sooner.
+// place links an unlinked node so that it is due in ahead ticks, or at the end of
+// this turn of the wheel when that is sooner.
 func (w *Wheel) place(id, ahead uint32) {
 	slot := (w.now + min(max(ahead, 1), w.mask)) & w.mask
 	first := w.nodes[slot].next
@@ -154,7 +185,7 @@ func (w *Wheel) unlink(id uint32) {
 // park makes id a ring of its own.
 func (w *Wheel) park(id uint32) { w.nodes[id].next, w.nodes[id].prev = id, id }
 
-// gather moves the nodes of a slot to the end of the ring being visited.
+// gather moves the nodes of a slot to the end of the ring of those that are due.
 func (w *Wheel) gather(slot uint32) {
 	first, last := w.nodes[slot].next, w.nodes[slot].prev
 	if first == slot {
@@ -169,7 +200,7 @@ func (w *Wheel) gather(slot uint32) {
 
 // check panics on an id that is not in use, in builds with invariants.
 func (w *Wheel) check(id uint32) {
-	if invariants.Enabled && (id <= w.mask+1 || w.nodes[id].wait == 0) {
+	if invariants.Enabled && (id <= w.mask+1 || w.nodes[id].prev == unused) {
 		panic("wheel: timer used after Remove")
 	}
 }

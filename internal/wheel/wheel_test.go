@@ -10,9 +10,15 @@ import (
 	"edgeloop/internal/wheel"
 )
 
+// fire advances w to now and fires all that are due.
+func fire(w *wheel.Wheel, now uint32, f func(uint32) uint32) {
+	w.Advance(now)
+	w.Fire(math.MaxInt, f)
+}
+
 // fired advances w to now and returns the ids that fired, sorted; all are parked.
 func fired(w *wheel.Wheel, now uint32) (ids []uint32) {
-	w.Advance(now, func(id uint32) uint32 { ids = append(ids, id); return 0 })
+	fire(w, now, func(id uint32) uint32 { ids = append(ids, id); return 0 })
 	slices.Sort(ids)
 	return ids
 }
@@ -35,36 +41,33 @@ func TestWheel_Advance(t *testing.T) {
 			t.Errorf("Len = %d, want the parked timer to count", w.Len())
 		}
 	})
-	t.Run("Touch pushes it back", func(t *testing.T) {
+	t.Run("Touch is seen by who is fired, and does not move the timer", func(t *testing.T) {
 		w := wheel.New(8, 0)
 		id := w.Add(3)
 		wantFired(t, w, 2)
 		w.Touch(id)
-		wantFired(t, w, 4)
-		if w.Idle(id) != 2 {
-			t.Errorf("Idle = %d, want 2", w.Idle(id))
+		wantFired(t, w, 3, id)
+		if w.Idle(id) != 1 {
+			t.Errorf("Idle = %d, want 1", w.Idle(id))
 		}
-		wantFired(t, w, 5, id)
 	})
-	t.Run("a wait longer than the wheel is exact", func(t *testing.T) {
+	t.Run("a wait longer than the wheel is cut to its turn", func(t *testing.T) {
 		w := wheel.New(4, 0)
 		id := w.Add(1001)
-		for now := uint32(1); now < 1001; now++ {
-			wantFired(t, w, now)
-		}
-		wantFired(t, w, 1001, id)
+		wantFired(t, w, 2)
+		wantFired(t, w, 3, id)
 	})
 	t.Run("a jump over several turns fires each timer once", func(t *testing.T) {
 		w := wheel.New(4, 0)
-		a, b, c := w.Add(1), w.Add(2), w.Add(500)
+		a, b := w.Add(1), w.Add(2)
 		wantFired(t, w, 400, a, b)
-		wantFired(t, w, 500, c)
+		wantFired(t, w, 500)
 	})
 	t.Run("a timer that fires in a jump is not met again in the same jump", func(t *testing.T) {
 		w := wheel.New(4, 0)
 		w.Add(1)
 		calls := 0
-		w.Advance(3, func(uint32) uint32 { calls++; return 3 }) // its next slot is 2
+		fire(w, 3, func(uint32) uint32 { calls++; return 3 }) // its next slot is 2
 		if calls != 1 {
 			t.Fatalf("fired %d times", calls)
 		}
@@ -81,28 +84,80 @@ func TestWheel_Advance(t *testing.T) {
 		wantFired(t, w, 1)
 		wantFired(t, w, 2, id)
 	})
-	t.Run("after the answer of fire a Touch counts with the timer's own wait", func(t *testing.T) {
-		w := wheel.New(64, 0)
-		id := w.Add(30) // ping at 30, look again at 50
-		w.Advance(30, func(uint32) uint32 { return 20 })
-		w.Advance(31, nil)
-		w.Touch(id) // the pong
-		wantFired(t, w, 60)
-		wantFired(t, w, 61, id)
-	})
-	t.Run("without a Touch it fires at the tick that fire asked for", func(t *testing.T) {
+	t.Run("it fires again at the tick that fire asked for", func(t *testing.T) {
 		w := wheel.New(64, 0)
 		id := w.Add(30)
-		w.Advance(30, func(uint32) uint32 { return 20 })
+		fire(w, 30, func(uint32) uint32 { return 20 })
 		wantFired(t, w, 49)
 		wantFired(t, w, 50, id)
 	})
 }
 
+// Those that are due are fired in slices. What is due later waits behind them,
+// and who is removed or reset meanwhile does not fire.
+func TestWheel_FiresInSlices(t *testing.T) {
+	w := wheel.New(8, 0)
+	var ids []uint32
+	for range 10 {
+		ids = append(ids, w.Add(1))
+	}
+	w.Advance(1)
+	var got []uint32
+	slice := func(most int) bool {
+		return w.Fire(most, func(id uint32) uint32 { got = append(got, id); return 0 })
+	}
+	if !slice(4) || len(got) != 4 {
+		t.Fatalf("%d fired, want 4 and more to come", len(got))
+	}
+	late := w.Add(1)
+	w.Advance(2)
+	var out []uint32
+	for _, id := range ids {
+		if !slices.Contains(got, id) {
+			out = append(out, id)
+		}
+	}
+	w.Remove(out[0])
+	w.Reset(out[1], 3)
+	if !slice(4) || slice(4) || len(got) != 9 || got[8] != late {
+		t.Fatalf("fired %v, the last is to be %d", got, late)
+	}
+	wantFired(t, w, 5, out[1])
+}
+
+func TestWheel_Mark(t *testing.T) {
+	marked := func(t *testing.T, w *wheel.Wheel, id, ago uint32, want bool) {
+		t.Helper()
+		if got, ok := w.Marked(id); ok != want || (ok && got != ago) {
+			t.Fatalf("marked %v, %d ticks ago; want %v, %d", ok, got, want, ago)
+		}
+	}
+	again := func(uint32) uint32 { return 1 }
+	w := wheel.New(8, math.MaxUint32-2)
+	id := w.Add(1)
+	marked(t, w, id, 0, false)
+	w.Mark(id) // it was heard of in this very tick
+	fire(w, math.MaxUint32, again)
+	marked(t, w, id, 0, false)
+	w.Mark(id)
+	fire(w, 3, again)
+	w.Mark(id) // the first stands
+	marked(t, w, id, 4, true)
+	w.Touch(id)
+	marked(t, w, id, 0, false)
+	for now := uint32(0); now < 1<<31+1<<30; now += 1 << 29 { // years of traffic
+		w.Advance(now)
+		w.Touch(id)
+		w.Fire(1, again)
+	}
+	fire(w, w.Now()+1, again)
+	marked(t, w, id, 0, false)
+}
+
 func TestWheel_Reset(t *testing.T) {
 	w := wheel.New(8, 0)
 	id := w.Add(2)
-	w.Advance(1, nil)
+	w.Advance(1)
 	w.Reset(id, 5) // a connection has finished its handshake
 	wantFired(t, w, 5)
 	wantFired(t, w, 6, id)
@@ -126,7 +181,7 @@ func TestWheel_Remove(t *testing.T) {
 		w := wheel.New(8, 0)
 		ids := []uint32{w.Add(2), w.Add(2), w.Add(2)}
 		calls := 0
-		w.Advance(2, func(uint32) uint32 {
+		fire(w, 2, func(uint32) uint32 {
 			calls++
 			for _, id := range ids {
 				w.Remove(id)
@@ -141,7 +196,7 @@ func TestWheel_Remove(t *testing.T) {
 	t.Run("the answer does not reach a timer that took over the id", func(t *testing.T) {
 		w := wheel.New(64, 0)
 		old := w.Add(2)
-		w.Advance(2, func(id uint32) uint32 {
+		fire(w, 2, func(id uint32) uint32 {
 			w.Remove(id)
 			if again := w.Add(10); again != old {
 				t.Fatalf("id %d, want %d again", again, old)
@@ -184,7 +239,7 @@ func TestAllocs_Wheel(t *testing.T) {
 	for name, f := range map[string]func(){
 		"Touch":          func() { w.Touch(id) },
 		"Add and Remove": func() { w.Remove(w.Add(30)) },
-		"Advance":        func() { now++; w.Advance(now, rearm) },
+		"Advance":        func() { now++; fire(w, now, rearm) },
 	} {
 		if got := testing.AllocsPerRun(1000, f); got != 0 {
 			t.Errorf("%s: %v allocations", name, got)
@@ -209,18 +264,18 @@ func BenchmarkWheel_Touch(b *testing.B) {
 // BenchmarkWheel_Advance is one tick with 100,000 timers of 30 ticks.
 func BenchmarkWheel_Advance(b *testing.B) {
 	w := wheel.New(128, 0)
-	fire := func(uint32) uint32 { return 30 }
+	again := func(uint32) uint32 { return 30 }
 	now := uint32(0)
 	for range 30 {
 		for range 100_000 / 30 {
 			w.Add(30)
 		}
 		now++
-		w.Advance(now, fire)
+		fire(w, now, again)
 	}
 	b.ReportAllocs()
 	for b.Loop() {
 		now++
-		w.Advance(now, fire)
+		fire(w, now, again)
 	}
 }

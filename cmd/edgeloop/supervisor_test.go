@@ -1,0 +1,141 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// watched is a supervisor of a life that only the test ends, and what await
+// returned.
+func watched(t *testing.T, window time.Duration) (v *supervisor, life chan error, end chan error) {
+	t.Helper()
+	log, err := newLogging("error", "text", &fickle{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	v = newSupervisor(log, window)
+	life, end = make(chan error, 1), make(chan error, 1)
+	go func() {
+		end <- v.await(life)
+		log.out.Close()
+	}()
+	synctest.Wait()
+	return v, life, end
+}
+
+// TestSupervisor_SecondSignal: the first signal asks the life to end, the second
+// does not wait for it, whatever it does.
+func TestSupervisor_SecondSignal(t *testing.T) {
+	for name, signals := range map[string][2]os.Signal{
+		"the same":      {syscall.SIGTERM, syscall.SIGTERM},
+		"another":       {syscall.SIGINT, syscall.SIGTERM},
+		"by a terminal": {syscall.SIGINT, syscall.SIGINT},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				v, _, end := watched(t, time.Second)
+				ctx, cancel := v.untilAsked()
+				defer cancel()
+				v.signals <- signals[0]
+				<-v.asked
+				<-ctx.Done()
+				synctest.Wait()
+				select {
+				case err := <-end:
+					t.Fatalf("the first signal ended it: %v", err)
+				default:
+				}
+				began := time.Now()
+				v.signals <- signals[1]
+				if err := <-end; !errors.Is(err, errAborted) || time.Since(began) > 0 {
+					t.Errorf("after the second signal: %v after %s, want %v at once", err, time.Since(began), errAborted)
+				}
+			})
+		})
+	}
+}
+
+// TestSupervisor_Overdue: a stop that hangs ends all the same, in a time that is
+// known before, and says where it hung.
+func TestSupervisor_Overdue(t *testing.T) {
+	for name, begin := range map[string]func(*supervisor){
+		"a signal":          func(v *supervisor) { v.signals <- syscall.SIGTERM },
+		"a part that fails": func(v *supervisor) { v.leave(); v.leave() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				const window = 20 * time.Second
+				v, _, end := watched(t, window)
+				v.at("think about it")
+				began := time.Now()
+				begin(v)
+				err := <-end
+				if !errors.Is(err, errOverdue) || !strings.Contains(err.Error(), "think about it") {
+					t.Errorf("the stop ended with %v", err)
+				}
+				if took := time.Since(began); took != window+stopMost {
+					t.Errorf("the stop took %s, want %s", took, window+stopMost)
+				}
+			})
+		})
+	}
+}
+
+// TestSupervisor_Hangup: SIGHUP asks for a reload, many at once for one, and does
+// not end a node, not even one that stops.
+func TestSupervisor_Hangup(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		v, life, end := watched(t, time.Second)
+		for range 10 {
+			v.signals <- syscall.SIGHUP
+		}
+		synctest.Wait()
+		if len(v.reload) != 1 {
+			t.Errorf("%d reloads wait, want 1", len(v.reload))
+		}
+		<-v.reload
+		v.signals <- syscall.SIGTERM
+		<-v.asked
+		v.signals <- syscall.SIGHUP
+		synctest.Wait()
+		if len(v.reload) != 0 {
+			t.Error("a node that stops was asked to reload")
+		}
+		life <- nil
+		if err := <-end; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// TestNode_StepIsLeftBehind: a part that does not stop, and does not heed its
+// context, holds up the others for a bounded time.
+func TestNode_StepIsLeftBehind(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log, err := newLogging("error", "text", &fickle{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer log.out.Close()
+		n := &node{log: log, watch: newSupervisor(log, time.Second)}
+		release := make(chan struct{})
+		began := time.Now()
+		err = n.step("stop the clock", 5*time.Second, func(context.Context) error { <-release; return nil })
+		if err == nil || !strings.Contains(err.Error(), "stop the clock") {
+			t.Errorf("a step that hangs: %v", err)
+		}
+		if took := time.Since(began); took != 6*time.Second {
+			t.Errorf("left behind after %s", took)
+		}
+		close(release)
+		if err := n.step("stop", time.Second, func(context.Context) error { return nil }); err != nil {
+			t.Error(err)
+		}
+	})
+}

@@ -1,0 +1,127 @@
+package eventloop
+
+import "time"
+
+// Turns. Between two looks at its sockets a loop does no more than one turn: a
+// slice of what others posted, of the timers that are due and of the sockets that
+// are to be pushed. A broadcast to all, or a tick in which thousands are due, so
+// takes many turns, and whoever sends something meanwhile waits for one of them.
+//
+// gnet empties its queue of tasks before it looks at the sockets, so a loop that
+// told itself to come again would not hear its devices until all was done.
+// Somebody else tells it: a bell-ringer, who comes when the loop has gone on to
+// its sockets, because the loop does so within less time than it takes to start a
+// goroutine.
+
+const (
+	// turnMost is how many of each kind one turn takes, turnLeast how many it
+	// takes also when turnTime has passed by then.
+	turnMost  = 64
+	turnLeast = 8
+	turnTime  = 300 * time.Microsecond
+)
+
+// turnOnLoop takes one turn.
+func (l *loop) turnOnLoop() {
+	l.rung = false
+	began := time.Now()
+	more := l.eachOnLoop(began, l.wakeNextOnLoop)
+	more = l.eachOnLoop(began, l.deliverNextOnLoop) || more
+	more = l.eachOnLoop(began, l.fireNextOnLoop) || more
+	more = l.eachOnLoop(began, l.pushNextOnLoop) || more
+	l.flushOnLoop()
+	if (more || !l.mailbox.done()) && !l.rung {
+		l.rung = true
+		l.s.wait.Go(l.ring)
+	}
+}
+
+// eachOnLoop calls next until it says that nothing is left, or until the slice is
+// used up; then there may be more.
+func (l *loop) eachOnLoop(began time.Time, next func() bool) (more bool) {
+	for n := 1; n <= turnMost; n++ {
+		if !next() {
+			return false
+		}
+		if n%turnLeast == 0 && time.Since(began) > turnTime {
+			break
+		}
+	}
+	return true
+}
+
+func (l *loop) wakeNextOnLoop() bool {
+	if l.wakes.empty() {
+		l.wakes.fill(l.mailbox.takeWakes(l.wakes.spare()))
+	}
+	c, ok := l.wakes.next()
+	if ok {
+		l.wakeOnLoop(c)
+	}
+	return ok
+}
+
+func (l *loop) deliverNextOnLoop() bool {
+	if l.mails.empty() {
+		l.mails.fill(l.mailbox.takeMails(l.mails.spare()))
+	}
+	m, ok := l.mails.next()
+	if ok {
+		l.deliverOnLoop(m)
+	}
+	return ok
+}
+
+func (l *loop) fireNextOnLoop() bool {
+	return l.wheel.Fire(1, l.fire)
+}
+
+// pushNextOnLoop looks after one of those whose output is pushed (pause_linux.go).
+func (l *loop) pushNextOnLoop() bool {
+	n := len(l.push)
+	if n == 0 {
+		return false
+	}
+	c := l.push[n-1]
+	l.push[n-1] = nil
+	l.push = l.push[:n-1]
+	l.pushOnLoop(c)
+	return true
+}
+
+// A queue is emptied from its front and then filled anew.
+type queue[T any] struct {
+	items []T
+	at    int // the next
+}
+
+// keepQueued is how many items a queue may have room for without giving the
+// memory back when it is empty.
+const keepQueued = 1024
+
+func (q *queue[T]) empty() bool { return q.at == len(q.items) }
+
+// spare is the memory of an empty queue, for what is to be filled in later.
+func (q *queue[T]) spare() []T {
+	items := q.items
+	q.items, q.at = nil, 0
+	if cap(items) > keepQueued {
+		return nil
+	}
+	return items[:0]
+}
+
+func (q *queue[T]) fill(items []T) { q.items, q.at = items, 0 }
+
+func (q *queue[T]) next() (item T, ok bool) {
+	if q.empty() {
+		return item, false
+	}
+	var zero T
+	item, q.items[q.at] = q.items[q.at], zero
+	q.at++
+	return item, true
+}
+
+// rest is what was not taken.
+func (q *queue[T]) rest() []T { return q.items[q.at:] }
