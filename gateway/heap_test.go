@@ -40,7 +40,6 @@ func TestHeap_Bounded(t *testing.T) {
 			stuck := make(chan struct{})
 			log := &memLog{before: func([]backbone.Record) error { <-stuck; return nil }}
 			n := startNodeWith(t, log, &memStore{}, gateway.Config{InFlight: allowed}, wsproto.HandshakeConfig{Compression: true})
-			defer close(stuck)
 			conns := make([]net.Conn, tc.devices)
 			for i := range conns {
 				conns[i] = n.dialCompressed(fmt.Sprintf("d%d", i))
@@ -69,8 +68,24 @@ func TestHeap_Bounded(t *testing.T) {
 				t.Errorf("%d KiB count, a quarter above %d KiB and one read are allowed", used>>10, allowed>>10)
 			}
 			n.connect("another") // who comes now is welcome
+			close(stuck)
+			for _, c := range conns {
+				_ = c.Close()
+			}
+			n.until("all have left", func() bool { return n.server.Stats().Open == 1 && n.gateway.Stats().InFlightBytes == 0 })
+			log.empty()
+			if kept := heap() - before; kept > slack/2 {
+				t.Errorf("when all have left %d KiB are kept", kept>>10)
+			}
 		})
 	}
+}
+
+// empty lets go of what the log keeps in memory.
+func (l *memLog) empty() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.records = nil
 }
 
 // heap is what is in use after a collection.

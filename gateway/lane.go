@@ -25,6 +25,7 @@ type worker struct {
 	msgs    []*envelope.Message // a record refers to the message it was made of
 	before  []accepted          // what to go back to if the records are not appended
 	settled []int               // by task, messages that need no log
+	bytes   int                 // of the messages
 	now     int64               // Unix milliseconds, when this call of handle began
 }
 
@@ -34,8 +35,10 @@ type accepted struct {
 	seq     uint64
 }
 
-// keepMessages is how many messages a worker keeps for the next call.
-const keepMessages = 256
+// keepBytes is the most that a call may have handled for its messages to be kept for
+// the next. They refer to what they were made of, and have scratch as large: that
+// must not stay in memory for as long as the worker does.
+const keepBytes = 2 * turnCost
 
 // handle runs on the pool: the messages of one lane, in order. It blocks while
 // the log is full, which is what holds the devices of this lane back. A panic
@@ -55,6 +58,7 @@ func (g *Gateway) handle(tasks []task) {
 	}()
 	for _, t := range tasks {
 		n := 0
+		w.bytes += len(t.b.B)
 		for rest := t.b.B; len(rest) > 0; {
 			var op wsproto.OpCode
 			var payload []byte
@@ -116,10 +120,10 @@ func (w *worker) reset() {
 	clear(w.records)
 	clear(w.before)
 	w.records, w.before, w.settled = w.records[:0], w.before[:0], w.settled[:0]
-	if len(w.msgs) > keepMessages {
-		clear(w.msgs[keepMessages:])
-		w.msgs = w.msgs[:keepMessages]
+	if w.bytes > keepBytes {
+		w.msgs = nil
 	}
+	w.bytes = 0
 }
 
 // breakOff ends a connection of which a message was lost on the lane: the device

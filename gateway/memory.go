@@ -47,6 +47,14 @@ func (m *memory) forget(l *link) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	delete(m.waiting, l)
+	m.shrinkLocked()
+}
+
+// shrinkLocked gives the map back when it is empty: it never gets smaller.
+func (m *memory) shrinkLocked() {
+	if len(m.waiting) == 0 {
+		m.waiting = nil
+	}
 }
 
 // low is called by whoever gives memory back when little of it is moving.
@@ -88,6 +96,7 @@ func (m *memory) wakeSome() {
 		woken = append(woken, l)
 		delete(m.waiting, l)
 	}
+	m.shrinkLocked()
 	m.watchLocked()
 	m.mu.Unlock()
 	for _, l := range woken {
