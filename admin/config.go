@@ -21,7 +21,7 @@ type Config struct {
 	AllowRemote bool
 	// TLS, when set, is used for every connection; default none.
 	TLS *tls.Config
-	// Token is the bearer token, at least 16 bytes.
+	// Token is the bearer token, at least 16 bytes; see SetTokens for others.
 	Token string
 
 	// CheckName judges a "tenant" or "device" name; default: 1 to 128 bytes.
@@ -77,14 +77,21 @@ func (c Config) withDefaults() (Config, error) {
 	if c.Logger == nil {
 		c.Logger = zap.NewNop()
 	}
-	if len(c.Token) < minToken {
-		return c, fmt.Errorf("admin: the token has %d bytes, at least %d are needed", len(c.Token), minToken)
+	if err := checkToken(c.Token); err != nil {
+		return c, err
 	}
 	if c.MaxConnections < 1 || c.MaxBody < 1 || c.MaxTails < 1 || c.TailBuffer < 1 ||
 		c.MaxWait < 0 || c.ReadTimeout < 0 || c.WriteTimeout < 0 || c.TailStall < 0 || c.TailHeartbeat < 0 {
 		return c, errors.New("admin: a limit is negative")
 	}
 	return c, c.checkListen()
+}
+
+func checkToken(token string) error {
+	if len(token) < minToken {
+		return fmt.Errorf("admin: the token has %d bytes, at least %d are needed", len(token), minToken)
+	}
+	return nil
 }
 
 // checkListen refuses to show the API to a network by accident.

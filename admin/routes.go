@@ -95,7 +95,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	fallback, pattern := s.mux.Handler(r)
 	open := s.byRoute[pattern].open
 	switch {
-	case !open && !s.token.allows(r):
+	case !open && !s.tokens.Load().allows(r):
 		h.Set("WWW-Authenticate", `Bearer realm="edgeloop admin"`)
 		writeProblem(sw, kindUnauthorized.problem("send the admin token as Authorization: Bearer TOKEN"))
 	case !open && !v.begin():

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 
 	"go.uber.org/zap"
 )
@@ -21,7 +22,6 @@ type Server struct {
 	cfg      Config
 	node     Backends
 	log      *zap.Logger
-	token    tokenCheck
 	mux      *http.ServeMux
 	byRoute  map[string]route
 	http     *http.Server
@@ -35,6 +35,9 @@ type Server struct {
 	listener net.Listener
 	door     *door
 	served   chan struct{} // closed when the goroutine of Start has ended
+
+	// Atomic.
+	tokens atomic.Pointer[tokenSet]
 }
 
 // New builds a server; nothing listens before Start or Serve.
@@ -50,12 +53,12 @@ func New(cfg Config, node Backends) (*Server, error) {
 		cfg:      cfg,
 		node:     node,
 		log:      cfg.Logger.Named("admin"),
-		token:    newTokenCheck(cfg.Token),
 		mux:      http.NewServeMux(),
 		byRoute:  make(map[string]route),
 		tails:    make(chan struct{}, cfg.MaxTails),
 		counters: new(counters),
 	}
+	s.tokens.Store(newTokenSet([]string{cfg.Token}))
 	s.stopping, s.endWaits = context.WithCancel(context.Background())
 	for _, r := range s.routes() {
 		s.byRoute[r.pattern] = r

@@ -64,3 +64,30 @@ func TestToken_SchemeCase(t *testing.T) {
 	f := newFixture(t)
 	f.call("GET", "/v1/node", "", "Authorization: bearer "+token).want(http.StatusOK)
 }
+
+// While a token replaces another one both are taken, and then only the new one.
+func TestToken_IsReplaced(t *testing.T) {
+	f := newFixture(t)
+	const renewed = "ffffffffffffffffffffffffffffffff"
+	want := func(status int, sent string) {
+		t.Helper()
+		f.call("GET", "/v1/node", "", "Authorization: Bearer "+sent).want(status)
+	}
+	want(http.StatusUnauthorized, renewed)
+	for _, wrong := range [][]string{nil, {renewed, "short"}} {
+		if err := f.server.SetTokens(wrong...); err == nil {
+			t.Errorf("tokens %q are taken", wrong)
+		}
+	}
+	want(http.StatusOK, token)
+	for _, step := range []struct {
+		tokens []string
+		old    int
+	}{{[]string{renewed, token}, http.StatusOK}, {[]string{renewed}, http.StatusUnauthorized}} {
+		if err := f.server.SetTokens(step.tokens...); err != nil {
+			t.Fatal(err)
+		}
+		want(http.StatusOK, renewed)
+		want(step.old, token)
+	}
+}

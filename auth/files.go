@@ -94,6 +94,12 @@ func ReadToken(path string) (token string, err error) {
 	return string(b), nil
 }
 
+// ReadTokens returns the admin token in the file path and, while it lies beside
+// it, the one that was used before.
+func ReadTokens(path string) (tokens []string, err error) {
+	return withPrevious(path, ReadToken)
+}
+
 // EqualToken compares two tokens in a time that says nothing about where they
 // differ, nor about the length of want. got is borrowed until return.
 func EqualToken(got []byte, want string) bool {

@@ -61,11 +61,13 @@ func newSecretKey(secret []byte) key {
 func loadKeys(cfg Config) ([]key, error) {
 	var keys []key
 	if cfg.SecretFile != "" {
-		secret, err := readSecret(cfg.SecretFile)
+		secrets, err := withPrevious(cfg.SecretFile, readSecret)
 		if err != nil {
 			return nil, err
 		}
-		keys = append(keys, newSecretKey(secret))
+		for _, secret := range secrets {
+			keys = append(keys, newSecretKey(secret))
+		}
 	}
 	if cfg.PublicKeyFile != "" {
 		public, err := readPublicKeys(cfg.PublicKeyFile)

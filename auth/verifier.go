@@ -13,7 +13,8 @@ const MaxToken = 8192
 // Config says which keys are trusted. At least one of the two files is needed.
 type Config struct {
 	// SecretFile holds the secret of HS256 tokens: 32 bytes or more, taken as
-	// they are but for white space at the ends. Others may not read it.
+	// they are but for white space at the ends. Others may not read it. While
+	// SecretFile.previous is there, tokens of the secret in it are taken, too.
 	SecretFile string
 	// PublicKeyFile holds PEM public keys, at most 16: P-256 for ES256, Ed25519
 	// for EdDSA, RSA of 2048 bits or more for RS256.
@@ -90,12 +91,22 @@ func New(cfg Config) (*Verifier, error) {
 // Reload reads the key files again and forgets every verified token. After an
 // error the old keys stay in force.
 func (v *Verifier) Reload() error {
-	keys, err := loadKeys(v.cfg)
+	use, err := v.Load()
 	if err != nil {
 		return err
 	}
-	v.trust.Store(&trust{keys, newCache(v.cfg.CacheSize)})
+	use()
 	return nil
+}
+
+// Load is the first half of Reload, for those who have more to read before
+// anything changes: it reads the files, and use puts the keys in force.
+func (v *Verifier) Load() (use func(), err error) {
+	keys, err := loadKeys(v.cfg)
+	if err != nil {
+		return nil, err
+	}
+	return func() { v.trust.Store(&trust{keys, newCache(v.cfg.CacheSize)}) }, nil
 }
 
 // Verify checks a token. token is borrowed until return; the Identity belongs

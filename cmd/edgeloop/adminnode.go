@@ -16,14 +16,18 @@ import (
 
 // startAdmin starts the admin API over the parts built so far.
 func (n *node) startAdmin(context.Context) error {
-	token, _, err := auth.EnsureToken(adminTokenFile(n.cfg.DataDir))
+	path := adminTokenFile(n.cfg.DataDir)
+	if _, _, err := auth.EnsureToken(path); err != nil {
+		return err
+	}
+	tokens, err := auth.ReadTokens(path)
 	if err != nil {
 		return err
 	}
 	n.admin, err = admin.New(admin.Config{
 		Listen:      n.cfg.AdminListen,
 		AllowRemote: n.cfg.AdminRemote,
-		Token:       token,
+		Token:       tokens[0],
 		CheckName:   auth.CheckName,
 		Sources:     n.metricSources(),
 		Logger:      n.log.Logger,
@@ -37,6 +41,9 @@ func (n *node) startAdmin(context.Context) error {
 	})
 	if err != nil {
 		return usageError{err}
+	}
+	if err := n.admin.SetTokens(tokens...); err != nil {
+		return err
 	}
 	return n.admin.Start()
 }

@@ -39,15 +39,7 @@ func main() {
 // run is main without the process, for tests.
 func run(args []string, stdout, stderr io.Writer) int {
 	var c cli
-	parser, err := kong.New(&c,
-		kong.Name("edgeloop"),
-		kong.Description("A device ingestion edge node: WebSocket in, durable log out, commands back."),
-		kong.DefaultEnvars("EDGELOOP"),
-		kong.UsageOnError(),
-		kong.Writers(stdout, stderr),
-		kong.Exit(func(code int) { panic(exitCode(code)) }),
-		kong.Vars{"version": version()},
-	)
+	parser, err := newParser(&c, stdout, stderr)
 	if err != nil {
 		fmt.Fprintln(stderr, "edgeloop:", err)
 		return exitFail
@@ -59,7 +51,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 			fmt.Fprintln(stderr, "Run 'edgeloop --help' for what is allowed.")
 			return exitUsage
 		}
-		if err := ctx.Run(&streams{stdout, stderr}); err != nil {
+		if err := ctx.Run(&streams{stdout, stderr, args}); err != nil {
 			lastWord(stderr, "edgeloop: "+explain(err)+"\n")
 			return codeOf(err)
 		}
@@ -67,9 +59,24 @@ func run(args []string, stdout, stderr io.Writer) int {
 	})
 }
 
-// streams is where a command writes.
+// newParser fills c from the command line, the environment and the
+// configuration file.
+func newParser(c *cli, stdout, stderr io.Writer) (*kong.Kong, error) {
+	return kong.New(c,
+		kong.Name("edgeloop"),
+		kong.Description("A device ingestion edge node: WebSocket in, durable log out, commands back."),
+		kong.DefaultEnvars("EDGELOOP"),
+		kong.UsageOnError(),
+		kong.Writers(stdout, stderr),
+		kong.Exit(func(code int) { panic(exitCode(code)) }),
+		kong.Vars{"version": version()},
+	)
+}
+
+// streams is where a command writes, and the command line that it came from.
 type streams struct {
 	out, err io.Writer
+	args     []string
 }
 
 // exitCode is how kong's wish to exit (after --help) reaches protect.

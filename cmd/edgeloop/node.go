@@ -31,6 +31,7 @@ type node struct {
 	log     *logging
 	started time.Time
 	watch   *supervisor
+	args    []string      // the command line
 	failed  chan error    // a part has ended by itself
 	drain   chan struct{} // closed when the admin API asked for a drain
 
@@ -43,6 +44,8 @@ type node struct {
 	untidy   func()                      // ends tidy
 
 	// Owned by the goroutine that starts and stops the node.
+	given     settings // in force, as far as they may change
+	ownSecret string   // path of the device secret that the node made itself
 	logClosed bool
 	announced bool // the address file is ours
 
@@ -64,11 +67,14 @@ const (
 
 const startTimeout = 2 * time.Minute // the log may have to be recovered first
 
-// startNode builds and starts everything, or nothing: it returns no node and no
-// error when it was asked to stop before it was through.
-func startNode(cfg *serveCmd, log *logging, watch *supervisor) (*node, error) {
-	n := &node{cfg: cfg, log: log, watch: watch, started: time.Now(), failed: make(chan error, 2), drain: make(chan struct{})}
-	ctx, cancel := watch.untilAsked()
+func newNode(cfg *serveCmd, log *logging, watch *supervisor) *node {
+	return &node{cfg: cfg, log: log, watch: watch, started: time.Now(), failed: make(chan error, 2), drain: make(chan struct{})}
+}
+
+// start builds and starts everything, or nothing: ok is false without an error
+// when it was asked to stop before it was through.
+func (n *node) start() (ok bool, err error) {
+	ctx, cancel := n.watch.untilAsked()
 	defer cancel()
 	for _, part := range []struct {
 		name  string
@@ -81,22 +87,22 @@ func startNode(cfg *serveCmd, log *logging, watch *supervisor) (*node, error) {
 		{"start the admin API", n.startAdmin},
 		{"announce the addresses", n.announce},
 	} {
-		watch.at(part.name)
+		n.watch.at(part.name)
 		err := part.start(ctx)
 		if ctx.Err() != nil && (err != nil || n.server == nil) { // with devices it is stopped with a drain
 			n.log.Info("stopped during the start", zap.String("phase", part.name), zap.Error(err))
 			n.abandon()
-			return nil, nil //nolint:nilnil // as the comment says
+			return false, nil
 		}
 		if err != nil {
 			n.abandon()
-			return nil, err
+			return false, err
 		}
 	}
-	watch.at("run")
+	n.watch.at("run")
 	n.untidy = startTidy()
 	n.state.Store(stateRunning)
-	return n, nil
+	return true, nil
 }
 
 func (n *node) startAuth(context.Context) error {
@@ -113,7 +119,7 @@ func (n *node) startAuth(context.Context) error {
 		if created {
 			n.log.Info("made a secret for device tokens, print one with 'edgeloop token --device ID'", zap.String("file", path))
 		}
-		cfg.SecretFile = path
+		cfg.SecretFile, n.ownSecret = path, path
 	}
 	var err error
 	n.verifier, err = auth.New(cfg)

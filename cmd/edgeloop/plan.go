@@ -36,11 +36,19 @@ func (s *serveCmd) maxCommand() int { return s.OutBuffer / 4 * 3 }
 // plan checks the settings, one by one, against each other and against the
 // machine, before anything is started. Only its last step writes to the disk.
 func (s *serveCmd) plan(log *zap.Logger) error {
-	for _, step := range []func() error{
-		s.planNumbers, s.planDurations, s.planNames, s.planListeners,
-		func() error { return s.planDescriptors(log) },
-		s.planDataDir,
-	} {
+	if err := s.planValues(); err != nil {
+		return err
+	}
+	if err := s.planDescriptors(log); err != nil {
+		return err
+	}
+	return s.planDataDir()
+}
+
+// planValues is the part of plan that looks at nothing but the settings, and
+// changes nothing.
+func (s *serveCmd) planValues() error {
+	for _, step := range []func() error{s.planNumbers, s.planDurations, s.planNames, s.planListeners} {
 		if err := step(); err != nil {
 			return err
 		}

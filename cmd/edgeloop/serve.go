@@ -62,17 +62,23 @@ func (s *serveCmd) Run(io *streams) error {
 	v := supervise(log, s.DrainWindow)
 	defer v.release()
 	ended := make(chan error, 1)
-	go func() { ended <- s.live(log, v) }()
+	go func() { ended <- s.live(log, v, io.args) }()
 	return v.await(ended)
 }
 
 // live is the whole life of a node. What hangs in it is left to the supervisor.
-func (s *serveCmd) live(log *logging, v *supervisor) error {
+func (s *serveCmd) live(log *logging, v *supervisor, args []string) error {
+	given, err := readSettings(args)
+	if err != nil {
+		return usageError{err}
+	}
 	if err := s.plan(log.Logger); err != nil {
 		return usageError{err}
 	}
-	n, err := startNode(s, log, v)
-	if err != nil || n == nil {
+	n := newNode(s, log, v)
+	n.args, n.given = args, given
+	started, err := n.start()
+	if err != nil || !started {
 		return err
 	}
 	for {
