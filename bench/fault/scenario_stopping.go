@@ -60,7 +60,7 @@ func actLogReader(ctx context.Context, l *Life) error {
 
 // Bounds of an end while the log does not answer: one signal, and two.
 const (
-	endsLate   = 45 * time.Second
+	endsLate   = 75 * time.Second // the drain window of 1 s, the 70 s that docs/operations.md says, and some
 	endsAtOnce = 3 * time.Second
 )
 
