@@ -67,6 +67,7 @@ func (n *node) pinged(name string, times int32) <-chan error {
 		for err == nil {
 			_, _, err = conn.Read(enough)
 		}
+		conn.CloseNow() // who does not read answers no ping
 		select {
 		case done <- err:
 		default:
