@@ -98,11 +98,6 @@ func heap() int64 {
 	return int64(m.HeapAlloc) //nolint:gosec // below 2^63
 }
 
-// frameOf is a text message in one frame of a client.
-func frameOf(text string) []byte {
-	return ws.MustCompileFrame(ws.MaskFrameInPlaceWith(ws.NewTextFrame([]byte(text)), [4]byte{}))
-}
-
 // deflatedOf is n compressed messages.
 func deflatedOf(t *testing.T, text string, n int) (all []byte) {
 	t.Helper()

@@ -68,6 +68,7 @@ const (
 	flagReack                       // the device sent again what is durable: say so again
 	flagStored                      // commands may wait in the store: look, once the device has read what was sent
 	flagFetching                    // somebody is looking, or will in a moment
+	flagGranted                     // it waited for memory: it may go on for once, with what it holds
 	flagParked                      // LaneReady will be called when it is worth while to look again
 
 	closeShift = 16

@@ -26,8 +26,8 @@ const (
 	wakePace = 5 * time.Millisecond
 	// wakeCost is what one of them may take: a read, and the batch made of it.
 	wakeCost = 2 * 64 << 10
-	// wakeLeast are woken even when there is no room at all. What they hold
-	// themselves may be all that is held, and it goes on only with them.
+	// wakeLeast are woken, and go on, even when there is no room at all. What they
+	// hold themselves may be all that is held, and it goes on only with them.
 	wakeLeast = 8
 )
 
@@ -100,6 +100,7 @@ func (m *memory) wakeSome() {
 	m.watchLocked()
 	m.mu.Unlock()
 	for _, l := range woken {
+		l.flags.Or(flagGranted)
 		l.LaneReady()
 	}
 }

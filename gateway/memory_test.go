@@ -1,6 +1,7 @@
 package gateway_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -144,4 +145,26 @@ func (l *memLog) all() []stored {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return slices.Clone(l.records)
+}
+
+// TestMemory_HeldAlone: all memory is taken by what is held back of devices at their
+// window, nothing is moving any more. They go on all the same: with what they hold.
+func TestMemory_HeldAlone(t *testing.T) {
+	t.Parallel()
+	stuck := make(chan struct{})
+	n := startNode(t, &memLog{before: func([]backbone.Record) error { <-stuck; return nil }},
+		gateway.Config{InFlight: 1 << 20, Window: 1, WindowBytes: 1 << 20})
+	const messages = 40
+	frames := bytes.Repeat(frameOf(`{"type":"telemetry","data":"`+strings.Repeat("x", 1<<10)+`"}`), messages)
+	full := func() bool { return n.gateway.Stats().InFlightBytes > 1<<20+128<<10 }
+	devices := 0
+	for ; !full(); devices++ {
+		if _, err := n.rawDevice(fmt.Sprintf("d%d", devices)).Write(frames); err != nil {
+			t.Fatal(err)
+		}
+		n.until("it is held back", func() bool { return n.server.Stats().Paused == int64(devices+1) })
+	}
+	close(stuck)
+	n.until("all of it is in the log", func() bool { return len(n.log.all()) == devices*messages })
+	n.until("nothing is held", func() bool { return n.gateway.Stats().InFlightBytes == 0 })
 }

@@ -106,7 +106,7 @@ func (l *link) stall() {
 }
 
 func (l *link) unstall() {
-	l.flags.And(^flagStalled)
+	l.flags.And(^(flagStalled | flagGranted))
 	l.conn.ResumeOnLoop()
 }
 
@@ -166,7 +166,7 @@ func (l *link) pump() {
 	if l.flags.Load()&flagStalled == 0 || !l.withinWindow() {
 		return
 	}
-	if l.g.memory.budget.Full() {
+	if l.g.memory.budget.Full() && l.flags.Load()&flagGranted == 0 {
 		if l.park() {
 			l.g.memory.wait(l)
 		}
