@@ -108,6 +108,8 @@ func backboneSeries() []Series {
 		{"edgeloop_backbone_reopened_total", TypeCounter, nil, "Times that the embedded store was opened again."},
 		{"edgeloop_backbone_stalls_total", TypeCounter, nil, "Times that the log stopped taking records."},
 		{"edgeloop_backbone_stalled", TypeGauge, nil, "1 while the log takes no records."},
+		{"edgeloop_backbone_log_sync", TypeGauge, []string{"state"}, "1 for what is known of whether the log syncs before it confirms."},
+		{"edgeloop_backbone_log_differences", TypeGauge, nil, "Settings of a shared log that are not what this node's flags say."},
 		{"edgeloop_backbone_pending_records", TypeGauge, nil, "Records that are not durable yet."},
 		{"edgeloop_backbone_pending_bytes", TypeGauge, nil, "Bytes of these records."},
 		{"edgeloop_backbone_devices_with_commands", TypeGauge, nil, "Devices that may have commands waiting."},

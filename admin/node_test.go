@@ -37,7 +37,11 @@ func TestNode(t *testing.T) {
 		return api.Node{
 			Name: "n1", Version: "1.2.3", State: api.NodeDraining, Started: started,
 			Counts: api.NodeCounts{Connections: 7, MessagesReceived: 1 << 40},
-			Drain:  &api.DrainProgress{Started: started, Window: api.Duration(30 * time.Second), Connections: 7, Total: 10},
+			Log: &api.NodeLog{
+				MaxBytes: 1 << 30, WhenFull: "stop", Replicas: 3, Sync: "replicated",
+				Differences: []api.LogDifference{{Stream: "EDGELOOP_UP", Setting: "max-age", Has: "none", Flags: "1h0m0s"}},
+			},
+			Drain: &api.DrainProgress{Started: started, Window: api.Duration(30 * time.Second), Connections: 7, Total: 10},
 		}
 	}
 	f.node.ReadyFunc = func() []api.Reason { return []api.Reason{{Code: "draining", Detail: "asked to"}} }
@@ -49,6 +53,9 @@ func TestNode(t *testing.T) {
 	}
 	if n.Limits["window"] != 64.0 || n.Limits["heartbeat"] != "30s" {
 		t.Errorf("limits %v", n.Limits)
+	}
+	if n.Log == nil || n.Log.Sync != "replicated" || len(n.Log.Differences) != 1 {
+		t.Errorf("log %+v", n.Log)
 	}
 	if n.Drain == nil || n.Drain.Total != 10 || len(n.NotReady) != 1 || n.Counts.MessagesReceived != 1<<40 {
 		t.Errorf("node %+v", n)

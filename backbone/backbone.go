@@ -35,16 +35,20 @@ type Backbone struct {
 	up        jetstream.Stream
 	down      jetstream.Stream
 	presences jetstream.Stream
-	known     *knownDevices // nil with an external server
-	banned    jetstream.Stream
-	pipe      *pipeline
-	committer *committer
-	presence  *presenceQueue
-	tell      func(*nats.Msg) error // publishes a state without asking for an answer
-	ctx       context.Context       // ends when the committer must give up
-	cancel    context.CancelFunc
-	workers   sync.WaitGroup
-	closeOnce sync.Once
+	logWas    jetstream.StreamConfig // the log when this node found or made it
+	sync      Sync                   // what is known of its syncs then
+	// differences of shared streams from what this node's flags say.
+	differences []Difference
+	known       *knownDevices // nil with an external server
+	banned      jetstream.Stream
+	pipe        *pipeline
+	committer   *committer
+	presence    *presenceQueue
+	tell        func(*nats.Msg) error // publishes a state without asking for an answer
+	ctx         context.Context       // ends when the committer must give up
+	cancel      context.CancelFunc
+	workers     sync.WaitGroup
+	closeOnce   sync.Once
 
 	// Atomic.
 	silent atomic.Int32 // questions in a row without an answer, see noteAnswer
@@ -162,23 +166,6 @@ func (b *Backbone) openStore() (err error) {
 	return err
 }
 
-func (b *Backbone) ensureStreams(ctx context.Context) (err error) {
-	for _, s := range []struct {
-		to   *jetstream.Stream
-		want jetstream.StreamConfig
-	}{
-		{&b.up, logStream(&b.cfg)},
-		{&b.down, downStream(&b.cfg)},
-		{&b.presences, presenceStream(&b.cfg)},
-		{&b.banned, banStream(&b.cfg)},
-	} {
-		if *s.to, err = ensureStream(ctx, b.asker.js, s.want); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 func (b *Backbone) startPresence(s seams) {
 	b.presence = newPresenceQueue()
 	b.tell = b.asker.nc.PublishMsg
@@ -266,7 +253,7 @@ func (b *Backbone) newAtomicLog(w *wire) *atomicLog {
 func (b *Backbone) ensureLog() (uint64, error) {
 	ctx, cancel := context.WithTimeout(b.ctx, requestTimeout)
 	defer cancel()
-	s, err := ensureStream(ctx, b.asker.js, logStream(&b.cfg))
+	s, err := b.remakeLog(ctx)
 	if err != nil {
 		return 0, err
 	}

@@ -54,8 +54,11 @@ func (d Durability) String() string {
 type WhenFull uint8
 
 const (
+	// AsItIs has not been chosen: DropOldest for a new log, and what it was for one
+	// that is there.
+	AsItIs WhenFull = iota
 	// DropOldest forgets the oldest records: a window over the newest MaxBytes.
-	DropOldest WhenFull = iota
+	DropOldest
 	// Stop refuses new records until the operator makes room: appends stall and
 	// devices are held back, but nothing that was confirmed leaves the log.
 	Stop
@@ -66,6 +69,8 @@ const (
 // String is the word used by the --when-full flag.
 func (w WhenFull) String() string {
 	switch w {
+	case AsItIs:
+		return "as it is"
 	case DropOldest:
 		return "drop-oldest"
 	case Stop:
@@ -88,12 +93,10 @@ type Config struct {
 	Node string
 	// Durability is what a confirmation is worth. Default Power.
 	Durability Durability
-	// MaxBytes bounds the log on disk, in bytes. 0: bounded by the disk only.
-	MaxBytes int64
-	// MaxAge is how long records are kept. 0: for ever.
-	MaxAge time.Duration
-	// WhenFull says what happens at MaxBytes. Default DropOldest.
-	WhenFull WhenFull
+	// LogSettings are what is chosen of the log. An embedded log gets it at every
+	// start. One that is shared (NATSURL) gets it when it is made; after that SetLog
+	// changes it, and a node only says where it differs.
+	LogSettings
 	// DiskReserve is how many bytes must stay free under DataDir; with less the
 	// log stalls before the disk is really full, which the store would not
 	// survive without being opened again. Default 64 MiB; negative: no check.
@@ -147,8 +150,8 @@ func (c Config) withDefaults() (Config, error) {
 	if c.DataDir == "" && c.NATSURL == "" {
 		return c, errors.New("backbone: DataDir is required without NATSURL")
 	}
-	if c.Durability >= numDurabilities || c.WhenFull >= numWhenFull {
-		return c, fmt.Errorf("backbone: durability %d or when-full %d is unknown", c.Durability, c.WhenFull)
+	if c.Durability >= numDurabilities {
+		return c, fmt.Errorf("backbone: durability %d is unknown", c.Durability)
 	}
 	if c.Node == "" {
 		host, err := os.Hostname()
@@ -182,14 +185,10 @@ func (c Config) check() error {
 		return errors.New("backbone: PendingMax, PendingBytes and BatchBytes must be positive")
 	case c.MaxRecord < 1 || c.MaxRecord > maxPayload-recordOverhead:
 		return fmt.Errorf("backbone: MaxRecord %d is not within 1..%d", c.MaxRecord, maxPayload-recordOverhead)
-	case c.MaxBytes < 0 || c.MaxAge < 0:
-		return errors.New("backbone: MaxBytes and MaxAge must not be negative")
-	case c.MaxAge > 0 && c.MaxAge < time.Second:
-		return errors.New("backbone: MaxAge below a second would lose records before they are read")
 	case c.CommandMaxAge < time.Second || c.CommandsPerDevice < 1:
 		return errors.New("backbone: CommandMaxAge below a second or CommandsPerDevice below 1")
 	}
-	return nil
+	return c.LogSettings.check(c.BatchBytes + c.MaxRecord)
 }
 
 func orDefault[T comparable](field *T, value T) {

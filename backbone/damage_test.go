@@ -24,7 +24,7 @@ func blocksOf(dir string) string {
 // writeLog fills a log with wrote records of one device, in several blocks.
 func writeLog(t *testing.T, dir string) {
 	t.Helper()
-	b, err := backbone.Open(t.Context(), backbone.Config{DataDir: dir, MaxBytes: smallLog})
+	b, err := backbone.Open(t.Context(), backbone.Config{DataDir: dir, BatchBytes: 50_000, MaxRecord: 10_000, LogSettings: backbone.LogSettings{MaxBytes: smallLog}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -119,7 +119,7 @@ var harms = []struct {
 	{"an older store restored", func(t *testing.T, dir string) {
 		older := filepath.Join(t.TempDir(), "older")
 		copyDir(t, filepath.Join(dir, "nats"), older)
-		b, err := backbone.Open(t.Context(), backbone.Config{DataDir: dir, MaxBytes: smallLog})
+		b, err := backbone.Open(t.Context(), backbone.Config{DataDir: dir, BatchBytes: 50_000, MaxRecord: 10_000, LogSettings: backbone.LogSettings{MaxBytes: smallLog}})
 		must(t, err)
 		appendMore(t, b, wrote+1, wrote+5)
 		must(t, b.Close(t.Context()))
@@ -129,7 +129,7 @@ var harms = []struct {
 	{"an older copy of the whole data directory restored", func(t *testing.T, dir string) {
 		older := filepath.Join(t.TempDir(), "older")
 		copyDir(t, dir, older)
-		b, err := backbone.Open(t.Context(), backbone.Config{DataDir: dir, MaxBytes: smallLog})
+		b, err := backbone.Open(t.Context(), backbone.Config{DataDir: dir, BatchBytes: 50_000, MaxRecord: 10_000, LogSettings: backbone.LogSettings{MaxBytes: smallLog}})
 		must(t, err)
 		appendMore(t, b, wrote+1, wrote+5)
 		must(t, b.Close(t.Context()))
@@ -150,7 +150,7 @@ func TestDamage_IsNoticedAtTheStart(t *testing.T) {
 
 			// Who does not want to go on is left with everything as it is.
 			before := snapshot(t, blocksOf(dir))
-			_, err := backbone.Open(t.Context(), backbone.Config{DataDir: dir, MaxBytes: smallLog, OnDamage: backbone.DamageStop})
+			_, err := backbone.Open(t.Context(), backbone.Config{DataDir: dir, BatchBytes: 50_000, MaxRecord: 10_000, LogSettings: backbone.LogSettings{MaxBytes: smallLog}, OnDamage: backbone.DamageStop})
 			var damaged *backbone.DamageError
 			if !errors.As(err, &damaged) || damaged.Damages[0].Kind.String() != h.kind {
 				t.Fatalf("Open with DamageStop: %v, want %s", err, h.kind)
@@ -160,7 +160,7 @@ func TestDamage_IsNoticedAtTheStart(t *testing.T) {
 			}
 
 			for range 2 {
-				b, err := backbone.Open(t.Context(), backbone.Config{DataDir: dir, MaxBytes: smallLog})
+				b, err := backbone.Open(t.Context(), backbone.Config{DataDir: dir, BatchBytes: 50_000, MaxRecord: 10_000, LogSettings: backbone.LogSettings{MaxBytes: smallLog}})
 				must(t, err)
 				if err := b.Damage(); !errors.As(err, &damaged) {
 					t.Fatalf("Damage() = %v", err)
@@ -182,14 +182,14 @@ func TestDamage_IsNoticedAtTheStart(t *testing.T) {
 					t.Errorf("AcceptDamage: %d, %v", n, err)
 				}
 			}
-			b, err := backbone.Open(t.Context(), backbone.Config{DataDir: dir, MaxBytes: smallLog, OnDamage: policy})
+			b, err := backbone.Open(t.Context(), backbone.Config{DataDir: dir, BatchBytes: 50_000, MaxRecord: 10_000, LogSettings: backbone.LogSettings{MaxBytes: smallLog}, OnDamage: policy})
 			must(t, err)
 			if err := b.Damage(); err != nil {
 				t.Errorf("decided, and still: %v", err)
 			}
 			appendMore(t, b, 1000, 1002)
 			must(t, b.Close(t.Context()))
-			b, err = backbone.Open(t.Context(), backbone.Config{DataDir: dir, MaxBytes: smallLog, OnDamage: backbone.DamageStop})
+			b, err = backbone.Open(t.Context(), backbone.Config{DataDir: dir, BatchBytes: 50_000, MaxRecord: 10_000, LogSettings: backbone.LogSettings{MaxBytes: smallLog}, OnDamage: backbone.DamageStop})
 			must(t, err)
 			if n := len(readAll(t, b, backbone.ReadOptions{})); n < h.kept+3 {
 				t.Errorf("%d records, want %d", n, h.kept+3)
@@ -204,7 +204,7 @@ func TestDamage_AcceptedBeforeTheStart(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "data")
 	writeLog(t, dir)
 	must(t, os.Remove(filepath.Join(blocksOf(dir), "2.blk")))
-	cfg := backbone.Config{DataDir: dir, MaxBytes: smallLog, OnDamage: backbone.DamageStop}
+	cfg := backbone.Config{DataDir: dir, BatchBytes: 50_000, MaxRecord: 10_000, LogSettings: backbone.LogSettings{MaxBytes: smallLog}, OnDamage: backbone.DamageStop}
 	for range 2 {
 		if _, err := backbone.Open(t.Context(), cfg); !errors.As(err, new(*backbone.DamageError)) {
 			t.Fatalf("Open: %v", err)
@@ -229,7 +229,7 @@ func TestVerifyLog_SaysWhatAStartWouldSay(t *testing.T) {
 			t.Parallel()
 			dir := filepath.Join(t.TempDir(), "data")
 			writeLog(t, dir)
-			cfg := backbone.Config{DataDir: dir, MaxBytes: smallLog}
+			cfg := backbone.Config{DataDir: dir, BatchBytes: 50_000, MaxRecord: 10_000, LogSettings: backbone.LogSettings{MaxBytes: smallLog}}
 			if v, err := backbone.VerifyLog(cfg); err != nil || !v.Sound() || v.Last != wrote {
 				t.Fatalf("before: %+v, %v", v, err)
 			}
@@ -269,13 +269,13 @@ func TestDamage_IsNotSeenWhereThereIsNone(t *testing.T) {
 			tear(t, dir, make([]byte, 700))
 		},
 		"retention that took the oldest": func(t *testing.T, dir string) {
-			b, err := backbone.Open(t.Context(), backbone.Config{DataDir: dir, MaxBytes: smallLog})
+			b, err := backbone.Open(t.Context(), backbone.Config{DataDir: dir, BatchBytes: 50_000, MaxRecord: 10_000, LogSettings: backbone.LogSettings{MaxBytes: smallLog}})
 			must(t, err)
 			appendMore(t, b, wrote+1, 3*wrote)
 			must(t, b.Close(t.Context()))
 		},
 		"a smaller bound than before": func(t *testing.T, dir string) {
-			b, err := backbone.Open(t.Context(), backbone.Config{DataDir: dir, MaxBytes: smallLog / 2})
+			b, err := backbone.Open(t.Context(), backbone.Config{DataDir: dir, BatchBytes: 50_000, MaxRecord: 10_000, LogSettings: backbone.LogSettings{MaxBytes: smallLog / 2}})
 			must(t, err)
 			must(t, b.Close(t.Context()))
 		},
@@ -286,7 +286,7 @@ func TestDamage_IsNotSeenWhereThereIsNone(t *testing.T) {
 			writeLog(t, dir)
 			do(t, dir)
 			for range 2 {
-				b, err := backbone.Open(t.Context(), backbone.Config{DataDir: dir, MaxBytes: smallLog, OnDamage: backbone.DamageStop})
+				b, err := backbone.Open(t.Context(), backbone.Config{DataDir: dir, BatchBytes: 50_000, MaxRecord: 10_000, LogSettings: backbone.LogSettings{MaxBytes: smallLog}, OnDamage: backbone.DamageStop})
 				must(t, err)
 				if err := b.Damage(); err != nil {
 					t.Error(err)

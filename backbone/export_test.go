@@ -207,3 +207,9 @@ func UpSubject(tenant, device string) (string, error) { return subjectOf(upPrefi
 
 // UpFilter selects records; "" stands for all.
 func UpFilter(tenant, device string) string { return filterOf(upPrefix, tenant, device) }
+
+// JudgeSync and Older are how an external server's syncs are judged.
+var (
+	JudgeSync = judgeSync
+	Older     = older
+)

@@ -121,7 +121,7 @@ func wantSequence(t *testing.T, b *backbone.Backbone, n int) {
 // A log that must not drop what was confirmed stops at MaxBytes until the
 // operator makes room.
 func TestBackbone_FullLogStopsUntilPurged(t *testing.T) {
-	b := open(t, backbone.Config{DataDir: t.TempDir(), MaxBytes: 1 << 20, WhenFull: backbone.Stop})
+	b := open(t, tinyLog(t, backbone.Stop))
 	var done counter
 	r := record("d", 1, &done)
 	r.Data = fmt.Appendf(nil, `{"c":"%0100000d"}`, 1)
@@ -153,7 +153,7 @@ func TestBackbone_FullLogStopsUntilPurged(t *testing.T) {
 
 // A log with bounds and nothing said drops its oldest and goes on.
 func TestBackbone_FullLogDropsOldest(t *testing.T) {
-	b := open(t, backbone.Config{DataDir: t.TempDir(), MaxBytes: 1 << 20})
+	b := open(t, tinyLog(t, backbone.AsItIs))
 	r := record("d", 1, nil)
 	r.Data = fmt.Appendf(nil, `{"c":"%0100000d"}`, 1)
 	for range 40 {
@@ -340,5 +340,13 @@ func eventually(t testing.TB, what string, ok func() bool) {
 		case <-late:
 			t.Fatalf("waited in vain for %s", what)
 		}
+	}
+}
+
+// tinyLog is a log of 1 MiB, with batches that fit it.
+func tinyLog(t *testing.T, full backbone.WhenFull) backbone.Config {
+	return backbone.Config{
+		DataDir: t.TempDir(), BatchBytes: 256 << 10, MaxRecord: 256 << 10,
+		LogSettings: backbone.LogSettings{MaxBytes: 1 << 20, WhenFull: full},
 	}
 }

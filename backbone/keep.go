@@ -41,8 +41,8 @@ func (c *Config) custodyOptions() custody.Options {
 		Log:      StreamUp,
 		Others:   []string{StreamDown, StreamPresence, StreamBans},
 		Lax:      c.Durability == Process,
-		MaxBytes: c.MaxBytes,
-		MaxAge:   c.MaxAge,
+		MaxBytes: max(c.MaxBytes, 0), // not chosen: what it was
+		MaxAge:   max(c.MaxAge, 0),
 		OnDamage: c.OnDamage,
 		Logger:   c.Logger.Named("custody"),
 	}

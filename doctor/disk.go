@@ -27,7 +27,7 @@ func (e *exam) diskFree() Check {
 		size(bytes), recordBytes, count(int64(logKept/messageEvery)))
 	c.Note = "at " + folder
 	if c.Verdict == Warn {
-		c.Note += fmt.Sprintf("; with %s devices it is full in %s, and devices are then held back unless --log-max-bytes is set",
+		c.Note += fmt.Sprintf("; with %s devices it is full in %s; by then the log forgets its oldest, at half of the disk, unless --log-max-bytes says otherwise",
 			count(e.want), strings.TrimSuffix(lasting(bytes, e.want*recordBytes).String(), "0s"))
 	}
 	c.Fix = &Remedy{

@@ -26,11 +26,38 @@ type Node struct {
 	// Limits by name, filled in by the admin server; see GET /v1/limits for
 	// their ranges.
 	Limits map[string]any `json:"limits"`
+	// Log is what the log keeps, as of the start.
+	Log *NodeLog `json:"log,omitempty"`
 	// Drain is the progress of a drain, absent when none was asked for.
 	Drain *DrainProgress `json:"drain,omitempty"`
 	// NotReady lists why the node is not ready, absent when it is; filled in by
 	// the admin server.
 	NotReady []Reason `json:"not_ready,omitempty"`
+}
+
+// NodeLog is what a log keeps and how safe that is.
+type NodeLog struct {
+	// MaxBytes and MaxAge bound it; absent: not bounded.
+	MaxBytes int64    `json:"max_bytes,omitempty"`
+	MaxAge   Duration `json:"max_age,omitempty"`
+	// WhenFull is "drop-oldest" or "stop".
+	WhenFull   string `json:"when_full"`
+	Replicas   int    `json:"replicas"`
+	Compressed bool   `json:"compressed"`
+	// Sync is what is known of whether records are synced before they are confirmed:
+	// "synced", "replicated", "unsynced" or "unknown".
+	Sync string `json:"sync"`
+	// Differences of a shared log's streams from what the node's flags say, which
+	// they do not follow.
+	Differences []LogDifference `json:"differences,omitempty"`
+}
+
+// LogDifference is one setting of a shared stream.
+type LogDifference struct {
+	Stream  string `json:"stream"`
+	Setting string `json:"setting"`
+	Has     string `json:"has"`
+	Flags   string `json:"flags"`
 }
 
 // NodeCounts are totals since the start, and how many there are now.

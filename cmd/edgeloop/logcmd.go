@@ -9,6 +9,7 @@ import (
 
 // logCmd looks after the log.
 type logCmd struct {
+	Set    logSetCmd    `cmd:"" help:"Change the settings of the log on an external NATS server, and show them as they were and are."`
 	Verify logVerifyCmd `cmd:"" help:"Read the whole log under --data-dir and say what is missing; changes nothing, a node may be running. Exit code 1: something is."`
 	Accept logAcceptCmd `cmd:"" help:"Decide to go on with a damaged log, without what is lost. A running node becomes ready within moments."`
 }

@@ -67,6 +67,7 @@ func newParser(c *cli, stdout, stderr io.Writer) (*kong.Kong, error) {
 		kong.Description("A device ingestion edge node: WebSocket in, durable log out, commands back."),
 		kong.DefaultEnvars("EDGELOOP"),
 		kong.UsageOnError(),
+		unitFlags,
 		kong.Writers(stdout, stderr),
 		kong.Exit(func(code int) { panic(exitCode(code)) }),
 		kong.Vars{"version": version()},

@@ -84,6 +84,12 @@ func (n *node) backboneMetrics(to func(admin.Sample)) {
 	emit("edgeloop_backbone_reopened_total", float64(st.Reopened))
 	emit("edgeloop_backbone_stalls_total", float64(st.Stalls))
 	emit("edgeloop_backbone_stalled", boolean(!n.backbone.State().OK()))
+	known := n.backbone.Log()
+	for s := range backbone.NumSyncs {
+		s := backbone.Sync(s) //nolint:gosec // small
+		emit("edgeloop_backbone_log_sync", boolean(s == known.Sync), s.String())
+	}
+	emit("edgeloop_backbone_log_differences", float64(len(known.Differences)))
 	emit("edgeloop_backbone_pending_records", float64(st.PendingRecords))
 	emit("edgeloop_backbone_pending_bytes", float64(st.PendingBytes))
 	emit("edgeloop_backbone_devices_with_commands", float64(st.CommandDevices))

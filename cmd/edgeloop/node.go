@@ -134,8 +134,7 @@ func (n *node) startBackbone(ctx context.Context) error {
 		DataDir:       n.cfg.DataDir,
 		NATSURL:       n.cfg.NATSURL,
 		Node:          n.name(),
-		MaxBytes:      n.cfg.LogMaxBytes,
-		MaxAge:        n.cfg.LogMaxAge,
+		LogSettings:   n.cfg.logSettings(),
 		CommandMaxAge: n.cfg.CommandMaxAge,
 		// To backbone zero means its default, to the flag it means none.
 		CommitInterval: cmp.Or(n.cfg.CommitEvery, -1),
@@ -144,9 +143,6 @@ func (n *node) startBackbone(ctx context.Context) error {
 	}
 	if n.cfg.Durability == "process" {
 		cfg.Durability = backbone.Process
-	}
-	if n.cfg.WhenFull == "stop" {
-		cfg.WhenFull = backbone.Stop
 	}
 	cfg.OnDamage = onDamage(n.cfg.OnDamage)
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
@@ -162,6 +158,9 @@ func (n *node) startBackbone(ctx context.Context) error {
 	}
 	if errors.Is(err, backbone.ErrNameTaken) {
 		return fmt.Errorf("--node=%s: %w: each node needs a name of its own", n.name(), err)
+	}
+	if err == nil {
+		n.sayLog()
 	}
 	return err
 }

@@ -83,7 +83,7 @@ func (s *serveCmd) planNumbers() error {
 		// their way to the log, and be stored twice.
 		{"max-remembered", int64(s.RememberedMost), 1000, 1 << 30},
 		{"token-cache", int64(s.TokenCache), 1, 1 << 26},
-		{"log-max-bytes", s.LogMaxBytes, 0, 1 << 60},
+		{"log-replicas", int64(s.LogReplicas), 0, 5},
 	} {
 		if n.value < n.least || n.value > n.most {
 			return fmt.Errorf("--%s=%d: give %d to %d", n.flag, n.value, n.least, n.most)
@@ -104,20 +104,16 @@ func (s *serveCmd) planDurations() error {
 		{"drain-window", s.DrainWindow, 50 * time.Millisecond, day},
 		{"retry-after", s.RetryAfter, time.Second, day},
 		{"commit-interval", s.CommitEvery, 0, time.Second},
-		{"log-max-age", s.LogMaxAge, 0, 100 * 365 * day},
 		{"command-max-age", s.CommandMaxAge, time.Second, 365 * day},
 	} {
 		if d.value < d.least || d.value > d.most {
 			return fmt.Errorf("--%s=%s: give %s to %s", d.flag, d.value, d.least, d.most)
 		}
 	}
-	switch {
-	case s.IdleTimeout <= s.Heartbeat:
+	if s.IdleTimeout <= s.Heartbeat {
 		return fmt.Errorf("--idle-timeout=%s must be longer than --heartbeat=%s, or quiet devices are evicted before they are asked", s.IdleTimeout, s.Heartbeat)
-	case s.LogMaxAge > 0 && s.LogMaxAge < time.Second:
-		return fmt.Errorf("--log-max-age=%s: give 0 to keep records, or at least 1s", s.LogMaxAge)
 	}
-	return nil
+	return checkLogSettings("log-", s.logSettings())
 }
 
 func (s *serveCmd) planNames() error {

@@ -19,13 +19,13 @@ type serveCmd struct {
 	AuthPoolSize   int   `default:"4" help:"Workers that check handshakes."`
 	Lanes          int   `default:"64" help:"Queues between event loops and workers; a device is always on the same."`
 	LaneDepth      int   `default:"1024" help:"Reads that may wait in one lane before its devices are held back."`
-	InflightBytes  int64 `default:"268435456" help:"Memory that messages between socket and log may take before devices are held back; a quarter above it connections that would take more are closed with 1013."`
-	MaxMessage     int   `default:"65536" help:"Largest message, in bytes; a larger one closes with 1009."`
+	InflightBytes  int64 `type:"size" default:"256MiB" help:"Memory that messages between socket and log may take before devices are held back; a quarter above it connections that would take more are closed with 1013."`
+	MaxMessage     int   `type:"size" default:"64KiB" help:"Largest message; a larger one closes with 1009."`
 	MaxHandshakes  int   `default:"512" help:"Handshakes at a time; more wait in the backlog, so that a storm does not slow who is connected."`
 	Window         int   `default:"64" help:"Messages of one device that may be unacknowledged."`
-	WindowBytes    int64 `default:"262144" help:"Bytes of one device that may be unacknowledged; one message may pass it."`
-	MaxRateBytes   int64 `default:"0" help:"Bytes a second that a device may send; over it reading from it pauses. A second's worth may come at once. 0 is no bound."`
-	OutBuffer      int   `default:"262144" help:"Bytes that may wait for a device that does not read before it is cut off."`
+	WindowBytes    int64 `type:"size" default:"256KiB" help:"Bytes of one device that may be unacknowledged; one message may pass it."`
+	MaxRateBytes   int64 `type:"size" default:"0" help:"Bytes a second that a device may send; over it reading from it pauses. A second's worth may come at once. 0 is no bound."`
+	OutBuffer      int   `type:"size" default:"256KiB" help:"Bytes that may wait for a device that does not read before it is cut off."`
 	Compression    bool  `default:"false" help:"Negotiate permessage-deflate: costs CPU and memory for each message."`
 	RememberedMost int   `name:"max-remembered" default:"1000000" help:"Devices remembered after they left."`
 
@@ -39,14 +39,15 @@ type serveCmd struct {
 	SecretFile    string        `default:"" type:"path" help:"Secret of HS256 tokens; default DATA_DIR/device.secret, made on the first start."`
 	PublicKeyFile string        `default:"" type:"path" help:"PEM public keys of ES256, EdDSA or RS256 tokens."`
 	TokenCache    int           `default:"131072" help:"ES256, EdDSA and RS256 tokens that are remembered, so that a reconnect costs no signature check."`
-	NATSURL       string        `name:"nats-url" default:"" help:"External NATS server with JetStream; default is the embedded one."`
-	Durability    string        `default:"power" enum:"power,process" help:"When a message is acknowledged: synced to disk (power), or written (process: a loss of power loses the last second)."`
+	NATSURL       string        `name:"nats-url" default:"" help:"External NATS server with JetStream; default is the embedded one. Its log belongs to all who use it: the --log flags count when this node makes it, afterwards edgeloop log set changes it."`
+	Durability    string        `default:"power" enum:"power,process" help:"When a message is acknowledged: synced to disk (power), or written (process: a loss of power loses the last second). With --nats-url the servers decide: power needs sync_interval: always on each of them, or three replicas."`
 	CommitEvery   time.Duration `name:"commit-interval" default:"2ms" help:"Least time between two syncs of the log, so that moderate loads share them; acknowledgements come later by up to this. 0 syncs as often as it goes."`
-	LogMaxBytes   int64         `default:"0" help:"Size of the log; 0 is as large as the disk."`
-	LogMaxAge     time.Duration `default:"0s" help:"Age after which records leave the log; 0 keeps them."`
-	WhenFull      string        `default:"drop-oldest" enum:"drop-oldest,stop" help:"What a log of --log-max-bytes does: forget the oldest, or hold devices back."`
+	LogMaxBytes   int64         `type:"size-or-none" default:"auto" help:"Size of the log, 16MiB or more, or none for as large as the disk; auto leaves a log as it is, and gives a new one half of its disk."`
+	LogMaxAge     time.Duration `type:"age-or-none" default:"auto" help:"Age after which records leave the log, 1m or more, or none to keep them; auto leaves a log as it is, and a new one keeps them."`
+	WhenFull      string        `default:"auto" enum:"auto,drop-oldest,stop" help:"What a log of --log-max-bytes does: forget the oldest, or hold devices back; auto leaves a log as it is, and a new one forgets."`
+	LogReplicas   int           `default:"0" help:"Servers of a NATS cluster that have the log, when this node makes it; 0 is one. Later: edgeloop log set."`
 	OnDamage      string        `default:"unready" enum:"unready,stop,serve" help:"What to do when the log is damaged and nobody has decided: go on and say not ready (unready), not start (stop), or go on, which is the decision (serve)."`
-	CommandMaxAge time.Duration `default:"168h" help:"Longest time to live of a command for an absent device."`
+	CommandMaxAge time.Duration `type:"age" default:"7d" help:"Longest time to live of a command for an absent device."`
 
 	LogLevel  string `default:"info" enum:"debug,info,warn,error" help:"What is logged."`
 	LogFormat string `default:"text" enum:"text,json" help:"How it is logged."`

@@ -3,7 +3,6 @@ package e2e_test
 import (
 	"net/http"
 	"slices"
-	"strings"
 	"syscall"
 	"testing"
 
@@ -15,9 +14,9 @@ import (
 // last acknowledged message.
 func TestFull_HoldsDevicesBackAndResumes(t *testing.T) {
 	t.Parallel()
-	const devices, messages = 4, 3000
-	n := start(t, "--log-max-bytes=1000000", "--when-full=stop", "--drain-window=1s", "--auth=none")
-	f := launch(t, n, devices, messages, nil)
+	const devices, messages = 4, 1500 // of 4 KiB: more than the log may hold
+	n := start(t, "--log-max-bytes=16MiB", "--when-full=stop", "--drain-window=1s", "--auth=none")
+	f := launch(t, n, devices, messages, func(s *streamer) { s.size = 4 << 10 })
 	testkit.Eventually(t, patience, "the log to be full", func() bool {
 		return n.status("/readyz") == http.StatusServiceUnavailable
 	})
@@ -33,7 +32,7 @@ func TestFull_HoldsDevicesBackAndResumes(t *testing.T) {
 		t.Errorf("exit code %d with a full log, want 1 and the reason", code)
 	}
 
-	n.flags = slices.DeleteFunc(n.flags, func(flag string) bool { return strings.HasPrefix(flag, "--log-max-bytes") })
+	n.flags[slices.Index(n.flags, "--log-max-bytes=16MiB")] = "--log-max-bytes=none"
 	n.boot()
 	f.waitAcked(3*patience, devices*messages)
 	_, all := f.acked()
@@ -47,9 +46,9 @@ func TestFull_HoldsDevicesBackAndResumes(t *testing.T) {
 // left is in order and unbroken.
 func TestFull_ForgetsTheOldest(t *testing.T) {
 	t.Parallel()
-	const devices, messages = 4, 3000
-	n := start(t, "--log-max-bytes=1000000", "--when-full=drop-oldest", "--auth=none")
-	f := launch(t, n, devices, messages, nil)
+	const devices, messages = 4, 1500 // of 4 KiB: more than the log may hold
+	n := start(t, "--log-max-bytes=16MiB", "--when-full=drop-oldest", "--auth=none")
+	f := launch(t, n, devices, messages, func(s *streamer) { s.size = 4 << 10 })
 	f.waitAcked(3*patience, devices*messages)
 	log := n.tail()
 	if len(log) == 0 || len(log) >= devices*messages {

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"strconv"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -19,6 +21,7 @@ import (
 type streamer struct {
 	url   string
 	total uint64
+	size  int           // of a message's data, where its number alone would be too small
 	cut   func() bool   // asked before each message: break the connection now?
 	pause time.Duration // between one connection and the next, about
 
@@ -87,7 +90,7 @@ func (s *streamer) session(ctx context.Context) error {
 			if s.cut != nil && s.cut() {
 				return errCut
 			}
-			if err := ws.Write(ctx, websocket.MessageText, fmt.Appendf(nil, `{"type":"telemetry","seq":%d,"data":%d}`, next, next)); err != nil {
+			if err := ws.Write(ctx, websocket.MessageText, fmt.Appendf(nil, `{"type":"telemetry","seq":%d,"data":%s}`, next, s.data(next))); err != nil {
 				// The reason, a close frame, may wait to be read.
 				_, err = s.read(ctx, ws)
 				return err
@@ -107,6 +110,14 @@ func (s *streamer) session(ctx context.Context) error {
 		}
 	}
 	return ws.Close(websocket.StatusNormalClosure, "")
+}
+
+// data is what message number n carries.
+func (s *streamer) data(n uint64) string {
+	if s.size == 0 {
+		return strconv.FormatUint(n, 10)
+	}
+	return `"` + strings.Repeat("x", s.size) + `"`
 }
 
 // downward is what the node sends.

@@ -1,0 +1,167 @@
+package backbone
+
+import (
+	"context"
+	"fmt"
+	"syscall"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// LogSettings is what an operator chooses of the log. Zero: not chosen, so that a new
+// log gets the default, and one that is there stays as it is.
+type LogSettings struct {
+	// MaxBytes bounds the log on disk, in bytes, at least MinMaxBytes; negative: by
+	// the disk only. Default of an embedded log: see defaultMaxBytes.
+	MaxBytes int64
+	// MaxAge is how long records are kept, at least MinMaxAge; negative: for ever,
+	// the default.
+	MaxAge time.Duration
+	// WhenFull says what happens at MaxBytes. Default DropOldest.
+	WhenFull WhenFull
+	// Replicas is how many servers of a cluster have the log. Default 1.
+	Replicas int
+}
+
+// Floors of what may be chosen. Below them a device would hear of a record that is
+// durable, and find it gone: a batch would push out its own first records, or they
+// would be too old when a slow disk has synced them.
+const (
+	MinMaxBytes = 16 * mib // a batch of 8 MiB and the largest record
+	MinMaxAge   = time.Minute
+	maxReplicas = 5
+)
+
+// check allows lower bounds than the floors where batch is smaller, for tests.
+func (s LogSettings) check(batch int) error {
+	switch {
+	case s.MaxBytes > 0 && s.MaxBytes < int64(batch):
+		return fmt.Errorf("backbone: MaxBytes %d is less than a batch may take, %d: it would push out its own records", s.MaxBytes, batch)
+	case s.MaxAge > 0 && s.MaxAge < time.Second:
+		return fmt.Errorf("backbone: MaxAge %s would lose records before they are read", s.MaxAge)
+	case s.WhenFull >= numWhenFull:
+		return fmt.Errorf("backbone: when-full %d is unknown", s.WhenFull)
+	case s.Replicas < 0 || s.Replicas > maxReplicas:
+		return fmt.Errorf("backbone: %d replicas: give 1 to %d", s.Replicas, maxReplicas)
+	}
+	return nil
+}
+
+// applyTo changes what was chosen, and nothing else.
+func (s LogSettings) applyTo(c *jetstream.StreamConfig) {
+	if s.MaxBytes != 0 {
+		c.MaxBytes = max(s.MaxBytes, -1)
+	}
+	if c.Duplicates == c.MaxAge {
+		c.Duplicates = dedupeWindow // it was cut by the old age
+	}
+	if s.MaxAge != 0 {
+		c.MaxAge = max(s.MaxAge, 0)
+	}
+	if c.MaxAge > 0 {
+		c.Duplicates = min(c.Duplicates, c.MaxAge) // the server insists
+	}
+	switch s.WhenFull {
+	case DropOldest:
+		c.Discard = jetstream.DiscardOld
+	case Stop:
+		c.Discard = jetstream.DiscardNew
+	}
+	if s.Replicas != 0 {
+		c.Replicas = s.Replicas
+	}
+}
+
+// settingsOf is what a stream has.
+func settingsOf(c *jetstream.StreamConfig) LogSettings {
+	s := LogSettings{MaxBytes: c.MaxBytes, MaxAge: c.MaxAge, WhenFull: whenFullOf(c), Replicas: max(c.Replicas, 1)}
+	if s.MaxBytes <= 0 {
+		s.MaxBytes = -1
+	}
+	if s.MaxAge <= 0 {
+		s.MaxAge = -1
+	}
+	return s
+}
+
+func whenFullOf(c *jetstream.StreamConfig) WhenFull {
+	if c.Discard == jetstream.DiscardNew {
+		return Stop
+	}
+	return DropOldest
+}
+
+// defaultMaxBytes bounds a new log where nobody has chosen: half of the file system
+// that it lies on. The whole would leave nothing for others and for the store's own
+// index, and the log would stop at a full disk instead of going on with the newest.
+// What others have on it may make that more than there is room for; then
+// Config.DiskReserve stops the log.
+func defaultMaxBytes(dir string) (int64, error) {
+	var s syscall.Statfs_t
+	if err := syscall.Statfs(dir, &s); err != nil {
+		return 0, fmt.Errorf("size of the disk of %s: %w", dir, err)
+	}
+	return max(int64(s.Blocks)*s.Bsize/2, MinMaxBytes), nil //nolint:gosec // of a disk
+}
+
+// LogInfo says what the log is, as of the start.
+type LogInfo struct {
+	LogSettings
+	Compressed  bool
+	Differences []Difference // of a shared log's streams, from what this node's flags say
+	Sync        Sync
+}
+
+// Log says what the log is, as of the start. The slices are shared, never written.
+func (b *Backbone) Log() LogInfo {
+	return LogInfo{
+		LogSettings: settingsOf(&b.logWas), Compressed: b.logWas.Compression != jetstream.NoCompression,
+		Differences: b.differences, Sync: b.sync,
+	}
+}
+
+// SetLog changes what s chooses of the log of the server that c names, and nothing
+// else, and says what it was before and is then. Nodes that run need no restart.
+func SetLog(ctx context.Context, c Config, s LogSettings) (before, after LogSettings, err error) {
+	if c, err = c.withDefaults(); err != nil {
+		return before, after, err
+	}
+	if err := s.check(c.BatchBytes + c.MaxRecord); err != nil {
+		return before, after, err
+	}
+	conn, err := dial(ctx, &c, nil, "settings")
+	if err != nil {
+		return before, after, err
+	}
+	defer conn.nc.Close()
+	have, err := conn.js.Stream(ctx, StreamUp)
+	if err != nil {
+		return before, after, fmt.Errorf("stream %s: %w", StreamUp, err)
+	}
+	to := have.CachedInfo().Config
+	before = settingsOf(&to)
+	s.applyTo(&to)
+	if settingsOf(&to) == before {
+		return before, before, nil
+	}
+	now, err := conn.js.UpdateStream(ctx, to)
+	if err != nil {
+		return before, before, fmt.Errorf("stream %s: %w", StreamUp, err)
+	}
+	return before, settingsOf(&now.CachedInfo().Config), nil
+}
+
+func sizeText(n int64) string {
+	if n <= 0 {
+		return "none"
+	}
+	return fmt.Sprint(n)
+}
+
+func ageText(d time.Duration) string {
+	if d <= 0 {
+		return "none"
+	}
+	return d.String()
+}

@@ -1,0 +1,131 @@
+package backbone
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"go.uber.org/zap"
+)
+
+// Sync says what is known of whether the log has synced what it confirms.
+type Sync uint8
+
+const (
+	// SyncUnknown is where the servers do not say. By default they sync every two minutes.
+	SyncUnknown Sync = iota
+	// Synced is where each record is on a disk before it is confirmed.
+	Synced
+	// SyncReplicated is where it is on three servers or more, of which it is not known that
+	// they sync: it survives all but a loss of power of most of them at once.
+	SyncReplicated
+	// Unsynced is where what was confirmed last is lost with the power.
+	Unsynced
+
+	numSyncs
+)
+
+// NumSyncs is how many there are; they count from zero.
+const NumSyncs = int(numSyncs)
+
+// String is the metric label.
+func (s Sync) String() string {
+	if s >= numSyncs {
+		return "unknown"
+	}
+	return [numSyncs]string{"unknown", "synced", "replicated", "unsynced"}[s]
+}
+
+const (
+	// askServers reaches the servers from an account that imports it from the system
+	// account; elsewhere nobody answers.
+	askServers = "$SYS.REQ.SERVER.PING.JSZ"
+	// askPatience is how long answers of further servers are waited for.
+	askPatience = 300 * time.Millisecond
+	// enoughReplicas outvote one that has lost what it did not sync.
+	enoughReplicas = 3
+)
+
+// askSync finds out whether the log syncs before it confirms, and warns when that is
+// asked for and not known.
+func (b *Backbone) askSync(ctx context.Context) Sync {
+	if b.server != nil {
+		if b.cfg.Durability == Power {
+			return Synced
+		}
+		return Unsynced
+	}
+	s := judgeSync(&b.logWas, askSyncAlways(ctx, b.asker.nc))
+	if b.cfg.Durability != Power {
+		return s
+	}
+	switch s {
+	case SyncUnknown, Unsynced:
+		b.cfg.Logger.Warn("acknowledged messages may be lost with the power: the log's servers are not known to sync; give each \"sync_interval: always\", or the log three replicas on machines that do not lose power together",
+			zap.Stringer("sync", s), zap.Int("replicas", b.logWas.Replicas), zap.String("server", b.asker.nc.ConnectedServerVersion()))
+	case Synced, SyncReplicated:
+		if version := b.asker.nc.ConnectedServerVersion(); b.logWas.Replicas > 1 && older(version, 2, 15) {
+			b.cfg.Logger.Warn("replicas of a server before 2.15 are slow with sync_interval: always", zap.String("server", version))
+		}
+	}
+	return s
+}
+
+// judgeSync decides; always are the answers of the servers that gave one.
+func judgeSync(s *jetstream.StreamConfig, always []bool) Sync {
+	all := len(always) > 0
+	for _, one := range always {
+		all = all && one
+	}
+	switch {
+	case s.Storage == jetstream.MemoryStorage, s.PersistMode == jetstream.AsyncPersistMode:
+		return Unsynced // whatever the server is told
+	case all:
+		return Synced
+	case s.Replicas >= enoughReplicas:
+		return SyncReplicated
+	case len(always) > 0:
+		return Unsynced
+	}
+	return SyncUnknown
+}
+
+// askSyncAlways asks all servers that may be asked.
+func askSyncAlways(ctx context.Context, nc *nats.Conn) (always []bool) {
+	inbox := nc.NewInbox()
+	sub, err := nc.SubscribeSync(inbox)
+	if err != nil {
+		return nil
+	}
+	defer sub.Unsubscribe() //nolint:errcheck // the connection is gone then
+	if err := nc.PublishRequest(askServers, inbox, []byte(`{"config":true}`)); err != nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, askPatience)
+	defer cancel()
+	for {
+		m, err := sub.NextMsgWithContext(ctx)
+		if err != nil { // nobody answers, or nobody else
+			return always
+		}
+		var answer struct {
+			Data *server.JSInfo `json:"data"`
+		}
+		if json.Unmarshal(m.Data, &answer) == nil && answer.Data != nil && !answer.Data.Disabled {
+			always = append(always, answer.Data.Config.SyncAlways)
+		}
+	}
+}
+
+// older compares a server's version; what is no version is not older.
+func older(version string, major, minor int) bool {
+	var a, b int
+	if n, _ := fmt.Sscanf(version, "%d.%d", &a, &b); n < 2 {
+		return false
+	}
+	return a < major || a == major && b < minor
+}
