@@ -1,6 +1,10 @@
 package eventloop
 
-import "go.uber.org/zap"
+import (
+	"time"
+
+	"go.uber.org/zap"
+)
 
 // The budgets that the accept gate keeps: sockets (MaxConnections and the
 // reserve beyond it), places (MaxConnections) and handshakes (MaxHandshakes).
@@ -23,60 +27,69 @@ func (s *Server) unseatOnLoop(c *Conn) {
 	}
 }
 
-// patientTicks is how long a newcomer that says nothing counts towards
-// MaxHandshakes. It costs no more than its socket, and a few hundred of its kind
-// must not keep the devices out until they all have timed out.
-const patientTicks = 2
-
-// beginOnLoop counts a newcomer.
+// beginOnLoop counts a newcomer in. One for which there is no room waits: nothing
+// is read from it (lobby.go).
 func (s *Server) beginOnLoop(c *Conn) {
 	s.accepted.Add(1)
 	s.open.Add(1)
 	s.handshakes.Add(1)
-	s.chargeOnLoop(c)
-}
-
-// chargeOnLoop makes c count towards MaxHandshakes.
-func (s *Server) chargeOnLoop(c *Conn) {
-	if c.charged {
-		return
+	c.guest = true
+	if !s.lobby.enter(c, c.gc.RemoteAddr(), time.Now()) {
+		c.deafenOnLoop()
 	}
-	c.charged = true
-	s.charged.Add(1)
 	if !s.roomForMore() {
+		s.crowdOut()
 		s.minding()
 	}
 }
 
-// dischargeOnLoop ends that. The gate opens again when half is free, not for
-// every single one.
-func (s *Server) dischargeOnLoop(c *Conn) {
-	if !c.charged {
-		return
-	}
-	c.charged = false
-	if s.charged.Add(-1) <= int64(s.cfg.MaxHandshakes)/2 {
-		s.minding()
-	}
+// crowdOut has those go that have to give way to newcomers, if there is no room.
+func (s *Server) crowdOut() {
+	s.lobby.crowd(time.Now(), func(c *Conn) {
+		_ = c.loop.post(mail{c: c, kind: mailGiveWay}) // a loop that has ended has closed it
+	})
 }
 
-// decidedOnLoop is called when c is admitted, refused or lost.
+// decidedOnLoop is called when c is admitted, refused or lost. A refused one
+// counts until it is gone.
 func (s *Server) decidedOnLoop(c *Conn) {
 	s.handshakes.Add(-1)
-	s.dischargeOnLoop(c)
+	switch {
+	case c.state == stateOpen:
+		s.partOnLoop(c)
+	case !s.roomForMore():
+		s.crowdOut()
+	}
+}
+
+// partOnLoop lets c go from the lobby, and the next in. The gate opens again when
+// a quarter is free, not for every single one.
+func (s *Server) partOnLoop(c *Conn) {
+	if !c.guest {
+		return
+	}
+	c.guest = false
+	s.lobby.leave(c)
+	for next := s.lobby.next(time.Now()); next != nil; next = s.lobby.next(time.Now()) {
+		_ = next.loop.post(mail{c: next, kind: mailEnter}) // as above
+	}
+	if s.lobby.inside.Load() <= int64(s.cfg.MaxHandshakes)*3/4 {
+		s.minding()
+	}
 }
 
 // goneOnLoop is called when c is closed.
 func (s *Server) goneOnLoop(c *Conn) {
 	s.unseatOnLoop(c)
 	s.open.Add(-1)
+	s.partOnLoop(c)
 	s.minding()
 }
 
 // roomForMore says whether another connection may be accepted.
 func (s *Server) roomForMore() bool {
 	return s.open.Load() < s.limit.Load()+int64(s.cfg.RefuseReserve) &&
-		s.charged.Load() < int64(s.cfg.MaxHandshakes)
+		s.lobby.inside.Load() < int64(s.cfg.MaxHandshakes) && s.lobby.waiting.Load() == 0
 }
 
 // minding sets the gate by what is open now. Whoever changes a number that

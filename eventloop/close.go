@@ -2,6 +2,7 @@ package eventloop
 
 import (
 	"errors"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -83,6 +84,7 @@ func (c *Conn) becomeOnLoop(state connState) {
 	}
 	if c.state == stateHello || c.state == statePending {
 		c.loop.s.decidedOnLoop(c)
+		c.loop.s.lobby.move(c, stageLingering, time.Now())
 	}
 	c.state = state
 	c.signals.Or(signalClosed)

@@ -25,10 +25,16 @@ type Config struct {
 	// to be told 503; default 1,024. Beyond it the gate is closed.
 	RefuseReserve int
 	// MaxHandshakes bounds the connections that have not finished their opening
-	// handshake; default 512. It is the budget that keeps a storm of newcomers
-	// from slowing down those who are connected; when used up, the gate is closed.
-	// Who has sent no whole request for two ticks does not count any more.
+	// handshake, or were refused and have not hung up; default 512. It is the
+	// budget that keeps a storm of newcomers from slowing down those who are
+	// connected; when used up, the gate is closed, and who has sent no whole request
+	// for a second gives way (lobby.go).
 	MaxHandshakes int
+	// MaxPerAddress is how many sockets of one address that have sent no whole
+	// request need not give way before that second is over (beyond, a quarter of it
+	// is enough); default an eighth of MaxHandshakes. Too few, and devices behind one address disturb each other
+	// while many connect at once.
+	MaxPerAddress int
 	// HandshakeTimeout is the time from accept to the answered handshake;
 	// default 10 s. Too short refuses devices on slow networks.
 	HandshakeTimeout time.Duration
@@ -79,6 +85,7 @@ func (c Config) withDefaults() (Config, error) {
 	setDefault(&c.MaxConnections, 100_000)
 	setDefault(&c.RefuseReserve, 1_024)
 	setDefault(&c.MaxHandshakes, 512)
+	setDefault(&c.MaxPerAddress, max(1, c.MaxHandshakes/8))
 	setDefault(&c.HandshakeTimeout, 10*time.Second)
 	setDefault(&c.CloseTimeout, 2*time.Second)
 	setDefault(&c.GoingAwayTimeout, 10*time.Second)
@@ -106,6 +113,7 @@ func (c Config) withDefaults() (Config, error) {
 		{"MaxConnections", int64(c.MaxConnections)},
 		{"RefuseReserve", int64(c.RefuseReserve)},
 		{"MaxHandshakes", int64(c.MaxHandshakes)},
+		{"MaxPerAddress", int64(c.MaxPerAddress)},
 		{"OutBuffer", int64(c.OutBuffer)},
 		{"InBuffer", int64(c.InBuffer)},
 		{"MaxMessage", int64(c.MaxMessage)},

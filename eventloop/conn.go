@@ -30,20 +30,20 @@ type Conn struct {
 	id   uint64
 
 	// Owned by the loop goroutine; methods ending in OnLoop.
-	gc      gnet.Conn // nil once closed: its descriptor may already be another device's
-	recv    Receiver  // nil before admission
-	hold    *bytebuf.Buf
-	dec     wsproto.Decoder
-	node    uint32 // wheel id
-	state   connState
-	cause   Cause
-	window  uint8 // permessage-deflate: window bits of what we send; 0 = not negotiated
-	paused  bool  // reading is paused by the Receiver
-	deaf    bool  // epoll does not report what the peer sends
-	push    bool  // it is in loop.blocked
-	seated  bool  // it counts towards MaxConnections
-	charged bool  // it counts towards MaxHandshakes
-	parted  bool  // it is in loop.parts
+	gc     gnet.Conn // nil once closed: its descriptor may already be another device's
+	recv   Receiver  // nil before admission
+	hold   *bytebuf.Buf
+	dec    wsproto.Decoder
+	node   uint32 // wheel id
+	state  connState
+	cause  Cause
+	window uint8 // permessage-deflate: window bits of what we send; 0 = not negotiated
+	paused bool  // reading is paused by the Receiver
+	deaf   bool  // epoll does not report what the peer sends
+	push   bool  // it is in loop.blocked
+	seated bool  // it counts towards MaxConnections
+	guest  bool  // it is in the lobby
+	parted bool  // it is in loop.parts
 	// decoding says that a message may be lent to the Receiver: what it lies in
 	// must not go back to its pool, and what is held not be decoded, before the
 	// call has returned.

@@ -113,3 +113,6 @@ func SkipTicks(c *Conn, n uint32) {
 	c.loop.wheel.Advance(c.loop.wheel.Now() + n)
 	c.loop.execute(c.loop.turn)
 }
+
+// Guests is how many are in the lobby and do not wait there.
+func Guests(s *Server) int64 { return s.lobby.inside.Load() }

@@ -26,7 +26,7 @@ func (n *node) gateShut(want bool) {
 func TestGate_Handshakes(t *testing.T) {
 	const budget = 4
 	accept, ch := deciding()
-	n := serve(t, eventloop.Config{Loops: 1, MaxHandshakes: budget}, func(c *eventloop.Conn, h *eventloop.Hello) (eventloop.Receiver, *wsproto.Refusal) {
+	n := serve(t, eventloop.Config{Loops: 1, MaxHandshakes: budget, MaxPerAddress: 100}, func(c *eventloop.Conn, h *eventloop.Hello) (eventloop.Receiver, *wsproto.Refusal) {
 		if string(h.Path) == "/" {
 			return accept(c, h)
 		}
@@ -70,32 +70,74 @@ func TestGate_Handshakes(t *testing.T) {
 	}
 }
 
-// Newcomers that say nothing use up the budget for a moment only: hundreds of
-// them, which cost a scanner nothing, do not keep the devices out until they
-// time out. Those that are being decided do count.
-func TestGate_SilentNewcomersAreNoObstacle(t *testing.T) {
-	accept, ch := deciding()
-	n := serve(t, eventloop.Config{Tick: tick, MaxHandshakes: 2, HandshakeTimeout: time.Hour}, accept)
-	for range 6 {
+// Newcomers that say nothing cost a scanner nothing. When the budget is used up
+// they give way, the oldest first, and devices get in; who is being decided stays.
+func TestGate_SilentNewcomersGiveWay(t *testing.T) {
+	const budget = 4
+	n := serve(t, eventloop.Config{Tick: tick, MaxHandshakes: budget, HandshakeTimeout: time.Hour}, echoing())
+	for range 3 * budget {
 		n.dial()
 	}
-	n.dial().raw([]byte(request[:20]))
-	for range 2 {
-		n.dial().raw([]byte(request))
-		testkit.Receive(t, patience, "a candidate", ch)
+	n.dial().raw([]byte(request[:20])) // nor does one that begins and goes no further
+	for range 2 * budget {
+		n.open().conn.Close()
+	}
+	if st := n.Stats(); st.Gone[eventloop.CauseCrowdedOut] == 0 || st.Gone[eventloop.CauseHandshakeTimeout] != 0 {
+		t.Errorf("ended: %s", causes(st))
+	}
+	t.Run("who is being decided does not", func(t *testing.T) {
+		accept, ch := deciding()
+		n := serve(t, eventloop.Config{Tick: tick, MaxHandshakes: 2}, accept)
+		for range 2 {
+			n.dial().raw([]byte(request))
+		}
+		a, b := testkit.Receive(t, patience, "a candidate", ch), testkit.Receive(t, patience, "a candidate", ch)
+		n.gateShut(true)
+		ticks := time.NewTicker(4 * tick)
+		defer ticks.Stop()
+		for range 20 { // longer than any grace
+			<-ticks.C
+		}
+		if st := n.Stats(); !st.GateShut || st.Handshakes != 2 {
+			t.Errorf("shut %v, %d undecided, ended: %s", st.GateShut, st.Handshakes, causes(st))
+		}
+		for _, c := range []candidate{a, b} {
+			c.c.Admit(c.h, n.track(&ears{}))
+		}
+	})
+}
+
+// MaxHandshakes is a limit, also when the acceptor takes a long backlog in at
+// once: the others wait, unread, and get their turn. Who was refused counts until
+// the socket is closed.
+func TestGate_BacklogDoesNotExceedTheBudget(t *testing.T) {
+	const budget, crowd = 4, 40
+	accept, ch := deciding()
+	n := serve(t, eventloop.Config{Loops: 2, Tick: tick, MaxHandshakes: budget, MaxPerAddress: crowd, CloseTimeout: time.Hour}, accept)
+	var ds []*dialogue
+	for range budget {
+		d := n.dial()
+		d.raw([]byte(request))
+		ds = append(ds, d)
 	}
 	n.gateShut(true)
-	if st := n.Stats(); st.Handshakes != 9 {
-		t.Errorf("%d handshakes are undecided, want 9", st.Handshakes)
+	for range crowd {
+		d := n.dial()
+		d.raw([]byte(request))
+		ds = append(ds, d)
 	}
-	ticks := time.NewTicker(4 * tick)
-	defer ticks.Stop()
-	for range 2 {
-		<-ticks.C
+	for i := range ds {
+		cand := testkit.Receive(t, patience, "a candidate", ch)
+		if inside := eventloop.Guests(n.Server); inside > budget || len(ch) >= budget {
+			t.Fatalf("%d are inside and %d more to be decided, with a budget of %d", inside, len(ch), budget)
+		}
+		if i%2 == 0 {
+			cand.c.Refuse(cand.h, &wsproto.Refusal{Status: 401})
+			continue
+		}
+		cand.c.Admit(cand.h, n.track(&ears{}))
 	}
-	if !n.Stats().GateShut {
-		t.Error("those that are being decided do not count")
-	}
+	testkit.Eventually(t, patience, "all to be decided", func() bool { return n.Stats().Handshakes == 0 })
 }
 
 // The limit of connections: told 503 while the reserve lasts, then waiting in

@@ -45,7 +45,7 @@ func (h *handler) OnOpen(gc gnet.Conn) ([]byte, gnet.Action) {
 	gc.SetContext(c)
 	l.owner.adopt()
 	l.learnEpollOnLoop(gc.Fd())
-	l.enterOnLoop(c, min(patientTicks, s.ticks(s.cfg.HandshakeTimeout)))
+	l.enterOnLoop(c, s.ticks(s.cfg.HandshakeTimeout))
 	s.beginOnLoop(c)
 	return nil, gnet.None
 }
@@ -80,6 +80,7 @@ func (h *handler) OnClose(gc gnet.Conn, err error) gnet.Action {
 // advance its wheel. A loop that is behind is not asked twice.
 func (h *handler) OnTick() (time.Duration, gnet.Action) {
 	h.s.gateOnce()
+	h.s.crowdOut()
 	h.s.minding()
 	for _, l := range h.s.loops() {
 		if l.late.CompareAndSwap(false, true) {

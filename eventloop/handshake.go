@@ -46,7 +46,7 @@ func (c *Conn) helloOnLoop(in []byte) {
 		return
 	}
 	c.state = statePending
-	s.chargeOnLoop(c) // again, if it took its time
+	s.lobby.move(c, stageDecided, time.Now())
 	c.stashOnLoop(rest)
 	if c.state != statePending {
 		s.putHello(h)
@@ -59,6 +59,8 @@ func (c *Conn) helloOnLoop(in []byte) {
 	case refusal != nil:
 		c.refuseOnLoop(refusal)
 		s.putHello(h)
+	case c.state == statePending && !c.deaf:
+		c.deafenOnLoop() // nothing behind the header block is read before it is decided
 	}
 }
 
@@ -91,31 +93,62 @@ func (c *Conn) admitOnLoop(h *Hello, r Receiver) {
 }
 
 // refuseOnLoop answers with an HTTP error and lets the peer hang up.
-func (c *Conn) refuseOnLoop(r *wsproto.Refusal) {
+func (c *Conn) refuseOnLoop(r *wsproto.Refusal) { c.turnAwayOnLoop(r, CauseRefused) }
+
+// turnAwayOnLoop is refuseOnLoop for another cause.
+func (c *Conn) turnAwayOnLoop(r *wsproto.Refusal, cause Cause) {
 	if c.state != stateHello && c.state != statePending {
 		return
 	}
 	c.loop.stats.refused.Add(1)
 	c.loop.s.unseatOnLoop(c)
-	c.cause, c.code = CauseRefused, wsproto.CloseAbnormal
+	c.cause, c.code = cause, wsproto.CloseAbnormal
 	c.loop.scratch = r.Append(c.loop.gatherOnLoop(c))
 	c.lingerOnLoop()
 }
 
 // undecidedOnLoop is called by the wheel after idle ticks without an end of the
-// handshake.
+// handshake. Who has done its part, or was not let in, is told to come again; who
+// has not sent its header block is cut off.
 func (c *Conn) undecidedOnLoop(idle uint32) (wait uint32) {
 	s := c.loop.s
 	limit := s.ticks(s.cfg.HandshakeTimeout)
-	if idle >= limit {
-		c.loop.stats.handshakeTimeouts.Add(1)
+	if idle < limit {
+		return limit - idle
+	}
+	c.loop.stats.handshakeTimeouts.Add(1)
+	switch late := s.later("this node was not ready in time"); {
+	case c.state == statePending:
+		c.turnAwayOnLoop(late, CauseHandshakeTimeout)
+		if c.state == stateLingering {
+			return 1
+		}
+	case c.deaf: // it had to wait in the lobby, and may not take a place there to linger
+		c.loop.scratch = late.Append(c.loop.gatherOnLoop(c))
+		fallthrough
+	default:
 		c.endOnLoop(CauseHandshakeTimeout, wsproto.CloseAbnormal)
-		return 0
 	}
-	if c.state == stateHello {
-		s.dischargeOnLoop(c)
+	return 0
+}
+
+// letInOnLoop begins with one that had to wait in the lobby.
+func (c *Conn) letInOnLoop() {
+	if c.state == stateHello && c.deaf {
+		c.hearOnLoop()
 	}
-	return limit - idle
+}
+
+// giveWayOnLoop ends a handshake that has to make room for others. If it only
+// was slow it hears when to come again.
+func (c *Conn) giveWayOnLoop() {
+	switch c.state {
+	case stateHello:
+		c.loop.scratch = c.loop.s.later("too many are connecting").Append(c.loop.gatherOnLoop(c))
+		c.endOnLoop(CauseCrowdedOut, wsproto.CloseAbnormal)
+	case stateLingering: // it had its answer
+		c.hangUpOnLoop()
+	}
 }
 
 // asRefusal makes every handshake error an HTTP answer.
@@ -127,10 +160,13 @@ func asRefusal(err error) *wsproto.Refusal {
 	return &wsproto.Refusal{Status: 400, Reason: err.Error()}
 }
 
-// unavailable is the 503 of a full node. Its delay is spread so that those who
-// were refused together do not come back together.
-func (s *Server) unavailable() *wsproto.Refusal {
-	return &wsproto.Refusal{Status: 503, Reason: "this node is full", RetryAfter: Spread(s.cfg.RetryAfter)}
+// unavailable is the 503 of a full node.
+func (s *Server) unavailable() *wsproto.Refusal { return s.later("this node is full") }
+
+// later is a 503. Its delay is spread so that those who were refused together do
+// not come back together.
+func (s *Server) later(reason string) *wsproto.Refusal {
+	return &wsproto.Refusal{Status: 503, Reason: reason, RetryAfter: Spread(s.cfg.RetryAfter)}
 }
 
 // Spread is a random duration between d and twice d, whole seconds if d is.

@@ -95,7 +95,7 @@ func deciding() (acceptFunc, chan candidate) {
 }
 
 // The decision may take its time on another goroutine; what the client sends
-// meanwhile is kept.
+// meanwhile is not read, and not lost.
 func TestHandshake_Deferred(t *testing.T) {
 	accept, ch := deciding()
 	n := serve(t, eventloop.Config{}, accept)
@@ -107,7 +107,13 @@ func TestHandshake_Deferred(t *testing.T) {
 			t.Errorf("path %q", got)
 		}
 		d.send(text("earlier than admitted"))
-		testkit.Eventually(t, patience, "both frames to be held", func() bool { return eventloop.Held(cand.c) == len(wire(text("early"), text("earlier than admitted"))) })
+		testkit.Eventually(t, patience, "the second frame to wait in the kernel", func() (waits bool) {
+			eventloop.OnLoop(cand.c, func() { waits = eventloop.Unread(cand.c) })
+			return waits
+		})
+		if held := eventloop.Held(cand.c); held != len(wire(text("early"))) {
+			t.Errorf("%d bytes are held, want the frame that came with the header block", held)
+		}
 		cand.c.Admit(cand.h, n.track(&ears{receive: cand.c.WriteOnLoop}))
 		d.wantSwitch()
 		d.want(text("early"), text("earlier than admitted"))
@@ -135,8 +141,11 @@ func TestHandshake_Deferred(t *testing.T) {
 			}
 			flood <- nil
 		}()
-		testkit.Eventually(t, patience, "reading to stop", func() bool { return eventloop.Held(cand.c) >= 64<<10 })
-		if held := eventloop.Held(cand.c); held > 3*64<<10 {
+		testkit.Eventually(t, patience, "the flood to come in", func() (waits bool) {
+			eventloop.OnLoop(cand.c, func() { waits = eventloop.Unread(cand.c) })
+			return waits
+		})
+		if held := eventloop.Held(cand.c); held != 0 {
 			t.Errorf("%d bytes are held for a connection that nobody has admitted", held)
 		}
 		var next int
@@ -316,4 +325,48 @@ func TestHandshake_Full(t *testing.T) {
 	n.open()
 	n.SetMaxConnections(5)
 	n.open()
+}
+
+// Whatever follows a header block stays in the kernel until its sender is
+// admitted, but for what came with the same read; and of who is refused it goes.
+func TestHandshake_NothingIsKeptOfTheRefused(t *testing.T) {
+	const behind, oneRead = 128 << 10, 64 << 10
+	accept, ch := deciding()
+	n := serve(t, eventloop.Config{Loops: 1}, accept)
+	for range 5 {
+		d := n.dial()
+		d.raw(append([]byte(request), make([]byte, behind)...))
+		cand := testkit.Receive(t, patience, "the candidate", ch)
+		testkit.Eventually(t, patience, "the rest to wait in the kernel", func() (waits bool) {
+			eventloop.OnLoop(cand.c, func() { waits = eventloop.Unread(cand.c) })
+			return waits
+		})
+		if held := eventloop.Held(cand.c); held > oneRead {
+			t.Errorf("%d bytes are held, more than one read brings", held)
+		}
+		cand.c.Refuse(cand.h, &wsproto.Refusal{Status: 401, Reason: "who are you"})
+		d.wantStatus(http.StatusUnauthorized)
+		if held := eventloop.Held(cand.c); held != 0 {
+			t.Errorf("%d bytes are held of who was refused", held)
+		}
+		d.conn.Close()
+	}
+}
+
+// A handshake that is not decided in time is answered before it is cut.
+func TestHandshake_UndecidedInTimeIsToldSo(t *testing.T) {
+	accept, ch := deciding()
+	n := serve(t, eventloop.Config{Tick: tick, HandshakeTimeout: 5 * tick}, accept)
+	d := n.dial()
+	d.raw([]byte(request))
+	cand := testkit.Receive(t, patience, "the candidate", ch)
+	if h := d.wantStatus(http.StatusServiceUnavailable); h.Get("Retry-After") == "" {
+		t.Error("it is not told when to come again")
+	}
+	d.conn.Close()
+	n.gone(eventloop.CauseHandshakeTimeout, 1)
+	cand.c.Admit(cand.h, n.track(&ears{})) // the decision comes too late; tracked checks that it hears so
+	if got := n.Stats().HandshakeTimeouts; got != 1 {
+		t.Errorf("%d timeouts are counted", got)
+	}
 }

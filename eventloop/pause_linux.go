@@ -79,11 +79,20 @@ func (c *Conn) listenOnLoop() {
 // deafenOnLoop has epoll report nothing of this connection but its end.
 func (c *Conn) deafenOnLoop() {
 	c.deaf = true
-	c.interestOnLoop(0)
+	c.interestOnLoop(c.deafEvents())
 	if !c.push && c.gc.OutboundBuffered() > 0 {
 		c.push = true
 		c.loop.blocked = append(c.loop.blocked, c)
 	}
+}
+
+// deafEvents are what epoll reports of a connection that is not read from. Who
+// hangs up before it was decided is to be noticed: it needs no decision any more.
+func (c *Conn) deafEvents() uint32 {
+	if c.state == stateHello || c.state == statePending {
+		return unix.EPOLLRDHUP
+	}
+	return 0
 }
 
 // hearOnLoop undoes deafenOnLoop.

@@ -34,6 +34,8 @@ const (
 	mailSlow // more was sent than the peer takes
 	mailAdmit
 	mailRefuse
+	mailEnter   // there is room in the lobby
+	mailGiveWay // others need its place there
 )
 
 // letters are what was posted to a loop. Mails keep their order. Wakes have none:
@@ -152,6 +154,10 @@ func (l *loop) deliverOnLoop(m mail) {
 	case mailRefuse:
 		c.refuseOnLoop(m.refusal)
 		l.s.putHello(m.hello)
+	case mailEnter:
+		c.letInOnLoop()
+	case mailGiveWay:
+		c.giveWayOnLoop()
 	}
 }
 

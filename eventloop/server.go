@@ -57,13 +57,13 @@ type Server struct {
 	open           atomic.Int64 // connections
 	seats          atomic.Int64 // of them, those that are admitted or may yet be
 	handshakes     atomic.Int64 // connections that are not decided
-	charged        atomic.Int64 // of them, those that count towards MaxHandshakes
 	accepted       atomic.Uint64
 	acceptFailures atomic.Uint64
 	limit          atomic.Int64 // MaxConnections, which may change while running
 
 	// Safe for concurrent use.
 	gate    gate
+	lobby   lobby
 	deflate wsproto.Deflater
 	hellos  sync.Pool
 	halting sync.Once
@@ -93,6 +93,7 @@ func New(cfg Config, a Acceptor) (*Server, error) {
 		return nil, fmt.Errorf("eventloop: %w", err)
 	}
 	s.loopList.Store(&[]*loop{})
+	s.lobby.init(cfg.MaxHandshakes, cfg.MaxPerAddress)
 	s.limit.Store(int64(cfg.MaxConnections))
 	return s, nil
 }

@@ -233,6 +233,7 @@ func (n *node) startServer(ctx context.Context) (err error) {
 		MaxConnections:   n.cfg.MaxConnections,
 		RefuseReserve:    refuseReserve,
 		MaxHandshakes:    n.cfg.MaxHandshakes,
+		MaxPerAddress:    n.cfg.MaxPerAddress,
 		HandshakeTimeout: n.cfg.HandshakeTimeout,
 		Tick:             tickFor(n.cfg.Heartbeat, n.cfg.IdleTimeout, n.cfg.HandshakeTimeout),
 		OutBuffer:        n.cfg.OutBuffer,

@@ -75,6 +75,7 @@ func (s *serveCmd) planNumbers() error {
 		// twice its length.
 		{"inflight-bytes", s.InflightBytes, 8 * int64(s.MaxMessage), 1 << 50},
 		{"max-handshakes", int64(s.MaxHandshakes), 1, most},
+		{"max-handshakes-per-address", int64(s.MaxPerAddress), 0, most},
 		{"window", int64(s.Window), 1, most},
 		{"window-bytes", s.WindowBytes, 1 << 10, 1 << 30},
 		{"max-rate-bytes", s.MaxRateBytes, 0, 1 << 40},

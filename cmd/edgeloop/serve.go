@@ -21,7 +21,8 @@ type serveCmd struct {
 	LaneDepth      int   `default:"1024" help:"Reads that may wait in one lane before its devices are held back."`
 	InflightBytes  int64 `type:"size" default:"256MiB" help:"Memory that messages between socket and log may take before devices are held back; a quarter above it connections that would take more are closed with 1013."`
 	MaxMessage     int   `type:"size" default:"64KiB" help:"Largest message; a larger one closes with 1009."`
-	MaxHandshakes  int   `default:"512" help:"Handshakes at a time; more wait in the backlog, so that a storm does not slow who is connected."`
+	MaxHandshakes  int   `default:"512" help:"Handshakes at a time, and refused sockets that have not hung up; more wait in the backlog, so that a storm does not slow who is connected."`
+	MaxPerAddress  int   `name:"max-handshakes-per-address" default:"0" help:"Sockets of one address without a whole request, beyond which they give way after 250 ms instead of 1 s when newcomers wait; 0 is an eighth of --max-handshakes."`
 	Window         int   `default:"64" help:"Messages of one device that may be unacknowledged."`
 	WindowBytes    int64 `type:"size" default:"256KiB" help:"Bytes of one device that may be unacknowledged; one message may pass it."`
 	MaxRateBytes   int64 `type:"size" default:"0" help:"Bytes a second that a device may send; over it reading from it pauses. A second's worth may come at once. 0 is no bound."`
