@@ -47,14 +47,13 @@ func (n *node) pinged(name string, times int32) <-chan error {
 	n.Helper()
 	done := make(chan error, 1)
 	var pings atomic.Int32
-	enough, cancel := context.WithTimeout(context.Background(), patience)
+	reading, cancel := context.WithCancel(context.Background())
 	n.Cleanup(cancel)
-	conn, _, err := websocket.Dial(enough, fmt.Sprintf("ws://%s/v1/device?device=%s", n.server.Addr(), name), &websocket.DialOptions{
+	conn, _, err := websocket.Dial(reading, fmt.Sprintf("ws://%s/v1/device?device=%s", n.server.Addr(), name), &websocket.DialOptions{
 		Subprotocols: []string{envelope.ProtoJSON},
 		OnPingReceived: func(context.Context, []byte) bool {
 			if pings.Add(1) == times {
 				done <- nil
-				cancel()
 			}
 			return true
 		},
@@ -65,7 +64,7 @@ func (n *node) pinged(name string, times int32) <-chan error {
 	n.Cleanup(func() { conn.CloseNow() })
 	go func() {
 		for err == nil {
-			_, _, err = conn.Read(enough)
+			_, _, err = conn.Read(reading)
 		}
 		conn.CloseNow() // who does not read answers no ping
 		select {
