@@ -73,9 +73,13 @@ type Limits interface {
 
 // Log is the durable log, read back.
 type Log interface {
+	// Identity tells this log from others; it has letters a to z and digits only.
+	// "": it has none.
+	Identity() string
 	// Tail calls fn for each record in the order of the log, with its position
 	// (0 where that is not known) and one JSON object without a line break,
-	// borrowed until fn returns. Positions grow, and q.After takes one. A reading of
+	// borrowed until fn returns. Positions grow, and q.After takes one, with q.Log for the log's identity where
+	// that is known. A reading of
 	// what is new (q.New) calls fn first without a line, with the position behind
 	// which it begins. fn may hold the caller up for as long as
 	// Config.TailStall, so Tail must read from the log at fn's pace and never be

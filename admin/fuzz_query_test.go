@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"path"
 	"reflect"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -77,6 +78,9 @@ func queryDevices(q url.Values) (any, bool) {
 	return want, numberOK && flagOK
 }
 
+// positionForm is a position of the log as text.
+var positionForm = regexp.MustCompile(`^(?:([a-z0-9]+)-)?([0-9]+)$`)
+
 // queryTail leaves out a start that is counted from now, which nobody can compare.
 func queryTail(q url.Values) (any, bool) {
 	want := api.TailQuery{Tenant: q.Get("tenant"), Device: q.Get("device"), Follow: true}
@@ -98,9 +102,13 @@ func queryTail(q url.Values) (any, bool) {
 		want.Since = time.Now().Add(-ago)
 	}
 	if q.Has("after") {
-		after, err := strconv.ParseUint(q.Get("after"), 10, 64)
+		part := positionForm.FindStringSubmatch(q.Get("after"))
+		if part == nil {
+			return want, false
+		}
+		after, err := strconv.ParseUint(part[2], 10, 64)
 		ok = ok && err == nil
-		want.After, want.All, want.Since = after, after == 0, time.Time{}
+		want.After, want.Log, want.All, want.Since = after, part[1], after == 0, time.Time{}
 	}
 	return want, ok && len(want.Tenant) <= 128 && len(want.Device) <= 128
 }
@@ -134,7 +142,7 @@ func FuzzQuery(f *testing.F) {
 	for which, queries := range [][]string{
 		{"", "tenant=acme&prefix=d&online=true&group=g&limit=10&after=acme/d1", "limit=0", "limit=1001", "limit=1e2", "online=1", "limit=+5", "tenant=a&tenant=b", "Tenant=a", "limit=", "prefix=%ff", "tenant"},
 		{"", "limit=1&after=%2F", "after=acme%2Fd1", "limit=-1", "x"},
-		{"", "follow=false", "since=all", "since=10m&device=d1&tenant=acme", "since=2026-01-31T12:00:00Z", "since=-1s", "since=", "since=2562047h", "since=tomorrow&follow=maybe", "follow", "after=7", "after=0&since=1m", "after=-1", "after=18446744073709551616"},
+		{"", "follow=false", "since=all", "since=10m&device=d1&tenant=acme", "since=2026-01-31T12:00:00Z", "since=-1s", "since=", "since=2562047h", "since=tomorrow&follow=maybe", "follow", "after=7", "after=k3v9x2qd-7", "after=-", "after=A-7", "after=0&since=1m", "after=-1", "after=18446744073709551616"},
 		{"", "code=4000&reason=x", "code=0", "code=66544", "code=-1", "reason=%00", "reason=%ff", "code=01008"},
 		{"", "wait=5s", "wait=6m", "wait=-1s", "wait=5", "wait=", "wait=1h&wait=1s"},
 		{"", "x=1", "%", "a;b", "=", "&&"},

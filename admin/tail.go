@@ -27,6 +27,7 @@ func (s *Server) tail(w http.ResponseWriter, r *http.Request) error {
 		return kindTooManyTails.problem(strconv.Itoa(cap(s.tails)) + " tails are running, which is the limit")
 	}
 	stream := newTailStream(w, r, 3*s.cfg.TailStall)
+	stream.log = s.node.Log.Identity()
 	if err := stream.open(); err != nil || r.Method == http.MethodHead {
 		return nil // the reader is gone, or wanted no more than this
 	}
@@ -145,7 +146,7 @@ func setAfter(query *api.TailQuery, q url.Values, lastEvent string) error {
 		given = append(given, struct{ name, value string }{"Last-Event-ID", lastEvent})
 	}
 	for _, g := range given {
-		position, err := strconv.ParseUint(g.value, 10, 64)
+		position, err := api.ParsePosition(g.value)
 		if err != nil {
 			return &api.FieldError{Field: g.name, Reason: "is not a position of the log"}
 		}

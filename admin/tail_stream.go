@@ -3,7 +3,6 @@ package admin
 import (
 	"encoding/json"
 	"net/http"
-	"strconv"
 	"time"
 
 	"edgeloop/admin/api"
@@ -16,6 +15,7 @@ type tailStream struct {
 	w        http.ResponseWriter
 	control  *http.ResponseController
 	lines    bool
+	log      string        // the identity of the log, part of each position
 	patience time.Duration // how long one write may take
 
 	// Owned by the handler's goroutine.
@@ -43,9 +43,9 @@ func (t *tailStream) records(buf *tailBuffer) error {
 		out := t.scratch[:0]
 		switch {
 		case !t.lines && l.json == nil:
-			out = appendPosition(out, l.position)
+			out = appendPosition(out, t.at(l.position))
 		case !t.lines:
-			out = appendEvent(out, "record", l.position, l.json)
+			out = appendEvent(out, "record", t.at(l.position), l.json)
 		case l.json != nil:
 			out = append(append(out, l.json...), '\n')
 		}
@@ -57,6 +57,8 @@ func (t *tailStream) records(buf *tailBuffer) error {
 	}
 	return t.control.Flush()
 }
+
+func (t *tailStream) at(position uint64) api.Position { return api.Position{Log: t.log, N: position} }
 
 // heartbeat writes what every reader ignores, to find out whether it is there.
 func (t *tailStream) heartbeat() error {
@@ -83,7 +85,7 @@ func (t *tailStream) end(cause api.TailCause, detail string) error {
 	if t.lines {
 		last = append(last, '\n')
 	} else {
-		last = appendEvent(nil, "end", 0, last)
+		last = appendEvent(nil, "end", api.Position{}, last)
 	}
 	if err := t.write(last); err != nil {
 		return err
@@ -100,15 +102,15 @@ func (t *tailStream) write(b []byte) error {
 
 // appendPosition appends what a reader takes for the position of the last event
 // without being told of an event.
-func appendPosition(dst []byte, id uint64) []byte {
-	return append(strconv.AppendUint(append(dst, "id: "...), id, 10), "\n\n"...)
+func appendPosition(dst []byte, id api.Position) []byte {
+	return append(id.Append(append(dst, "id: "...)), "\n\n"...)
 }
 
 // appendEvent appends one server-sent event; data has no line break.
-func appendEvent(dst []byte, event string, id uint64, data []byte) []byte {
+func appendEvent(dst []byte, event string, id api.Position, data []byte) []byte {
 	dst = append(append(dst, "event: "...), event...)
-	if id > 0 {
-		dst = strconv.AppendUint(append(dst, "\nid: "...), id, 10)
+	if id.N > 0 {
+		dst = id.Append(append(dst, "\nid: "...))
 	}
 	return append(append(append(dst, "\ndata: "...), data...), "\n\n"...)
 }

@@ -166,6 +166,24 @@ func TestTail_LastEventID(t *testing.T) {
 	}
 }
 
+// A position names its log, on the way out and back in.
+func TestTail_PositionNamesItsLog(t *testing.T) {
+	f := newFixture(t)
+	f.log.ID = "k3v9x2qd"
+	var got api.TailQuery
+	f.log.TailFunc = func(_ context.Context, q api.TailQuery, fn func(uint64, []byte) error) error {
+		got = q
+		return fn(7, []byte(`{}`))
+	}
+	r := f.call("GET", "/v1/tail?after=k3v9x2qd-6", "").want(http.StatusOK)
+	if got != (api.TailQuery{After: 6, Log: "k3v9x2qd", Follow: true}) || !strings.HasPrefix(string(r.body), "event: record\nid: k3v9x2qd-7\ndata: {}\n\n") {
+		t.Errorf("asks for %+v, gives %s", got, r.body)
+	}
+	for _, bad := range []string{"-7", "K-7", "k-", "k--7", "7-k", "k3v9x2qd7x"} {
+		f.call("GET", "/v1/tail", "", "Last-Event-ID: "+bad).refused("Last-Event-ID")
+	}
+}
+
 // A stream of what is new tells where it begins before anything comes: as an id
 // alone, which browsers keep without an event; lines hold records only.
 func TestTail_Begin(t *testing.T) {

@@ -51,7 +51,8 @@ type Backbone struct {
 	closeOnce   sync.Once
 
 	// Atomic.
-	silent atomic.Int32 // questions in a row without an answer, see noteAnswer
+	identity atomic.Pointer[string] // of the log
+	silent   atomic.Int32           // questions in a row without an answer, see noteAnswer
 
 	// Each with a lock of its own.
 	commands commandSet

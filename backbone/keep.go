@@ -8,8 +8,10 @@ import (
 	"path/filepath"
 	"slices"
 	"syscall"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+	"go.uber.org/zap"
 
 	"edgeloop/backbone/custody"
 )
@@ -51,12 +53,14 @@ func (c *Config) custodyOptions() custody.Options {
 // keepOpened compares what the store made of the log with what is known of it, gives
 // the stream the log's identity, and watches over it from then on.
 func (b *Backbone) keepOpened(ctx context.Context) error {
-	if b.keeper == nil {
-		return nil
-	}
 	state, err := b.lookAtLog(ctx)
 	if err != nil {
 		return err
+	}
+	if b.keeper == nil {
+		b.identity.Store(&state.Identity)
+		b.workers.Go(b.watchIdentity)
+		return nil
 	}
 	id, err := b.keeper.Opened(state, b.deletedFromLog)
 	if err != nil {
@@ -74,6 +78,7 @@ func (b *Backbone) keepOpened(ctx context.Context) error {
 			return fmt.Errorf("give the log its identity: %w", err)
 		}
 	}
+	b.identity.Store(&id)
 	b.kept = true
 	b.workers.Go(func() { b.keeper.Watch(b.ctx, b.lookAtLog, b.deletedFromLog) })
 	b.workers.Go(func() { b.keeper.Patrol(b.ctx) })
@@ -87,8 +92,12 @@ func (b *Backbone) lookAtLog(ctx context.Context) (custody.State, error) {
 	if err != nil {
 		return custody.State{}, fmt.Errorf("ask the log for its state: %w", err)
 	}
+	id := info.Config.Metadata[logIdentity]
+	if id == "" && b.keeper == nil {
+		id = custody.IdentityOf(info.Created)
+	}
 	return custody.State{
-		Identity: info.Config.Metadata[logIdentity],
+		Identity: id,
 		First:    info.State.FirstSeq, Last: info.State.LastSeq, Msgs: info.State.Msgs,
 		MaxBytes: max(info.Config.MaxBytes, 0), MaxAge: info.Config.MaxAge,
 	}, nil
@@ -143,3 +152,31 @@ func VerifyLog(cfg Config) (v *custody.Verdict, err error) {
 // AcceptDamage notes that somebody decided to go on with a damaged log, and says of
 // how many reports nobody had. A running node sees it within moments.
 func AcceptDamage(dataDir string) (int, error) { return custody.Accept(dataDir) }
+
+// Identity tells the log from others; it is part of every position. That of a log on an
+// external server, whose settings are its operator's, follows from when the stream was
+// created. Any goroutine may call it.
+func (b *Backbone) Identity() string {
+	if id := b.identity.Load(); id != nil {
+		return *id
+	}
+	return ""
+}
+
+// watchIdentity notices when a shared log was made anew.
+func (b *Backbone) watchIdentity() {
+	for pause(b.ctx, identityEvery) {
+		state, err := b.lookAtLog(b.ctx)
+		if err != nil {
+			continue // State says so
+		}
+		if was := b.Identity(); state.Identity != was {
+			b.identity.Store(&state.Identity)
+			b.cfg.Logger.Error("the log was made anew: what was acknowledged before is not in it",
+				zap.String("was", was), zap.String("is", state.Identity))
+		}
+	}
+}
+
+// identityEvery is how often a shared log is asked who it is.
+const identityEvery = 10 * time.Second

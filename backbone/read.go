@@ -13,6 +13,7 @@ import (
 type ReadOptions struct {
 	Since  time.Time // zero: from the oldest record there is
 	After  uint64    // only what lies behind this position, whatever Since says; 0: none
+	Log    string    // the identity of the log that gave After; "": not known
 	New    bool      // only what comes from now on, whatever Since says; needs Follow
 	Tenant string    // "": all
 	Device string    // "": all
@@ -20,10 +21,17 @@ type ReadOptions struct {
 }
 
 // A PositionError says that the log does not reach the position behind which it
-// was to be read: another log gave it.
-type PositionError struct{ After, End uint64 }
+// was to be read: another log gave it. Log is that one's identity and Is that of the
+// log there is, where that is how it is known.
+type PositionError struct {
+	After, End uint64
+	Log, Is    string
+}
 
 func (e *PositionError) Error() string {
+	if e.Log != e.Is {
+		return fmt.Sprintf("backbone: position %d is of log %s, this is log %s", e.After, e.Log, e.Is)
+	}
 	return fmt.Sprintf("backbone: the log ends at position %d, before %d", e.End, e.After)
 }
 
@@ -34,13 +42,16 @@ func (e *PositionError) Error() string {
 // position behind which the reading begins. An error of fn ends the reading and is
 // returned. Without Follow it ends with what was the newest record when it began.
 func (b *Backbone) Read(ctx context.Context, o ReadOptions, fn func(position uint64, line []byte) error) error {
+	if is := b.Identity(); o.Log != "" && o.Log != is {
+		return fmt.Errorf("read the log: %w", &PositionError{After: o.After, Log: o.Log, Is: is})
+	}
 	info, err := b.up.Info(ctx)
 	if err != nil {
 		return fmt.Errorf("read the log: %w", b.orClosed(err))
 	}
 	end := info.State.LastSeq
 	if o.After > end {
-		return fmt.Errorf("read the log: %w", &PositionError{o.After, end})
+		return fmt.Errorf("read the log: %w", &PositionError{After: o.After, End: end})
 	}
 	if o.New {
 		if err := fn(end, nil); err != nil {

@@ -134,6 +134,13 @@ func TestBackbone_ReadAfter(t *testing.T) {
 			t.Errorf("behind a position that is not there: %v", err)
 		}
 	}
+	another := backbone.ReadOptions{After: at[0], Log: "anothero"}
+	if err := b.Read(t.Context(), another, nil); !errors.As(err, &beyond) || beyond.Log != "anothero" || beyond.Is != b.Identity() {
+		t.Errorf("behind a position of another log: %v", err)
+	}
+	if got := dataOf(readAll(t, b, backbone.ReadOptions{After: at[2], Log: b.Identity()})); got != "3 4" {
+		t.Errorf("behind a position of this log: read %q", got)
+	}
 	if err := backbone.PurgeLog(t.Context(), b); err != nil {
 		t.Fatal(err)
 	}

@@ -156,8 +156,12 @@ func (f *Limits) SetLimits(values map[string]int64) error {
 
 // Log fakes admin.Log.
 type Log struct {
+	ID       string
 	TailFunc func(ctx context.Context, q api.TailQuery, fn func(position uint64, line []byte) error) error
 }
+
+// Identity is ID.
+func (f *Log) Identity() string { return f.ID }
 
 // Tail calls TailFunc; without one the log is empty.
 func (f *Log) Tail(ctx context.Context, q api.TailQuery, fn func(position uint64, line []byte) error) error {

@@ -1,6 +1,10 @@
 package api
 
-import "time"
+import (
+	"strconv"
+	"strings"
+	"time"
+)
 
 // TailQuery selects records of the log.
 type TailQuery struct {
@@ -14,6 +18,8 @@ type TailQuery struct {
 	// After starts behind this position of the log and outranks All and Since; 0 is
 	// none.
 	After uint64
+	// Log is the identity of the log that gave After; "" where it is not known.
+	Log string
 	// Follow goes on with what arrives; otherwise the reading ends with the last
 	// record that is there.
 	Follow bool
@@ -24,8 +30,46 @@ func (q *TailQuery) New() bool { return !q.All && q.Since.IsZero() && q.After ==
 
 // SetAfter starts behind a position of the log, wherever it was to start before;
 // behind 0 is all.
-func (q *TailQuery) SetAfter(position uint64) {
-	q.After, q.All, q.Since = position, position == 0, time.Time{}
+func (q *TailQuery) SetAfter(p Position) {
+	q.After, q.Log, q.All, q.Since = p.N, p.Log, p.N == 0, time.Time{}
+}
+
+// Position is a place in a log, LOG-N as text. Positions of an older version are
+// numbers alone, and taken for those of the log that is there.
+type Position struct {
+	Log string // its identity; "": not known
+	N   uint64
+}
+
+// Append appends the position as text.
+func (p Position) Append(dst []byte) []byte {
+	if p.Log != "" {
+		dst = append(append(dst, p.Log...), '-')
+	}
+	return strconv.AppendUint(dst, p.N, 10)
+}
+
+// String is the position as text.
+func (p Position) String() string { return string(p.Append(nil)) }
+
+// ParsePosition reads what String gave.
+func ParsePosition(s string) (p Position, err error) {
+	digits := s
+	if log, rest, ok := strings.Cut(s, "-"); ok {
+		for _, c := range []byte(log) {
+			if (c < 'a' || c > 'z') && (c < '0' || c > '9') {
+				return p, strconv.ErrSyntax
+			}
+		}
+		if log == "" {
+			return p, strconv.ErrSyntax
+		}
+		p.Log, digits = log, rest
+	}
+	if p.N, err = strconv.ParseUint(digits, 10, 64); err != nil {
+		return Position{}, err
+	}
+	return p, nil
 }
 
 // SetSince reads where to start as people write it: "all", a time in RFC 3339,

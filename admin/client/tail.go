@@ -161,7 +161,7 @@ func (t *tail) take(e *event) (ended, again bool, err error) {
 type event struct {
 	name  string
 	data  []byte
-	id    uint64
+	id    api.Position
 	hasID bool
 }
 
@@ -174,7 +174,7 @@ func (e *event) add(line []byte) {
 	case "data":
 		e.data = append(e.data, value...)
 	case "id":
-		id, err := strconv.ParseUint(string(value), 10, 64)
+		id, err := api.ParsePosition(string(value))
 		e.id, e.hasID = id, err == nil
 	}
 }
@@ -184,8 +184,8 @@ func tailQuery(q api.TailQuery) url.Values {
 	setString(query, "tenant", q.Tenant)
 	setString(query, "device", q.Device)
 	switch {
-	case q.After > 0:
-		query.Set("after", strconv.FormatUint(q.After, 10))
+	case q.After > 0 || q.Log != "":
+		query.Set("after", api.Position{Log: q.Log, N: q.After}.String())
 	case q.All:
 		query.Set("since", "all")
 	case !q.Since.IsZero():

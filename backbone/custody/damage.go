@@ -29,6 +29,7 @@ const (
 	// acknowledged.
 	BadMark
 
+	// NumKinds is the number of kinds.
 	NumKinds
 )
 

@@ -2,6 +2,8 @@ package custody
 
 import (
 	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base32"
 	"errors"
 	"fmt"
 	"slices"
@@ -223,8 +225,12 @@ const identityLength = 8
 
 func newIdentity() string { return strings.ToLower(rand.Text()[:identityLength]) }
 
-// Identity is the log's.
-func (k *Keeper) Identity() string { return k.mark.m.log }
+// IdentityOf is the identity of a log that was given none: it follows from when it was
+// created.
+func IdentityOf(created time.Time) string {
+	sum := sha256.Sum256([]byte(created.UTC().Format(time.RFC3339Nano)))
+	return strings.ToLower(base32.StdEncoding.EncodeToString(sum[:])[:identityLength])
+}
 
 // Advance notes that records up to last are durable. It is called before they are
 // acknowledged, by who writes the log.

@@ -96,7 +96,7 @@ func (m *manifest) put(b blockInfo) {
 
 // addGaps notes positions as lost, in order and joined.
 func (m *manifest) addGaps(spans ...span) {
-	all := append(m.Gaps, spans...)
+	all := slices.Concat(m.Gaps, spans)
 	slices.SortFunc(all, func(a, b span) int {
 		switch {
 		case a.From < b.From:

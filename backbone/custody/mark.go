@@ -40,10 +40,9 @@ type markFile struct {
 	f *os.File
 
 	// Owned by who writes the log: one goroutine at a time.
-	m     mark
-	turn  uint64
-	slot  [slotSize]byte
-	stale bool // the last write failed
+	m    mark
+	turn uint64
+	slot [slotSize]byte
 
 	// Atomic.
 	first atomic.Uint64 // for the next write

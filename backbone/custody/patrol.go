@@ -40,11 +40,11 @@ func (k *Keeper) Watch(ctx context.Context, look func(context.Context) (State, e
 			if err := k.mark.sync(); err != nil {
 				k.o.Logger.Warn("the mark of what was acknowledged cannot be synced", zap.Error(err))
 			}
+			k.reread()
 			n--
 			continue
 		case <-ask.C:
 		}
-		k.reread()
 		last := k.last.Load() // before the store is asked: it has that much at least
 		s, err := look(ctx)
 		if err == nil {

@@ -27,6 +27,7 @@ const (
 	Slowed     Promise = "slowed"       // a well-behaved device waited for long because of others
 	Stuck      Promise = "stuck"        // what was sent never settles
 	Resources  Promise = "resources"    // memory or descriptors do not come back
+	Silent     Promise = "silent"       // damage passes without a word
 	Died       Promise = "died"         // the node ended, panicked or did not stop well
 )
 

@@ -10,7 +10,7 @@ import (
 
 // actTruncate cuts bytes off the end of the log that were synced and acknowledged:
 // a disk that breaks its word. Nothing can bring them back; what is checked is
-// that the node starts, that only the end is gone, without a hole before it, and
+// that the node says so, that only the end is gone, without a hole before it, and
 // that it takes devices again. The crew is sent home before, for its records do
 // not hold any more.
 func actTruncate(ctx context.Context, l *Life) error {
@@ -42,7 +42,7 @@ func actTruncate(ctx context.Context, l *Life) error {
 			return err
 		}
 		l.Result.Faults++
-		if err := l.boot(ctx); err != nil {
+		if err := l.noticed(ctx, &harm{name: fmt.Sprintf("%d bytes cut off the end", size)}); err != nil {
 			return err
 		}
 		c := NewChecker(records)

@@ -23,6 +23,11 @@ func adminError(err error) error {
 		return fmt.Errorf("%w: %s", api.ErrUnavailable, strings.TrimPrefix(away.Cause.Error(), "backbone: "))
 	}
 	var beyond *backbone.PositionError
+	if errors.As(err, &beyond) && beyond.Log != beyond.Is {
+		return &api.FieldError{
+			Field: "after", Reason: fmt.Sprintf("%d is a position of log %s, this is log %s: read it from the beginning", beyond.After, beyond.Log, beyond.Is),
+		}
+	}
 	if errors.As(err, &beyond) {
 		return &api.FieldError{
 			Field: "after", Reason: fmt.Sprintf("%d is not a position of this log, which ends at %d", beyond.After, beyond.End),

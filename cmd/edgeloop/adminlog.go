@@ -24,10 +24,13 @@ var (
 // adminLog reads the log back.
 type adminLog struct{ backbone *backbone.Backbone }
 
+// Identity implements admin.Log.
+func (a adminLog) Identity() string { return a.backbone.Identity() }
+
 // Tail implements admin.Log.
 func (a adminLog) Tail(ctx context.Context, q api.TailQuery, fn func(position uint64, line []byte) error) error {
 	return adminError(a.backbone.Read(ctx, backbone.ReadOptions{
-		Since: q.Since, After: q.After, New: q.New(), Tenant: q.Tenant, Device: q.Device, Follow: q.Follow,
+		Since: q.Since, After: q.After, Log: q.Log, New: q.New(), Tenant: q.Tenant, Device: q.Device, Follow: q.Follow,
 	}, fn))
 }
 

@@ -188,7 +188,7 @@ func TestTail_ClientComesBackToWhatIsNew(t *testing.T) {
 	c := apiOver(t, func(parts *admin.Backends) { parts.Log = adminLog{b} }, func(h http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if streams.Add(1) == 1 { // room for the position, and no record
-				w = &cutter{ResponseWriter: w, left: 10, then: func() { write(t, b, 4, 5) }}
+				w = &cutter{ResponseWriter: w, left: 20, then: func() { write(t, b, 4, 5) }}
 			}
 			h.ServeHTTP(w, r)
 		})
