@@ -31,6 +31,7 @@ type Backbone struct {
 	blocks    *blockSync      // of the log; the committer's, nil when it does not sync
 	gate      func() error    // says why nothing may be written now
 	writer    *clientConn     // the committer's alone, so that nothing delays its answers
+	reader    *clientConn     // of all who read streams, so that they delay nobody's answers
 	asker     *clientConn     // everything else
 	up        jetstream.Stream
 	down      jetstream.Stream
@@ -40,6 +41,7 @@ type Backbone struct {
 	// differences of shared streams from what this node's flags say.
 	differences []Difference
 	known       *knownDevices // nil with an external server
+	durable     *frontier     // how far the log is durable; nil with an external server
 	banned      jetstream.Stream
 	pipe        *pipeline
 	committer   *committer
@@ -106,6 +108,10 @@ func (b *Backbone) open(ctx context.Context, s seams) error {
 	if b.writer, err = dial(ctx, &b.cfg, b.server, "writer"); err != nil {
 		return err
 	}
+	if b.reader, err = dial(ctx, &b.cfg, b.server, "reader"); err != nil {
+		return err
+	}
+	b.reader.silence = cmp.Or(s.silence, pullSilence)
 	if b.server == nil {
 		if err = b.claimName(ctx); err != nil {
 			return err
@@ -127,6 +133,7 @@ func (b *Backbone) open(ctx context.Context, s seams) error {
 		return err
 	}
 	if b.server != nil {
+		b.durable = newFrontier(b.up.CachedInfo().State.LastSeq)
 		if b.known, err = loadKnown(ctx, b.up); err != nil {
 			return err
 		}
@@ -216,7 +223,7 @@ func (b *Backbone) newChain(w *wire, s seams) *chain {
 		reopen: b.server.restart,
 		log:    b.cfg.Logger,
 		count:  &b.committer.count,
-		head:   b.up.CachedInfo().State.LastSeq,
+		head:   b.durable,
 	}
 	if b.cfg.Durability == Power {
 		b.blocks = newBlockSync(b.cfg.blocksDir(StreamUp))
@@ -305,6 +312,19 @@ func (b *Backbone) settlePresence(ctx context.Context) {
 	}
 }
 
+// closeGrace is how long the workers may take to end in peace with an external
+// server. One that stands still would hold them up.
+const closeGrace = 2 * time.Second
+
+func (b *Backbone) conns() (all []*clientConn) {
+	for _, c := range []*clientConn{b.writer, b.reader, b.asker} {
+		if c != nil {
+			all = append(all, c)
+		}
+	}
+	return all
+}
+
 func (b *Backbone) shutdown() (err error) {
 	b.cancel()
 	if b.pipe != nil {
@@ -313,11 +333,18 @@ func (b *Backbone) shutdown() (err error) {
 	if b.presence != nil {
 		b.presence.close()
 	}
-	b.workers.Wait()
-	for _, c := range []*clientConn{b.writer, b.asker} {
-		if c != nil {
-			c.nc.Close()
+	conns := b.conns()
+	hurry := time.AfterFunc(closeGrace, func() {
+		for _, c := range conns {
+			if c.dial != nil {
+				c.dial.abort()
+			}
 		}
+	})
+	defer hurry.Stop()
+	b.workers.Wait()
+	for _, c := range conns {
+		c.nc.Close()
 	}
 	if b.server != nil {
 		b.server.stop()

@@ -95,15 +95,15 @@ func (b *Backbone) Bans() []Ban { return b.bans.list(time.Now()) }
 
 func (b *Backbone) watchBans() *watcher {
 	return &watcher{
-		stream: b.banned,
-		config: jetstream.OrderedConsumerConfig{DeliverPolicy: jetstream.DeliverLastPerSubjectPolicy},
-		each: func(m jetstream.Msg) {
+		conn:   b.reader,
+		stream: StreamBans,
+		config: jetstream.ConsumerConfig{DeliverPolicy: jetstream.DeliverLastPerSubjectPolicy, FilterSubject: banPrefix + ">"},
+		each: func(m *delivery) {
 			var n Ban
-			meta, err := m.Metadata()
-			if err != nil || json.Unmarshal(m.Data(), &n) != nil {
+			if json.Unmarshal(m.Data, &n) != nil {
 				return
 			}
-			if b.bans.set(n, meta.Sequence.Stream, true); b.cfg.OnBan != nil && n.inForce(time.Now()) {
+			if b.bans.set(n, m.position, true); b.cfg.OnBan != nil && n.inForce(time.Now()) {
 				b.cfg.OnBan(n)
 			}
 		},

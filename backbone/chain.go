@@ -34,9 +34,9 @@ type chain struct {
 	count  *counters
 
 	// Owned by the committer goroutine.
-	head   uint64 // the log's last sequence, as far as it is durable
-	silent int    // attempts in a row without an answer
-	broken error  // set once: nothing can be made durable any more
+	head   *frontier // the log's last sequence, as far as it is durable
+	silent int       // attempts in a row without an answer
+	broken error     // set once: nothing can be made durable any more
 	number []byte
 }
 
@@ -81,16 +81,16 @@ func (c *chain) store(_ string, _ int, items []item) (int, error) {
 		c.broken = fmt.Errorf("%w: %w", ErrDisk, err)
 		return 0, c.broken
 	}
-	c.head += uint64(n)
-	c.mark(c.head)
+	c.head.move(c.head.position() + uint64(n))
+	c.mark(c.head.position())
 	return n, nil
 }
 
 func (c *chain) publish(items []item, reply string) error {
-	expected := []string{""}
+	expected, head := []string{""}, c.head.position()
 	m := nats.Msg{Header: nats.Header{headerExpected: expected}}
 	for i := range items {
-		c.number = strconv.AppendUint(c.number[:0], c.head+uint64(i), 10)
+		c.number = strconv.AppendUint(c.number[:0], head+uint64(i), 10)
 		expected[0] = string(c.number)
 		m.Subject, m.Data, m.Reply = items[i].subject, items[i].line, ""
 		// The first is answered so that the reason of a refusal is known: that of
@@ -108,18 +108,19 @@ func (c *chain) publish(items []item, reply string) error {
 // awaitEnd reads the answers to the first and the last of count records. It
 // returns how many of them are in the log at least, or why none is.
 func (c *chain) awaitEnd(count int) (n int, cause error) {
-	end := c.head + uint64(count)
+	head := c.head.position()
+	end := head + uint64(count)
 	for range min(count, 2) {
 		a, err := c.wire.await()
 		var no *refusal
 		switch {
 		case err == nil && a.Seq == end:
 			return count, nil
-		case err == nil && a.Seq == c.head+1:
+		case err == nil && a.Seq == head+1:
 			n = 1 // the first was taken, the last is to come
 			continue
 		case err == nil:
-			return 0, fmt.Errorf("answer with sequence %d does not fit %d to %d", a.Seq, c.head+1, end)
+			return 0, fmt.Errorf("answer with sequence %d does not fit %d to %d", a.Seq, head+1, end)
 		case !errors.As(err, &no):
 			return 0, err
 		}
@@ -145,18 +146,19 @@ func (c *chain) storedBy(no *refusal, count int) (int, error) {
 		return 0, nil
 	}
 	_, digits, _ := strings.Cut(no.text, wrongLastSequence)
+	head := c.head.position()
 	last, err := strconv.ParseUint(digits, 10, 64)
 	switch {
 	case err != nil:
 		return 0, fmt.Errorf("answer %q: %w", no.text, err)
-	case last < c.head:
-		c.broken = fmt.Errorf("%w: the log ends at %d, %d had been confirmed", ErrDisk, last, c.head)
+	case last < head:
+		c.broken = fmt.Errorf("%w: the log ends at %d, %d had been confirmed", ErrDisk, last, head)
 		return 0, c.broken
-	case last > c.head+uint64(count):
-		c.broken = fmt.Errorf("%w: the log ends at %d, %d was written here", ErrDisk, last, c.head+uint64(count))
+	case last > head+uint64(count):
+		c.broken = fmt.Errorf("%w: the log ends at %d, %d was written here", ErrDisk, last, head+uint64(count))
 		return 0, c.broken
 	}
-	return int(last - c.head), nil
+	return int(last - head), nil
 }
 
 func (c *chain) reopenIfSilent() error {

@@ -218,15 +218,12 @@ func wholeSeconds(d time.Duration) string {
 // watchCommands keeps the local set of devices that may have commands.
 func (b *Backbone) watchCommands() *watcher {
 	return &watcher{
-		stream: b.down,
-		config: jetstream.OrderedConsumerConfig{DeliverPolicy: jetstream.DeliverAllPolicy, HeadersOnly: true},
-		each: func(m jetstream.Msg) {
-			meta, err := m.Metadata()
-			if err != nil {
-				return
-			}
-			expires, _ := strconv.ParseInt(m.Headers().Get(headerExpires), 10, 64)
-			b.commands.add(m.Subject(), meta.Sequence.Stream, expires)
+		conn:   b.reader,
+		stream: StreamDown,
+		config: jetstream.ConsumerConfig{DeliverPolicy: jetstream.DeliverAllPolicy, HeadersOnly: true},
+		each: func(m *delivery) {
+			expires, _ := strconv.ParseInt(m.Header.Get(headerExpires), 10, 64)
+			b.commands.add(m.Subject, m.position, expires)
 		},
 		log: b.cfg.Logger,
 	}

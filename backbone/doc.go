@@ -6,7 +6,8 @@
 //
 // # Owns
 //
-// The embedded nats-server, two client connections to it, the streams
+// The embedded nats-server, three client connections to it (the committer's, that of
+// all readers, and one for all questions), the streams
 // EDGELOOP_UP, EDGELOOP_DOWN, EDGELOOP_PRESENCE and EDGELOOP_BANS, and the
 // committer that turns what the pool workers append into atomic batches.
 //
@@ -27,7 +28,8 @@
 // # Memory
 //
 // Append copies everything it is given before it returns; at most PendingMax
-// records and PendingBytes bytes wait for the log. Lines given to the callback
+// records and PendingBytes bytes wait for the log. A reader has at most 1 MiB
+// under way, or one larger record. Lines given to the callback
 // of Read are borrowed until it returns.
 //
 // # Errors

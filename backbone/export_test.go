@@ -18,12 +18,13 @@ type Seams struct {
 	Sync    func(next func() error) error
 	Tell    func(m *nats.Msg, next func(*nats.Msg) error) error
 	Synced  func(path string)
+	Silence time.Duration
 	Timeout time.Duration
 }
 
 // OpenWith is Open with seams.
 func OpenWith(ctx context.Context, cfg Config, s Seams) (*Backbone, error) {
-	return openWith(ctx, cfg, seams{publish: s.Publish, hear: s.Hear, sync: s.Sync, tell: s.Tell, synced: s.Synced, timeout: s.Timeout})
+	return openWith(ctx, cfg, seams{publish: s.Publish, hear: s.Hear, sync: s.Sync, tell: s.Tell, synced: s.Synced, silence: s.Silence, timeout: s.Timeout})
 }
 
 // Disconnect breaks the committer's connection; it comes back by itself.
@@ -213,3 +214,22 @@ var (
 	JudgeSync = judgeSync
 	Older     = older
 )
+
+// Consumers is how many readers a stream has.
+func Consumers(ctx context.Context, b *Backbone, stream string) (int, error) {
+	s, err := b.asker.js.Stream(ctx, stream)
+	if err != nil {
+		return 0, err
+	}
+	info, err := s.Info(ctx)
+	if err != nil {
+		return 0, err
+	}
+	return info.State.Consumers, nil
+}
+
+// ReadAheadBytes bounds what a reader has under way.
+const ReadAheadBytes = readAheadBytes
+
+// ReaderBytes is what came for readers so far.
+func ReaderBytes(b *Backbone) uint64 { return b.reader.nc.Stats().InBytes }

@@ -61,11 +61,12 @@ func (b *Backbone) WatchPresence(ctx context.Context, fn func(Presence)) error {
 	defer cancel()
 	defer context.AfterFunc(b.ctx, cancel)()
 	w := watcher{
-		stream: b.presences,
-		config: jetstream.OrderedConsumerConfig{DeliverPolicy: jetstream.DeliverLastPerSubjectPolicy},
-		each: func(m jetstream.Msg) {
+		conn:   b.reader,
+		stream: StreamPresence,
+		config: jetstream.ConsumerConfig{DeliverPolicy: jetstream.DeliverLastPerSubjectPolicy, FilterSubject: presencePrefix + ">"},
+		each: func(m *delivery) {
 			var p Presence
-			if err := json.Unmarshal(m.Data(), &p); err == nil {
+			if err := json.Unmarshal(m.Data, &p); err == nil {
 				fn(p)
 			}
 		},

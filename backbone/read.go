@@ -41,15 +41,19 @@ func (e *PositionError) Error() string {
 // returns; with New, and only then, fn is first called without a line, with the
 // position behind which the reading begins. An error of fn ends the reading and is
 // returned. Without Follow it ends with what was the newest record when it began.
+// On the embedded log no record is given before it is as durable as
+// Config.Durability asks.
 func (b *Backbone) Read(ctx context.Context, o ReadOptions, fn func(position uint64, line []byte) error) error {
 	if is := b.Identity(); o.Log != "" && o.Log != is {
 		return fmt.Errorf("read the log: %w", &PositionError{After: o.After, Log: o.Log, Is: is})
 	}
-	info, err := b.up.Info(ctx)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(b.ctx, cancel)()
+	end, err := b.end(ctx)
 	if err != nil {
 		return fmt.Errorf("read the log: %w", b.orClosed(err))
 	}
-	end := info.State.LastSeq
 	if o.After > end {
 		return fmt.Errorf("read the log: %w", &PositionError{After: o.After, End: end})
 	}
@@ -59,75 +63,92 @@ func (b *Backbone) Read(ctx context.Context, o ReadOptions, fn func(position uin
 		}
 		o.After = end
 	}
-	if !o.Follow && (info.State.Msgs == 0 || o.After == end) {
-		return nil
-	}
-	cons, err := b.up.OrderedConsumer(ctx, readConsumer(o))
-	if err != nil {
-		return fmt.Errorf("read the log: %w", b.orClosed(err))
-	}
-	if !o.Follow && cons.CachedInfo().NumPending == 0 {
-		return nil
-	}
-	it, err := cons.Messages(jetstream.PullMaxMessagesWithBytesLimit(readAhead, readAheadBytes))
-	if err != nil {
-		return fmt.Errorf("read the log: %w", b.orClosed(err))
-	}
-	defer it.Stop()
-	for {
-		m, err := next(ctx, it, o.Follow)
-		if err != nil {
-			return fmt.Errorf("read the log: %w", b.orClosed(err))
-		}
-		if m == nil {
-			return nil
-		}
-		meta, err := m.Metadata()
-		if err != nil {
-			return fmt.Errorf("read the log: %w", b.orClosed(err))
-		}
-		if !o.Follow && meta.Sequence.Stream > end {
-			return nil
-		}
-		if err := fn(meta.Sequence.Stream, m.Data()); err != nil {
+	r := logReader{b: b, o: o, end: end, fn: fn}
+	for attempt := 0; ; attempt++ {
+		before := r.o.After
+		done, err := r.run(ctx)
+		switch {
+		case done:
 			return err
+		case ctx.Err() != nil:
+			return fmt.Errorf("read the log: %w", b.orClosed(ctx.Err()))
+		case r.o.After > before:
+			attempt = 0
+		case attempt >= readAttempts && !o.Follow:
+			return fmt.Errorf("read the log: %w", b.orClosed(err))
 		}
-		if !o.Follow && (meta.NumPending == 0 || meta.Sequence.Stream == end) {
-			return nil
-		}
+		pause(ctx, reconnectDelay(attempt))
 	}
 }
 
-// next gives the next record. It is nil when none came for a while and none needs
-// to: the records up to the end may have been taken by retention meanwhile.
-func next(ctx context.Context, it jetstream.MessagesContext, follow bool) (jetstream.Msg, error) {
-	if follow {
-		return it.Next(jetstream.NextContext(ctx))
-	}
-	wait, cancel := context.WithTimeout(ctx, readPatience)
+// readAttempts is how often a reader that does not follow begins anew without
+// getting on.
+const readAttempts = 5
+
+// end is the position of the newest record that is durable.
+func (b *Backbone) end(ctx context.Context) (uint64, error) {
+	within, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
-	m, err := it.Next(jetstream.NextContext(wait))
-	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
-		return nil, nil
+	info, err := b.up.Info(within)
+	if err != nil {
+		return 0, err
 	}
-	return m, err
+	if b.durable == nil {
+		return info.State.LastSeq, nil
+	}
+	return min(info.State.LastSeq, b.durable.position()), nil
 }
 
-// readPatience is how long a reader that does not follow waits for a record the
-// log said it has.
-const readPatience = 10 * time.Second
+// logReader is one Read.
+type logReader struct {
+	// Immutable after construction.
+	b   *Backbone
+	end uint64 // where to stop, but with Follow
+	fn  func(position uint64, line []byte) error
 
-// A reader has at most so many records and bytes under way. The bytes must be
-// more than the largest record with its headers, or it would never come.
-const (
-	readAhead      = 500
-	readAheadBytes = 2 * maxPayload
-)
+	// Owned by who reads.
+	o ReadOptions // After moves on
+}
 
-func readConsumer(o ReadOptions) jetstream.OrderedConsumerConfig {
-	c := jetstream.OrderedConsumerConfig{
-		FilterSubjects: []string{filterOf(upPrefix, o.Tenant, o.Device)},
-		DeliverPolicy:  jetstream.DeliverAllPolicy,
+// run reads until the end, or until something breaks: then it may be called again.
+func (r *logReader) run(ctx context.Context) (done bool, err error) {
+	if !r.o.Follow && r.o.After >= r.end {
+		return true, nil
+	}
+	p, err := openPull(ctx, r.b.reader, StreamUp, readConsumer(r.o), r.o.Follow)
+	if err != nil {
+		var api *jetstream.APIError
+		refused := errors.As(err, &api) && !r.o.Follow // it would be the next time
+		return refused, r.b.orClosed(err)
+	}
+	defer p.close()
+	for {
+		d, err := p.next(ctx)
+		if err != nil {
+			return false, err
+		}
+		if d == nil || !r.o.Follow && d.position > r.end {
+			return true, nil
+		}
+		if r.b.durable != nil {
+			if err := r.b.durable.wait(ctx, d.position); err != nil {
+				return false, err
+			}
+		}
+		if err := r.fn(d.position, d.Data); err != nil {
+			return true, err
+		}
+		r.o.After = d.position
+		if !r.o.Follow && d.position >= r.end {
+			return true, nil
+		}
+	}
+}
+
+func readConsumer(o ReadOptions) jetstream.ConsumerConfig {
+	c := jetstream.ConsumerConfig{
+		FilterSubject: filterOf(upPrefix, o.Tenant, o.Device),
+		DeliverPolicy: jetstream.DeliverAllPolicy,
 	}
 	switch {
 	case o.After > 0 || o.New:

@@ -15,9 +15,10 @@ import (
 // cope with seeing a message again.
 type watcher struct {
 	// Immutable after construction.
-	stream jetstream.Stream
-	config jetstream.OrderedConsumerConfig
-	each   func(jetstream.Msg) // m is borrowed until return
+	conn   *clientConn
+	stream string
+	config jetstream.ConsumerConfig
+	each   func(*delivery) // borrowed until return
 	log    *zap.Logger
 }
 
@@ -39,29 +40,20 @@ func (w *watcher) run(ctx context.Context, caughtUp func()) {
 }
 
 func (w *watcher) follow(ctx context.Context, caughtUp func()) error {
-	cons, err := w.stream.OrderedConsumer(ctx, w.config)
+	p, err := openPull(ctx, w.conn, w.stream, w.config, true)
 	if err != nil {
 		return fmt.Errorf("watch: %w", err)
 	}
-	if cons.CachedInfo().NumPending == 0 {
+	defer p.close()
+	if p.pending == 0 {
 		caughtUp()
 	}
-	it, err := cons.Messages(jetstream.PullMaxMessagesWithBytesLimit(readAhead, readAheadBytes))
-	if err != nil {
-		return fmt.Errorf("watch: %w", err)
-	}
-	defer it.Stop()
 	for {
-		m, err := it.Next(jetstream.NextContext(ctx))
+		d, err := p.next(ctx)
 		if err != nil {
 			return fmt.Errorf("watch: %w", err)
 		}
-		meta, err := m.Metadata()
-		if err != nil {
-			return fmt.Errorf("watch: %w", err)
-		}
-		w.each(m)
-		if meta.NumPending == 0 {
+		if w.each(d); d.pending == 0 {
 			caughtUp()
 		}
 	}

@@ -35,6 +35,7 @@ type seams struct {
 	sync    func(next func() error) error
 	synced  func(path string)                                   // a file or directory at the start
 	tell    func(m *nats.Msg, next func(*nats.Msg) error) error // of states of presence
+	silence time.Duration                                       // instead of pullSilence
 	timeout time.Duration                                       // instead of the timeouts of answers and requestTimeout
 }
 

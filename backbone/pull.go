@@ -1,0 +1,212 @@
+package backbone
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// pull reads a stream by a consumer of its own, which close deletes. It gives what
+// the stream holds, in order and without a gap, or an error; then the caller begins
+// anew behind what it was given. Every wait ends with its context, or when the server
+// has been silent for too long. It starts no goroutine.
+//
+// nats.go's ordered consumer does neither: while it recovers it forgets the context,
+// and it leaves its consumers behind.
+type pull struct {
+	// Immutable after construction.
+	conn     *clientConn
+	stream   string
+	consumer string
+	inbox    string
+	follow   bool // wait for what comes
+	sub      *nats.Subscription
+	inbound  chan *nats.Msg
+	again    <-chan struct{} // closed when the connection is another one
+
+	// Owned by who reads.
+	request uint64 // number of the present one
+	left    int    // records that it may still bring; 0: there is none under way
+	seen    uint64 // records that came in all, as the server counts
+	pending uint64 // records behind the last one
+	large   bool   // the next record is larger than readAheadBytes
+	timer   *time.Timer
+}
+
+// delivery is one message of a stream.
+type delivery struct {
+	*nats.Msg
+
+	position uint64
+	pending  uint64 // how many there are behind it
+}
+
+// A reader has at most so many records and bytes under way, but for one record that
+// is larger by itself. With as many readers as there may be that is far from the
+// 64 MiB at which the server cuts a connection off.
+const (
+	readAhead      = 500
+	readAheadBytes = mib
+)
+
+const (
+	pullExpires = 30 * time.Second // of one request of a reader that follows
+	pullSilence = 10 * time.Second // after which the server counts as silent
+	pullBeats   = 5                // in two such times it says so often that it is there
+	// consumerIdle is when the server deletes the consumer of a node that is gone.
+	consumerIdle = time.Minute
+	deleteWithin = time.Second
+)
+
+var (
+	errReaderSilent = errors.New("the server is silent")
+	errReaderGap    = errors.New("a record is missing")
+	errReaderAnew   = errors.New("the connection is another one")
+)
+
+// openPull makes the consumer. Follow says whether next waits for what comes.
+func openPull(ctx context.Context, conn *clientConn, stream string, c jetstream.ConsumerConfig, follow bool) (*pull, error) {
+	c.Name = "edgeloop-" + rand.Text()
+	c.AckPolicy = jetstream.AckNonePolicy
+	c.InactiveThreshold = consumerIdle
+	c.MemoryStorage = true
+	c.Replicas = 1
+	p := &pull{
+		conn: conn, stream: stream, consumer: c.Name, follow: follow,
+		inbox: conn.nc.NewInbox(), inbound: make(chan *nats.Msg, 2*readAhead), again: conn.again(), timer: time.NewTimer(conn.silence),
+	}
+	var err error
+	if p.sub, err = conn.nc.ChanSubscribe(p.inbox+".*", p.inbound); err != nil {
+		return nil, err
+	}
+	within, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	made, err := conn.js.CreateConsumer(within, stream, c)
+	if err != nil {
+		p.close() // the answer alone may be missing
+		return nil, err
+	}
+	p.pending = made.CachedInfo().NumPending
+	return p, nil
+}
+
+// next gives the next message. Without follow it is nil when there are no more. It
+// is borrowed until the next call.
+func (p *pull) next(ctx context.Context) (*delivery, error) {
+	p.timer.Reset(p.conn.silence)
+	defer p.timer.Stop()
+	for {
+		if p.left == 0 {
+			if err := p.ask(); err != nil {
+				return nil, err
+			}
+		}
+		select {
+		case m := <-p.inbound:
+			d, end, err := p.take(m)
+			if d != nil || end || err != nil {
+				return d, err
+			}
+			p.timer.Reset(p.conn.silence) // it has something to say
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-p.again:
+			return nil, errReaderAnew
+		case <-p.timer.C:
+			return nil, errReaderSilent
+		}
+	}
+}
+
+// ask sends the next request.
+func (p *pull) ask() error {
+	var r struct {
+		Batch     int           `json:"batch"`
+		MaxBytes  int           `json:"max_bytes,omitempty"`
+		NoWait    bool          `json:"no_wait,omitempty"`
+		Expires   time.Duration `json:"expires,omitempty"`
+		Heartbeat time.Duration `json:"idle_heartbeat,omitempty"`
+	}
+	r.Batch, r.MaxBytes, r.NoWait = readAhead, readAheadBytes, !p.follow
+	if p.large {
+		r.Batch, r.MaxBytes, p.large = 1, 0, false
+	}
+	if p.follow {
+		r.Expires, r.Heartbeat = pullExpires, 2*p.conn.silence/pullBeats
+	}
+	body, err := json.Marshal(r)
+	if err != nil {
+		return err
+	}
+	p.request++
+	p.left = r.Batch
+	return p.conn.nc.PublishRequest("$JS.API.CONSUMER.MSG.NEXT."+p.stream+"."+p.consumer, p.reply(), body)
+}
+
+func (p *pull) reply() string { return p.inbox + "." + strconv.FormatUint(p.request, 36) }
+
+// take looks at what came: a message, the end, or neither.
+func (p *pull) take(m *nats.Msg) (d *delivery, end bool, err error) {
+	if m.Reply == "" || m.Header.Get(headerStatus) != "" && len(m.Data) == 0 {
+		end, err = p.status(m)
+		return nil, end, err
+	}
+	meta, err := m.Metadata()
+	if err != nil {
+		return nil, false, fmt.Errorf("read a stream: %w", err)
+	}
+	if p.seen++; meta.Sequence.Consumer != p.seen {
+		return nil, false, errReaderGap
+	}
+	if p.left > 0 {
+		p.left--
+	}
+	p.pending = meta.NumPending
+	return &delivery{m, meta.Sequence.Stream, meta.NumPending}, false, nil
+}
+
+// What the server says of a request.
+const (
+	statusNoMessages = "404"
+	statusTimeout    = "408"
+	statusEnded      = "409"
+	statusHeartbeat  = "100"
+)
+
+func (p *pull) status(m *nats.Msg) (end bool, err error) {
+	code, text := m.Header.Get(headerStatus), m.Header.Get("Description")
+	switch {
+	case code == statusHeartbeat, m.Subject != p.reply(): // an older request is over anyway
+		return false, nil
+	case code == statusNoMessages && !p.follow:
+		return true, nil
+	case code == statusNoMessages, code == statusTimeout, code == statusEnded && strings.EqualFold(text, "Batch Completed"):
+		p.left = 0
+		return false, nil
+	case code == statusEnded && strings.EqualFold(text, "Message Size Exceeds MaxBytes"):
+		p.large = p.left == readAhead // of this request nothing has come
+		p.left = 0
+		return false, nil
+	case code == "503":
+		return false, errNoResponders
+	}
+	return false, fmt.Errorf("read a stream: %s %s", code, text)
+}
+
+// close deletes the consumer, waiting a little for it to be gone.
+func (p *pull) close() {
+	p.timer.Stop()
+	_ = p.sub.Unsubscribe() // of a connection that is closed there is none
+	ctx, cancel := context.WithTimeout(context.Background(), deleteWithin)
+	defer cancel()
+	// What is not deleted now, the server deletes when it has been idle.
+	_ = p.conn.js.DeleteConsumer(ctx, p.stream, p.consumer)
+}
