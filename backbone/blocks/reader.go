@@ -102,7 +102,6 @@ type Reader struct {
 	hash   hash.Hash64
 	off    int
 	budget int // bytes that may still be hashed in search of a record
-	sum    [hashSize]byte
 }
 
 // NewReader reads the block with that index of a stream. Data is borrowed for as
@@ -212,7 +211,7 @@ func (r *Reader) at(off int) (rec Record, why Reason, ok bool) {
 	} else {
 		_, _ = r.hash.Write(body)
 	}
-	if !bytes.Equal(r.hash.Sum(r.sum[:0]), data[size-hashSize:size]) {
+	if r.hash.Sum64() != binary.LittleEndian.Uint64(data[size-hashSize:]) {
 		return rec, BadChecksum, false
 	}
 	switch {

@@ -93,17 +93,17 @@ func (s *scanner) records(b *found, data []byte) {
 	hashed := 0
 	for r := blocks.NewReader(s.stream, b.Index, data); ; {
 		rec, err := r.Next()
-		var bad *blocks.BadError
-		switch {
-		case errors.As(err, &bad):
+		if err != nil {
+			var bad *blocks.BadError
+			if !errors.As(err, &bad) { // the end
+				b.Bad = len(b.bad) > 0
+				return
+			}
 			b.bad = append(b.bad, badBytes{
 				from: bad.Offset, to: bad.Next, after: b.Last,
 				device: deviceOf(bad.Subject), reason: bad.Reason.String(),
 			})
 			continue
-		case err != nil: // the end
-			b.Bad = len(b.bad) > 0
-			return
 		}
 		if hashed += rec.Size; hashed >= tickEvery {
 			s.ticked(0)
