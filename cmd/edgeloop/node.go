@@ -100,7 +100,7 @@ func (n *node) start() (ok bool, err error) {
 		}
 	}
 	n.watch.at("run")
-	n.untidy = startTidy()
+	n.untidy = n.startTidy()
 	n.state.Store(stateRunning)
 	return true, nil
 }

@@ -6,22 +6,78 @@ import (
 	"time"
 )
 
-// A storm of connects leaves garbage behind, and the runtime gives the memory
-// back over many minutes. A node at the edge is not alone on its machine, so
-// what a storm took is given back soon after it: when the heap holds more than a
-// quarter beyond what is in use, and nothing was done about it lately.
+// A storm of connects or of messages leaves garbage behind, and the runtime gives
+// the memory back over many minutes. A node at the edge is not alone on its
+// machine, so what a peak took is given back soon after it has passed. While
+// nothing has passed the collector is left alone: a round costs a collection of
+// everything.
 const (
 	tidyEvery = 2 * time.Second
-	tidyRest  = 15 * time.Second // after one round
-	tidyLeast = 4 << 20          // bytes not worth a round
+	tidyRest  = 20 * time.Second // between two rounds
+	// calmFor is how many looks in a row a peak must be over.
+	calmFor = 2
+	// churnLeast is how many connections must have come or gone for a storm, and
+	// peakLeast how many bytes must have been on their way for a peak.
+	churnLeast = 200
+	peakLeast  = 16 << 20
+	// heldLeast is how much more than it needs a process may hold without a round.
+	heldLeast = 16 << 20
 )
 
+// load is what a node carries and holds at a time.
+type load struct {
+	open     uint64 // connections
+	moved    uint64 // connections that came or went since the start
+	inFlight uint64 // bytes of messages
+	held     uint64 // bytes of the heap that the system cannot give to others
+	goal     uint64 // bytes of the heap at which the runtime collects
+}
+
+// tidier sees peaks pass. Owned by the goroutine of tidy.
+type tidier struct {
+	last    time.Time // round
+	moved   uint64
+	churn   float64 // connections that came or went lately, fading
+	peak    float64 // bytes that were in flight lately, fading
+	calm    int     // looks in a row since the storm or the peak
+	settled uint64  // bytes held after the last round
+	fresh   bool    // the last round was just made
+}
+
+// due says whether a peak has passed whose memory is to be given back now.
+func (t *tidier) due(now time.Time, l load) bool {
+	if t.fresh {
+		t.settled, t.fresh = l.held, false
+	}
+	moved := float64(l.moved - t.moved)
+	t.moved = l.moved
+	t.churn = t.churn*0.8 + moved
+	t.peak = max(t.peak*0.95, float64(l.inFlight))
+	storm := t.churn >= max(churnLeast, float64(l.open)/4)
+	peak := t.peak >= peakLeast
+	// What comes and goes evenly is no storm: each look then adds a fifth of churn.
+	if moved <= t.churn/10 && (!peak || float64(l.inFlight) < t.peak/4) {
+		t.calm++
+	} else {
+		t.calm = 0
+	}
+	// The runtime keeps a tenth more than its goal. Who holds more has collected
+	// since the peak; what is held for other reasons was there after the last round.
+	held := l.held > max(l.goal, t.settled)*5/4+heldLeast
+	passed := t.calm >= calmFor && (storm || peak)
+	if (!passed && !held) || now.Sub(t.last) < tidyRest {
+		return false
+	}
+	t.last, t.churn, t.peak, t.calm, t.fresh = now, 0, 0, 0, true
+	return true
+}
+
 // startTidy starts tidy. stop ends it and returns when it has ended.
-func startTidy() (stop func()) {
+func (n *node) startTidy() (stop func()) {
 	quit, ended := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(ended)
-		tidy(quit)
+		n.tidy(quit)
 	}()
 	return func() {
 		close(quit)
@@ -30,27 +86,31 @@ func startTidy() (stop func()) {
 }
 
 // tidy gives memory back to the system until stop is closed.
-func tidy(stop <-chan struct{}) {
+func (n *node) tidy(stop <-chan struct{}) {
 	samples := []metrics.Sample{
 		{Name: "/memory/classes/heap/objects:bytes"},
 		{Name: "/memory/classes/heap/unused:bytes"},
 		{Name: "/memory/classes/heap/free:bytes"},
-		{Name: "/gc/heap/live:bytes"},
+		{Name: "/gc/heap/goal:bytes"},
 	}
 	tick := time.NewTicker(tidyEvery)
 	defer tick.Stop()
-	var last time.Time
+	var t tidier
 	for {
 		select {
 		case <-stop:
 			return
 		case now := <-tick.C:
 			metrics.Read(samples)
-			held := samples[0].Value.Uint64() + samples[1].Value.Uint64() + samples[2].Value.Uint64()
-			live := samples[3].Value.Uint64()
-			if now.Sub(last) >= tidyRest && held > live+max(tidyLeast, live/4) {
+			ev := n.server.Stats()
+			if t.due(now, load{
+				open:     uint64(max(0, ev.Open)),                                     //nolint:gosec // not negative
+				moved:    2*ev.Accepted - min(2*ev.Accepted, uint64(max(0, ev.Open))), //nolint:gosec // the same
+				inFlight: uint64(max(0, n.gateway.Stats().InFlightBytes)),             //nolint:gosec // the same
+				held:     samples[0].Value.Uint64() + samples[1].Value.Uint64() + samples[2].Value.Uint64(),
+				goal:     samples[3].Value.Uint64(),
+			}) {
 				debug.FreeOSMemory()
-				last = now
 			}
 		}
 	}
