@@ -10,6 +10,7 @@ import (
 const (
 	strangersMemory = 160 << 20 // more than at rest
 	handshakes      = 512       // --max-handshakes, the node's own default
+	backlog         = 4096      // of the listener: what may have been accepted and is not read yet
 )
 
 // setupStrangers has the node ask for tokens and know sixteen keys, each of which
@@ -27,7 +28,7 @@ func actStrangers(ctx context.Context, l *Life) error {
 	if err != nil {
 		return err
 	}
-	b := bounds{memory: u.rss + strangersMemory, descriptors: u.fds + handshakes + 64}
+	b := bounds{memory: u.rss + strangersMemory, descriptors: u.fds + handshakes + backlog, join99: 5 * time.Second}
 	return l.beside(ctx, b, func(ctx context.Context) error {
 		t, err := l.attack(ctx, Attack{Kind: "bad-token", Count: l.many(6000), For: 6 * time.Second, Size: 128 << 10, Token: token})
 		if err == nil && t["answered 401"] == 0 {
