@@ -21,7 +21,8 @@
 // Bytes are decoded in place in the loop's own read buffer; what a Receiver is
 // handed is borrowed until it returns. A connection between messages holds no
 // buffer. What waits to be written is bounded by Config.OutBuffer for each
-// connection, what waits to be read by Config.InBuffer and one read. An idle
+// connection. What waits to be read, and what has not arrived in full, is lent by the
+// pools of Config.Memory and bounded for all connections together (memory.go). An idle
 // connection costs 528 bytes of heap, 382 of them gnet's.
 //
 // # Errors

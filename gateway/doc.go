@@ -17,7 +17,10 @@
 //
 // Bytes of a message are copied once, in link.Receive, into a pooled buffer that
 // goes to the lane; the log copies again what it stores. What a device may have
-// on the way is bounded by its window, what all have by Config.InFlight.
+// on the way is bounded by its window, in messages and in bytes. What all hold is
+// counted by the pools that lend it, which the event loop shares (Gateway.Memory), and
+// bounded by Config.InFlight: reading pauses there (memory.go), and a quarter above it
+// connections that would take more are closed.
 //
 // # Errors
 //
