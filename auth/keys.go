@@ -9,9 +9,11 @@ import (
 	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/x509"
+	"encoding/base64"
 	"encoding/pem"
 	"fmt"
 	"hash"
+	"math/big"
 	"strings"
 	"sync"
 
@@ -22,6 +24,9 @@ const (
 	minSecret     = 32 // bytes, RFC 7518 3.2: as long as the hash
 	minRSA        = 2048
 	maxPublicKeys = 16
+	// maxNameless bounds the keys of one algorithm that a token is tried with when it
+	// names none: what a bad token costs.
+	maxNameless = 4
 
 	algorithmHS256 = "HS256"
 )
@@ -32,9 +37,16 @@ const (
 type key struct {
 	// Immutable after construction.
 	algorithm string
+	name      string            // of its PEM header "kid", or ""
+	print     string            // its thumbprint [RFC7638]; "" of a secret
 	method    jwt.SigningMethod // nil for HS256
 	public    any               // as method wants it
 	macs      *sync.Pool        // of hash.Hash, HMAC states of the secret; nil but for HS256
+}
+
+// is reports whether a token means this key by kid.
+func (k *key) is(algorithm, kid string) bool {
+	return k.algorithm == algorithm && (k.name == kid || k.print == kid)
 }
 
 // matches reports whether signature is this key's for signed.
@@ -111,6 +123,9 @@ func readPublicKeys(path string) ([]key, error) {
 		if err != nil {
 			return nil, fmt.Errorf("public key file %s: %w", path, err)
 		}
+		if err := checkNames(keys, &k); err != nil {
+			return nil, fmt.Errorf("public key file %s: %w", path, err)
+		}
 		if keys = append(keys, k); len(keys) > maxPublicKeys {
 			return nil, fmt.Errorf("public key file %s holds more than %d keys", path, maxPublicKeys)
 		}
@@ -124,7 +139,32 @@ func readPublicKeys(path string) ([]key, error) {
 	return keys, nil
 }
 
+// checkNames sees that k can be told from the keys before it.
+func checkNames(keys []key, k *key) error {
+	nameless := 0
+	for i := range keys {
+		switch other := &keys[i]; {
+		case other.algorithm != k.algorithm:
+		case k.name != "" && other.name == k.name:
+			return fmt.Errorf("two %s keys have the name %q", k.algorithm, k.name)
+		case other.name == "" && k.name == "":
+			nameless++
+		}
+	}
+	if nameless >= maxNameless {
+		return fmt.Errorf("more than %d %s keys have no name, and each of them is tried with every bad token: give the others a line \"kid: NAME\" and an empty one behind their BEGIN, with the kid of the tokens that they sign", maxNameless, k.algorithm)
+	}
+	return nil
+}
+
+// parsePublicKey reads one key, its kid included.
 func parsePublicKey(block *pem.Block) (key, error) {
+	k, err := parseKey(block)
+	k.name = block.Headers["kid"]
+	return k, err
+}
+
+func parseKey(block *pem.Block) (key, error) {
 	var (
 		public any
 		err    error
@@ -160,5 +200,25 @@ func parsePublicKey(block *pem.Block) (key, error) {
 }
 
 func publicKey(method jwt.SigningMethod, public any) key {
-	return key{algorithm: method.Alg(), method: method, public: public}
+	return key{algorithm: method.Alg(), print: thumbprint(public), method: method, public: public}
+}
+
+// thumbprint is what a key is called where nobody has named it [RFC7638 3].
+func thumbprint(public any) string {
+	text := base64.RawURLEncoding.EncodeToString
+	var canonical string
+	switch k := public.(type) {
+	case *ecdsa.PublicKey:
+		point, err := k.Bytes() // 4, x, y
+		if err != nil {
+			return ""
+		}
+		canonical = fmt.Sprintf(`{"crv":"P-256","kty":"EC","x":%q,"y":%q}`, text(point[1:33]), text(point[33:]))
+	case ed25519.PublicKey:
+		canonical = fmt.Sprintf(`{"crv":"Ed25519","kty":"OKP","x":%q}`, text(k))
+	case *rsa.PublicKey:
+		canonical = fmt.Sprintf(`{"e":%q,"kty":"RSA","n":%q}`, text(big.NewInt(int64(k.E)).Bytes()), text(k.N.Bytes()))
+	}
+	sum := sha256.Sum256([]byte(canonical))
+	return text(sum[:])
 }

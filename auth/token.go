@@ -5,12 +5,14 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"slices"
 )
 
 // A token, taken apart. What is not signed is never interpreted, except for the
 // header: payload and signature are read once one of the keys has confirmed them.
 type token struct {
 	algorithm string
+	kid       string // which key the header names, or ""
 	signed    []byte // header and claims, still in base64
 	signature []byte
 	payload   []byte // the claims as JSON
@@ -25,7 +27,7 @@ func parseToken(b []byte) (t token, err error) {
 	if !ok || bytes.IndexByte(sealed, '.') >= 0 {
 		return t, ErrMalformed
 	}
-	if t.algorithm, err = algorithmOf(header); err != nil {
+	if t.algorithm, t.kid, err = readHeader(header); err != nil {
 		return t, err
 	}
 	if t.signature, err = decodeSegment(sealed); err != nil {
@@ -39,17 +41,24 @@ func parseToken(b []byte) (t token, err error) {
 // dot is never written.
 var dot = []byte{'.'}
 
-// checkSignature returns nil once one of the keys has confirmed the signature.
+// checkSignature returns nil once one of the keys has confirmed the signature. The
+// key that the header names is the only one to be tried; where it names none of ours,
+// those without a name are, of which there are few: each costs a check, and who sends
+// a bad token pays for none.
 func (t *token) checkSignature(keys []key) error {
-	known := false
+	known, named := false, t.kid != "" && slices.ContainsFunc(keys, func(k key) bool { return k.is(t.algorithm, t.kid) })
 	for i := range keys {
-		if keys[i].algorithm != t.algorithm {
+		k := &keys[i]
+		if k.algorithm != t.algorithm {
 			continue
 		}
-		if keys[i].matches(t.signed, t.signature) {
+		known = true
+		if named && !k.is(t.algorithm, t.kid) || !named && k.name != "" {
+			continue
+		}
+		if k.matches(t.signed, t.signature) {
 			return nil
 		}
-		known = true
 	}
 	if !known {
 		return fmt.Errorf("%w: %q", ErrAlgorithm, cut(t.algorithm, 16))
@@ -57,34 +66,39 @@ func (t *token) checkSignature(keys []key) error {
 	return ErrSignature
 }
 
-// algorithmOf reads the header of a token, still in base64.
-func algorithmOf(header []byte) (string, error) {
+// readHeader reads the header of a token, still in base64.
+func readHeader(header []byte) (algorithm, kid string, err error) {
 	switch string(header) { // {"alg":"…","typ":"JWT"}, nearly all of them
 	case "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9":
-		return algorithmHS256, nil
+		return algorithmHS256, "", nil
 	case "eyJhbGciOiJFUzI1NiIsInR5cCI6IkpXVCJ9":
-		return "ES256", nil
+		return "ES256", "", nil
 	case "eyJhbGciOiJFZERTQSIsInR5cCI6IkpXVCJ9":
-		return "EdDSA", nil
+		return "EdDSA", "", nil
 	case "eyJhbGciOiJSUzI1NiIsInR5cCI6IkpXVCJ9":
-		return "RS256", nil
+		return "RS256", "", nil
 	}
 	b, err := decodeSegment(header)
 	if err != nil {
-		return "", err
+		return "", "", err
 	}
 	var members claimSet
 	if err := json.Unmarshal(b, &members); err != nil {
-		return "", fmt.Errorf("%w: header: %w", ErrMalformed, err)
+		return "", "", fmt.Errorf("%w: header: %w", ErrMalformed, err)
 	}
 	if _, critical := members["crit"]; critical { // RFC 7515 4.1.11
-		return "", fmt.Errorf("%w: header asks for extensions (crit)", ErrMalformed)
+		return "", "", fmt.Errorf("%w: header asks for extensions (crit)", ErrMalformed)
 	}
 	algorithm, ok := members["alg"].(string)
 	if !ok {
-		return "", fmt.Errorf("%w: header has no algorithm", ErrMalformed)
+		return "", "", fmt.Errorf("%w: header has no algorithm", ErrMalformed)
 	}
-	return algorithm, nil
+	if name, there := members["kid"]; there {
+		if kid, ok = name.(string); !ok { // [RFC7515 4.1.4]
+			return "", "", fmt.Errorf("%w: header has a kid that is no string", ErrMalformed)
+		}
+	}
+	return algorithm, kid, nil
 }
 
 // decodeSegment decodes one part of a token.

@@ -73,7 +73,12 @@ type trust struct {
 	// Immutable after construction.
 	keys  []key
 	cache *cache
+	bad   *cache // of tokens that no key has signed
 }
+
+// badTokens is how many tokens with a bad signature are remembered: those of devices
+// that try again and again. Strangers can fill it, and then it helps nobody.
+const badTokens = 4096
 
 // New reads the key files.
 func New(cfg Config) (*Verifier, error) {
@@ -106,12 +111,11 @@ func (v *Verifier) Load() (use func(), err error) {
 	if err != nil {
 		return nil, err
 	}
-	return func() { v.trust.Store(&trust{keys, newCache(v.cfg.CacheSize)}) }, nil
+	return func() { v.trust.Store(&trust{keys, newCache(v.cfg.CacheSize), newCache(badTokens)}) }, nil
 }
 
 // Verify checks a token. token is borrowed until return; the Identity belongs
-// to the caller. The error wraps one of the Err… sentinels; a refused token is
-// not remembered.
+// to the caller. The error wraps one of the Err… sentinels.
 func (v *Verifier) Verify(token []byte) (*Identity, error) {
 	id, err := v.verify(token)
 	if err != nil {
@@ -136,11 +140,17 @@ func (v *Verifier) verify(b []byte) (*Identity, error) {
 		sum = sumOf(b)
 		known = trust.cache.has(&sum)
 	}
-	if known {
+	switch {
+	case known:
 		v.hits.Add(1)
-	} else {
+	case dear && trust.bad.has(&sum):
+		return nil, ErrSignature
+	default:
 		v.checked.Add(1)
 		if err := t.checkSignature(trust.keys); err != nil {
+			if dear && errors.Is(err, ErrSignature) {
+				trust.bad.add(&sum)
+			}
 			return nil, err
 		}
 	}

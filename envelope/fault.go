@@ -10,6 +10,7 @@ const (
 	CodeTooLarge        = "too_large"        // a field is longer, or nests deeper, than its limit
 	CodeBadFrame        = "bad_frame"        // binary frame: magic, length, bytes too few or too many, text for binary or the reverse
 	CodeBadCRC          = "bad_crc"          // binary frame: the checksum does not match
+	CodeSequenceJump    = "sequence_jump"    // seq is further above the last one than the node allows
 	CodeNotAllowed      = "not_allowed"      // the token does not allow this topic or group
 	CodeBadToken        = "bad_token"        // a refreshed token was refused
 	CodeOverLimit       = "over_limit"       // too many groups, or another bound of the device

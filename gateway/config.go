@@ -47,6 +47,10 @@ type Config struct {
 	AuthWorkers int
 	// Window is how many messages of one device may be on their way; default 64.
 	Window int
+	// MaxSequenceJump is how far a sequence may be above the last one of its device,
+	// or above 0 for the first: what lies between can never be sent any more. Default
+	// DefaultSequenceJump.
+	MaxSequenceJump uint64
 	// WindowBytes is how many bytes of one device may be on their way, beyond which
 	// one message more is taken; default 256 KiB.
 	WindowBytes int64
@@ -84,6 +88,11 @@ type Config struct {
 	Logger *zap.Logger
 }
 
+// DefaultSequenceJump lets devices that number by a clock begin anywhere and be silent
+// for as long as they like, also by microseconds since 1970 (1.8e15), and refuses what
+// is next to the end of all sequences, 2^53-1, after which a device is mute for good.
+const DefaultSequenceJump = 1 << 52
+
 // Presence is one change of one device.
 type Presence struct {
 	Tenant, Device string
@@ -99,6 +108,7 @@ func (c Config) withDefaults() (Config, error) {
 	setDefault(&c.LaneDepth, 1024)
 	setDefault(&c.AuthWorkers, 4)
 	setDefault(&c.Window, 64)
+	setDefault(&c.MaxSequenceJump, DefaultSequenceJump)
 	setDefault(&c.WindowBytes, 256<<10)
 	setDefault(&c.InFlight, 256<<20)
 	setDefault(&c.MaxCommand, 128<<10)

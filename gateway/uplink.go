@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"errors"
+	"fmt"
 
 	"edgeloop/backbone"
 	"edgeloop/devicemgr"
@@ -53,6 +54,13 @@ func (l *link) record(w *worker, m *envelope.Message) bool {
 			l.g.drops[DropDuplicate].Add(1)
 			l.flags.Or(flagReack)
 			l.conn.Wake()
+			return false
+		}
+		if m.Seq-high > l.g.cfg.MaxSequenceJump {
+			l.refuse(&envelope.Fault{
+				Code: envelope.CodeSequenceJump, Seq: m.Seq,
+				Message: fmt.Sprintf(`"seq" is %d above the last one, %d; allowed are %d`, m.Seq-high, high, l.g.cfg.MaxSequenceJump),
+			})
 			return false
 		}
 		if high != 0 && m.Seq > high+1 {

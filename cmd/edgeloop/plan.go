@@ -12,6 +12,7 @@ import (
 	"go.uber.org/zap"
 
 	"edgeloop/auth"
+	"edgeloop/envelope"
 	"edgeloop/eventloop"
 	"edgeloop/pool"
 )
@@ -77,6 +78,7 @@ func (s *serveCmd) planNumbers() error {
 		{"max-handshakes", int64(s.MaxHandshakes), 1, most},
 		{"max-handshakes-per-address", int64(s.MaxPerAddress), 0, most},
 		{"window", int64(s.Window), 1, most},
+		{"max-sequence-jump", s.MaxSeqJump, 1, envelope.MaxSeq},
 		{"window-bytes", s.WindowBytes, 1 << 10, 1 << 30},
 		{"max-rate-bytes", s.MaxRateBytes, 0, 1 << 40},
 		{"out-buffer", int64(s.OutBuffer), 4 << 10, 1 << 30},

@@ -51,6 +51,7 @@ func TestRun_Refused(t *testing.T) {
 		{"--max-message=5000000", "--max-message=5000000|4194304"},
 		{"--inflight-bytes=-5", "--inflight-bytes=-5|524288"},
 		{"--max-handshakes=0", "--max-handshakes=0|1 to"},
+		{"--max-sequence-jump=0", "--max-sequence-jump=0|1 to 9007199254740991"},
 		{"--window=0", "--window=0|1 to"},
 		{"--window-bytes=0", "--window-bytes=0|1024 to"},
 		{"--max-rate-bytes=-1", "--max-rate-bytes=-1|0 to"},

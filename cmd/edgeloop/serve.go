@@ -26,6 +26,7 @@ type serveCmd struct {
 	Window         int   `default:"64" help:"Messages of one device that may be unacknowledged."`
 	WindowBytes    int64 `type:"size" default:"256KiB" help:"Bytes of one device that may be unacknowledged; one message may pass it."`
 	MaxRateBytes   int64 `type:"size" default:"0" help:"Bytes a second that a device may send; over it reading from it pauses. A second's worth may come at once. 0 is no bound."`
+	MaxSeqJump     int64 `name:"max-sequence-jump" default:"4503599627370496" help:"How far a sequence may be above the device's last one; one further is refused, for what lies between could never be sent any more. The default, 2^52, lets devices number by microseconds of the clock: give some millions where they count."`
 	OutBuffer      int   `type:"size" default:"256KiB" help:"Bytes that may wait for a device that does not read before it is cut off."`
 	Compression    bool  `default:"false" help:"Negotiate permessage-deflate: costs CPU and memory for each message."`
 	RememberedMost int   `name:"max-remembered" default:"1000000" help:"Devices remembered after they left."`
