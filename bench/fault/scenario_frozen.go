@@ -50,6 +50,9 @@ func actFrozen(ctx context.Context, l *Life) error {
 		}
 		p, err := l.newPinger(ctx)
 		if err != nil {
+			if ctx.Err() == nil {
+				l.Journal.Break(Violation{Promise: Dropped, Detail: fmt.Sprintf("a newcomer was not let in: %v", err)})
+			}
 			return err
 		}
 		thaw, err := l.image.freeze()
