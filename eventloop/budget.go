@@ -39,6 +39,8 @@ func (s *Server) beginOnLoop(c *Conn) {
 	}
 	if !s.roomForMore() {
 		s.crowdOut()
+	}
+	if !s.roomForMany() {
 		s.minding()
 	}
 }
@@ -92,10 +94,16 @@ func (s *Server) roomForMore() bool {
 		s.lobby.inside.Load() < int64(s.cfg.MaxHandshakes) && s.lobby.waiting.Load() == 0
 }
 
+// roomForMany says whether as many as wait may be accepted.
+func (s *Server) roomForMany() bool { return s.roomForMore() && !s.nearLimit() }
+
 // minding sets the gate by what is open now. Whoever changes a number that
 // roomForMore looks at calls it afterwards.
 func (s *Server) minding() {
-	if err := s.gate.mind(s.roomForMore); err != nil {
+	if err := s.gate.mind(s.roomForMany); err != nil {
 		s.log.Warn("accept gate is stuck", zap.Error(err))
+	}
+	if s.atTurnstile() {
+		s.callTurnstile()
 	}
 }

@@ -174,8 +174,11 @@ func (c *Conn) closedOnLoop(err error) {
 	}
 	if c.cause == causeNone {
 		c.cause, c.code = CausePeerGone, wsproto.CloseAbnormal
-		if c.loop.s.isStopping() {
+		switch {
+		case c.loop.s.isStopping():
 			c.cause = CauseShutdown
+		case c.stalledOnLoop(err):
+			c.cause = CauseStalled
 		}
 	}
 	c.state, c.gc = stateClosed, nil

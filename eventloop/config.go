@@ -52,6 +52,13 @@ type Config struct {
 	// the one write that fills its socket; default 256 KiB. Reaching it closes the
 	// connection (CauseSlowConsumer). It should be above MaxMessage.
 	OutBuffer int
+	// SocketBuffer is what the kernel may hold of one connection in each direction,
+	// bytes; it takes up to twice of it. Default 128 KiB; less than 0 leaves it to
+	// the kernel, some megabytes. Too little slows peers that are far away.
+	SocketBuffer int
+	// SendTimeout is how long a peer may take nothing of what waits for it before
+	// its connection is ended (CauseStalled); default 60 s.
+	SendTimeout time.Duration
 	// InBuffer is how many bytes may be kept unread for a connection whose
 	// handshake is being decided before TCP holds the peer back; default 64 KiB.
 	// What one read brought (64 KiB at most) may come on top, and is all that is
@@ -92,6 +99,8 @@ func (c Config) withDefaults() (Config, error) {
 	setDefault(&c.Tick, time.Second)
 	setDefault(&c.OutBuffer, 256<<10)
 	setDefault(&c.InBuffer, 64<<10)
+	setDefault(&c.SocketBuffer, 128<<10)
+	setDefault(&c.SendTimeout, 60*time.Second)
 	setDefault(&c.RetryAfter, 5*time.Second)
 	setDefault(&c.MaxMessage, 64<<10)
 	if c.Memory == nil {
@@ -121,6 +130,7 @@ func (c Config) withDefaults() (Config, error) {
 		{"CloseTimeout", int64(c.CloseTimeout)},
 		{"GoingAwayTimeout", int64(c.GoingAwayTimeout)},
 		{"RetryAfter", int64(c.RetryAfter)},
+		{"SendTimeout", int64(c.SendTimeout)},
 	} {
 		if n.value < 0 {
 			return c, fmt.Errorf("eventloop: %s is negative (%d)", n.name, n.value)

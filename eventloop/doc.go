@@ -10,8 +10,8 @@
 // # Goroutines
 //
 // One per event loop, one acceptor and one ticker, all started by gnet in
-// [Server.Run] and ended by [Server.Stop]. After a failed accept the acceptor
-// is parked and one rescue goroutine accepts in its place (rescue.go). A loop
+// [Server.Run] and ended by [Server.Stop]. Near the limits, and after a failed
+// accept, a goroutine of our own accepts in its place (turnstile.go). A loop
 // that has more to do than one turn takes starts a bell-ringer, which tells it to
 // come again and ends (turn.go). Run waits for all of them.
 // Receivers are called on the loop of their connection and must not block.

@@ -14,11 +14,12 @@ import (
 // room: the gate takes the listening socket out of the acceptor's epoll set,
 // and the newcomers wait in the kernel's backlog. Putting it back reports those
 // who wait at once, because gnet registers it edge-triggered. Should an accept
-// fail all the same (others on this machine use up descriptors too), rescue.go
+// fail all the same (others on this machine use up descriptors too), turnstile.go
 // keeps the engine alive.
 //
-// An acceptor that is in the middle of emptying the backlog is not stopped by
-// the gate: one burst may exceed a limit by the length of the backlog.
+// An acceptor that is in the middle of emptying the backlog is not stopped by the
+// gate. Those who are then too many for MaxHandshakes wait in the lobby; where they
+// could be too many for MaxConnections the gate is shut and the turnstile accepts.
 
 // listenEvents is what gnet registers for its listening socket.
 const listenEvents = unix.EPOLLIN | unix.EPOLLPRI | unix.EPOLLET | unix.EPOLLRDHUP
@@ -130,9 +131,18 @@ func (g *gate) release() {
 	g.ended, g.epfd, g.lnfd = true, -1, -1
 }
 
-// state says whether the gate is shut now and how often it was shut.
-func (g *gate) state() (shut bool, closes uint64) {
+// state says whether the gate is shut now, for good, and how often it was shut.
+func (g *gate) state() (shut, ended bool, closes uint64) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return g.shut, g.closes
+	return g.shut, g.ended, g.closes
+}
+
+// gateState says whether newcomers wait, and how often they had to.
+func (s *Server) gateState() (shut bool, closes uint64) {
+	shut, ended, closes := s.gate.state()
+	if s.nearLimit() { // the turnstile takes them, the gate is shut for gnet only
+		shut = ended || !s.roomForMore()
+	}
+	return shut, closes
 }

@@ -176,6 +176,34 @@ func TestGate_ConnectionsAndReserve(t *testing.T) {
 	n.open()
 }
 
+// One opening of the gate takes in no more than there is room for, however many
+// wait: each newcomer is counted before the next is accepted.
+func TestGate_BacklogDoesNotExceedTheLimit(t *testing.T) {
+	const most, reserve, crowd = 5, 3, 200
+	n := serve(t, eventloop.Config{Loops: 2, Tick: tick, MaxConnections: most, RefuseReserve: reserve, HandshakeTimeout: time.Hour}, echoing())
+	testkit.Eventually(t, patience, "the gate to be found", func() bool { epfd, _ := eventloop.GateEnds(n.Server); return epfd > 0 })
+	var device *dialogue
+	var ds []*dialogue
+	for range most {
+		device = n.open()
+		ds = append(ds, device)
+	}
+	for range reserve + crowd {
+		ds = append(ds, n.dial())
+	}
+	n.gateShut(true)
+	for _, d := range ds[:most-1] { // each makes room for one
+		d.conn.Close()
+	}
+	n.gone(eventloop.CausePeerGone, most-1)
+	testkit.Eventually(t, patience, "the room to be used", func() bool { return n.Stats().Accepted >= 2*most+reserve-1 })
+	device.send(ping("x"))
+	device.want(pong("x"))
+	if st := n.Stats(); st.Open != most+reserve || st.Accepted != 2*most+reserve-1 {
+		t.Errorf("%d are open of %d that were accepted, %d may be", st.Open, st.Accepted, most+reserve)
+	}
+}
+
 // Connections come and go at the limit from many sides: the gate never stays
 // shut with room behind it.
 func TestGate_NeverStuck(t *testing.T) {

@@ -20,7 +20,7 @@ import (
 // an upgrade, the code named beside it has to be thought through again.
 
 // Read in the source of this version, and not to be had by a test: the line
-// that is logged when accept fails (rescue.go) is pinned by
+// that is logged when accept fails (turnstile.go) is pinned by
 // TestDescriptors_Exhausted, writing to a closed connection by
 // TestSend_AfterCloseReachesNobodyElse.
 func TestGnet_Version(t *testing.T) {

@@ -26,16 +26,17 @@ var ErrEngineReturned = errors.New("eventloop: the engine returned by itself")
 // A Server is the engine with all its connections.
 type Server struct {
 	// Immutable after construction.
-	cfg      Config
-	acceptor Acceptor
-	log      *zap.Logger
-	decode   *wsproto.DecoderConfig
-	memory   *bytebuf.Budget
-	start    time.Time
-	rescue   chan struct{}
-	stopping chan struct{} // closed by Stop, or when the engine ends by itself
-	booted   chan struct{} // closed when the socket listens
-	ended    chan struct{} // closed when Run returns
+	cfg       Config
+	acceptor  Acceptor
+	log       *zap.Logger
+	decode    *wsproto.DecoderConfig
+	memory    *bytebuf.Budget
+	start     time.Time
+	backlog   int64         // newcomers that the kernel keeps waiting
+	turnstile chan struct{} // has the turnstile look again
+	stopping  chan struct{} // closed by Stop, or when the engine ends by itself
+	booted    chan struct{} // closed when the socket listens
+	ended     chan struct{} // closed when Run returns
 
 	// Set by OnBoot, before any connection and before booted is closed.
 	engine  gnet.Engine
@@ -43,14 +44,15 @@ type Server struct {
 	addr    *net.TCPAddr
 	bootErr error
 
-	// Owned by the rescue goroutine until it has ended, then by Run.
-	lnfdTaken bool // lnfd is the rescue's to close
+	// Owned by the turnstile until it has ended, then by Run.
+	lnfdTaken bool // lnfd is the turnstile's to close
 
 	// Guarded by mu.
 	mu sync.Mutex // for adding to loopList, and against that while the loops end
 
 	// Atomic.
 	running        atomic.Bool // Run was called
+	rescued        atomic.Bool // gnet's acceptor has failed
 	asked          atomic.Bool // Stop was called
 	loopList       atomic.Pointer[[]*loop]
 	nextID         atomic.Uint64
@@ -67,7 +69,7 @@ type Server struct {
 	deflate wsproto.Deflater
 	hellos  sync.Pool
 	halting sync.Once
-	wait    sync.WaitGroup // for the rescue, and for who rings a loop's bell
+	wait    sync.WaitGroup // for the turnstile, and for who rings a loop's bell
 }
 
 // New checks cfg and prepares a server; Run starts it.
@@ -77,22 +79,23 @@ func New(cfg Config, a Acceptor) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{
-		cfg:      cfg,
-		acceptor: a,
-		log:      cfg.Logger.Named("eventloop"),
-		memory:   cfg.Memory,
-		start:    time.Now(),
-		rescue:   make(chan struct{}, 1),
-		stopping: make(chan struct{}),
-		booted:   make(chan struct{}),
-		ended:    make(chan struct{}),
-		lnfd:     -1,
+		cfg:       cfg,
+		acceptor:  a,
+		log:       cfg.Logger.Named("eventloop"),
+		memory:    cfg.Memory,
+		start:     time.Now(),
+		turnstile: make(chan struct{}, 1),
+		stopping:  make(chan struct{}),
+		booted:    make(chan struct{}),
+		ended:     make(chan struct{}),
+		lnfd:      -1,
 	}
 	s.decode, err = wsproto.NewDecoderConfig(wsproto.Limits{MaxMessage: cfg.MaxMessage}, &s.memory.Parts)
 	if err != nil {
 		return nil, fmt.Errorf("eventloop: %w", err)
 	}
 	s.loopList.Store(&[]*loop{})
+	s.learnBacklog()
 	s.lobby.init(cfg.MaxHandshakes, cfg.MaxPerAddress)
 	s.limit.Store(int64(cfg.MaxConnections))
 	return s, nil
@@ -106,7 +109,7 @@ func (s *Server) Run() error {
 	if s.asked.Load() {
 		return nil
 	}
-	s.wait.Go(s.runRescue)
+	s.wait.Go(s.runTurnstile)
 	err := gnet.Run(&handler{s: s}, "tcp://"+s.cfg.Listen,
 		gnet.WithNumEventLoop(s.cfg.Loops),
 		gnet.WithLoadBalancing(gnet.LeastConnections),
@@ -255,6 +258,9 @@ func (s *Server) learnAddr() error {
 		return fmt.Errorf("duplicate the listening socket: %w", err)
 	}
 	s.lnfd = fd // closed by Run
+	if err := s.tuneListener(fd); err != nil {
+		return err
+	}
 	sa, err := unix.Getsockname(fd)
 	if err != nil {
 		return fmt.Errorf("name of the listening socket: %w", err)

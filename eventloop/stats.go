@@ -43,7 +43,7 @@ type Stats struct {
 	// often they had to.
 	GateShut   bool
 	GateCloses uint64
-	// AcceptFailures counts failed accepts (rescue.go).
+	// AcceptFailures counts failed accepts (turnstile.go).
 	AcceptFailures uint64
 }
 
@@ -55,7 +55,7 @@ func (s *Server) Stats() Stats {
 		Accepted:       s.accepted.Load(),
 		AcceptFailures: s.acceptFailures.Load(),
 	}
-	st.GateShut, st.GateCloses = s.gate.state()
+	st.GateShut, st.GateCloses = s.gateState()
 	for _, l := range s.loops() {
 		c := &l.stats
 		st.Paused += c.paused.Load()

@@ -50,7 +50,7 @@ func newCrowd(t *testing.T, work func(*crowd) uint64) *crowd {
 			},
 			quiet: func(time.Duration) time.Duration { k.fired.Add(1); return time.Hour },
 
-			heartbeat: 30 * tick,
+			heartbeat: 400 * tick,
 		}
 	}))
 	k.probe = k.open()
@@ -107,7 +107,7 @@ func TestTurn_SocketsInBetween(t *testing.T) {
 	})
 	t.Run("timers", func(t *testing.T) {
 		k := newCrowd(t, func(k *crowd) uint64 { return k.fired.Load() })
-		n := k.heldFor(func() { eventloop.SkipTicks(k.conns[0], 40) })
+		n := k.heldFor(func() { eventloop.SkipTicks(k.conns[0], 450) })
 		if n > fewTurns {
 			t.Errorf("%d of %d timers fired before a socket was looked at", n, crowdSize)
 		}

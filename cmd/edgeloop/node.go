@@ -237,6 +237,8 @@ func (n *node) startServer(ctx context.Context) (err error) {
 		MaxPerAddress:    n.cfg.MaxPerAddress,
 		HandshakeTimeout: n.cfg.HandshakeTimeout,
 		Tick:             tickFor(n.cfg.Heartbeat, n.cfg.IdleTimeout, n.cfg.HandshakeTimeout),
+		SocketBuffer:     cmp.Or(n.cfg.SocketBuffer, -1),
+		SendTimeout:      n.cfg.SendTimeout,
 		OutBuffer:        n.cfg.OutBuffer,
 		RetryAfter:       n.cfg.RetryAfter,
 		Handshake:        wsprotoHandshake(n.cfg.Compression),

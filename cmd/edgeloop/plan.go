@@ -81,6 +81,7 @@ func (s *serveCmd) planNumbers() error {
 		{"max-sequence-jump", s.MaxSeqJump, 1, envelope.MaxSeq},
 		{"window-bytes", s.WindowBytes, 1 << 10, 1 << 30},
 		{"max-rate-bytes", s.MaxRateBytes, 0, 1 << 40},
+		{"socket-buffer", int64(s.SocketBuffer), 0, 1 << 30},
 		{"out-buffer", int64(s.OutBuffer), 4 << 10, 1 << 30},
 		// Fewer, and one that leaves may be forgotten while its messages are on
 		// their way to the log, and be stored twice.
@@ -104,6 +105,7 @@ func (s *serveCmd) planDurations() error {
 		{"heartbeat", s.Heartbeat, 100 * time.Millisecond, day},
 		{"idle-timeout", s.IdleTimeout, 200 * time.Millisecond, 2 * day},
 		{"handshake-timeout", s.HandshakeTimeout, 100 * time.Millisecond, time.Hour},
+		{"send-timeout", s.SendTimeout, time.Second, day},
 		{"drain-window", s.DrainWindow, 50 * time.Millisecond, day},
 		{"retry-after", s.RetryAfter, time.Second, day},
 		{"commit-interval", s.CommitEvery, 0, time.Second},

@@ -27,12 +27,14 @@ type serveCmd struct {
 	WindowBytes    int64 `type:"size" default:"256KiB" help:"Bytes of one device that may be unacknowledged; one message may pass it."`
 	MaxRateBytes   int64 `type:"size" default:"0" help:"Bytes a second that a device may send; over it reading from it pauses. A second's worth may come at once. 0 is no bound."`
 	MaxSeqJump     int64 `name:"max-sequence-jump" default:"4503599627370496" help:"How far a sequence may be above the device's last one; one further is refused, for what lies between could never be sent any more. The default, 2^52, lets devices number by microseconds of the clock: give some millions where they count."`
+	SocketBuffer   int   `type:"size" default:"128KiB" help:"What the kernel may hold of one connection in each direction, of which it takes up to twice; 0 leaves it to the kernel."`
 	OutBuffer      int   `type:"size" default:"256KiB" help:"Bytes that may wait for a device that does not read before it is cut off."`
 	Compression    bool  `default:"false" help:"Negotiate permessage-deflate: costs CPU and memory for each message."`
 	RememberedMost int   `name:"max-remembered" default:"1000000" help:"Devices remembered after they left."`
 
 	Heartbeat        time.Duration `default:"30s" help:"Silence after which a device is pinged."`
 	IdleTimeout      time.Duration `default:"60s" help:"Silence after which a device is evicted with 4408."`
+	SendTimeout      time.Duration `default:"60s" help:"Time in which a device takes nothing of what waits for it, after which its connection is ended."`
 	HandshakeTimeout time.Duration `default:"10s" help:"Time from accept to the answered handshake."`
 	DrainWindow      time.Duration `default:"10s" help:"Time over which SIGTERM spreads its closes."`
 	RetryAfter       time.Duration `default:"5s" help:"Delay told to those who are refused or sent away; each gets between it and twice it."`
