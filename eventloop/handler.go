@@ -60,6 +60,7 @@ func (h *handler) OnTraffic(gc gnet.Conn) gnet.Action {
 	if err != nil {
 		return gnet.Close
 	}
+	c.loop.heard++
 	c.trafficOnLoop(in)
 	c.loop.flushOnLoop()
 	return gnet.None

@@ -45,6 +45,8 @@ type loop struct {
 	wakes   queue[*Conn] // the same of those that are to be woken
 	push    []*Conn      // those of blocked that are looked at with this tick
 	rung    bool         // the bell-ringer is on its way
+	early   int          // how often he came before the sockets had their turn
+	heard   int          // reads since the last turn
 	owner   owner        // for assertOnLoop
 
 	// Guarded by mailbox.mu.

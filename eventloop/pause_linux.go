@@ -153,6 +153,17 @@ func (c *Conn) unreadOnLoop() bool {
 	return err == nil && n > 0
 }
 
+// someoneWaitsOnLoop says whether a socket of this loop is ready. An epoll
+// descriptor can be polled itself, which takes nothing out of it.
+func (l *loop) someoneWaitsOnLoop() bool {
+	if l.epfd == 0 {
+		return false
+	}
+	fds := [1]unix.PollFd{{Fd: int32(l.epfd), Events: unix.POLLIN}} //nolint:gosec // a descriptor fits 31 bits
+	n, err := unix.Poll(fds[:], 0)
+	return err == nil && n > 0
+}
+
 // epollOf finds the epoll descriptor of this process that watches fd.
 func epollOf(fd int) (int, error) {
 	links, err := filepath.Glob("/proc/self/fd/*")

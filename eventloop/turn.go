@@ -10,8 +10,9 @@ import "time"
 // gnet empties its queue of tasks before it looks at the sockets, so a loop that
 // told itself to come again would not hear its devices until all was done.
 // Somebody else tells it: a bell-ringer, who comes when the loop has gone on to
-// its sockets, because the loop does so within less time than it takes to start a
-// goroutine.
+// its sockets. On a busy machine he may come too early; the loop notices that it
+// has heard nobody since its last turn although somebody is to be heard, and sends
+// him away once more.
 
 const (
 	// turnMost is how many of each kind one turn takes, turnLeast how many it
@@ -19,11 +20,23 @@ const (
 	turnMost  = 64
 	turnLeast = 8
 	turnTime  = 300 * time.Microsecond
+	// ringAgain is when the bell-ringer comes back, and mostEarly how often he may
+	// be sent away: a socket may be ready and bring nothing that we are told of.
+	ringAgain = 50 * time.Microsecond
+	mostEarly = 8
 )
 
 // turnOnLoop takes one turn.
 func (l *loop) turnOnLoop() {
-	l.rung = false
+	if l.rung && l.heard == 0 && l.early < mostEarly && l.someoneWaitsOnLoop() {
+		l.early++
+		l.s.wait.Go(func() {
+			time.Sleep(ringAgain)
+			l.ring()
+		})
+		return
+	}
+	l.rung, l.early, l.heard = false, 0, 0
 	began := time.Now()
 	more := l.eachOnLoop(began, l.wakeNextOnLoop)
 	more = l.eachOnLoop(began, l.deliverNextOnLoop) || more
