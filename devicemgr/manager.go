@@ -114,17 +114,44 @@ func New(cfg Config) (*Manager, error) {
 // with the connection, so the new one has none. The strings of k are copied
 // where they are kept.
 func (m *Manager) Connect(k Key, l Link) (s *Session, epoch uint64, replaced Link) {
-	now := m.cfg.Now()
 	hash := m.Hash(k)
 	m.mu.Lock()
-	s = m.shard(hash).find(hash, k)
+	if s = m.shard(hash).find(hash, k); s != nil {
+		replaced = s.Link()
+	}
+	s, epoch = m.connectLocked(hash, k, s, l)
+	m.unlockAndTell()
+	return s, epoch, replaced
+}
+
+// Replace is Connect for who has looked at the connection that is there, old, or nil
+// for none, and found that l may come in its place. When another is there by now
+// nothing happens, and ok is false.
+func (m *Manager) Replace(k Key, l, old Link) (s *Session, epoch uint64, ok bool) {
+	hash := m.Hash(k)
+	m.mu.Lock()
+	var now Link
+	if s = m.shard(hash).find(hash, k); s != nil {
+		now = s.Link()
+	}
+	if now != old {
+		m.mu.Unlock()
+		return nil, 0, false
+	}
+	s, epoch = m.connectLocked(hash, k, s, l)
+	m.unlockAndTell()
+	return s, epoch, true
+}
+
+// connectLocked gives a device, whose session is s or nil, the connection l.
+func (m *Manager) connectLocked(hash uint64, k Key, s *Session, l Link) (_ *Session, epoch uint64) {
+	now := m.cfg.Now()
 	cause := CauseConnected
 	switch {
 	case s == nil:
 		s = m.addLocked(hash, k)
 		m.online++
 	case s.Online():
-		replaced = s.Link()
 		m.leaveAllLocked(s)
 		m.stats.Takeovers++
 		cause = CauseTookOver
@@ -142,8 +169,7 @@ func (m *Manager) Connect(k Key, l Link) (s *Session, epoch uint64, replaced Lin
 	} else {
 		m.events.push(Presence{Key: s.Key(), Epoch: epoch, Online: true, At: now, Cause: cause})
 	}
-	m.unlockAndTell()
-	return s, epoch, replaced
+	return s, epoch
 }
 
 // Unregister ends the connection of that epoch: the device is offline, and

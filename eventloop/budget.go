@@ -7,25 +7,7 @@ import (
 )
 
 // The budgets that the accept gate keeps: sockets (MaxConnections and the
-// reserve beyond it), places (MaxConnections) and handshakes (MaxHandshakes).
-
-// seatOnLoop takes one of MaxConnections for c; false if there is none left.
-// Who has said nothing yet, or was refused, has none.
-func (s *Server) seatOnLoop(c *Conn) bool {
-	if s.seats.Add(1) > s.limit.Load() {
-		s.seats.Add(-1)
-		return false
-	}
-	c.seated = true
-	return true
-}
-
-func (s *Server) unseatOnLoop(c *Conn) {
-	if c.seated {
-		c.seated = false
-		s.seats.Add(-1)
-	}
-}
+// reserve beyond it) and handshakes (MaxHandshakes). Seats are in seat.go.
 
 // beginOnLoop counts a newcomer in. One for which there is no room waits: nothing
 // is read from it (lobby.go).
@@ -82,7 +64,7 @@ func (s *Server) partOnLoop(c *Conn) {
 
 // goneOnLoop is called when c is closed.
 func (s *Server) goneOnLoop(c *Conn) {
-	s.unseatOnLoop(c)
+	c.leaveSeat()
 	s.open.Add(-1)
 	s.partOnLoop(c)
 	s.minding()

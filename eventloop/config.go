@@ -18,8 +18,9 @@ type Config struct {
 	// Loops is the number of event loops, 1 to 256; default GOMAXPROCS. Too few
 	// leave cores idle, too many share caches for nothing.
 	Loops int
-	// MaxConnections is how many connections may be admitted, or waiting for the
-	// Acceptor's decision, before new ones are answered 503; default 100,000.
+	// MaxConnections is how many connections may be admitted before new ones are
+	// answered 503; default 100,000. One that takes over from another needs no place
+	// (Conn.TakeSeatOf).
 	MaxConnections int
 	// RefuseReserve is how many sockets beyond MaxConnections are still accepted,
 	// to be told 503; default 1,024. Beyond it the gate is closed.

@@ -27,7 +27,7 @@ import (
 type Conn struct {
 	// Immutable after construction.
 	loop *loop
-	id   uint64
+	id   uint64 // set once more, by helloOnLoop, before anybody else knows of it
 
 	// Owned by the loop goroutine; methods ending in OnLoop.
 	gc     gnet.Conn // nil once closed: its descriptor may already be another device's
@@ -41,7 +41,6 @@ type Conn struct {
 	paused bool  // reading is paused by the Receiver
 	deaf   bool  // epoll does not report what the peer sends
 	push   bool  // it is in loop.blocked
-	seated bool  // it counts towards MaxConnections
 	guest  bool  // it is in the lobby
 	parted bool  // it is in loop.parts
 	// decoding says that a message may be lent to the Receiver: what it lies in
@@ -69,9 +68,12 @@ const (
 const (
 	signalWake   uint32 = 1 << iota // a wake is in the mailbox
 	signalClosed                    // closed, closing, or about to be: nothing more may be sent
+	seatTaken                       // it counts towards MaxConnections (seat.go)
+	seatOver                        // it is gone, was refused, or gave its seat to another: it gets none any more
 )
 
-// ID is unique in this process.
+// ID is unique in this process. From Acceptor.Accept on it does not change, and the
+// higher of two is of the handshake that came later.
 func (c *Conn) ID() uint64 { return c.id }
 
 // Queued is how many bytes were posted that the loop has not seen yet.

@@ -40,11 +40,7 @@ func (c *Conn) helloOnLoop(in []byte) {
 		c.refuseOnLoop(asRefusal(err))
 		return
 	}
-	if !s.seatOnLoop(c) {
-		s.putHello(h)
-		c.refuseOnLoop(s.unavailable())
-		return
-	}
+	c.id = s.nextID.Add(1) // in the order of handshakes: sockets may have been opened in another
 	c.state = statePending
 	s.lobby.move(c, stageDecided, time.Now())
 	c.stashOnLoop(rest)
@@ -71,6 +67,11 @@ func (c *Conn) admitOnLoop(h *Hello, r Receiver) {
 	b := c.loop.gatherOnLoop(c)
 	if c.state != statePending {
 		c.tellGone(r, &Gone{Cause: c.cause, Code: c.code, Err: ErrClosed})
+		return
+	}
+	if !c.TakeSeat() {
+		c.refuseOnLoop(s.unavailable())
+		c.tellGone(r, &Gone{Cause: CauseRefused, Code: wsproto.CloseAbnormal, Err: ErrFull})
 		return
 	}
 	c.loop.scratch = h.AppendResponse(b)
@@ -101,7 +102,7 @@ func (c *Conn) turnAwayOnLoop(r *wsproto.Refusal, cause Cause) {
 		return
 	}
 	c.loop.stats.refused.Add(1)
-	c.loop.s.unseatOnLoop(c)
+	c.leaveSeat()
 	c.cause, c.code = cause, wsproto.CloseAbnormal
 	c.loop.scratch = r.Append(c.loop.gatherOnLoop(c))
 	c.lingerOnLoop()

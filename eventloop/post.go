@@ -10,6 +10,9 @@ import (
 // ErrClosed is returned for a connection that is closed, or about to be.
 var ErrClosed = errors.New("eventloop: connection closed")
 
+// ErrFull is told to a Receiver that was to be admitted when all seats were taken.
+var ErrFull = errors.New("eventloop: all of MaxConnections are taken")
+
 // ErrSlowConsumer is returned when more than Config.OutBuffer waits for a
 // connection; it is being closed for it.
 var ErrSlowConsumer = errors.New("eventloop: slow consumer, too much is waiting to be written")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/url"
+	"time"
 
 	"go.uber.org/zap"
 
@@ -23,7 +24,8 @@ type candidate struct {
 	conn  *eventloop.Conn
 	hello *eventloop.Hello
 	proto protocol
-	link  *link // once it is in the session table
+	addr  string // of the peer
+	link  *link  // once it is in the session table
 }
 
 // Accept implements eventloop.Acceptor. On the loop only what costs nothing is
@@ -40,7 +42,7 @@ func (g *Gateway) Accept(c *eventloop.Conn, h *eventloop.Hello) (eventloop.Recei
 	if !ok || (h.Protocol == "" && h.Offered > 0) {
 		return nil, &wsproto.Refusal{Status: 400, Reason: "none of the offered subprotocols is spoken here: offer " + envelope.ProtoJSON + ", " + envelope.ProtoFrameJSON + " or " + envelope.ProtoFrameProto + ", or none for raw messages"}
 	}
-	if g.checks.Post(c.ID(), candidate{conn: c, hello: h, proto: proto}) == 0 {
+	if !g.checks.Post(&candidate{conn: c, hello: h, proto: proto, addr: c.RemoteAddrOnLoop().String()}) {
 		g.drops[DropAuthBusy].Add(1)
 		return nil, g.later("too many devices are connecting")
 	}
@@ -54,11 +56,9 @@ func (g *Gateway) later(reason string) *wsproto.Refusal {
 }
 
 // check runs on the pool.
-func (g *Gateway) check(candidates []candidate) {
-	for i := range candidates {
-		if refusal := g.admit(&candidates[i]); refusal != nil {
-			g.turnAway(&candidates[i], refusal)
-		}
+func (g *Gateway) check(c *candidate) {
+	if refusal := g.admit(c); refusal != nil {
+		g.turnAway(c, refusal)
 	}
 }
 
@@ -77,10 +77,10 @@ func (g *Gateway) turnAway(c *candidate, refusal *wsproto.Refusal) {
 }
 
 // admit decides one candidate: identity, bans, then the session. The order
-// matters. Others see the link from Connect on and may close it, but use nothing
+// matters. Others see the link from register on and may close it, but use nothing
 // else of it before it is marked as admitted, here or on the loop; and Admit is
 // posted before that mark, so a command that sees it is written after the 101.
-// Whether the device is welcome is asked again after Connect: a drain or a ban
+// Whether the device is welcome is asked again after register: a drain or a ban
 // that begins meanwhile either finds the link and closes it, or is seen here.
 func (g *Gateway) admit(c *candidate) *wsproto.Refusal {
 	key, id, refusal := g.identify(c.hello)
@@ -94,12 +94,8 @@ func (g *Gateway) admit(c *candidate) *wsproto.Refusal {
 	if id != nil {
 		l.topics.Store(id.Topics)
 	}
-	var replaced devicemgr.Link
-	l.session, l.epoch, replaced = g.devices.Connect(key, l)
-	c.link = l
-	if replaced != nil {
-		g.counts.takeovers.Add(1)
-		replaced.Close(closeReplaced, reasonReplaced)
+	if refusal := g.register(c, l, key); refusal != nil {
+		return refusal
 	}
 	if refusal := g.unwelcome(key); refusal != nil {
 		return refusal
@@ -149,6 +145,9 @@ func (g *Gateway) unwelcome(key devicemgr.Key) *wsproto.Refusal {
 	return nil
 }
 
+// askTimeout bounds how long the log may hold one worker of the handshakes.
+const askTimeout = 5 * time.Second
+
 // load reads from the log where it stands with the device, unless the session
 // remembers it.
 func (g *Gateway) load(l *link, key devicemgr.Key) error {
@@ -156,7 +155,9 @@ func (g *Gateway) load(l *link, key devicemgr.Key) error {
 	if s.Loaded() && !g.cfg.SharedLog {
 		return nil
 	}
-	last, err := g.log.Last(context.Background(), key.Tenant, key.Device)
+	ctx, cancel := context.WithTimeout(context.Background(), askTimeout)
+	defer cancel()
+	last, err := g.log.Last(ctx, key.Tenant, key.Device)
 	if err != nil {
 		return err //nolint:wrapcheck // the log says what it could not do
 	}

@@ -70,6 +70,9 @@ type Config struct {
 	Heartbeat, IdleTimeout time.Duration
 	// MaxRemembered is how many devices that left are remembered; default 1,000,000.
 	MaxRemembered int
+	// FreeTakeovers is how often a device may take over from itself before it is held
+	// back (flap.go); default 5.
+	FreeTakeovers int
 	// DrainWindow is the time over which a drain spreads its closes; default 10 s.
 	DrainWindow time.Duration
 	// RetryAfter is told with each 503, spread up to twice; default 5 s.
@@ -115,6 +118,7 @@ func (c Config) withDefaults() (Config, error) {
 	setDefault(&c.Heartbeat, 30*time.Second)
 	setDefault(&c.IdleTimeout, 60*time.Second)
 	setDefault(&c.MaxRemembered, 1_000_000)
+	setDefault(&c.FreeTakeovers, 5)
 	setDefault(&c.DrainWindow, 10*time.Second)
 	setDefault(&c.RetryAfter, 5*time.Second)
 	if c.Logger == nil {
@@ -133,6 +137,7 @@ func (c Config) withDefaults() (Config, error) {
 		{"InFlight", c.InFlight},
 		{"MaxCommand", int64(c.MaxCommand)},
 		{"Heartbeat", int64(c.Heartbeat)},
+		{"FreeTakeovers", int64(c.FreeTakeovers)},
 		{"DrainWindow", int64(c.DrainWindow)},
 		{"RetryAfter", int64(c.RetryAfter)},
 	} {

@@ -29,11 +29,12 @@ type Gateway struct {
 	workPool *pool.Pool
 	authPool *pool.Pool
 	lanes    *pool.Lanes[task]
-	checks   *pool.Lanes[candidate]
+	checks   *pool.Queue[*candidate]
 	fetches  *pool.Lanes[*link]
 	expiry   *expiry
 	codecs   codecTable
 	stopping chan struct{}
+	flaps    *flaps
 
 	// Safe for concurrent use.
 	workers  sync.Pool // *worker
@@ -65,8 +66,9 @@ type encoder struct {
 	out []byte
 }
 
-// checkDepth bounds the handshakes that wait on one authentication lane.
-const checkDepth = 1024
+// checkDepth bounds the handshakes that wait to be checked. The event loop admits
+// fewer at a time, unless it was told to.
+const checkDepth = 8192
 
 // New builds a gateway; its workers run until Close.
 func New(cfg Config) (*Gateway, error) {
@@ -83,6 +85,7 @@ func New(cfg Config) (*Gateway, error) {
 		expiry:   newExpiry(time.Now()),
 		codecs:   newCodecTable(),
 		stopping: make(chan struct{}),
+		flaps:    newFlaps(cfg.FreeTakeovers),
 	}
 	g.memory.budget = bytebuf.NewBudget(cfg.InFlight, g.memory.low)
 	g.limits.set(cfg)
@@ -112,7 +115,7 @@ func (g *Gateway) buildLanes() (err error) {
 		return fmt.Errorf("gateway: %w", err)
 	}
 	g.lanes.Weigh(func(t *task) int { return int(t.cost) })
-	if g.checks, err = pool.NewLanes(g.authPool, pool.LaneConfig{Lanes: g.cfg.AuthWorkers, Depth: checkDepth, Batch: 1}, g.check); err != nil {
+	if g.checks, err = pool.NewQueue(g.authPool, checkDepth, g.check); err != nil {
 		return fmt.Errorf("gateway: %w", err)
 	}
 	if g.fetches, err = pool.NewLanes(g.authPool, pool.LaneConfig{Lanes: g.cfg.AuthWorkers, Depth: fetchDepth, Batch: 1}, g.fetch); err != nil {

@@ -146,7 +146,7 @@ func (g *Gateway) panicked(t, v any, stack []byte) {
 		g.memory.budget.Moving.Put(t.b)
 	case *link:
 		t.Close(uint16(wsproto.CloseInternal), "internal error")
-	case candidate:
-		g.turnAway(&t, &wsproto.Refusal{Status: 500, Reason: "internal error"})
+	case *candidate:
+		g.turnAway(t, &wsproto.Refusal{Status: 500, Reason: "internal error"})
 	}
 }

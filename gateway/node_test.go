@@ -203,6 +203,9 @@ func startNodeWith(t *testing.T, log gateway.Log, store *memStore, cfg gateway.C
 	if cfg.Heartbeat == 0 {
 		cfg.Heartbeat, cfg.IdleTimeout = 10*time.Second, 20*time.Second
 	}
+	if cfg.FreeTakeovers == 0 {
+		cfg.FreeTakeovers = 1 << 20
+	}
 	var err error
 	if n.gateway, err = gateway.New(cfg); err != nil {
 		t.Fatal(err)

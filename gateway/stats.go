@@ -26,7 +26,7 @@ type Stats struct {
 	// Pool and Lanes of the messages; Auth of the handshakes.
 	Pool  pool.Stats
 	Lanes pool.LaneStats
-	Auth  pool.LaneStats
+	Auth  pool.QueueStats
 	// Draining says that the node is going away; Drain how far it got.
 	Draining bool
 	Drain    DrainProgress

@@ -187,6 +187,7 @@ func (n *node) startGateway(context.Context) (err error) {
 		Heartbeat:       n.cfg.Heartbeat,
 		IdleTimeout:     n.cfg.IdleTimeout,
 		MaxRemembered:   n.cfg.RememberedMost,
+		FreeTakeovers:   n.cfg.FreeTakeovers,
 		DrainWindow:     n.cfg.DrainWindow,
 		RetryAfter:      n.cfg.RetryAfter,
 		Verifier:        n.verifier,

@@ -85,6 +85,7 @@ func (s *serveCmd) planNumbers() error {
 		{"out-buffer", int64(s.OutBuffer), 4 << 10, 1 << 30},
 		// Fewer, and one that leaves may be forgotten while its messages are on
 		// their way to the log, and be stored twice.
+		{"free-takeovers", int64(s.FreeTakeovers), 1, 1 << 30},
 		{"max-remembered", int64(s.RememberedMost), 1000, 1 << 30},
 		{"token-cache", int64(s.TokenCache), 1, 1 << 26},
 		{"log-replicas", int64(s.LogReplicas), 0, 5},

@@ -30,6 +30,7 @@ type serveCmd struct {
 	SocketBuffer   int   `type:"size" default:"128KiB" help:"What the kernel may hold of one connection in each direction, of which it takes up to twice; 0 leaves it to the kernel."`
 	OutBuffer      int   `type:"size" default:"256KiB" help:"Bytes that may wait for a device that does not read before it is cut off."`
 	Compression    bool  `default:"false" help:"Negotiate permessage-deflate: costs CPU and memory for each message."`
+	FreeTakeovers  int   `default:"5" help:"Takeovers of a device from itself before it is held back, with delays that grow to 32 s; each half minute forgives one."`
 	RememberedMost int   `name:"max-remembered" default:"1000000" help:"Devices remembered after they left."`
 
 	Heartbeat        time.Duration `default:"30s" help:"Silence after which a device is pinged."`
