@@ -19,7 +19,7 @@ func Scenarios() []Scenario {
 		{Name: "forget", About: "a storm of more devices than the node may remember", Devices: 2500, Rounds: 3, Flags: []string{"--max-remembered=1000"}, Act: actStorm},
 		{Name: "flap", About: "a fifth of the devices is cut every 50 ms", Rounds: 4, Flags: []string{"--free-takeovers=1000000"}, Act: actFlap},
 		{Name: "upstream", About: "external NATS slow, deaf, unreachable, killed (needs nats-server)", Rounds: 7, Setup: setupUpstream, Act: actUpstream},
-		{Name: "full", About: "the disk is full, filled by others and by the log (needs root)", Rounds: 3, Padding: 400, Setup: onTmpfs("700m"), Act: actFull},
+		{Name: "full", About: "the disk is full, filled by others and by the log (needs root)", Rounds: 3, Padding: 400, Flags: []string{"--log-max-bytes=none"}, Setup: onTmpfs("700m"), Act: actFull},
 		{Name: "read-only", About: "the data directory cannot be written (needs root)", Rounds: 2, Setup: onTmpfs("1g"), Act: actReadOnly},
 		{Name: "weather", About: "loss, delay, reordering, partition between namespaces (needs root)", Rounds: 5, Devices: 100, Pace: 5 * ms, Setup: setupWeather, Act: actWeather},
 		{Name: "vanish", About: "devices vanish without FIN: half-open sockets (needs root)", Rounds: 4, Devices: 100, Pace: 5 * ms, Flags: []string{"--heartbeat=1s", "--idle-timeout=3s"}, Setup: setupWeather, Act: actVanish},
