@@ -10,9 +10,9 @@ import "time"
 // gnet empties its queue of tasks before it looks at the sockets, so a loop that
 // told itself to come again would not hear its devices until all was done.
 // Somebody else tells it: a bell-ringer, who comes when the loop has gone on to
-// its sockets. On a busy machine he may come too early; the loop notices that it
-// has heard nobody since its last turn although somebody is to be heard, and sends
-// him away once more.
+// its sockets. On a busy machine he may come too early, and so may whoever posts
+// while the loop delivers; the loop notices that it has heard nobody since its last
+// turn although somebody is to be heard, and puts the turn off.
 
 const (
 	// turnMost is how many of each kind one turn takes, turnLeast how many it
@@ -28,8 +28,9 @@ const (
 
 // turnOnLoop takes one turn.
 func (l *loop) turnOnLoop() {
-	if l.rung && l.heard == 0 && l.early < mostEarly && l.someoneWaitsOnLoop() {
+	if l.heard == 0 && l.early < mostEarly && l.someoneWaitsOnLoop() {
 		l.early++
+		l.rung = true
 		l.s.wait.Go(func() {
 			time.Sleep(ringAgain)
 			l.ring()
