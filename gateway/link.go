@@ -200,9 +200,11 @@ func (l *link) Quiet(idle, asked time.Duration) time.Duration {
 	return next
 }
 
-// Closed implements eventloop.Receiver.
+// Closed implements eventloop.Receiver. What was received and held back goes to the
+// lane all the same, behind what went there before: it is counted in the node's
+// memory already.
 func (l *link) Closed(gone *eventloop.Gone) {
-	if l.batch != nil {
+	if l.batch != nil && !l.postLast() {
 		l.giveUp()
 	}
 	l.unpark()

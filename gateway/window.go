@@ -152,6 +152,16 @@ func (l *link) post() bool {
 	return true
 }
 
+// postLast is post for a connection that has ended.
+func (l *link) postLast() bool {
+	cost := len(l.batch.B) + int(l.gathered)*messageCost
+	if l.session == nil || !l.g.lanes.PostLast(uint64(l.lane), task{l, l.batch, int32(cost)}) { //nolint:gosec // bounded by --max-message
+		return false
+	}
+	l.batch, l.gathered, l.held = nil, 0, false
+	return true
+}
+
 // pump goes on reading when nothing is in the way. Else it sees to it that the link
 // is woken: by who settles its messages, or by LaneReady, once, from its lane, from
 // who gives memory back, or from a timer. Whoever is parked for one of those does

@@ -50,7 +50,7 @@ func (ln *lane[T]) room() int {
 	if len(ln.waiters) > 0 {
 		return 0
 	}
-	return ln.lanes.cfg.Depth - ln.n
+	return max(0, ln.lanes.cfg.Depth-ln.n) // PostLast goes beyond
 }
 
 // put appends ts to queue number q; there is room for them. It needs the lock.

@@ -152,7 +152,25 @@ func (l *Lanes[T]) Post(key uint64, ts ...T) int {
 		ln.mu.Unlock()
 		return 0
 	}
-	ln.put(q, ts[:n])
+	return l.postUnlock(ln, q, ts[:n])
+}
+
+// PostLast appends the last task of a key, for who has gone and cannot wait for room:
+// it is taken beyond the lane's depth, so the caller bounds what it does that with.
+// It returns false only after Stop.
+func (l *Lanes[T]) PostLast(key uint64, t T) bool {
+	if l.pool.stopping.Load() {
+		return false
+	}
+	ln, q := l.place(key)
+	ln.mu.Lock()
+	return l.postUnlock(ln, q, []T{t}) == 1
+}
+
+// postUnlock puts ts into a lane that is locked, has it handled, and lets go of it.
+func (l *Lanes[T]) postUnlock(ln *lane[T], q int, ts []T) (n int) {
+	n = len(ts)
+	ln.put(q, ts)
 	var sleeper *worker
 	if !ln.scheduled {
 		sleeper, ln.scheduled = l.pool.schedule(&ln.task)
