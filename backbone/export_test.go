@@ -2,6 +2,8 @@ package backbone
 
 import (
 	"context"
+	"os"
+	"syscall"
 	"testing"
 	"time"
 
@@ -233,3 +235,21 @@ const ReadAheadBytes = readAheadBytes
 
 // ReaderBytes is what came for readers so far.
 func ReaderBytes(b *Backbone) uint64 { return b.reader.nc.Stats().InBytes }
+
+// Lock is the lock of a data directory.
+type Lock struct{ l *dirLock }
+
+// LockDirs takes it.
+func LockDirs(dirs ...string) (Lock, error) {
+	l, err := lockDirs("test", dirs...)
+	return Lock{l}, err
+}
+
+// Inherit shares the first directory's lock, as a child does that was forked.
+func (l Lock) Inherit() (*os.File, error) {
+	fd, err := syscall.Dup(int(l.l.held[0].Fd()))
+	return os.NewFile(uintptr(fd), "inherited"), err
+}
+
+// Close gives it back.
+func (l Lock) Close() error { return l.l.close() }

@@ -119,6 +119,9 @@ func (l *dirLock) check() error {
 func (l *dirLock) close() error {
 	var errs []error
 	for _, f := range l.held {
+		// Closing alone leaves the lock with a child that was forked and has not begun
+		// its program. What was not locked here is not unlocked by this.
+		_ = syscall.Flock(int(f.Fd()), syscall.LOCK_UN)
 		errs = append(errs, f.Close())
 	}
 	return errors.Join(errs...)
