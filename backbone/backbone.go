@@ -41,6 +41,7 @@ type Backbone struct {
 	// differences of shared streams from what this node's flags say.
 	differences []Difference
 	known       *knownDevices // nil with an external server
+	ends        *endIndex     // of the devices in the log; nil with an external server
 	durable     *frontier     // how far the log is durable; nil with an external server
 	banned      jetstream.Stream
 	pipe        *pipeline
@@ -137,6 +138,9 @@ func (b *Backbone) open(ctx context.Context, s seams) error {
 		if b.known, err = loadKnown(ctx, b.up); err != nil {
 			return err
 		}
+		if err = b.startEnds(ctx); err != nil {
+			return err
+		}
 	}
 	if err = b.startCommitter(s); err != nil {
 		return err
@@ -224,6 +228,7 @@ func (b *Backbone) newChain(w *wire, s seams) *chain {
 		log:    b.cfg.Logger,
 		count:  &b.committer.count,
 		head:   b.durable,
+		ends:   b.ends,
 	}
 	if b.cfg.Durability == Power {
 		b.blocks = newBlockSync(b.cfg.blocksDir(StreamUp))

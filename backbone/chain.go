@@ -34,6 +34,7 @@ type chain struct {
 	count  *counters
 
 	// Owned by the committer goroutine.
+	ends   *endIndex
 	head   *frontier // the log's last sequence, as far as it is durable
 	silent int       // attempts in a row without an answer
 	broken error     // set once: nothing can be made durable any more
@@ -81,6 +82,7 @@ func (c *chain) store(_ string, _ int, items []item) (int, error) {
 		c.broken = fmt.Errorf("%w: %w", ErrDisk, err)
 		return 0, c.broken
 	}
+	c.ends.noteAll(items[:n], c.head.position())
 	c.head.move(c.head.position() + uint64(n))
 	c.mark(c.head.position())
 	return n, nil

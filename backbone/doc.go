@@ -21,7 +21,8 @@
 // committer (one): takes the gathered records, stores and syncs them, reports
 // them durable; Durable is called on it. It waits for up to 32 askers of its own
 // when a fence refused a batch. presence publisher (one). command
-// watcher and ban watcher (one each); OnBan is called on the latter. All are
+// watcher and ban watcher (one each); OnBan is called on the latter. device index (one,
+// embedded log): reads the blocks once and then forgets what retention took. All are
 // started by Open, stopped and waited for by Close. The goroutines of nats-server
 // and nats.go live and end with them.
 //
@@ -29,7 +30,8 @@
 //
 // Append copies everything it is given before it returns; at most PendingMax
 // records and PendingBytes bytes wait for the log. A reader has at most 1 MiB
-// under way, or one larger record. Lines given to the callback
+// under way, or one larger record. The index of devices takes some 100 bytes for each
+// that has a record in the embedded log. Lines given to the callback
 // of Read are borrowed until it returns.
 //
 // # Errors

@@ -253,3 +253,34 @@ func (l Lock) Inherit() (*os.File, error) {
 
 // Close gives it back.
 func (l Lock) Close() error { return l.l.close() }
+
+// LastInLog asks the store for the last record of a device.
+func LastInLog(ctx context.Context, b *Backbone, tenant, device string) (Last, error) {
+	ready := b.ends.ready.Swap(false)
+	defer b.ends.ready.Store(ready)
+	return b.Last(ctx, tenant, device)
+}
+
+// Asked is how many questions went to the server.
+func Asked(b *Backbone) uint64 { return b.asker.nc.Stats().OutMsgs }
+
+// HasIndex says whether Last is answered without the server.
+func HasIndex(b *Backbone) bool { return b.ends.ready.Load() }
+
+// LastOfLine is LastIn without an allocation.
+func LastOfLine(line []byte) (Last, error) { return lastOfLine(line) }
+
+// ForgetTaken forgets what retention has taken.
+func ForgetTaken(ctx context.Context, b *Backbone) error {
+	s, err := b.logState(ctx)
+	if err == nil {
+		b.ends.forget(s.FirstSeq)
+	}
+	return err
+}
+
+// Indexed is of how many devices the index knows.
+func Indexed(b *Backbone) int { return b.ends.len() }
+
+// Scan reads the log's blocks as a start does.
+func Scan(ctx context.Context, b *Backbone) error { return b.scanEnds(ctx, b.durable.position()) }

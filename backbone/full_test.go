@@ -256,8 +256,11 @@ func TestBackbone_ConfirmsAfterTheSync(t *testing.T) {
 		t.Fatal(err)
 	}
 	<-syncing
-	if last, err := b.Last(t.Context(), "default", "d"); err != nil || last.Seq != 2 {
+	if last, err := backbone.LastInLog(t.Context(), b, "default", "d"); err != nil || last.Seq != 2 {
 		t.Errorf("Last = %+v, %v: the batch is in the log while it is synced", last, err)
+	}
+	if last, err := b.Last(t.Context(), "default", "d"); err != nil || last.Seq != 0 {
+		t.Errorf("Last = %+v, %v, before the sync", last, err)
 	}
 	if got := done.n.Load(); got != 0 {
 		t.Errorf("%d confirmed before the sync", got)

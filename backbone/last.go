@@ -1,6 +1,7 @@
 package backbone
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -17,6 +18,13 @@ type Last struct {
 
 // Last is read from the log itself. It knows nothing of records still on their way.
 func (b *Backbone) Last(ctx context.Context, tenant, device string) (Last, error) {
+	if b.ends != nil && b.ends.ready.Load() && tenant != "" && device != "" {
+		if err := cmp.Or(b.ctx.Err(), ctx.Err()); err != nil {
+			return Last{}, fmt.Errorf("last record of %s/%s: %w", tenant, device, b.orClosed(err))
+		}
+		var buf [maxSubject]byte
+		return b.ends.last(keyOf(appendSubject(buf[:0], upPrefix, tenant, device))), nil
+	}
 	if b.known != nil && tenant != "" && device != "" {
 		var buf [maxSubject]byte
 		if !b.known.has(textOf(appendSubject(buf[:0], upPrefix, tenant, device))) {

@@ -38,6 +38,7 @@ type segment struct {
 type entry struct {
 	start, line, end uint32
 	seq, after       uint64
+	high, epoch      uint64
 	done             Completion
 }
 
@@ -52,6 +53,8 @@ type item struct {
 	subject string // lies in the segment's arena, valid until the batch is released
 	line    []byte // likewise
 	seq     uint64
+	high    uint64
+	epoch   uint64
 	after   uint64
 	done    Completion
 	lost    bool // another node has overtaken it: it must not be stored
@@ -87,7 +90,7 @@ func (p *pipeline) encode(rs []Record, maxRecord int) (*segment, error) {
 			p.recycle(s)
 			return nil, &TooLargeError{Index: i, Size: size, Max: maxRecord}
 		}
-		s.entries = append(s.entries, entry{uint32(start), uint32(line), uint32(len(s.arena)), r.Seq, r.After, r.Done})
+		s.entries = append(s.entries, entry{uint32(start), uint32(line), uint32(len(s.arena)), r.Seq, r.After, r.High, r.Epoch, r.Done})
 	}
 	return s, nil
 }
@@ -152,6 +155,8 @@ func (b *batch) add(s *segment, e *entry) {
 		subject: textOf(subject),
 		line:    s.arena[e.line:e.end],
 		seq:     e.seq,
+		high:    e.high,
+		epoch:   e.epoch,
 		after:   e.after,
 		done:    e.done,
 	})

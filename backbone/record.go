@@ -123,6 +123,55 @@ func decodeRune[S string | []byte](s S) (rune, int) {
 	return utf8.DecodeRune(b[:copy(b[:], s)])
 }
 
+// lastOfLine is lastIn for a line as appendRecord makes it, without an allocation;
+// another is read as any JSON.
+func lastOfLine(line []byte) (Last, error) {
+	var l Last
+	rest, ok := bytes.CutPrefix(line, []byte(`{"tenant":`))
+	rest, ok2 := afterString(rest)
+	rest, ok3 := bytes.CutPrefix(rest, []byte(`,"device":`))
+	rest, ok4 := afterString(rest)
+	rest, ok5 := bytes.CutPrefix(rest, []byte(`,"epoch":`))
+	if !ok || !ok2 || !ok3 || !ok4 || !ok5 {
+		return lastIn(line)
+	}
+	l.Epoch, rest, ok = cutNumber(rest)
+	for _, key := range []string{`,"seq":`, `,"high":`} {
+		if number, has := bytes.CutPrefix(rest, []byte(key)); has && ok {
+			l.Seq, rest, ok = cutNumber(number)
+		}
+	}
+	if !ok || !bytes.HasPrefix(rest, []byte(`,"type":`)) {
+		return lastIn(line)
+	}
+	return l, nil
+}
+
+// afterString is what follows the JSON string at the front of b.
+func afterString(b []byte) ([]byte, bool) {
+	for i := 1; i < len(b); i++ {
+		switch b[i] {
+		case '\\':
+			i++
+		case '"':
+			return b[i+1:], b[0] == '"'
+		}
+	}
+	return nil, false
+}
+
+// cutNumber takes the digits off the front of b.
+func cutNumber(b []byte) (n uint64, rest []byte, ok bool) {
+	i := 0
+	for ; i < len(b) && b[i] >= '0' && b[i] <= '9'; i++ {
+		if n > (1<<64-1)/10-1 {
+			return 0, nil, false
+		}
+		n = n*10 + uint64(b[i]-'0')
+	}
+	return n, b[i:], i > 0
+}
+
 // lastIn reads from a stored line the sequence it makes durable, its own or the one
 // that was highest when it had none, and the epoch. All stand before "type", so
 // what the device sent is not looked at.

@@ -1,0 +1,140 @@
+package backbone_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"edgeloop/backbone"
+)
+
+// Where each device stands is known without asking the store, which would read a
+// block for each; and it is what the store would say, also after a restart.
+func TestBackbone_LastAsksNobody(t *testing.T) {
+	dir := t.TempDir()
+	names := []string{"d", `quo"te\`, "d.1", "ü\n", "e"}
+	for round := range 3 {
+		b := open(t, backbone.Config{DataDir: dir})
+		if !backbone.HasIndex(b) {
+			t.Fatal("there is no index")
+		}
+		same := func() {
+			t.Helper()
+			for _, name := range append(names, "never") {
+				asked := backbone.Asked(b)
+				got, err := b.Last(t.Context(), "acme", name)
+				if n := backbone.Asked(b) - asked; n != 0 || err != nil {
+					t.Errorf("%q: %d questions, %v", name, n, err)
+				}
+				if want, err := backbone.LastInLog(t.Context(), b, "acme", name); got != want || err != nil {
+					t.Errorf("round %d, %q: %+v, the store says %+v, %v", round, name, got, want, err)
+				}
+			}
+		}
+		same()
+		var rs []backbone.Record
+		for range 500 {
+			r := record(names[rand.IntN(len(names))], 0, nil)
+			r.Tenant, r.Epoch = "acme", rand.Uint64N(1<<40)
+			switch rand.IntN(3) {
+			case 0:
+				r.Seq = rand.Uint64N(1 << 53)
+			case 1:
+				r.High = rand.Uint64N(1 << 53)
+			}
+			rs = append(rs, r)
+		}
+		appendAll(t, b, rs)
+		same()
+		closeNow(t, b)
+	}
+}
+
+// An index that may lack something is not used.
+func TestBackbone_LastWithoutABlock(t *testing.T) {
+	dir := t.TempDir()
+	b := open(t, backbone.Config{DataDir: dir})
+	big := record("d", 1, nil)
+	big.Data = append(append([]byte{'"'}, make([]byte, 3<<20)...), '"')
+	for i := range big.Data[1 : len(big.Data)-1] {
+		big.Data[1+i] = 'x'
+	}
+	for range 6 { // more than one block
+		appendAll(t, b, []backbone.Record{big})
+		big.Seq++
+	}
+	appendAll(t, b, []backbone.Record{record("e", 7, nil)})
+	list, err := filepath.Glob(filepath.Join(dir, "nats/jetstream/$G/streams/EDGELOOP_UP/msgs/*.blk"))
+	if err != nil || len(list) < 2 {
+		t.Fatalf("blocks %v, %v", list, err)
+	}
+	away := filepath.Join(t.TempDir(), "away")
+	if err := os.Rename(list[0], away); err != nil {
+		t.Fatal(err)
+	}
+	if err := backbone.Scan(t.Context(), b); err == nil {
+		t.Error("a scan with a block missing is taken for whole")
+	}
+	if err := os.Rename(away, list[0]); err != nil {
+		t.Fatal(err)
+	}
+	if err := backbone.Scan(t.Context(), b); err != nil {
+		t.Errorf("a scan of all: %v", err)
+	}
+}
+
+// The index does not grow with devices of which the log holds nothing any more.
+func TestBackbone_LastForgetsWhatRetentionTook(t *testing.T) {
+	b := open(t, backbone.Config{DataDir: t.TempDir()})
+	var rs []backbone.Record
+	for n := range 100 {
+		rs = append(rs, record(fmt.Sprint("d", n), 5, nil))
+	}
+	appendAll(t, b, rs)
+	if n := backbone.Indexed(b); n != 100 {
+		t.Errorf("%d devices are known", n)
+	}
+	if err := backbone.PurgeLog(t.Context(), b); err != nil {
+		t.Fatal(err)
+	}
+	appendAll(t, b, []backbone.Record{record("d7", 6, nil)})
+	if err := backbone.ForgetTaken(t.Context(), b); err != nil {
+		t.Fatal(err)
+	}
+	if n := backbone.Indexed(b); n != 1 {
+		t.Errorf("%d devices are known", n)
+	}
+	for device, want := range map[string]uint64{"d7": 6, "d8": 0} {
+		if l, err := b.Last(t.Context(), "default", device); err != nil || l.Seq != want {
+			t.Errorf("%s: %+v, %v", device, l, err)
+		}
+	}
+}
+
+// Both ways to read a stored line agree, whatever stands in it.
+func TestLastOfLine(t *testing.T) {
+	for _, r := range []backbone.Record{
+		{Tenant: "a", Device: "d", Epoch: 1 << 63, Seq: 1<<53 - 1, Type: "telemetry"},
+		{Tenant: `"`, Device: `\"`, High: 9, Type: "alert", Topic: []byte(`,"seq":7`)},
+		{Tenant: "ü", Device: "\n", Type: "status", Data: []byte(`{"seq":1}`)},
+	} {
+		line := backbone.Line(&r)
+		got, err := backbone.LastOfLine(line)
+		want, err2 := backbone.LastIn(line)
+		if got != want || err != nil || err2 != nil {
+			t.Errorf("%s: %+v and %+v, %v, %v", line, got, want, err, err2)
+		}
+		if n := testing.AllocsPerRun(10, func() { _, _ = backbone.LastOfLine(line) }); n != 0 {
+			t.Errorf("%s: %v allocations", line, n)
+		}
+		for cut := range line {
+			if _, err := backbone.LastOfLine(line[:cut]); err == nil {
+				if _, err := backbone.LastIn(line[:cut]); err != nil {
+					t.Errorf("%s is taken for a line", line[:cut])
+				}
+			}
+		}
+	}
+}

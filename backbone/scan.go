@@ -1,0 +1,219 @@
+package backbone
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"go.uber.org/zap"
+
+	"edgeloop/backbone/blocks"
+)
+
+const (
+	// scanPatience is how long a start waits for the index of devices. It is made to
+	// the end beside a node that runs, and the log is asked until then.
+	scanPatience  = time.Minute
+	scanProgress  = 10 * time.Second // a line that often
+	forgetEvery   = time.Minute
+	errIncomplete = scanError("the blocks do not hold what the store says")
+)
+
+type scanError string
+
+func (e scanError) Error() string { return string(e) }
+
+// startEnds makes the index of devices on a worker that then keeps up with
+// retention, and waits for it to be made, but not for ever.
+func (b *Backbone) startEnds(ctx context.Context) error {
+	b.ends = newEndIndex()
+	made := make(chan struct{})
+	end := b.durable.position()
+	b.workers.Go(func() {
+		err := b.scanEnds(b.ctx, end)
+		if b.ctx.Err() != nil {
+			return
+		}
+		if err != nil {
+			b.cfg.Logger.Warn("no index of the devices in the log, which is asked about each", zap.Error(err))
+		}
+		b.ends.ready.Store(err == nil)
+		close(made)
+		for pause(b.ctx, forgetEvery) {
+			if info, err := b.logState(b.ctx); err == nil { // if not, the next time
+				b.ends.forget(info.FirstSeq)
+			}
+		}
+	})
+	patience := time.NewTimer(scanPatience)
+	defer patience.Stop()
+	select {
+	case <-made:
+	case <-patience.C:
+		b.cfg.Logger.Warn("the log is long: the index of its devices is made while the node runs")
+	case <-ctx.Done():
+		return fmt.Errorf("list the devices in the log: %w", ctx.Err())
+	}
+	return nil
+}
+
+func (b *Backbone) logState(ctx context.Context) (jetstream.StreamState, error) {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	info, err := b.up.Info(ctx)
+	if err != nil {
+		return jetstream.StreamState{}, err
+	}
+	return info.State, nil
+}
+
+// scanEnds reads the log's blocks up to a position, one after another, and notes the
+// records in them. That none was missed is checked against the store.
+func (b *Backbone) scanEnds(ctx context.Context, end uint64) error {
+	began := time.Now()
+	s := blockScan{index: b.ends, dir: b.cfg.blocksDir(StreamUp), end: end}
+	list, err := blocks.List(s.dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	said := began
+	for i, block := range list {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if err := s.read(block); err != nil {
+			return err
+		}
+		if time.Since(said) > scanProgress {
+			said = time.Now()
+			b.cfg.Logger.Info("listing the devices in the log", zap.Int("blocks", i+1), zap.Int("of", len(list)))
+		}
+	}
+	state, err := b.logState(ctx)
+	if err != nil {
+		return err
+	}
+	b.ends.forget(state.FirstSeq)
+	if !s.complete(state.FirstSeq, uint64(state.NumDeleted)) { //nolint:gosec // not negative
+		return errIncomplete
+	}
+	b.cfg.Logger.Info("listed the devices in the log", zap.Int("devices", b.ends.len()),
+		zap.Int64("bytes", s.bytes), zap.Duration("dur", time.Since(began)))
+	return nil
+}
+
+// blockScan reads blocks in their order.
+type blockScan struct {
+	// Immutable after construction.
+	index *endIndex
+	dir   string
+	end   uint64
+
+	// Owned by who reads.
+	buf   []byte // of one block
+	bytes int64
+	seen  uint64 // the last position
+	gaps  []gap  // positions of which no message was seen
+}
+
+type gap struct{ from, to uint64 } // both missing
+
+// maxGaps bounds what is remembered of a log that was damaged in so many places.
+const maxGaps = 1 << 16
+
+func (s *blockScan) read(index uint32) error {
+	f, err := os.Open(blocks.Path(s.dir, index))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // retention has taken it
+	}
+	if err != nil {
+		return err
+	}
+	s.buf, err = readInto(s.buf, f)
+	if err = errors.Join(err, f.Close()); err != nil {
+		return err
+	}
+	s.bytes += int64(len(s.buf))
+	r := blocks.NewReader(StreamUp, index, s.buf)
+	for {
+		rec, err := r.Next()
+		var bad *blocks.BadError
+		switch {
+		case errors.Is(err, io.EOF):
+			return nil
+		case errors.As(err, &bad):
+			continue // its position stays a gap
+		case err != nil:
+			return err
+		case rec.Kind != blocks.Message || rec.Seq > s.end:
+			continue
+		}
+		if err := s.note(&rec); err != nil {
+			return err
+		}
+	}
+}
+
+// readInto reads a file into buf, which grows to what the largest block takes.
+func readInto(buf []byte, f *os.File) ([]byte, error) {
+	info, err := f.Stat()
+	if err != nil {
+		return buf, err
+	}
+	if info.Size() > blocks.MaxBlock {
+		return buf, fmt.Errorf("%s is larger than a block", f.Name())
+	}
+	if int64(cap(buf)) < info.Size() {
+		buf = make([]byte, info.Size())
+	}
+	n, err := io.ReadFull(f, buf[:info.Size()])
+	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) { // cut off meanwhile
+		err = nil
+	}
+	return buf[:n], err
+}
+
+func (s *blockScan) note(rec *blocks.Record) error {
+	switch {
+	case rec.Seq <= s.seen:
+		return errIncomplete // not in order: this is not known of the store
+	case rec.Seq > s.seen+1:
+		if len(s.gaps) == maxGaps {
+			return errIncomplete
+		}
+		s.gaps = append(s.gaps, gap{s.seen + 1, rec.Seq - 1})
+	}
+	s.seen = rec.Seq
+	subject := textOf(rec.Subject)
+	if !strings.HasPrefix(subject, upPrefix) {
+		return nil
+	}
+	last, err := lastOfLine(rec.Data)
+	if err != nil {
+		return err
+	}
+	last.Position = rec.Seq
+	s.index.note(keyOf(subject), last)
+	return nil
+}
+
+// complete says whether all was seen that the store has from first on, but for as
+// many as it says are deleted.
+func (s *blockScan) complete(first, deleted uint64) bool {
+	missing := uint64(0)
+	for _, g := range s.gaps {
+		if g.to >= first {
+			missing += g.to - max(g.from, first) + 1
+		}
+	}
+	if s.seen < s.end && first <= s.end {
+		missing += s.end - max(s.seen, first-1)
+	}
+	return missing <= deleted
+}
