@@ -10,11 +10,11 @@ import (
 const (
 	strangersMemory = 160 << 20 // more than at rest
 	handshakes      = 512       // --max-handshakes, the node's own default
-	backlog         = 4096      // of the listener: what may have been accepted and is not read yet
+	backlog         = 4096      // of the listener: it may have been accepted at once, and lie unread
 )
 
-// setupStrangers has the node ask for tokens and know sixteen keys, each of which
-// it may have to try.
+// setupStrangers has the node ask for tokens and know sixteen keys, of which it has
+// to try those that have no name.
 func setupStrangers(_ context.Context, l *Life) error { return l.setupTokens(16) }
 
 // actStrangers has thousands show a token that is not good, with bytes behind it
@@ -28,7 +28,7 @@ func actStrangers(ctx context.Context, l *Life) error {
 	if err != nil {
 		return err
 	}
-	b := bounds{memory: u.rss + strangersMemory, descriptors: u.fds + handshakes + backlog, join99: 5 * time.Second}
+	b := bounds{memory: u.rss + strangersMemory, descriptors: u.fds + 2*handshakes + backlog, join99: 5 * time.Second}
 	return l.beside(ctx, b, func(ctx context.Context) error {
 		t, err := l.attack(ctx, Attack{Kind: "bad-token", Count: l.many(6000), For: 6 * time.Second, Size: 128 << 10, Token: token})
 		if err == nil && t["answered 401"] == 0 {

@@ -46,6 +46,10 @@ func strangersToken() (string, error) {
 	return signed + "." + b64.EncodeToString(sig), nil
 }
 
+// namelessKeys is how many keys of one algorithm a node takes without a name; it
+// tries each of them with every token that names none.
+const namelessKeys = 4
+
 // setupTokens has the node ask for tokens, and know a secret and some public keys.
 func (l *Life) setupTokens(publicKeys int) error {
 	dir := filepath.Dir(l.Node.Dir)
@@ -61,7 +65,7 @@ func (l *Life) setupTokens(publicKeys int) error {
 		return nil
 	}
 	var all []byte
-	for range publicKeys {
+	for i := range publicKeys {
 		k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 		if err != nil {
 			return err
@@ -70,7 +74,11 @@ func (l *Life) setupTokens(publicKeys int) error {
 		if err != nil {
 			return err
 		}
-		all = append(all, pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der})...)
+		block := &pem.Block{Type: "PUBLIC KEY", Bytes: der}
+		if i >= namelessKeys {
+			block.Headers = map[string]string{"kid": fmt.Sprintf("key-%d", i)}
+		}
+		all = append(all, pem.EncodeToMemory(block)...)
 	}
 	keys := filepath.Join(dir, "keys.pem")
 	l.Node.Flags = append(l.Node.Flags, "--public-key-file="+keys)
