@@ -131,9 +131,6 @@ func (s *Session) AcceptOnLane(seq uint64) bool {
 // AcceptedOnLane was before.
 func (s *Session) TakeBackOnLane(seq uint64) { s.AcceptOnLane(seq) }
 
-// busy says whether messages are on their way to the log.
-func (s *Session) busy() bool { return s.accepted.Load()&^sealed > s.Durable() }
-
 // seal ends the accepting of messages, unless some are on their way to the log and
 // that matters. It says whether it did.
 func (s *Session) seal(evenBusy bool) bool {

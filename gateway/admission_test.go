@@ -96,7 +96,7 @@ func TestAdmission_OlderHandshake(t *testing.T) {
 			<-held.reached
 			if leaves {
 				cancel()
-				<-answered
+				_ = <-answered // it gave up
 			}
 			b := n.connect("dev")
 			close(held.end)

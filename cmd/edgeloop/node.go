@@ -65,7 +65,7 @@ const (
 	stateDrained
 )
 
-const startTimeout = 2 * time.Minute // the log may have to be recovered first
+const startTimeout = 2 * time.Minute // for an external server to answer
 
 func newNode(cfg *serveCmd, log *logging, watch *supervisor) *node {
 	return &node{cfg: cfg, log: log, watch: watch, started: time.Now(), failed: make(chan error, 2), drain: make(chan struct{})}
@@ -145,8 +145,11 @@ func (n *node) startBackbone(ctx context.Context) error {
 		cfg.Durability = backbone.Process
 	}
 	cfg.OnDamage = onDamage(n.cfg.OnDamage)
-	ctx, cancel := context.WithTimeout(ctx, startTimeout)
-	defer cancel()
+	if n.cfg.NATSURL != "" { // a log of our own takes as long as its size asks for
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, startTimeout)
+		defer cancel()
+	}
 	var err error
 	n.backbone, err = backbone.Open(ctx, cfg)
 	if errors.Is(err, backbone.ErrInUse) {
