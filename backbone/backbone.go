@@ -99,7 +99,7 @@ func (b *Backbone) open(ctx context.Context, s seams) error {
 	var err error
 	b.gate = func() error { return nil }
 	if b.cfg.NATSURL == "" {
-		if err = b.openStore(); err != nil {
+		if err = b.openStore(ctx); err != nil {
 			return err
 		}
 	}
@@ -153,7 +153,7 @@ func (b *Backbone) open(ctx context.Context, s seams) error {
 }
 
 // openStore starts the embedded server on the data directory.
-func (b *Backbone) openStore() (err error) {
+func (b *Backbone) openStore(ctx context.Context) (err error) {
 	dir := b.cfg.storeDir()
 	if err = makeDir(dir); err != nil {
 		return err
@@ -171,7 +171,7 @@ func (b *Backbone) openStore() (err error) {
 			return free()
 		}
 	}
-	if b.keeper, err = custody.Open(b.cfg.custodyOptions()); err != nil {
+	if b.keeper, err = custody.Open(ctx, b.cfg.custodyOptions()); err != nil {
 		return err // before the store repairs what is damaged
 	}
 	b.server, err = startEmbedded(&b.cfg)

@@ -1,6 +1,7 @@
 package backbone_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -367,4 +368,26 @@ func snapshot(t *testing.T, dir string) string {
 		fmt.Fprintln(&out, e.Name(), info.Size(), info.ModTime())
 	}
 	return out.String()
+}
+
+// A start that is called off while the log is read has changed nothing: the next one
+// finds the same damage.
+func TestDamage_AStartThatIsCalledOffChangesNothing(t *testing.T) {
+	dir := t.TempDir()
+	writeLog(t, dir)
+	flipBit(t, filepath.Join(blocksOf(dir), "1.blk"), 9000)
+	cfg := backbone.Config{DataDir: dir, BatchBytes: 50_000, MaxRecord: 10_000, LogSettings: backbone.LogSettings{MaxBytes: smallLog}}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := backbone.Open(ctx, cfg); !errors.Is(err, context.Canceled) {
+		t.Errorf("Open: %v", err)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "damaged")); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("copies were made: %v", err)
+	}
+	v, err := backbone.VerifyLog(cfg)
+	must(t, err)
+	if v.Sound() {
+		t.Error("the damage is not there any more")
+	}
 }

@@ -1,6 +1,7 @@
 package custody
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -37,8 +38,8 @@ type check struct {
 
 func (c *check) msgs() string { return filepath.Join(c.o.Streams, c.o.Log, "msgs") }
 
-// run looks at everything.
-func (c *check) run() error {
+// run looks at everything, or until ctx ends: nothing has been changed then.
+func (c *check) run(ctx context.Context) error {
 	c.scan.stream, c.scan.dir = c.o.Log, c.msgs()
 	if err := c.readMark(); err != nil || c.fresh {
 		return err
@@ -49,7 +50,7 @@ func (c *check) run() error {
 	for _, name := range append([]string{c.o.Log}, c.man.Streams...) {
 		c.checkMeta(name)
 	}
-	if err := c.readBlocks(); err != nil {
+	if err := c.readBlocks(ctx); err != nil {
 		return err
 	}
 	if c.adopted {
@@ -134,7 +135,7 @@ func (c *check) checkMeta(name string) {
 // readBlocks reads the blocks: all after an unclean end, for then the store reads all
 // of them too and cuts off what it does not like; after an orderly stop those that are
 // not as they were.
-func (c *check) readBlocks() error {
+func (c *check) readBlocks(ctx context.Context) error {
 	list, err := blocks.List(c.msgs())
 	if err != nil {
 		return err
@@ -144,6 +145,9 @@ func (c *check) readBlocks() error {
 		c.o.Logger.Info("reading the log, which was not closed in order")
 	}
 	for _, index := range list {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
 		was := c.man.block(index)
 		same := false
 		if !all && was != nil && !was.Bad {

@@ -1,6 +1,7 @@
 package custody
 
 import (
+	"context"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base32"
@@ -81,10 +82,10 @@ type Keeper struct {
 
 // Open looks at the log before the store opens it, which repairs in silence. What is
 // damaged is copied and reported; then it is for o.OnDamage. *Error: nobody has
-// decided, and Stop was asked for.
-func Open(o Options) (*Keeper, error) {
+// decided, and Stop was asked for. When ctx ends while the log is read, nothing was changed.
+func Open(ctx context.Context, o Options) (*Keeper, error) {
 	c := &check{o: &o}
-	if err := c.run(); err != nil {
+	if err := c.run(ctx); err != nil {
 		return nil, fmt.Errorf("check the log: %w", err)
 	}
 	slices.SortStableFunc(c.damages, func(a, b Damage) int { return int(b.Records) - int(a.Records) }) //nolint:gosec // an order

@@ -53,7 +53,7 @@ func aLog(t *testing.T, n int) Options {
 // opened is a keeper of that log, of which the store says that it is whole.
 func opened(t *testing.T, o Options, n uint64) (*Keeper, State) {
 	t.Helper()
-	k, err := Open(o)
+	k, err := Open(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}

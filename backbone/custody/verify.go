@@ -1,6 +1,9 @@
 package custody
 
-import "time"
+import (
+	"context"
+	"time"
+)
 
 // Verdict is what a log was found to be.
 type Verdict struct {
@@ -22,7 +25,7 @@ func (v *Verdict) Sound() bool { return len(v.Damages) == 0 && len(v.Undecided) 
 func Verify(o Options, live bool) (*Verdict, error) {
 	began := time.Now()
 	c := &check{o: &o, full: true, live: live}
-	if err := c.run(); err != nil {
+	if err := c.run(context.Background()); err != nil {
 		return nil, err
 	}
 	v := &Verdict{
