@@ -63,6 +63,7 @@ func (h *handler) OnTraffic(gc gnet.Conn) gnet.Action {
 	c.loop.heard++
 	c.trafficOnLoop(in)
 	c.loop.flushOnLoop()
+	c.loop.heardOnLoop()
 	return gnet.None
 }
 

@@ -5,6 +5,7 @@ import (
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/panjf2000/gnet/v2"
 	"go.uber.org/zap"
@@ -47,6 +48,7 @@ type loop struct {
 	rung    bool         // the bell-ringer is on its way
 	early   int          // how often he came before the sockets had their turn
 	heard   int          // reads since the last turn
+	sliced  time.Time    // when the last slice ended
 	owner   owner        // for assertOnLoop
 
 	// Guarded by mailbox.mu.

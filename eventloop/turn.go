@@ -2,24 +2,30 @@ package eventloop
 
 import "time"
 
-// Turns. Between two looks at its sockets a loop does no more than one turn: a
-// slice of what others posted, of the timers that are due and of the sockets that
-// are to be pushed. A broadcast to all, or a tick in which thousands are due, so
-// takes many turns, and whoever sends something meanwhile waits for one of them.
+// Turns. While a socket waits, a loop does no more at a time than one slice of what
+// others posted, of the timers that are due and of the sockets that are to be
+// pushed. A broadcast to all, or a tick in which thousands are due, so takes many
+// slices, and whoever sends something meanwhile waits for one of them. The other
+// way round, who is to be woken does not wait for all sockets: while much comes in,
+// a slice follows as soon as the sockets have had as long as a slice takes.
 //
 // gnet empties its queue of tasks before it looks at the sockets, so a loop that
 // told itself to come again would not hear its devices until all was done.
 // Somebody else tells it: a bell-ringer, who comes when the loop has gone on to
-// its sockets. On a busy machine he may come too early, and so may whoever posts
-// while the loop delivers; the loop notices that it has heard nobody since its last
-// turn although somebody is to be heard, and puts the turn off.
+// its sockets. On a busy machine he comes late: then it is the sockets that have
+// the loop go on. Or he comes too early, and so may whoever posts while the loop
+// delivers; the loop notices that it has heard nobody since its last turn although
+// somebody is to be heard, and puts the turn off.
 
 const (
-	// turnMost is how many of each kind one turn takes, turnLeast how many it
+	// turnMost is how many of each kind one slice takes, turnLeast how many it
 	// takes also when turnTime has passed by then.
 	turnMost  = 64
 	turnLeast = 8
 	turnTime  = 300 * time.Microsecond
+	// turnSlices is how many slices follow each other while no socket waits; what
+	// else gnet has to do on this loop, new connections first, waits that long.
+	turnSlices = 16
 	// ringAgain is when the bell-ringer comes back, and mostEarly how often he may
 	// be sent away: a socket may be ready and bring nothing that we are told of.
 	ringAgain = 50 * time.Microsecond
@@ -38,16 +44,34 @@ func (l *loop) turnOnLoop() {
 		return
 	}
 	l.rung, l.early, l.heard = false, 0, 0
-	began := time.Now()
-	more := l.eachOnLoop(began, l.wakeNextOnLoop)
-	more = l.eachOnLoop(began, l.deliverNextOnLoop) || more
-	more = l.eachOnLoop(began, l.fireNextOnLoop) || more
-	more = l.eachOnLoop(began, l.pushNextOnLoop) || more
-	l.flushOnLoop()
+	more := l.sliceOnLoop()
+	for n := 1; more && n < turnSlices && !l.someoneWaitsOnLoop(); n++ {
+		more = l.sliceOnLoop()
+	}
 	if (more || !l.mailbox.done()) && !l.rung {
 		l.rung = true
 		l.s.wait.Go(l.ring)
 	}
+}
+
+// heardOnLoop follows each read. While the bell-ringer is awaited and the sockets
+// have had their time, one slice is taken here.
+func (l *loop) heardOnLoop() {
+	if l.rung && time.Since(l.sliced) >= turnTime {
+		l.sliceOnLoop()
+	}
+}
+
+// sliceOnLoop takes one slice; there may be more.
+func (l *loop) sliceOnLoop() (more bool) {
+	began := time.Now()
+	more = l.eachOnLoop(began, l.wakeNextOnLoop)
+	more = l.eachOnLoop(began, l.deliverNextOnLoop) || more
+	more = l.eachOnLoop(began, l.fireNextOnLoop) || more
+	more = l.eachOnLoop(began, l.pushNextOnLoop) || more
+	l.flushOnLoop()
+	l.sliced = time.Now()
+	return more
 }
 
 // eachOnLoop calls next until it says that nothing is left, or until the slice is
