@@ -114,7 +114,7 @@ func (g *Gateway) buildLanes() (err error) {
 	if g.lanes, err = pool.NewLanes(g.workPool, pool.LaneConfig{Lanes: g.cfg.Lanes, Depth: g.cfg.LaneDepth, BatchCost: turnCost}, g.handle); err != nil {
 		return fmt.Errorf("gateway: %w", err)
 	}
-	g.lanes.Weigh(func(t *task) int { return int(t.cost) })
+	g.lanes.Weigh(func(t *task) int32 { return t.cost })
 	if g.checks, err = pool.NewQueue(g.authPool, checkDepth, g.check); err != nil {
 		return fmt.Errorf("gateway: %w", err)
 	}

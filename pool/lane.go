@@ -8,12 +8,13 @@ import (
 
 // A lane is shared by devices, and lets them take turns.
 //
-// Its tasks lie in numQueues queues, by key, and a worker takes one of each queue
-// in turn: so a device that sends much has its own queue grow. A queue that was
-// empty comes up before those that are in their round, once in each round: so one
-// that sends little hardly waits, and the others still get theirs. Tasks of one key are always
-// in one queue, which keeps their order. Keys that share a queue are as those that
-// shared a whole lane: with 64 lanes of 64 queues that is rare.
+// Its tasks lie in numQueues queues, by key, and a worker takes some of each queue
+// in turn, as many as cost a share: so a device that sends much has its own queue
+// grow. A queue that was empty comes up before those that are in their round, until
+// it has had its share of this round: so one that sends little hardly waits, however
+// many messages that little is, and the others still get theirs. Tasks of one key
+// are always in one queue, which keeps their order. Keys that share a queue are as
+// those that shared a whole lane: with 64 lanes of 64 queues that is rare.
 type lane[T any] struct {
 	// Immutable after construction.
 
@@ -28,7 +29,7 @@ type lane[T any] struct {
 	queues    [numQueues]queue
 	busy      uint64              // by bit, the queues that are not empty
 	fresh     uint64              // of them, those that go first
-	served    uint64              // those that went first in this round
+	used      [numQueues]int32    // what each has had in this round
 	next      int                 // the queue whose turn it is in the round
 	n         int                 // tasks that wait
 	waiters   map[Waiter]struct{} // while there are any, the lane takes nothing
@@ -64,7 +65,9 @@ func (ln *lane[T]) put(q int, ts []T) {
 		ln.block.slots[at].task = ts[i]
 		if ln.busy&bit == 0 {
 			ln.busy |= bit
-			ln.fresh |= bit &^ ln.served
+			if ln.used[q] < ln.lanes.share {
+				ln.fresh |= bit
+			}
 			queue.first = at
 		} else {
 			ln.block.slots[queue.last].next = at
@@ -85,24 +88,35 @@ func (ln *lane[T]) grow(need int) {
 	ln.block = bigger
 }
 
-// take moves tasks to dst, one of each queue in turn, until it is full or what they
-// cost reaches most; one at the least. It needs the lock.
+// take moves tasks to dst, a share of each queue in turn, until it is full or what
+// they cost reaches most; one at the least. It needs the lock.
 func (ln *lane[T]) take(dst []T, most int) (n int) {
-	for cost := 0; n < len(dst) && ln.busy != 0 && (n == 0 || cost < most); n++ {
+	cost := int32(0)
+	for n < len(dst) && ln.busy != 0 && (n == 0 || int(cost) < most) {
 		q := ln.pick()
-		at := ln.queues[q].first
-		slot := &ln.block.slots[at]
-		dst[n] = slot.task
-		cost += ln.lanes.costOf(&slot.task)
-		if at == ln.queues[q].last {
-			ln.busy &^= 1 << q
-		} else {
-			ln.queues[q].first = slot.next
+		for had := int32(0); n < len(dst) && ln.busy>>q&1 != 0 && had < ln.lanes.share; n++ {
+			c := ln.shift(q, &dst[n])
+			cost, had, ln.used[q] = cost+c, had+c, ln.used[q]+c
 		}
-		ln.block.give(at)
 	}
 	ln.n -= n
 	return n
+}
+
+// shift moves the first task of queue q, which is not empty, to dst, and says what
+// it costs.
+func (ln *lane[T]) shift(q int, dst *T) int32 {
+	at := ln.queues[q].first
+	slot := &ln.block.slots[at]
+	*dst = slot.task
+	cost := ln.lanes.costOf(&slot.task)
+	if at == ln.queues[q].last {
+		ln.busy &^= 1 << q
+	} else {
+		ln.queues[q].first = slot.next
+	}
+	ln.block.give(at)
+	return cost
 }
 
 // pick is the queue whose task is next; there is one.
@@ -110,17 +124,17 @@ func (ln *lane[T]) pick() int {
 	if ln.fresh != 0 {
 		q := bits.TrailingZeros64(ln.fresh)
 		ln.fresh &^= 1 << q
-		ln.served |= 1 << q
 		return q
 	}
 	ahead := ln.busy >> ln.next << ln.next
 	if ahead == 0 { // the round is over
-		ln.served, ahead = 0, ln.busy
+		clear(ln.used[:])
+		ahead = ln.busy
 	}
 	q := bits.TrailingZeros64(ahead)
 	ln.next = (q + 1) % numQueues
 	if ln.next == 0 {
-		ln.served = 0
+		clear(ln.used[:])
 	}
 	return q
 }

@@ -13,7 +13,7 @@ import (
 func TestLane_Queues(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		l := &Lanes[*int]{cfg: LaneConfig{Depth: 50}}
-		l.Weigh(func(p **int) int { return **p })
+		l.Weigh(func(p **int) int32 { return int32(**p) })
 		ln := &lane[*int]{lanes: l}
 		want := make(map[int][]*int)
 		owner := make(map[*int]int)
@@ -84,7 +84,7 @@ func TestLane_Queues(t *testing.T) {
 // is the next; when it posts again at once it has to wait for its round. A batch costs
 // what it may.
 func TestLane_Turns(t *testing.T) {
-	l := &Lanes[int]{cfg: LaneConfig{Depth: 1024}}
+	l := &Lanes[int]{cfg: LaneConfig{Depth: 1024}, share: 1}
 	ln := &lane[int]{lanes: l}
 	for i := range 1000 {
 		ln.put(i%40, []int{i % 40})
@@ -100,8 +100,55 @@ func TestLane_Turns(t *testing.T) {
 	if place := slices.Index(batch[:n], 50); place < 30 {
 		t.Errorf("the one that was just served came again as number %d, before the others had their turn", place)
 	}
-	l.Weigh(func(*int) int { return 100 })
+	l.Weigh(func(*int) int32 { return 100 })
 	if n = ln.take(batch, 250); n != 3 {
 		t.Errorf("a batch of %d tasks that cost 100 each, want 3 for a bound of 250", n)
+	}
+}
+
+// TestLane_SmallTasksKeepUp: sixteen devices send large pieces as fast as they are
+// taken, and another a small message with each batch, more than one in a round. It
+// has not used up its share, so its messages go with the next batch or the one after.
+func TestLane_SmallTasksKeepUp(t *testing.T) {
+	const large, small, bound = 9800, 600, 16 << 10
+	l := &Lanes[int]{cfg: LaneConfig{Depth: 1024, BatchCost: bound}}
+	l.Weigh(func(q *int) int32 {
+		if *q == 50 {
+			return small
+		}
+		return large
+	})
+	ln := &lane[int]{lanes: l}
+	for q := range 16 {
+		ln.put(q, []int{q, q, q, q})
+	}
+	batch := make([]int, 64)
+	for range 8 { // all were empty: their first round
+		for _, q := range batch[:ln.take(batch, bound)] {
+			ln.put(q, []int{q})
+		}
+	}
+	waiting, most, heavy := 0, 0, map[int]int{}
+	for range 1000 {
+		ln.put(50, []int{50})
+		waiting++
+		n := ln.take(batch, bound)
+		for _, q := range batch[:n] {
+			if q == 50 {
+				waiting--
+				continue
+			}
+			heavy[q]++
+			ln.put(q, []int{q})
+		}
+		most = max(most, waiting)
+	}
+	if most > 2 {
+		t.Errorf("%d messages of the one that sends little waited together", most)
+	}
+	for q := range 16 {
+		if n := heavy[q]; n < 1000/16 {
+			t.Errorf("queue %d had %d pieces in 1,000 batches", q, n)
+		}
 	}
 }

@@ -72,9 +72,10 @@ type Lanes[T any] struct {
 	pool   *Pool
 	cfg    LaneConfig
 	handle func(batch []T)
-	cost   func(*T) int // nil: nothing
-	most   int          // that a batch costs
-	number int          // index of this Lanes in a worker's scratch
+	cost   func(*T) int32 // nil: one each
+	most   int            // that a batch costs
+	share  int32          // of one queue's turn: what its tasks may cost, the last not counted
+	number int            // index of this Lanes in a worker's scratch
 	lanes  []lane[T]
 	group  *group
 
@@ -106,7 +107,7 @@ func NewLanes[T any](p *Pool, cfg LaneConfig, handle func(batch []T)) (*Lanes[T]
 	if err != nil {
 		return nil, err
 	}
-	l := &Lanes[T]{pool: p, cfg: cfg, handle: handle, most: cfg.BatchCost, lanes: make([]lane[T], cfg.Lanes), group: &group{}}
+	l := &Lanes[T]{pool: p, cfg: cfg, handle: handle, most: cfg.BatchCost, share: 1, lanes: make([]lane[T], cfg.Lanes), group: &group{}}
 	for i := range l.lanes {
 		ln := &l.lanes[i]
 		ln.lanes = l
@@ -123,13 +124,17 @@ func NewLanes[T any](p *Pool, cfg LaneConfig, handle func(batch []T)) (*Lanes[T]
 	return l, nil
 }
 
-// Weigh has the cost of a task said by cost, to be held to LaneConfig.BatchCost. It
-// must be called before the first Post. cost runs with the lane's lock held.
-func (l *Lanes[T]) Weigh(cost func(*T) int) { l.cost = cost }
+// Weigh has the cost of a task said by cost, to be held to LaneConfig.BatchCost, of
+// which one queue has at most about half in its turn. Without it each task costs one,
+// and each queue has one in its turn. It must be called before the first Post. cost
+// runs with the lane's lock held, and is positive.
+func (l *Lanes[T]) Weigh(cost func(*T) int32) {
+	l.cost, l.share = cost, int32(min(max(1, l.cfg.BatchCost/2), 1<<20)) //nolint:gosec // bounded here
+}
 
-func (l *Lanes[T]) costOf(t *T) int {
+func (l *Lanes[T]) costOf(t *T) int32 {
 	if l.cost == nil {
-		return 0
+		return 1
 	}
 	return l.cost(t)
 }
