@@ -1,5 +1,7 @@
 package envelope
 
+import "bytes"
+
 // The subprotocols, as offered in Sec-WebSocket-Protocol. The raw encoding has
 // the empty name: it is spoken with devices that offer none.
 const (
@@ -51,4 +53,14 @@ func newCodec(name string, reader side) (Codec, bool) {
 		return rawCodec{}, true
 	}
 	return nil, false
+}
+
+// MayBeHeartbeat says whether a message may be a heartbeat, at a glance: a false
+// answer may be wrong for one that is written in an unusual way. payload is borrowed
+// until return.
+func MayBeHeartbeat(binary bool, payload []byte) bool {
+	if binary { // behind the magic
+		return len(payload) > 2 && payload[2] == byte(TypeHeartbeat)
+	}
+	return bytes.Contains(payload, []byte(`"heartbeat"`))
 }

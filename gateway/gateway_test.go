@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -196,16 +197,16 @@ func TestLink_WindowOfUnlogged(t *testing.T) {
 	n := startNode(t, log, gateway.Config{Window: 4, Lanes: 1, Workers: 1})
 	n.connect("stuck").telemetry(1)
 	<-held.reached // the only lane waits
-	d := n.connect("beating")
+	d := n.connect("joining")
 	const many = 40
-	for range many {
-		d.send(message{Type: "heartbeat"})
+	for i := range many {
+		d.send(message{Type: "join", Group: fmt.Sprintf("g%d", i%8)})
 	}
 	n.until("it is held back", func() bool { return n.server.Stats().Paused == 1 })
 	close(held.end)
-	for range many {
-		d.want("heartbeat")
-	}
+	n.until("all of them are read", func() bool { return n.server.Stats().MessagesIn == 1+many && n.server.Stats().Paused == 0 })
+	d.telemetry(1)
+	d.wantAck(1)
 }
 
 // TestLink_LogClosed: messages that the log did not take are not acknowledged,

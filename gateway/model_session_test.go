@@ -240,7 +240,12 @@ func (m *sessionModel) settle(t *rapid.T) {
 	if err := p.trySend(message{Type: "heartbeat"}); err != nil {
 		t.Fatal(err)
 	}
+	// The loop answers it, behind all that was sent before, which then lies in the lanes.
 	m.await(t, "an echo behind all that was sent", func() bool { return p.beats.Load() > beats })
+	m.await(t, "the lanes to be empty", func() bool {
+		l := m.n.gateway.Stats().Lanes
+		return l.Queued == 0 && l.Active == 0
+	})
 }
 
 // commit makes some of what the log took durable.

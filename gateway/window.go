@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"time"
 
+	"edgeloop/envelope"
 	"edgeloop/wsproto"
 )
 
@@ -33,8 +34,12 @@ const (
 	turnCost = 16 << 10
 )
 
-// Receive implements eventloop.Receiver.
+// Receive implements eventloop.Receiver. A heartbeat is answered here: whether the
+// node is there is no question to the log, behind which the lane may wait.
 func (l *link) Receive(op wsproto.OpCode, payload []byte) {
+	if len(payload) <= heartbeatMost && l.proto != protocolRaw && envelope.MayBeHeartbeat(op == wsproto.OpBinary, payload) && l.beat(op, payload) {
+		return
+	}
 	n := header + len(payload)
 	if b := l.batch; b == nil || cap(b.B)-len(b.B) < n {
 		if !l.makeRoom(n) {
@@ -53,6 +58,22 @@ func (l *link) Receive(op wsproto.OpCode, payload []byte) {
 	if l.gathered++; !l.held && (l.gathered >= pieceMessages || len(b.B) >= pieceBytes) {
 		l.hand()
 	}
+}
+
+// heartbeatMost is how long a heartbeat may be to be answered on the loop; a longer
+// one is answered on the lane.
+const heartbeatMost = 64
+
+// beat answers a heartbeat, and says whether it was one.
+func (l *link) beat(op wsproto.OpCode, payload []byte) bool {
+	e := l.g.encoder()
+	defer l.g.encoders.Put(e)
+	if l.codec().Decode(op == wsproto.OpBinary, payload, &e.msg) != nil || e.msg.Type != envelope.TypeHeartbeat {
+		return false
+	}
+	l.session.Touch(l.g.clock())
+	l.write(func(m *envelope.Message) { m.Type = envelope.TypeHeartbeat })
+	return true
 }
 
 // makeRoom takes memory for n bytes more. Beyond the second bound there is none,
