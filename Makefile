@@ -125,7 +125,7 @@ FAULT_NATS    := bin/nats-server
 FAULT_RUN      = EDGEFAULT_NATS_SERVER=$(CURDIR)/$(FAULT_NATS) bin/edgefault run --seed=$(FAULT_SEED)
 
 .PHONY: faults
-faults: fault-tools ## Hurt nodes in every way we know and check their logs; eight minutes, as root
+faults: fault-tools ## Hurt nodes in every way we know and check their logs; about a quarter of an hour, as root
 	$(FAULT_RUN) --devices=150 --rounds=3 --load=1s --limit=15m
 
 .PHONY: faults-long
