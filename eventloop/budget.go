@@ -27,13 +27,6 @@ func (s *Server) beginOnLoop(c *Conn) {
 	}
 }
 
-// crowdOut has those go that have to give way to newcomers, if there is no room.
-func (s *Server) crowdOut() {
-	s.lobby.crowd(time.Now(), func(c *Conn) {
-		_ = c.loop.post(mail{c: c, kind: mailGiveWay}) // a loop that has ended has closed it
-	})
-}
-
 // decidedOnLoop is called when c is admitted, refused or lost. A refused one
 // counts until it is gone.
 func (s *Server) decidedOnLoop(c *Conn) {

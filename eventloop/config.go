@@ -29,7 +29,7 @@ type Config struct {
 	// handshake, or were refused and have not hung up; default 512. It is the
 	// budget that keeps a storm of newcomers from slowing down those who are
 	// connected; when used up, the gate is closed, and who has sent no whole request
-	// for a second gives way (lobby.go).
+	// for a second gives way, sooner while there stays no room (lobby.go).
 	MaxHandshakes int
 	// MaxPerAddress is how many sockets of one address that have sent no whole
 	// request need not give way before that second is over (beyond, a quarter of it

@@ -19,7 +19,9 @@ import (
 // Sockets that say nothing cost their sender next to nothing, so they give way
 // when there is no room: first who was refused crowdGrace ago, then who has
 // not sent his header block within helloGrace, or within crowdGrace if there are
-// more than MaxPerAddress of his address; the oldest first.
+// more than MaxPerAddress of his address; the oldest first. While there stays no
+// room, these times halve, down to a sixteenth: else those who come in great
+// numbers could fill the backlog, where everybody has to wait (crowd.go).
 type lobby struct {
 	// Immutable after construction.
 	most       int
@@ -30,11 +32,14 @@ type lobby struct {
 	guests  map[*Conn]*guest
 	queue   []*Conn // those that wait, the longest first; also some that left meanwhile
 	hellos  map[netip.Addr]int
-	entered uint64
+	sending line // in stageHello
+	refused line // in stageLingering
+	hurry   hurry
 
 	// Atomic; changed with mu held.
 	inside  atomic.Int64 // guests that do not wait
 	waiting atomic.Int64
+	looking atomic.Bool // a look for those who have to give way is arranged
 }
 
 // helloGrace is how long a newcomer may take for its header block before it gives
@@ -48,10 +53,13 @@ const crowdGrace = 250 * time.Millisecond
 
 type guest struct {
 	stage stage
-	leave bool // it was asked to give way
+	conn  *Conn
 	addr  netip.Addr
-	order uint64 // lower came earlier
-	since time.Time
+	since time.Time // it is in this stage
+
+	// Its line, nil if it is in none, and its neighbours there.
+	in          *line
+	older, next *guest
 }
 
 type stage uint8
@@ -72,8 +80,7 @@ func (b *lobby) init(most, perAddress int) {
 func (b *lobby) enter(c *Conn, addr net.Addr, now time.Time) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.entered++
-	g := &guest{stage: stageWaiting, addr: sourceOf(addr), order: b.entered, since: now}
+	g := &guest{stage: stageWaiting, conn: c, addr: sourceOf(addr), since: now}
 	b.guests[c] = g
 	if b.inside.Load() >= int64(b.most) || b.waiting.Load() > 0 {
 		b.queue = append(b.queue, c)
@@ -87,6 +94,7 @@ func (b *lobby) enter(c *Conn, addr net.Addr, now time.Time) bool {
 func (b *lobby) admitLocked(g *guest) {
 	g.stage = stageHello
 	b.hellos[g.addr]++
+	b.sending.join(g)
 	b.inside.Add(1)
 }
 
@@ -95,19 +103,24 @@ func (b *lobby) move(c *Conn, to stage, now time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	g := b.guests[c]
-	switch {
-	case g == nil:
+	if g == nil {
 		return
-	case g.stage == stageHello:
-		b.forgetLocked(g.addr)
 	}
+	b.stepOutLocked(g)
 	g.stage, g.since = to, now
+	if to == stageLingering {
+		b.refused.join(g)
+	}
 }
 
-func (b *lobby) forgetLocked(addr netip.Addr) {
-	if b.hellos[addr]--; b.hellos[addr] <= 0 {
-		delete(b.hellos, addr)
+// stepOutLocked takes g out of its line. In none it is not asked to give way.
+func (b *lobby) stepOutLocked(g *guest) {
+	if g.in == &b.sending {
+		if b.hellos[g.addr]--; b.hellos[g.addr] <= 0 {
+			delete(b.hellos, g.addr)
+		}
 	}
+	g.stepOut()
 }
 
 // leave lets c go, as a device or for good.
@@ -119,12 +132,10 @@ func (b *lobby) leave(c *Conn) {
 		return
 	}
 	delete(b.guests, c)
-	switch g.stage {
-	case stageWaiting:
+	b.stepOutLocked(g)
+	if g.stage == stageWaiting {
 		b.waiting.Add(-1)
 		return
-	case stageHello:
-		b.forgetLocked(g.addr)
 	}
 	b.inside.Add(-1)
 }
@@ -142,67 +153,12 @@ func (b *lobby) next(now time.Time) *Conn {
 		}
 		if g := b.guests[c]; g != nil && g.stage == stageWaiting {
 			b.waiting.Add(-1)
-			b.admitLocked(g)
 			g.since = now
+			b.admitLocked(g)
 			return c
 		}
 	}
 	return nil
-}
-
-// crowd calls out for each of up to a quarter of the guests that have to give way,
-// if there is no room.
-func (b *lobby) crowd(now time.Time, out func(*Conn)) {
-	for _, c := range b.crowdedOut(now) {
-		out(c)
-	}
-}
-
-func (b *lobby) crowdedOut(now time.Time) (out []*Conn) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.inside.Load() < int64(b.most) {
-		return nil
-	}
-	for range max(1, b.most/4) {
-		c := b.oldestLocked(now)
-		if c == nil {
-			break
-		}
-		g := b.guests[c]
-		g.leave = true
-		if g.stage == stageHello { // does not count against its address any more
-			b.forgetLocked(g.addr)
-			g.stage = stageDecided
-		}
-		out = append(out, c)
-	}
-	return out
-}
-
-// oldestLocked is who has to give way first, or nil.
-func (b *lobby) oldestLocked(now time.Time) (oldest *Conn) {
-	var best *guest
-	for c, g := range b.guests {
-		switch {
-		case g.leave || g.stage == stageWaiting || g.stage == stageDecided:
-			continue
-		case !b.lateLocked(g, now):
-			continue
-		case best != nil && (best.stage > g.stage || (best.stage == g.stage && best.order < g.order)):
-			continue
-		}
-		oldest, best = c, g
-	}
-	return oldest
-}
-
-// lateLocked says whether a guest has had its time: for the header block, or to
-// take its answer.
-func (b *lobby) lateLocked(g *guest, now time.Time) bool {
-	took := now.Sub(g.since)
-	return took >= helloGrace ||
-		(took >= crowdGrace && (g.stage == stageLingering || b.hellos[g.addr] > b.perAddress))
 }
 
 // sourceOf is the address that a socket counts for: of IPv6 the network, because

@@ -1,0 +1,115 @@
+package eventloop
+
+import "time"
+
+// A line is guests in the order in which they came to their stage, so that who
+// has been there longest is found without a look at the others. lobby.mu guards it.
+type line struct{ oldest, newest *guest }
+
+func (l *line) join(g *guest) {
+	g.in, g.older = l, l.newest
+	if l.newest == nil {
+		l.oldest = g
+	} else {
+		l.newest.next = g
+	}
+	l.newest = g
+}
+
+func (g *guest) stepOut() {
+	if g.in == nil {
+		return
+	}
+	if g.older == nil {
+		g.in.oldest = g.next
+	} else {
+		g.older.next = g.next
+	}
+	if g.next == nil {
+		g.in.newest = g.older
+	} else {
+		g.next.older = g.older
+	}
+	g.in, g.older, g.next = nil, nil, nil
+}
+
+const (
+	// crowdPause is the time between two looks while there is no room.
+	crowdPause = 10 * time.Millisecond
+	// hurryPause is how long there has to be no room for the times to halve.
+	hurryPause = 100 * time.Millisecond
+	// hurryForget is how long there has to be room for them to be whole again.
+	hurryForget = time.Second
+	// hurryMost is how often they halve.
+	hurryMost = 4
+)
+
+// A hurry is how scarce room has been.
+type hurry struct {
+	halves int
+	since  time.Time
+}
+
+// none notes that there is no room.
+func (h *hurry) none(now time.Time) {
+	switch took := now.Sub(h.since); {
+	case took < hurryPause:
+		return
+	case took >= hurryForget:
+		h.halves = 0
+	default:
+		h.halves = min(h.halves+1, hurryMost)
+	}
+	h.since = now
+}
+
+// crowdOut arranges a look for those that have to give way to newcomers. However
+// often it is called, there is one in each crowdPause.
+func (s *Server) crowdOut() {
+	if s.lobby.inside.Load() >= int64(s.cfg.MaxHandshakes)*3/4 && s.lobby.looking.CompareAndSwap(false, true) {
+		time.AfterFunc(crowdPause, s.lookRound)
+	}
+}
+
+// lookRound has them go, opens the gate if there is room, and goes on while a
+// quarter of the room is not free.
+func (s *Server) lookRound() {
+	s.lobby.looking.Store(false)
+	if s.isStopping() {
+		return
+	}
+	for _, c := range s.lobby.crowdedOut(time.Now()) {
+		_ = c.loop.post(mail{c: c, kind: mailGiveWay}) // a loop that has ended has closed it
+	}
+	s.minding()
+	s.crowdOut()
+}
+
+// crowdedOut is up to a quarter of the guests that have to give way, if there is
+// no room. It looks at each guest once at the most.
+func (b *lobby) crowdedOut(now time.Time) (out []*Conn) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.inside.Load() < int64(b.most) {
+		return nil
+	}
+	b.hurry.none(now)
+	hello, crowd := helloGrace>>b.hurry.halves, crowdGrace>>b.hurry.halves
+	most := max(1, b.most/4)
+	for g := b.refused.oldest; g != nil && len(out) < most && now.Sub(g.since) >= crowdGrace; g = b.refused.oldest {
+		b.stepOutLocked(g)
+		out = append(out, g.conn)
+	}
+	for g, next := b.sending.oldest, (*guest)(nil); g != nil && len(out) < most; g = next {
+		next = g.next
+		took := now.Sub(g.since)
+		if took < crowd {
+			break
+		}
+		if took >= hello || b.hellos[g.addr] > b.perAddress {
+			b.stepOutLocked(g)
+			out = append(out, g.conn)
+		}
+	}
+	return out
+}
