@@ -21,14 +21,23 @@ func (c *Conn) closeOnLoop(code wsproto.CloseCode, reason string) {
 	}
 	c.cause, c.code = CauseClosed, code
 	c.sayOnLoop(code, reason)
-	held := c.hold // the peer's Close may be in it
+	held := c.hold
 	c.hold = nil
 	c.becomeOnLoop(stateClosing)
 	c.loop.flushOnLoop()
-	if held != nil {
-		c.awaitCloseOnLoop(held.B)
-		c.loop.s.memory.Held.Put(held)
+	if held == nil {
+		return
 	}
+	// It was received before the connection was closed, and waited for us: so it is
+	// handed on, whatever the code. The peer's Close may be in it, too.
+	if c.hold = held; c.state == stateClosing {
+		c.borrowHeldOnLoop(func(in []byte) []byte {
+			c.lastWordsOnLoop(in, true)
+			return nil
+		})
+		return
+	}
+	c.dropHeldOnLoop()
 }
 
 // sayOnLoop gathers a Close frame.
@@ -181,12 +190,16 @@ func (c *Conn) closedOnLoop(err error) {
 			c.cause = CauseStalled
 		}
 	}
+	waits := c.state == stateOpen && c.hold != nil && !c.decoding && c.cause != CausePanic
 	c.state, c.gc = stateClosed, nil
 	c.signals.Or(signalClosed)
 	if c.loop.cur == c {
 		c.loop.cur, c.loop.scratch = nil, c.loop.scratch[:0]
 	}
 	c.loop.leaveOnLoop(c)
+	if waits {
+		c.borrowHeldOnLoop(c.legacyOnLoop)
+	}
 	c.dropHeldOnLoop()
 	c.departOnLoop()
 	if !c.decoding {
@@ -199,6 +212,24 @@ func (c *Conn) closedOnLoop(err error) {
 		c.recv = nil
 		r.Closed(&Gone{Cause: c.cause, Code: c.code, Err: err})
 	}
+}
+
+// legacyOnLoop hands on what had been received and waited for us when the connection
+// ended without a Close frame: held, up to the first message for which there is no
+// memory. Nothing may come after that one.
+func (c *Conn) legacyOnLoop(held []byte) (rest []byte) {
+	defer c.containOnLoop()
+	for c.cause != CauseMemoryFull {
+		ev, n, ok, err := c.dec.Next(c.loop.s.decode, held)
+		if err != nil || !ok || ev.Op == wsproto.OpClose {
+			break
+		}
+		if held = held[n:]; !ev.Op.IsControl() {
+			c.eventOnLoop(ev)
+		}
+	}
+	c.recv.Flush()
+	return nil
 }
 
 func (c *Conn) dropHeldOnLoop() {

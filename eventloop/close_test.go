@@ -219,8 +219,8 @@ func TestClose_FromAReceiver(t *testing.T) {
 	}
 }
 
-// A connection that is paused, with bytes kept, can be closed: the peer's
-// answer is found behind what was kept.
+// A connection that is paused, with bytes kept, can be closed: the whole messages
+// among what was kept are handed on, and the peer's answer is found behind them.
 func TestClose_WhilePaused(t *testing.T) {
 	conns, gone := make(chan *eventloop.Conn, 1), make(chan *eventloop.Gone, 1)
 	var received atomic.Int32
@@ -249,8 +249,51 @@ func TestClose_WhilePaused(t *testing.T) {
 			peer(d)
 			d.wantEnd()
 			wantGone(t, gone, eventloop.CauseClosed, 4400)
-			if got := received.Load(); got != 1 {
-				t.Errorf("%d messages were received, want 1: after Close nothing is", got)
+			if got := received.Load(); got != 2 {
+				t.Errorf("%d messages were received, want 2: one that was kept, and none that was whole only after Close", got)
+			}
+			if st := n.Stats(); st.Paused != 0 {
+				t.Errorf("%d are paused", st.Paused)
+			}
+		})
+	}
+}
+
+// TestClosed_HandsOnWhatWasKept: a peer resets the connection while reading from it
+// is paused. What had been received is handed on before the end is told, up to the
+// first message for which there is no memory.
+func TestClosed_HandsOnWhatWasKept(t *testing.T) {
+	for name, tc := range map[string]struct {
+		shedAt string
+		cause  eventloop.Cause
+		want   []string
+	}{
+		"all of it":            {"", eventloop.CausePeerGone, []string{"a", "b", "c", "d", "end"}},
+		"until memory is full": {"c", eventloop.CauseMemoryFull, []string{"a", "b", "c", "end"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			heard := make(chan string, 8)
+			n := serve(t, eventloop.Config{}, admit(func(c *eventloop.Conn) eventloop.Receiver {
+				return &ears{
+					receive: func(_ wsproto.OpCode, payload []byte) {
+						heard <- string(payload)
+						if c.PauseOnLoop(); string(payload) == tc.shedAt {
+							c.ShedOnLoop()
+						}
+					},
+					closed: func(*eventloop.Gone) { heard <- "end" },
+				}
+			}))
+			d := n.open()
+			half := wire(bin(make([]byte, 1000)))[:500]
+			d.raw(append(wire(text("a"), text("b"), text("c"), text("d")), half...))
+			testkit.Eventually(t, patience, "the pause", func() bool { return n.Stats().Paused == 1 })
+			d.reset()
+			n.gone(tc.cause, 1)
+			for _, want := range tc.want {
+				if got := testkit.Receive(t, patience, want, heard); got != want {
+					t.Errorf("heard %q, want %q", got, want)
+				}
 			}
 			if st := n.Stats(); st.Paused != 0 {
 				t.Errorf("%d are paused", st.Paused)

@@ -87,7 +87,9 @@ func (c *Conn) admitOnLoop(h *Hello, r Receiver) {
 		c.loop.wheel.Reset(c.node, s.ticks(r.Quiet(0, NotAsked)))
 	}
 	if c.state == stateOpen && !c.paused {
-		c.unstashOnLoop()
+		if c.hold != nil {
+			c.decodeOnLoop(nil)
+		}
 		c.partsOnLoop()
 	}
 	c.listenOnLoop()

@@ -48,8 +48,11 @@ type loop struct {
 	rung    bool         // the bell-ringer is on its way
 	early   int          // how often he came before the sockets had their turn
 	heard   int          // reads since the last turn
-	sliced  time.Time    // when the last slice ended
-	owner   owner        // for assertOnLoop
+	// replaying is the size of the held buffer that is being decoded, which is not
+	// in its connection's hold meanwhile (read.go).
+	replaying int
+	sliced    time.Time // when the last slice ended
+	owner     owner     // for assertOnLoop
 
 	// Guarded by mailbox.mu.
 	mailbox mailbox

@@ -113,6 +113,8 @@ func (c *Conn) ShedOnLoop() {
 		c.lingerOnLoop()
 	case stateClosing:
 		c.lingerOnLoop()
-	case stateLingering, stateClosed:
+	case stateClosed:
+		c.cause = CauseMemoryFull // legacyOnLoop ends
+	case stateLingering:
 	}
 }

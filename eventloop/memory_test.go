@@ -1,11 +1,13 @@
 package eventloop_test
 
 import (
+	"bytes"
 	"testing"
 
 	"edgeloop/eventloop"
 	"edgeloop/internal/bytebuf"
 	"edgeloop/internal/testkit"
+	"edgeloop/wsproto"
 )
 
 // TestParts_LargestGoesFirst: many begin messages and do not end them. Above the
@@ -37,4 +39,35 @@ func TestParts_LargestGoesFirst(t *testing.T) {
 	}
 	small.raw(whole[200:])
 	small.want(bin(make([]byte, 300)))
+}
+
+// TestHeld_TakesNothingTwice: a read is kept, decoded and kept again message by
+// message, while the node has no memory left at all. It takes no more than it has.
+func TestHeld_TakesNothingTwice(t *testing.T) {
+	const messages = 20
+	memory := bytebuf.NewBudget(256<<10, nil)
+	conns, heard := make(chan *eventloop.Conn, 1), make(chan int64, messages)
+	n := serve(t, eventloop.Config{Loops: 1, Memory: memory}, admit(func(c *eventloop.Conn) eventloop.Receiver {
+		conns <- c
+		return &ears{
+			receive: func(wsproto.OpCode, []byte) { c.PauseOnLoop(); heard <- int64(c.ReplayedOnLoop()) },
+			woken:   c.ResumeOnLoop,
+		}
+	}))
+	d := n.open()
+	c := testkit.Receive(t, patience, "the connection", conns)
+	d.raw(bytes.Repeat(wire(bin(make([]byte, 200))), messages)) // small enough for one read
+	if lent := testkit.Receive(t, patience, "the first message", heard); lent != 0 {
+		t.Errorf("%d bytes are lent of what has just been read", lent)
+	}
+	testkit.Eventually(t, patience, "the rest to be kept", func() bool { return memory.Held.Held() > 0 })
+	rest := memory.Held.Held()
+	memory.Moving.Get(2 << 20)
+	for range messages - 1 {
+		c.Wake()
+		if lent := testkit.Receive(t, patience, "the next message", heard); lent != rest {
+			t.Errorf("%d bytes hold what is decoded, want %d", lent, rest)
+		}
+	}
+	testkit.Eventually(t, patience, "all to be given back", func() bool { return memory.Held.Held() == 0 })
 }

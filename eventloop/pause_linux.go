@@ -57,7 +57,9 @@ func (c *Conn) ResumeOnLoop() {
 	}
 	defer c.containOnLoop()
 	c.loop.wheel.Touch(c.node)
-	c.unstashOnLoop()
+	if c.hold != nil {
+		c.decodeOnLoop(nil)
+	}
 	c.partsOnLoop()
 	c.listenOnLoop()
 }

@@ -31,16 +31,15 @@ func (c *Conn) trafficOnLoop(in []byte) {
 }
 
 // decodeOnLoop hands on what is in in, and what was held and may be read again
-// because the Receiver resumed from within one of its calls. in is borrowed
-// until return.
+// because the Receiver resumed from within one of its calls; in is empty for the
+// latter alone. in is borrowed until return.
 func (c *Conn) decodeOnLoop(in []byte) {
 	c.decoding = true
-	c.cutOnLoop(in)
+	if len(in) > 0 {
+		c.stashOnLoop(c.cutOnLoop(in))
+	}
 	for c.state == stateOpen && !c.paused && c.hold != nil {
-		held := c.hold
-		c.hold = nil
-		c.cutOnLoop(held.B)
-		c.loop.s.memory.Held.Put(held)
+		c.replayOnLoop()
 	}
 	c.decoding = false
 	if c.state == stateClosed {
@@ -50,32 +49,63 @@ func (c *Conn) decodeOnLoop(in []byte) {
 	c.listenOnLoop()
 }
 
+// replayOnLoop decodes what was held. What is left when reading is paused again
+// stays where it is, so that it takes no memory a second time.
+func (c *Conn) replayOnLoop() { c.borrowHeldOnLoop(c.cutOnLoop) }
+
+// borrowHeldOnLoop lends what is held to f, and keeps of it what f returns: the end
+// of it, or nothing. Nobody else may give it back meanwhile.
+func (c *Conn) borrowHeldOnLoop(f func(held []byte) (rest []byte)) {
+	held, rest := c.hold, []byte(nil)
+	c.hold, c.loop.replaying = nil, held.Size()
+	defer func() { // also when a Receiver panics
+		c.loop.replaying = 0
+		if len(rest) == 0 {
+			c.loop.s.memory.Held.Put(held)
+			return
+		}
+		held.B = append(held.B[:0], rest...)
+		c.hold = held
+	}()
+	rest = f(held.B)
+}
+
+// ReplayedOnLoop is how many bytes of Config.Memory hold what is being decoded now:
+// 0 for what has just been read. A Receiver that copies them asks for no more memory
+// than will be given back, and need not be refused it.
+func (c *Conn) ReplayedOnLoop() int { return c.loop.replaying }
+
 // cutOnLoop cuts in into events and hands them on, until it is used up or the
-// connection was paused or closed. in is borrowed until return.
-func (c *Conn) cutOnLoop(in []byte) {
+// connection was paused or closed. It returns what has to wait because of a pause.
+// in is borrowed until return.
+func (c *Conn) cutOnLoop(in []byte) (rest []byte) {
 	for c.state == stateOpen {
 		if c.paused {
 			c.dec.Reclaim(c.loop.s.decode) // what was lent must not stay while nobody reads
-			c.stashOnLoop(in)
+			rest = in
 			break
 		}
 		ev, n, ok, err := c.dec.Next(c.loop.s.decode, in)
 		in = in[n:]
 		if err != nil {
 			c.protocolErrorOnLoop(err)
-			return
+			return nil
 		}
 		if !ok {
 			break
 		}
 		c.eventOnLoop(ev)
 	}
+	if c.state == stateOpen {
+		c.recv.Flush()
+	}
 	switch c.state {
 	case stateOpen:
-		c.recv.Flush()
+		return rest
 	case stateClosing:
 		c.awaitCloseOnLoop(in)
 	}
+	return nil
 }
 
 func (c *Conn) eventOnLoop(ev wsproto.Event) {
@@ -98,7 +128,7 @@ func (c *Conn) stashOnLoop(in []byte) {
 	if len(in) == 0 {
 		return
 	}
-	if c.loop.s.memory.Over(len(in)) {
+	if c.loop.s.memory.Over(len(in), 0) {
 		c.ShedOnLoop()
 		return
 	}
@@ -125,22 +155,17 @@ func (c *Conn) holdOnLoop(in []byte) {
 	c.hold.B = append(c.hold.B, in...)
 }
 
-// unstashOnLoop decodes what was held. Reading may be paused again on the way.
-func (c *Conn) unstashOnLoop() {
-	held := c.hold
-	if held == nil {
-		return
-	}
-	c.hold = nil
-	c.decodeOnLoop(held.B)
-	c.loop.s.memory.Held.Put(held)
-}
-
 // awaitCloseOnLoop looks for the peer's Close frame among what it still sends.
 // What a peer sent before it heard that this node goes away is still taken in:
 // some of it may be sent only once. Whoever is sent away for another reason is
 // not listened to any more.
 func (c *Conn) awaitCloseOnLoop(in []byte) {
+	c.lastWordsOnLoop(in, c.code == wsproto.CloseGoingAway)
+}
+
+// lastWordsOnLoop looks for the peer's Close frame, and hands on the messages before
+// it or not. in is borrowed until return.
+func (c *Conn) lastWordsOnLoop(in []byte, take bool) {
 	for c.state == stateClosing {
 		ev, n, ok, err := c.dec.Next(c.loop.s.decode, in)
 		in = in[n:]
@@ -153,7 +178,7 @@ func (c *Conn) awaitCloseOnLoop(in []byte) {
 		case ev.Op == wsproto.OpClose:
 			c.recv.Flush()
 			c.hangUpOnLoop() // [RFC6455 7.1.1]
-		case !ev.Op.IsControl() && c.code == wsproto.CloseGoingAway:
+		case take && !ev.Op.IsControl():
 			c.eventOnLoop(ev)
 		}
 	}

@@ -83,7 +83,7 @@ func (l *link) makeRoom(n int) bool {
 	if b := l.batch; b != nil {
 		n = max(len(b.B)+n, min(4*cap(b.B), pieceBytes)) // few copies
 	}
-	if budget.Over(n) {
+	if budget.Over(n, l.conn.ReplayedOnLoop()) {
 		l.g.drops[DropMemoryFull].Add(1)
 		l.conn.ShedOnLoop()
 		return false

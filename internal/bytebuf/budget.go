@@ -55,10 +55,11 @@ func (b *Budget) Room() int64 { return b.Limit() - b.Used() }
 // Full says whether the first bound is reached.
 func (b *Budget) Full() bool { return b.Room() <= 0 }
 
-// Over says whether a buffer of n bytes more would pass the second bound.
-func (b *Budget) Over(n int) bool {
+// Over says whether a buffer of n bytes more would pass the second bound, when
+// replaced bytes of what is held are given back for it.
+func (b *Budget) Over(n, replaced int) bool {
 	limit := b.Limit()
-	return b.Used()+int64(sizeFor(n)) > limit+limit/4
+	return b.Used()+int64(sizeFor(n))-int64(replaced) > limit+limit/4
 }
 
 // OverParts says whether Parts holds more than its share.

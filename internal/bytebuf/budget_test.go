@@ -61,8 +61,8 @@ func TestBudget_Bounds(t *testing.T) {
 		t.Errorf("48 of 64 KiB: full %t, low %t", b.Full(), b.Low())
 	}
 	part := b.Parts.Get(16 << 10)
-	if !b.Full() || b.Over(16<<10) || !b.Over(16<<10+1) {
-		t.Errorf("64 of 64 KiB: full %t, over with 16 KiB %t, with 32 KiB %t", b.Full(), b.Over(16<<10), b.Over(16<<10+1))
+	if !b.Full() || b.Over(16<<10, 0) || !b.Over(16<<10+1, 0) || b.Over(16<<10+1, 16<<10) {
+		t.Errorf("64 of 64 KiB: full %t, over with 16 KiB %t, with 32 KiB %t", b.Full(), b.Over(16<<10, 0), b.Over(16<<10+1, 0))
 	}
 	b.Want(true)
 	b.Held.Put(held)
