@@ -15,14 +15,14 @@ import (
 )
 
 // startAdmin starts the admin API over the parts built so far.
-func (n *node) startAdmin(context.Context) error {
+func (n *node) startAdmin(context.Context) (stopFunc, error) {
 	path := adminTokenFile(n.cfg.DataDir)
 	if _, _, err := auth.EnsureToken(path); err != nil {
-		return err
+		return nil, err
 	}
 	tokens, err := auth.ReadTokens(path)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	n.admin, err = admin.New(admin.Config{
 		Listen:      n.cfg.AdminListen,
@@ -40,12 +40,12 @@ func (n *node) startAdmin(context.Context) error {
 		Log:      adminLog{n.backbone},
 	})
 	if err != nil {
-		return usageError{err}
+		return nil, usageError{err}
 	}
 	if err := n.admin.SetTokens(tokens...); err != nil {
-		return err
+		return nil, err
 	}
-	return n.admin.Start()
+	return n.admin.Stop, n.admin.Start()
 }
 
 // adminNode is the node as a whole.

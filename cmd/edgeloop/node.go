@@ -23,8 +23,7 @@ import (
 	"edgeloop/wsproto"
 )
 
-// A node is all parts, built in this order and stopped in the reverse one:
-// secrets, log, gateway, event loops, admin API.
+// A node is what its parts have made: see parts for their order.
 type node struct {
 	// Immutable after construction.
 	cfg     *serveCmd
@@ -40,14 +39,11 @@ type node struct {
 	gateway  *gateway.Gateway
 	server   *eventloop.Server
 	admin    *admin.Server
-	unwatch  func(context.Context) error // ends watchOthers
-	untidy   func()                      // ends tidy
 
 	// Owned by the goroutine that starts and stops the node.
+	built     assembly
 	given     settings // in force, as far as they may change
 	ownSecret string   // path of the device secret that the node made itself
-	logClosed bool
-	announced bool // the address file is ours
 
 	// Safe for concurrent use.
 	drainOnce sync.Once
@@ -65,32 +61,59 @@ const (
 	stateDrained
 )
 
-const startTimeout = 2 * time.Minute // for an external server to answer
+// How long each part may take to start and to stop. What takes longer is left
+// behind, and the next one has its turn: see supervisor for the whole.
+const (
+	startMost   = 2 * time.Minute
+	stopMinor   = 2 * time.Second
+	stopAdmin   = 5 * time.Second
+	stopServer  = 5 * time.Second
+	stopGateway = 5 * time.Second
+	stopLog     = 30 * time.Second // the store writes its index
+	stopClient  = 10 * time.Second // of a log elsewhere
+)
 
-func newNode(cfg *serveCmd, log *logging, watch *supervisor) *node {
-	return &node{cfg: cfg, log: log, watch: watch, started: time.Now(), failed: make(chan error, 2), drain: make(chan struct{})}
+const logPart = "log"
+
+// parts are those of a node, in the order of their start; they stop in the
+// reverse one.
+func (n *node) parts() []part {
+	// A log of the node's own takes as long to start as its size asks for.
+	log := part{name: logPart, start: n.startBackbone, stopMost: stopLog}
+	if n.cfg.NATSURL != "" {
+		log.startMost, log.stopMost = startMost, stopClient
+	}
+	return []part{
+		{name: "keys", start: n.startAuth, startMost: startMost, stopMost: stopMinor},
+		log,
+		{name: "gateway", start: n.startGateway, startMost: startMost, stopMost: stopGateway},
+		// Presence of others is told again at the next start.
+		{name: "presence of other nodes", start: n.startWatch, startMost: startMost, stopMost: stopMinor, minor: true},
+		{name: "event loops", start: n.startServer, startMost: startMost, stopMost: stopServer},
+		// That a request was cut is no fault of the node.
+		{name: "admin API", start: n.startAdmin, startMost: startMost, stopMost: stopAdmin, minor: true},
+		{name: "address file", start: n.announce, startMost: startMost, stopMost: stopMinor, minor: true},
+		{name: "tidier", start: n.startTidy, startMost: startMost, stopMost: stopMinor, minor: true},
+	}
 }
 
-// start builds and starts everything, or nothing: ok is false without an error
-// when it was asked to stop before it was through.
+func newNode(cfg *serveCmd, log *logging, watch *supervisor) *node {
+	return &node{
+		cfg: cfg, log: log, watch: watch, started: time.Now(),
+		failed: make(chan error, 2), drain: make(chan struct{}),
+		built: assembly{log: log, watch: watch},
+	}
+}
+
+// start starts all parts, or none: ok is false without an error when the node was
+// asked to stop before it was through.
 func (n *node) start() (ok bool, err error) {
 	ctx, cancel := n.watch.untilAsked()
 	defer cancel()
-	for _, part := range []struct {
-		name  string
-		start func(context.Context) error
-	}{
-		{"read the keys", n.startAuth},
-		{"open the log", n.startBackbone},
-		{"start the gateway", n.startGateway},
-		{"start the event loops", n.startServer},
-		{"start the admin API", n.startAdmin},
-		{"announce the addresses", n.announce},
-	} {
-		n.watch.at(part.name)
-		err := part.start(ctx)
+	for _, p := range n.parts() {
+		err := n.built.start(ctx, p)
 		if ctx.Err() != nil && (err != nil || n.server == nil) { // with devices it is stopped with a drain
-			n.log.Info("stopped during the start", zap.String("phase", part.name), zap.Error(err))
+			n.log.Info("stopped during the start", zap.String("part", p.name), zap.Error(err))
 			n.abandon()
 			return false, nil
 		}
@@ -100,21 +123,20 @@ func (n *node) start() (ok bool, err error) {
 		}
 	}
 	n.watch.at("run")
-	n.untidy = n.startTidy()
 	n.state.Store(stateRunning)
 	return true, nil
 }
 
-func (n *node) startAuth(context.Context) error {
+func (n *node) startAuth(context.Context) (stopFunc, error) {
 	if n.cfg.Auth == "none" {
 		n.log.Warn("AUTHENTICATION IS OFF: anyone who reaches this node may be any device (--auth=none)")
-		return nil
+		return nil, nil
 	}
 	cfg := auth.Config{SecretFile: n.cfg.SecretFile, PublicKeyFile: n.cfg.PublicKeyFile, CacheSize: n.cfg.TokenCache}
 	if cfg.SecretFile == "" && cfg.PublicKeyFile == "" {
 		path, created, err := auth.EnsureSecret(n.cfg.DataDir)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if created {
 			n.log.Info("made a secret for device tokens, print one with 'edgeloop token --device ID'", zap.String("file", path))
@@ -124,12 +146,12 @@ func (n *node) startAuth(context.Context) error {
 	var err error
 	n.verifier, err = auth.New(cfg)
 	if err != nil && (n.cfg.SecretFile != "" || n.cfg.PublicKeyFile != "") {
-		return usageError{fmt.Errorf("--secret-file, --public-key-file: %w", err)}
+		return nil, usageError{fmt.Errorf("--secret-file, --public-key-file: %w", err)}
 	}
-	return err
+	return nil, err
 }
 
-func (n *node) startBackbone(ctx context.Context) error {
+func (n *node) startBackbone(ctx context.Context) (stopFunc, error) {
 	cfg := backbone.Config{
 		DataDir:       n.cfg.DataDir,
 		NATSURL:       n.cfg.NATSURL,
@@ -145,30 +167,26 @@ func (n *node) startBackbone(ctx context.Context) error {
 		cfg.Durability = backbone.Process
 	}
 	cfg.OnDamage = onDamage(n.cfg.OnDamage)
-	if n.cfg.NATSURL != "" { // a log of our own takes as long as its size asks for
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, startTimeout)
-		defer cancel()
-	}
 	var err error
 	n.backbone, err = backbone.Open(ctx, cfg)
 	if errors.Is(err, backbone.ErrInUse) {
-		return fmt.Errorf("--data-dir=%s: %w: stop the other node, or give this one a directory of its own", n.cfg.DataDir, err)
+		return nil, fmt.Errorf("--data-dir=%s: %w: stop the other node, or give this one a directory of its own", n.cfg.DataDir, err)
 	}
 	var damaged *backbone.DamageError
 	if errors.As(err, &damaged) {
-		return fmt.Errorf("--on-damage=stop: %w: look with 'edgeloop log verify --data-dir=%s'; restore a backup, or go on without what is lost with 'edgeloop log accept' or --on-damage=serve", damaged, n.cfg.DataDir)
+		return nil, fmt.Errorf("--on-damage=stop: %w: look with 'edgeloop log verify --data-dir=%s'; restore a backup, or go on without what is lost with 'edgeloop log accept' or --on-damage=serve", damaged, n.cfg.DataDir)
 	}
 	if errors.Is(err, backbone.ErrNameTaken) {
-		return fmt.Errorf("--node=%s: %w: each node needs a name of its own", n.name(), err)
+		return nil, fmt.Errorf("--node=%s: %w: each node needs a name of its own", n.name(), err)
 	}
-	if err == nil {
-		n.sayLog()
+	if err != nil {
+		return nil, err
 	}
-	return err
+	n.sayLog()
+	return n.backbone.Close, nil
 }
 
-func (n *node) startGateway(context.Context) (err error) {
+func (n *node) startGateway(context.Context) (stop stopFunc, err error) {
 	// Presence and what other nodes write matter where there are other nodes:
 	// with an external server. See docs/decisions/0011.
 	shared := n.cfg.NATSURL != ""
@@ -200,25 +218,18 @@ func (n *node) startGateway(context.Context) (err error) {
 		OnPresence:      presence,
 		Logger:          n.log.Logger,
 	})
-	if err != nil || !shared {
-		return err
+	if err != nil {
+		return nil, err
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	watched := make(chan struct{})
-	n.unwatch = func(stopping context.Context) error {
-		cancel()
-		select {
-		case <-watched:
-			return nil
-		case <-stopping.Done():
-			return stopping.Err()
-		}
+	return n.gateway.Close, nil
+}
+
+// startWatch listens to other nodes where there may be some.
+func (n *node) startWatch(context.Context) (stopFunc, error) {
+	if n.cfg.NATSURL == "" {
+		return nil, nil
 	}
-	go func() {
-		defer close(watched)
-		n.watchOthers(ctx)
-	}()
-	return nil
+	return inBackground(n.watchOthers), nil
 }
 
 // watchOthers hears what is said of devices, here and on other nodes, until ctx ends.
@@ -231,7 +242,7 @@ func (n *node) watchOthers(ctx context.Context) {
 	}
 }
 
-func (n *node) startServer(ctx context.Context) (err error) {
+func (n *node) startServer(ctx context.Context) (stop stopFunc, err error) {
 	n.server, err = eventloop.New(eventloop.Config{
 		Listen:           n.cfg.Listen,
 		Loops:            n.cfg.EventLoops,
@@ -251,7 +262,7 @@ func (n *node) startServer(ctx context.Context) (err error) {
 		Logger:           n.log.Logger,
 	}, n.gateway)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	ended := make(chan error, 1)
 	go func() {
@@ -263,11 +274,11 @@ func (n *node) startServer(ctx context.Context) (err error) {
 	}()
 	select {
 	case <-n.server.Booted():
-		return nil
+		return n.server.Stop, nil
 	case err := <-ended:
-		return err
+		return n.server.Stop, err
 	case <-ctx.Done():
-		return ctx.Err()
+		return n.server.Stop, ctx.Err()
 	}
 }
 
@@ -285,15 +296,14 @@ func tickFor(timeouts ...time.Duration) time.Duration {
 }
 
 // announce writes down where the node listens, for those who start it.
-func (n *node) announce(context.Context) error {
+func (n *node) announce(context.Context) (stopFunc, error) {
 	n.log.Info("devices connect here", zap.String("url", fmt.Sprintf("ws://%s%s", n.server.Addr(), gateway.DevicePath)))
 	n.log.Info("admin API", zap.String("url", fmt.Sprintf("http://%s", n.admin.Addr())))
 	a := addresses{Listen: n.server.Addr().String(), Admin: n.admin.Addr().String(), PID: os.Getpid()}
 	if err := a.write(addressFile(n.cfg.DataDir)); err != nil {
-		return fmt.Errorf("--data-dir: %w", err)
+		return nil, fmt.Errorf("--data-dir: %w", err)
 	}
-	n.announced = true
-	return nil
+	return func(context.Context) error { return removeFile(addressFile(n.cfg.DataDir)) }, nil
 }
 
 // adminTokenFile is where the admin token lies.

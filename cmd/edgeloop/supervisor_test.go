@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"os"
 	"strings"
@@ -109,32 +108,6 @@ func TestSupervisor_Hangup(t *testing.T) {
 		}
 		life <- nil
 		if err := <-end; err != nil {
-			t.Error(err)
-		}
-	})
-}
-
-// TestNode_StepIsLeftBehind: a part that does not stop, and does not heed its
-// context, holds up the others for a bounded time.
-func TestNode_StepIsLeftBehind(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		log, err := newLogging("error", "text", &fickle{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer log.out.Close()
-		n := &node{log: log, watch: newSupervisor(log, time.Second)}
-		release := make(chan struct{})
-		began := time.Now()
-		err = n.step("stop the clock", 5*time.Second, func(context.Context) error { <-release; return nil })
-		if err == nil || !strings.Contains(err.Error(), "stop the clock") {
-			t.Errorf("a step that hangs: %v", err)
-		}
-		if took := time.Since(began); took != 6*time.Second {
-			t.Errorf("left behind after %s", took)
-		}
-		close(release)
-		if err := n.step("stop", time.Second, func(context.Context) error { return nil }); err != nil {
 			t.Error(err)
 		}
 	})

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"runtime/debug"
 	"runtime/metrics"
 	"time"
@@ -72,21 +73,10 @@ func (t *tidier) due(now time.Time, l load) bool {
 	return true
 }
 
-// startTidy starts tidy. stop ends it and returns when it has ended.
-func (n *node) startTidy() (stop func()) {
-	quit, ended := make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(ended)
-		n.tidy(quit)
-	}()
-	return func() {
-		close(quit)
-		<-ended
-	}
-}
+func (n *node) startTidy(context.Context) (stopFunc, error) { return inBackground(n.tidy), nil }
 
-// tidy gives memory back to the system until stop is closed.
-func (n *node) tidy(stop <-chan struct{}) {
+// tidy gives memory back to the system until ctx ends.
+func (n *node) tidy(ctx context.Context) {
 	samples := []metrics.Sample{
 		{Name: "/memory/classes/heap/objects:bytes"},
 		{Name: "/memory/classes/heap/unused:bytes"},
@@ -98,7 +88,7 @@ func (n *node) tidy(stop <-chan struct{}) {
 	var t tidier
 	for {
 		select {
-		case <-stop:
+		case <-ctx.Done():
 			return
 		case now := <-tick.C:
 			metrics.Read(samples)
