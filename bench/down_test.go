@@ -107,6 +107,18 @@ func TestRun_Broadcast(t *testing.T) {
 			t.Errorf("figures %v", r.Figures)
 		}
 	})
+	t.Run("beside a control group", func(t *testing.T) {
+		t.Parallel()
+		beside := b
+		beside.Control, beside.ControlRate, beside.Before = 2, 100, 300*time.Millisecond
+		r := run(t, down(t, &fleettest.Admin{}, 6), beside)
+		if !r.OK || r.Counts[fleet.Pushed] == 0 || r.Counts[fleet.Broadcasts] != 24 {
+			t.Errorf("ok %v, %d pings sent, %d deliveries, want 24", r.OK, r.Counts[fleet.Pushed], r.Counts[fleet.Broadcasts])
+		}
+		if calm, during := r.Figures["control_calm_p99_ms"], r.Figures["control_broadcast_p99_ms"]; calm <= 0 || during <= 0 {
+			t.Errorf("figures %v", r.Figures)
+		}
+	})
 	t.Run("doubled", func(t *testing.T) {
 		t.Parallel()
 		r := run(t, down(t, &fleettest.Admin{Fault: fleettest.Duplicate}, 6), b)

@@ -186,13 +186,19 @@ func padded(fields string, size int) string {
 	return data + strings.Repeat("b", max(0, size-len(data)-2)) + `"}`
 }
 
-// Broadcast sends messages to all devices and measures the time to the last.
+// Broadcast sends messages to all devices and measures the time to the last. A
+// control group that pings tells what everybody else feels; its devices get the
+// broadcasts, too.
 type Broadcast struct {
 	Count int           `help:"Number of broadcasts." default:"5"`
 	Size  int           `help:"Data in bytes." default:"128"`
 	Every time.Duration `help:"Time between the end of one and the next." default:"200ms"`
 	Limit time.Duration `help:"Time for one to reach all." default:"60s"`
 	Via   string        `help:"How to send it: admin (the node's API) or device (an echo server of bench/compare repeats a text message to all)." default:"admin" enum:"admin,device"`
+
+	Control     int           `help:"Devices in the control group." default:"0"`
+	ControlRate float64       `help:"Pings a second of the control group." default:"1000"`
+	Before      time.Duration `help:"Time measured before the first, with a control group." default:"3s"`
 }
 
 // Name implements Scenario.
@@ -207,10 +213,32 @@ func (b Broadcast) Run(ctx context.Context, s *Session) error {
 	if !ok && b.Via == "admin" {
 		return errNoAdmin
 	}
+	if err := s.addControl(b.Control); err != nil {
+		return err
+	}
 	if _, err := s.connect(ctx, s.opt.Connections); err != nil {
 		return err
 	}
+	if err := b.calm(ctx, s); err != nil {
+		return err
+	}
 	return b.measure(ctx, s, admin)
+}
+
+// calm measures what the control group sees of a node that has nothing else to do.
+func (b Broadcast) calm(ctx context.Context, s *Session) error {
+	if s.control == nil {
+		return nil
+	}
+	if err := s.controlLoad(fleet.PingLoad, b.ControlRate); err != nil {
+		return err
+	}
+	p, err := s.phase("calm", func() error { return s.hold(ctx, b.Before) })
+	if err != nil {
+		return err
+	}
+	s.latencyFigures("control_calm", p, fleet.RoundTrip)
+	return nil
 }
 
 // measure sends the broadcasts to devices that are there.
@@ -234,6 +262,9 @@ func (b Broadcast) measure(ctx context.Context, s *Session, admin probe.Endpoint
 	}
 	s.figure("last_p50_ms", milliseconds(float64(last.ValueAtPercentile(50))))
 	s.figure("last_max_ms", milliseconds(float64(last.Max())))
+	if s.control != nil {
+		s.latencyFigures("control_broadcast", p, fleet.RoundTrip)
+	}
 	s.latencyFigures("downlink", p, fleet.Downlink)
 	s.cpuFigures("delivery", p, p.Counts[fleet.Broadcasts])
 	s.figure("deliveries", float64(p.Counts[fleet.Broadcasts]))

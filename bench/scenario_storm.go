@@ -35,7 +35,7 @@ func (st Storm) Run(ctx context.Context, s *Session) error {
 
 // measure strikes devices and control group that are there.
 func (st Storm) measure(ctx context.Context, s *Session) error {
-	if err := s.controlLoad(st.ControlRate); err != nil {
+	if err := s.controlLoad(s.loadKind(), st.ControlRate); err != nil {
 		return err
 	}
 	calm, err := s.phase("calm", func() error { return s.hold(ctx, st.Before) })
@@ -93,9 +93,9 @@ func (st Storm) strike(ctx context.Context, s *Session) error {
 }
 
 // controlLoad starts the paced traffic of the control group.
-func (s *Session) controlLoad(perSecond float64) error {
+func (s *Session) controlLoad(kind string, perSecond float64) error {
 	if s.control == nil {
 		return nil
 	}
-	return s.control.Do(fleet.Order{Verb: fleet.Load, Kind: s.loadKind(), Rate: perSecond})
+	return s.control.Do(fleet.Order{Verb: fleet.Load, Kind: kind, Rate: perSecond})
 }

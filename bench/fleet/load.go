@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"encoding/binary"
 	"math"
 	"time"
 
@@ -28,9 +29,15 @@ const (
 	TelemetryLoad = "telemetry"
 	// PushLoad sends without expecting anything back.
 	PushLoad = "push"
+	// PingLoad sends WebSocket pings: when one is answered is RoundTrip, and nothing of
+	// it is counted but that it was Pushed.
+	PingLoad = "ping"
 	// ChurnLoad ends a connection and dials again.
 	ChurnLoad = "churn"
 )
+
+// pingSize is what a PingLoad sends: when it was due, in Unix nanoseconds.
+const pingSize = 8
 
 // start begins a load and fills the windows of a closed loop.
 func (l *loop) start(w *load, now int64) {
@@ -152,6 +159,10 @@ func (l *loop) paced(i int, w *load, due, now int64) {
 		l.counts[Pushed]++
 		l.body = l.dialect.telemetry(l.body[:0], 0, due, w.size)
 		l.framer.frame(l.dialect.op(), l.body)
+	case PingLoad:
+		l.counts[Pushed]++
+		l.body = binary.BigEndian.AppendUint64(l.body[:0], uint64(due)) //nolint:gosec // Unix nanoseconds
+		l.framer.frame(ws.OpPing, l.body)
 	}
 	l.write(i, now)
 }

@@ -71,12 +71,12 @@ func (o Order) withDefaults(count int) (Order, error) {
 }
 
 func (o *Order) checkLoad() error {
-	kinds := []string{EchoLoad, TelemetryLoad, PushLoad, ChurnLoad}
+	kinds := []string{EchoLoad, TelemetryLoad, PushLoad, PingLoad, ChurnLoad}
 	if !slices.Contains(kinds, o.Kind) {
 		return fmt.Errorf("%w: kind %q: want one of %v", ErrOrder, o.Kind, kinds)
 	}
 	o.InFlight = orDefault(o.InFlight, 1)
-	if o.Rate == 0 && (o.Kind == PushLoad || o.Kind == ChurnLoad) {
+	if o.Rate == 0 && slices.Contains([]string{PushLoad, PingLoad, ChurnLoad}, o.Kind) {
 		return fmt.Errorf("%w: %s needs a rate", ErrOrder, o.Kind)
 	}
 	if o.InFlight < 1 || o.InFlight > maxInFlight {

@@ -100,6 +100,9 @@ func (l *loop) frame(i int, b []byte, now int64) (size int, ok bool) {
 		l.counts[Pings]++
 		l.framer.frame(ws.OpPong, payload)
 	case ws.OpPong:
+		if len(payload) == pingSize {
+			l.hists.record(RoundTrip, now-int64(binary.BigEndian.Uint64(payload))) //nolint:gosec // what pace wrote
+		}
 	case ws.OpClose:
 		l.closeFrame(i, payload, now)
 	default:
