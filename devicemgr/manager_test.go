@@ -13,7 +13,6 @@ import (
 // link is a connection that remembers how it was closed.
 type link struct{ name string }
 
-func (*link) Send([]byte) error    { return nil }
 func (*link) Close(uint16, string) {}
 
 // table makes a Manager that is checked when the test ends.

@@ -9,7 +9,6 @@ import (
 
 type noLink struct{}
 
-func (noLink) Send([]byte) error    { return nil }
 func (noLink) Close(uint16, string) {}
 
 // come has a device connect and leave at once.

@@ -7,8 +7,6 @@ import (
 
 // Link is what a session needs of its connection.
 type Link interface {
-	// Send takes one frame; ownership of frame passes to the callee. Any goroutine.
-	Send(frame []byte) error
 	// Close ends the connection. Any goroutine; idempotent.
 	Close(code uint16, reason string)
 }

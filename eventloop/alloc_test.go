@@ -118,11 +118,11 @@ func TestAllocs_WakeAndSend(t *testing.T) {
 	}))
 	b := n.bare()
 	c := testkit.Receive(t, patience, "the connection", conns)
-	f := unmasked(text("to the device"))
-	reply := make([]byte, 32*len(f))
+	message := []byte("to the device")
+	reply := make([]byte, 32*len(unmasked(bin(message))))
 	allocs := testing.AllocsPerRun(500, func() {
 		for range 32 {
-			if err := c.Send(f); err != nil {
+			if err := c.Send(eventloop.Binary, message); err != nil {
 				t.Fatal(err)
 			}
 			c.Wake()

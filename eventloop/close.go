@@ -40,13 +40,6 @@ func (c *Conn) closeOnLoop(code wsproto.CloseCode, reason string) {
 	c.dropHeldOnLoop()
 }
 
-// sayOnLoop gathers a Close frame.
-func (c *Conn) sayOnLoop(code wsproto.CloseCode, reason string) {
-	if b := c.loop.gatherOnLoop(c); c.gc != nil {
-		c.loop.scratch = wsproto.AppendClose(b, code, reason)
-	}
-}
-
 // protocolErrorOnLoop fails the connection: what is wrong is told in a Close
 // frame, and nothing more is taken from the peer. [RFC6455 7.1.7]
 func (c *Conn) protocolErrorOnLoop(err error) {

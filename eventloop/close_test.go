@@ -109,12 +109,12 @@ func TestClose_ByThisSide(t *testing.T) {
 	t.Run("answered", func(t *testing.T) { // [RFC6455 7.1.2]
 		d := n.open()
 		c := testkit.Receive(t, patience, "the connection", conns)
-		if err := c.Send(unmasked(text("before"))); err != nil {
+		if err := send(c, text("before")); err != nil {
 			t.Fatal(err)
 		}
 		c.Close(4409, "replaced")
 		c.Close(1000, "again: nothing happens")
-		if err := c.Send(unmasked(text("after"))); !errors.Is(err, eventloop.ErrClosed) {
+		if err := send(c, text("after")); !errors.Is(err, eventloop.ErrClosed) {
 			t.Errorf("Send after Close: %v, want ErrClosed", err)
 		}
 		d.want(text("before"), closing(4409, "replaced"))
@@ -193,7 +193,7 @@ func TestClose_FromAReceiver(t *testing.T) {
 			}
 		}
 		return &ears{
-			receive: func(wsproto.OpCode, []byte) { at("receive") },
+			receive: func(eventloop.Kind, []byte) { at("receive") },
 			flush:   func() { at("flush") },
 			woken:   func() { at("woken") },
 			quiet:   func(time.Duration) time.Duration { at("quiet"); return tick },
@@ -227,7 +227,7 @@ func TestClose_WhilePaused(t *testing.T) {
 	n := serve(t, eventloop.Config{Tick: tick, CloseTimeout: time.Hour}, admit(func(c *eventloop.Conn) eventloop.Receiver {
 		conns <- c
 		return &ears{
-			receive: func(wsproto.OpCode, []byte) { received.Add(1); c.PauseOnLoop() },
+			receive: func(eventloop.Kind, []byte) { received.Add(1); c.PauseOnLoop() },
 			closed:  func(g *eventloop.Gone) { gone <- g },
 		}
 	}))
@@ -275,7 +275,7 @@ func TestClosed_HandsOnWhatWasKept(t *testing.T) {
 			heard := make(chan string, 8)
 			n := serve(t, eventloop.Config{}, admit(func(c *eventloop.Conn) eventloop.Receiver {
 				return &ears{
-					receive: func(_ wsproto.OpCode, payload []byte) {
+					receive: func(_ eventloop.Kind, payload []byte) {
 						heard <- string(payload)
 						if c.PauseOnLoop(); string(payload) == tc.shedAt {
 							c.ShedOnLoop()
@@ -321,17 +321,17 @@ func closeInsideWrite(t *testing.T, size int) {
 		}
 		closed := false
 		return &ears{
-			receive: func(_ wsproto.OpCode, p []byte) {
+			receive: func(_ eventloop.Kind, p []byte) {
 				want := bytes.Clone(p)
 				for i := 0; !closed && i < 200_000_000/size; i++ {
-					c.WriteOnLoop(wsproto.OpBinary, p) // soon more than OutBuffer
+					c.WriteOnLoop(eventloop.Binary, p) // soon more than OutBuffer
 				}
-				other.WriteOnLoop(wsproto.OpBinary, p)
+				other.WriteOnLoop(eventloop.Binary, p)
 				intact <- closed && bytes.Equal(p, want)
 			},
 			closed: func(*eventloop.Gone) {
 				closed = true
-				other.WriteOnLoop(wsproto.OpText, []byte("it is gone"))
+				other.WriteOnLoop(eventloop.Text, []byte("it is gone"))
 			},
 		}
 	}))
@@ -353,7 +353,7 @@ func TestClose_GoingAwayStillHears(t *testing.T) {
 	conns := make(chan *eventloop.Conn, 1)
 	n := serve(t, eventloop.Config{Tick: tick}, admit(func(c *eventloop.Conn) eventloop.Receiver {
 		conns <- c
-		return &ears{receive: func(_ wsproto.OpCode, payload []byte) { heard <- string(payload) }}
+		return &ears{receive: func(_ eventloop.Kind, payload []byte) { heard <- string(payload) }}
 	}))
 	sendAway := func(code wsproto.CloseCode) {
 		d := n.open()

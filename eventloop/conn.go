@@ -79,15 +79,15 @@ func (c *Conn) ID() uint64 { return c.id }
 // Queued is how many bytes were posted that the loop has not seen yet.
 func (c *Conn) Queued() int { return int(c.queued.Load()) }
 
-// Send writes one or more whole frames; any goroutine. The bytes are shared,
-// never written, and must not change afterwards. It never blocks. The frames of
-// one caller keep their order; those sent before Admit are dropped. Errors:
-// ErrClosed, ErrSlowConsumer (the connection is then being closed).
-func (c *Conn) Send(frame []byte) error {
+// Send writes one message; any goroutine. The bytes are shared, never written, and
+// must not change afterwards: one message may go to many connections. It never
+// blocks. The messages of one caller keep their order; those sent before Admit are
+// dropped. Errors: ErrClosed, ErrSlowConsumer (the connection is then being closed).
+func (c *Conn) Send(kind Kind, payload []byte) error {
 	if c.signals.Load()&signalClosed != 0 {
 		return ErrClosed
 	}
-	cost := mailCost(frame)
+	cost := mailCost(payload)
 	if int(c.queued.Add(cost)) > c.loop.s.cfg.OutBuffer+mailOverhead {
 		c.queued.Add(-cost)
 		if c.signals.Or(signalClosed)&signalClosed == 0 {
@@ -95,7 +95,7 @@ func (c *Conn) Send(frame []byte) error {
 		}
 		return ErrSlowConsumer
 	}
-	return c.loop.post(mail{c: c, kind: mailSend, frame: frame})
+	return c.loop.post(mail{c: c, kind: mailSend, message: kind, payload: payload})
 }
 
 // Close closes the connection with a Close frame, behind what was sent before;
@@ -139,37 +139,6 @@ func (c *Conn) RemoteAddrOnLoop() net.Addr {
 		return nil
 	}
 	return c.gc.RemoteAddr()
-}
-
-// WriteOnLoop frames payload and writes it with whatever else this event
-// writes. payload is borrowed until return.
-func (c *Conn) WriteOnLoop(op wsproto.OpCode, payload []byte) {
-	c.loop.assertOnLoop()
-	if c.state != stateOpen {
-		return
-	}
-	b := c.loop.gatherOnLoop(c)
-	if c.state != stateOpen { // what was gathered before found the peer gone
-		return
-	}
-	if c.window != 0 && !op.IsControl() {
-		c.loop.scratch = wsproto.AppendCompressed(b, op, payload, &c.loop.s.deflate, c.window)
-		return
-	}
-	if len(payload) >= scratchCap { // not worth a copy
-		c.loop.scratch = wsproto.AppendHeader(b, op, true, false, len(payload))
-		c.loop.flushWithOnLoop(payload)
-		return
-	}
-	c.loop.scratch = wsproto.AppendFrame(b, op, payload)
-}
-
-// PingOnLoop sends a Ping frame: the peer is asked for a sign of life.
-func (c *Conn) PingOnLoop() {
-	c.WriteOnLoop(wsproto.OpPing, nil)
-	if c.state == stateOpen {
-		c.loop.wheel.Mark(c.node)
-	}
 }
 
 // CloseOnLoop is Close for callers that are on the loop: it takes effect before

@@ -212,7 +212,12 @@ func wire(frames ...frame) []byte {
 	return b
 }
 
-// unmasked is one frame as a server sends it, for Conn.Send.
+// send posts what is in f to c.
+func send(c *eventloop.Conn, f frame) error {
+	return c.Send(eventloop.Kind(f.head&0xf), f.payload)
+}
+
+// unmasked is one frame as a server sends it.
 func unmasked(f frame) []byte {
 	b := []byte{f.head}
 	switch n := len(f.payload); {

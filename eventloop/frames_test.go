@@ -8,7 +8,6 @@ import (
 
 	"edgeloop/eventloop"
 	"edgeloop/internal/testkit"
-	"edgeloop/wsproto"
 )
 
 func TestFrames_PingPong(t *testing.T) { // [RFC6455 5.5.2] [RFC6455 5.5.3]
@@ -110,7 +109,7 @@ func TestFrames_WritingToOthers(t *testing.T) {
 	var all []*eventloop.Conn // owned by the one loop
 	n := serve(t, eventloop.Config{Loops: 1}, admit(func(c *eventloop.Conn) eventloop.Receiver {
 		all = append(all, c)
-		return &ears{receive: func(op wsproto.OpCode, p []byte) {
+		return &ears{receive: func(op eventloop.Kind, p []byte) {
 			for _, other := range all {
 				other.WriteOnLoop(op, p)
 			}

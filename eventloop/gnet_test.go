@@ -52,7 +52,7 @@ func TestGnet_NextLeavesNoRing(t *testing.T) {
 	d.want(text("hello"))
 
 	big := bin(make([]byte, 8<<20))
-	if err := c.Send(unmasked(big)); err != nil {
+	if err := send(c, big); err != nil {
 		t.Fatal(err)
 	}
 	testkit.Eventually(t, patience, "output to wait", func() bool { return eventloop.Waiting(c) > 0 })

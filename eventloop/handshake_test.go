@@ -150,7 +150,7 @@ func TestHandshake_Deferred(t *testing.T) {
 		}
 		var next int
 		got := make(chan string, 1)
-		cand.c.Admit(cand.h, n.track(&ears{receive: func(_ wsproto.OpCode, p []byte) {
+		cand.c.Admit(cand.h, n.track(&ears{receive: func(_ eventloop.Kind, p []byte) {
 			if !bytes.Equal(p, numbered(next, 16<<10)) && len(got) == 0 {
 				got <- fmt.Sprintf("message %d is not what was sent", next)
 			}
@@ -201,7 +201,7 @@ func TestHandshake_LostWhilePending(t *testing.T) {
 			if g := testkit.Receive(t, patience, "Closed", gone); g.Cause != c.want {
 				t.Errorf("cause %s, want %s", g.Cause, c.want)
 			}
-			if err := cand.c.Send(unmasked(text("x"))); err == nil {
+			if err := send(cand.c, text("x")); err == nil {
 				t.Error("Send to a connection that is gone returned no error")
 			}
 		})

@@ -32,7 +32,7 @@ func TestServer_Stop(t *testing.T) {
 		if string(h.Path) == "/later" {
 			return accept(c, h)
 		}
-		return &ears{closed: func(g *eventloop.Gone) { gone <- g }, receive: func(wsproto.OpCode, []byte) { c.PauseOnLoop() }}, nil
+		return &ears{closed: func(g *eventloop.Gone) { gone <- g }, receive: func(eventloop.Kind, []byte) { c.PauseOnLoop() }}, nil
 	})
 	silent := n.dial()
 	pending := n.dial()
@@ -51,7 +51,7 @@ func TestServer_Stop(t *testing.T) {
 	for _, d := range []*dialogue{silent, pending, open, paused} {
 		d.wantGone()
 	}
-	if err := cand.c.Send(unmasked(text("x"))); !errors.Is(err, eventloop.ErrClosed) {
+	if err := send(cand.c, text("x")); !errors.Is(err, eventloop.ErrClosed) {
 		t.Errorf("Send after Stop: %v", err)
 	}
 	n.StopAccepting() // harmless: its descriptors are somebody else's by now

@@ -7,7 +7,6 @@ import (
 	"edgeloop/eventloop"
 	"edgeloop/internal/bytebuf"
 	"edgeloop/internal/testkit"
-	"edgeloop/wsproto"
 )
 
 // TestParts_LargestGoesFirst: many begin messages and do not end them. Above the
@@ -50,7 +49,7 @@ func TestHeld_TakesNothingTwice(t *testing.T) {
 	n := serve(t, eventloop.Config{Loops: 1, Memory: memory}, admit(func(c *eventloop.Conn) eventloop.Receiver {
 		conns <- c
 		return &ears{
-			receive: func(wsproto.OpCode, []byte) { c.PauseOnLoop(); heard <- int64(c.ReplayedOnLoop()) },
+			receive: func(eventloop.Kind, []byte) { c.PauseOnLoop(); heard <- int64(c.ReplayedOnLoop()) },
 			woken:   c.ResumeOnLoop,
 		}
 	}))

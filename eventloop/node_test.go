@@ -133,13 +133,13 @@ type ears struct {
 	quiet     func(idle time.Duration) time.Duration
 	heartbeat time.Duration
 
-	receive func(op wsproto.OpCode, payload []byte)
+	receive func(op eventloop.Kind, payload []byte)
 	flush   func()
 	woken   func()
 	closed  func(gone *eventloop.Gone)
 }
 
-func (e *ears) Receive(op wsproto.OpCode, payload []byte) {
+func (e *ears) Receive(op eventloop.Kind, payload []byte) {
 	if e.receive != nil {
 		e.receive(op, payload)
 	}
@@ -195,7 +195,7 @@ func (w *tracked) note() {
 	}
 }
 
-func (w *tracked) Receive(op wsproto.OpCode, payload []byte) {
+func (w *tracked) Receive(op eventloop.Kind, payload []byte) {
 	w.note()
 	w.Receiver.Receive(op, payload)
 }

@@ -18,7 +18,7 @@ func TestPanic_CostsOneConnection(t *testing.T) {
 	gone := make(chan *eventloop.Gone, 8)
 	mk := func(c *eventloop.Conn, at func(string)) eventloop.Receiver {
 		return &ears{
-			receive: func(op wsproto.OpCode, p []byte) { c.WriteOnLoop(op, p); at("receive") },
+			receive: func(op eventloop.Kind, p []byte) { c.WriteOnLoop(op, p); at("receive") },
 			flush:   func() { at("flush") },
 			woken:   func() { at("woken") },
 			quiet:   func(time.Duration) time.Duration { at("quiet"); return tick },
@@ -84,14 +84,14 @@ func TestPanic_InResumeCalledByAnother(t *testing.T) {
 		if held == nil {
 			held = c
 			count := 0
-			return &ears{receive: func(wsproto.OpCode, []byte) {
+			return &ears{receive: func(eventloop.Kind, []byte) {
 				if count++; count > 1 {
 					panic("second message")
 				}
 				c.PauseOnLoop()
 			}}
 		}
-		return &ears{receive: func(op wsproto.OpCode, p []byte) { held.ResumeOnLoop(); c.WriteOnLoop(op, p) }}
+		return &ears{receive: func(op eventloop.Kind, p []byte) { held.ResumeOnLoop(); c.WriteOnLoop(op, p) }}
 	}))
 	victim, other := n.open(), n.open()
 	victim.send(text("a"), text("b"), text("c"))

@@ -11,7 +11,6 @@ import (
 
 	"edgeloop/eventloop"
 	"edgeloop/internal/testkit"
-	"edgeloop/wsproto"
 )
 
 // counted is message i of a stream whose reader can tell what is missing.
@@ -52,7 +51,7 @@ func TestPause_UnderFlood(t *testing.T) {
 			n := serve(t, eventloop.Config{Tick: tick}, admit(func(c *eventloop.Conn) eventloop.Receiver {
 				conns <- c
 				return &ears{
-					receive: func(_ wsproto.OpCode, p []byte) {
+					receive: func(_ eventloop.Kind, p []byte) {
 						i := int(received.Load())
 						if c.PausedOnLoop() {
 							result <- fmt.Errorf("message %d came while paused", i)
@@ -125,7 +124,7 @@ func TestPause_WhileOutputIsBlocked(t *testing.T) {
 	n := serve(t, eventloop.Config{Tick: tick, OutBuffer: 4 << 20, InBuffer: 16 << 10}, admit(func(c *eventloop.Conn) eventloop.Receiver {
 		conns <- c
 		return &ears{
-			receive: func(_ wsproto.OpCode, p []byte) {
+			receive: func(_ eventloop.Kind, p []byte) {
 				if err := checkCounted(p, int(received.Load()), 1000); err != nil {
 					t.Error(err)
 				}
@@ -159,7 +158,7 @@ func TestPause_WhileOutputIsBlocked(t *testing.T) {
 	testkit.Eventually(t, patience, "the pause", func() bool { return n.Stats().Paused == 1 })
 	held, blocked := eventloop.Held(c), 0
 	for round := range rounds {
-		if err := c.Send(unmasked(bin(counted(round, size)))); err != nil {
+		if err := send(c, bin(counted(round, size))); err != nil {
 			t.Fatalf("round %d: %v (%s)", round, err, causes(n.Stats()))
 		}
 		if eventloop.Waiting(c) > 0 {
@@ -196,7 +195,7 @@ func TestPause_BothDirections(t *testing.T) {
 	n := serve(t, eventloop.Config{Tick: tick, OutBuffer: messages * size * 2}, admit(func(c *eventloop.Conn) eventloop.Receiver {
 		conns <- c
 		return &ears{
-			receive: func(op wsproto.OpCode, p []byte) {
+			receive: func(op eventloop.Kind, p []byte) {
 				if err := checkCounted(p, received, size); err != nil {
 					wrong <- err
 				}
@@ -263,7 +262,7 @@ func TestPause_ResumedFromWithin(t *testing.T) {
 			const messages = 3000
 			n := serve(t, eventloop.Config{}, admit(func(c *eventloop.Conn) eventloop.Receiver {
 				return &ears{
-					receive: func(wsproto.OpCode, []byte) {
+					receive: func(eventloop.Kind, []byte) {
 						depth++
 						defer func() { depth-- }()
 						if depth > 1 {
@@ -305,7 +304,7 @@ func TestPause_ResumedFromWithin(t *testing.T) {
 // counted out.
 func TestPause_PeerGone(t *testing.T) {
 	n := serve(t, eventloop.Config{}, admit(func(c *eventloop.Conn) eventloop.Receiver {
-		return &ears{receive: func(wsproto.OpCode, []byte) { c.PauseOnLoop() }, closed: func(*eventloop.Gone) { c.ResumeOnLoop() }}
+		return &ears{receive: func(eventloop.Kind, []byte) { c.PauseOnLoop() }, closed: func(*eventloop.Gone) { c.ResumeOnLoop() }}
 	}))
 	d := n.open()
 	d.send(text("a"), text("b"))
@@ -324,7 +323,7 @@ func TestPause_IsNotSilence(t *testing.T) {
 	n := serve(t, eventloop.Config{Tick: tick}, admit(func(c *eventloop.Conn) eventloop.Receiver {
 		conns <- c
 		return &ears{
-			receive: func(wsproto.OpCode, []byte) { c.PauseOnLoop() },
+			receive: func(eventloop.Kind, []byte) { c.PauseOnLoop() },
 			woken:   func() { c.ResumeOnLoop() },
 			quiet:   func(time.Duration) time.Duration { asked.Add(1); return tick },
 

@@ -21,8 +21,9 @@ var ErrSlowConsumer = errors.New("eventloop: slow consumer, too much is waiting 
 type mail struct {
 	c       *Conn
 	kind    mailKind
+	message Kind
 	code    wsproto.CloseCode
-	frame   []byte // shared, never written
+	payload []byte // shared, never written
 	reason  string
 	hello   *Hello
 	recv    Receiver
@@ -146,8 +147,8 @@ func (l *loop) deliverOnLoop(m mail) {
 	defer c.containOnLoop()
 	switch m.kind {
 	case mailSend:
-		c.queued.Add(-mailCost(m.frame))
-		c.sendOnLoop(m.frame)
+		c.queued.Add(-mailCost(m.payload))
+		c.sendOnLoop(m.message, m.payload)
 	case mailClose:
 		c.closeOnLoop(m.code, m.reason)
 	case mailSlow:
@@ -181,13 +182,14 @@ func (c *Conn) tellGone(r Receiver, gone *Gone) {
 	r.Closed(gone)
 }
 
-// mailOverhead is what one frame in a mailbox costs beside its bytes.
-const mailOverhead = 96
+// mailOverhead is what one message in a mailbox costs beside its bytes: the mail, and
+// the header of its frame.
+const mailOverhead = 96 + maxHeader
 
-// Cost is what a frame that waits takes of OutBuffer.
-func Cost(frame []byte) int { return int(mailCost(frame)) }
+// Cost is what a message that waits takes of OutBuffer.
+func Cost(payload []byte) int { return int(mailCost(payload)) }
 
-// mailCost is what a posted frame takes of OutBuffer.
-func mailCost(frame []byte) int32 {
-	return int32(len(frame) + mailOverhead) //nolint:gosec // far below 2 GiB
+// mailCost is what a posted message takes of OutBuffer.
+func mailCost(payload []byte) int32 {
+	return int32(len(payload) + mailOverhead) //nolint:gosec // far below 2 GiB
 }

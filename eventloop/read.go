@@ -112,9 +112,11 @@ func (c *Conn) eventOnLoop(ev wsproto.Event) {
 	switch ev.Op {
 	case wsproto.OpText, wsproto.OpBinary:
 		c.loop.stats.messagesIn.Add(1)
-		c.recv.Receive(ev.Op, ev.Payload)
+		c.recv.Receive(Kind(ev.Op), ev.Payload)
 	case wsproto.OpPing:
-		c.WriteOnLoop(wsproto.OpPong, ev.Payload) // [RFC6455 5.5.3]
+		if c.state == stateOpen {
+			c.frameOnLoop(wsproto.OpPong, ev.Payload) // [RFC6455 5.5.3]
+		}
 	case wsproto.OpPong, wsproto.OpContinuation: // a Pong has done its work by touching the wheel
 	case wsproto.OpClose:
 		c.recv.Flush()

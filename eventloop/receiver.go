@@ -19,9 +19,8 @@ type Acceptor interface {
 // Receiver hears one connection. All calls come from that connection's loop
 // and must not block.
 type Receiver interface {
-	// Receive hands over one message; op is OpText or OpBinary and payload is
-	// borrowed until return.
-	Receive(op wsproto.OpCode, payload []byte)
+	// Receive hands over one message; payload is borrowed until return.
+	Receive(kind Kind, payload []byte)
 	// Flush follows the last Receive of one read; what was gathered goes on now.
 	Flush()
 	// Woken is called once right after the connection was admitted, and again

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -30,7 +31,7 @@ func TestSend_KeepsEachSendersOrder(t *testing.T) {
 	for s := range senders {
 		wg.Go(func() {
 			for i := range each {
-				if err := c.Send(unmasked(text(fmt.Sprintf("%d %d", s, i)))); err != nil {
+				if err := send(c, text(fmt.Sprintf("%d %d", s, i))); err != nil {
 					t.Errorf("sender %d, frame %d: %v", s, i, err)
 					return
 				}
@@ -75,13 +76,13 @@ func TestSend_AfterCloseReachesNobodyElse(t *testing.T) {
 			testkit.Receive(t, patience, "its end", gone)
 			continue // the runtime took the descriptor: once more
 		}
-		if err := c1.Send(unmasked(text("for the first"))); !errors.Is(err, eventloop.ErrClosed) {
+		if err := send(c1, text("for the first")); !errors.Is(err, eventloop.ErrClosed) {
 			t.Errorf("Send after the end: %v, want ErrClosed", err)
 		}
 		c1.Close(1000, "for the first")
 		c1.Wake()
 		eventloop.OnLoop(c2, func() {
-			c1.WriteOnLoop(wsproto.OpText, []byte("for the first"))
+			c1.WriteOnLoop(eventloop.Text, []byte("for the first"))
 			c1.PingOnLoop()
 			c1.CloseOnLoop(1000, "")
 			c1.PauseOnLoop()
@@ -112,7 +113,7 @@ func TestSend_ChurnNeverMisdelivers(t *testing.T) {
 	var current [slots]atomic.Pointer[eventloop.Conn]
 	n := serve(t, eventloop.Config{Loops: 2}, admit(func(c *eventloop.Conn) eventloop.Receiver {
 		return &ears{woken: func() {
-			c.WriteOnLoop(wsproto.OpText, strconv.AppendUint(nil, c.ID(), 10))
+			c.WriteOnLoop(eventloop.Text, strconv.AppendUint(nil, c.ID(), 10))
 			current[c.ID()%slots].Store(c)
 		}}
 	}))
@@ -127,7 +128,7 @@ func TestSend_ChurnNeverMisdelivers(t *testing.T) {
 				default:
 				}
 				if c := current[rand.IntN(slots)].Load(); c != nil {
-					_ = c.Send(unmasked(text(strconv.FormatUint(c.ID(), 10))))
+					_ = send(c, text(strconv.FormatUint(c.ID(), 10)))
 				}
 			}
 		})
@@ -165,22 +166,22 @@ func TestSend_SlowConsumer(t *testing.T) {
 	testkit.Receive(t, patience, "the neighbour", conns)
 	slow := n.open()
 	c := testkit.Receive(t, patience, "the slow one", conns)
-	frame := unmasked(bin(make([]byte, 8<<10)))
+	message := make([]byte, 8<<10)
 
 	taken, highest := 0, 0
 	for {
-		err := c.Send(frame)
+		err := c.Send(eventloop.Binary, message)
 		if errors.Is(err, eventloop.ErrSlowConsumer) || errors.Is(err, eventloop.ErrClosed) {
 			break
 		}
 		if err != nil {
 			t.Fatal(err)
 		}
-		taken += len(frame)
+		taken += len(message)
 		if taken > 64<<20 {
 			t.Fatal("64 MiB were taken for a peer that does not read")
 		}
-		if taken%(20*len(frame)) == 0 {
+		if taken%(20*len(message)) == 0 {
 			highest = max(highest, eventloop.Waiting(c))
 			neighbour.send(ping("still served"))
 			neighbour.want(pong("still served"))
@@ -193,13 +194,43 @@ func TestSend_SlowConsumer(t *testing.T) {
 	if highest > outBuffer {
 		t.Errorf("%d bytes waited, more than OutBuffer", highest)
 	}
-	if err := c.Send(frame); !errors.Is(err, eventloop.ErrClosed) {
+	if err := c.Send(eventloop.Binary, message); !errors.Is(err, eventloop.ErrClosed) {
 		t.Errorf("Send afterwards: %v, want ErrClosed", err)
 	}
 	neighbour.send(ping("still served"))
 	neighbour.want(pong("still served"))
 	t.Logf("%d KiB were taken, sockets included; at most %d KiB waited", taken>>10, highest>>10)
 	slow.conn.Close()
+}
+
+// One message goes to many connections: it is encoded once, and what one of them does
+// with it, compression included, changes nothing for the others.
+func TestSend_OneMessageForMany(t *testing.T) {
+	accept, conns, _ := reporting()
+	n := serve(t, eventloop.Config{OutBuffer: 4 << 20, Handshake: wsproto.HandshakeConfig{Compression: true}}, accept)
+	for _, size := range []int{8, 125, 126, 1 << 16, 1 << 20} {
+		message := counted(1, size)
+		before := bytes.Clone(message)
+		var devices []*dialogue
+		for i := range 3 {
+			d, asks := n.dial(), request
+			if i == 1 {
+				asks = strings.TrimSuffix(request, "\r\n") + "Sec-WebSocket-Extensions: permessage-deflate\r\n\r\n"
+			}
+			d.raw([]byte(asks))
+			d.wantSwitch()
+			devices = append(devices, d)
+			if err := testkit.Receive(t, patience, "the connection", conns).Send(eventloop.Binary, message); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, d := range devices {
+			d.want(bin(before))
+		}
+		if !bytes.Equal(message, before) {
+			t.Fatalf("the message of %d bytes was written to", size)
+		}
+	}
 }
 
 // The mailbox is a bound too: a loop that is busy does not let one connection's
@@ -209,24 +240,23 @@ func TestSend_MailboxIsBounded(t *testing.T) {
 	n := serve(t, eventloop.Config{Loops: 1, OutBuffer: 100_000}, accept)
 	n.open()
 	c := testkit.Receive(t, patience, "the connection", conns)
-	tiny := unmasked(text(""))
 	eventloop.OnLoop(c, func() {
-		for i := 0; c.Send(tiny) == nil; i++ {
-			if i > 100_000/len(tiny) {
-				t.Error("tiny frames are not bounded")
+		for i := 0; c.Send(eventloop.Text, nil) == nil; i++ {
+			if i > 50_000 {
+				t.Error("empty messages are not bounded")
 				return
 			}
 		}
 		if got := eventloop.MailPosted(c); got > 2000 {
-			t.Errorf("%d mails of %d bytes wait", got, len(tiny))
+			t.Errorf("%d mails of empty messages wait", got)
 		}
 	})
 	wantGone(t, gone, eventloop.CauseSlowConsumer, wsproto.CloseTryAgain)
-	t.Run("one frame of exactly OutBuffer passes", func(t *testing.T) {
+	t.Run("one message whose frame is exactly OutBuffer passes", func(t *testing.T) {
 		d := n.open()
 		c := testkit.Receive(t, patience, "the connection", conns)
 		f := bin(make([]byte, 100_000-10))
-		if err := c.Send(unmasked(f)); err != nil {
+		if err := send(c, f); err != nil {
 			t.Fatal(err)
 		}
 		d.want(f)

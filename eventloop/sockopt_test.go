@@ -27,7 +27,7 @@ func TestSocket_TakesNothing(t *testing.T) {
 	if err := d.conn.SetReadBuffer(4 << 10); err != nil {
 		t.Fatal(err)
 	}
-	if err := c.Send(unmasked(bin(make([]byte, 8<<20)))); err != nil {
+	if err := send(c, bin(make([]byte, 8<<20))); err != nil {
 		t.Fatal(err)
 	}
 	alive := wire(pong("still here"))
@@ -56,7 +56,7 @@ func TestSocket_TakesALittle(t *testing.T) {
 	d := n.open()
 	c := testkit.Receive(t, patience, "the connection", conns)
 	const size = 2 << 20
-	if err := c.Send(unmasked(bin(make([]byte, size)))); err != nil {
+	if err := send(c, bin(make([]byte, size))); err != nil {
 		t.Fatal(err)
 	}
 	sips := time.NewTicker(100 * time.Millisecond)

@@ -7,7 +7,6 @@ import (
 
 	"edgeloop/eventloop"
 	"edgeloop/internal/testkit"
-	"edgeloop/wsproto"
 )
 
 // What is done in a few turns may be done before a socket is looked at: the
@@ -38,7 +37,7 @@ func newCrowd(t *testing.T, work func(*crowd) uint64) *crowd {
 	k.node = serve(t, eventloop.Config{Loops: 1, Tick: tick}, admit(func(c *eventloop.Conn) eventloop.Receiver {
 		conns <- c
 		return &ears{
-			receive: func(op wsproto.OpCode, payload []byte) {
+			receive: func(op eventloop.Kind, payload []byte) {
 				k.done <- work(k)
 				c.WriteOnLoop(op, payload)
 			},
@@ -92,10 +91,10 @@ func TestTurn_SocketsInBetween(t *testing.T) {
 	})
 	t.Run("a broadcast", func(t *testing.T) {
 		k := newCrowd(t, func(k *crowd) uint64 { return k.Stats().FramesOut })
-		frame := unmasked(text("to all"))
+		message := []byte("to all")
 		n := k.heldFor(func() {
 			for _, c := range k.conns {
-				if err := c.Send(frame); err != nil {
+				if err := c.Send(eventloop.Text, message); err != nil {
 					t.Error(err)
 				}
 			}
@@ -118,10 +117,10 @@ func TestTurn_SocketsInBetween(t *testing.T) {
 // An ack does not wait behind a broadcast: wakes have a queue of their own.
 func TestTurn_WakesDoNotWaitForMails(t *testing.T) {
 	k := newCrowd(t, func(*crowd) uint64 { return 0 })
-	frame := unmasked(text("to all"))
+	message := []byte("to all")
 	k.heldFor(func() {
 		for _, c := range k.conns {
-			if err := c.Send(frame); err != nil {
+			if err := c.Send(eventloop.Text, message); err != nil {
 				t.Error(err)
 			}
 		}

@@ -5,7 +5,6 @@ import (
 
 	"edgeloop/eventloop"
 	"edgeloop/internal/testkit"
-	"edgeloop/wsproto"
 )
 
 // TestSilence_UnreadIsNotSilent: a loop that is held up does not take a peer for
@@ -16,7 +15,7 @@ func TestSilence_UnreadIsNotSilent(t *testing.T) {
 	heard := make(chan bool, 2)
 	n := serve(t, eventloop.Config{Loops: 1, Tick: tick}, admit(func(c *eventloop.Conn) eventloop.Receiver {
 		conns <- c
-		return &ears{receive: func(_ wsproto.OpCode, payload []byte) {
+		return &ears{receive: func(_ eventloop.Kind, payload []byte) {
 			if string(payload) != "hold" {
 				return
 			}

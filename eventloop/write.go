@@ -2,24 +2,6 @@ package eventloop
 
 import "edgeloop/wsproto"
 
-// sendOnLoop writes whole frames that another goroutine posted. Small ones are
-// gathered with what else this event writes to the same peer.
-func (c *Conn) sendOnLoop(frame []byte) {
-	if c.state != stateOpen {
-		return
-	}
-	c.loop.stats.framesOut.Add(1)
-	scratch := c.loop.gatherOnLoop(c)
-	switch {
-	case c.state != stateOpen: // gathering has found the peer gone
-	case len(frame) < scratchCap:
-		scratch = append(scratch, frame...)
-		c.loop.scratch = scratch
-	default:
-		c.loop.flushWithOnLoop(frame)
-	}
-}
-
 // writeOnLoop is the only place that writes to a socket. tail follows out; both
 // are borrowed until return. What the kernel does not take is kept by gnet, up
 // to OutBuffer beyond the one write that filled the socket: a peer that lets

@@ -13,7 +13,6 @@ import (
 	"edgeloop/devicemgr"
 	"edgeloop/envelope"
 	"edgeloop/eventloop"
-	"edgeloop/wsproto"
 )
 
 // The errors of the way down.
@@ -116,18 +115,17 @@ func (g *Gateway) checkCommand(id, name string, data []byte) error {
 		return &CommandError{"data", "is not one JSON value"}
 	}
 	for p := range numProtocols {
-		if n := len(g.commandFrame(p, id, name, data)); n > g.cfg.MaxCommand {
-			return &CommandError{"data", fmt.Sprintf("has %d bytes, which are %d with its name and frame, allowed are %d", len(data), n, g.cfg.MaxCommand)}
+		if n := len(g.encodeCommand(p, id, name, data)); n > g.cfg.MaxCommand {
+			return &CommandError{"data", fmt.Sprintf("has %d bytes, which are %d with its name and envelope, allowed are %d", len(data), n, g.cfg.MaxCommand)}
 		}
 	}
 	return nil
 }
 
-// commandFrame is a command as a device of protocol p gets it.
-func (g *Gateway) commandFrame(p protocol, id, name string, data []byte) []byte {
-	codec := g.codecs[p]
+// encodeCommand is a command as a device of protocol p gets it.
+func (g *Gateway) encodeCommand(p protocol, id, name string, data []byte) []byte {
 	m := envelope.Message{Type: envelope.TypeCommand, ID: []byte(id), Name: []byte(name), Data: data}
-	return wsproto.AppendFrame(nil, opOf(codec), codec.Append(nil, &m))
+	return g.codecs[p].Append(nil, &m)
 }
 
 // ttl is how long a command may wait for a device that is not here.
@@ -152,7 +150,7 @@ func (g *Gateway) ttl(ctx context.Context, s *devicemgr.Session, key devicemgr.K
 
 // command sends one command down this link; any goroutine.
 func (l *link) command(id, name string, data []byte) error {
-	return l.Send(l.g.commandFrame(l.proto, id, name, data))
+	return l.conn.Send(kindOf(l.codec()), l.g.encodeCommand(l.proto, id, name, data))
 }
 
 // Broadcast sends one command to every connected device of a group, a tenant
@@ -166,18 +164,18 @@ func (g *Gateway) Broadcast(tenant, group, name string, data []byte) (id string,
 	if err := g.checkCommand(id, name, data); err != nil {
 		return "", 0, err
 	}
-	frames := make(map[protocol][]byte)
+	encoded := make(map[protocol][]byte)
 	send := func(s *devicemgr.Session) bool {
 		l := liveLink(s)
 		if l == nil {
 			return true
 		}
-		frame, ok := frames[l.proto]
+		payload, ok := encoded[l.proto]
 		if !ok {
-			frame = g.commandFrame(l.proto, id, name, data)
-			frames[l.proto] = frame
+			payload = g.encodeCommand(l.proto, id, name, data)
+			encoded[l.proto] = payload
 		}
-		switch err := l.Send(frame); {
+		switch err := l.conn.Send(kindOf(l.codec()), payload); {
 		case err == nil:
 			devices++
 		case errors.Is(err, eventloop.ErrSlowConsumer):

@@ -10,7 +10,6 @@ import (
 
 type nobody struct{}
 
-func (nobody) Send([]byte) error    { return nil }
 func (nobody) Close(uint16, string) {}
 
 // A device has left, and its lane still takes in what it sent, while others come and

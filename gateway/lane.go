@@ -8,6 +8,7 @@ import (
 	"edgeloop/backbone"
 	"edgeloop/devicemgr"
 	"edgeloop/envelope"
+	"edgeloop/eventloop"
 	"edgeloop/internal/bytebuf"
 	"edgeloop/wsproto"
 )
@@ -60,10 +61,10 @@ func (g *Gateway) handle(tasks []task) {
 		n := 0
 		w.bytes += len(t.b.B)
 		for rest := t.b.B; len(rest) > 0; {
-			var op wsproto.OpCode
+			var kind eventloop.Kind
 			var payload []byte
-			op, payload, rest = cutMessage(rest)
-			if !t.l.uplink(w, op, payload) {
+			kind, payload, rest = cutMessage(rest)
+			if !t.l.uplink(w, kind, payload) {
 				n++
 			}
 		}

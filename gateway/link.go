@@ -23,7 +23,7 @@ import (
 //
 // and of a command:
 //
-//	any     Deliver   encodes it and posts the frame to the loop (downlink.go)
+//	any     Deliver   encodes it and posts it to the loop (downlink.go)
 //
 // There is one for each connected device, so its fields lie where they leave no
 // gap: 112 bytes.
@@ -182,7 +182,7 @@ func (l *link) write(fill func(*envelope.Message)) {
 	fill(&e.msg)
 	codec := l.codec()
 	e.out = codec.Append(e.out[:0], &e.msg)
-	l.conn.WriteOnLoop(opOf(codec), e.out)
+	l.conn.WriteOnLoop(kindOf(codec), e.out)
 }
 
 // Quiet implements eventloop.Receiver.
@@ -218,9 +218,6 @@ func (l *link) giveUp() {
 	l.g.memory.budget.Moving.Put(l.batch)
 	l.batch = nil
 }
-
-// Send implements devicemgr.Link.
-func (l *link) Send(frame []byte) error { return l.conn.Send(frame) }
 
 // admitted marks the link as one that frames reach, once the handshake's answer
 // was posted or written. The worker that posted it and the loop that wrote it
@@ -261,9 +258,9 @@ func (l *link) live() bool {
 	return flags&flagAdmitted != 0 && flags>>closeShift == 0
 }
 
-func opOf(c envelope.Codec) wsproto.OpCode {
+func kindOf(c envelope.Codec) eventloop.Kind {
 	if c.Binary() {
-		return wsproto.OpBinary
+		return eventloop.Binary
 	}
-	return wsproto.OpText
+	return eventloop.Text
 }

@@ -116,12 +116,12 @@ func (g *Gateway) fetchOne(l *link) {
 	defer cancel()
 	key, room := l.session.Key(), g.cfg.MaxCommand
 	fits := func(id string, payload []byte) bool {
-		frame := g.storedFrame(l.proto, id, payload)
-		if len(frame) > g.cfg.MaxCommand {
+		message, _ := g.encodeStored(l.proto, id, payload)
+		if len(message) > g.cfg.MaxCommand {
 			return true // never will: see sendStored
 		}
 		first := room == g.cfg.MaxCommand
-		room -= eventloop.Cost(frame)
+		room -= eventloop.Cost(message)
 		return first || room >= 0
 	}
 	more, err := g.store.TakeCommands(ctx, key.Tenant, key.Device, fits, func(id string, payload []byte) {
@@ -135,31 +135,30 @@ func (g *Gateway) fetchOne(l *link) {
 	}
 }
 
-// storedFrame is a stored command as a device of protocol p gets it; nil if it is
-// not to be read.
-func (g *Gateway) storedFrame(p protocol, id string, payload []byte) []byte {
+// encodeStored is a stored command as a device of protocol p gets it.
+func (g *Gateway) encodeStored(p protocol, id string, payload []byte) ([]byte, error) {
 	var c storedCommand
 	if err := json.Unmarshal(payload, &c); err != nil {
-		return nil
+		return nil, fmt.Errorf("gateway: stored command: %w", err)
 	}
-	return g.commandFrame(p, id, c.Name, c.Data)
+	return g.encodeCommand(p, id, c.Name, c.Data), nil
 }
 
 // sendStored sends a command that was taken out of the store.
 func (g *Gateway) sendStored(l *link, id string, payload []byte) {
 	device := zap.String("device_id", l.session.Key().Device)
-	frame := g.storedFrame(l.proto, id, payload)
+	message, err := g.encodeStored(l.proto, id, payload)
 	switch {
-	case frame == nil:
-		g.logger.Error("stored command is not to be read", device, zap.String("command_id", id))
+	case err != nil:
+		g.logger.Error("cannot read a stored command", device, zap.String("command_id", id), zap.Error(err))
 		return
-	case len(frame) > g.cfg.MaxCommand: // left when --out-buffer was larger
+	case len(message) > g.cfg.MaxCommand: // left when --out-buffer was larger
 		g.drops[DropCommandLarge].Add(1)
 		g.logger.Warn("stored command is dropped, it is larger than what may wait for a device", device,
-			zap.String("command_id", id), zap.Int("size", len(frame)), zap.Int("max", g.cfg.MaxCommand))
+			zap.String("command_id", id), zap.Int("size", len(message)), zap.Int("max", g.cfg.MaxCommand))
 		return
 	}
-	if err := l.Send(frame); err != nil {
+	if err := l.conn.Send(kindOf(l.codec()), message); err != nil {
 		g.drops[DropCommandSlow].Add(1)
 		g.logger.Warn("stored command is lost with its connection", device, zap.Error(err))
 		return

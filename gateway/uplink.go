@@ -7,15 +7,16 @@ import (
 	"edgeloop/backbone"
 	"edgeloop/devicemgr"
 	"edgeloop/envelope"
+	"edgeloop/eventloop"
 	"edgeloop/wsproto"
 )
 
 // uplink takes one message in. It says whether a record was made of it, whose
 // Durable settles it; otherwise the caller does. payload is borrowed until
 // return, but the record refers to it: it has to stay until the log copied it.
-func (l *link) uplink(w *worker, op wsproto.OpCode, payload []byte) bool {
+func (l *link) uplink(w *worker, kind eventloop.Kind, payload []byte) bool {
 	m := w.message()
-	if err := l.codec().Decode(op == wsproto.OpBinary, payload, m); err != nil {
+	if err := l.codec().Decode(kind == eventloop.Binary, payload, m); err != nil {
 		l.refuse(err)
 		return false
 	}
@@ -141,7 +142,7 @@ func (l *link) deliver(m *envelope.Message) error {
 	if len(out) == 0 {
 		return nil // this encoding has no form for it
 	}
-	return l.conn.Send(wsproto.AppendFrame(make([]byte, 0, len(out)+10), opOf(codec), out))
+	return l.conn.Send(kindOf(codec), out)
 }
 
 var _ backbone.Completion = (*link)(nil)

@@ -5,7 +5,7 @@ import (
 	"time"
 
 	"edgeloop/envelope"
-	"edgeloop/wsproto"
+	"edgeloop/eventloop"
 )
 
 // The way in, as far as the loop goes: what is taken from a device, and what makes
@@ -19,7 +19,7 @@ import (
 // pump looks at all four, and sees to it that somebody wakes the link for the one
 // that holds it.
 
-// header is what precedes each message in a batch: opcode and length.
+// header is what precedes each message in a batch: kind and length.
 const header = 1 + 4
 
 // A read is posted in pieces. A lane takes its devices in turn, a piece from each,
@@ -36,8 +36,8 @@ const (
 
 // Receive implements eventloop.Receiver. A heartbeat is answered here: whether the
 // node is there is no question to the log, behind which the lane may wait.
-func (l *link) Receive(op wsproto.OpCode, payload []byte) {
-	if len(payload) <= heartbeatMost && l.proto != protocolRaw && envelope.MayBeHeartbeat(op == wsproto.OpBinary, payload) && l.beat(op, payload) {
+func (l *link) Receive(kind eventloop.Kind, payload []byte) {
+	if len(payload) <= heartbeatMost && l.proto != protocolRaw && envelope.MayBeHeartbeat(kind == eventloop.Binary, payload) && l.beat(kind, payload) {
 		return
 	}
 	n := header + len(payload)
@@ -47,7 +47,7 @@ func (l *link) Receive(op wsproto.OpCode, payload []byte) {
 		}
 	}
 	b := l.batch
-	b.B = append(b.B, byte(op))
+	b.B = append(b.B, byte(kind))
 	b.B = binary.BigEndian.AppendUint32(b.B, uint32(len(payload))) //nolint:gosec // bounded by --max-message
 	b.B = append(b.B, payload...)
 	l.newer += uint32(n) //nolint:gosec // as above
@@ -65,10 +65,10 @@ func (l *link) Receive(op wsproto.OpCode, payload []byte) {
 const heartbeatMost = 64
 
 // beat answers a heartbeat, and says whether it was one.
-func (l *link) beat(op wsproto.OpCode, payload []byte) bool {
+func (l *link) beat(kind eventloop.Kind, payload []byte) bool {
 	e := l.g.encoder()
 	defer l.g.encoders.Put(e)
-	if l.codec().Decode(op == wsproto.OpBinary, payload, &e.msg) != nil || e.msg.Type != envelope.TypeHeartbeat {
+	if l.codec().Decode(kind == eventloop.Binary, payload, &e.msg) != nil || e.msg.Type != envelope.TypeHeartbeat {
 		return false
 	}
 	l.session.Touch(l.g.clock())
@@ -251,7 +251,7 @@ func countMessages(b []byte) (n int) {
 }
 
 // cutMessage takes the first message off a batch. payload is a piece of b.
-func cutMessage(b []byte) (op wsproto.OpCode, payload, rest []byte) {
+func cutMessage(b []byte) (kind eventloop.Kind, payload, rest []byte) {
 	n := header + int(binary.BigEndian.Uint32(b[1:]))
-	return wsproto.OpCode(b[0]), b[header:n:n], b[n:]
+	return eventloop.Kind(b[0]), b[header:n:n], b[n:]
 }

@@ -145,10 +145,10 @@ type echo struct {
 	heartbeat time.Duration
 }
 
-func (e *echo) Receive(op wsproto.OpCode, payload []byte) { e.c.WriteOnLoop(op, payload) }
-func (e *echo) Flush()                                    {}
-func (e *echo) Woken()                                    {}
-func (e *echo) Closed(*eventloop.Gone)                    {}
+func (e *echo) Receive(kind eventloop.Kind, payload []byte) { e.c.WriteOnLoop(kind, payload) }
+func (e *echo) Flush()                                      {}
+func (e *echo) Woken()                                      {}
+func (e *echo) Closed(*eventloop.Gone)                      {}
 
 // Quiet pings whoever is silent, and evicts nobody.
 func (e *echo) Quiet(idle, _ time.Duration) time.Duration {

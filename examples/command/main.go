@@ -45,17 +45,17 @@ func main() {
 }
 
 // send may be called from any goroutine: it looks the device up and posts the
-// frame to the loop of its connection.
+// message to the loop of its connection.
 func send(devices *devicemgr.Manager, name, words string) error {
 	session := devices.Lookup(devicemgr.Key{Tenant: "default", Device: name})
 	if session == nil {
 		return fmt.Errorf("%s was never here", name)
 	}
-	link := session.Link()
-	if link == nil {
+	l, ok := session.Link().(*link)
+	if !ok {
 		return fmt.Errorf("%s is away", name)
 	}
-	return link.Send(wsproto.AppendFrame(nil, wsproto.OpText, []byte(words)))
+	return l.Send(eventloop.Text, []byte(words))
 }
 
 // doorman makes the path a name.
@@ -82,7 +82,7 @@ type link struct {
 // Close makes a Conn a devicemgr.Link.
 func (l *link) Close(code uint16, reason string) { l.Conn.Close(wsproto.CloseCode(code), reason) }
 
-func (l *link) Receive(wsproto.OpCode, []byte) {}
+func (l *link) Receive(eventloop.Kind, []byte) {}
 func (l *link) Flush()                         {}
 func (l *link) Woken()                         {}
 func (l *link) Closed(*eventloop.Gone)         { l.devices.Unregister(l.session, l.epoch) }

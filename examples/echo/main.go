@@ -38,10 +38,10 @@ func (doorman) Accept(c *eventloop.Conn, _ *eventloop.Hello) (eventloop.Receiver
 type mirror struct{ conn *eventloop.Conn }
 
 // Receive borrows payload, and so does WriteOnLoop: nothing is copied here.
-func (m *mirror) Receive(op wsproto.OpCode, payload []byte) { m.conn.WriteOnLoop(op, payload) }
-func (m *mirror) Flush()                                    {}
-func (m *mirror) Woken()                                    {}
-func (m *mirror) Closed(*eventloop.Gone)                    {}
+func (m *mirror) Receive(kind eventloop.Kind, payload []byte) { m.conn.WriteOnLoop(kind, payload) }
+func (m *mirror) Flush()                                      {}
+func (m *mirror) Woken()                                      {}
+func (m *mirror) Closed(*eventloop.Gone)                      {}
 
 const heartbeat = 30 * time.Second
 

@@ -54,9 +54,9 @@ type device struct {
 	upto  uint64 // printed and not yet acknowledged; 0 for none
 }
 
-func (d *device) Receive(op wsproto.OpCode, payload []byte) {
+func (d *device) Receive(kind eventloop.Kind, payload []byte) {
 	var fault *envelope.Fault
-	if err := d.codec.Decode(op == wsproto.OpBinary, payload, &d.in); errors.As(err, &fault) {
+	if err := d.codec.Decode(kind == eventloop.Binary, payload, &d.in); errors.As(err, &fault) {
 		d.say(&envelope.Message{Type: envelope.TypeError, Code: []byte(fault.Code), Text: []byte(fault.Message), Seq: fault.Seq})
 	} else if d.in.Type.Sequenced() {
 		fmt.Printf("%d %s %s %s\n", d.conn.ID(), d.in.Type, d.in.Topic, d.in.Data)
@@ -78,12 +78,12 @@ func (d *device) Woken() {
 }
 
 func (d *device) say(m *envelope.Message) {
-	op := wsproto.OpText
+	kind := eventloop.Text
 	if d.codec.Binary() {
-		op = wsproto.OpBinary
+		kind = eventloop.Binary
 	}
 	if payload := d.codec.Append(nil, m); len(payload) > 0 {
-		d.conn.WriteOnLoop(op, payload)
+		d.conn.WriteOnLoop(kind, payload)
 	}
 }
 

@@ -1,0 +1,79 @@
+package eventloop
+
+import "edgeloop/wsproto"
+
+// Framing is the layer that makes messages of bytes and bytes of messages: RFC 6455.
+// Nobody outside this package builds a frame. A frame is a header and the payload
+// as it is, so a message for many connections is encoded once, its bytes are shared,
+// and each loop only puts the header before them. What comes in is cut in read.go.
+
+// A Kind says what a message holds.
+type Kind uint8
+
+// The kinds.
+const (
+	Text   = Kind(wsproto.OpText)
+	Binary = Kind(wsproto.OpBinary)
+)
+
+// maxHeader is the longest header of a frame, in bytes.
+const maxHeader = 10
+
+// WriteOnLoop writes one message with whatever else this event writes, compressed
+// if that was agreed. payload is borrowed until return.
+func (c *Conn) WriteOnLoop(kind Kind, payload []byte) {
+	c.loop.assertOnLoop()
+	if c.state != stateOpen {
+		return
+	}
+	if c.window == 0 {
+		c.frameOnLoop(wsproto.OpCode(kind), payload)
+		return
+	}
+	if b := c.loop.gatherOnLoop(c); c.state == stateOpen {
+		c.loop.scratch = wsproto.AppendCompressed(b, wsproto.OpCode(kind), payload, &c.loop.s.deflate, c.window)
+	}
+}
+
+// PingOnLoop asks the peer for a sign of life.
+func (c *Conn) PingOnLoop() {
+	c.loop.assertOnLoop()
+	if c.state != stateOpen {
+		return
+	}
+	c.frameOnLoop(wsproto.OpPing, nil)
+	if c.state == stateOpen {
+		c.loop.wheel.Mark(c.node)
+	}
+}
+
+// sendOnLoop writes a message that another goroutine posted. It is not compressed:
+// a loop that has a message for thousands has no time for that.
+func (c *Conn) sendOnLoop(kind Kind, payload []byte) {
+	if c.state != stateOpen {
+		return
+	}
+	c.loop.stats.framesOut.Add(1)
+	c.frameOnLoop(wsproto.OpCode(kind), payload)
+}
+
+// frameOnLoop gathers one whole frame, or writes it if it is not worth a copy.
+// payload is borrowed until return.
+func (c *Conn) frameOnLoop(op wsproto.OpCode, payload []byte) {
+	b := c.loop.gatherOnLoop(c)
+	switch {
+	case c.state != stateOpen: // what was gathered before found the peer gone
+	case len(payload) < scratchCap:
+		c.loop.scratch = wsproto.AppendFrame(b, op, payload)
+	default:
+		c.loop.scratch = wsproto.AppendHeader(b, op, true, false, len(payload))
+		c.loop.flushWithOnLoop(payload)
+	}
+}
+
+// sayOnLoop gathers a Close frame.
+func (c *Conn) sayOnLoop(code wsproto.CloseCode, reason string) {
+	if b := c.loop.gatherOnLoop(c); c.gc != nil {
+		c.loop.scratch = wsproto.AppendClose(b, code, reason)
+	}
+}
