@@ -19,7 +19,9 @@ import (
 
 	"github.com/alecthomas/kong"
 
-	"edgeloop/bench/fault"
+	"edgeloop/bench/fault/attack"
+	"edgeloop/bench/fault/life"
+	"edgeloop/bench/fault/scenarios"
 )
 
 type cli struct {
@@ -38,7 +40,7 @@ type attackCmd struct {
 
 // Run prints what came of the attack.
 func (c *attackCmd) Run(ctx context.Context) error {
-	spoils, err := fault.RunAttack(ctx, c.Description)
+	spoils, err := attack.Run(ctx, c.Description)
 	if err != nil {
 		return err
 	}
@@ -49,7 +51,7 @@ type listCmd struct{}
 
 // Run prints the scenarios.
 func (listCmd) Run() error {
-	for _, s := range fault.Scenarios() {
+	for _, s := range scenarios.All() {
 		about := s.About
 		if s.Open {
 			about += " (only run when named)"
@@ -92,17 +94,17 @@ func (c *runCmd) Run(ctx context.Context) error {
 	if c.Binary, err = filepath.Abs(c.Binary); err != nil {
 		return err
 	}
-	var total fault.Result
+	var total life.Result
 	broken, lives := 0, 0
 	var failed error
-	for began, life := time.Now(), 0; life < c.Lives; life++ {
+	for began, turn := time.Now(), 0; turn < c.Lives; turn++ {
 		for _, s := range list {
 			if time.Since(began) > c.Limit {
 				break
 			}
-			r, err := fault.Live(ctx, fault.Options{
+			r, err := life.Run(ctx, life.Options{
 				Binary: c.Binary, Work: c.Work, Devices: c.Devices, Rounds: c.Rounds, Window: c.Window, Load: c.Load,
-				Seed: c.Seed + uint64(life), Flags: c.Flag, Scale: c.Scale, Out: os.Stdout, //nolint:gosec // a count
+				Seed: c.Seed + uint64(turn), Flags: c.Flag, Scale: c.Scale, Out: os.Stdout, //nolint:gosec // a count
 			}, s)
 			if saveErr := c.save(r); saveErr != nil {
 				return saveErr
@@ -130,12 +132,12 @@ func (c *runCmd) Run(ctx context.Context) error {
 	return failed
 }
 
-func (c *runCmd) chosen() (list []fault.Scenario, err error) {
+func (c *runCmd) chosen() (list []life.Scenario, err error) {
 	if len(c.Scenarios) == 0 {
-		return slices.DeleteFunc(fault.Scenarios(), func(s fault.Scenario) bool { return s.Open }), nil
+		return slices.DeleteFunc(scenarios.All(), func(s life.Scenario) bool { return s.Open }), nil
 	}
 	for _, name := range c.Scenarios {
-		s, ok := fault.Named(name)
+		s, ok := scenarios.Named(name)
 		if !ok {
 			return nil, fmt.Errorf("no scenario %q; edgefault list prints them", name)
 		}
@@ -144,7 +146,7 @@ func (c *runCmd) chosen() (list []fault.Scenario, err error) {
 	return list, nil
 }
 
-func (c *runCmd) save(r fault.Result) error {
+func (c *runCmd) save(r life.Result) error {
 	if c.Out == "" {
 		return nil
 	}

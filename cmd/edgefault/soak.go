@@ -9,7 +9,8 @@ import (
 	"strings"
 	"time"
 
-	"edgeloop/bench/fault"
+	"edgeloop/bench/fault/life"
+	"edgeloop/bench/fault/soak"
 )
 
 type soakCmd struct {
@@ -43,8 +44,8 @@ func (c *soakCmd) Run(ctx context.Context) (err error) {
 	if c.Binary, err = filepath.Abs(c.Binary); err != nil {
 		return err
 	}
-	r, err := fault.Soak(ctx, fault.SoakOptions{
-		Options: fault.Options{
+	r, err := soak.Run(ctx, soak.Options{
+		Options: life.Options{
 			Binary: c.Binary, Work: c.Work, Devices: c.Devices, Window: c.Window, Seed: c.Seed, Flags: c.Flag, Out: os.Stdout,
 		},
 		Duration: c.Duration, Rate: c.Rate, MaxDrift: c.MaxDrift, MaxDisk: c.MaxDisk << 30,

@@ -8,7 +8,7 @@ import (
 	"io"
 	"os"
 
-	"edgeloop/bench/fault"
+	"edgeloop/bench/fault/life"
 )
 
 type tableCmd struct {
@@ -22,9 +22,9 @@ func (c *tableCmd) Run() error {
 		return err
 	}
 	defer f.Close()
-	var lives []fault.Result
+	var lives []life.Result
 	for dec := json.NewDecoder(bufio.NewReader(f)); ; {
-		var r fault.Result
+		var r life.Result
 		if err := dec.Decode(&r); errors.Is(err, io.EOF) {
 			break
 		} else if err != nil {
@@ -35,5 +35,5 @@ func (c *tableCmd) Run() error {
 	if len(lives) == 0 {
 		return fmt.Errorf("%s holds no results", c.File)
 	}
-	return fault.WriteTable(os.Stdout, lives)
+	return life.WriteTable(os.Stdout, lives)
 }

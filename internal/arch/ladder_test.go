@@ -21,6 +21,9 @@ type rule struct{ ours, vendor []string }
 // below lists the rungs under gateway, which may stand on all of them.
 var below = []string{"wsproto", "pool", "devicemgr", "envelope", "auth", "eventloop", "backbone"}
 
+// faultBelow lists the packages that run one node and its devices.
+var faultBelow = []string{"bench/fault/history", "bench/fault/faults", "bench/fault/node", "bench/fault/crew", "bench/fault/attack"}
+
 // ladder is the import policy. A key ending in /... covers the packages under
 // that folder which have no row of their own.
 var ladder = map[string]rule{
@@ -51,10 +54,23 @@ var ladder = map[string]rule{
 	// cancel itself, so nothing of ours but the bench's own packages.
 	"bench":     {ours: []string{"bench/..."}, vendor: benchVendor},
 	"bench/...": {ours: []string{"bench", "bench/..."}, vendor: benchVendor},
-	// It looks into the NATS server that nodes share, past them.
-	"bench/fault":   {ours: []string{"bench", "bench/..."}, vendor: append([]string{"github.com/nats-io/nats.go"}, benchVendor...)},
+
+	// What breaks nodes: each of these packages stands on those above it.
+	"bench/fault/history":   {},
+	"bench/fault/faults":    {},
+	"bench/fault/node":      {ours: []string{"bench/fault/faults", "bench/fault/history"}, vendor: []string{"github.com/nats-io/nats.go"}}, // looks into the server that nodes share
+	"bench/fault/crew":      {ours: []string{"bench/fault/faults", "bench/fault/history"}, vendor: []string{"github.com/gobwas/ws"}},
+	"bench/fault/attack":    {ours: []string{"bench/fault/crew", "bench/fault/history"}, vendor: []string{"github.com/gobwas/ws"}},
+	"bench/fault/life":      {ours: faultBelow},
+	"bench/fault/scenarios": {ours: append([]string{"bench/fault/life"}, faultBelow...), vendor: []string{"github.com/gobwas/ws"}},
+	"bench/fault/soak":      {ours: append([]string{"bench/drift", "bench/probe", "bench/fault/scenarios", "bench/fault/life"}, faultBelow...), vendor: []string{"github.com/gobwas/ws"}},
+	"bench/fault/mutants":   {},
+
 	"cmd/edgebench": {ours: []string{"bench", "bench/..."}, vendor: benchVendor},
-	"cmd/edgefault": {ours: []string{"bench", "bench/..."}, vendor: benchVendor},
+	"cmd/edgefault": {
+		ours:   []string{"bench/fault/attack", "bench/fault/life", "bench/fault/scenarios", "bench/fault/soak"},
+		vendor: []string{"github.com/alecthomas/kong"},
+	},
 
 	// Outsiders, like the bench.
 	"test/...":           {vendor: []string{"github.com/chromedp", "github.com/coder/websocket"}},

@@ -1,0 +1,99 @@
+package scenarios
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"edgeloop/bench/fault/attack"
+	"edgeloop/bench/fault/crew"
+	"edgeloop/bench/fault/life"
+	"edgeloop/bench/fault/node"
+)
+
+// Bounds of a node that is attacked by those who are not devices.
+const (
+	strangersMemory = 160 << 20 // more than at rest
+	handshakes      = 512       // --max-handshakes, the node's own default
+	backlog         = 4096      // of the listener: it may have been accepted at once, and lie unread
+)
+
+// setupStrangers has the node ask for tokens and know sixteen keys, of which it has
+// to try those that have no name.
+func setupStrangers(_ context.Context, l *life.Life) error { return setupTokens(l, 16) }
+
+// actStrangers has thousands show a token that is not good, with bytes behind it
+// that nobody may be made to keep.
+func actStrangers(ctx context.Context, l *life.Life) error {
+	token, err := crew.StrangersToken()
+	if err != nil {
+		return err
+	}
+	u, err := node.ReadUsage(l.Node.PID())
+	if err != nil {
+		return err
+	}
+	b := life.Bounds{Memory: u.RSS + strangersMemory, Descriptors: u.FDs + 2*handshakes + backlog, Join99: 5 * time.Second}
+	return l.Beside(ctx, b, func(ctx context.Context) error {
+		t, err := l.Attack(ctx, attack.Attack{Kind: "bad-token", Count: l.Many(6000), For: 6 * time.Second, Size: 128 << 10, Token: token})
+		if err == nil && t["answered 401"] == 0 {
+			return fmt.Errorf("fault: no bad token was answered with 401: %s", t)
+		}
+		return err
+	})
+}
+
+// actSilent has thousands a second connect and say nothing, to a node that may have
+// 3,000 descriptors: its log must find those that it needs for its next block.
+func actSilent(ctx context.Context, l *life.Life) error {
+	return l.Beside(ctx, life.Bounds{Join99: 2 * time.Second}, func(ctx context.Context) error {
+		_, err := l.Attack(ctx, attack.Attack{Kind: "silent", Count: l.Many(12000), Rate: 2000, For: 8 * time.Second})
+		return err
+	})
+}
+
+// namelessKeys is how many keys of one algorithm a node takes without a name; it
+// tries each of them with every token that names none.
+const namelessKeys = 4
+
+// setupTokens has the node ask for tokens, and know a secret and some public keys.
+func setupTokens(l *life.Life, publicKeys int) error {
+	dir := filepath.Dir(l.Node.Dir)
+	secret := []byte(fmt.Sprintf("the secret of seed %032d", l.Options.Seed))
+	file := filepath.Join(dir, "device.secret")
+	if err := os.WriteFile(file, secret, 0o600); err != nil {
+		return err
+	}
+	l.Secret = file
+	l.Token = func(device string) string { return crew.SignToken(secret, device) }
+	l.Node.Flags = append(l.Node.Flags, "--auth=jwt", "--secret-file="+file)
+	if publicKeys == 0 {
+		return nil
+	}
+	var all []byte
+	for i := range publicKeys {
+		k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+		if err != nil {
+			return err
+		}
+		der, err := x509.MarshalPKIXPublicKey(&k.PublicKey)
+		if err != nil {
+			return err
+		}
+		block := &pem.Block{Type: "PUBLIC KEY", Bytes: der}
+		if i >= namelessKeys {
+			block.Headers = map[string]string{"kid": fmt.Sprintf("key-%d", i)}
+		}
+		all = append(all, pem.EncodeToMemory(block)...)
+	}
+	keys := filepath.Join(dir, "keys.pem")
+	l.Node.Flags = append(l.Node.Flags, "--public-key-file="+keys)
+	return os.WriteFile(keys, all, 0o600)
+}

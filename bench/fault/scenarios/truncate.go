@@ -1,0 +1,63 @@
+package scenarios
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"edgeloop/bench/fault/history"
+	"edgeloop/bench/fault/life"
+)
+
+// actTruncate cuts bytes off the end of the log that were synced and acknowledged:
+// a disk that breaks its word. Nothing can bring them back; what is checked is
+// that the node says so, that only the end is gone, without a hole before it, and
+// that it takes devices again. The crew is sent home before, for its records do
+// not hold any more.
+func actTruncate(ctx context.Context, l *life.Life) error {
+	if err := l.Load(ctx); err != nil {
+		return err
+	}
+	l.Crew.Produce(false)
+	if err := l.Await(ctx, life.SettleLimit, "everything to be acknowledged", l.Settled); err != nil {
+		return err
+	}
+	l.StopOrders()
+	l.Crew.Stop()
+	records := l.Crew.Records()
+	for i := range records {
+		records[i].Acked = 0 // the end may be missing
+	}
+	_, before := l.Crew.Totals()
+	for _, size := range []int64{1, 100, 5000, 100_000} {
+		l.Kill("to cut the log")
+		path, err := NewestBlock(l.Node.Dir)
+		if err != nil {
+			return err
+		}
+		info, err := os.Stat(path)
+		if err != nil {
+			return err
+		}
+		if err := os.Truncate(path, max(0, info.Size()-size)); err != nil {
+			return err
+		}
+		l.Result.Faults++
+		if err := noticed(ctx, l, &harm{name: fmt.Sprintf("%d bytes cut off the end", size)}); err != nil {
+			return err
+		}
+		c := history.NewChecker(records)
+		if err := l.Node.Tail(ctx, c.Line); err != nil {
+			return fmt.Errorf("read the log back: %w", err)
+		}
+		l.Journal.Break(c.Finish()...)
+		l.Result.Logged = c.Lines()
+		l.Note("%d bytes cut off %s of %d: %d of %d acknowledged messages are gone", size, filepath.Base(path), info.Size(), before-uint64(c.Lines()), before) //nolint:gosec // a count
+	}
+	if code := l.Node.Stop(30 * time.Second); code != 0 {
+		l.Journal.Break(history.Violation{Promise: history.Died, Detail: fmt.Sprintf("SIGTERM ended the node with exit code %d", code)})
+	}
+	return nil
+}

@@ -1,0 +1,2 @@
+// Package pause waits, and stops waiting when a context ends.
+package pause
