@@ -49,8 +49,18 @@ func record(device string, seq uint64, done backbone.Completion) backbone.Record
 	return backbone.Record{
 		Tenant: "default", Device: device, Epoch: 3, Seq: seq, Type: "telemetry",
 		Topic: []byte("temp"), TS: 1795234836000, Received: 1795234836001,
-		Data: fmt.Appendf(nil, `{"c":%d}`, seq), Done: done,
+		Data: fmt.Appendf(nil, `{"c":%d}`, seq), Done: alone(done),
 	}
+}
+
+// single has a Completion hear of one record at a time.
+type single struct{ backbone.Completion }
+
+func alone(done backbone.Completion) backbone.Completion {
+	if done == nil {
+		return nil
+	}
+	return &single{done}
 }
 
 func flush(t testing.TB, b *backbone.Backbone) {
@@ -89,7 +99,7 @@ type heard struct {
 	lost bool
 }
 
-func (h *heard) Overtaken(seq uint64) {
+func (h *heard) Overtaken(seq uint64, _ int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.seqs, h.lost = append(h.seqs, fmt.Sprint("x", seq)), true
@@ -101,7 +111,7 @@ func (h *heard) Wanted() bool {
 	return !h.lost
 }
 
-func (h *heard) Durable(seq uint64) {
+func (h *heard) Durable(seq uint64, _ int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.seqs = append(h.seqs, fmt.Sprint(seq))
@@ -116,8 +126,8 @@ func (h *heard) String() string {
 // unrivalled is of Completions that no other node writes for.
 type unrivalled struct{}
 
-func (unrivalled) Overtaken(seq uint64) { panic(fmt.Sprint("overtaken at sequence ", seq)) }
-func (unrivalled) Wanted() bool         { return true }
+func (unrivalled) Overtaken(seq uint64, _ int) { panic(fmt.Sprint("overtaken at sequence ", seq)) }
+func (unrivalled) Wanted() bool                { return true }
 
 // counter is a Completion that counts.
 type counter struct {
@@ -125,7 +135,7 @@ type counter struct {
 	n atomic.Int64
 }
 
-func (c *counter) Durable(uint64) { c.n.Add(1) }
+func (c *counter) Durable(_ uint64, n int) { c.n.Add(int64(n)) }
 
 func openWith(t testing.TB, cfg backbone.Config, s backbone.Seams) *backbone.Backbone {
 	t.Helper()

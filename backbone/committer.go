@@ -13,7 +13,7 @@ import (
 // committer is this node's only writer of the log: a self-clocked group commit.
 //
 // It takes what was gathered while the previous batch was on its way, stores it,
-// reports each record durable in order, and takes the next. Two things hold:
+// reports the records durable in order, and takes the next. Two things hold:
 //
 //  1. A record is reported only after the log said that it has it, synced.
 //  2. The next batch is taken only when all of this one is in the log, exactly
@@ -139,18 +139,34 @@ func sift(items []item) (lost int) {
 	return lost
 }
 
-func (c *committer) report(durable []item) {
-	if len(durable) > 0 && durable[0].lost { // and so are the others, see appender
-		for i := range durable {
-			durable[i].done.Overtaken(durable[i].seq)
-		}
+func (c *committer) report(settled []item) {
+	if len(settled) == 0 {
 		return
 	}
-	for i := range durable {
-		if done := durable[i].done; done != nil {
-			done.Durable(durable[i].seq)
+	lost := settled[0].lost // and so are the others, see appender
+	for rest := settled; len(rest) > 0; {
+		done, seq, n := cutRun(rest)
+		rest = rest[n:]
+		switch {
+		case lost:
+			done.Overtaken(seq, n)
+		case done != nil:
+			done.Durable(seq, n)
 		}
 	}
-	c.count.records.Add(uint64(len(durable)))
-	c.count.bytes.Add(uint64(bytesOf(durable)))
+	if !lost {
+		c.count.records.Add(uint64(len(settled)))
+		c.count.bytes.Add(uint64(bytesOf(settled)))
+	}
+}
+
+// cutRun says how many items at the front have the same Completion, and the highest
+// sequence of them.
+func cutRun(items []item) (done Completion, seq uint64, n int) {
+	done = items[0].done
+	for n < len(items) && items[n].done == done {
+		seq = max(seq, items[n].seq)
+		n++
+	}
+	return done, seq, n
 }

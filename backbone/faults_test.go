@@ -207,7 +207,7 @@ type reporter struct {
 	device, n int
 }
 
-func (r reporter) Durable(uint64) {
+func (r reporter) Durable(uint64, int) {
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
 	var last backbone.Last

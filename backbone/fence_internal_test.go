@@ -24,9 +24,9 @@ func refusedBatch(latest func(subject string) (uint64, nats.Header, error)) (*at
 
 type wanted struct{}
 
-func (wanted) Durable(uint64)   {}
-func (wanted) Overtaken(uint64) {}
-func (wanted) Wanted() bool     { return true }
+func (wanted) Durable(uint64, int)   {}
+func (wanted) Overtaken(uint64, int) {}
+func (wanted) Wanted() bool          { return true }
 
 var errRefused = errors.New("refused")
 

@@ -33,7 +33,7 @@ type session struct {
 	fault error
 }
 
-func (s *session) Durable(seq uint64) {
+func (s *session) Durable(seq uint64, _ int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.lost {
@@ -41,7 +41,7 @@ func (s *session) Durable(seq uint64) {
 	}
 }
 
-func (s *session) Overtaken(uint64) {
+func (s *session) Overtaken(uint64, int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.lost = true

@@ -192,6 +192,6 @@ type spoken struct {
 	device int
 }
 
-func (d spoken) Durable(seq uint64) {
+func (d spoken) Durable(seq uint64, _ int) {
 	fmt.Fprintf(os.Stdout, "%d %d\n", d.device, seq)
 }

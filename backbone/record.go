@@ -9,16 +9,20 @@ import (
 	"unicode/utf8"
 )
 
-// Completion hears what became of a record: one of Durable and Overtaken is
-// called, once, by the committer. They must not block: the next batch waits.
+// Completion hears what became of the records that name it: the committer counts
+// each of them once, in a call of Durable or of Overtaken. It makes one call for
+// those that lie one behind another in what it stores, so records that belong
+// together should share a Completion; it is compared with ==. The calls must not
+// block: the next batch waits.
 type Completion interface {
-	// Durable is called with the record's Seq after it is as durable as
-	// Config.Durability asks. Calls for one device come in the order of the log.
-	Durable(seq uint64)
-	// Overtaken is called with the record's Seq when it is not in the log and never
-	// will be: another node has written of the device since Record.After. Who made
-	// the record on what it knew then must not want any other of it.
-	Overtaken(seq uint64)
+	// Durable says that n records are as durable as Config.Durability asks. seq is
+	// the highest Seq of them, 0 when none has one. Calls for one device come in the
+	// order of the log.
+	Durable(seq uint64, n int)
+	// Overtaken says that n records, likewise, are not in the log and never will be:
+	// another node has written of the device since Record.After. Who made them on what
+	// it knew then must not want any other of it.
+	Overtaken(seq uint64, n int)
 	// Wanted is asked by the committer before a record goes to a log that other
 	// nodes write too. False drops it, and Overtaken is called.
 	Wanted() bool

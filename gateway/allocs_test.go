@@ -20,7 +20,7 @@ type countLog struct {
 
 func (l *countLog) Append(records []backbone.Record) error {
 	for i := range records {
-		records[i].Done.Durable(records[i].Seq)
+		records[i].Done.Durable(records[i].Seq, 1)
 	}
 	l.records.Add(int64(len(records)))
 	return nil

@@ -95,13 +95,13 @@ func (l *link) unpark() {
 	}
 }
 
-// Durable implements backbone.Completion: one message of this device is on the
+// Durable implements backbone.Completion: n messages of this device are on the
 // disk. The connection that lives now is told, which may be a newer one.
-func (l *link) Durable(seq uint64) {
+func (l *link) Durable(seq uint64, n int) {
 	if seq != 0 {
 		l.session.SetDurable(seq)
 	}
-	l.settled.Add(1)
+	l.settled.Add(uint32(n)) //nolint:gosec // records of one batch
 	if l.session.Epoch() != l.epoch {
 		if now, ok := l.session.Link().(*link); ok {
 			now.conn.Wake()
@@ -112,14 +112,14 @@ func (l *link) Durable(seq uint64) {
 	}
 }
 
-// Overtaken implements backbone.Completion: one message of this device is not in
+// Overtaken implements backbone.Completion: n messages of this device are not in
 // the log, because another node has written of the device. What the session took
 // in is then not what the log has, and no later message may be stored over the
 // hole. So the session goes, and whichever connection it has now; the device
 // connects again, is told what the log has, and resumes.
-func (l *link) Overtaken(uint64) {
-	l.g.drops[DropOvertaken].Add(1)
-	l.settled.Add(1)
+func (l *link) Overtaken(_ uint64, n int) {
+	l.g.drops[DropOvertaken].Add(uint64(n)) //nolint:gosec // positive
+	l.settled.Add(uint32(n))                //nolint:gosec // records of one batch
 	if now := l.g.devices.Discard(l.session); now != nil {
 		now.Close(uint16(wsproto.CloseInternal), reasonOvertaken)
 	}

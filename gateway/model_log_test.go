@@ -93,7 +93,7 @@ func (l *steppedLog) commit(n int) {
 		l.pending, l.ahead = nil, false
 		l.mu.Unlock()
 		for _, r := range lost {
-			r.done.Overtaken(r.seq)
+			r.done.Overtaken(r.seq, 1)
 		}
 		return
 	}
@@ -105,7 +105,7 @@ func (l *steppedLog) commit(n int) {
 	l.stored = append(l.stored, done...)
 	l.mu.Unlock()
 	for _, r := range done {
-		r.done.Durable(r.seq)
+		r.done.Durable(r.seq, 1)
 	}
 }
 

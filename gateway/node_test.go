@@ -70,7 +70,7 @@ func (l *memLog) Append(records []backbone.Record) error {
 	}
 	l.mu.Unlock()
 	for i := range records {
-		records[i].Done.Durable(records[i].Seq)
+		records[i].Done.Durable(records[i].Seq, 1)
 	}
 	return nil
 }
