@@ -44,6 +44,7 @@ type link struct {
 	// Owned by the loop goroutine.
 	welcomed bool
 	gathered uint8        // messages in batch
+	beats    uint8        // messages of this read that were looked at for heartbeats
 	held     bool         // the lane had no room for batch: reading is paused
 	older    uint32       // bytes taken in before mark, not all of them settled
 	newer    uint32       // and since

@@ -15,11 +15,16 @@ func frameOf(text string) []byte {
 	return ws.MustCompileFrame(ws.MaskFrameInPlaceWith(ws.NewTextFrame([]byte(text)), [4]byte{}))
 }
 
+// url is where a device of a name connects.
+func (n *node) url(name string) string {
+	return fmt.Sprintf("ws://%s/v1/device?device=%s", n.server.Addr(), name)
+}
+
 // rawDevice connects and throws away what it receives.
 func (n *node) rawDevice(name string) net.Conn {
 	n.Helper()
 	dialer := ws.Dialer{Protocols: []string{"edgeloop.v1.json"}}
-	conn, _, _, err := dialer.Dial(context.Background(), fmt.Sprintf("ws://%s/v1/device?device=%s", n.server.Addr(), name))
+	conn, _, _, err := dialer.Dial(context.Background(), n.url(name))
 	if err != nil {
 		n.Fatal(err)
 	}

@@ -37,7 +37,8 @@ const (
 // Receive implements eventloop.Receiver. A heartbeat is answered here: whether the
 // node is there is no question to the log, behind which the lane may wait.
 func (l *link) Receive(kind eventloop.Kind, payload []byte) {
-	if len(payload) <= heartbeatMost && l.proto != protocolRaw && envelope.MayBeHeartbeat(kind == eventloop.Binary, payload) && l.beat(kind, payload) {
+	if l.beats < beatsMost && len(payload) <= heartbeatMost && l.proto != protocolRaw &&
+		envelope.MayBeHeartbeat(kind == eventloop.Binary, payload) && l.beat(kind, payload) {
 		return
 	}
 	n := header + len(payload)
@@ -60,19 +61,32 @@ func (l *link) Receive(kind eventloop.Kind, payload []byte) {
 	}
 }
 
-// heartbeatMost is how long a heartbeat may be to be answered on the loop; a longer
-// one is answered on the lane.
-const heartbeatMost = 64
+const (
+	// heartbeatMost is how long a heartbeat may be to be answered on the loop; a longer
+	// one is answered on the lane.
+	heartbeatMost = 64
+	// beatsMost is how many messages of one read are looked at for it. Those behind
+	// take the lane, and with it places in the window, so a flood of heartbeats costs
+	// the loop no more than one of other messages.
+	beatsMost = 4
+)
 
-// beat answers a heartbeat, and says whether it was one.
+// beat answers a heartbeat, and says whether it was one. It is paid for like any
+// message.
 func (l *link) beat(kind eventloop.Kind, payload []byte) bool {
+	l.beats++
 	e := l.g.encoder()
 	defer l.g.encoders.Put(e)
 	if l.codec().Decode(kind == eventloop.Binary, payload, &e.msg) != nil || e.msg.Type != envelope.TypeHeartbeat {
 		return false
 	}
-	l.session.Touch(l.g.clock())
+	now := l.g.clock()
+	l.session.Touch(now)
 	l.write(func(m *envelope.Message) { m.Type = envelope.TypeHeartbeat })
+	if l.charge(now, header+len(payload)); l.overRate(now) > 0 {
+		l.g.drops[DropOverRate].Add(1)
+		l.stall()
+	}
 	return true
 }
 
@@ -135,6 +149,7 @@ func (l *link) unstall() {
 // the lane. What the node has no memory or the device no rate for is here already,
 // so it goes as well, and the next read waits.
 func (l *link) Flush() {
+	l.beats = 0
 	if l.batch != nil && !l.held {
 		l.hand()
 	}
