@@ -8,7 +8,6 @@ import (
 	"go.uber.org/zap"
 
 	"edgeloop/internal/bytebuf"
-	"edgeloop/wsproto"
 )
 
 // Config is what a Server needs to know. Zero fields take the defaults named.
@@ -68,8 +67,10 @@ type Config struct {
 	// RetryAfter is told with every 503; default 5 s. Each answer is spread
 	// between it and twice it.
 	RetryAfter time.Duration
-	// Handshake says which subprotocols and extensions are spoken.
-	Handshake wsproto.HandshakeConfig
+	// Protocols are the subprotocols that are spoken, the preferred one first.
+	Protocols []string
+	// Compression lets permessage-deflate be negotiated.
+	Compression bool
 	// MaxMessage bounds one message and one frame, in bytes; default 64 KiB.
 	MaxMessage int
 	// Memory bounds what the connections hold: unread, unfinished, on its way.

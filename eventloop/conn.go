@@ -1,7 +1,6 @@
 package eventloop
 
 import (
-	"net"
 	"sync/atomic"
 	"time"
 
@@ -114,31 +113,6 @@ func (c *Conn) Wake() {
 	if c.signals.Or(signalWake)&(signalWake|signalClosed) == 0 {
 		c.loop.postWake(c)
 	}
-}
-
-// Admit answers a handshake that the Acceptor left for later: the connection
-// stays and r hears it. If it is already gone, r is told so. Any goroutine;
-// h must not be used afterwards.
-func (c *Conn) Admit(h *Hello, r Receiver) {
-	if err := c.loop.post(mail{c: c, kind: mailAdmit, hello: h, recv: r}); err != nil {
-		c.tellGone(r, &Gone{Cause: CauseShutdown, Code: wsproto.CloseAbnormal, Err: err})
-	}
-}
-
-// Refuse answers a handshake that the Acceptor left for later with an HTTP
-// error. Any goroutine; h must not be used afterwards.
-func (c *Conn) Refuse(h *Hello, r *wsproto.Refusal) {
-	_ = c.loop.post(mail{c: c, kind: mailRefuse, hello: h, refusal: r})
-}
-
-// RemoteAddrOnLoop is the peer's address, nil once closed. It is gnet's: keep
-// its String, not the value.
-func (c *Conn) RemoteAddrOnLoop() net.Addr {
-	c.loop.assertOnLoop()
-	if c.gc == nil {
-		return nil
-	}
-	return c.gc.RemoteAddr()
 }
 
 // CloseOnLoop is Close for callers that are on the loop: it takes effect before

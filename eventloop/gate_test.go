@@ -8,7 +8,6 @@ import (
 
 	"edgeloop/eventloop"
 	"edgeloop/internal/testkit"
-	"edgeloop/wsproto"
 )
 
 // gateShut waits until the accept gate is as wanted.
@@ -26,16 +25,16 @@ func (n *node) gateShut(want bool) {
 func TestGate_Handshakes(t *testing.T) {
 	const budget = 4
 	accept, ch := deciding()
-	n := serve(t, eventloop.Config{Loops: 1, MaxHandshakes: budget, MaxPerAddress: 100}, func(c *eventloop.Conn, h *eventloop.Hello) (eventloop.Receiver, *wsproto.Refusal) {
+	n := serve(t, eventloop.Config{Loops: 1, MaxHandshakes: budget, MaxPerAddress: 100}, func(c *eventloop.Conn, h *eventloop.Hello) (eventloop.Receiver, *eventloop.Refusal) {
 		if string(h.Path) == "/" {
 			return accept(c, h)
 		}
-		return nil, &wsproto.Refusal{Status: 404}
+		return nil, &eventloop.Refusal{Reason: eventloop.ReasonNotFound}
 	})
 	finishOne := func() {
 		t.Helper()
 		cand := testkit.Receive(t, patience, "a candidate", ch)
-		cand.c.Admit(cand.h, n.track(&ears{receive: cand.c.WriteOnLoop}))
+		cand.h.Admit(n.track(&ears{receive: cand.c.WriteOnLoop}))
 	}
 	device := n.dial()
 	device.raw([]byte(request))
@@ -102,7 +101,7 @@ func TestGate_SilentNewcomersGiveWay(t *testing.T) {
 			t.Errorf("shut %v, %d undecided, ended: %s", st.GateShut, st.Handshakes, causes(st))
 		}
 		for _, c := range []candidate{a, b} {
-			c.c.Admit(c.h, n.track(&ears{}))
+			c.h.Admit(n.track(&ears{}))
 		}
 	})
 }
@@ -132,10 +131,10 @@ func TestGate_BacklogDoesNotExceedTheBudget(t *testing.T) {
 			t.Fatalf("%d are inside and %d more to be decided, with a budget of %d", inside, len(ch), budget)
 		}
 		if i%2 == 0 {
-			cand.c.Refuse(cand.h, &wsproto.Refusal{Status: 401})
+			cand.h.Refuse(&eventloop.Refusal{Reason: eventloop.ReasonUnauthorized})
 			continue
 		}
-		cand.c.Admit(cand.h, n.track(&ears{}))
+		cand.h.Admit(n.track(&ears{}))
 	}
 	testkit.Eventually(t, patience, "all to be decided", func() bool { return n.Stats().Handshakes == 0 })
 }

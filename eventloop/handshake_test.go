@@ -11,7 +11,6 @@ import (
 
 	"edgeloop/eventloop"
 	"edgeloop/internal/testkit"
-	"edgeloop/wsproto"
 )
 
 const tick = 20 * time.Millisecond
@@ -88,7 +87,7 @@ type candidate struct {
 // deciding leaves every handshake to the test.
 func deciding() (acceptFunc, chan candidate) {
 	ch := make(chan candidate, 64)
-	return func(c *eventloop.Conn, h *eventloop.Hello) (eventloop.Receiver, *wsproto.Refusal) {
+	return func(c *eventloop.Conn, h *eventloop.Hello) (eventloop.Receiver, *eventloop.Refusal) {
 		ch <- candidate{c, h}
 		return nil, nil
 	}, ch
@@ -114,7 +113,7 @@ func TestHandshake_Deferred(t *testing.T) {
 		if held := eventloop.Held(cand.c); held != len(wire(text("early"))) {
 			t.Errorf("%d bytes are held, want the frame that came with the header block", held)
 		}
-		cand.c.Admit(cand.h, n.track(&ears{receive: cand.c.WriteOnLoop}))
+		cand.h.Admit(n.track(&ears{receive: cand.c.WriteOnLoop}))
 		d.wantSwitch()
 		d.want(text("early"), text("earlier than admitted"))
 	})
@@ -122,7 +121,7 @@ func TestHandshake_Deferred(t *testing.T) {
 		d := n.dial()
 		d.raw([]byte(request))
 		cand := testkit.Receive(t, patience, "the candidate", ch)
-		cand.c.Refuse(cand.h, &wsproto.Refusal{Status: 401, Reason: "who are you"})
+		cand.h.Refuse(&eventloop.Refusal{Reason: eventloop.ReasonUnauthorized, Text: "who are you"})
 		d.wantStatus(http.StatusUnauthorized)
 		d.wantEnd()
 	})
@@ -150,7 +149,7 @@ func TestHandshake_Deferred(t *testing.T) {
 		}
 		var next int
 		got := make(chan string, 1)
-		cand.c.Admit(cand.h, n.track(&ears{receive: func(_ eventloop.Kind, p []byte) {
+		cand.h.Admit(n.track(&ears{receive: func(_ eventloop.Kind, p []byte) {
 			if !bytes.Equal(p, numbered(next, 16<<10)) && len(got) == 0 {
 				got <- fmt.Sprintf("message %d is not what was sent", next)
 			}
@@ -197,7 +196,7 @@ func TestHandshake_LostWhilePending(t *testing.T) {
 			c.lose(d, cand.c)
 			n.gone(c.want, before+1)
 			gone := make(chan *eventloop.Gone, 1)
-			cand.c.Admit(cand.h, n.track(&ears{closed: func(g *eventloop.Gone) { gone <- g }}))
+			cand.h.Admit(n.track(&ears{closed: func(g *eventloop.Gone) { gone <- g }}))
 			if g := testkit.Receive(t, patience, "Closed", gone); g.Cause != c.want {
 				t.Errorf("cause %s, want %s", g.Cause, c.want)
 			}
@@ -213,7 +212,7 @@ func TestHandshake_LostWhilePending(t *testing.T) {
 		cand := testkit.Receive(t, patience, "the candidate", ch)
 		d.conn.Close()
 		n.gone(eventloop.CausePeerGone, before+1)
-		cand.c.Refuse(cand.h, &wsproto.Refusal{Status: 401})
+		cand.h.Refuse(&eventloop.Refusal{Reason: eventloop.ReasonUnauthorized})
 		n.dial().raw([]byte(request))
 		testkit.Receive(t, patience, "another candidate", ch)
 	})
@@ -253,25 +252,12 @@ func TestHandshake_Timeout(t *testing.T) {
 	d.want(pong("still here"))
 }
 
-// The peer's address is to be had from the beginning.
-func TestConn_RemoteAddr(t *testing.T) {
-	addrs := make(chan string, 1)
-	n := serve(t, eventloop.Config{}, admit(func(c *eventloop.Conn) eventloop.Receiver {
-		addrs <- c.RemoteAddrOnLoop().String()
-		return &ears{}
-	}))
-	d := n.open()
-	if got := testkit.Receive(t, patience, "the address", addrs); got != d.conn.LocalAddr().String() {
-		t.Errorf("address %s, want %s", got, d.conn.LocalAddr())
-	}
-}
-
 // Bad requests get an HTTP answer that arrives whole, though the peer may have
 // sent more than was read.
 func TestHandshake_Refused(t *testing.T) {
-	n := serve(t, eventloop.Config{}, func(c *eventloop.Conn, h *eventloop.Hello) (eventloop.Receiver, *wsproto.Refusal) {
+	n := serve(t, eventloop.Config{}, func(c *eventloop.Conn, h *eventloop.Hello) (eventloop.Receiver, *eventloop.Refusal) {
 		if string(h.Path) != "/" {
-			return nil, &wsproto.Refusal{Status: 404, Reason: "nothing here"}
+			return nil, &eventloop.Refusal{Reason: eventloop.ReasonNotFound, Text: "nothing here"}
 		}
 		return &ears{receive: c.WriteOnLoop}, nil
 	})
@@ -344,7 +330,7 @@ func TestHandshake_NothingIsKeptOfTheRefused(t *testing.T) {
 		if held := eventloop.Held(cand.c); held > oneRead {
 			t.Errorf("%d bytes are held, more than one read brings", held)
 		}
-		cand.c.Refuse(cand.h, &wsproto.Refusal{Status: 401, Reason: "who are you"})
+		cand.h.Refuse(&eventloop.Refusal{Reason: eventloop.ReasonUnauthorized, Text: "who are you"})
 		d.wantStatus(http.StatusUnauthorized)
 		if held := eventloop.Held(cand.c); held != 0 {
 			t.Errorf("%d bytes are held of who was refused", held)
@@ -365,7 +351,7 @@ func TestHandshake_UndecidedInTimeIsToldSo(t *testing.T) {
 	}
 	d.conn.Close()
 	n.gone(eventloop.CauseHandshakeTimeout, 1)
-	cand.c.Admit(cand.h, n.track(&ears{})) // the decision comes too late; tracked checks that it hears so
+	cand.h.Admit(n.track(&ears{})) // the decision comes too late; tracked checks that it hears so
 	if got := n.Stats().HandshakeTimeouts; got != 1 {
 		t.Errorf("%d timeouts are counted", got)
 	}

@@ -28,7 +28,7 @@ func stopNow(t *testing.T, s *eventloop.Server) {
 func TestServer_Stop(t *testing.T) {
 	accept, ch := deciding()
 	gone := make(chan *eventloop.Gone, 8)
-	n := serve(t, eventloop.Config{}, func(c *eventloop.Conn, h *eventloop.Hello) (eventloop.Receiver, *wsproto.Refusal) {
+	n := serve(t, eventloop.Config{}, func(c *eventloop.Conn, h *eventloop.Hello) (eventloop.Receiver, *eventloop.Refusal) {
 		if string(h.Path) == "/later" {
 			return accept(c, h)
 		}
@@ -46,7 +46,7 @@ func TestServer_Stop(t *testing.T) {
 	for range 2 {
 		wantGone(t, gone, eventloop.CauseShutdown, wsproto.CloseAbnormal)
 	}
-	cand.c.Admit(cand.h, n.track(&ears{closed: func(g *eventloop.Gone) { gone <- g }}))
+	cand.h.Admit(n.track(&ears{closed: func(g *eventloop.Gone) { gone <- g }}))
 	wantGone(t, gone, eventloop.CauseShutdown, wsproto.CloseAbnormal)
 	for _, d := range []*dialogue{silent, pending, open, paused} {
 		d.wantGone()
@@ -75,7 +75,7 @@ func TestServer_AdmitWhileStopping(t *testing.T) {
 		var wg sync.WaitGroup
 		for range candidates {
 			cand := testkit.Receive(t, patience, "a candidate", ch)
-			wg.Go(func() { cand.c.Admit(cand.h, n.track(&ears{})) })
+			wg.Go(func() { cand.h.Admit(n.track(&ears{})) })
 		}
 		stopNow(t, n.Server)
 		wg.Wait()

@@ -99,7 +99,7 @@ func (c *Conn) ShedOnLoop() {
 	c.loop.assertOnLoop()
 	switch c.state {
 	case stateHello, statePending:
-		c.refuseOnLoop(&wsproto.Refusal{Status: 503, Reason: "this node has no memory left", RetryAfter: Spread(c.loop.s.cfg.RetryAfter)})
+		c.refuseOnLoop(c.loop.s.later("this node has no memory left"))
 		if c.state == stateLingering {
 			c.cause = CauseMemoryFull
 		}

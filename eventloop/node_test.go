@@ -11,7 +11,6 @@ import (
 
 	"edgeloop/eventloop"
 	"edgeloop/internal/testkit"
-	"edgeloop/wsproto"
 )
 
 // patience bounds every wait of these tests; reaching it is a failure.
@@ -36,7 +35,7 @@ func serve(t testing.TB, cfg eventloop.Config, accept acceptFunc) *node {
 		cfg.Listen = "127.0.0.1:0"
 	}
 	n := &node{t: t, ended: make(chan error, 1)}
-	srv, err := eventloop.New(cfg, acceptFunc(func(c *eventloop.Conn, h *eventloop.Hello) (eventloop.Receiver, *wsproto.Refusal) {
+	srv, err := eventloop.New(cfg, acceptFunc(func(c *eventloop.Conn, h *eventloop.Hello) (eventloop.Receiver, *eventloop.Refusal) {
 		r, refusal := accept(c, h)
 		if r == nil {
 			return nil, refusal
@@ -109,15 +108,15 @@ func (n *node) gone(cause eventloop.Cause, want uint64) {
 }
 
 // acceptFunc is an Acceptor.
-type acceptFunc func(c *eventloop.Conn, h *eventloop.Hello) (eventloop.Receiver, *wsproto.Refusal)
+type acceptFunc func(c *eventloop.Conn, h *eventloop.Hello) (eventloop.Receiver, *eventloop.Refusal)
 
-func (f acceptFunc) Accept(c *eventloop.Conn, h *eventloop.Hello) (eventloop.Receiver, *wsproto.Refusal) {
+func (f acceptFunc) Accept(c *eventloop.Conn, h *eventloop.Hello) (eventloop.Receiver, *eventloop.Refusal) {
 	return f(c, h)
 }
 
 // admit is an Acceptor that admits everyone with what make returns.
 func admit(mk func(c *eventloop.Conn) eventloop.Receiver) acceptFunc {
-	return func(c *eventloop.Conn, _ *eventloop.Hello) (eventloop.Receiver, *wsproto.Refusal) {
+	return func(c *eventloop.Conn, _ *eventloop.Hello) (eventloop.Receiver, *eventloop.Refusal) {
 		return mk(c), nil
 	}
 }

@@ -7,7 +7,6 @@ import (
 
 	"edgeloop/eventloop"
 	"edgeloop/internal/testkit"
-	"edgeloop/wsproto"
 )
 
 // A Receiver that panics costs its own connection, whichever of its methods it
@@ -26,7 +25,7 @@ func TestPanic_CostsOneConnection(t *testing.T) {
 		}
 	}
 	first := true
-	n := serve(t, eventloop.Config{Loops: 1, Tick: tick}, func(c *eventloop.Conn, _ *eventloop.Hello) (eventloop.Receiver, *wsproto.Refusal) {
+	n := serve(t, eventloop.Config{Loops: 1, Tick: tick}, func(c *eventloop.Conn, _ *eventloop.Hello) (eventloop.Receiver, *eventloop.Refusal) {
 		if first {
 			first = false
 			return mk(c, func(string) {}), nil
@@ -114,11 +113,11 @@ func TestPanic_InClosedOfOneNeverAdmitted(t *testing.T) {
 	cand := testkit.Receive(t, patience, "the candidate", ch)
 	d.conn.Close()
 	n.gone(eventloop.CausePeerGone, 1)
-	cand.c.Admit(cand.h, n.track(&ears{closed: func(*eventloop.Gone) { panic("closed") }}))
+	cand.h.Admit(n.track(&ears{closed: func(*eventloop.Gone) { panic("closed") }}))
 	testkit.Eventually(t, patience, "the panic to be counted", func() bool { return n.Stats().Panics == 1 })
 	d = n.dial()
 	d.raw([]byte(request))
 	cand = testkit.Receive(t, patience, "the next candidate", ch)
-	cand.c.Admit(cand.h, n.track(&ears{}))
+	cand.h.Admit(n.track(&ears{}))
 	d.wantSwitch()
 }

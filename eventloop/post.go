@@ -27,7 +27,7 @@ type mail struct {
 	reason  string
 	hello   *Hello
 	recv    Receiver
-	refusal *wsproto.Refusal
+	refusal *Refusal
 }
 
 type mailKind uint8

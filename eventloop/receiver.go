@@ -6,16 +6,6 @@ import (
 	"edgeloop/wsproto"
 )
 
-// Acceptor decides, after the opening handshake was read and checked, whether
-// a connection may stay.
-type Acceptor interface {
-	// Accept is called on the connection's loop and must not block. It returns
-	// the Receiver to admit the connection at once, or nil to answer later: then
-	// exactly one of Conn.Admit and Conn.Refuse must be called with h, from any
-	// goroutine. h belongs to the callee until that call.
-	Accept(c *Conn, h *Hello) (Receiver, *wsproto.Refusal)
-}
-
 // Receiver hears one connection. All calls come from that connection's loop
 // and must not block.
 type Receiver interface {
@@ -41,14 +31,6 @@ type Receiver interface {
 // NotAsked is told by Quiet of a peer that was not asked for a sign of life since
 // it was last heard of.
 const NotAsked time.Duration = -1
-
-// Hello is one opening handshake, read whole and checked. Its bytes stay valid
-// until it was answered with Conn.Admit or Conn.Refuse.
-type Hello struct {
-	wsproto.Handshake
-
-	block []byte // the header block the Handshake's fields borrow from; ours
-}
 
 // A Cause says why a connection ended. The list is closed; it labels metrics.
 type Cause uint8

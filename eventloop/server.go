@@ -30,6 +30,7 @@ type Server struct {
 	acceptor  Acceptor
 	log       *zap.Logger
 	decode    *wsproto.DecoderConfig
+	handshake wsproto.HandshakeConfig
 	memory    *bytebuf.Budget
 	start     time.Time
 	backlog   int64         // newcomers that the kernel keeps waiting
@@ -83,6 +84,7 @@ func New(cfg Config, a Acceptor) (*Server, error) {
 		acceptor:  a,
 		log:       cfg.Logger.Named("eventloop"),
 		memory:    cfg.Memory,
+		handshake: wsproto.HandshakeConfig{Protocols: cfg.Protocols, Compression: cfg.Compression},
 		start:     time.Now(),
 		turnstile: make(chan struct{}, 1),
 		stopping:  make(chan struct{}),
@@ -233,22 +235,6 @@ func (s *Server) now() uint32 {
 // ticks rounds d up to ticks, one at the least.
 func (s *Server) ticks(d time.Duration) uint32 {
 	return uint32(max(1, (d+s.cfg.Tick-1)/s.cfg.Tick)) //nolint:gosec // bounded by the flags
-}
-
-func (s *Server) getHello() *Hello {
-	if h, ok := s.hellos.Get().(*Hello); ok {
-		return h
-	}
-	return new(Hello)
-}
-
-// keepBlock is the largest header block whose memory is kept for the next.
-const keepBlock = 4 << 10
-
-func (s *Server) putHello(h *Hello) {
-	if h != nil && cap(h.block) <= keepBlock {
-		s.hellos.Put(h)
-	}
 }
 
 // learnAddr reads where the listening socket is bound.

@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"errors"
+	"net/netip"
 	"net/url"
 	"time"
 
@@ -12,7 +13,6 @@ import (
 	"edgeloop/devicemgr"
 	"edgeloop/envelope"
 	"edgeloop/eventloop"
-	"edgeloop/wsproto"
 )
 
 // DevicePath is where devices connect.
@@ -24,15 +24,15 @@ type candidate struct {
 	conn  *eventloop.Conn
 	hello *eventloop.Hello
 	proto protocol
-	addr  string // of the peer
-	link  *link  // once it is in the session table
+	addr  netip.AddrPort // of the peer
+	link  *link          // once it is in the session table
 }
 
 // Accept implements eventloop.Acceptor. On the loop only what costs nothing is
 // decided; who the device is, is decided on the pool.
-func (g *Gateway) Accept(c *eventloop.Conn, h *eventloop.Hello) (eventloop.Receiver, *wsproto.Refusal) {
+func (g *Gateway) Accept(c *eventloop.Conn, h *eventloop.Hello) (eventloop.Receiver, *eventloop.Refusal) {
 	if string(h.Path) != DevicePath {
-		return nil, &wsproto.Refusal{Status: 404, Reason: "devices connect to " + DevicePath}
+		return nil, &eventloop.Refusal{Reason: eventloop.ReasonNotFound, Text: "devices connect to " + DevicePath}
 	}
 	if g.draining.Load() {
 		g.drops[DropDraining].Add(1)
@@ -40,9 +40,9 @@ func (g *Gateway) Accept(c *eventloop.Conn, h *eventloop.Hello) (eventloop.Recei
 	}
 	proto, ok := protocolOf(h.Protocol)
 	if !ok || (h.Protocol == "" && h.Offered > 0) {
-		return nil, &wsproto.Refusal{Status: 400, Reason: "none of the offered subprotocols is spoken here: offer " + envelope.ProtoJSON + ", " + envelope.ProtoFrameJSON + " or " + envelope.ProtoFrameProto + ", or none for raw messages"}
+		return nil, &eventloop.Refusal{Reason: eventloop.ReasonMalformed, Text: "none of the offered subprotocols is spoken here: offer " + envelope.ProtoJSON + ", " + envelope.ProtoFrameJSON + " or " + envelope.ProtoFrameProto + ", or none for raw messages"}
 	}
-	if !g.checks.Post(&candidate{conn: c, hello: h, proto: proto, addr: c.RemoteAddrOnLoop().String()}) {
+	if !g.checks.Post(&candidate{conn: c, hello: h, proto: proto, addr: h.Remote}) {
 		g.drops[DropAuthBusy].Add(1)
 		return nil, g.later("too many devices are connecting")
 	}
@@ -51,8 +51,8 @@ func (g *Gateway) Accept(c *eventloop.Conn, h *eventloop.Hello) (eventloop.Recei
 
 // later is a 503 with a delay that is spread, so that those who were refused
 // together do not come back together.
-func (g *Gateway) later(reason string) *wsproto.Refusal {
-	return &wsproto.Refusal{Status: 503, Reason: reason, RetryAfter: eventloop.Spread(g.cfg.RetryAfter)}
+func (g *Gateway) later(reason string) *eventloop.Refusal {
+	return &eventloop.Refusal{Reason: eventloop.ReasonUnavailable, Text: reason, RetryAfter: eventloop.Spread(g.cfg.RetryAfter)}
 }
 
 // check runs on the pool.
@@ -63,17 +63,17 @@ func (g *Gateway) check(c *candidate) {
 }
 
 // turnAway ends a candidate, in whatever stage it is.
-func (g *Gateway) turnAway(c *candidate, refusal *wsproto.Refusal) {
+func (g *Gateway) turnAway(c *candidate, refusal *eventloop.Refusal) {
 	l := c.link
 	if l != nil && l.flags.Load()&flagAdmitted != 0 { // it was answered, and then its worker panicked
-		l.Close(uint16(wsproto.CloseInternal), refusal.Reason)
+		l.Close(uint16(eventloop.CloseInternal), refusal.Text)
 		return
 	}
 	if l != nil {
 		g.expiry.remove(l)
 		g.devices.Unregister(l.session, l.epoch)
 	}
-	c.conn.Refuse(c.hello, refusal)
+	c.hello.Refuse(refusal)
 }
 
 // admit decides one candidate: identity, bans, then the session. The order
@@ -82,8 +82,8 @@ func (g *Gateway) turnAway(c *candidate, refusal *wsproto.Refusal) {
 // posted before that mark, so a command that sees it is written after the 101.
 // Whether the device is welcome is asked again after register: a drain or a ban
 // that begins meanwhile either finds the link and closes it, or is seen here.
-func (g *Gateway) admit(c *candidate) *wsproto.Refusal {
-	key, id, refusal := g.identify(c.hello)
+func (g *Gateway) admit(c *candidate) *eventloop.Refusal {
+	key, id, refusal := g.identify(&c.hello.Credentials)
 	if refusal == nil {
 		refusal = g.unwelcome(key)
 	}
@@ -107,7 +107,7 @@ func (g *Gateway) admit(c *candidate) *wsproto.Refusal {
 	if id != nil {
 		g.expiry.set(l, id.Expires)
 	}
-	c.conn.Admit(c.hello, l)
+	c.hello.Admit(l)
 	l.admitted()
 	if l.live() {
 		g.deliverStored(l)
@@ -123,24 +123,24 @@ const reasonOvertaken = "another node has newer messages of this device, connect
 
 // reasonOf is the reason of a close that had to wait for the handshake's answer.
 func (g *Gateway) reasonOf(code uint16) string {
-	switch wsproto.CloseCode(code) {
-	case wsproto.CloseReplaced:
+	switch eventloop.CloseCode(code) {
+	case eventloop.CloseReplaced:
 		return reasonReplaced
-	case wsproto.CloseGoingAway:
+	case eventloop.CloseGoingAway:
 		return g.comeBack()
 	}
 	return "closed while connecting"
 }
 
 // unwelcome says why a device may not connect now, or nil.
-func (g *Gateway) unwelcome(key devicemgr.Key) *wsproto.Refusal {
+func (g *Gateway) unwelcome(key devicemgr.Key) *eventloop.Refusal {
 	if g.draining.Load() {
 		g.drops[DropDraining].Add(1)
 		return g.later("this node is going away")
 	}
 	if reason, banned := g.store.Banned(key.Tenant, key.Device); banned {
 		g.drops[DropForbidden].Add(1)
-		return &wsproto.Refusal{Status: 403, Reason: "this device is banned: " + reason}
+		return &eventloop.Refusal{Reason: eventloop.ReasonForbidden, Text: "this device is banned: " + reason}
 	}
 	return nil
 }
@@ -171,12 +171,12 @@ func (g *Gateway) load(l *link, key devicemgr.Key) error {
 }
 
 // identify says who is connecting.
-func (g *Gateway) identify(h *eventloop.Hello) (devicemgr.Key, *auth.Identity, *wsproto.Refusal) {
+func (g *Gateway) identify(h *eventloop.Credentials) (devicemgr.Key, *auth.Identity, *eventloop.Refusal) {
 	query := url.Values{}
 	if len(h.Query) > 0 {
 		var err error
 		if query, err = url.ParseQuery(string(h.Query)); err != nil {
-			return devicemgr.Key{}, nil, &wsproto.Refusal{Status: 400, Reason: "the query is malformed"}
+			return devicemgr.Key{}, nil, &eventloop.Refusal{Reason: eventloop.ReasonMalformed, Text: "the query is malformed"}
 		}
 	}
 	if g.verifier == nil {
@@ -185,44 +185,44 @@ func (g *Gateway) identify(h *eventloop.Hello) (devicemgr.Key, *auth.Identity, *
 	token, ok := tokenOf(h, query)
 	if !ok {
 		g.drops[DropUnauthorized].Add(1)
-		return devicemgr.Key{}, nil, &wsproto.Refusal{Status: 401, Reason: "no token: send Authorization: Bearer TOKEN, ?token=TOKEN, or offer the subprotocol bearer.TOKEN"}
+		return devicemgr.Key{}, nil, &eventloop.Refusal{Reason: eventloop.ReasonUnauthorized, Text: "no token: send Authorization: Bearer TOKEN, ?token=TOKEN, or offer the subprotocol bearer.TOKEN"}
 	}
 	id, err := g.verifier.Verify(token)
 	switch {
 	case errors.Is(err, auth.ErrRevoked):
 		g.drops[DropForbidden].Add(1)
-		return devicemgr.Key{}, nil, &wsproto.Refusal{Status: 403, Reason: err.Error()}
+		return devicemgr.Key{}, nil, &eventloop.Refusal{Reason: eventloop.ReasonForbidden, Text: err.Error()}
 	case err != nil:
 		g.drops[DropUnauthorized].Add(1)
-		return devicemgr.Key{}, nil, &wsproto.Refusal{Status: 401, Reason: err.Error()}
+		return devicemgr.Key{}, nil, &eventloop.Refusal{Reason: eventloop.ReasonUnauthorized, Text: err.Error()}
 	}
 	return devicemgr.Key{Tenant: id.Tenant, Device: id.Device}, id, nil
 }
 
 // anonymous takes the identity that the device gives itself (--auth=none).
-func anonymous(query url.Values) (devicemgr.Key, *auth.Identity, *wsproto.Refusal) {
+func anonymous(query url.Values) (devicemgr.Key, *auth.Identity, *eventloop.Refusal) {
 	key := devicemgr.Key{Tenant: query.Get("tenant"), Device: query.Get("device")}
 	if key.Tenant == "" {
 		key.Tenant = auth.DefaultTenant
 	}
 	for kind, name := range map[string]string{"tenant": key.Tenant, "device": key.Device} {
 		if err := auth.CheckName(kind, name); err != nil {
-			return key, nil, &wsproto.Refusal{Status: 400, Reason: err.Error()}
+			return key, nil, &eventloop.Refusal{Reason: eventloop.ReasonMalformed, Text: err.Error()}
 		}
 	}
 	return key, nil, nil
 }
 
 // tokenOf finds the token in the three places where it may be.
-func tokenOf(h *eventloop.Hello, query url.Values) ([]byte, bool) {
+func tokenOf(h *eventloop.Credentials, query url.Values) ([]byte, bool) {
 	const scheme = "bearer "
 	switch {
 	case len(h.Authorization) > len(scheme) && equalFold(h.Authorization[:len(scheme)], scheme):
 		return h.Authorization[len(scheme):], true
 	case query.Get("token") != "":
 		return []byte(query.Get("token")), true
-	case len(h.BearerProtocol) > 0:
-		return h.BearerProtocol, true
+	case len(h.Bearer) > 0:
+		return h.Bearer, true
 	}
 	return nil, false
 }

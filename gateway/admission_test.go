@@ -15,7 +15,6 @@ import (
 	"edgeloop/envelope"
 	"edgeloop/eventloop"
 	"edgeloop/gateway"
-	"edgeloop/wsproto"
 )
 
 // startFull is a node with room for that many devices.
@@ -29,7 +28,7 @@ func startFull(t *testing.T, most int) *node {
 	}
 	n.server, err = eventloop.New(eventloop.Config{
 		Listen: "127.0.0.1:0", Loops: 1, Tick: 20 * time.Millisecond, MaxConnections: most, RefuseReserve: 64,
-		CloseTimeout: time.Minute, Handshake: wsproto.HandshakeConfig{Protocols: envelope.Protocols()}, Memory: n.gateway.Memory(),
+		CloseTimeout: time.Minute, Protocols: envelope.Protocols(), Memory: n.gateway.Memory(),
 	}, n.gateway)
 	if err != nil {
 		t.Fatal(err)

@@ -10,10 +10,9 @@ import (
 
 	"edgeloop/devicemgr"
 	"edgeloop/eventloop"
-	"edgeloop/wsproto"
 )
 
-const closeReplaced = uint16(wsproto.CloseReplaced)
+const closeReplaced = uint16(eventloop.CloseReplaced)
 
 // drain is the progress of a node that goes away.
 type drain struct {
@@ -86,7 +85,7 @@ func (g *Gateway) spreadCloses(ctx context.Context, window time.Duration) error 
 	for {
 		due := dueBy(len(links), time.Since(started)+drainStep, window)
 		for _, l := range links[closed:due] {
-			l.Close(uint16(wsproto.CloseGoingAway), g.comeBack())
+			l.Close(uint16(eventloop.CloseGoingAway), g.comeBack())
 		}
 		g.drain.advance(due - closed)
 		if closed = due; closed == len(links) {

@@ -5,8 +5,8 @@ import (
 	"sync"
 	"time"
 
+	"edgeloop/eventloop"
 	"edgeloop/internal/wheel"
-	"edgeloop/wsproto"
 )
 
 // expiry closes connections when their token has expired. It is a wheel of one
@@ -123,7 +123,7 @@ func (e *expiry) advance() {
 	})
 	e.mu.Unlock()
 	for _, l := range due {
-		l.Close(uint16(wsproto.CloseTokenExpired), "token expired")
+		l.Close(uint16(eventloop.CloseTokenExpired), "token expired")
 	}
 }
 

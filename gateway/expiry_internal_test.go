@@ -8,7 +8,7 @@ import (
 
 	"pgregory.net/rapid"
 
-	"edgeloop/wsproto"
+	"edgeloop/eventloop"
 )
 
 // clocks are the two that expiry goes by.
@@ -26,7 +26,7 @@ func (c *clocks) pass(d time.Duration) {
 }
 
 func (l *link) isExpired() bool {
-	return wsproto.CloseCode(l.flags.Load()>>closeShift) == wsproto.CloseTokenExpired //nolint:gosec // 16 bits
+	return eventloop.CloseCode(l.flags.Load()>>closeShift) == eventloop.CloseTokenExpired //nolint:gosec // 16 bits
 }
 
 // A connection ends with its token by the clock on the wall, whatever happens to

@@ -28,8 +28,8 @@ func FuzzHello(f *testing.F) {
 	ok := func(s string) bool { return name.MatchString(s) && s != "." && s != ".." }
 	g := new(Gateway)
 	f.Fuzz(func(t *testing.T, query, authorization, protocol []byte) {
-		h := new(eventloop.Hello)
-		h.Query, h.Authorization, h.BearerProtocol = query, authorization, protocol
+		h := new(eventloop.Credentials)
+		h.Query, h.Authorization, h.Bearer = query, authorization, protocol
 		want, err := url.ParseQuery(string(query))
 		key, id, refusal := g.identify(h)
 		if id != nil {
@@ -41,7 +41,7 @@ func FuzzHello(f *testing.F) {
 		}
 		switch {
 		case err != nil || !ok(tenant) || !ok(device):
-			if refusal == nil || refusal.Status != 400 || refusal.Reason == "" {
+			if refusal == nil || refusal.Reason != eventloop.ReasonMalformed || refusal.Text == "" {
 				t.Errorf("%q: %+v is taken, refusal %+v", query, key, refusal)
 			}
 		case refusal != nil || key.Tenant != tenant || key.Device != device:

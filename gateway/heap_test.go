@@ -17,7 +17,6 @@ import (
 
 	"edgeloop/backbone"
 	"edgeloop/gateway"
-	"edgeloop/wsproto"
 )
 
 // TestHeap_Bounded: the log stands still, and devices send all that they are let,
@@ -39,7 +38,7 @@ func TestHeap_Bounded(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			stuck := make(chan struct{})
 			log := &memLog{before: func([]backbone.Record) error { <-stuck; return nil }}
-			n := startNodeWith(t, log, &memStore{}, gateway.Config{InFlight: allowed}, wsproto.HandshakeConfig{Compression: true})
+			n := startNodeWith(t, log, &memStore{}, gateway.Config{InFlight: allowed}, true)
 			conns := make([]net.Conn, tc.devices)
 			for i := range conns {
 				conns[i] = n.dialCompressed(fmt.Sprintf("d%d", i))

@@ -10,7 +10,6 @@ import (
 	"edgeloop/envelope"
 	"edgeloop/eventloop"
 	"edgeloop/internal/bytebuf"
-	"edgeloop/wsproto"
 )
 
 // A task is some of what one read of one connection brought, on its way to the lane.
@@ -131,7 +130,7 @@ func (w *worker) reset() {
 // resumes on a new one.
 func (l *link) breakOff(why Drop) {
 	if l.lost == 0 {
-		l.Close(uint16(wsproto.CloseInternal), "a message was not taken, connect again and resume")
+		l.Close(uint16(eventloop.CloseInternal), "a message was not taken, connect again and resume")
 	}
 	l.lose(why)
 }
@@ -146,8 +145,8 @@ func (g *Gateway) panicked(t, v any, stack []byte) {
 		t.l.breakOff(DropPanic)
 		g.memory.budget.Moving.Put(t.b)
 	case *link:
-		t.Close(uint16(wsproto.CloseInternal), "internal error")
+		t.Close(uint16(eventloop.CloseInternal), "internal error")
 	case *candidate:
-		g.turnAway(t, &wsproto.Refusal{Status: 500, Reason: "internal error"})
+		g.turnAway(t, &eventloop.Refusal{Reason: eventloop.ReasonInternal, Text: "internal error"})
 	}
 }

@@ -9,7 +9,6 @@ import (
 	"edgeloop/envelope"
 	"edgeloop/eventloop"
 	"edgeloop/internal/bytebuf"
-	"edgeloop/wsproto"
 )
 
 // A link is one connection of one device. The way of a message:
@@ -122,7 +121,7 @@ func (l *link) Overtaken(_ uint64, n int) {
 	l.g.drops[DropOvertaken].Add(uint64(n)) //nolint:gosec // positive
 	l.settled.Add(uint32(n))                //nolint:gosec // records of one batch
 	if now := l.g.devices.Discard(l.session); now != nil {
-		now.Close(uint16(wsproto.CloseInternal), reasonOvertaken)
+		now.Close(uint16(eventloop.CloseInternal), reasonOvertaken)
 	}
 	if l.flags.Load()&flagStalled != 0 {
 		l.conn.Wake()
@@ -194,8 +193,8 @@ func (l *link) Quiet(idle, asked time.Duration) time.Duration {
 		l.conn.PingOnLoop()
 	case devicemgr.Evict:
 		l.g.counts.evicted.Add(1)
-		l.markClosing(uint16(wsproto.CloseSilent))
-		l.conn.CloseOnLoop(wsproto.CloseSilent, "silent for "+idle.String())
+		l.markClosing(uint16(eventloop.CloseSilent))
+		l.conn.CloseOnLoop(eventloop.CloseSilent, "silent for "+idle.String())
 	case devicemgr.Wait:
 	}
 	return next
@@ -226,7 +225,7 @@ func (l *link) giveUp() {
 func (l *link) admitted() {
 	before := l.flags.Or(flagAdmitted)
 	if code := uint16(before >> closeShift); code != 0 && before&flagAdmitted == 0 { //nolint:gosec // 16 bits are left
-		l.conn.Close(wsproto.CloseCode(code), l.g.reasonOf(code))
+		l.conn.Close(eventloop.CloseCode(code), l.g.reasonOf(code))
 	}
 }
 
@@ -234,7 +233,7 @@ func (l *link) admitted() {
 // yet is closed right after it was (admitted): only then the device hears why.
 func (l *link) Close(code uint16, reason string) {
 	if before, first := l.markClosing(code); first && before&flagAdmitted != 0 {
-		l.conn.Close(wsproto.CloseCode(code), reason)
+		l.conn.Close(eventloop.CloseCode(code), reason)
 	}
 }
 

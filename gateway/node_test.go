@@ -17,7 +17,6 @@ import (
 	"edgeloop/envelope"
 	"edgeloop/eventloop"
 	"edgeloop/gateway"
-	"edgeloop/wsproto"
 )
 
 func TestMain(m *testing.M) {
@@ -186,7 +185,7 @@ func startNode(t *testing.T, log *memLog, cfg gateway.Config) *node {
 // startNodeOver is startNode with a store of the test's own.
 func startNodeOver(t *testing.T, log *memLog, store *memStore, cfg gateway.Config) *node {
 	t.Helper()
-	n := startNodeWith(t, log, store, cfg, wsproto.HandshakeConfig{})
+	n := startNodeWith(t, log, store, cfg, false)
 	n.log = log
 	return n
 }
@@ -194,14 +193,13 @@ func startNodeOver(t *testing.T, log *memLog, store *memStore, cfg gateway.Confi
 // startNodeOn is startNode over any log.
 func startNodeOn(t *testing.T, log gateway.Log, cfg gateway.Config) *node {
 	t.Helper()
-	return startNodeWith(t, log, &memStore{}, cfg, wsproto.HandshakeConfig{})
+	return startNodeWith(t, log, &memStore{}, cfg, false)
 }
 
 // startNodeWith is startNode with everything.
-func startNodeWith(t *testing.T, log gateway.Log, store *memStore, cfg gateway.Config, hs wsproto.HandshakeConfig) *node {
+func startNodeWith(t *testing.T, log gateway.Log, store *memStore, cfg gateway.Config, compression bool) *node {
 	t.Helper()
 	n := &node{T: t, store: store}
-	hs.Protocols = envelope.Protocols()
 	cfg.Log, cfg.Store = log, n.store
 	if cfg.Heartbeat == 0 {
 		cfg.Heartbeat, cfg.IdleTimeout = 10*time.Second, 20*time.Second
@@ -215,7 +213,7 @@ func startNodeWith(t *testing.T, log gateway.Log, store *memStore, cfg gateway.C
 	}
 	n.server, err = eventloop.New(eventloop.Config{
 		Listen: "127.0.0.1:0", Loops: 2, Tick: 20 * time.Millisecond,
-		Handshake: hs, Memory: n.gateway.Memory(),
+		Protocols: envelope.Protocols(), Compression: compression, Memory: n.gateway.Memory(),
 	}, n.gateway)
 	if err != nil {
 		t.Fatal(err)

@@ -15,7 +15,6 @@ import (
 	"edgeloop/devicemgr"
 	"edgeloop/envelope"
 	"edgeloop/gateway"
-	"edgeloop/wsproto"
 )
 
 // say writes one message of any protocol.
@@ -53,7 +52,7 @@ func TestProtocols(t *testing.T) {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
 				log := &memLog{}
-				n := startNodeWith(t, log, &memStore{}, gateway.Config{}, wsproto.HandshakeConfig{Compression: compression})
+				n := startNodeWith(t, log, &memStore{}, gateway.Config{}, compression)
 				codec, ok := envelope.ForProtocol(proto)
 				if !ok {
 					t.Fatal("no codec")

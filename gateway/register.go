@@ -7,7 +7,6 @@ import (
 
 	"edgeloop/devicemgr"
 	"edgeloop/eventloop"
-	"edgeloop/wsproto"
 )
 
 // register puts the link of a candidate into the session table, in the place of the
@@ -19,7 +18,7 @@ import (
 //   - the connection of a later handshake is not replaced by that of an earlier one;
 //   - a device whose connections replace each other all the time has to wait;
 //   - who replaces another takes its seat, and who comes new needs one of its own.
-func (g *Gateway) register(c *candidate, l *link, key devicemgr.Key) *wsproto.Refusal {
+func (g *Gateway) register(c *candidate, l *link, key devicemgr.Key) *eventloop.Refusal {
 	for {
 		old := currentLink(g.devices.Lookup(key))
 		if refusal := g.mayComeFor(c, key, old); refusal != nil {
@@ -42,7 +41,7 @@ func currentLink(s *devicemgr.Session) devicemgr.Link {
 }
 
 // mayComeFor says why a candidate may not come in the place of old, or nil.
-func (g *Gateway) mayComeFor(c *candidate, key devicemgr.Key, old devicemgr.Link) *wsproto.Refusal {
+func (g *Gateway) mayComeFor(c *candidate, key devicemgr.Key, old devicemgr.Link) *eventloop.Refusal {
 	if c.conn.Gone() {
 		g.drops[DropSuperseded].Add(1)
 		return g.later("the connection is gone")
@@ -60,13 +59,13 @@ func (g *Gateway) mayComeFor(c *candidate, key devicemgr.Key, old devicemgr.Link
 	}
 	if wait := g.flaps.wait(g.devices.Hash(key), g.clock()); wait > 0 {
 		g.drops[DropFlapping].Add(1)
-		return &wsproto.Refusal{Status: 503, Reason: "connections of this device replace each other too often", RetryAfter: eventloop.Spread(wait.Truncate(time.Second) + time.Second)}
+		return &eventloop.Refusal{Reason: eventloop.ReasonUnavailable, Text: "connections of this device replace each other too often", RetryAfter: eventloop.Spread(wait.Truncate(time.Second) + time.Second)}
 	}
 	return nil
 }
 
 // takeOver closes old, which is out of the session table, and takes its seat.
-func (g *Gateway) takeOver(c *candidate, key devicemgr.Key, old devicemgr.Link) *wsproto.Refusal {
+func (g *Gateway) takeOver(c *candidate, key devicemgr.Key, old devicemgr.Link) *eventloop.Refusal {
 	if old == nil {
 		return nil
 	}
@@ -78,10 +77,10 @@ func (g *Gateway) takeOver(c *candidate, key devicemgr.Key, old devicemgr.Link) 
 	}
 	g.counts.takeovers.Add(1)
 	old.Close(closeReplaced, reasonReplaced)
-	if held, before, say := g.flaps.note(g.devices.Hash(key), c.addr, g.clock()); say {
+	if held, before, say := g.flaps.note(g.devices.Hash(key), c.addr.String(), g.clock()); say {
 		g.logger.Warn("connections of one device replace each other: it is held back; look for two devices with one identity",
 			zap.String("tenant", key.Tenant), zap.String("device_id", key.Device),
-			zap.String("addr", c.addr), zap.String("before", before), zap.Duration("dur", held))
+			zap.Stringer("addr", c.addr), zap.String("before", before), zap.Duration("dur", held))
 	}
 	if !seated { // the old one was at its end, and somebody else was quicker
 		g.drops[DropNodeFull].Add(1)

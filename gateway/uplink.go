@@ -8,7 +8,6 @@ import (
 	"edgeloop/devicemgr"
 	"edgeloop/envelope"
 	"edgeloop/eventloop"
-	"edgeloop/wsproto"
 )
 
 // uplink takes one message in. It says whether a record was made of it, whose
@@ -118,7 +117,7 @@ func (l *link) refuse(err error) {
 		return // it is being closed for it
 	}
 	if l.faults++; l.faults == maxFaults {
-		l.Close(uint16(wsproto.ClosePolicy), "too many bad messages, the last: "+fault.Message)
+		l.Close(uint16(eventloop.ClosePolicy), "too many bad messages, the last: "+fault.Message)
 	}
 }
 

@@ -8,8 +8,8 @@ import (
 	"edgeloop/admin/api"
 	"edgeloop/backbone"
 	"edgeloop/devicemgr"
+	"edgeloop/eventloop"
 	"edgeloop/gateway"
-	"edgeloop/wsproto"
 )
 
 var (
@@ -52,7 +52,7 @@ func (a adminBans) Ban(ctx context.Context, b api.Ban) (created bool, err error)
 		return false, adminError(err)
 	}
 	// Not connected, or not known: then there is nothing to close.
-	_ = a.gateway.Kick(devicemgr.Key{Tenant: b.Tenant, Device: b.Device}, uint16(wsproto.CloseForbidden), "banned: "+b.Reason)
+	_ = a.gateway.Kick(devicemgr.Key{Tenant: b.Tenant, Device: b.Device}, uint16(eventloop.CloseForbidden), "banned: "+b.Reason)
 	return !before, nil
 }
 

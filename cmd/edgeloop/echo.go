@@ -13,7 +13,6 @@ import (
 
 	"edgeloop/admin"
 	"edgeloop/eventloop"
-	"edgeloop/wsproto"
 )
 
 // echoCmd is the event loop and the frames alone: for conformance tests and for
@@ -40,7 +39,7 @@ func (e *echoCmd) Run(io *streams) error {
 		MaxConnections: e.MaxConnections,
 		MaxMessage:     e.MaxMessage,
 		OutBuffer:      e.OutBuffer,
-		Handshake:      wsproto.HandshakeConfig{Compression: e.Compression},
+		Compression:    e.Compression,
 	}, echoAcceptor{max(e.Heartbeat, time.Second)})
 	if err != nil {
 		return usageError{err}
@@ -132,9 +131,9 @@ func (e *echoCmd) control(io *streams, srv *eventloop.Server) (stop func(), err 
 // echoAcceptor admits everyone on path "/".
 type echoAcceptor struct{ heartbeat time.Duration }
 
-func (a echoAcceptor) Accept(c *eventloop.Conn, h *eventloop.Hello) (eventloop.Receiver, *wsproto.Refusal) {
+func (a echoAcceptor) Accept(c *eventloop.Conn, h *eventloop.Hello) (eventloop.Receiver, *eventloop.Refusal) {
 	if string(h.Path) != "/" {
-		return nil, &wsproto.Refusal{Status: 404, Reason: "the echo is at /"}
+		return nil, &eventloop.Refusal{Reason: eventloop.ReasonNotFound, Text: "the echo is at /"}
 	}
 	return &echo{c, a.heartbeat}, nil
 }

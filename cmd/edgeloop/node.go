@@ -20,7 +20,6 @@ import (
 	"edgeloop/envelope"
 	"edgeloop/eventloop"
 	"edgeloop/gateway"
-	"edgeloop/wsproto"
 )
 
 // A node is what its parts have made: see parts for their order.
@@ -256,7 +255,8 @@ func (n *node) startServer(ctx context.Context) (stop stopFunc, err error) {
 		SendTimeout:      n.cfg.SendTimeout,
 		OutBuffer:        n.cfg.OutBuffer,
 		RetryAfter:       n.cfg.RetryAfter,
-		Handshake:        wsprotoHandshake(n.cfg.Compression),
+		Protocols:        envelope.Protocols(),
+		Compression:      n.cfg.Compression,
 		MaxMessage:       n.cfg.MaxMessage,
 		Memory:           n.gateway.Memory(),
 		Logger:           n.log.Logger,
@@ -280,10 +280,6 @@ func (n *node) startServer(ctx context.Context) (stop stopFunc, err error) {
 	case <-ctx.Done():
 		return n.server.Stop, ctx.Err()
 	}
-}
-
-func wsprotoHandshake(compression bool) wsproto.HandshakeConfig {
-	return wsproto.HandshakeConfig{Protocols: envelope.Protocols(), Compression: compression}
 }
 
 // tickFor is a resolution that suits the shortest of the timeouts.

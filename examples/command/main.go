@@ -14,7 +14,6 @@ import (
 
 	"edgeloop/devicemgr"
 	"edgeloop/eventloop"
-	"edgeloop/wsproto"
 )
 
 func main() {
@@ -61,12 +60,12 @@ func send(devices *devicemgr.Manager, name, words string) error {
 // doorman makes the path a name.
 type doorman struct{ devices *devicemgr.Manager }
 
-func (d *doorman) Accept(c *eventloop.Conn, h *eventloop.Hello) (eventloop.Receiver, *wsproto.Refusal) {
+func (d *doorman) Accept(c *eventloop.Conn, h *eventloop.Hello) (eventloop.Receiver, *eventloop.Refusal) {
 	l := &link{Conn: c, devices: d.devices}
 	var old devicemgr.Link
 	l.session, l.epoch, old = d.devices.Connect(devicemgr.Key{Tenant: "default", Device: strings.Trim(string(h.Path), "/")}, l)
 	if old != nil {
-		old.Close(uint16(wsproto.CloseReplaced), "a newer connection took over")
+		old.Close(uint16(eventloop.CloseReplaced), "a newer connection took over")
 	}
 	return l, nil
 }
@@ -80,7 +79,7 @@ type link struct {
 }
 
 // Close makes a Conn a devicemgr.Link.
-func (l *link) Close(code uint16, reason string) { l.Conn.Close(wsproto.CloseCode(code), reason) }
+func (l *link) Close(code uint16, reason string) { l.Conn.Close(eventloop.CloseCode(code), reason) }
 
 func (l *link) Receive(eventloop.Kind, []byte) {}
 func (l *link) Flush()                         {}
@@ -94,7 +93,7 @@ func (l *link) Quiet(idle, asked time.Duration) time.Duration {
 	case devicemgr.Ping:
 		l.PingOnLoop()
 	case devicemgr.Evict:
-		l.CloseOnLoop(wsproto.CloseSilent, "no sign of life")
+		l.CloseOnLoop(eventloop.CloseSilent, "no sign of life")
 	case devicemgr.Wait:
 	}
 	return next

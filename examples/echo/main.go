@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"edgeloop/eventloop"
-	"edgeloop/wsproto"
 )
 
 func main() {
@@ -30,7 +29,7 @@ func main() {
 // doorman admits everyone.
 type doorman struct{}
 
-func (doorman) Accept(c *eventloop.Conn, _ *eventloop.Hello) (eventloop.Receiver, *wsproto.Refusal) {
+func (doorman) Accept(c *eventloop.Conn, _ *eventloop.Hello) (eventloop.Receiver, *eventloop.Refusal) {
 	return &mirror{c}, nil
 }
 
@@ -51,7 +50,7 @@ func (m *mirror) Quiet(idle, asked time.Duration) time.Duration {
 	case idle < heartbeat:
 		return heartbeat - idle
 	case asked >= heartbeat:
-		m.conn.CloseOnLoop(wsproto.CloseSilent, "no sign of life")
+		m.conn.CloseOnLoop(eventloop.CloseSilent, "no sign of life")
 	default:
 		m.conn.PingOnLoop()
 	}

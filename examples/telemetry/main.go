@@ -15,7 +15,6 @@ import (
 
 	"edgeloop/envelope"
 	"edgeloop/eventloop"
-	"edgeloop/wsproto"
 )
 
 func main() {
@@ -23,7 +22,7 @@ func main() {
 	flag.Parse()
 	server, err := eventloop.New(eventloop.Config{
 		Listen:    *listen,
-		Handshake: wsproto.HandshakeConfig{Protocols: envelope.Protocols()},
+		Protocols: envelope.Protocols(),
 	}, doorman{})
 	if err != nil {
 		log.Fatal(err)
@@ -38,10 +37,10 @@ func main() {
 // doorman admits everyone; the subprotocol says how they speak.
 type doorman struct{}
 
-func (doorman) Accept(c *eventloop.Conn, h *eventloop.Hello) (eventloop.Receiver, *wsproto.Refusal) {
+func (doorman) Accept(c *eventloop.Conn, h *eventloop.Hello) (eventloop.Receiver, *eventloop.Refusal) {
 	codec, known := envelope.ForProtocol(h.Protocol)
 	if !known {
-		return nil, &wsproto.Refusal{Status: 400, Reason: "unknown subprotocol"}
+		return nil, &eventloop.Refusal{Reason: eventloop.ReasonMalformed, Text: "unknown subprotocol"}
 	}
 	return &device{conn: c, codec: codec}, nil
 }

@@ -18,8 +18,9 @@ const module = "edgeloop/"
 // it can be replaced in one place; the exceptions are in shared below.
 type rule struct{ ours, vendor []string }
 
-// below lists the rungs under gateway, which may stand on all of them.
-var below = []string{"wsproto", "pool", "devicemgr", "envelope", "auth", "eventloop", "backbone"}
+// below lists the rungs under gateway, which may stand on all of them but the
+// framing: nobody outside eventloop reads or makes a frame.
+var below = []string{"pool", "devicemgr", "envelope", "auth", "eventloop", "backbone"}
 
 // faultBelow lists the packages that run one node and its devices.
 var faultBelow = []string{"bench/fault/history", "bench/fault/faults", "bench/fault/node", "bench/fault/crew", "bench/fault/attack"}
@@ -44,7 +45,6 @@ var ladder = map[string]rule{
 	// Standard library and x/sys alone: docs/decisions/0010-a-package-for-the-doctor.md.
 	"doctor": {vendor: []string{"golang.org/x/sys"}},
 
-	// wsproto is there for the echo server, which is the loop and the frames alone.
 	"cmd/edgeloop": {
 		ours:   append([]string{"gateway", "doctor", "admin", "admin/api", "admin/client"}, below...),
 		vendor: []string{"github.com/alecthomas/kong", "github.com/goccy/go-yaml", "github.com/coreos/go-systemd/v22"},
@@ -77,7 +77,7 @@ var ladder = map[string]rule{
 	"examples/hostagent": {vendor: []string{"github.com/coder/websocket"}},
 
 	// Small programs that show one way through the lower packages.
-	"examples/...": {ours: []string{"wsproto", "eventloop", "envelope", "devicemgr"}},
+	"examples/...": {ours: []string{"eventloop", "envelope", "devicemgr"}},
 
 	"internal/...": {vendor: []string{"pgregory.net/rapid", "go.uber.org/goleak"}},
 }

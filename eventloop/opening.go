@@ -1,46 +1,20 @@
 package eventloop
 
 import (
-	"errors"
 	"math/rand/v2"
 	"time"
 
 	"edgeloop/wsproto"
 )
 
-// helloOnLoop gathers the header block of the opening handshake and, when it is
-// whole, has it checked and decided. in is borrowed until return.
-func (c *Conn) helloOnLoop(in []byte) {
+// The opening is the layer between the first byte and the Receiver: it says who has
+// come. How it is spoken is in opening_http.go; here is what becomes of it.
+
+// decideOnLoop has a whole opening decided. rest is what came behind it, borrowed
+// until return.
+func (c *Conn) decideOnLoop(h *Hello, rest []byte) {
 	s := c.loop.s
-	block := in
-	if c.hold != nil { // the block came in pieces, of which FindHeader allows only so many bytes
-		c.holdOnLoop(in)
-		block = c.hold.B
-	}
-	n, err := wsproto.FindHeader(block, &s.cfg.Handshake)
-	if err != nil {
-		c.refuseOnLoop(asRefusal(err))
-		return
-	}
-	if n == 0 {
-		if c.hold == nil {
-			c.holdOnLoop(in)
-		}
-		return
-	}
-	h := s.getHello()
-	h.block = append(h.block[:0], block[:n]...) // the one copy: the block outlives this read
-	rest := block[n:]
-	if held := c.hold; held != nil {
-		c.hold = nil
-		defer s.memory.Parts.Put(held)
-	}
-	if err := h.Parse(&s.cfg.Handshake, h.block); err != nil {
-		s.putHello(h)
-		c.refuseOnLoop(asRefusal(err))
-		return
-	}
-	c.id = s.nextID.Add(1) // in the order of handshakes: sockets may have been opened in another
+	c.id = s.nextID.Add(1) // in the order of openings: sockets may have been opened in another
 	c.state = statePending
 	s.lobby.move(c, stageDecided, time.Now())
 	c.stashOnLoop(rest)
@@ -56,7 +30,7 @@ func (c *Conn) helloOnLoop(in []byte) {
 		c.refuseOnLoop(refusal)
 		s.putHello(h)
 	case c.state == statePending && !c.deaf:
-		c.deafenOnLoop() // nothing behind the header block is read before it is decided
+		c.deafenOnLoop() // nothing behind the opening is read before it is decided
 	}
 }
 
@@ -74,11 +48,11 @@ func (c *Conn) admitOnLoop(h *Hello, r Receiver) {
 		c.tellGone(r, &Gone{Cause: CauseRefused, Code: wsproto.CloseAbnormal, Err: ErrFull})
 		return
 	}
-	c.loop.scratch = h.AppendResponse(b)
+	c.loop.scratch = h.upgrade.AppendResponse(b)
 	c.state, c.recv = stateOpen, r
-	c.dec = wsproto.NewDecoder(h.Compression)
-	if h.Compression {
-		c.window = h.WindowBits
+	c.dec = wsproto.NewDecoder(h.upgrade.Compression)
+	if h.upgrade.Compression {
+		c.window = h.upgrade.WindowBits
 	}
 	c.loop.stats.admitted.Add(1)
 	s.decidedOnLoop(c)
@@ -96,7 +70,7 @@ func (c *Conn) admitOnLoop(h *Hello, r Receiver) {
 }
 
 // refuseOnLoop answers with an HTTP error and lets the peer hang up.
-func (c *Conn) refuseOnLoop(r *wsproto.Refusal) { c.turnAwayOnLoop(r, CauseRefused) }
+func (c *Conn) refuseOnLoop(r *Refusal) { c.turnAwayOnLoop(inHTTP(r), CauseRefused) }
 
 // turnAwayOnLoop is refuseOnLoop for another cause.
 func (c *Conn) turnAwayOnLoop(r *wsproto.Refusal, cause Cause) {
@@ -122,12 +96,12 @@ func (c *Conn) undecidedOnLoop(idle uint32) (wait uint32) {
 	c.loop.stats.handshakeTimeouts.Add(1)
 	switch late := s.later("this node was not ready in time"); {
 	case c.state == statePending:
-		c.turnAwayOnLoop(late, CauseHandshakeTimeout)
+		c.turnAwayOnLoop(inHTTP(late), CauseHandshakeTimeout)
 		if c.state == stateLingering {
 			return 1
 		}
 	case c.deaf: // it had to wait in the lobby, and may not take a place there to linger
-		c.loop.scratch = late.Append(c.loop.gatherOnLoop(c))
+		c.loop.scratch = inHTTP(late).Append(c.loop.gatherOnLoop(c))
 		fallthrough
 	default:
 		c.endOnLoop(CauseHandshakeTimeout, wsproto.CloseAbnormal)
@@ -147,29 +121,20 @@ func (c *Conn) letInOnLoop() {
 func (c *Conn) giveWayOnLoop() {
 	switch c.state {
 	case stateHello:
-		c.loop.scratch = c.loop.s.later("too many are connecting").Append(c.loop.gatherOnLoop(c))
+		c.loop.scratch = inHTTP(c.loop.s.later("too many are connecting")).Append(c.loop.gatherOnLoop(c))
 		c.endOnLoop(CauseCrowdedOut, wsproto.CloseAbnormal)
 	case stateLingering: // it had its answer
 		c.hangUpOnLoop()
 	}
 }
 
-// asRefusal makes every handshake error an HTTP answer.
-func asRefusal(err error) *wsproto.Refusal {
-	var r *wsproto.Refusal
-	if errors.As(err, &r) {
-		return r
-	}
-	return &wsproto.Refusal{Status: 400, Reason: err.Error()}
-}
-
 // unavailable is the 503 of a full node.
-func (s *Server) unavailable() *wsproto.Refusal { return s.later("this node is full") }
+func (s *Server) unavailable() *Refusal { return s.later("this node is full") }
 
 // later is a 503. Its delay is spread so that those who were refused together do
 // not come back together.
-func (s *Server) later(reason string) *wsproto.Refusal {
-	return &wsproto.Refusal{Status: 503, Reason: reason, RetryAfter: Spread(s.cfg.RetryAfter)}
+func (s *Server) later(text string) *Refusal {
+	return &Refusal{Reason: ReasonUnavailable, Text: text, RetryAfter: Spread(s.cfg.RetryAfter)}
 }
 
 // Spread is a random duration between d and twice d, whole seconds if d is.

@@ -1,0 +1,90 @@
+package eventloop
+
+import (
+	"errors"
+	"net"
+	"net/http"
+	"net/netip"
+
+	"edgeloop/wsproto"
+)
+
+// The opening in HTTP: the header block of a WebSocket handshake, and the answer to
+// it. What is decided in between is in opening.go, and knows nothing of it.
+
+// helloOnLoop gathers the header block of the opening handshake and, when it is
+// whole, has it checked and decided. in is borrowed until return.
+func (c *Conn) helloOnLoop(in []byte) {
+	s := c.loop.s
+	block := in
+	if c.hold != nil { // the block came in pieces, of which FindHeader allows only so many bytes
+		c.holdOnLoop(in)
+		block = c.hold.B
+	}
+	n, err := wsproto.FindHeader(block, &s.handshake)
+	if err != nil {
+		c.turnAwayOnLoop(asRefusal(err), CauseRefused)
+		return
+	}
+	if n == 0 {
+		if c.hold == nil {
+			c.holdOnLoop(in)
+		}
+		return
+	}
+	h := s.getHello(c)
+	h.block = append(h.block[:0], block[:n]...) // the one copy: the block outlives this read
+	rest := block[n:]
+	if held := c.hold; held != nil {
+		c.hold = nil
+		defer s.memory.Parts.Put(held)
+	}
+	if err := h.upgrade.Parse(&s.handshake, h.block); err != nil {
+		s.putHello(h)
+		c.turnAwayOnLoop(asRefusal(err), CauseRefused)
+		return
+	}
+	h.Credentials = presented(&h.upgrade)
+	h.Remote = addrPortOf(c.gc.RemoteAddr())
+	c.decideOnLoop(h, rest)
+}
+
+// presented is what a peer presents in a handshake.
+func presented(w *wsproto.Handshake) Credentials {
+	return Credentials{
+		Path: w.Path, Query: w.Query, Host: w.Host, Origin: w.Origin,
+		Authorization: w.Authorization, Bearer: w.BearerProtocol,
+		Protocol: w.Protocol, Offered: w.Offered,
+	}
+}
+
+func addrPortOf(addr net.Addr) netip.AddrPort {
+	tcp, ok := addr.(*net.TCPAddr)
+	if !ok {
+		return netip.AddrPort{}
+	}
+	ap := tcp.AddrPort()
+	return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
+}
+
+// asRefusal makes every fault of a handshake an HTTP answer.
+func asRefusal(err error) *wsproto.Refusal {
+	var r *wsproto.Refusal
+	if errors.As(err, &r) {
+		return r
+	}
+	return &wsproto.Refusal{Status: http.StatusBadRequest, Reason: err.Error()}
+}
+
+// inHTTP is a refusal in HTTP.
+func inHTTP(r *Refusal) *wsproto.Refusal {
+	status := [numReasons]int{
+		ReasonMalformed:    http.StatusBadRequest,
+		ReasonUnauthorized: http.StatusUnauthorized,
+		ReasonForbidden:    http.StatusForbidden,
+		ReasonNotFound:     http.StatusNotFound,
+		ReasonUnavailable:  http.StatusServiceUnavailable,
+		ReasonInternal:     http.StatusInternalServerError,
+	}[r.Reason]
+	return &wsproto.Refusal{Status: status, Reason: r.Text, RetryAfter: r.RetryAfter}
+}
