@@ -10,6 +10,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"edgeloop/backbone/servers"
 )
 
 // atomicLog writes to an external server or cluster, where other nodes write to
@@ -108,7 +110,7 @@ func (l *atomicLog) store(tag string, offset int, items []item) (int, error) {
 // nobodyThere says that err may mean that there is no stream: nobody took the
 // message, or nobody knew the stream that was asked about.
 func nobodyThere(err error) bool {
-	return errors.Is(err, errNoResponders) || errors.Is(err, nats.ErrNoResponders) || errors.Is(err, jetstream.ErrStreamNotFound)
+	return errors.Is(err, servers.ErrNoResponders) || errors.Is(err, nats.ErrNoResponders) || errors.Is(err, jetstream.ErrStreamNotFound)
 }
 
 // settle finds out what an attempt with an unclear end has left in the log.
@@ -168,7 +170,7 @@ func (l *atomicLog) send(tag string, offset int, items []item) (lastSeq uint64, 
 		err = l.sendBatch(tag, offset, items, reply)
 	}
 	if err != nil {
-		return 0, fmt.Errorf("%w: %w", errDisconnected, err) // some of it may have left
+		return 0, fmt.Errorf("%w: %w", servers.ErrDisconnected, err) // some of it may have left
 	}
 	a, err := l.wire.await()
 	var no *refusal
@@ -225,7 +227,7 @@ func (l *atomicLog) writeMark() error {
 	l.mark.Reply = l.wire.begin()
 	l.mark.Data = time.Now().UTC().AppendFormat(nil, time.RFC3339Nano)
 	if err := l.wire.publish(&l.mark); err != nil {
-		return fmt.Errorf("%w: %w", errDisconnected, err)
+		return fmt.Errorf("%w: %w", servers.ErrDisconnected, err)
 	}
 	_, err := l.wire.await()
 	return err

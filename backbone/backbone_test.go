@@ -40,6 +40,30 @@ func TestBackbone_AppendReadLast(t *testing.T) {
 	}
 }
 
+// Where the servers are and who writes are two questions: the server in this process
+// takes the appender of several nodes as well, and syncs by itself.
+func TestBackbone_SeveralWritersOnTheServerInThisProcess(t *testing.T) {
+	cfg := backbone.Config{DataDir: t.TempDir(), Writers: backbone.Several}
+	b := open(t, cfg)
+	var seen heard
+	if err := b.Append([]backbone.Record{record("d", 1, &seen), record("d", 2, &seen)}); err != nil {
+		t.Fatal(err)
+	}
+	flush(t, b)
+	closeNow(t, b)
+	b = open(t, cfg)
+	last, err := b.Last(t.Context(), "default", "d")
+	if err != nil || last.Seq != 2 || last.Position != 2 || seen.String() != "1 2" {
+		t.Errorf("heard %q; Last = %+v, %v", seen.String(), last, err)
+	}
+	if lines := readAll(t, b, backbone.ReadOptions{}); len(lines) != 2 {
+		t.Errorf("read %q", lines)
+	}
+	if _, err := backbone.Open(t.Context(), backbone.Config{NATSURL: "nats://127.0.0.1:1", Writers: backbone.Alone}); err == nil {
+		t.Error("alone on servers that others reach")
+	}
+}
+
 func open(t testing.TB, cfg backbone.Config) *backbone.Backbone {
 	t.Helper()
 	return openWith(t, cfg, backbone.Seams{})

@@ -8,6 +8,7 @@ import (
 	"syscall"
 
 	"edgeloop/backbone/blocks"
+	"edgeloop/backbone/servers"
 )
 
 // blockSync makes what the store has written to a stream's message blocks safe
@@ -84,7 +85,7 @@ func (s *blockSync) openNext() (*os.File, error) {
 
 // advance goes on to the next block.
 func (s *blockSync) advance(next *os.File) error {
-	if err := syncPath(s.dir); err != nil { // before the block is closed: this may be tried again
+	if err := servers.SyncPath(s.dir); err != nil { // before the block is closed: this may be tried again
 		return closing(next, err)
 	}
 	if err := s.block.Close(); err != nil {
@@ -104,7 +105,7 @@ func closing(f *os.File, err error) error {
 
 // syncAll syncs all blocks there are and goes on from the newest.
 func (s *blockSync) syncAll() error {
-	if err := syncBlocks(s.dir, syncPath); err != nil {
+	if err := servers.SyncBlocks(s.dir, servers.SyncPath); err != nil {
 		return err
 	}
 	list, err := blocks.List(s.dir)

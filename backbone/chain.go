@@ -9,6 +9,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"go.uber.org/zap"
+
+	"edgeloop/backbone/servers"
 )
 
 // chain writes the log of the embedded server, of which it is the only writer.
@@ -45,9 +47,6 @@ const (
 	headerExpected    = "Nats-Expected-Last-Sequence"
 	codeWrongLast     = 10071 // another record is the log's last
 	wrongLastSequence = "wrong last sequence: "
-	// reopenAfter attempts without an answer the store is opened again: one that
-	// met a write error takes nothing more until then, and does not say so.
-	reopenAfter = 2
 )
 
 // ErrDisk says that the log cannot be trusted to be on the disk: a sync failed,
@@ -65,7 +64,7 @@ func (c *chain) store(_ string, _ int, items []item) (int, error) {
 	}
 	reply := c.wire.begin()
 	if err := c.publish(items, reply); err != nil {
-		return 0, fmt.Errorf("%w: %w", errDisconnected, err)
+		return 0, fmt.Errorf("%w: %w", servers.ErrDisconnected, err)
 	}
 	n, cause := c.awaitEnd(len(items))
 	if errors.Is(cause, errNoAnswer) {
@@ -164,7 +163,7 @@ func (c *chain) storedBy(no *refusal, count int) (int, error) {
 }
 
 func (c *chain) reopenIfSilent() error {
-	if c.silent < reopenAfter {
+	if c.silent < servers.ReopenAfter {
 		return nil
 	}
 	c.log.Warn("the log does not answer and is opened again")

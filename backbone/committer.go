@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+
+	"edgeloop/backbone/servers"
 )
 
 // committer is this node's only writer of the log: a self-clocked group commit.
@@ -81,7 +83,7 @@ func (c *committer) gatherUntil(due time.Time) bool {
 		return c.ctx.Err() == nil
 	}
 	if wait := time.Until(due); wait > 0 {
-		return pause(c.ctx, wait)
+		return servers.Pause(c.ctx, wait)
 	}
 	return c.ctx.Err() == nil
 }
@@ -107,7 +109,7 @@ func (c *committer) commit(tag string, items []item) bool {
 			continue
 		}
 		c.stalled(err)
-		if !pause(c.ctx, delay) {
+		if !servers.Pause(c.ctx, delay) {
 			return false
 		}
 		delay = min(2*delay, retryMost)

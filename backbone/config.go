@@ -7,48 +7,9 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+
+	"edgeloop/backbone/servers"
 )
-
-// ErrClosed is returned by every call on a Backbone that is closing or closed.
-var ErrClosed = errors.New("backbone: closed")
-
-// TooLargeError says that a record does not fit the log. Nothing of the call
-// that returned it was taken.
-type TooLargeError struct {
-	Index int // position in the slice given to Append
-	Size  int // bytes the record takes in the log
-	Max   int // bytes allowed, Config.MaxRecord
-}
-
-func (e *TooLargeError) Error() string {
-	return fmt.Sprintf("backbone: record %d takes %d bytes, allowed are %d", e.Index, e.Size, e.Max)
-}
-
-// Durability says what must have happened before a record counts as durable.
-type Durability uint8
-
-const (
-	// Power is written and synced: it survives the loss of power. An external
-	// server must be told so itself (`sync_interval: always`, or replicas).
-	Power Durability = iota
-	// Process is written to the operating system: it survives the end of the
-	// process by any signal. A loss of power loses what was confirmed in about the
-	// last second, the interval at which the log is synced then.
-	Process
-
-	numDurabilities
-)
-
-// String is the word used by the --durability flag.
-func (d Durability) String() string {
-	switch d {
-	case Power:
-		return "power"
-	case Process:
-		return "process"
-	}
-	return "unknown"
-}
 
 // WhenFull says what a log at MaxBytes does.
 type WhenFull uint8
@@ -79,6 +40,23 @@ func (w WhenFull) String() string {
 	return "unknown"
 }
 
+// Writers says who writes the log. It is another question than where its servers are.
+type Writers uint8
+
+const (
+	// WhoeverCan has not been chosen: Alone with the server in this process, which
+	// nobody else reaches, and Several with servers elsewhere.
+	WhoeverCan Writers = iota
+	// Alone is this node and no other: each record names the one before it, and batches
+	// are synced by us. It needs the server in this process.
+	Alone
+	// Several nodes write: atomic batches, a fence for each device, and servers that
+	// sync before they answer.
+	Several
+
+	numWriters
+)
+
 // Config is everything a Backbone is built from. The zero value of a field
 // means its default.
 type Config struct {
@@ -89,6 +67,8 @@ type Config struct {
 	NATSURL string
 	// NATSCreds is the credentials file for it, if it asks for one.
 	NATSCreds string
+	// Writers says who writes the log. Default: by where its servers are.
+	Writers Writers
 	// Node names this process in presence. Default: the host name.
 	Node string
 	// Durability is what a confirmation is worth. Default Power.
@@ -140,9 +120,7 @@ type Config struct {
 }
 
 const (
-	serverBatchMax = 1000    // nats-server's limit for one atomic batch
-	maxPayload     = 8 << 20 // of the embedded server; above it warns at each start
-	recordOverhead = 1 << 10 // room for subject and headers beside the record
+	serverBatchMax = 1000 // nats-server's limit for one atomic batch
 	mib            = 1 << 20
 )
 
@@ -150,7 +128,7 @@ func (c Config) withDefaults() (Config, error) {
 	if c.DataDir == "" && c.NATSURL == "" {
 		return c, errors.New("backbone: DataDir is required without NATSURL")
 	}
-	if c.Durability >= numDurabilities {
+	if c.Durability >= servers.NumDurabilities {
 		return c, fmt.Errorf("backbone: durability %d is unknown", c.Durability)
 	}
 	if c.Node == "" {
@@ -163,6 +141,10 @@ func (c Config) withDefaults() (Config, error) {
 	if c.Logger == nil {
 		c.Logger = zap.NewNop()
 	}
+	if c.Writers == WhoeverCan && c.NATSURL == "" {
+		c.Writers = Alone
+	}
+	orDefault(&c.Writers, Several)
 	orDefault(&c.DiskReserve, 64*mib)
 	orDefault(&c.CommandMaxAge, 7*24*time.Hour)
 	orDefault(&c.CommandsPerDevice, 64)
@@ -179,12 +161,16 @@ func (c Config) withDefaults() (Config, error) {
 
 func (c Config) check() error {
 	switch {
+	case c.Writers >= numWriters:
+		return fmt.Errorf("backbone: writers %d are unknown", c.Writers)
+	case c.Writers == Alone && c.NATSURL != "":
+		return errors.New("backbone: with servers elsewhere other nodes can write, and the syncs are not ours: writers must be Several")
 	case c.BatchMax < 1 || c.BatchMax > serverBatchMax:
 		return fmt.Errorf("backbone: BatchMax %d is not within 1..%d", c.BatchMax, serverBatchMax)
 	case c.PendingMax < 1 || c.PendingBytes < 1 || c.BatchBytes < 1:
 		return errors.New("backbone: PendingMax, PendingBytes and BatchBytes must be positive")
-	case c.MaxRecord < 1 || c.MaxRecord > maxPayload-recordOverhead:
-		return fmt.Errorf("backbone: MaxRecord %d is not within 1..%d", c.MaxRecord, maxPayload-recordOverhead)
+	case c.MaxRecord < 1 || c.MaxRecord > servers.MaxPayload-servers.RecordOverhead:
+		return fmt.Errorf("backbone: MaxRecord %d is not within 1..%d", c.MaxRecord, servers.MaxPayload-servers.RecordOverhead)
 	case c.CommandMaxAge < time.Second || c.CommandsPerDevice < 1:
 		return errors.New("backbone: CommandMaxAge below a second or CommandsPerDevice below 1")
 	}
@@ -195,5 +181,14 @@ func orDefault[T comparable](field *T, value T) {
 	var zero T
 	if *field == zero {
 		*field = value
+	}
+}
+
+// servers says where they are.
+func (c *Config) servers() servers.Config {
+	return servers.Config{
+		DataDir: c.DataDir, URL: c.NATSURL, Creds: c.NATSCreds, Node: c.Node,
+		Durability: c.Durability, DiskReserve: c.DiskReserve, Logger: c.Logger,
+		Shared: c.Writers == Several, SyncAlways: c.Writers == Several && c.Durability == Power,
 	}
 }

@@ -153,23 +153,3 @@ func closeSoon(t *testing.T, b *backbone.Backbone) {
 	defer cancel()
 	_ = b.Close(ctx)
 }
-
-// A directory that was closed is free at once, whatever this process forks meanwhile:
-// a child holds its parent's locks until its program begins.
-func TestClose_LeavesNoLockToAChild(t *testing.T) {
-	data := filepath.Join(t.TempDir(), "data")
-	closeNow(t, open(t, backbone.Config{DataDir: data}))
-	lock, err := backbone.LockDirs(data, filepath.Join(data, "nats"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	f, err := lock.Inherit()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = f.Close() }()
-	if err := lock.Close(); err != nil {
-		t.Fatal(err)
-	}
-	closeNow(t, open(t, backbone.Config{DataDir: data}))
-}

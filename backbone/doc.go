@@ -6,25 +6,22 @@
 //
 // # Owns
 //
-// The embedded nats-server, three client connections to it (the committer's, that of
-// all readers, and one for all questions), the streams
-// EDGELOOP_UP, EDGELOOP_DOWN, EDGELOOP_PRESENCE and EDGELOOP_BANS, and the
-// committer that turns what the pool workers append into atomic batches.
+// The log (EDGELOOP_UP) and the committer that turns what the pool workers append into
+// batches; two connections of its own. Package servers has the servers, package store
+// what is kept beside the log.
 //
-// The log is written by one of two appenders. The embedded log has no other
-// writer, so each record names the sequence before it and a batch is synced by us
-// (chain, blockSync). On an external server other nodes write too; there a batch
-// is one atomic batch of the server (atomicLog).
+// The log is written by one of two appenders (Config.Writers). Alone is who has the
+// server in its own process: nobody else reaches it, so each record names the sequence
+// before it, and a batch is synced by us (chain, blockSync). Where several nodes write,
+// a batch is one atomic batch of the server (atomicLog).
 //
 // # Goroutines
 //
 // committer (one): takes the gathered records, stores and syncs them, reports
 // them durable; Durable is called on it. It waits for up to 32 askers of its own
-// when a fence refused a batch. presence publisher (one). command
-// watcher and ban watcher (one each); OnBan is called on the latter. device index (one,
-// embedded log): reads the blocks once and then forgets what retention took. All are
-// started by Open, stopped and waited for by Close. The goroutines of nats-server
-// and nats.go live and end with them.
+// when a fence refused a batch. device index (one, who writes alone): reads the blocks
+// once and then forgets what retention took. All are started by Open, stopped and waited
+// for by Close, and so are those of the packages below.
 //
 // # Memory
 //

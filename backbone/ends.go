@@ -5,6 +5,8 @@ import (
 	"encoding/binary"
 	"sync"
 	"sync/atomic"
+
+	"edgeloop/backbone/names"
 )
 
 // endIndex knows where the embedded log ends for each device: what Last gives. The
@@ -25,7 +27,7 @@ type endIndex struct {
 type endShard struct {
 	mu sync.RWMutex
 	// Guarded by mu.
-	ends map[subjectKey]Last
+	ends map[names.Key]Last
 }
 
 const endShards = 64 // a power of two
@@ -33,18 +35,18 @@ const endShards = 64 // a power of two
 func newEndIndex() *endIndex {
 	x := &endIndex{}
 	for i := range x.shards {
-		x.shards[i].ends = make(map[subjectKey]Last)
+		x.shards[i].ends = make(map[names.Key]Last)
 	}
 	return x
 }
 
-func (x *endIndex) shard(k subjectKey) *endShard {
+func (x *endIndex) shard(k names.Key) *endShard {
 	return &x.shards[binary.LittleEndian.Uint64(k[:])%endShards]
 }
 
 // note tells of a record that is durable. Of two the later in the log counts, in
 // whatever order they are told.
-func (x *endIndex) note(k subjectKey, l Last) {
+func (x *endIndex) note(k names.Key, l Last) {
 	s := x.shard(k)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -57,12 +59,12 @@ func (x *endIndex) note(k subjectKey, l Last) {
 func (x *endIndex) noteAll(items []item, head uint64) {
 	for i := range items {
 		it := &items[i]
-		x.note(keyOf(it.subject), Last{Seq: cmp.Or(it.seq, it.high), Epoch: it.epoch, Position: head + uint64(i) + 1})
+		x.note(names.KeyOf(it.subject), Last{Seq: cmp.Or(it.seq, it.high), Epoch: it.epoch, Position: head + uint64(i) + 1})
 	}
 }
 
 // last is where the log stands with a device, and zero when it holds nothing of it.
-func (x *endIndex) last(k subjectKey) Last {
+func (x *endIndex) last(k names.Key) Last {
 	s := x.shard(k)
 	s.mu.RLock()
 	defer s.mu.RUnlock()

@@ -2,15 +2,13 @@ package backbone
 
 import (
 	"context"
-	"os"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 
 	"edgeloop/backbone/blocks"
+	"edgeloop/backbone/servers"
 )
 
 // Seams are where tests come between the committer and the log.
@@ -30,17 +28,17 @@ func OpenWith(ctx context.Context, cfg Config, s Seams) (*Backbone, error) {
 }
 
 // Disconnect breaks the committer's connection; it comes back by itself.
-func Disconnect(b *Backbone) error { return b.writer.nc.ForceReconnect() }
+func Disconnect(b *Backbone) error { return b.writer.NC.ForceReconnect() }
 
 // ReconnectAsker breaks the connection of everything but the committer, and
 // returns when it is back.
 func ReconnectAsker(b *Backbone) error {
-	before := b.asker.nc.Stats().Reconnects
-	if err := b.asker.nc.ForceReconnect(); err != nil {
+	before := b.srv.Asker.NC.Stats().Reconnects
+	if err := b.srv.Asker.NC.ForceReconnect(); err != nil {
 		return err
 	}
-	for b.asker.nc.Stats().Reconnects == before || !b.asker.nc.IsConnected() {
-		if !pause(b.ctx, time.Millisecond) {
+	for b.srv.Asker.NC.Stats().Reconnects == before || !b.srv.Asker.NC.IsConnected() {
+		if !servers.Pause(b.ctx, time.Millisecond) {
 			return ErrClosed
 		}
 	}
@@ -54,31 +52,37 @@ func WriteOldLog(ctx context.Context, t testing.TB, dir string, records int) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := &Backbone{cfg: cfg}
-	if b.server, err = startEmbedded(&b.cfg); err != nil {
+	b := &Backbone{}
+	if b.srv, err = servers.New(cfg.servers()); err != nil {
 		t.Fatal(err)
 	}
-	defer b.server.stop()
-	if b.asker, err = dial(ctx, &b.cfg, b.server, "asker"); err != nil {
+	defer func() {
+		b.srv.Stop()
+		if err := b.srv.Unlock(); err != nil {
+			t.Error(err)
+		}
+	}()
+	if err := b.srv.Start(ctx); err != nil {
 		t.Fatal(err)
 	}
-	defer b.asker.nc.Close()
-	if err := b.ensureStreams(ctx); err != nil {
+	b.Log = &Log{cfg: cfg, srv: b.srv, ctx: b.srv.Context(), alone: true}
+	if err := b.ensure(ctx); err != nil {
 		t.Fatal(err)
 	}
+	if err := b.openStores(ctx, &b.cfg, seams{}); err != nil {
+		t.Fatal(err)
+	}
+	b.presence.Close()
 	for i := range records {
 		r := Record{Tenant: "default", Device: "d", Seq: uint64(i + 1), Type: "telemetry"} //nolint:gosec // small
-		if _, err := b.asker.js.Publish(ctx, "edgeloop.up.default.d", appendRecord(nil, &r)); err != nil {
+		if _, err := b.srv.Asker.JS.Publish(ctx, "edgeloop.up.default.d", appendRecord(nil, &r)); err != nil {
 			t.Fatal(err)
 		}
 	}
 }
 
 // RestartServer ends the embedded server and starts it again.
-func RestartServer(b *Backbone) error { return b.server.restart() }
-
-// Token is a name as a subject token.
-func Token(name string) string { return string(appendToken(nil, name)) }
+func RestartServer(b *Backbone) error { return b.srv.Restart() }
 
 // Line is a record as stored.
 func Line(r *Record) []byte { return appendRecord(nil, r) }
@@ -123,103 +127,14 @@ func (p *Pipeline) Take(n int) int {
 // Close ends all waiting.
 func (p *Pipeline) Close() { p.p.close() }
 
-// CommandsStored is how many commands the store holds.
-func CommandsStored(ctx context.Context, b *Backbone) (uint64, error) {
-	info, err := b.down.Info(ctx)
-	if err != nil {
-		return 0, err
-	}
-	return info.State.Msgs, nil
-}
-
-// BreakCommands lets so many commands be read from the store, and deleted, and
-// has the next such question fail with err, until mend is called.
-func BreakCommands(b *Backbone, reads, deletes int, err error) (mend func()) {
-	whole := b.down
-	b.down = &failingStream{whole, reads, deletes, err}
-	return func() { b.down = whole }
-}
-
-type failingStream struct {
-	jetstream.Stream
-	reads, deletes int
-	err            error
-}
-
-func (s *failingStream) GetMsg(ctx context.Context, seq uint64, opts ...jetstream.GetMsgOpt) (*jetstream.RawStreamMsg, error) {
-	if s.reads--; s.reads < 0 {
-		return nil, s.err
-	}
-	return s.Stream.GetMsg(ctx, seq, opts...)
-}
-
-func (s *failingStream) DeleteMsg(ctx context.Context, seq uint64) error {
-	if s.deletes--; s.deletes < 0 {
-		return s.err
-	}
-	return s.Stream.DeleteMsg(ctx, seq)
-}
-
-// PresenceIdle is true when every state has been published.
-func PresenceIdle(b *Backbone) bool {
-	queued, _ := b.presence.stats()
-	return queued == 0
-}
-
-// PresenceStored is of how many devices a state is kept.
-func PresenceStored(ctx context.Context, b *Backbone) (uint64, error) {
-	info, err := b.presences.Info(ctx)
-	if err != nil {
-		return 0, err
-	}
-	return info.State.Msgs, nil
-}
-
-// PresenceQueue is the queue of states to publish, without a publisher.
-type PresenceQueue struct{ q *presenceQueue }
-
-// NewPresenceQueue is empty.
-func NewPresenceQueue() PresenceQueue { return PresenceQueue{newPresenceQueue()} }
-
-// Push is PublishPresence.
-func (q PresenceQueue) Push(p Presence) { q.q.push(p) }
-
-// Take takes all.
-func (q PresenceQueue) Take() []Presence { return q.q.take(nil, 100) }
-
-// PutBack returns what could not be published.
-func (q PresenceQueue) PutBack(ps []Presence) { q.q.putBack(ps) }
-
-// BanSet is a node's copy of the bans.
-type BanSet struct{ s banSet }
-
-// Set takes a ban; followed says that it came through the watcher.
-func (s *BanSet) Set(n Ban, seq uint64, followed bool) { s.s.set(n, seq, followed) }
-
-// Find finds one, also one that is over.
-func (s *BanSet) Find(tenant, device string) (Ban, bool) { return s.s.find(tenant, device) }
-
-// Len counts those that are over, too.
-func (s *BanSet) Len() int { return len(s.s.bans) }
-
 // DeleteLog removes the log's stream, as an operator of an external server can.
-func DeleteLog(ctx context.Context, b *Backbone) error { return b.asker.js.DeleteStream(ctx, StreamUp) }
-
-// UpSubject is where the records of a device are.
-func UpSubject(tenant, device string) (string, error) { return subjectOf(upPrefix, tenant, device) }
-
-// UpFilter selects records; "" stands for all.
-func UpFilter(tenant, device string) string { return filterOf(upPrefix, tenant, device) }
-
-// JudgeSync and Older are how an external server's syncs are judged.
-var (
-	JudgeSync = judgeSync
-	Older     = older
-)
+func DeleteLog(ctx context.Context, b *Backbone) error {
+	return b.srv.Asker.JS.DeleteStream(ctx, StreamUp)
+}
 
 // Consumers is how many readers a stream has.
 func Consumers(ctx context.Context, b *Backbone, stream string) (int, error) {
-	s, err := b.asker.js.Stream(ctx, stream)
+	s, err := b.srv.Asker.JS.Stream(ctx, stream)
 	if err != nil {
 		return 0, err
 	}
@@ -230,30 +145,6 @@ func Consumers(ctx context.Context, b *Backbone, stream string) (int, error) {
 	return info.State.Consumers, nil
 }
 
-// ReadAheadBytes bounds what a reader has under way.
-const ReadAheadBytes = readAheadBytes
-
-// ReaderBytes is what came for readers so far.
-func ReaderBytes(b *Backbone) uint64 { return b.reader.nc.Stats().InBytes }
-
-// Lock is the lock of a data directory.
-type Lock struct{ l *dirLock }
-
-// LockDirs takes it.
-func LockDirs(dirs ...string) (Lock, error) {
-	l, err := lockDirs("test", dirs...)
-	return Lock{l}, err
-}
-
-// Inherit shares the first directory's lock, as a child does that was forked.
-func (l Lock) Inherit() (*os.File, error) {
-	fd, err := syscall.Dup(int(l.l.held[0].Fd()))
-	return os.NewFile(uintptr(fd), "inherited"), err
-}
-
-// Close gives it back.
-func (l Lock) Close() error { return l.l.close() }
-
 // LastInLog asks the store for the last record of a device.
 func LastInLog(ctx context.Context, b *Backbone, tenant, device string) (Last, error) {
 	ready := b.ends.ready.Swap(false)
@@ -262,7 +153,7 @@ func LastInLog(ctx context.Context, b *Backbone, tenant, device string) (Last, e
 }
 
 // Asked is how many questions went to the server.
-func Asked(b *Backbone) uint64 { return b.asker.nc.Stats().OutMsgs }
+func Asked(b *Backbone) uint64 { return b.srv.Asker.NC.Stats().OutMsgs }
 
 // HasIndex says whether Last is answered without the server.
 func HasIndex(b *Backbone) bool { return b.ends.ready.Load() }
@@ -284,3 +175,6 @@ func Indexed(b *Backbone) int { return b.ends.len() }
 
 // Scan reads the log's blocks as a start does.
 func Scan(ctx context.Context, b *Backbone) error { return b.scanEnds(ctx, b.durable.position()) }
+
+// ReaderBytes is what came for readers so far.
+func ReaderBytes(b *Backbone) uint64 { return b.srv.Reader.NC.Stats().InBytes }

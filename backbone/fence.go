@@ -168,8 +168,8 @@ func ownID(tag string, header nats.Header) bool {
 
 // lookup asks the log for the last record of a subject: its position, 0 for none,
 // and its headers.
-func (b *Backbone) lookup(subject string) (uint64, nats.Header, error) {
-	m, err := b.up.GetLastMsgForSubject(b.ctx, subject)
+func (l *Log) lookup(subject string) (uint64, nats.Header, error) {
+	m, err := l.up.GetLastMsgForSubject(l.ctx, subject)
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
 		return 0, nil, nil
 	}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"os"
-	"path/filepath"
 	"slices"
 	"syscall"
 	"time"
@@ -14,6 +13,8 @@ import (
 	"go.uber.org/zap"
 
 	"edgeloop/backbone/custody"
+	"edgeloop/backbone/names"
+	"edgeloop/backbone/servers"
 )
 
 // OnDamage says what Open does about damage in the log that nobody has decided about.
@@ -39,9 +40,9 @@ const logIdentity = "edgeloop_log"
 func (c *Config) custodyOptions() custody.Options {
 	return custody.Options{
 		Dir:      c.DataDir,
-		Streams:  filepath.Dir(filepath.Dir(c.blocksDir(StreamUp))),
-		Log:      StreamUp,
-		Others:   []string{StreamDown, StreamPresence, StreamBans},
+		Streams:  servers.StreamsDir(servers.StoreDir(c.DataDir)),
+		Log:      names.StreamUp,
+		Others:   names.Beside(),
 		Lax:      c.Durability == Process,
 		MaxBytes: max(c.MaxBytes, 0), // not chosen: what it was
 		MaxAge:   max(c.MaxAge, 0),
@@ -52,48 +53,48 @@ func (c *Config) custodyOptions() custody.Options {
 
 // keepOpened compares what the store made of the log with what is known of it, gives
 // the stream the log's identity, and watches over it from then on.
-func (b *Backbone) keepOpened(ctx context.Context) error {
-	state, err := b.lookAtLog(ctx)
+func (l *Log) keepOpened(ctx context.Context) error {
+	state, err := l.lookAtLog(ctx)
 	if err != nil {
 		return err
 	}
-	if b.keeper == nil {
-		b.identity.Store(&state.Identity)
-		b.workers.Go(b.watchIdentity)
+	if l.keeper == nil {
+		l.identity.Store(&state.Identity)
+		l.srv.Go(l.watchIdentity)
 		return nil
 	}
-	id, err := b.keeper.Opened(state, b.deletedFromLog)
+	id, err := l.keeper.Opened(state, l.deletedFromLog)
 	if err != nil {
 		return err
 	}
 	if id != state.Identity {
-		want := b.up.CachedInfo().Config
+		want := l.up.CachedInfo().Config
 		want.Metadata = maps.Clone(want.Metadata)
 		if want.Metadata == nil {
 			want.Metadata = map[string]string{}
 		}
 		maps.DeleteFunc(want.Metadata, func(k, _ string) bool { return len(k) > 4 && k[:5] == "_nats" }) // the server's own
 		want.Metadata[logIdentity] = id
-		if b.up, err = b.asker.js.UpdateStream(ctx, want); err != nil {
+		if l.up, err = l.srv.Asker.JS.UpdateStream(ctx, want); err != nil {
 			return fmt.Errorf("give the log its identity: %w", err)
 		}
 	}
-	b.identity.Store(&id)
-	b.kept = true
-	b.workers.Go(func() { b.keeper.Watch(b.ctx, b.lookAtLog, b.deletedFromLog) })
-	b.workers.Go(func() { b.keeper.Patrol(b.ctx) })
+	l.identity.Store(&id)
+	l.kept = true
+	l.srv.Go(func() { l.keeper.Watch(l.ctx, l.lookAtLog, l.deletedFromLog) })
+	l.srv.Go(func() { l.keeper.Patrol(l.ctx) })
 	return nil
 }
 
-func (b *Backbone) lookAtLog(ctx context.Context) (custody.State, error) {
-	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+func (l *Log) lookAtLog(ctx context.Context) (custody.State, error) {
+	ctx, cancel := context.WithTimeout(ctx, servers.RequestTimeout)
 	defer cancel()
-	info, err := b.up.Info(ctx)
+	info, err := l.up.Info(ctx)
 	if err != nil {
 		return custody.State{}, fmt.Errorf("ask the log for its state: %w", err)
 	}
 	id := info.Config.Metadata[logIdentity]
-	if id == "" && b.keeper == nil {
+	if id == "" && l.keeper == nil {
 		id = custody.IdentityOf(info.Created)
 	}
 	return custody.State{
@@ -105,10 +106,10 @@ func (b *Backbone) lookAtLog(ctx context.Context) (custody.State, error) {
 
 // deletedFromLog lists the positions between the first and the last of which the
 // store holds nothing.
-func (b *Backbone) deletedFromLog() ([]uint64, error) {
-	ctx, cancel := context.WithTimeout(b.ctx, requestTimeout)
+func (l *Log) deletedFromLog() ([]uint64, error) {
+	ctx, cancel := context.WithTimeout(l.ctx, servers.RequestTimeout)
 	defer cancel()
-	info, err := b.up.Info(ctx, jetstream.WithDeletedDetails(true))
+	info, err := l.up.Info(ctx, jetstream.WithDeletedDetails(true))
 	if err != nil {
 		return nil, fmt.Errorf("ask the log what is missing: %w", err)
 	}
@@ -117,20 +118,20 @@ func (b *Backbone) deletedFromLog() ([]uint64, error) {
 
 // Damage is a *DamageError while what was acknowledged is damaged and nobody has
 // decided what to do. Any goroutine may call it.
-func (b *Backbone) Damage() error {
-	if b.keeper == nil {
+func (l *Log) Damage() error {
+	if l.keeper == nil {
 		return nil
 	}
-	return b.keeper.Undecided()
+	return l.keeper.Undecided()
 }
 
 // Custody is what the keeper of the embedded log counts; zero with an external server.
 // Any goroutine may call it.
-func (b *Backbone) Custody() custody.Stats {
-	if b.keeper == nil {
+func (l *Log) Custody() custody.Stats {
+	if l.keeper == nil {
 		return custody.Stats{}
 	}
-	return b.keeper.Stats()
+	return l.keeper.Stats()
 }
 
 // VerifyLog reads the whole embedded log under cfg.DataDir and changes nothing. A node
@@ -156,23 +157,23 @@ func AcceptDamage(dataDir string) (int, error) { return custody.Accept(dataDir) 
 // Identity tells the log from others; it is part of every position. That of a log on an
 // external server, whose settings are its operator's, follows from when the stream was
 // created. Any goroutine may call it.
-func (b *Backbone) Identity() string {
-	if id := b.identity.Load(); id != nil {
+func (l *Log) Identity() string {
+	if id := l.identity.Load(); id != nil {
 		return *id
 	}
 	return ""
 }
 
 // watchIdentity notices when a shared log was made anew.
-func (b *Backbone) watchIdentity() {
-	for pause(b.ctx, identityEvery) {
-		state, err := b.lookAtLog(b.ctx)
+func (l *Log) watchIdentity() {
+	for servers.Pause(l.ctx, identityEvery) {
+		state, err := l.lookAtLog(l.ctx)
 		if err != nil {
 			continue // State says so
 		}
-		if was := b.Identity(); state.Identity != was {
-			b.identity.Store(&state.Identity)
-			b.cfg.Logger.Error("the log was made anew: what was acknowledged before is not in it",
+		if was := l.Identity(); state.Identity != was {
+			l.identity.Store(&state.Identity)
+			l.cfg.Logger.Error("the log was made anew: what was acknowledged before is not in it",
 				zap.String("was", was), zap.String("is", state.Identity))
 		}
 	}

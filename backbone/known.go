@@ -7,6 +7,8 @@ import (
 	"sync/atomic"
 
 	"github.com/nats-io/nats.go/jetstream"
+
+	"edgeloop/backbone/names"
 )
 
 // knownDevices says of a device whether the log may hold anything of it: a Bloom
@@ -35,7 +37,7 @@ const (
 // loadKnown makes the filter of what is in the stream.
 func loadKnown(ctx context.Context, s jetstream.Stream) (*knownDevices, error) {
 	k := &knownDevices{seed: maphash.MakeSeed()}
-	info, err := s.Info(ctx, jetstream.WithSubjectFilter(upPrefix+">"))
+	info, err := s.Info(ctx, jetstream.WithSubjectFilter(names.Up+">"))
 	if err != nil {
 		return nil, fmt.Errorf("list the devices in the log: %w", err)
 	}

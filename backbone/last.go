@@ -7,6 +7,9 @@ import (
 	"fmt"
 
 	"github.com/nats-io/nats.go/jetstream"
+
+	"edgeloop/backbone/names"
+	"edgeloop/backbone/servers"
 )
 
 // Last is where the log stands with a device; zero if it has nothing of it.
@@ -17,42 +20,42 @@ type Last struct {
 }
 
 // Last is read from the log itself. It knows nothing of records still on their way.
-func (b *Backbone) Last(ctx context.Context, tenant, device string) (Last, error) {
-	if b.ends != nil && b.ends.ready.Load() && tenant != "" && device != "" {
-		if err := cmp.Or(b.ctx.Err(), ctx.Err()); err != nil {
-			return Last{}, fmt.Errorf("last record of %s/%s: %w", tenant, device, b.orClosed(err))
+func (l *Log) Last(ctx context.Context, tenant, device string) (Last, error) {
+	if l.ends != nil && l.ends.ready.Load() && tenant != "" && device != "" {
+		if err := cmp.Or(l.ctx.Err(), ctx.Err()); err != nil {
+			return Last{}, fmt.Errorf("last record of %s/%s: %w", tenant, device, l.srv.OrClosed(err))
 		}
 		var buf [maxSubject]byte
-		return b.ends.last(keyOf(appendSubject(buf[:0], upPrefix, tenant, device))), nil
+		return l.ends.last(names.KeyOf(names.AppendSubject(buf[:0], names.Up, tenant, device))), nil
 	}
-	if b.known != nil && tenant != "" && device != "" {
+	if l.known != nil && tenant != "" && device != "" {
 		var buf [maxSubject]byte
-		if !b.known.has(textOf(appendSubject(buf[:0], upPrefix, tenant, device))) {
+		if !l.known.has(textOf(names.AppendSubject(buf[:0], names.Up, tenant, device))) {
 			return Last{}, nil
 		}
 	}
-	subject, err := subjectOf(upPrefix, tenant, device)
+	subject, err := names.Subject(names.Up, tenant, device)
 	if err != nil {
 		return Last{}, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	ctx, cancel := context.WithTimeout(ctx, servers.RequestTimeout)
 	defer cancel()
 	var last Last
-	m, err := b.up.GetLastMsgForSubject(ctx, subject)
+	m, err := l.up.GetLastMsgForSubject(ctx, subject)
 	switch {
 	case errors.Is(err, jetstream.ErrMsgNotFound):
 	case err != nil:
-		return Last{}, fmt.Errorf("last record of %s: %w", subject, b.orClosed(err))
+		return Last{}, fmt.Errorf("last record of %s: %w", subject, l.srv.OrClosed(err))
 	default:
 		if last, err = lastIn(m.Data); err != nil {
 			return Last{}, err
 		}
 		last.Position = m.Sequence
 	}
-	if b.server == nil {
-		epoch, err := b.keptEpoch(ctx, tenant, device)
+	if !l.alone {
+		epoch, err := l.epoch(ctx, tenant, device)
 		if err != nil {
-			return Last{}, fmt.Errorf("last presence of %s: %w", subject, b.orClosed(err))
+			return Last{}, fmt.Errorf("last presence of %s: %w", subject, l.srv.OrClosed(err))
 		}
 		last.Epoch = max(last.Epoch, epoch)
 	}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"sync"
 	"unsafe"
+
+	"edgeloop/backbone/names"
 )
 
 // pipeline holds the records between Append and the committer. A call of Append
@@ -77,10 +79,10 @@ func (p *pipeline) encode(rs []Record, maxRecord int) (*segment, error) {
 		r := &rs[i]
 		if r.Tenant == "" || r.Device == "" {
 			p.recycle(s)
-			return nil, errEmptyName
+			return nil, names.ErrEmpty
 		}
 		start := len(s.arena)
-		s.arena = appendSubject(s.arena, upPrefix, r.Tenant, r.Device)
+		s.arena = names.AppendSubject(s.arena, names.Up, r.Tenant, r.Device)
 		line := len(s.arena)
 		if p.known != nil {
 			p.known.add(textOf(s.arena[start:line]))

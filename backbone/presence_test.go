@@ -6,63 +6,12 @@ import (
 	"maps"
 	"sync"
 	"testing"
-	"time"
 
-	"github.com/google/go-cmp/cmp"
 	"github.com/nats-io/nats.go"
 
 	"edgeloop/backbone"
+	"edgeloop/backbone/names"
 )
-
-func TestPresence_KeepsTheLastStateOfEachDevice(t *testing.T) {
-	dir := t.TempDir()
-	b := open(t, backbone.Config{DataDir: dir, Node: "one"})
-	at := time.UnixMilli(1795234836000).UTC()
-	b.PublishPresence(backbone.Presence{Tenant: "acme", Device: "d.1", Epoch: 1, Online: true, At: at})
-	b.PublishPresence(backbone.Presence{Tenant: "acme", Device: "d.2", Epoch: 1, Online: true, At: at})
-	b.PublishPresence(backbone.Presence{Tenant: "acme", Device: "d.1", Epoch: 1, At: at, Cause: "silent"})
-	published(t, b)
-	closeNow(t, b)
-
-	b = open(t, backbone.Config{DataDir: dir, Node: "two"})
-	got := watch(t, b)
-	want := map[string]backbone.Presence{
-		"d.1": {Tenant: "acme", Device: "d.1", Epoch: 1, Node: "one", At: at, Cause: "silent"},
-		"d.2": {Tenant: "acme", Device: "d.2", Epoch: 1, Node: "one", Online: true, At: at},
-	}
-	eventually(t, "two states", func() bool { return len(got()) == 2 })
-	if diff := cmp.Diff(want, got()); diff != "" {
-		t.Error(diff)
-	}
-}
-
-// A storm: every device comes, goes and comes again faster than it can be
-// published. Publishing never blocks, and the last state of each is what stays.
-func TestPresence_StormKeepsTheFinalState(t *testing.T) {
-	const devices, turns = 20_000, 3
-	b := open(t, backbone.Config{DataDir: t.TempDir()})
-	for turn := range turns {
-		for d := range devices {
-			b.PublishPresence(backbone.Presence{
-				Tenant: "acme", Device: fmt.Sprint("d", d), Epoch: uint64(turn + 1), Online: turn == turns-1 && d%2 == 0,
-			})
-		}
-	}
-	published(t, b)
-	if s := b.Stats(); s.PresenceDropped != 0 {
-		t.Errorf("%d states dropped", s.PresenceDropped)
-	}
-	got, seen := watchMany(t, b)
-	// Not got each time: to copy so many states while more come in keeps a loaded
-	// machine busy with nothing else.
-	eventually(t, "all states", func() bool { return seen() == devices })
-	for name, p := range got() {
-		var d int
-		if _, err := fmt.Sscanf(name, "d%d", &d); err != nil || p.Epoch != turns || p.Online != (d%2 == 0) {
-			t.Fatalf("%s ended as %+v", name, p)
-		}
-	}
-}
 
 // A connection takes a state with it and is back before the last of the batch is
 // sent. The one answer must not speak for what went down with the old connection:
@@ -88,7 +37,7 @@ func TestPresence_BrokenConnectionLosesNoState(t *testing.T) {
 	}
 	close(opened)
 	published(t, b)
-	if n, err := backbone.PresenceStored(t.Context(), b); err != nil || n != devices || lost != breaks {
+	if n, err := statesKept(t, ext); err != nil || n != devices || lost != breaks {
 		t.Errorf("%d of %d states are kept, %v; %d were lost on the way", n, devices, err, lost)
 	}
 }
@@ -104,8 +53,8 @@ func TestPresence_CloseWaits(t *testing.T) {
 	if err := b.Close(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	again := open(t, backbone.Config{NATSURL: ext.url, Node: "one"})
-	if n, err := backbone.PresenceStored(t.Context(), again); err != nil || n != devices {
+	open(t, backbone.Config{NATSURL: ext.url, Node: "one"})
+	if n, err := statesKept(t, ext); err != nil || n != devices {
 		t.Errorf("%d of %d states are kept, %v", n, devices, err)
 	}
 }
@@ -132,26 +81,6 @@ func TestPresence_LastKnowsItsEpoch(t *testing.T) {
 	}
 }
 
-func TestPresence_OlderEpochDoesNotReplaceNewer(t *testing.T) {
-	q := backbone.NewPresenceQueue()
-	q.Push(backbone.Presence{Device: "d", Epoch: 2, Online: true})
-	q.Push(backbone.Presence{Device: "d", Epoch: 1})
-	taken := q.Take()
-	if len(taken) != 1 || !taken[0].Online {
-		t.Errorf("took %+v", taken)
-	}
-	q.Push(backbone.Presence{Device: "d", Epoch: 3})
-	q.PutBack(taken) // it could not be published, and is out of date
-	if taken = q.Take(); len(taken) != 1 || taken[0].Epoch != 3 {
-		t.Errorf("took %+v", taken)
-	}
-	q.Push(backbone.Presence{Device: "d", Epoch: 3})
-	q.PutBack([]backbone.Presence{{Device: "d", Epoch: 3, Online: true}})
-	if taken = q.Take(); len(taken) != 1 || taken[0].Online {
-		t.Errorf("took %+v: of one epoch, offline follows online", taken)
-	}
-}
-
 func TestPresence_ReachesOtherNodes(t *testing.T) {
 	ext := startExternal(t)
 	one := open(t, backbone.Config{NATSURL: ext.url, Node: "one"})
@@ -169,7 +98,7 @@ func TestPresence_ReachesOtherNodes(t *testing.T) {
 
 func published(t *testing.T, b *backbone.Backbone) {
 	t.Helper()
-	eventually(t, "presence to be published", func() bool { return backbone.PresenceIdle(b) })
+	eventually(t, "presence to be published", func() bool { return b.Stats().PresenceQueued == 0 })
 }
 
 // watch collects the newest state of each device until the test ends.
@@ -206,4 +135,15 @@ func watchMany(t *testing.T, b *backbone.Backbone) (got func() map[string]backbo
 		return len(states)
 	}
 	return got, seen
+}
+
+// statesKept is of how many devices a state is kept.
+func statesKept(t *testing.T, ext *external) (uint64, error) {
+	t.Helper()
+	js, _ := streamOf(t, ext)
+	s, err := js.Stream(t.Context(), names.StreamPresence)
+	if err != nil {
+		return 0, err
+	}
+	return s.CachedInfo().State.Msgs, nil
 }

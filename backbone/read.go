@@ -7,6 +7,9 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+
+	"edgeloop/backbone/names"
+	"edgeloop/backbone/servers"
 )
 
 // ReadOptions choose what Read gives.
@@ -43,16 +46,16 @@ func (e *PositionError) Error() string {
 // returned. Without Follow it ends with what was the newest record when it began.
 // On the embedded log no record is given before it is as durable as
 // Config.Durability asks.
-func (b *Backbone) Read(ctx context.Context, o ReadOptions, fn func(position uint64, line []byte) error) error {
-	if is := b.Identity(); o.Log != "" && o.Log != is {
+func (l *Log) Read(ctx context.Context, o ReadOptions, fn func(position uint64, line []byte) error) error {
+	if is := l.Identity(); o.Log != "" && o.Log != is {
 		return fmt.Errorf("read the log: %w", &PositionError{After: o.After, Log: o.Log, Is: is})
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	defer context.AfterFunc(b.ctx, cancel)()
-	end, err := b.end(ctx)
+	defer context.AfterFunc(l.ctx, cancel)()
+	end, err := l.end(ctx)
 	if err != nil {
-		return fmt.Errorf("read the log: %w", b.orClosed(err))
+		return fmt.Errorf("read the log: %w", l.srv.OrClosed(err))
 	}
 	if o.After > end {
 		return fmt.Errorf("read the log: %w", &PositionError{After: o.After, End: end})
@@ -63,7 +66,7 @@ func (b *Backbone) Read(ctx context.Context, o ReadOptions, fn func(position uin
 		}
 		o.After = end
 	}
-	r := logReader{b: b, o: o, end: end, fn: fn}
+	r := logReader{l: l, o: o, end: end, fn: fn}
 	for attempt := 0; ; attempt++ {
 		before := r.o.After
 		done, err := r.run(ctx)
@@ -71,13 +74,13 @@ func (b *Backbone) Read(ctx context.Context, o ReadOptions, fn func(position uin
 		case done:
 			return err
 		case ctx.Err() != nil:
-			return fmt.Errorf("read the log: %w", b.orClosed(ctx.Err()))
+			return fmt.Errorf("read the log: %w", l.srv.OrClosed(ctx.Err()))
 		case r.o.After > before:
 			attempt = 0
 		case attempt >= readAttempts && !o.Follow:
-			return fmt.Errorf("read the log: %w", b.orClosed(err))
+			return fmt.Errorf("read the log: %w", l.srv.OrClosed(err))
 		}
-		pause(ctx, reconnectDelay(attempt))
+		servers.Pause(ctx, servers.RetryDelay(attempt))
 	}
 }
 
@@ -86,23 +89,23 @@ func (b *Backbone) Read(ctx context.Context, o ReadOptions, fn func(position uin
 const readAttempts = 5
 
 // end is the position of the newest record that is durable.
-func (b *Backbone) end(ctx context.Context) (uint64, error) {
-	within, cancel := context.WithTimeout(ctx, requestTimeout)
+func (l *Log) end(ctx context.Context) (uint64, error) {
+	within, cancel := context.WithTimeout(ctx, servers.RequestTimeout)
 	defer cancel()
-	info, err := b.up.Info(within)
+	info, err := l.up.Info(within)
 	if err != nil {
 		return 0, err
 	}
-	if b.durable == nil {
+	if l.durable == nil {
 		return info.State.LastSeq, nil
 	}
-	return min(info.State.LastSeq, b.durable.position()), nil
+	return min(info.State.LastSeq, l.durable.position()), nil
 }
 
 // logReader is one Read.
 type logReader struct {
 	// Immutable after construction.
-	b   *Backbone
+	l   *Log
 	end uint64 // where to stop, but with Follow
 	fn  func(position uint64, line []byte) error
 
@@ -115,31 +118,31 @@ func (r *logReader) run(ctx context.Context) (done bool, err error) {
 	if !r.o.Follow && r.o.After >= r.end {
 		return true, nil
 	}
-	p, err := openPull(ctx, r.b.reader, StreamUp, readConsumer(r.o), r.o.Follow)
+	p, err := servers.OpenPull(ctx, r.l.srv.Reader, names.StreamUp, readConsumer(r.o), r.o.Follow)
 	if err != nil {
 		var api *jetstream.APIError
 		refused := errors.As(err, &api) && !r.o.Follow // it would be the next time
-		return refused, r.b.orClosed(err)
+		return refused, r.l.srv.OrClosed(err)
 	}
-	defer p.close()
+	defer p.Close()
 	for {
-		d, err := p.next(ctx)
+		d, err := p.Next(ctx)
 		if err != nil {
 			return false, err
 		}
-		if d == nil || !r.o.Follow && d.position > r.end {
+		if d == nil || !r.o.Follow && d.Position > r.end {
 			return true, nil
 		}
-		if r.b.durable != nil {
-			if err := r.b.durable.wait(ctx, d.position); err != nil {
+		if r.l.durable != nil {
+			if err := r.l.durable.wait(ctx, d.Position); err != nil {
 				return false, err
 			}
 		}
-		if err := r.fn(d.position, d.Data); err != nil {
+		if err := r.fn(d.Position, d.Data); err != nil {
 			return true, err
 		}
-		r.o.After = d.position
-		if !r.o.Follow && d.position >= r.end {
+		r.o.After = d.Position
+		if !r.o.Follow && d.Position >= r.end {
 			return true, nil
 		}
 	}
@@ -147,7 +150,7 @@ func (r *logReader) run(ctx context.Context) (done bool, err error) {
 
 func readConsumer(o ReadOptions) jetstream.ConsumerConfig {
 	c := jetstream.ConsumerConfig{
-		FilterSubject: filterOf(upPrefix, o.Tenant, o.Device),
+		FilterSubject: names.Filter(names.Up, o.Tenant, o.Device),
 		DeliverPolicy: jetstream.DeliverAllPolicy,
 	}
 	switch {

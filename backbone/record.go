@@ -99,6 +99,8 @@ func appendData(dst []byte, r *Record) []byte {
 	}
 }
 
+const hexDigits = "0123456789ABCDEF"
+
 // appendQuoted appends s as a JSON string. Invalid UTF-8 becomes U+FFFD.
 func appendQuoted[S string | []byte](dst []byte, s S) []byte {
 	dst = append(dst, '"')
@@ -108,7 +110,7 @@ func appendQuoted[S string | []byte](dst []byte, s S) []byte {
 		case c == '"' || c == '\\':
 			dst = append(dst, '\\', c)
 		case c < ' ':
-			dst = append(dst, '\\', 'u', '0', '0', upperHex[c>>4], upperHex[c&15])
+			dst = append(dst, '\\', 'u', '0', '0', hexDigits[c>>4], hexDigits[c&15])
 		case c < utf8.RuneSelf:
 			dst = append(dst, c)
 		default:

@@ -14,6 +14,8 @@ import (
 	"go.uber.org/zap"
 
 	"edgeloop/backbone/blocks"
+	"edgeloop/backbone/names"
+	"edgeloop/backbone/servers"
 )
 
 const (
@@ -31,23 +33,23 @@ func (e scanError) Error() string { return string(e) }
 
 // startEnds makes the index of devices on a worker that then keeps up with
 // retention, and waits for it to be made, but not for ever.
-func (b *Backbone) startEnds(ctx context.Context) error {
-	b.ends = newEndIndex()
+func (l *Log) startEnds(ctx context.Context) error {
+	l.ends = newEndIndex()
 	made := make(chan struct{})
-	end := b.durable.position()
-	b.workers.Go(func() {
-		err := b.scanEnds(b.ctx, end)
-		if b.ctx.Err() != nil {
+	end := l.durable.position()
+	l.srv.Go(func() {
+		err := l.scanEnds(l.ctx, end)
+		if l.ctx.Err() != nil {
 			return
 		}
 		if err != nil {
-			b.cfg.Logger.Warn("no index of the devices in the log, which is asked about each", zap.Error(err))
+			l.cfg.Logger.Warn("no index of the devices in the log, which is asked about each", zap.Error(err))
 		}
-		b.ends.ready.Store(err == nil)
+		l.ends.ready.Store(err == nil)
 		close(made)
-		for pause(b.ctx, forgetEvery) {
-			if info, err := b.logState(b.ctx); err == nil { // if not, the next time
-				b.ends.forget(info.FirstSeq)
+		for servers.Pause(l.ctx, forgetEvery) {
+			if info, err := l.logState(l.ctx); err == nil { // if not, the next time
+				l.ends.forget(info.FirstSeq)
 			}
 		}
 	})
@@ -56,17 +58,17 @@ func (b *Backbone) startEnds(ctx context.Context) error {
 	select {
 	case <-made:
 	case <-patience.C:
-		b.cfg.Logger.Warn("the log is long: the index of its devices is made while the node runs")
+		l.cfg.Logger.Warn("the log is long: the index of its devices is made while the node runs")
 	case <-ctx.Done():
 		return fmt.Errorf("list the devices in the log: %w", ctx.Err())
 	}
 	return nil
 }
 
-func (b *Backbone) logState(ctx context.Context) (jetstream.StreamState, error) {
-	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+func (l *Log) logState(ctx context.Context) (jetstream.StreamState, error) {
+	ctx, cancel := context.WithTimeout(ctx, servers.RequestTimeout)
 	defer cancel()
-	info, err := b.up.Info(ctx)
+	info, err := l.up.Info(ctx)
 	if err != nil {
 		return jetstream.StreamState{}, err
 	}
@@ -75,9 +77,9 @@ func (b *Backbone) logState(ctx context.Context) (jetstream.StreamState, error) 
 
 // scanEnds reads the log's blocks up to a position, one after another, and notes the
 // records in them. That none was missed is checked against the store.
-func (b *Backbone) scanEnds(ctx context.Context, end uint64) error {
+func (l *Log) scanEnds(ctx context.Context, end uint64) error {
 	began := time.Now()
-	s := blockScan{index: b.ends, dir: b.cfg.blocksDir(StreamUp), end: end}
+	s := blockScan{index: l.ends, dir: l.srv.BlocksDir(names.StreamUp), end: end}
 	list, err := blocks.List(s.dir)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -92,18 +94,18 @@ func (b *Backbone) scanEnds(ctx context.Context, end uint64) error {
 		}
 		if time.Since(said) > scanProgress {
 			said = time.Now()
-			b.cfg.Logger.Info("listing the devices in the log", zap.Int("blocks", i+1), zap.Int("of", len(list)))
+			l.cfg.Logger.Info("listing the devices in the log", zap.Int("blocks", i+1), zap.Int("of", len(list)))
 		}
 	}
-	state, err := b.logState(ctx)
+	state, err := l.logState(ctx)
 	if err != nil {
 		return err
 	}
-	b.ends.forget(state.FirstSeq)
+	l.ends.forget(state.FirstSeq)
 	if !s.complete(state.FirstSeq, uint64(state.NumDeleted)) { //nolint:gosec // not negative
 		return errIncomplete
 	}
-	b.cfg.Logger.Info("listed the devices in the log", zap.Int("devices", b.ends.len()),
+	l.cfg.Logger.Info("listed the devices in the log", zap.Int("devices", l.ends.len()),
 		zap.Int64("bytes", s.bytes), zap.Duration("dur", time.Since(began)))
 	return nil
 }
@@ -140,7 +142,7 @@ func (s *blockScan) read(index uint32) error {
 		return err
 	}
 	s.bytes += int64(len(s.buf))
-	r := blocks.NewReader(StreamUp, index, s.buf)
+	r := blocks.NewReader(names.StreamUp, index, s.buf)
 	for {
 		rec, err := r.Next()
 		var bad *blocks.BadError
@@ -191,7 +193,7 @@ func (s *blockScan) note(rec *blocks.Record) error {
 	}
 	s.seen = rec.Seq
 	subject := textOf(rec.Subject)
-	if !strings.HasPrefix(subject, upPrefix) {
+	if !strings.HasPrefix(subject, names.Up) {
 		return nil
 	}
 	last, err := lastOfLine(rec.Data)
@@ -199,7 +201,7 @@ func (s *blockScan) note(rec *blocks.Record) error {
 		return err
 	}
 	last.Position = rec.Seq
-	s.index.note(keyOf(subject), last)
+	s.index.note(names.KeyOf(subject), last)
 	return nil
 }
 

@@ -7,6 +7,9 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+
+	"edgeloop/backbone/names"
+	"edgeloop/backbone/servers"
 )
 
 // LogSettings is what an operator chooses of the log. Zero: not chosen, so that a new
@@ -54,7 +57,7 @@ func (s LogSettings) applyTo(c *jetstream.StreamConfig) {
 		c.MaxBytes = max(s.MaxBytes, -1)
 	}
 	if c.Duplicates == c.MaxAge {
-		c.Duplicates = dedupeWindow // it was cut by the old age
+		c.Duplicates = servers.DedupeWindow // it was cut by the old age
 	}
 	if s.MaxAge != 0 {
 		c.MaxAge = max(s.MaxAge, 0)
@@ -113,11 +116,11 @@ type LogInfo struct {
 	Sync        Sync
 }
 
-// Log says what the log is, as of the start. The slices are shared, never written.
-func (b *Backbone) Log() LogInfo {
+// LogInfo says what the log is, as of the start. The slices are shared, never written.
+func (l *Log) LogInfo() LogInfo {
 	return LogInfo{
-		LogSettings: settingsOf(&b.logWas), Compressed: b.logWas.Compression != jetstream.NoCompression,
-		Differences: b.differences, Sync: b.sync,
+		LogSettings: settingsOf(&l.logWas), Compressed: l.logWas.Compression != jetstream.NoCompression,
+		Differences: l.srv.Differences(), Sync: l.sync,
 	}
 }
 
@@ -130,14 +133,14 @@ func SetLog(ctx context.Context, c Config, s LogSettings) (before, after LogSett
 	if err := s.check(c.BatchBytes + c.MaxRecord); err != nil {
 		return before, after, err
 	}
-	conn, err := dial(ctx, &c, nil, "settings")
+	conn, err := servers.Dial(ctx, c.servers(), "settings")
 	if err != nil {
 		return before, after, err
 	}
-	defer conn.nc.Close()
-	have, err := conn.js.Stream(ctx, StreamUp)
+	defer conn.NC.Close()
+	have, err := conn.JS.Stream(ctx, names.StreamUp)
 	if err != nil {
-		return before, after, fmt.Errorf("stream %s: %w", StreamUp, err)
+		return before, after, fmt.Errorf("stream %s: %w", names.StreamUp, err)
 	}
 	to := have.CachedInfo().Config
 	before = settingsOf(&to)
@@ -145,23 +148,37 @@ func SetLog(ctx context.Context, c Config, s LogSettings) (before, after LogSett
 	if settingsOf(&to) == before {
 		return before, before, nil
 	}
-	now, err := conn.js.UpdateStream(ctx, to)
+	now, err := conn.JS.UpdateStream(ctx, to)
 	if err != nil {
-		return before, before, fmt.Errorf("stream %s: %w", StreamUp, err)
+		return before, before, fmt.Errorf("stream %s: %w", names.StreamUp, err)
 	}
 	return before, settingsOf(&now.CachedInfo().Config), nil
 }
 
-func sizeText(n int64) string {
-	if n <= 0 {
-		return "none"
+// logStream is the durable log as this node makes it where there is none. What only
+// several writers need (atomic.go) is the duplicate window, the atomic batches,
+// and the rollup for the mark.
+func logStream(c *Config) servers.Want {
+	w := servers.Want{
+		Stream: jetstream.StreamConfig{
+			Name:               names.StreamUp,
+			Description:        "what devices sent, in order",
+			Subjects:           []string{names.Up + ">", names.Sync + ">"},
+			Storage:            jetstream.FileStorage,
+			Discard:            jetstream.DiscardOld,
+			Duplicates:         servers.DedupeWindow,
+			AllowAtomicPublish: c.Writers == Several,
+			AllowRollup:        c.Writers == Several,
+			AllowDirect:        true,
+		},
+		Apply: c.applyTo,
 	}
-	return fmt.Sprint(n)
-}
-
-func ageText(d time.Duration) string {
-	if d <= 0 {
-		return "none"
+	c.applyTo(&w.Stream)
+	if c.NATSURL == "" && c.MaxBytes == 0 {
+		w.Fresh = func(s *jetstream.StreamConfig) (err error) {
+			s.MaxBytes, err = defaultMaxBytes(c.DataDir)
+			return err
+		}
 	}
-	return d.String()
+	return w
 }

@@ -72,7 +72,7 @@ func TestSettings_SharedLogStaysAsItIs(t *testing.T) {
 	} {
 		seen, lines := observer.New(zapcore.WarnLevel)
 		b := open(t, backbone.Config{NATSURL: ext.url, Node: fmt.Sprint("other", i), LogSettings: other.flags, Logger: zap.New(seen)})
-		if diff := cmp.Diff(other.differs, b.Log().Differences); diff != "" {
+		if diff := cmp.Diff(other.differs, b.LogInfo().Differences); diff != "" {
 			t.Error(diff)
 		}
 		if n := lines.FilterMessageSnippet("is not what this node's flags say").Len(); n != len(other.differs) {
@@ -135,7 +135,7 @@ func TestSettings_OwnLog(t *testing.T) {
 				t.Error(err)
 			}
 		}()
-		return b.Log().LogSettings
+		return b.LogInfo().LogSettings
 	}
 	var fs syscall.Statfs_t
 	if err := syscall.Statfs(dir, &fs); err != nil {

@@ -7,17 +7,6 @@ import (
 	"go.uber.org/zap"
 )
 
-// State says whether the log takes records.
-type State struct {
-	// Since is when the log stopped taking records; zero while it takes them.
-	Since time.Time
-	// Cause is why, from the latest attempt; nil while it takes them.
-	Cause error
-}
-
-// OK is true while the log takes records.
-func (s State) OK() bool { return s.Cause == nil }
-
 // Stats are counters since Open, and gauges of now.
 type Stats struct {
 	Records  uint64 // durable
@@ -70,27 +59,30 @@ func (c *committer) flowing() {
 // State says whether the log takes records, and if not, since when and why: an
 // attempt failed, or the connection is lost and the next one would. Any goroutine
 // may call it.
-func (b *Backbone) State() State {
-	if s := b.committer.state.Load(); !s.OK() {
+func (l *Log) State() State {
+	if s := l.committer.state.Load(); !s.OK() {
 		return *s
 	}
-	if lost := b.writer.lost.Load(); lost != nil {
-		return *lost
+	return l.writer.Lost()
+}
+
+// logStats are what the log counts.
+func (l *Log) logStats() Stats {
+	n := &l.committer.count
+	s := Stats{
+		Records: n.records.Load(), Bytes: n.bytes.Load(), Batches: n.batches.Load(),
+		Failed: n.failed.Load(), Settled: n.settled.Load(),
+		Reopened: n.reopened.Load() + l.srv.Reopened(), Stalls: n.stalls.Load(), Commits: n.commits.read(),
 	}
-	return State{}
+	s.PendingRecords, s.PendingBytes = l.pipe.waiting()
+	return s
 }
 
 // Stats returns the counters. Any goroutine may call it.
 func (b *Backbone) Stats() Stats {
-	n := &b.committer.count
-	s := Stats{
-		Records: n.records.Load(), Bytes: n.bytes.Load(), Batches: n.batches.Load(),
-		Failed: n.failed.Load(), Settled: n.settled.Load(),
-		Reopened: n.reopened.Load(), Stalls: n.stalls.Load(), Commits: n.commits.read(),
-	}
-	s.PendingRecords, s.PendingBytes = b.pipe.waiting()
-	s.PresenceQueued, s.PresenceDropped = b.presence.stats()
-	s.CommandDevices = b.commands.len()
+	s := b.logStats()
+	s.PresenceQueued, s.PresenceDropped = b.presence.Stats()
+	s.CommandDevices = b.CommandDevices()
 	s.Bans = len(b.Bans())
 	return s
 }

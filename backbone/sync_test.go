@@ -7,7 +7,6 @@ import (
 	"testing"
 
 	"github.com/nats-io/nats-server/v2/server"
-	"github.com/nats-io/nats.go/jetstream"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 	"go.uber.org/zap/zaptest/observer"
@@ -59,7 +58,7 @@ system_account: SYS
 				cfg.Durability = backbone.Process
 			}
 			b := open(t, cfg)
-			if got := b.Log().Sync; got != c.want {
+			if got := b.LogInfo().Sync; got != c.want {
 				t.Errorf("sync is %s, want %s", got, c.want)
 			}
 			warned := lines.FilterMessageSnippet("may be lost with the power").Len() == 1
@@ -67,31 +66,5 @@ system_account: SYS
 				t.Errorf("warned: %v, want %v", warned, want)
 			}
 		})
-	}
-}
-
-// What the answers, the replicas and the stream's own settings make of it.
-func TestSync_Judged(t *testing.T) {
-	for _, c := range []struct {
-		stream jetstream.StreamConfig
-		always []bool
-		want   backbone.Sync
-	}{
-		{jetstream.StreamConfig{Replicas: 1}, nil, backbone.SyncUnknown},
-		{jetstream.StreamConfig{Replicas: 3}, nil, backbone.SyncReplicated},
-		{jetstream.StreamConfig{Replicas: 3}, []bool{true, false, true}, backbone.SyncReplicated},
-		{jetstream.StreamConfig{Replicas: 1}, []bool{true, false, true}, backbone.Unsynced},
-		{jetstream.StreamConfig{Replicas: 3}, []bool{true, true, true}, backbone.Synced},
-		{jetstream.StreamConfig{Replicas: 3, PersistMode: jetstream.AsyncPersistMode}, []bool{true}, backbone.Unsynced},
-		{jetstream.StreamConfig{Replicas: 1, Storage: jetstream.MemoryStorage}, []bool{true}, backbone.Unsynced},
-	} {
-		if got := backbone.JudgeSync(&c.stream, c.always); got != c.want {
-			t.Errorf("%d replicas, answers %v: %s, want %s", c.stream.Replicas, c.always, got, c.want)
-		}
-	}
-	for version, want := range map[string]bool{"2.14.9": true, "2.15.0": false, "3.0.1": false, "1.9.9": true, "": false, "dev": false} {
-		if backbone.Older(version, 2, 15) != want {
-			t.Errorf("%q before 2.15: not %v", version, want)
-		}
 	}
 }

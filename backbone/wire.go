@@ -8,16 +8,13 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+
+	"edgeloop/backbone/servers"
 )
 
-const headerStatus = "Status"
-
-// Ends of an attempt that leave it unclear what of it was stored.
-var (
-	errNoAnswer     = errors.New("no answer in time")
-	errDisconnected = errors.New("connection lost")
-	errNoResponders = errors.New("nobody takes records: no stream, or no leader")
-)
+// errNoAnswer leaves it unclear what of an attempt was stored, as do
+// servers.ErrDisconnected and servers.ErrNoResponders.
+var errNoAnswer = errors.New("no answer in time")
 
 // refusal is an answer of the server that says no.
 type refusal struct {
@@ -36,18 +33,7 @@ type seams struct {
 	synced  func(path string)                                   // a file or directory at the start
 	tell    func(m *nats.Msg, next func(*nats.Msg) error) error // of states of presence
 	silence time.Duration                                       // instead of pullSilence
-	timeout time.Duration                                       // instead of the timeouts of answers and requestTimeout
-}
-
-// syncer syncs one file or directory at the start.
-func (s *seams) syncer() func(path string) error {
-	if s.synced == nil {
-		return syncPath
-	}
-	return func(path string) error {
-		s.synced(path)
-		return syncPath(path)
-	}
+	timeout time.Duration                                       // instead of the timeouts of answers and servers.RequestTimeout
 }
 
 // wire carries one attempt at a time to the log and brings its answers back.
@@ -70,22 +56,22 @@ type wire struct {
 // attempt, and stale ones are skipped by the next.
 const answerQueue = 256
 
-func newWire(c *clientConn, closing <-chan struct{}, timeout time.Duration, s seams) (*wire, error) {
+func newWire(c *servers.Conn, closing <-chan struct{}, timeout time.Duration, s seams) (*wire, error) {
 	answers := make(chan *nats.Msg, answerQueue)
 	w := &wire{
-		publish: c.nc.PublishMsg,
+		publish: c.NC.PublishMsg,
 		hear:    s.hear,
 		answers: answers,
-		down:    c.down,
+		down:    c.Down,
 		closing: closing,
 		timeout: timeout,
 		timer:   time.NewTimer(timeout),
-		inbox:   c.nc.NewInbox(),
+		inbox:   c.NC.NewInbox(),
 	}
 	if s.publish != nil {
-		w.publish = func(m *nats.Msg) error { return s.publish(m, c.nc.PublishMsg) }
+		w.publish = func(m *nats.Msg) error { return s.publish(m, c.NC.PublishMsg) }
 	}
-	if _, err := c.nc.ChanSubscribe(w.inbox+".*", answers); err != nil {
+	if _, err := c.NC.ChanSubscribe(w.inbox+".*", answers); err != nil {
 		return nil, fmt.Errorf("subscribe to answers: %w", err)
 	}
 	return w, nil
@@ -130,11 +116,11 @@ func (w *wire) await() (answer, error) {
 				}
 			}
 			// Nothing is said to a message of a batch that was only staged.
-			if m.Subject == reply && (len(m.Data) > 0 || m.Header.Get(headerStatus) != "") {
+			if m.Subject == reply && (len(m.Data) > 0 || m.Header.Get(servers.HeaderStatus) != "") {
 				return readAnswer(m)
 			}
 		case <-w.down:
-			return answer{}, errDisconnected
+			return answer{}, servers.ErrDisconnected
 		case <-w.timer.C:
 			return answer{}, errNoAnswer
 		case <-w.closing:
@@ -145,8 +131,8 @@ func (w *wire) await() (answer, error) {
 
 func readAnswer(m *nats.Msg) (answer, error) {
 	var a answer
-	if m.Header.Get(headerStatus) == "503" {
-		return a, errNoResponders
+	if m.Header.Get(servers.HeaderStatus) == "503" {
+		return a, servers.ErrNoResponders
 	}
 	if err := json.Unmarshal(m.Data, &a); err != nil {
 		return a, fmt.Errorf("answer %q: %w", m.Data, err)

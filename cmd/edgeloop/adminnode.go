@@ -59,7 +59,7 @@ func (a adminNode) Status() api.Node {
 		Version: version(),
 		State:   [...]api.NodeState{api.NodeStarting, api.NodeRunning, api.NodeDraining, api.NodeDrained}[a.state.Load()],
 		Started: a.started,
-		Log:     logStatus(a.backbone.Log()),
+		Log:     logStatus(a.backbone.LogInfo()),
 		Counts: api.NodeCounts{
 			Connections:          int(ev.Open),
 			DevicesOnline:        g.Online,

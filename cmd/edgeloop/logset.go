@@ -102,7 +102,7 @@ func settingTexts(s backbone.LogSettings) [4][2]string {
 
 // sayLog says at start what bounds the log.
 func (n *node) sayLog() {
-	l := n.backbone.Log()
+	l := n.backbone.LogInfo()
 	fields := []zap.Field{zap.Stringer("sync", l.Sync)}
 	for _, s := range settingTexts(l.LogSettings) {
 		fields = append(fields, zap.String(s[0], s[1]))

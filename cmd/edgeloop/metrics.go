@@ -84,7 +84,7 @@ func (n *node) backboneMetrics(to func(admin.Sample)) {
 	emit("edgeloop_backbone_reopened_total", float64(st.Reopened))
 	emit("edgeloop_backbone_stalls_total", float64(st.Stalls))
 	emit("edgeloop_backbone_stalled", boolean(!n.backbone.State().OK()))
-	known := n.backbone.Log()
+	known := n.backbone.LogInfo()
 	for s := range backbone.NumSyncs {
 		s := backbone.Sync(s) //nolint:gosec // small
 		emit("edgeloop_backbone_log_sync", boolean(s == known.Sync), s.String())

@@ -34,7 +34,12 @@ var ladder = map[string]rule{
 	"envelope":  {vendor: []string{"google.golang.org/protobuf", "github.com/go-json-experiment/json", "github.com/tidwall/gjson"}},
 	"auth":      {vendor: []string{"github.com/golang-jwt/jwt/v5"}},
 	"eventloop": {ours: []string{"wsproto"}, vendor: []string{"github.com/panjf2000/gnet/v2"}},
-	"backbone":  {ours: []string{"backbone/blocks", "backbone/custody"}, vendor: []string{"github.com/nats-io/nats-server/v2", "github.com/nats-io/nats.go"}},
+	// The whole, for those above, and the log.
+	"backbone": {ours: []string{"backbone/names", "backbone/servers", "backbone/store", "backbone/custody", "backbone/blocks"}},
+	// Where the servers are, and what is kept there beside the log.
+	"backbone/servers": {ours: []string{"backbone/names", "backbone/blocks"}, vendor: []string{"github.com/nats-io/nats-server/v2", "github.com/nats-io/nats.go"}},
+	"backbone/store":   {ours: []string{"backbone/names", "backbone/servers"}},
+	"backbone/names":   {},
 	// What is known of the store's files, and what should be in them.
 	"backbone/custody": {ours: []string{"backbone/blocks"}},
 	"backbone/blocks":  {vendor: []string{"github.com/minio/highwayhash"}},
@@ -83,6 +88,12 @@ var ladder = map[string]rule{
 }
 
 var benchVendor = []string{"github.com/gobwas/ws", "github.com/HdrHistogram/hdrhistogram-go", "gonum.org/v1/plot", "github.com/alecthomas/kong"}
+
+// client is how what stands on backbone/servers speaks to them: messages, streams.
+var client = struct {
+	module string
+	users  []string
+}{"github.com/nats-io/nats.go", []string{"backbone", "backbone/store"}}
 
 // shared may be imported wherever it is of use.
 var shared = []string{"go.uber.org/zap", "golang.org/x/sys", "golang.org/x/time"}
@@ -156,6 +167,8 @@ func forbidden(name string, r rule, imp string) string {
 		}
 	case !strings.Contains(strings.SplitN(imp, "/", 2)[0], "."):
 		return "" // the standard library
+	case covers(client.users, name) && under([]string{client.module}, imp):
+		return ""
 	case !under(r.vendor, imp) && !under(shared, imp):
 		return "that dependency belongs to another package"
 	}

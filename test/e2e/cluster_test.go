@@ -13,6 +13,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"edgeloop/backbone"
+	"edgeloop/backbone/names"
 	"edgeloop/internal/testkit"
 )
 
@@ -85,7 +86,7 @@ const presenceSubject = "edgeloop.presence.default."
 func (s *natsServer) wantPresence(js jetstream.JetStream, device string, online bool, node string) (p backbone.Presence) {
 	s.t.Helper()
 	testkit.Eventually(s.t, patience, fmt.Sprintf("%s to be kept as online=%t by %s", device, online, node), func() bool {
-		stream, err := js.Stream(s.t.Context(), backbone.StreamPresence)
+		stream, err := js.Stream(s.t.Context(), names.StreamPresence)
 		if err != nil {
 			s.t.Fatal(err)
 		}

@@ -1,4 +1,4 @@
-package backbone
+package store
 
 import (
 	"cmp"
@@ -11,6 +11,9 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"edgeloop/backbone/names"
+	"edgeloop/backbone/servers"
 )
 
 // Ban keeps a device out.
@@ -26,15 +29,35 @@ func (n *Ban) inForce(now time.Time) bool {
 	return !n.Lifted && (n.Until.IsZero() || n.Until.After(now))
 }
 
+// BanList is the devices that are kept out. Its methods may be called from any goroutine.
+type BanList struct {
+	// Immutable after construction.
+	srv   *servers.Servers
+	onBan func(Ban)
+
+	// With a lock of its own.
+	set banSet
+}
+
+// OpenBans makes the stream and catches up with it. onBan, if set, hears of each ban, of
+// this node and of others, and of those kept from before. It must not block.
+func OpenBans(ctx context.Context, srv *servers.Servers, onBan func(Ban)) (*BanList, error) {
+	b := &BanList{srv: srv, onBan: onBan}
+	if _, err := srv.Ensure(ctx, servers.Want{Stream: banStream()}); err != nil {
+		return nil, err
+	}
+	return b, srv.StartWatch(ctx, b.watch())
+}
+
 // liftKept is how long the lifting of a ban is kept, for nodes that were cut off
 // to hear of it.
 const liftKept = 30 * 24 * time.Hour
 
-func banStream(*Config) jetstream.StreamConfig {
+func banStream() jetstream.StreamConfig {
 	return jetstream.StreamConfig{
-		Name:              StreamBans,
+		Name:              names.StreamBans,
 		Description:       "devices that are kept out",
-		Subjects:          []string{banPrefix + ">"},
+		Subjects:          []string{names.Ban + ">"},
 		Storage:           jetstream.FileStorage,
 		MaxMsgsPerSubject: 1,
 		AllowMsgTTL:       true,
@@ -44,7 +67,7 @@ func banStream(*Config) jetstream.StreamConfig {
 
 // Ban keeps a device out until the given time; zero: until Unban. It holds on
 // this node, and is kept, when Ban returns nil; other nodes follow at once.
-func (b *Backbone) Ban(ctx context.Context, tenant, device string, until time.Time, reason string) error {
+func (b *BanList) Ban(ctx context.Context, tenant, device string, until time.Time, reason string) error {
 	n := Ban{Tenant: tenant, Device: device, Until: until, Reason: reason}
 	ttl := time.Duration(0)
 	if !until.IsZero() {
@@ -56,12 +79,12 @@ func (b *Backbone) Ban(ctx context.Context, tenant, device string, until time.Ti
 }
 
 // Unban lets a device in again. It is no error when it was not banned.
-func (b *Backbone) Unban(ctx context.Context, tenant, device string) error {
+func (b *BanList) Unban(ctx context.Context, tenant, device string) error {
 	return b.storeBan(ctx, Ban{Tenant: tenant, Device: device, Lifted: true}, liftKept)
 }
 
-func (b *Backbone) storeBan(ctx context.Context, n Ban, ttl time.Duration) error {
-	subject, err := subjectOf(banPrefix, n.Tenant, n.Device)
+func (b *BanList) storeBan(ctx context.Context, n Ban, ttl time.Duration) error {
+	subject, err := names.Subject(names.Ban, n.Tenant, n.Device)
 	if err != nil {
 		return err
 	}
@@ -73,17 +96,17 @@ func (b *Backbone) storeBan(ctx context.Context, n Ban, ttl time.Duration) error
 	if ttl > 0 {
 		m.Header.Set(headerTTL, wholeSeconds(ttl))
 	}
-	seq, err := b.storeSmall(ctx, StreamBans, m)
+	seq, err := b.srv.Put(ctx, names.StreamBans, m)
 	if err != nil {
 		return fmt.Errorf("store ban: %w", err)
 	}
-	b.bans.set(n, seq, false)
+	b.set.set(n, seq, false)
 	return nil
 }
 
 // Banned says whether a device is kept out, and why, without asking the server.
-func (b *Backbone) Banned(tenant, device string) (reason string, banned bool) {
-	n, ok := b.bans.find(tenant, device)
+func (b *BanList) Banned(tenant, device string) (reason string, banned bool) {
+	n, ok := b.set.find(tenant, device)
 	if !ok || !n.inForce(time.Now()) {
 		return "", false
 	}
@@ -91,23 +114,21 @@ func (b *Backbone) Banned(tenant, device string) (reason string, banned bool) {
 }
 
 // Bans are those in force, by tenant and device.
-func (b *Backbone) Bans() []Ban { return b.bans.list(time.Now()) }
+func (b *BanList) Bans() []Ban { return b.set.list(time.Now()) }
 
-func (b *Backbone) watchBans() *watcher {
-	return &watcher{
-		conn:   b.reader,
-		stream: StreamBans,
-		config: jetstream.ConsumerConfig{DeliverPolicy: jetstream.DeliverLastPerSubjectPolicy, FilterSubject: banPrefix + ">"},
-		each: func(m *delivery) {
+func (b *BanList) watch() *servers.Watcher {
+	return &servers.Watcher{
+		Stream: names.StreamBans,
+		Config: jetstream.ConsumerConfig{DeliverPolicy: jetstream.DeliverLastPerSubjectPolicy, FilterSubject: names.Ban + ">"},
+		Each: func(m *servers.Delivery) {
 			var n Ban
 			if json.Unmarshal(m.Data, &n) != nil {
 				return
 			}
-			if b.bans.set(n, m.position, true); b.cfg.OnBan != nil && n.inForce(time.Now()) {
-				b.cfg.OnBan(n)
+			if b.set.set(n, m.Position, true); b.onBan != nil && n.inForce(time.Now()) {
+				b.onBan(n)
 			}
 		},
-		log: b.cfg.Logger,
 	}
 }
 

@@ -1,4 +1,4 @@
-package backbone
+package servers
 
 import (
 	"context"
@@ -14,16 +14,16 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// pull reads a stream by a consumer of its own, which close deletes. It gives what
+// Pull reads a stream by a consumer of its own, which Close deletes. It gives what
 // the stream holds, in order and without a gap, or an error; then the caller begins
 // anew behind what it was given. Every wait ends with its context, or when the server
 // has been silent for too long. It starts no goroutine.
 //
 // nats.go's ordered consumer does neither: while it recovers it forgets the context,
 // and it leaves its consumers behind.
-type pull struct {
+type Pull struct {
 	// Immutable after construction.
-	conn     *clientConn
+	conn     *Conn
 	stream   string
 	consumer string
 	inbox    string
@@ -36,17 +36,17 @@ type pull struct {
 	request uint64 // number of the present one
 	left    int    // records that it may still bring; 0: there is none under way
 	seen    uint64 // records that came in all, as the server counts
-	pending uint64 // records behind the last one
+	Pending uint64 // records behind the last one
 	large   bool   // the next record is larger than readAheadBytes
 	timer   *time.Timer
 }
 
-// delivery is one message of a stream.
-type delivery struct {
+// Delivery is one message of a stream.
+type Delivery struct {
 	*nats.Msg
 
-	position uint64
-	pending  uint64 // how many there are behind it
+	Position uint64
+	Pending  uint64 // how many there are behind it
 }
 
 // A reader has at most so many records and bytes under way, but for one record that
@@ -54,8 +54,11 @@ type delivery struct {
 // 64 MiB at which the server cuts a connection off.
 const (
 	readAhead      = 500
-	readAheadBytes = mib
+	readAheadBytes = 1 << 20
 )
+
+// HeaderStatus is what the server answers with instead of a message.
+const HeaderStatus = "Status"
 
 const (
 	pullExpires = 30 * time.Second // of one request of a reader that follows
@@ -72,35 +75,35 @@ var (
 	errReaderAnew   = errors.New("the connection is another one")
 )
 
-// openPull makes the consumer. Follow says whether next waits for what comes.
-func openPull(ctx context.Context, conn *clientConn, stream string, c jetstream.ConsumerConfig, follow bool) (*pull, error) {
+// OpenPull makes the consumer. Follow says whether Next waits for what comes.
+func OpenPull(ctx context.Context, conn *Conn, stream string, c jetstream.ConsumerConfig, follow bool) (*Pull, error) {
 	c.Name = "edgeloop-" + rand.Text()
 	c.AckPolicy = jetstream.AckNonePolicy
 	c.InactiveThreshold = consumerIdle
 	c.MemoryStorage = true
 	c.Replicas = 1
-	p := &pull{
+	p := &Pull{
 		conn: conn, stream: stream, consumer: c.Name, follow: follow,
-		inbox: conn.nc.NewInbox(), inbound: make(chan *nats.Msg, 2*readAhead), again: conn.again(), timer: time.NewTimer(conn.silence),
+		inbox: conn.NC.NewInbox(), inbound: make(chan *nats.Msg, 2*readAhead), again: conn.again(), timer: time.NewTimer(conn.silence),
 	}
 	var err error
-	if p.sub, err = conn.nc.ChanSubscribe(p.inbox+".*", p.inbound); err != nil {
+	if p.sub, err = conn.NC.ChanSubscribe(p.inbox+".*", p.inbound); err != nil {
 		return nil, err
 	}
-	within, cancel := context.WithTimeout(ctx, requestTimeout)
+	within, cancel := context.WithTimeout(ctx, RequestTimeout)
 	defer cancel()
-	made, err := conn.js.CreateConsumer(within, stream, c)
+	made, err := conn.JS.CreateConsumer(within, stream, c)
 	if err != nil {
-		p.close() // the answer alone may be missing
+		p.Close() // the answer alone may be missing
 		return nil, err
 	}
-	p.pending = made.CachedInfo().NumPending
+	p.Pending = made.CachedInfo().NumPending
 	return p, nil
 }
 
-// next gives the next message. Without follow it is nil when there are no more. It
+// Next gives the next message. Without follow it is nil when there are no more. It
 // is borrowed until the next call.
-func (p *pull) next(ctx context.Context) (*delivery, error) {
+func (p *Pull) Next(ctx context.Context) (*Delivery, error) {
 	p.timer.Reset(p.conn.silence)
 	defer p.timer.Stop()
 	for {
@@ -127,7 +130,7 @@ func (p *pull) next(ctx context.Context) (*delivery, error) {
 }
 
 // ask sends the next request.
-func (p *pull) ask() error {
+func (p *Pull) ask() error {
 	var r struct {
 		Batch     int           `json:"batch"`
 		MaxBytes  int           `json:"max_bytes,omitempty"`
@@ -148,14 +151,14 @@ func (p *pull) ask() error {
 	}
 	p.request++
 	p.left = r.Batch
-	return p.conn.nc.PublishRequest("$JS.API.CONSUMER.MSG.NEXT."+p.stream+"."+p.consumer, p.reply(), body)
+	return p.conn.NC.PublishRequest("$JS.API.CONSUMER.MSG.NEXT."+p.stream+"."+p.consumer, p.reply(), body)
 }
 
-func (p *pull) reply() string { return p.inbox + "." + strconv.FormatUint(p.request, 36) }
+func (p *Pull) reply() string { return p.inbox + "." + strconv.FormatUint(p.request, 36) }
 
 // take looks at what came: a message, the end, or neither.
-func (p *pull) take(m *nats.Msg) (d *delivery, end bool, err error) {
-	if m.Reply == "" || m.Header.Get(headerStatus) != "" && len(m.Data) == 0 {
+func (p *Pull) take(m *nats.Msg) (d *Delivery, end bool, err error) {
+	if m.Reply == "" || m.Header.Get(HeaderStatus) != "" && len(m.Data) == 0 {
 		end, err = p.status(m)
 		return nil, end, err
 	}
@@ -169,8 +172,8 @@ func (p *pull) take(m *nats.Msg) (d *delivery, end bool, err error) {
 	if p.left > 0 {
 		p.left--
 	}
-	p.pending = meta.NumPending
-	return &delivery{m, meta.Sequence.Stream, meta.NumPending}, false, nil
+	p.Pending = meta.NumPending
+	return &Delivery{m, meta.Sequence.Stream, meta.NumPending}, false, nil
 }
 
 // What the server says of a request.
@@ -181,8 +184,8 @@ const (
 	statusHeartbeat  = "100"
 )
 
-func (p *pull) status(m *nats.Msg) (end bool, err error) {
-	code, text := m.Header.Get(headerStatus), m.Header.Get("Description")
+func (p *Pull) status(m *nats.Msg) (end bool, err error) {
+	code, text := m.Header.Get(HeaderStatus), m.Header.Get("Description")
 	switch {
 	case code == statusHeartbeat, m.Subject != p.reply(): // an older request is over anyway
 		return false, nil
@@ -196,17 +199,17 @@ func (p *pull) status(m *nats.Msg) (end bool, err error) {
 		p.left = 0
 		return false, nil
 	case code == "503":
-		return false, errNoResponders
+		return false, ErrNoResponders
 	}
 	return false, fmt.Errorf("read a stream: %s %s", code, text)
 }
 
-// close deletes the consumer, waiting a little for it to be gone.
-func (p *pull) close() {
+// Close deletes the consumer, waiting a little for it to be gone.
+func (p *Pull) Close() {
 	p.timer.Stop()
 	_ = p.sub.Unsubscribe() // of a connection that is closed there is none
 	ctx, cancel := context.WithTimeout(context.Background(), deleteWithin)
 	defer cancel()
 	// What is not deleted now, the server deletes when it has been idle.
-	_ = p.conn.js.DeleteConsumer(ctx, p.stream, p.consumer)
+	_ = p.conn.JS.DeleteConsumer(ctx, p.stream, p.consumer)
 }

@@ -1,4 +1,4 @@
-package backbone
+package servers
 
 import (
 	"errors"
@@ -50,7 +50,7 @@ func makeDir(dir string) error {
 	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
-	return syncPath(parent)
+	return SyncPath(parent)
 }
 
 // syncStore makes what an earlier process left of the streams, perhaps killed
@@ -63,7 +63,7 @@ func syncStore(dataDir, storeDir string, sync func(path string) error) error {
 			return err
 		}
 	}
-	for _, stream := range []string{StreamUp, StreamDown, StreamPresence, StreamBans} {
+	for _, stream := range allStreams() {
 		dir := streamDir(storeDir, stream)
 		way, err := filepath.Rel(storeDir, dir)
 		if err != nil {
@@ -84,7 +84,7 @@ func syncStore(dataDir, storeDir string, sync func(path string) error) error {
 		if err := syncName(filepath.Join(dir, msgsDir), sync); err != nil {
 			return err
 		}
-		if err := syncBlocks(filepath.Join(dir, msgsDir), sync); err != nil {
+		if err := SyncBlocks(filepath.Join(dir, msgsDir), sync); err != nil {
 			return err
 		}
 	}
@@ -123,9 +123,9 @@ func syncDisk(dir string) error {
 	return errors.Join(unix.Syncfs(int(f.Fd())), f.Close())
 }
 
-// syncBlocks syncs what the store keeps of a stream's messages: the blocks, then
+// SyncBlocks syncs what the store keeps of a stream's messages: the blocks, then
 // what it notes of them, then their names.
-func syncBlocks(dir string, sync func(path string) error) error {
+func SyncBlocks(dir string, sync func(path string) error) error {
 	entries, err := os.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -144,9 +144,9 @@ func syncBlocks(dir string, sync func(path string) error) error {
 	return sync(dir)
 }
 
-// syncPath syncs one file or directory, if it is there: the store may have removed
+// SyncPath syncs one file or directory, if it is there: the store may have removed
 // it meanwhile.
-func syncPath(path string) error {
+func SyncPath(path string) error {
 	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil

@@ -1,4 +1,4 @@
-package backbone
+package servers
 
 import (
 	"context"
@@ -14,14 +14,14 @@ import (
 	"go.uber.org/zap"
 )
 
-// clientConn is one connection to the server, in-process or over the network,
+// Conn is one connection to the server, in-process or over the network,
 // that comes back by itself for as long as the node lives.
-type clientConn struct {
+type Conn struct {
 	// Immutable after construction.
-	nc   *nats.Conn
-	js   jetstream.JetStream
-	down chan struct{} // capacity 1: a loss nobody has looked at yet
-	dial *dialer       // nil when the server is in this process
+	NC   *nats.Conn
+	JS   jetstream.JetStream
+	Down <-chan struct{} // capacity 1: a loss nobody has looked at yet
+	dial *dialer         // nil when the server is in this process
 	// silence is how long a reader waits for any word of the server.
 	silence time.Duration
 
@@ -31,9 +31,9 @@ type clientConn struct {
 }
 
 // again is closed when the connection is lost, or is another one.
-func (c *clientConn) again() <-chan struct{} { return *c.renew.Load() }
+func (c *Conn) again() <-chan struct{} { return *c.renew.Load() }
 
-func (c *clientConn) changed() {
+func (c *Conn) changed() {
 	next := make(chan struct{})
 	close(*c.renew.Swap(&next))
 }
@@ -42,12 +42,28 @@ const (
 	reconnectFirst = 10 * time.Millisecond
 	reconnectMost  = time.Second
 	pingEvery      = 10 * time.Second // a dead server is noticed within two
-	requestTimeout = 5 * time.Second  // of one question to the server
 )
 
+// RequestTimeout is how long one question to the server may take.
+const RequestTimeout = 5 * time.Second
+
+// Lost says since when there is no connection; OK while there is.
+func (c *Conn) Lost() State {
+	if lost := c.lost.Load(); lost != nil {
+		return *lost
+	}
+	return State{}
+}
+
+// Dial connects to servers elsewhere for a few questions; the caller closes c.NC.
+func Dial(ctx context.Context, cfg Config, name string) (*Conn, error) {
+	return dial(ctx, &cfg, nil, name)
+}
+
 // dial connects, waiting for an external server until ctx ends.
-func dial(ctx context.Context, c *Config, e *embedded, name string) (*clientConn, error) {
-	conn := &clientConn{down: make(chan struct{}, 1), silence: pullSilence}
+func dial(ctx context.Context, c *Config, e *embedded, name string) (*Conn, error) {
+	down := make(chan struct{}, 1)
+	conn := &Conn{Down: down, silence: pullSilence}
 	first := make(chan struct{})
 	conn.renew.Store(&first)
 	log := c.Logger.Named("conn").With(zap.String("conn_id", name))
@@ -55,15 +71,15 @@ func dial(ctx context.Context, c *Config, e *embedded, name string) (*clientConn
 		nats.Name("edgeloop " + c.Node + " " + name),
 		nats.MaxReconnects(-1),
 		nats.ReconnectBufSize(-1), // what was not sent fails at once and is settled
-		nats.CustomReconnectDelay(reconnectDelay),
+		nats.CustomReconnectDelay(RetryDelay),
 		nats.PingInterval(pingEvery),
 		nats.MaxPingsOutstanding(2),
 		nats.SkipSubjectValidation(), // ours are made by appendSubject
 		nats.DisconnectErrHandler(func(nc *nats.Conn, err error) {
-			conn.lost.Store(&State{Since: time.Now(), Cause: errDisconnected})
+			conn.lost.Store(&State{Since: time.Now(), Cause: ErrDisconnected})
 			conn.changed()
 			select {
-			case conn.down <- struct{}{}:
+			case down <- struct{}{}:
 			default:
 			}
 			if !nc.IsClosed() {
@@ -85,31 +101,32 @@ func dial(ctx context.Context, c *Config, e *embedded, name string) (*clientConn
 		conn.dial = &dialer{}
 		opts = append(opts, nats.SetCustomDialer(conn.dial))
 	}
-	if c.NATSCreds != "" {
-		opts = append(opts, nats.UserCredentials(c.NATSCreds))
+	if c.Creds != "" {
+		opts = append(opts, nats.UserCredentials(c.Creds))
 	}
 	var err error
 	for attempt := 0; ; attempt++ {
-		if conn.nc, err = nats.Connect(c.NATSURL, opts...); err == nil {
+		if conn.NC, err = nats.Connect(c.URL, opts...); err == nil {
 			break
 		}
-		if !pause(ctx, reconnectDelay(attempt)) {
-			return nil, fmt.Errorf("connect to %s: %w", c.NATSURL, err)
+		if !Pause(ctx, RetryDelay(attempt)) {
+			return nil, fmt.Errorf("connect to %s: %w", c.URL, err)
 		}
 	}
-	if conn.js, err = jetstream.New(conn.nc, jetstream.WithDefaultTimeout(requestTimeout)); err != nil {
-		conn.nc.Close()
+	if conn.JS, err = jetstream.New(conn.NC, jetstream.WithDefaultTimeout(RequestTimeout)); err != nil {
+		conn.NC.Close()
 		return nil, err
 	}
 	return conn, nil
 }
 
-func reconnectDelay(attempts int) time.Duration {
+// RetryDelay grows with the attempts, from 10 ms to a second.
+func RetryDelay(attempts int) time.Duration {
 	return min(reconnectFirst<<min(attempts, 10), reconnectMost)
 }
 
-// pause waits; false when ctx ended first.
-func pause(ctx context.Context, d time.Duration) bool {
+// Pause waits; false when ctx ended first.
+func Pause(ctx context.Context, d time.Duration) bool {
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {

@@ -1,18 +1,18 @@
-package backbone
+package store
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
-	"slices"
 	"strconv"
 	"sync"
 	"time"
 
-	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"edgeloop/backbone/names"
+	"edgeloop/backbone/servers"
 )
 
 // ErrCommandsFull says that CommandsPerDevice commands wait for the device, or
@@ -25,24 +25,60 @@ const (
 	headerCommandID = "Edgeloop-Id"
 	headerExpires   = "Edgeloop-Expires" // Unix milliseconds
 	headerTTL       = "Nats-TTL"
+	headerMsgID     = "Nats-Msg-Id"
 	codeStoreFailed = 10077 // a bound of the stream is reached, or the store failed
 	maxCommandID    = 128
 )
 
+// CommandConfig bounds the commands that wait.
+type CommandConfig struct {
+	MaxAge    time.Duration // the longest one waits
+	PerDevice int
+	Bytes     int64 // of all, on disk
+}
+
+// Commands wait for their devices. Its methods may be called from any goroutine.
+type Commands struct {
+	// Immutable after construction.
+	srv    *servers.Servers
+	cfg    CommandConfig
+	stream jetstream.Stream
+
+	// With a lock of its own.
+	set commandSet
+}
+
+// OpenCommands makes the stream and catches up with it.
+func OpenCommands(ctx context.Context, srv *servers.Servers, cfg CommandConfig) (*Commands, error) {
+	c := &Commands{srv: srv, cfg: cfg}
+	var err error
+	if c.stream, err = srv.Ensure(ctx, servers.Want{Stream: downStream(&cfg)}); err != nil {
+		return nil, err
+	}
+	// What waits longer than the store keeps it is not promised to wait.
+	if most := c.stream.CachedInfo().Config.MaxAge; most > 0 {
+		c.cfg.MaxAge = min(c.cfg.MaxAge, most)
+	}
+	return c, srv.StartWatch(ctx, c.watch())
+}
+
+// CommandDevices is how many devices may have commands waiting.
+func (c *Commands) CommandDevices() int { return c.set.len() }
+
 // downStream keeps commands for devices that are away. A device with too many
 // refuses the newest: what the operator was told is waiting must not vanish.
-func downStream(c *Config) jetstream.StreamConfig {
+func downStream(c *CommandConfig) jetstream.StreamConfig {
 	return jetstream.StreamConfig{
-		Name:                 StreamDown,
+		Name:                 names.StreamDown,
 		Description:          "commands that wait for their device",
-		Subjects:             []string{downPrefix + ">"},
+		Subjects:             []string{names.Down + ">"},
 		Storage:              jetstream.FileStorage,
-		MaxAge:               c.CommandMaxAge,
-		MaxBytes:             c.CommandBytes,
-		MaxMsgsPerSubject:    int64(c.CommandsPerDevice),
+		MaxAge:               c.MaxAge,
+		MaxBytes:             c.Bytes,
+		MaxMsgsPerSubject:    int64(c.PerDevice),
 		Discard:              jetstream.DiscardNew,
 		DiscardNewPerSubject: true,
-		Duplicates:           min(dedupeWindow, c.CommandMaxAge),
+		Duplicates:           min(servers.DedupeWindow, c.MaxAge),
 		AllowMsgTTL:          true,
 		AllowDirect:          true,
 	}
@@ -51,25 +87,25 @@ func downStream(c *Config) jetstream.StreamConfig {
 // StoreCommand leaves a command for a device that is away. It is durable when
 // StoreCommand returns nil. Storing an id twice stores it once. ttl <= 0, or
 // above CommandMaxAge, means CommandMaxAge. payload is borrowed until return.
-// Errors: ErrCommandsFull and *TooLargeError, and nothing is stored; *UnavailableError and others, after
+// Errors: ErrCommandsFull and *servers.TooLargeError, and nothing is stored; *servers.UnavailableError and others, after
 // which the outcome is unknown: the command may be stored and be given out. The same
 // call may be repeated, as long as the store remembers the id.
-func (b *Backbone) StoreCommand(ctx context.Context, tenant, device, id string, payload []byte, ttl time.Duration) error {
-	subject, err := subjectOf(downPrefix, tenant, device)
+func (c *Commands) StoreCommand(ctx context.Context, tenant, device, id string, payload []byte, ttl time.Duration) error {
+	subject, err := names.Subject(names.Down, tenant, device)
 	if err != nil {
 		return err
 	}
 	if !validCommandID(id) {
 		return errCommandID
 	}
-	if size, room := len(payload)+recordOverhead, b.asker.nc.MaxPayload(); int64(size) > room {
-		return &TooLargeError{Size: size, Max: int(room)}
+	if size, room := len(payload)+servers.RecordOverhead, c.srv.Asker.NC.MaxPayload(); int64(size) > room {
+		return &servers.TooLargeError{Size: size, Max: int(room)}
 	}
-	if ttl <= 0 || ttl > b.cfg.CommandMaxAge {
-		ttl = b.cfg.CommandMaxAge
+	if ttl <= 0 || ttl > c.cfg.MaxAge {
+		ttl = c.cfg.MaxAge
 	}
 	expires := time.Now().Add(ttl).UnixMilli()
-	seq, err := b.storeSmall(ctx, StreamDown, &nats.Msg{
+	seq, err := c.srv.Put(ctx, names.StreamDown, &nats.Msg{
 		Subject: subject,
 		Data:    payload,
 		Header: nats.Header{
@@ -80,29 +116,22 @@ func (b *Backbone) StoreCommand(ctx context.Context, tenant, device, id string, 
 		},
 	})
 	var api *jetstream.APIError
-	if errors.As(err, &api) && api.ErrorCode == codeStoreFailed && slices.Contains(boundsReached(), api.Description) {
+	if errors.As(err, &api) && api.ErrorCode == codeStoreFailed && servers.BoundReached(api.Description) {
 		return fmt.Errorf("%w: %s", ErrCommandsFull, api.Description)
 	}
 	if err != nil {
 		return fmt.Errorf("store command: %w", err)
 	}
-	b.commands.add(subject, seq, expires)
+	c.set.add(subject, seq, expires)
 	return nil
-}
-
-// boundsReached are the server's words for a stream that takes no more.
-func boundsReached() []string {
-	return []string{
-		server.ErrMaxMsgsPerSubject.Error(), server.ErrMaxBytes.Error(), server.ErrMaxMsgs.Error(),
-	}
 }
 
 // HasCommands says whether commands may wait for a device, without asking the
 // server. It is never wrong when it says no for longer than another node's
 // command takes to arrive here.
-func (b *Backbone) HasCommands(tenant, device string) bool {
+func (c *Commands) HasCommands(tenant, device string) bool {
 	var buf [256]byte
-	return b.commands.has(appendSubject(buf[:0], downPrefix, tenant, device), time.Now().UnixMilli())
+	return c.set.has(names.AppendSubject(buf[:0], names.Down, tenant, device), time.Now().UnixMilli())
 }
 
 // TakeCommands gives fn the commands that wait for a device, oldest first, until
@@ -111,13 +140,13 @@ func (b *Backbone) HasCommands(tenant, device string) bool {
 // gives it out: at most once for each id, whatever ends in between. On an error the
 // others wait for the next call, but for those whose deletion was not answered or
 // not synced: they may be lost. payload is borrowed by fits, and fn's to keep.
-func (b *Backbone) TakeCommands(ctx context.Context, tenant, device string, fits func(id string, payload []byte) bool, fn func(id string, payload []byte)) (more bool, err error) {
-	subject, err := subjectOf(downPrefix, tenant, device)
+func (c *Commands) TakeCommands(ctx context.Context, tenant, device string, fits func(id string, payload []byte) bool, fn func(id string, payload []byte)) (more bool, err error) {
+	subject, err := names.Subject(names.Down, tenant, device)
 	if err != nil {
 		return false, err
 	}
-	known := b.commands.latest(subject)
-	t := taking{b: b, subject: subject, next: 1, fits: fits}
+	known := c.set.latest(subject)
+	t := taking{c: c, subject: subject, next: 1, fits: fits}
 	for {
 		err := t.some(ctx)
 		for _, m := range t.taken {
@@ -127,11 +156,11 @@ func (b *Backbone) TakeCommands(ctx context.Context, tenant, device string, fits
 		}
 		switch {
 		case err != nil:
-			return t.more, fmt.Errorf("take commands: %w", b.orClosed(err))
+			return t.more, fmt.Errorf("take commands: %w", c.srv.OrClosed(err))
 		case t.more:
 			return true, nil
 		case t.next == 0:
-			b.commands.drained(subject, known)
+			c.set.drained(subject, known)
 			return false, nil
 		}
 	}
@@ -139,11 +168,11 @@ func (b *Backbone) TakeCommands(ctx context.Context, tenant, device string, fits
 
 // takeBytes is about how many bytes of commands are taken out of the store at
 // once, for one sync.
-const takeBytes = mib
+const takeBytes = 1 << 20
 
 // taking is one call of TakeCommands.
 type taking struct {
-	b       *Backbone
+	c       *Commands
 	subject string
 	fits    func(id string, payload []byte) bool
 
@@ -157,7 +186,7 @@ func (t *taking) some(ctx context.Context) (err error) {
 	t.taken = t.taken[:0]
 	for size := 0; size < takeBytes && err == nil; {
 		var m *jetstream.RawStreamMsg
-		m, err = t.b.down.GetMsg(ctx, t.next, jetstream.WithGetMsgSubject(t.subject))
+		m, err = t.c.stream.GetMsg(ctx, t.next, jetstream.WithGetMsgSubject(t.subject))
 		if errors.Is(err, jetstream.ErrMsgNotFound) {
 			t.next, err = 0, nil
 			break
@@ -170,7 +199,7 @@ func (t *taking) some(ctx context.Context) (err error) {
 		}
 		t.next = m.Sequence + 1
 		var mine bool
-		if mine, err = t.b.deleteCommand(ctx, m.Sequence); mine { // if not, another node took it, or its time came
+		if mine, err = t.c.deleteCommand(ctx, m.Sequence); mine { // if not, another node took it, or its time came
 			size += len(m.Data)
 			t.taken = append(t.taken, m)
 		}
@@ -178,7 +207,7 @@ func (t *taking) some(ctx context.Context) (err error) {
 	if len(t.taken) == 0 {
 		return err
 	}
-	if failed := t.b.syncStream(StreamDown); failed != nil {
+	if failed := t.c.srv.SyncStream(names.StreamDown); failed != nil {
 		// After a loss of power they may be there again: given out now, they could
 		// be given out twice.
 		n := len(t.taken)
@@ -189,10 +218,10 @@ func (t *taking) some(ctx context.Context) (err error) {
 }
 
 // deleteCommand deletes one command; false when it was gone already.
-func (b *Backbone) deleteCommand(ctx context.Context, seq uint64) (bool, error) {
-	err := b.down.DeleteMsg(ctx, seq)
+func (c *Commands) deleteCommand(ctx context.Context, seq uint64) (bool, error) {
+	err := c.stream.DeleteMsg(ctx, seq)
 	if errors.Is(err, jetstream.ErrMsgDeleteUnsuccessful) {
-		if _, gone := b.down.GetMsg(ctx, seq); errors.Is(gone, jetstream.ErrMsgNotFound) {
+		if _, gone := c.stream.GetMsg(ctx, seq); errors.Is(gone, jetstream.ErrMsgNotFound) {
 			return false, nil
 		}
 	}
@@ -215,17 +244,15 @@ func wholeSeconds(d time.Duration) string {
 	return strconv.FormatInt(int64((d+time.Second-1)/time.Second), 10) + "s"
 }
 
-// watchCommands keeps the local set of devices that may have commands.
-func (b *Backbone) watchCommands() *watcher {
-	return &watcher{
-		conn:   b.reader,
-		stream: StreamDown,
-		config: jetstream.ConsumerConfig{DeliverPolicy: jetstream.DeliverAllPolicy, HeadersOnly: true},
-		each: func(m *delivery) {
+// watch keeps the set of devices that may have commands.
+func (c *Commands) watch() *servers.Watcher {
+	return &servers.Watcher{
+		Stream: names.StreamDown,
+		Config: jetstream.ConsumerConfig{DeliverPolicy: jetstream.DeliverAllPolicy, HeadersOnly: true},
+		Each: func(m *servers.Delivery) {
 			expires, _ := strconv.ParseInt(m.Header.Get(headerExpires), 10, 64)
-			b.commands.add(m.Subject, m.position, expires)
+			c.set.add(m.Subject, m.Position, expires)
 		},
-		log: b.cfg.Logger,
 	}
 }
 
@@ -235,12 +262,9 @@ func (b *Backbone) watchCommands() *watcher {
 type commandSet struct {
 	mu sync.RWMutex
 	// Guarded by mu.
-	waiting map[subjectKey]waitingCommand
+	waiting map[names.Key]waitingCommand
 	sweepAt int // size at which the expired are removed next
 }
-
-// subjectKey is the front half of a SHA-256: no two subjects share one.
-type subjectKey [16]byte
 
 type waitingCommand struct {
 	seq     uint64 // of the newest, in the stream
@@ -249,17 +273,12 @@ type waitingCommand struct {
 
 const firstSweep = 1024
 
-func keyOf[S string | []byte](subject S) subjectKey {
-	h := sha256.Sum256([]byte(subject))
-	return subjectKey(h[:16])
-}
-
 func (s *commandSet) add(subject string, seq uint64, expires int64) {
-	k := keyOf(subject)
+	k := names.KeyOf(subject)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.waiting == nil {
-		s.waiting, s.sweepAt = make(map[subjectKey]waitingCommand), firstSweep
+		s.waiting, s.sweepAt = make(map[names.Key]waitingCommand), firstSweep
 	}
 	w := s.waiting[k]
 	s.waiting[k] = waitingCommand{max(w.seq, seq), max(w.expires, expires)}
@@ -278,7 +297,7 @@ func (s *commandSet) sweepLocked(now int64) {
 }
 
 func (s *commandSet) has(subject []byte, now int64) bool {
-	k := keyOf(subject)
+	k := names.KeyOf(subject)
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	w, ok := s.waiting[k]
@@ -286,7 +305,7 @@ func (s *commandSet) has(subject []byte, now int64) bool {
 }
 
 func (s *commandSet) latest(subject string) uint64 {
-	k := keyOf(subject)
+	k := names.KeyOf(subject)
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	return s.waiting[k].seq
@@ -294,7 +313,7 @@ func (s *commandSet) latest(subject string) uint64 {
 
 // drained notes that all commands up to seq are gone; one stored since stays.
 func (s *commandSet) drained(subject string, seq uint64) {
-	k := keyOf(subject)
+	k := names.KeyOf(subject)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if w, ok := s.waiting[k]; ok && w.seq <= seq {

@@ -1,10 +1,9 @@
-package backbone
+package servers
 
 import (
 	"errors"
 	"fmt"
 	"net"
-	"path/filepath"
 	"sync"
 	"time"
 
@@ -37,6 +36,10 @@ const (
 	syncProcessEvery   = time.Second
 )
 
+// MaxPayload is the largest message of the server in this process; above it the server
+// warns at each start.
+const MaxPayload = 8 << 20
+
 var errServerDown = errors.New("backbone: the embedded server is not running")
 
 func serverOptions(c *Config) server.Options {
@@ -46,36 +49,21 @@ func serverOptions(c *Config) server.Options {
 		NoSigs:     true, // signals belong to cmd
 		NoLog:      true, // until our logger is set
 		JetStream:  true,
-		StoreDir:   c.storeDir(),
-		MaxPayload: maxPayload,
+		StoreDir:   StoreDir(c.DataDir),
+		MaxPayload: MaxPayload,
 		// The default is a share of what is free now; our bounds are MaxBytes and
 		// DiskReserve.
 		JetStreamMaxStore:  1 << 60,
-		JetStreamMaxMemory: 64 * mib,
-		// Not SyncAlways, which would sync each message by itself: what must be on
-		// the disk is synced by us, once for a batch (disk.go). The server does the
-		// rest, and with Process all of it, from time to time.
+		JetStreamMaxMemory: 64 << 20,
+		// Without SyncAlways, what must be on the disk is synced by us, once for a batch.
+		// The server does the rest, and with Process all of it, from time to time.
 		SyncInterval: syncRestEvery,
+		SyncAlways:   c.SyncAlways,
 	}
 	if c.Durability == Process {
 		o.SyncInterval = syncProcessEvery
 	}
 	return o
-}
-
-func (c *Config) storeDir() string { return filepath.Join(c.DataDir, "nats") }
-
-// msgsDir is the directory of a stream's messages in its own.
-const msgsDir = "msgs"
-
-// streamDir is where the store keeps a stream.
-func streamDir(storeDir, stream string) string {
-	return filepath.Join(storeDir, "jetstream", "$G", "streams", stream)
-}
-
-// blocksDir is where the store keeps the messages of a stream.
-func (c *Config) blocksDir(stream string) string {
-	return filepath.Join(streamDir(c.storeDir(), stream), msgsDir)
 }
 
 func startEmbedded(c *Config) (*embedded, error) {

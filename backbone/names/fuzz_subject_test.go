@@ -1,4 +1,4 @@
-package backbone_test
+package names_test
 
 import (
 	"strings"
@@ -6,7 +6,7 @@ import (
 
 	"github.com/nats-io/nats-server/v2/server"
 
-	"edgeloop/backbone"
+	"edgeloop/backbone/names"
 )
 
 // Any two devices: each has a subject that the server takes as a literal one of
@@ -21,11 +21,11 @@ func FuzzSubject(f *testing.F) {
 	f.Add("a=2Eb", "x", "a.b", "x")
 	f.Add("\xff\x00 \r\n\t", "é", "$SYS", "_INBOX")
 	f.Fuzz(func(t *testing.T, tenant, device, tenant2, device2 string) {
-		subject, err := backbone.UpSubject(tenant, device)
+		subject, err := names.Subject(names.Up, tenant, device)
 		if (err != nil) != (tenant == "" || device == "") {
 			t.Fatalf("%q %q: %v", tenant, device, err)
 		}
-		other, err2 := backbone.UpSubject(tenant2, device2)
+		other, err2 := names.Subject(names.Up, tenant2, device2)
 		if err != nil || err2 != nil {
 			return
 		}
@@ -46,7 +46,7 @@ func FuzzSubject(f *testing.F) {
 			{"", device2, device == device2},
 			{tenant2, device2, same},
 		} {
-			filter := backbone.UpFilter(c.tenant, c.device)
+			filter := names.Filter(names.Up, c.tenant, c.device)
 			if got := server.IsValidSubject(filter) && server.SubjectMatchesFilter(subject, filter); got != c.want {
 				t.Errorf("filter %s on %s: %v, want %v", filter, subject, got, c.want)
 			}

@@ -1,4 +1,4 @@
-package backbone
+package servers
 
 import (
 	"context"
@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+
+	"edgeloop/backbone/names"
 )
 
 // ErrNameTaken says that another node of this name runs on the external server.
@@ -19,18 +21,18 @@ const nameWait = 500 * time.Millisecond
 // claimName asks whether another node answers to this one's name, and answers to it
 // from then on. Of one that starts at the same moment, or that stands still, it does
 // not know.
-func (b *Backbone) claimName(ctx context.Context) error {
-	subject := nodePrefix + string(appendToken(nil, b.cfg.Node)) + ".name"
+func (s *Servers) claimName(ctx context.Context) error {
+	subject := names.Node + string(names.AppendToken(nil, s.cfg.Node)) + ".name"
 	ctx, cancel := context.WithTimeout(ctx, nameWait)
 	defer cancel()
-	if _, err := b.asker.nc.RequestWithContext(ctx, subject, nil); err == nil {
-		return fmt.Errorf("%w: %q", ErrNameTaken, b.cfg.Node)
+	if _, err := s.Asker.NC.RequestWithContext(ctx, subject, nil); err == nil {
+		return fmt.Errorf("%w: %q", ErrNameTaken, s.cfg.Node)
 	}
-	_, err := b.asker.nc.Subscribe(subject, func(m *nats.Msg) {
+	_, err := s.Asker.NC.Subscribe(subject, func(m *nats.Msg) {
 		_ = m.Respond(nil) // an answer that is lost is one not heard
 	})
 	if err != nil {
-		return fmt.Errorf("claim the name %q: %w", b.cfg.Node, err)
+		return fmt.Errorf("claim the name %q: %w", s.cfg.Node, err)
 	}
 	return nil
 }

@@ -1,4 +1,4 @@
-package backbone
+package store
 
 import (
 	"context"
@@ -10,6 +10,9 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"go.uber.org/zap"
+
+	"edgeloop/backbone/names"
+	"edgeloop/backbone/servers"
 )
 
 // Presence is whether a device is here. A newer connection has the higher epoch, but
@@ -26,74 +29,123 @@ type Presence struct {
 }
 
 // presenceStream keeps the last state of each device.
-func presenceStream(c *Config) jetstream.StreamConfig {
+func presenceStream(bytes int64) jetstream.StreamConfig {
 	return jetstream.StreamConfig{
-		Name:              StreamPresence,
+		Name:              names.StreamPresence,
 		Description:       "the last state of each device",
-		Subjects:          []string{presencePrefix + ">"},
+		Subjects:          []string{names.Presence + ">"},
 		Storage:           jetstream.FileStorage,
 		MaxMsgsPerSubject: 1,
-		MaxBytes:          c.PresenceBytes,
+		MaxBytes:          bytes,
 		Discard:           jetstream.DiscardOld,
 		AllowDirect:       true,
 	}
 }
 
-// PublishPresence tells the other nodes, and keeps, what became of a device. It
+// Presences are who is here, on all nodes. Its methods may be called from any goroutine.
+type Presences struct {
+	// Immutable after construction.
+	srv    *servers.Servers
+	node   string
+	stream jetstream.Stream
+	tell   func(*nats.Msg) error // publishes a state without asking for an answer
+	log    *zap.Logger
+
+	// With a lock of its own.
+	queue *presenceQueue
+}
+
+// PresenceConfig is what Presences are made of.
+type PresenceConfig struct {
+	Node   string
+	Bytes  int64 // of the kept last states, on disk
+	Logger *zap.Logger
+	// Tell is where tests come between the publisher and the server; nil: nowhere.
+	Tell func(m *nats.Msg, next func(*nats.Msg) error) error
+}
+
+// OpenPresences makes the stream and begins to publish.
+func OpenPresences(ctx context.Context, srv *servers.Servers, cfg PresenceConfig) (*Presences, error) {
+	p := &Presences{srv: srv, node: cfg.Node, log: cfg.Logger, queue: newPresenceQueue(), tell: srv.Asker.NC.PublishMsg}
+	if cfg.Tell != nil {
+		p.tell = func(m *nats.Msg) error { return cfg.Tell(m, srv.Asker.NC.PublishMsg) }
+	}
+	var err error
+	if p.stream, err = srv.Ensure(ctx, servers.Want{Stream: presenceStream(cfg.Bytes)}); err != nil {
+		return nil, err
+	}
+	srv.Go(p.publish)
+	return p, nil
+}
+
+// Publish tells the other nodes, and keeps, what became of a device. It
 // never blocks and is published soon after: while states wait, a newer one of
 // the same device takes the place of the older, so that however many come at
 // once, the final one is published. Node is filled in when empty. What is kept is
-// what arrived last, from whichever node: see WatchPresence.
-func (b *Backbone) PublishPresence(p Presence) {
-	if p.Node == "" {
-		p.Node = b.cfg.Node
+// what arrived last, from whichever node: see Watch.
+func (p *Presences) Publish(state Presence) {
+	if state.Node == "" {
+		state.Node = p.node
 	}
-	b.presence.push(p)
+	p.queue.push(state)
 }
 
-// WatchPresence gives fn the last state of every device and then each change,
+// Watch gives fn the last state of every device and then each change,
 // also this node's own, until ctx ends, in the order in which they arrived. That may
 // not be the order in which they came about: an old state may come after a newer one
 // and is then what is kept, until a node that knows better publishes the newer again
 // (docs/decisions/0014). fn may see a state again.
-func (b *Backbone) WatchPresence(ctx context.Context, fn func(Presence)) error {
+func (p *Presences) Watch(ctx context.Context, fn func(Presence)) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	defer context.AfterFunc(b.ctx, cancel)()
-	w := watcher{
-		conn:   b.reader,
-		stream: StreamPresence,
-		config: jetstream.ConsumerConfig{DeliverPolicy: jetstream.DeliverLastPerSubjectPolicy, FilterSubject: presencePrefix + ">"},
-		each: func(m *delivery) {
-			var p Presence
-			if err := json.Unmarshal(m.Data, &p); err == nil {
-				fn(p)
+	closing := p.srv.Context()
+	defer context.AfterFunc(closing, cancel)()
+	p.srv.Watch(ctx, &servers.Watcher{
+		Stream: names.StreamPresence,
+		Config: jetstream.ConsumerConfig{DeliverPolicy: jetstream.DeliverLastPerSubjectPolicy, FilterSubject: names.Presence + ">"},
+		Each: func(m *servers.Delivery) {
+			var state Presence
+			if err := json.Unmarshal(m.Data, &state); err == nil {
+				fn(state)
 			}
 		},
-		log: b.cfg.Logger,
-	}
-	w.run(ctx, func() {})
-	if b.ctx.Err() != nil {
-		return ErrClosed
+	})
+	if closing.Err() != nil {
+		return servers.ErrClosed
 	}
 	return ctx.Err()
 }
 
-// keptEpoch is the epoch of what is kept of a device, 0 if nothing is.
-func (b *Backbone) keptEpoch(ctx context.Context, tenant, device string) (uint64, error) {
-	m, err := b.presences.GetLastMsgForSubject(ctx, string(appendSubject(nil, presencePrefix, tenant, device)))
+// Epoch is that of what is kept of a device, 0 if nothing is.
+func (p *Presences) Epoch(ctx context.Context, tenant, device string) (uint64, error) {
+	m, err := p.stream.GetLastMsgForSubject(ctx, string(names.AppendSubject(nil, names.Presence, tenant, device)))
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
 		return 0, nil
 	}
 	if err != nil {
 		return 0, err
 	}
-	var p Presence
-	if err := json.Unmarshal(m.Data, &p); err != nil {
+	var state Presence
+	if err := json.Unmarshal(m.Data, &state); err != nil {
 		return 0, err
 	}
-	return p.Epoch, nil
+	return state.Epoch, nil
 }
+
+// Settle waits until what was said is published, at most until ctx ends. What is not
+// then, this node puts right when it starts again.
+func (p *Presences) Settle(ctx context.Context) {
+	if left := p.queue.settle(ctx); left > 0 {
+		p.log.Warn("closing before presence was published", zap.Int("devices", left))
+	}
+}
+
+// Close ends the publisher.
+func (p *Presences) Close() { p.queue.close() }
+
+// Stats are how many devices have a latest state that is not yet published, and
+// how many states were given up because the queue was full.
+func (p *Presences) Stats() (queued int, dropped uint64) { return p.queue.stats() }
 
 // presenceQueue holds the states to publish, the newest of each device, in the
 // order in which the devices came.
@@ -218,28 +270,28 @@ func (q *presenceQueue) stats() (queued int, dropped uint64) {
 // presenceBatch is how many states are published at once.
 const presenceBatch = 500
 
-// publishPresence is the presence publisher. Publishing a state twice does no
+// publish is the presence publisher. Publishing a state twice does no
 // harm, so an unclear end is treated as a failure.
-func (b *Backbone) publishPresence() {
+func (p *Presences) publish() {
 	var states []Presence
 	for failures := 0; ; {
-		if states = b.presence.take(states[:0], presenceBatch); len(states) == 0 {
+		if states = p.queue.take(states[:0], presenceBatch); len(states) == 0 {
 			return
 		}
-		err := b.gate()
+		err := p.srv.Gate()
 		if err == nil {
-			err = b.publishStates(states)
-			b.noteAnswer(err)
+			err = p.publishStates(states)
+			p.srv.NoteAnswer(err)
 		}
 		if err == nil {
 			failures = 0
 			continue
 		}
 		if failures == 0 {
-			b.cfg.Logger.Warn("presence is not published", zap.Error(err))
+			p.log.Warn("presence is not published", zap.Error(err))
 		}
-		b.presence.putBack(states)
-		if !pause(b.ctx, reconnectDelay(failures)) {
+		p.queue.putBack(states)
+		if !servers.Pause(p.srv.Context(), servers.RetryDelay(failures)) {
 			return
 		}
 		failures++
@@ -250,28 +302,28 @@ func (b *Backbone) publishPresence() {
 // server takes them in the order in which they were sent, so its one answer
 // speaks for all that were sent on the same connection, but for a failure of one
 // alone; a state that is lost so is overtaken by the device's next.
-func (b *Backbone) publishStates(states []Presence) error {
-	ctx, cancel := context.WithTimeout(b.ctx, b.patience)
+func (p *Presences) publishStates(states []Presence) error {
+	ctx, cancel := context.WithTimeout(p.srv.Context(), p.srv.Patience())
 	defer cancel()
-	connection := b.asker.nc.Stats().Reconnects
+	connection := p.srv.Asker.NC.Stats().Reconnects
 	for i := range states {
-		p := &states[i]
-		line, err := json.Marshal(p)
+		state := &states[i]
+		line, err := json.Marshal(state)
 		if err != nil {
 			return err
 		}
-		subject := string(appendSubject(nil, presencePrefix, p.Tenant, p.Device))
+		subject := string(names.AppendSubject(nil, names.Presence, state.Tenant, state.Device))
 		if i < len(states)-1 {
-			err = b.tell(&nats.Msg{Subject: subject, Data: line})
+			err = p.tell(&nats.Msg{Subject: subject, Data: line})
 		} else {
-			_, err = b.asker.js.Publish(ctx, subject, line)
+			_, err = p.srv.Asker.JS.Publish(ctx, subject, line)
 		}
 		if err != nil {
 			return err
 		}
 	}
-	if b.asker.nc.Stats().Reconnects != connection {
-		return errDisconnected // the first of them may have gone down with the old one
+	if p.srv.Asker.NC.Stats().Reconnects != connection {
+		return servers.ErrDisconnected // the first of them may have gone down with the old one
 	}
 	return nil
 }

@@ -1,11 +1,11 @@
-package backbone_test
+package names_test
 
 import (
 	"net/url"
 	"strings"
 	"testing"
 
-	"edgeloop/backbone"
+	"edgeloop/backbone/names"
 )
 
 func TestToken(t *testing.T) {
@@ -18,7 +18,7 @@ func TestToken(t *testing.T) {
 		"é x":         "=C3=A9=20x",
 	}
 	for name, want := range tests {
-		if got := backbone.Token(name); got != want {
+		if got := string(names.AppendToken(nil, name)); got != want {
 			t.Errorf("Token(%q) = %q, want %q", name, got, want)
 		}
 	}
@@ -30,7 +30,7 @@ func FuzzToken(f *testing.F) {
 	f.Add("a.b")
 	f.Add("*\x00>=")
 	f.Fuzz(func(t *testing.T, name string) {
-		token := backbone.Token(name)
+		token := string(names.AppendToken(nil, name))
 		for i := range len(token) {
 			if c := token[i]; c == '.' || c == '*' || c == '>' || c <= ' ' || c > '~' {
 				t.Fatalf("Token(%q) = %q", name, token)

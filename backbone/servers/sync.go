@@ -1,4 +1,4 @@
-package backbone
+package servers
 
 import (
 	"context"
@@ -50,29 +50,29 @@ const (
 	enoughReplicas = 3
 )
 
-// askSync finds out whether the log syncs before it confirms, and warns when that is
+// AskSync finds out whether the log syncs before it confirms, and warns when that is
 // asked for and not known.
-func (b *Backbone) askSync(ctx context.Context) Sync {
-	if b.server != nil {
-		if b.cfg.Durability == Power {
+func (s *Servers) AskSync(ctx context.Context, log *jetstream.StreamConfig) Sync {
+	if s.Here() {
+		if s.cfg.Durability == Power {
 			return Synced
 		}
 		return Unsynced
 	}
-	s := judgeSync(&b.logWas, askSyncAlways(ctx, b.asker.nc))
-	if b.cfg.Durability != Power {
-		return s
+	known := judgeSync(log, askSyncAlways(ctx, s.Asker.NC))
+	if s.cfg.Durability != Power {
+		return known
 	}
-	switch s {
+	switch known {
 	case SyncUnknown, Unsynced:
-		b.cfg.Logger.Warn("acknowledged messages may be lost with the power: the log's servers are not known to sync; give each \"sync_interval: always\", or the log three replicas on machines that do not lose power together",
-			zap.Stringer("sync", s), zap.Int("replicas", b.logWas.Replicas), zap.String("server", b.asker.nc.ConnectedServerVersion()))
+		s.cfg.Logger.Warn("acknowledged messages may be lost with the power: the log's servers are not known to sync; give each \"sync_interval: always\", or the log three replicas on machines that do not lose power together",
+			zap.Stringer("sync", known), zap.Int("replicas", log.Replicas), zap.String("server", s.Asker.NC.ConnectedServerVersion()))
 	case Synced, SyncReplicated:
-		if version := b.asker.nc.ConnectedServerVersion(); b.logWas.Replicas > 1 && older(version, 2, 15) {
-			b.cfg.Logger.Warn("replicas of a server before 2.15 are slow with sync_interval: always", zap.String("server", version))
+		if version := s.Asker.NC.ConnectedServerVersion(); log.Replicas > 1 && older(version, 2, 15) {
+			s.cfg.Logger.Warn("replicas of a server before 2.15 are slow with sync_interval: always", zap.String("server", version))
 		}
 	}
-	return s
+	return known
 }
 
 // judgeSync decides; always are the answers of the servers that gave one.

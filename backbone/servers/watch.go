@@ -1,4 +1,4 @@
-package backbone
+package servers
 
 import (
 	"context"
@@ -10,60 +10,66 @@ import (
 	"go.uber.org/zap"
 )
 
-// watcher follows a stream from what it holds now to what comes, across lost
+// Watcher follows a stream from what it holds now to what comes, across lost
 // connections and reopened stores. After such a break it begins anew, so each must
 // cope with seeing a message again.
-type watcher struct {
+type Watcher struct {
 	// Immutable after construction.
-	conn   *clientConn
-	stream string
-	config jetstream.ConsumerConfig
-	each   func(*delivery) // borrowed until return
-	log    *zap.Logger
+	srv    *Servers
+	Stream string
+	Config jetstream.ConsumerConfig
+	Each   func(*Delivery) // borrowed until return
 }
 
 // run follows until ctx ends. caughtUp is called whenever all that the stream
 // held has been seen.
-func (w *watcher) run(ctx context.Context, caughtUp func()) {
+func (w *Watcher) run(ctx context.Context, caughtUp func()) {
 	for attempt := 0; ctx.Err() == nil; attempt++ {
 		began := time.Now()
 		err := w.follow(ctx, caughtUp)
 		if ctx.Err() != nil {
 			return
 		}
-		w.log.Warn("a watch on a stream broke and begins anew", zap.Error(err))
+		w.srv.cfg.Logger.Warn("a watch on a stream broke and begins anew", zap.Error(err))
 		if time.Since(began) > time.Minute {
 			attempt = 0
 		}
-		pause(ctx, reconnectDelay(attempt))
+		Pause(ctx, RetryDelay(attempt))
 	}
 }
 
-func (w *watcher) follow(ctx context.Context, caughtUp func()) error {
-	p, err := openPull(ctx, w.conn, w.stream, w.config, true)
+func (w *Watcher) follow(ctx context.Context, caughtUp func()) error {
+	p, err := OpenPull(ctx, w.srv.Reader, w.Stream, w.Config, true)
 	if err != nil {
 		return fmt.Errorf("watch: %w", err)
 	}
-	defer p.close()
-	if p.pending == 0 {
+	defer p.Close()
+	if p.Pending == 0 {
 		caughtUp()
 	}
 	for {
-		d, err := p.next(ctx)
+		d, err := p.Next(ctx)
 		if err != nil {
 			return fmt.Errorf("watch: %w", err)
 		}
-		if w.each(d); d.pending == 0 {
+		if w.Each(d); d.Pending == 0 {
 			caughtUp()
 		}
 	}
 }
 
-// startWatch runs w on a worker and returns when it has caught up once.
-func (b *Backbone) startWatch(ctx context.Context, w *watcher) error {
+// Watch runs w until ctx ends.
+func (s *Servers) Watch(ctx context.Context, w *Watcher) {
+	w.srv = s
+	w.run(ctx, func() {})
+}
+
+// StartWatch runs w on a worker and returns when it has caught up once.
+func (s *Servers) StartWatch(ctx context.Context, w *Watcher) error {
+	w.srv = s
 	ready := make(chan struct{}, 1)
-	b.workers.Go(func() {
-		w.run(b.ctx, func() {
+	s.Go(func() {
+		w.run(s.ctx, func() {
 			select {
 			case ready <- struct{}{}:
 			default:

@@ -1,4 +1,4 @@
-package backbone
+package servers
 
 import (
 	"context"
@@ -7,6 +7,12 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+)
+
+// Why nobody answers.
+var (
+	ErrDisconnected = errors.New("connection lost")
+	ErrNoResponders = errors.New("nobody takes records: no stream, or no leader")
 )
 
 // UnavailableError says that the log, or what is kept beside it, cannot be asked
@@ -20,21 +26,21 @@ func (e *UnavailableError) Error() string { return "backbone: unavailable: " + e
 // Unwrap gives the cause.
 func (e *UnavailableError) Unwrap() error { return e.Cause }
 
-// orClosed is ErrClosed for what failed because the node closes, and an
+// OrClosed is ErrClosed for what failed because the node closes, and an
 // *UnavailableError where the reason is that nobody can answer.
-func (b *Backbone) orClosed(err error) error {
+func (s *Servers) OrClosed(err error) error {
 	var known *UnavailableError
 	var api *jetstream.APIError
 	switch {
-	case b.ctx.Err() != nil:
+	case s.ctx.Err() != nil:
 		return ErrClosed
 	case err == nil, errors.As(err, &known), errors.Is(err, context.Canceled):
 		return err
-	case b.asker.lost.Load() != nil:
-		return &UnavailableError{errDisconnected}
+	case s.Asker.lost.Load() != nil:
+		return &UnavailableError{ErrDisconnected}
 	case errors.Is(err, nats.ErrNoResponders), errors.Is(err, jetstream.ErrNoStreamResponse),
 		errors.Is(err, jetstream.ErrJetStreamNotEnabled):
-		return &UnavailableError{errNoResponders}
+		return &UnavailableError{ErrNoResponders}
 	case isConnectionError(err), errors.As(err, &api) && api.Code == http.StatusServiceUnavailable:
 		return &UnavailableError{err}
 	}

@@ -1,0 +1,96 @@
+package names
+
+import (
+	"crypto/sha256"
+	"errors"
+)
+
+// Names of the streams, for whoever looks at the store with NATS' own tools.
+const (
+	StreamUp       = "EDGELOOP_UP"
+	StreamDown     = "EDGELOOP_DOWN"
+	StreamPresence = "EDGELOOP_PRESENCE"
+	StreamBans     = "EDGELOOP_BANS"
+)
+
+// Beside are the streams beside the log.
+func Beside() []string { return []string{StreamDown, StreamPresence, StreamBans} }
+
+// What subjects begin with.
+const (
+	Up       = "edgeloop.up."
+	Down     = "edgeloop.down."
+	Presence = "edgeloop.presence."
+	Ban      = "edgeloop.ban."
+	Sync     = "edgeloop.sync."
+	Node     = "edgeloop.node."
+)
+
+// ErrEmpty says that a record or a command is of nobody.
+var ErrEmpty = errors.New("backbone: tenant and device must not be empty")
+
+const upperHex = "0123456789ABCDEF"
+
+// plainByte says whether a byte of a name stands for itself in a subject token.
+// '=' does not: it opens an escape.
+func plainByte(c byte) bool {
+	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' ||
+		c == '-' || c == '_' || c == ':' || c == '@'
+}
+
+// AppendToken appends name as one subject token: other bytes become "=XX".
+// Different names give different tokens, so no device can write to or read
+// another one's subject by a choice of name.
+func AppendToken(dst []byte, name string) []byte {
+	for i := 0; i < len(name); i++ {
+		if c := name[i]; plainByte(c) {
+			dst = append(dst, c)
+		} else {
+			dst = append(dst, '=', upperHex[c>>4], upperHex[c&15])
+		}
+	}
+	return dst
+}
+
+// AppendSubject appends the subject of a device.
+func AppendSubject(dst []byte, prefix, tenant, device string) []byte {
+	dst = append(dst, prefix...)
+	dst = AppendToken(dst, tenant)
+	dst = append(dst, '.')
+	return AppendToken(dst, device)
+}
+
+// Subject is the subject of a device; ErrEmpty if it or its tenant has no name.
+func Subject(prefix, tenant, device string) (string, error) {
+	if tenant == "" || device == "" {
+		return "", ErrEmpty
+	}
+	return string(AppendSubject(nil, prefix, tenant, device)), nil
+}
+
+// Filter is the subject filter for a tenant and a device; "" means all.
+func Filter(prefix, tenant, device string) string {
+	f := append(make([]byte, 0, 64), prefix...)
+	if tenant == "" {
+		f = append(f, '*')
+	} else {
+		f = AppendToken(f, tenant)
+	}
+	f = append(f, '.')
+	if device == "" {
+		f = append(f, '*')
+	} else {
+		f = AppendToken(f, device)
+	}
+	return string(f)
+}
+
+// Key stands for a subject in 16 bytes, the front half of a SHA-256: no two subjects
+// share one.
+type Key [16]byte
+
+// KeyOf is the key of a subject.
+func KeyOf[S string | []byte](subject S) Key {
+	h := sha256.Sum256([]byte(subject))
+	return Key(h[:16])
+}

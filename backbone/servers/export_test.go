@@ -1,0 +1,30 @@
+package servers
+
+import (
+	"os"
+	"syscall"
+)
+
+// JudgeSync and Older are how an external server's syncs are judged.
+var (
+	JudgeSync = judgeSync
+	Older     = older
+)
+
+// Lock is the lock of a data directory.
+type Lock struct{ l *dirLock }
+
+// LockDirs takes it.
+func LockDirs(dirs ...string) (Lock, error) {
+	l, err := lockDirs("test", dirs...)
+	return Lock{l}, err
+}
+
+// Inherit shares the first directory's lock, as a child does that was forked.
+func (l Lock) Inherit() (*os.File, error) {
+	fd, err := syscall.Dup(int(l.l.held[0].Fd()))
+	return os.NewFile(uintptr(fd), "inherited"), err
+}
+
+// Close gives it back.
+func (l Lock) Close() error { return l.l.close() }

@@ -1,0 +1,97 @@
+package servers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+	"go.uber.org/zap"
+)
+
+// RecordOverhead is room for subject and headers beside what is stored.
+const RecordOverhead = 1 << 10
+
+// TooLargeError says that a record does not fit the log, or a command the store. Nothing
+// of the call that returned it was taken.
+type TooLargeError struct {
+	Index int // position in the slice given to Append
+	Size  int // bytes the record takes in the log
+	Max   int // bytes allowed
+}
+
+func (e *TooLargeError) Error() string {
+	return fmt.Sprintf("backbone: record %d takes %d bytes, allowed are %d", e.Index, e.Size, e.Max)
+}
+
+// BoundReached says whether a refusal's text is the server's for a stream that takes no
+// more.
+func BoundReached(text string) bool {
+	for _, bound := range []error{server.ErrMaxMsgsPerSubject, server.ErrMaxBytes, server.ErrMaxMsgs} {
+		if text == bound.Error() {
+			return true
+		}
+	}
+	return false
+}
+
+// Patience is how long one question may take.
+func (s *Servers) Patience() time.Duration { return s.patience }
+
+// Put stores one message that is not of the log and returns its sequence
+// when it is durable.
+func (s *Servers) Put(ctx context.Context, stream string, m *nats.Msg) (uint64, error) {
+	if err := s.gate(); err != nil {
+		return 0, &UnavailableError{err}
+	}
+	within, cancel := context.WithTimeout(ctx, s.patience)
+	defer cancel()
+	ack, err := s.Asker.JS.PublishMsg(within, m)
+	if ctx.Err() == nil { // a caller in a hurry says nothing about the store
+		s.NoteAnswer(err)
+	}
+	if err != nil {
+		return 0, s.OrClosed(err)
+	}
+	if err := s.SyncStream(stream); err != nil {
+		return ack.Sequence, &UnavailableError{err}
+	}
+	return ack.Sequence, nil
+}
+
+// SyncStream makes what a stream of the embedded server holds safe against the
+// loss of power, if that was asked for. Such streams are small, and syncing a
+// file that is on the disk already costs nothing.
+func (s *Servers) SyncStream(stream string) error {
+	if !s.Here() || s.cfg.Durability != Power {
+		return nil
+	}
+	return SyncBlocks(s.BlocksDir(stream), SyncPath)
+}
+
+// ReopenAfter attempts without an answer the store is opened again: one that met a
+// write error takes nothing more until then, and does not say so.
+const ReopenAfter = 2
+
+// NoteAnswer opens the embedded store again after ReopenAfter questions in a row
+// without an answer, as the writer does for the log. The log rides it out.
+func (s *Servers) NoteAnswer(err error) {
+	if !s.Here() {
+		return
+	}
+	if !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, nats.ErrTimeout) {
+		s.silent.Store(0)
+		return
+	}
+	if s.silent.Add(1) < ReopenAfter {
+		return
+	}
+	s.silent.Store(0)
+	s.cfg.Logger.Warn("a store does not answer and is opened again")
+	s.reopened.Add(1)
+	if err := s.Restart(); err != nil {
+		s.cfg.Logger.Error("the store could not be opened again", zap.Error(err))
+	}
+}

@@ -1,0 +1,71 @@
+package store
+
+import (
+	"context"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// CommandsStored is how many commands the store holds.
+func CommandsStored(ctx context.Context, c *Commands) (uint64, error) {
+	info, err := c.stream.Info(ctx)
+	if err != nil {
+		return 0, err
+	}
+	return info.State.Msgs, nil
+}
+
+// BreakCommands lets so many commands be read from the store, and deleted, and
+// has the next such question fail with err, until mend is called.
+func BreakCommands(c *Commands, reads, deletes int, err error) (mend func()) {
+	whole := c.stream
+	c.stream = &failingStream{whole, reads, deletes, err}
+	return func() { c.stream = whole }
+}
+
+type failingStream struct {
+	jetstream.Stream
+	reads, deletes int
+	err            error
+}
+
+func (s *failingStream) GetMsg(ctx context.Context, seq uint64, opts ...jetstream.GetMsgOpt) (*jetstream.RawStreamMsg, error) {
+	if s.reads--; s.reads < 0 {
+		return nil, s.err
+	}
+	return s.Stream.GetMsg(ctx, seq, opts...)
+}
+
+func (s *failingStream) DeleteMsg(ctx context.Context, seq uint64) error {
+	if s.deletes--; s.deletes < 0 {
+		return s.err
+	}
+	return s.Stream.DeleteMsg(ctx, seq)
+}
+
+// PresenceQueue is the queue of states to publish, without a publisher.
+type PresenceQueue struct{ q *presenceQueue }
+
+// NewPresenceQueue is empty.
+func NewPresenceQueue() PresenceQueue { return PresenceQueue{newPresenceQueue()} }
+
+// Push is PublishPresence.
+func (q PresenceQueue) Push(p Presence) { q.q.push(p) }
+
+// Take takes all.
+func (q PresenceQueue) Take() []Presence { return q.q.take(nil, 100) }
+
+// PutBack returns what could not be published.
+func (q PresenceQueue) PutBack(ps []Presence) { q.q.putBack(ps) }
+
+// BanSet is a node's copy of the bans.
+type BanSet struct{ s banSet }
+
+// Set takes a ban; followed says that it came through the watcher.
+func (s *BanSet) Set(n Ban, seq uint64, followed bool) { s.s.set(n, seq, followed) }
+
+// Find finds one, also one that is over.
+func (s *BanSet) Find(tenant, device string) (Ban, bool) { return s.s.find(tenant, device) }
+
+// Len counts those that are over, too.
+func (s *BanSet) Len() int { return len(s.s.bans) }

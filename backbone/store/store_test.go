@@ -1,0 +1,93 @@
+package store_test
+
+import (
+	"context"
+	"errors"
+	"os"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+	"go.uber.org/zap"
+
+	"edgeloop/backbone/servers"
+	"edgeloop/backbone/store"
+	"edgeloop/internal/testkit"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// config is what a node of these tests is made of.
+type config struct {
+	DataDir           string
+	Node              string
+	CommandsPerDevice int
+}
+
+// node has the small stores on a server of its own.
+type node struct {
+	*store.Commands
+	*store.BanList
+	*store.Presences
+	srv  *servers.Servers
+	once sync.Once
+}
+
+func open(t *testing.T, cfg config) *node {
+	t.Helper()
+	n := &node{}
+	var err error
+	n.srv, err = servers.New(servers.Config{DataDir: cfg.DataDir, Node: cfg.Node, Logger: zap.NewNop()})
+	t.Cleanup(func() { closeNow(t, n) })
+	if err == nil {
+		err = n.srv.Start(t.Context())
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	most := cfg.CommandsPerDevice
+	if most == 0 {
+		most = 64
+	}
+	var errs [3]error
+	n.Commands, errs[0] = store.OpenCommands(t.Context(), n.srv, store.CommandConfig{MaxAge: 24 * time.Hour, PerDevice: most, Bytes: 256 << 20})
+	n.BanList, errs[1] = store.OpenBans(t.Context(), n.srv, nil)
+	n.Presences, errs[2] = store.OpenPresences(t.Context(), n.srv, store.PresenceConfig{Node: cfg.Node, Bytes: 256 << 20, Logger: zap.NewNop()})
+	if err := errors.Join(errs[:]...); err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// closeNow ends n; a second time it does nothing.
+func closeNow(t *testing.T, n *node) {
+	t.Helper()
+	n.once.Do(func() {
+		if n.Presences != nil {
+			ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+			defer cancel()
+			n.Settle(ctx)
+			n.Close()
+		}
+		n.srv.Stop()
+		if err := n.srv.Unlock(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func eventually(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	testkit.Eventually(t, 30*time.Second, what, ok)
+}
+
+func deviceName(d int) string { return "d" + strconv.Itoa(d) }
+
+func copyDir(t *testing.T, from, to string) {
+	t.Helper()
+	if err := os.CopyFS(to, os.DirFS(from)); err != nil {
+		t.Error(err)
+	}
+}
