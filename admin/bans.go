@@ -19,7 +19,11 @@ func (s *Server) listBans(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return writeJSON(w, http.StatusOK, banPage(s.node.Bans.Bans(q.Get("tenant")), q.Get("after"), limit))
+	tenant, err := tenantOf(r, q.Get("tenant"))
+	if err != nil {
+		return err
+	}
+	return writeJSON(w, http.StatusOK, banPage(s.node.Bans.Bans(tenant), q.Get("after"), limit))
 }
 
 // banPage cuts one page out of all bans. The cursor is "tenant/device" of the

@@ -1,12 +1,15 @@
 package admin
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
 	"time"
 	"unicode/utf8"
+
+	"go.uber.org/zap"
 
 	"edgeloop/admin/api"
 )
@@ -37,6 +40,7 @@ func (s *Server) command(w http.ResponseWriter, r *http.Request) error {
 	if _, given := obj["ttl"]; given && time.Duration(c.TTL) < time.Second {
 		return &api.FieldError{Field: "ttl", Reason: "is less than a second", Min: "1s"}
 	}
+	note(r, zap.String("command", c.Name))
 	s.extendWrite(w, wait)
 	res, err := s.node.Commands.Command(r.Context(), c)
 	if err != nil {
@@ -91,9 +95,10 @@ func (s *Server) broadcast(w http.ResponseWriter, r *http.Request) error {
 	}); err != nil {
 		return err
 	}
-	if err := s.checkBroadcast(&b); err != nil {
+	if err := s.checkBroadcast(r, &b); err != nil {
 		return err
 	}
+	note(r, zap.String("tenant", b.Tenant), zap.String("group", clip(b.Group)), zap.Bool("all", b.All), zap.String("command", b.Name))
 	s.extendWrite(w, broadcastLimit)
 	ctx, cancel := context.WithTimeout(r.Context(), broadcastLimit)
 	defer cancel()
@@ -106,7 +111,7 @@ func (s *Server) broadcast(w http.ResponseWriter, r *http.Request) error {
 
 // checkBroadcast makes the selection explicit: nobody reaches every device by
 // forgetting a field.
-func (s *Server) checkBroadcast(b *api.Broadcast) error {
+func (s *Server) checkBroadcast(r *http.Request, b *api.Broadcast) error {
 	if err := checkCommandName(b.Name); err != nil {
 		return err
 	}
@@ -117,10 +122,13 @@ func (s *Server) checkBroadcast(b *api.Broadcast) error {
 		}
 	}
 	if b.All {
-		return nil
+		_, err := tenantOf(r, anyTenant)
+		return err
 	}
-	if b.Tenant == "" {
-		b.Tenant = "default"
+	tenant, err := tenantOf(r, b.Tenant)
+	if err != nil {
+		return err
 	}
+	b.Tenant = cmp.Or(tenant, "default")
 	return s.checkName("tenant", b.Tenant)
 }

@@ -8,21 +8,23 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+
+	"edgeloop/admin/access"
 )
 
 // Config of the admin server. The zero value of a field takes its default,
-// except Token, which has none.
+// except Principals, which has none.
 type Config struct {
 	// Listen is host:port, default 127.0.0.1:9090. An address that is not loopback
 	// is refused unless TLS or AllowRemote is set.
 	Listen string
-	// AllowRemote permits a listener that others can reach without TLS. The token
-	// then crosses the network readable.
+	// AllowRemote permits a listener that others can reach without TLS. The tokens
+	// then cross the network readable.
 	AllowRemote bool
 	// TLS, when set, is used for every connection; default none.
 	TLS *tls.Config
-	// Token is the bearer token, at least 16 bytes; see SetTokens for others.
-	Token string
+	// Principals are those who may ask, one at least; see SetPrincipals for others.
+	Principals []access.Principal
 
 	// CheckName judges a "tenant" or "device" name; default: 1 to 128 bytes.
 	CheckName func(kind, name string) error
@@ -30,6 +32,9 @@ type Config struct {
 	Sources []Source
 	// Logger, default none.
 	Logger *zap.Logger
+	// Audit gets one line for each change, default Logger. With a sampler, changes
+	// that come quickly are missing from it.
+	Audit *zap.Logger
 
 	// MaxConnections at a time, default 128. For one more the quietest is closed;
 	// seven eighths of them may be served with the token at a time, above: 503. Too
@@ -57,9 +62,6 @@ type Config struct {
 	TailHeartbeat time.Duration
 }
 
-// minToken is the shortest token accepted, in bytes.
-const minToken = 16
-
 func (c Config) withDefaults() (Config, error) {
 	setDefault(&c.Listen, "127.0.0.1:9090")
 	setDefault(&c.MaxConnections, 128)
@@ -77,21 +79,12 @@ func (c Config) withDefaults() (Config, error) {
 	if c.Logger == nil {
 		c.Logger = zap.NewNop()
 	}
-	if err := checkToken(c.Token); err != nil {
-		return c, err
-	}
+	setDefault(&c.Audit, c.Logger)
 	if c.MaxConnections < 1 || c.MaxBody < 1 || c.MaxTails < 1 || c.TailBuffer < 1 ||
 		c.MaxWait < 0 || c.ReadTimeout < 0 || c.WriteTimeout < 0 || c.TailStall < 0 || c.TailHeartbeat < 0 {
 		return c, errors.New("admin: a limit is negative")
 	}
 	return c, c.checkListen()
-}
-
-func checkToken(token string) error {
-	if len(token) < minToken {
-		return fmt.Errorf("admin: the token has %d bytes, at least %d are needed", len(token), minToken)
-	}
-	return nil
 }
 
 // checkListen refuses to show the API to a network by accident.

@@ -29,7 +29,7 @@ func TestNew_Listen(t *testing.T) {
 		"every address, with TLS": {admin.Config{Listen: ":9090", TLS: new(tls.Config)}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			c.cfg.Token = token
+			c.cfg.Principals = own
 			_, err := admin.New(c.cfg, f.backends())
 			if got := errors.Is(err, admin.ErrRemote); got != c.refused || !c.refused && err != nil {
 				t.Errorf("New: %v, want ErrRemote: %v", err, c.refused)
@@ -42,10 +42,9 @@ func TestNew_Refuses(t *testing.T) {
 	f := newFakes(t)
 	for name, cfg := range map[string]admin.Config{
 		"no token":             {},
-		"a short token":        {Token: "0123456789abcde"},
-		"an address in pieces": {Token: token, Listen: "127.0.0.1"},
-		"a negative count":     {Token: token, MaxConnections: -1},
-		"a negative time":      {Token: token, TailStall: -time.Second},
+		"an address in pieces": {Principals: own, Listen: "127.0.0.1"},
+		"a negative count":     {Principals: own, MaxConnections: -1},
+		"a negative time":      {Principals: own, TailStall: -time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if _, err := admin.New(cfg, f.backends()); err == nil {
@@ -54,7 +53,7 @@ func TestNew_Refuses(t *testing.T) {
 		})
 	}
 	t.Run("a missing backend", func(t *testing.T) {
-		if _, err := admin.New(admin.Config{Token: token}, admin.Backends{Node: f.node}); err == nil {
+		if _, err := admin.New(admin.Config{Principals: own}, admin.Backends{Node: f.node}); err == nil {
 			t.Error("New took it")
 		}
 	})

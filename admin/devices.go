@@ -16,6 +16,9 @@ func (s *Server) listDevices(w http.ResponseWriter, r *http.Request) error {
 	query := api.DeviceQuery{
 		Tenant: q.Get("tenant"), Prefix: q.Get("prefix"), Group: q.Get("group"), After: q.Get("after"),
 	}
+	if query.Tenant, err = tenantOf(r, query.Tenant); err != nil {
+		return err
+	}
 	if query.Online, err = boolParam(q, "online"); err != nil {
 		return err
 	}

@@ -2,8 +2,10 @@
 // API, health, metrics, profiles, a live tail of the log and a dashboard page.
 //
 // A request goes through ServeHTTP (token, deadlines), the table in routes.go,
-// and one handler, which reads the request strictly, asks one backend, and
-// returns a value or an error; problemOf turns the error into a status.
+// which says who may take which route, and one handler, which reads the request
+// strictly, asks one backend, and returns a value or an error; problemOf turns the
+// error into a status. A route of one tenant gets its tenant from tenantOf and from
+// nowhere else. What changes something is a line of the audit.
 //
 // # Owns
 //
@@ -40,6 +42,6 @@
 //
 // # Not here
 //
-// What a command, a ban or a drain does (package gateway), the token file
-// (package auth), flags (cmd/edgeloop), calls to this API (package client).
+// What a command, a ban or a drain does (package gateway), scopes and the tokens
+// file (package access), the node's own token (package auth), flags (cmd/edgeloop), calls to this API (package client).
 package admin

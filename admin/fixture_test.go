@@ -10,11 +10,15 @@ import (
 	"testing"
 
 	"edgeloop/admin"
+	"edgeloop/admin/access"
 	"edgeloop/admin/admintest"
 	"edgeloop/admin/api"
 )
 
 const token = "0123456789abcdef0123456789abcdef"
+
+// own is who may do everything, with token.
+var own = []access.Principal{access.Own("own", token)}
 
 // fixture is a server in front of fakes. Every response that passes through
 // call is compared with the OpenAPI document.
@@ -48,7 +52,7 @@ func newFakes(t *testing.T, change ...func(*admin.Config)) *fixture {
 		bans: new(admintest.Bans), limits: new(admintest.Limits), log: new(admintest.Log),
 		doc: readDocument(t, admin.OpenAPIDocument()),
 	}
-	cfg := admin.Config{Token: token}
+	cfg := admin.Config{Principals: own}
 	for _, c := range change {
 		c(&cfg)
 	}

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"time"
 
+	"go.uber.org/zap"
+
 	"edgeloop/admin/api"
 )
 
@@ -86,6 +88,7 @@ func (s *Server) patchLimits(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	note(r, zap.Any("limits", values))
 	if err := s.node.Limits.SetLimits(values); err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package admin_test
 
 import (
+	"encoding/json"
 	"maps"
 	"slices"
 	"strings"
@@ -8,7 +9,7 @@ import (
 )
 
 // Every route is in the document and the reverse, and both say the same about
-// the token.
+// the token and its scope.
 func TestOpenAPI_RoutesAgree(t *testing.T) {
 	f := newFakes(t)
 	described := f.doc.operations()
@@ -19,8 +20,12 @@ func TestOpenAPI_RoutesAgree(t *testing.T) {
 			t.Errorf("%s is not in openapi.json", pattern)
 			continue
 		}
-		if security, named := op["security"].([]any); (named && len(security) == 0) != open {
-			t.Errorf("%s: openapi.json and the route disagree about the token", pattern)
+		want := `[{"bearer":["` + f.server.Needs(pattern) + `"]}]`
+		if open {
+			want = "[]"
+		}
+		if got, err := json.Marshal(op["security"]); err != nil || string(got) != want {
+			t.Errorf("%s: openapi.json says %s of the token, the route %s", pattern, got, want)
 		}
 		delete(described, name)
 	}

@@ -15,6 +15,7 @@ type problemKind uint8
 const (
 	kindBadRequest problemKind = iota
 	kindUnauthorized
+	kindForbidden
 	kindNotFound
 	kindUnknownDevice
 	kindNotConnected
@@ -43,6 +44,7 @@ func (k problemKind) spec() problemSpec {
 	return [numProblemKinds]problemSpec{
 		kindBadRequest:      {"bad-request", "The request cannot be read", http.StatusBadRequest},
 		kindUnauthorized:    {"unauthorized", "The admin token is missing or wrong", http.StatusUnauthorized},
+		kindForbidden:       {"forbidden", "The admin token does not allow this", http.StatusForbidden},
 		kindNotFound:        {"not-found", "There is nothing here", http.StatusNotFound},
 		kindUnknownDevice:   {"unknown-device", "The device was never seen", http.StatusNotFound},
 		kindNotConnected:    {"not-connected", "The device is not connected", http.StatusNotFound},

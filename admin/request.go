@@ -158,13 +158,17 @@ func durationParam(q url.Values, name string, most time.Duration) (time.Duration
 	return d, nil
 }
 
-// pathDevice gives the names in the path, checked.
+// pathDevice gives the names in the path, checked, for who may ask for them.
 func (s *Server) pathDevice(r *http.Request) (tenant, device string, err error) {
 	tenant, device = r.PathValue("tenant"), r.PathValue("device")
 	if err := s.checkName("tenant", tenant); err != nil {
 		return "", "", err
 	}
-	return tenant, device, s.checkName("device", device)
+	if err := s.checkName("device", device); err != nil {
+		return "", "", err
+	}
+	tenant, err = tenantOf(r, tenant)
+	return tenant, device, err
 }
 
 func (s *Server) checkName(kind, name string) error {

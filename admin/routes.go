@@ -9,50 +9,76 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+
+	"edgeloop/admin/access"
 )
 
-// route is one pattern of the mux. A handler returns an error instead of
-// writing one; see problemOf.
+// route is one row of the API. A handler returns an error instead of writing one;
+// see problemOf.
 type route struct {
 	pattern string
-	open    bool // needs no token
+	who     who
+	change  string // what it changes, for the audit; "" for a route that changes nothing
 	serve   func(w http.ResponseWriter, r *http.Request) error
+}
+
+// who may take a route.
+type who struct {
+	open  bool         // needs no token
+	scope access.Scope // that the token must have
+	// node: it concerns the whole node, and who is bound to a tenant may not take
+	// it. The others see to their tenant with tenantOf.
+	node bool
+}
+
+// Those who may, by the reach of the route: of one tenant, or of the whole node.
+var (
+	everybody   = who{open: true}
+	reads       = who{scope: access.Read}
+	commands    = who{scope: access.Command}
+	administers = who{scope: access.Admin}
+)
+
+func ofNode(w who) who {
+	w.node = true
+	return w
 }
 
 // routes is the whole API; openapi.json describes the same, and a test compares.
 func (s *Server) routes() []route {
+	profiles := ofNode(administers)
 	return []route{
-		{"GET /healthz", true, s.healthz},
-		{"GET /readyz", true, s.readyz},
-		{"GET /metrics", false, plain(s.metricsHandler())},
-		{"GET /openapi.json", false, s.openapi},
+		{"GET /healthz", everybody, "", s.healthz},
+		{"GET /readyz", everybody, "", s.readyz},
+		{"GET /metrics", ofNode(who{scope: access.Metrics}), "", plain(s.metricsHandler())},
+		{"GET /openapi.json", reads, "", s.openapi},
 
-		{"GET /debug/pprof/", false, s.profile(pprof.Index)},
-		{"GET /debug/pprof/cmdline", false, plain(http.HandlerFunc(pprof.Cmdline))},
-		{"GET /debug/pprof/profile", false, s.profile(pprof.Profile)},
-		{"GET /debug/pprof/symbol", false, plain(http.HandlerFunc(pprof.Symbol))},
-		{"GET /debug/pprof/trace", false, s.profile(pprof.Trace)},
+		{"GET /debug/pprof/", profiles, "", s.profile(pprof.Index)},
+		{"GET /debug/pprof/cmdline", profiles, "", plain(http.HandlerFunc(pprof.Cmdline))},
+		{"GET /debug/pprof/profile", profiles, "", s.profile(pprof.Profile)},
+		{"GET /debug/pprof/symbol", profiles, "", plain(http.HandlerFunc(pprof.Symbol))},
+		{"GET /debug/pprof/trace", profiles, "", s.profile(pprof.Trace)},
 
-		{"GET /v1/node", false, s.getNode},
-		{"POST /v1/drain", false, s.drain},
-		{"GET /v1/limits", false, s.getLimits},
-		{"PATCH /v1/limits", false, s.patchLimits},
+		{"GET /v1/node", ofNode(reads), "", s.getNode},
+		{"POST /v1/drain", ofNode(administers), "drain", s.drain},
+		{"GET /v1/limits", ofNode(reads), "", s.getLimits},
+		{"PATCH /v1/limits", ofNode(administers), "limits", s.patchLimits},
 
-		{"GET /v1/devices", false, s.listDevices},
-		{"GET /v1/devices/{tenant}/{device}", false, s.getDevice},
-		{"DELETE /v1/devices/{tenant}/{device}/connection", false, s.kick},
-		{"POST /v1/devices/{tenant}/{device}/commands", false, s.command},
-		{"POST /v1/broadcast", false, s.broadcast},
+		{"GET /v1/devices", reads, "", s.listDevices},
+		{"GET /v1/devices/{tenant}/{device}", reads, "", s.getDevice},
+		{"DELETE /v1/devices/{tenant}/{device}/connection", commands, "kick", s.kick},
+		{"POST /v1/devices/{tenant}/{device}/commands", commands, "command", s.command},
+		{"POST /v1/broadcast", commands, "broadcast", s.broadcast},
 
-		{"GET /v1/bans", false, s.listBans},
-		{"GET /v1/bans/{tenant}/{device}", false, s.getBan},
-		{"PUT /v1/bans/{tenant}/{device}", false, s.putBan},
-		{"DELETE /v1/bans/{tenant}/{device}", false, s.deleteBan},
+		{"GET /v1/bans", reads, "", s.listBans},
+		{"GET /v1/bans/{tenant}/{device}", reads, "", s.getBan},
+		{"PUT /v1/bans/{tenant}/{device}", administers, "ban", s.putBan},
+		{"DELETE /v1/bans/{tenant}/{device}", administers, "unban", s.deleteBan},
 
-		{"GET /v1/tail", false, s.tail},
+		{"GET /v1/tail", reads, "", s.tail},
 
-		{"GET /{$}", true, dashboardPage},
-		{"GET /dashboard/{file}", true, dashboardFile},
+		{"GET /{$}", everybody, "", dashboardPage},
+		{"GET /dashboard/{file}", everybody, "", dashboardFile},
 	}
 }
 
@@ -93,22 +119,32 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	v := visitorOf(r.Context())
 	v.asks()
 	fallback, pattern := s.mux.Handler(r)
-	open := s.byRoute[pattern].open
-	switch {
-	case !open && !s.tokens.Load().allows(r):
-		h.Set("WWW-Authenticate", `Bearer realm="edgeloop admin"`)
-		writeProblem(sw, kindUnauthorized.problem("send the admin token as Authorization: Bearer TOKEN"))
-	case !open && !v.begin():
-		writeProblem(sw, kindTooManyRequests.problem("as many requests are being served as are allowed"))
-	case !open:
-		defer v.end()
+	rt := s.byRoute[pattern]
+	if rt.who.open {
 		s.answer(sw, r, pattern, fallback)
-	default:
-		s.answer(sw, r, pattern, fallback)
+	} else {
+		s.admit(sw, r, v, func(r *http.Request) { s.answer(sw, r, pattern, fallback) })
 	}
 	s.counters.request(sw.status)
 	s.log.Debug("request", zap.String("method", r.Method), zap.String("route", pattern),
 		zap.Int("status", sw.status), zap.String("remote", r.RemoteAddr), zap.Duration("dur", time.Since(start)))
+}
+
+// admit has a request served that shows a token, if there is room.
+func (s *Server) admit(w *statusWriter, r *http.Request, v *visitor, serve func(*http.Request)) {
+	h, refused := s.identify(r)
+	switch {
+	case refused != nil:
+		w.Header().Set("WWW-Authenticate", `Bearer realm="edgeloop admin"`)
+		writeProblem(w, refused)
+	case !v.begin():
+		writeProblem(w, kindTooManyRequests.problem("as many requests are being served as are allowed"))
+	default:
+		defer v.end()
+		ctx, cancel := h.within(r.Context())
+		defer cancel()
+		serve(r.WithContext(ctx))
+	}
 }
 
 // answer serves a request that may be served.
@@ -120,16 +156,29 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, pattern string, 
 	s.mux.ServeHTTP(w, r)
 }
 
-// adapt turns a route into a handler that renders the route's error.
+// adapt turns a route into a handler that lets those in who may, renders the
+// route's error, and has what it changes in the audit.
 func (s *Server) adapt(rt route) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		err := rt.serve(w, r)
+		if rt.change != "" {
+			sw := &statusWriter{ResponseWriter: w}
+			w = sw
+			defer func() { s.audit(rt, r, sw.status) }()
+		}
+		err := rt.who.allows(r)
+		if err == nil {
+			err = rt.serve(w, r)
+		}
 		if err == nil {
 			return
 		}
 		p := problemOf(err)
-		if s.stopping.Err() != nil && errors.Is(err, context.Canceled) {
+		switch cause := context.Cause(r.Context()); {
+		case !errors.Is(err, context.Canceled):
+		case s.stopping.Err() != nil:
 			p = kindUnavailable.problem("the node stops")
+		case errors.Is(cause, errNoLonger):
+			p = kindUnauthorized.problem(cause.Error())
 		}
 		if p.Status == http.StatusInternalServerError {
 			s.log.Error("request failed", zap.String("route", rt.pattern), zap.Error(err))

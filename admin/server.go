@@ -22,6 +22,7 @@ type Server struct {
 	cfg      Config
 	node     Backends
 	log      *zap.Logger
+	auditLog *zap.Logger
 	mux      *http.ServeMux
 	byRoute  map[string]route
 	http     *http.Server
@@ -37,7 +38,7 @@ type Server struct {
 	served   chan struct{} // closed when the goroutine of Start has ended
 
 	// Atomic.
-	tokens atomic.Pointer[tokenSet]
+	holders atomic.Pointer[[]*holder] // changed with mu held
 }
 
 // New builds a server; nothing listens before Start or Serve.
@@ -53,12 +54,15 @@ func New(cfg Config, node Backends) (*Server, error) {
 		cfg:      cfg,
 		node:     node,
 		log:      cfg.Logger.Named("admin"),
+		auditLog: cfg.Audit.Named("admin"),
 		mux:      http.NewServeMux(),
 		byRoute:  make(map[string]route),
 		tails:    make(chan struct{}, cfg.MaxTails),
 		counters: new(counters),
 	}
-	s.tokens.Store(newTokenSet([]string{cfg.Token}))
+	if err := s.SetPrincipals(cfg.Principals...); err != nil {
+		return nil, err
+	}
 	s.stopping, s.endWaits = context.WithCancel(context.Background())
 	for _, r := range s.routes() {
 		s.byRoute[r.pattern] = r

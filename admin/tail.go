@@ -119,6 +119,9 @@ func (s *Server) tailQuery(r *http.Request) (api.TailQuery, error) {
 			return api.TailQuery{}, err
 		}
 	}
+	if query.Tenant, err = tenantOf(r, query.Tenant); err != nil {
+		return api.TailQuery{}, err
+	}
 	follow, err := boolParam(q, "follow")
 	if err != nil {
 		return api.TailQuery{}, err

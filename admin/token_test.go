@@ -1,9 +1,16 @@
 package admin_test
 
 import (
+	"context"
+	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
+
+	"edgeloop/admin/access"
+	"edgeloop/admin/api"
 )
 
 // Whatever is asked, the token comes first: also for paths that do not exist,
@@ -25,6 +32,8 @@ func TestToken_EveryRoute(t *testing.T) {
 			"without scheme":  "Authorization: " + token,
 			"empty bearer":    "Authorization: Bearer ",
 			"twice the token": "Authorization: Bearer " + token + " " + token,
+			"a list":          "Authorization: Bearer " + token + ", Bearer " + token,
+			"the hash of it":  "Authorization: Bearer " + fmt.Sprintf("%x", access.HashOf(token)),
 		} {
 			t.Run(pattern+" with "+name, func(t *testing.T) {
 				r := f.call(method, paths.Replace(path), "", header)
@@ -65,29 +74,87 @@ func TestToken_SchemeCase(t *testing.T) {
 	f.call("GET", "/v1/node", "", "Authorization: bearer "+token).want(http.StatusOK)
 }
 
+// A proxy may have looked at another header than we would, so two are none, even if
+// both are right.
+func TestToken_SeveralHeaders(t *testing.T) {
+	f := newFakes(t)
+	for name, sent := range map[string][]string{
+		"the same twice": {"Bearer " + token, "Bearer " + token},
+		"a wrong first":  {"Bearer 0123456789abcdef", "Bearer " + token},
+		"a wrong second": {"Bearer " + token, "Basic eA=="},
+		"an empty one":   {"", "Bearer " + token},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := httptest.NewRequest(http.MethodGet, "/v1/node", nil)
+			r.Header["Authorization"] = sent
+			w := httptest.NewRecorder()
+			f.server.ServeHTTP(w, r)
+			if w.Code != http.StatusUnauthorized {
+				t.Errorf("status %d", w.Code)
+			}
+		})
+	}
+}
+
 // While a token replaces another one both are taken, and then only the new one.
 func TestToken_IsReplaced(t *testing.T) {
 	f := newFixture(t)
-	const renewed = "ffffffffffffffffffffffffffffffff"
+	renewed := access.Own("own", "ffffffffffffffffffffffffffffffff")
 	want := func(status int, sent string) {
 		t.Helper()
 		f.call("GET", "/v1/node", "", "Authorization: Bearer "+sent).want(status)
 	}
-	want(http.StatusUnauthorized, renewed)
-	for _, wrong := range [][]string{nil, {renewed, "short"}} {
-		if err := f.server.SetTokens(wrong...); err == nil {
-			t.Errorf("tokens %q are taken", wrong)
-		}
+	want(http.StatusUnauthorized, "ffffffffffffffffffffffffffffffff")
+	if err := f.server.SetPrincipals(); err == nil {
+		t.Error("no token at all is taken")
 	}
 	want(http.StatusOK, token)
 	for _, step := range []struct {
-		tokens []string
-		old    int
-	}{{[]string{renewed, token}, http.StatusOK}, {[]string{renewed}, http.StatusUnauthorized}} {
-		if err := f.server.SetTokens(step.tokens...); err != nil {
+		all []access.Principal
+		old int
+	}{{[]access.Principal{renewed, own[0]}, http.StatusOK}, {[]access.Principal{renewed}, http.StatusUnauthorized}} {
+		if err := f.server.SetPrincipals(step.all...); err != nil {
 			t.Fatal(err)
 		}
-		want(http.StatusOK, renewed)
+		want(http.StatusOK, "ffffffffffffffffffffffffffffffff")
 		want(step.old, token)
+	}
+}
+
+// What has begun with a token ends when the token is not taken any more, or has
+// expired; the same of others goes on.
+func TestToken_EndsWhatHasBegun(t *testing.T) {
+	for name, end := range map[string]func(*fixture, access.Principal){
+		"it is removed":  func(f *fixture, _ access.Principal) { _ = f.server.SetPrincipals(own...) },
+		"it is bound":    func(f *fixture, p access.Principal) { p.Tenant = "acme"; _ = f.server.SetPrincipals(p, own[0]) },
+		"it has its end": func(f *fixture, p access.Principal) { p.Expires = time.Now(); _ = f.server.SetPrincipals(p, own[0]) },
+		"time goes by":   nil,
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newFixture(t)
+			const other = "ffffffffffffffffffffffffffffffff"
+			guest := access.Principal{Name: "guest", Hash: access.HashOf(other), Scopes: access.AllScopes}
+			if end == nil {
+				guest.Expires = time.Now().Add(time.Second)
+			}
+			if err := f.server.SetPrincipals(guest, own[0]); err != nil {
+				t.Fatal(err)
+			}
+			waits := make(chan context.Context, 2)
+			f.commands.CommandFunc = func(ctx context.Context, _ api.Command) (api.CommandResult, error) {
+				waits <- ctx
+				<-ctx.Done()
+				return api.CommandResult{}, ctx.Err()
+			}
+			ended := make(chan *reply, 1)
+			go func() {
+				ended <- f.call("POST", "/v1/devices/default/d1/commands?wait=1m", `{"name":"x"}`, "Authorization: Bearer "+other)
+			}()
+			<-waits
+			if end != nil {
+				end(f, guest)
+			}
+			(<-ended).problem(http.StatusUnauthorized, "unauthorized")
+		})
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"go.uber.org/goleak"
 
 	"edgeloop/admin"
+	"edgeloop/admin/access"
 	"edgeloop/admin/admintest"
 	"edgeloop/admin/api"
 	"edgeloop/admin/client"
@@ -38,7 +39,7 @@ type node struct {
 func newNode(t *testing.T) *node {
 	t.Helper()
 	n := new(node)
-	server, err := admin.New(admin.Config{Token: token}, admin.Backends{
+	server, err := admin.New(admin.Config{Principals: []access.Principal{access.Own("own", token)}}, admin.Backends{
 		Node: &n.Node, Devices: &n.Devices, Commands: &n.commands, Bans: &n.bans, Limits: &n.limits, Log: &n.log,
 	})
 	if err != nil {

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"edgeloop/admin"
+	"edgeloop/admin/access"
 	"edgeloop/admin/admintest"
 	"edgeloop/admin/api"
 	"edgeloop/admin/client"
@@ -29,7 +30,7 @@ func apiOver(t *testing.T, change func(*admin.Backends), wrap func(http.Handler)
 	}
 	change(&parts)
 	token := strings.Repeat("0123456789abcdef", 2)
-	server, err := admin.New(admin.Config{Token: token}, parts)
+	server, err := admin.New(admin.Config{Principals: []access.Principal{access.Own("own", token)}}, parts)
 	if err != nil {
 		t.Fatal(err)
 	}

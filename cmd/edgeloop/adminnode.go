@@ -16,21 +16,21 @@ import (
 
 // startAdmin starts the admin API over the parts built so far.
 func (n *node) startAdmin(context.Context) (stopFunc, error) {
-	path := adminTokenFile(n.cfg.DataDir)
-	if _, _, err := auth.EnsureToken(path); err != nil {
+	if _, _, err := auth.EnsureToken(adminTokenFile(n.cfg.DataDir)); err != nil {
 		return nil, err
 	}
-	tokens, err := auth.ReadTokens(path)
+	principals, err := n.cfg.readPrincipals()
 	if err != nil {
 		return nil, err
 	}
 	n.admin, err = admin.New(admin.Config{
 		Listen:      n.cfg.AdminListen,
 		AllowRemote: n.cfg.AdminRemote,
-		Token:       tokens[0],
+		Principals:  principals,
 		CheckName:   auth.CheckName,
 		Sources:     n.metricSources(),
 		Logger:      n.log.Logger,
+		Audit:       n.log.audit,
 	}, admin.Backends{
 		Node:     adminNode{n},
 		Devices:  adminDevices{n.gateway, n.backbone},
@@ -41,9 +41,6 @@ func (n *node) startAdmin(context.Context) (stopFunc, error) {
 	})
 	if err != nil {
 		return nil, usageError{err}
-	}
-	if err := n.admin.SetTokens(tokens...); err != nil {
-		return nil, err
 	}
 	return n.admin.Stop, n.admin.Start()
 }

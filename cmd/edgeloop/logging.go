@@ -17,6 +17,7 @@ type logging struct {
 	*zap.Logger
 
 	// Safe for concurrent use.
+	audit *zap.Logger // whatever the level, and never sampled
 	level zap.AtomicLevel
 	out   *logWriter
 }
@@ -37,6 +38,7 @@ func newLogging(level, format string, w io.Writer) (*logging, error) {
 	core := zapcore.NewCore(encoder, out, at)
 	return &logging{
 		Logger: zap.New(zapcore.NewSamplerWithOptions(core, time.Second, first, thereafter)),
+		audit:  zap.New(zapcore.NewCore(encoder, out, zapcore.InfoLevel)),
 		level:  at, out: out,
 	}, nil
 }

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -301,9 +300,6 @@ func (n *node) announce(context.Context) (stopFunc, error) {
 	}
 	return func(context.Context) error { return removeFile(addressFile(n.cfg.DataDir)) }, nil
 }
-
-// adminTokenFile is where the admin token lies.
-func adminTokenFile(dataDir string) string { return filepath.Join(dataDir, "admin.token") }
 
 // drainAsked is closed when the admin API asked for a drain.
 func (n *node) drainAsked() <-chan struct{} { return n.drain }

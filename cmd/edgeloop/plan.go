@@ -35,7 +35,7 @@ func (s *serveCmd) maxRecord() int { return s.MaxMessage*4/3 + recordRoom }
 func (s *serveCmd) maxCommand() int { return s.OutBuffer / 4 * 3 }
 
 // plan checks the settings, one by one, against each other and against the
-// machine, before anything is started. Only its last step writes to the disk.
+// machine, before anything is started. Only planDataDir writes to the disk.
 func (s *serveCmd) plan(log *zap.Logger) error {
 	if err := s.planValues(); err != nil {
 		return err
@@ -43,7 +43,11 @@ func (s *serveCmd) plan(log *zap.Logger) error {
 	if err := s.planDescriptors(log); err != nil {
 		return err
 	}
-	return s.planDataDir()
+	if err := s.planDataDir(); err != nil {
+		return err
+	}
+	_, err := s.readTokensFile()
+	return err
 }
 
 // planValues is the part of plan that looks at nothing but the settings, and

@@ -142,7 +142,7 @@ func (n *node) loadKeys() (use func(), err error) {
 	return n.verifier.Load()
 }
 
-// loadTokens is the same for the admin token.
+// loadTokens is the same for the admin tokens.
 func (n *node) loadTokens() (use func(), err error) {
 	path := adminTokenFile(n.cfg.DataDir)
 	if auth.Moved(path) {
@@ -151,9 +151,9 @@ func (n *node) loadTokens() (use func(), err error) {
 		}
 		n.log.Info("made a new admin token, the previous one is still taken", zap.String("file", path))
 	}
-	tokens, err := auth.ReadTokens(path)
+	principals, err := n.cfg.readPrincipals()
 	if err != nil {
 		return nil, err
 	}
-	return func() { _ = n.admin.SetTokens(tokens...) }, nil // ReadTokens has checked them
+	return func() { _ = n.admin.SetPrincipals(principals...) }, nil // there is one at least
 }

@@ -1,47 +1,105 @@
 package main
 
 import (
+	"cmp"
+	"crypto/rand"
+	"encoding/base64"
+	"errors"
 	"fmt"
+	"os"
 	"time"
 
+	"edgeloop/admin/access"
 	"edgeloop/auth"
 )
 
-// tokenCmd signs a token with the node's secret.
+// tokenCmd makes a token: for a device, signed with the node's secret, or for the
+// admin API, whose hash goes into the tokens file.
 type tokenCmd struct {
-	Device     string        `required:"" help:"Name of the device: 1 to 128 letters, digits and . _ : @ -"`
-	Tenant     string        `default:"default" help:"Tenant of the device."`
-	Topic      []string      `help:"Topic pattern that the device may send to, as in MQTT (+ and #); may be repeated. Default: all."`
-	TTL        time.Duration `name:"ttl" default:"8760h" help:"How long the token is good for; 0 is for ever."`
-	DataDir    string        `default:"data" type:"path" help:"Data directory of the node."`
-	SecretFile string        `default:"" type:"path" help:"Secret to sign with; default DATA_DIR/device.secret, made if missing."`
+	Device          string        `default:"" help:"Name of the device: 1 to 128 letters, digits and . _ : @ -"`
+	Admin           string        `default:"" help:"Instead of --device: a name for a token of the admin API. It is added to the tokens file, and printed this once."`
+	Scope           []string      `help:"What the admin token allows: metrics, read, command, admin; several separated by commas."`
+	Tenant          string        `default:"" help:"Tenant of the device, default is the tenant default; or the only tenant that the admin token sees and commands."`
+	Topic           []string      `help:"Topic pattern that the device may send to, as in MQTT (+ and #); may be repeated. Default: all."`
+	TTL             time.Duration `name:"ttl" default:"8760h" help:"How long the token is good for; 0 is for ever."`
+	DataDir         string        `default:"data" type:"path" help:"Data directory of the node."`
+	SecretFile      string        `default:"" type:"path" help:"Secret to sign with; default DATA_DIR/device.secret, made if missing."`
+	AdminTokensFile string        `default:"" type:"path" help:"File of the admin tokens; default DATA_DIR/admin.tokens, made if missing."`
 }
 
 // Run prints the token.
 func (t *tokenCmd) Run(io *streams) error {
-	for kind, name := range map[string]string{"device": t.Device, "tenant": t.Tenant} {
-		if err := auth.CheckName(kind, name); err != nil {
-			return usageError{err}
-		}
-	}
 	if t.TTL < 0 {
 		return usageError{fmt.Errorf("--ttl=%s must not be negative; 0 is for ever", t.TTL)}
 	}
-	secret := t.SecretFile
-	if secret == "" {
-		var err error
-		if secret, _, err = auth.EnsureSecret(t.DataDir); err != nil {
-			return err
-		}
+	if (t.Device == "") == (t.Admin == "") {
+		return usageError{errors.New("give --device for a token of a device, or --admin for one of the admin API")}
 	}
-	claims := auth.Claims{Tenant: t.Tenant, Device: t.Device, Topics: t.Topic, IssuedAt: time.Now()}
+	issued := time.Now()
+	var expires time.Time
 	if t.TTL > 0 {
-		claims.Expires = claims.IssuedAt.Add(t.TTL)
+		expires = issued.Add(t.TTL)
 	}
-	token, err := auth.Sign(secret, claims)
+	issue := t.device
+	if t.Admin != "" {
+		issue = t.admin
+	}
+	token, err := issue(io, issued, expires)
 	if err != nil {
 		return err
 	}
 	_, err = fmt.Fprintln(io.out, token)
 	return err
+}
+
+func (t *tokenCmd) device(_ *streams, issued, expires time.Time) (string, error) {
+	if len(t.Scope) > 0 {
+		return "", usageError{errors.New("--scope goes with --admin: what a device may send is --topic")}
+	}
+	tenant := cmp.Or(t.Tenant, auth.DefaultTenant)
+	for kind, name := range map[string]string{"device": t.Device, "tenant": tenant} {
+		if err := auth.CheckName(kind, name); err != nil {
+			return "", usageError{err}
+		}
+	}
+	secret := t.SecretFile
+	if secret == "" {
+		var err error
+		if secret, _, err = auth.EnsureSecret(t.DataDir); err != nil {
+			return "", err
+		}
+	}
+	return auth.Sign(secret, auth.Claims{Tenant: tenant, Device: t.Device, Topics: t.Topic, IssuedAt: issued, Expires: expires})
+}
+
+// admin makes a token and has its hash in the tokens file.
+func (t *tokenCmd) admin(io *streams, _, expires time.Time) (string, error) {
+	if len(t.Topic) > 0 || t.SecretFile != "" {
+		return "", usageError{errors.New("--topic and --secret-file go with --device")}
+	}
+	scopes, err := access.ParseScopes(t.Scope)
+	if err != nil {
+		return "", usageError{fmt.Errorf("--scope: %w", err)}
+	}
+	path := t.AdminTokensFile
+	if path == "" {
+		path = adminTokensFile(t.DataDir)
+		if err := os.MkdirAll(t.DataDir, 0o700); err != nil {
+			return "", err
+		}
+	}
+	random := [32]byte{}
+	if _, err := rand.Read(random[:]); err != nil {
+		return "", fmt.Errorf("random bytes: %w", err)
+	}
+	token := base64.RawURLEncoding.EncodeToString(random[:])
+	p := access.Principal{Name: t.Admin, Hash: access.HashOf(token), Scopes: scopes, Tenant: t.Tenant}
+	if !expires.IsZero() {
+		p.Expires = expires.UTC().Truncate(time.Second)
+	}
+	if err := addToken(path, &p); err != nil {
+		return "", err
+	}
+	fmt.Fprintf(io.err, "added %s to %s; a running node takes it after SIGHUP\n", t.Admin, path)
+	return token, nil
 }

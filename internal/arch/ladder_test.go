@@ -44,14 +44,15 @@ var ladder = map[string]rule{
 	"backbone/custody": {ours: []string{"backbone/blocks"}},
 	"backbone/blocks":  {vendor: []string{"github.com/minio/highwayhash"}},
 	"gateway":          {ours: below},
-	"admin":            {ours: []string{"admin/api"}, vendor: []string{"github.com/prometheus/client_golang"}},
+	"admin":            {ours: []string{"admin/api", "admin/access"}, vendor: []string{"github.com/prometheus/client_golang"}},
+	"admin/access":     {},
 	"admin/...":        {ours: []string{"admin", "admin/api"}},
 
 	// Standard library and x/sys alone: docs/decisions/0010-a-package-for-the-doctor.md.
 	"doctor": {vendor: []string{"golang.org/x/sys"}},
 
 	"cmd/edgeloop": {
-		ours:   append([]string{"gateway", "doctor", "admin", "admin/api", "admin/client"}, below...),
+		ours:   append([]string{"gateway", "doctor", "admin", "admin/access", "admin/api", "admin/client"}, below...),
 		vendor: []string{"github.com/alecthomas/kong", "github.com/goccy/go-yaml", "github.com/coreos/go-systemd/v22"},
 	},
 

@@ -1,0 +1,177 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"edgeloop/admin/api"
+)
+
+// status is what the node answers to somebody with a token who asks for the node, or
+// for the devices of a tenant.
+func (r *running) status(t *testing.T, token, tenant string) int {
+	t.Helper()
+	c, err := remote{DataDir: r.dir}.client()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Token = token
+	if tenant == "" {
+		_, err = c.Node(t.Context())
+	} else {
+		_, err = c.Devices(t.Context(), api.DeviceQuery{Tenant: tenant, Limit: 1})
+	}
+	var problem *api.Problem
+	switch {
+	case errors.As(err, &problem):
+		return problem.Status
+	case err != nil:
+		t.Fatal(err)
+	}
+	return http.StatusOK
+}
+
+// awaitStatus asks until the answer is the one wanted.
+func (r *running) awaitStatus(t *testing.T, token string, want int) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for got := 0; got != want; got = r.status(t, token, "") {
+		select {
+		case <-ctx.Done():
+			t.Fatalf("waited too long for %d, it is %d: %s", want, got, r.errs)
+		case <-tick.C:
+		}
+	}
+}
+
+// hangUp asks the node to read everything again, and waits until the log says how
+// that went for the nth time.
+func (r *running) hangUp(t *testing.T, outcome string, nth int) {
+	t.Helper()
+	if err := syscall.Kill(os.Getpid(), syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for strings.Count(r.errs.String(), outcome) < nth {
+		select {
+		case <-ctx.Done():
+			t.Fatalf("waited too long for %q: %s", outcome, r.errs)
+		case <-tick.C:
+		}
+	}
+}
+
+// TestTokens_Life: a token is made, taken from the next reload on, does what its
+// scopes allow for its tenant, and is void when its line is gone. A broken file
+// changes nothing while the node runs.
+func TestTokens_Life(t *testing.T) {
+	r := serve(t)
+	file := filepath.Join(r.dir, "admin.tokens")
+	issue := func(args ...string) string {
+		t.Helper()
+		code, out, errs := tool(append([]string{"token", "--data-dir=" + r.dir}, args...)...)
+		if code != exitOK || strings.Count(out, "\n") != 1 || !strings.Contains(errs, file) {
+			t.Fatalf("exit code %d, %q, %q", code, out, errs)
+		}
+		return strings.TrimSpace(out)
+	}
+	reader := issue("--admin=reader", "--scope=read,metrics")
+	bound := issue("--admin=bound", "--scope=read", "--scope=command", "--tenant=acme", "--ttl=0")
+	if got := r.status(t, reader, ""); got != http.StatusUnauthorized {
+		t.Errorf("before the reload: %d", got)
+	}
+	r.hangUp(t, "were read again", 1)
+	for _, c := range []struct {
+		token, tenant string
+		want          int
+	}{
+		{reader, "", http.StatusOK},
+		{reader, "acme", http.StatusOK},
+		{bound, "", http.StatusForbidden},
+		{bound, "acme", http.StatusOK},
+		{bound, "globex", http.StatusForbidden},
+	} {
+		if got := r.status(t, c.token, c.tenant); got != c.want {
+			t.Errorf("tenant %q: %d, want %d", c.tenant, got, c.want)
+		}
+	}
+
+	text, err := os.ReadFile(file)
+	if err != nil || strings.Contains(string(text), reader) {
+		t.Fatalf("the file holds a token, or is not there: %v", err)
+	}
+	if err := os.WriteFile(file, append(text, "nonsense\n"...), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r.hangUp(t, "nothing has changed", 1)
+	if errs := r.errs.String(); !strings.Contains(errs, "line 3") {
+		t.Errorf("the log does not say which line is broken: %s", errs)
+	}
+	if got := r.status(t, reader, ""); got != http.StatusOK {
+		t.Errorf("with a broken file: %d", got)
+	}
+	if err := os.Remove(file); err != nil {
+		t.Fatal(err)
+	}
+	r.hangUp(t, "were read again", 2)
+	r.awaitStatus(t, reader, http.StatusUnauthorized)
+	r.stop(t, exitOK)
+}
+
+// TestTokens_Refused: what would make a file that the node refuses is not written,
+// and a node does not start on such a file.
+func TestTokens_Refused(t *testing.T) {
+	dir := t.TempDir()
+	data, file := "--data-dir="+dir, filepath.Join(dir, "admin.tokens")
+	for _, c := range []struct{ args, say string }{
+		{"", "--device"},
+		{"--device=d1 --admin=a", "--device"},
+		{"--device=d1 --scope=read", "--scope"},
+		{"--admin=a", "metrics, read, command, admin"},
+		{"--admin=a --scope=write", "metrics, read, command, admin"},
+		{"--admin=a --scope=read --topic=x", "--topic"},
+		{"--admin=a --scope=read --ttl=-1s", "--ttl"},
+		{"--admin=a/b --scope=read", "line 1"},
+		{"--admin=admin.token --scope=read", "another one"},
+		{"--admin=a --scope=metrics --tenant=acme", "whole node"},
+	} {
+		if code, _, errs := tool(append([]string{"token", data}, strings.Fields(c.args)...)...); code != exitUsage || !strings.Contains(errs, c.say) {
+			t.Errorf("%s: exit code %d, %q", c.args, code, errs)
+		}
+	}
+	if _, err := os.Stat(file); err == nil {
+		t.Error("a file was made")
+	}
+	start := func(flags ...string) (int, string) {
+		code, _, errs := tool(append([]string{"serve", data, "--listen=127.0.0.1:0", "--admin-listen=127.0.0.1:0"}, flags...)...)
+		return code, errs
+	}
+	for mode, content := range map[os.FileMode]string{0o600: "\n{}\n", 0o666: ""} {
+		if err := errors.Join(os.WriteFile(file, []byte(content), 0o600), os.Chmod(file, mode)); err != nil {
+			t.Fatal(err)
+		}
+		want := "line 2"
+		if mode != 0o600 {
+			want = "chmod go-w"
+		}
+		if code, errs := start(); code != exitUsage || !strings.Contains(errs, want) || !strings.Contains(errs, file) {
+			t.Errorf("exit code %d, %q, want %q", code, errs, want)
+		}
+	}
+	if code, errs := start("--admin-tokens-file=" + filepath.Join(dir, "none")); code != exitUsage || !strings.Contains(errs, "--admin-tokens-file") {
+		t.Errorf("a file that is missing: exit code %d, %q", code, errs)
+	}
+}
