@@ -8,8 +8,8 @@ import (
 // cacheShards spreads the lock; a storm of reconnects comes from all workers.
 const cacheShards = 16
 
-// tokenSum is the first half of a token's SHA-256: to be taken for one that was
-// checked, a forged token would have to meet 128 given bits.
+// tokenSum is the first half of a token's SHA-256. To pass for a checked token, a
+// forged one would have to match these 128 bits.
 type tokenSum [sha256.Size / 2]byte
 
 func sumOf(token []byte) tokenSum {
@@ -17,11 +17,10 @@ func sumOf(token []byte) tokenSum {
 	return tokenSum(sum[:len(tokenSum{})])
 }
 
-// cache remembers whose signature a public key has confirmed, and nothing else
-// of a token: what it says is read again, which costs a hundredth of the check.
-// Only tokens whose signature matched come in, so strangers can neither fill it
-// nor choose its keys. HS256 tokens do not: hashing one to look it up costs as
-// much as checking it.
+// cache remembers which tokens a public key has confirmed. It keeps nothing else of
+// them: the claims are read again, which costs a hundredth of the check. Only tokens
+// with a matching signature enter, so strangers can neither fill it nor choose its
+// keys. HS256 tokens stay out: hashing one to look it up costs as much as checking it.
 type cache struct {
 	// Immutable after construction.
 	perShard int
@@ -53,8 +52,8 @@ func (c *cache) has(sum *tokenSum) bool {
 	return ok
 }
 
-// add makes room by evicting at random: with more devices than room, a storm
-// in the same order as the last one would find nothing at all in an LRU.
+// add evicts at random to make room. In an LRU with fewer places than devices, a storm
+// in the same order as the last would find nothing.
 func (c *cache) add(sum *tokenSum) {
 	s := c.shard(sum)
 	s.mu.Lock()

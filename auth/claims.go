@@ -13,13 +13,13 @@ const (
 	maxTopics  = 64
 	maxPattern = 256     // bytes, as long as a topic
 	maxTokenID = 256     // bytes
-	lastSecond = 1 << 40 // Unix seconds, some 35,000 years: more is a mistake
+	lastSecond = 1 << 40 // Unix seconds, about 35,000 years: more is a mistake
 )
 
-// claims is what is read of a token.
+// claims are the members of a token that are read.
 type claims struct {
 	device, tokenID string
-	tenant          string // "" = none was named
+	tenant          string // "" = none
 	topics          *Topics
 	expires         int64 // Unix seconds; 0 = none
 	notBefore       int64 // the same
@@ -51,7 +51,7 @@ func checkClaims(payload []byte, now time.Time, leeway time.Duration, lists *top
 	return id, nil
 }
 
-// identity checks what is claimed.
+// identity checks the claims and returns them as an Identity.
 func (c *claims) identity() (*Identity, error) {
 	id := &Identity{Tenant: DefaultTenant, Device: c.device, TokenID: c.tokenID, Topics: c.topics}
 	if err := CheckName("device", c.device); err != nil {
@@ -72,12 +72,12 @@ func (c *claims) identity() (*Identity, error) {
 	return id, nil
 }
 
-// claimSet is a JSON object as it comes: struct fields would match names in any
-// case, and golang-jwt reads claims in the same way.
+// claimSet is a JSON object as received. Struct fields would match names in any case;
+// golang-jwt reads claims the same way.
 type claimSet map[string]any
 
-// read takes the claims out of a JSON object. iat decides nothing (RFC 7519
-// 4.1.6), but it must be a time.
+// read fills c from a JSON object. iat decides nothing (RFC 7519 4.1.6), but it must
+// be a time.
 func (s claimSet) read(c *claims, lists *topicLists) error {
 	var issued int64
 	err := errors.Join(
@@ -100,7 +100,7 @@ func (s claimSet) read(c *claims, lists *topicLists) error {
 	return nil
 }
 
-// text reads a string claim; *to stays as it is without one.
+// text reads a string claim. Without one, *to is unchanged.
 func (s claimSet) text(name string, to *string) error {
 	claim, ok := s[name]
 	if !ok {
@@ -112,8 +112,8 @@ func (s claimSet) text(name string, to *string) error {
 	return nil
 }
 
-// time reads a NumericDate (RFC 7519 2), whole seconds; *to stays as it is
-// without one.
+// time reads a NumericDate (RFC 7519 2) in whole seconds. Without one, *to is
+// unchanged.
 func (s claimSet) time(name string, to *int64) error {
 	claim, ok := s[name]
 	if !ok {
@@ -123,15 +123,15 @@ func (s claimSet) time(name string, to *int64) error {
 	if !ok || seconds <= 0 || seconds > lastSecond {
 		return fmt.Errorf("%s must be a number of seconds since 1970", name)
 	}
-	*to = int64(max(seconds, 1)) // half a second is not none
+	*to = int64(max(seconds, 1)) // 0 would mean none
 	return nil
 }
 
 // maxLists is how many different lists of topics are kept for sharing.
 const maxLists = 1024
 
-// topicLists shares equal lists among the tokens that bear them: those of a
-// fleet tend to say the same.
+// topicLists shares equal lists among tokens: the tokens of a fleet mostly carry the
+// same list.
 type topicLists struct {
 	mu sync.Mutex
 
@@ -139,14 +139,14 @@ type topicLists struct {
 	byText map[string]*Topics // by their JSON
 }
 
-// of returns the topics of a JSON text, which is borrowed until return.
+// of returns the topics in a JSON text. text is borrowed until return.
 func (l *topicLists) of(text []byte) (*Topics, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if t, ok := l.byText[string(text)]; ok {
 		return t, nil
 	}
-	var items []*string // null is no string
+	var items []*string // nil for null
 	if err := json.Unmarshal(text, &items); err != nil || items == nil {
 		return nil, errors.New("topics must be an array of strings")
 	}

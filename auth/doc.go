@@ -1,13 +1,13 @@
-// Package auth says who a device is and what it may do: it checks JSON Web
-// Tokens (RFC 7519) against a secret or public keys from files, remembers which
-// it has checked at some cost, and keeps the set of what was revoked.
+// Package auth says who a device is and what it may do. It checks JSON Web Tokens
+// (RFC 7519) against a secret or public keys from files, remembers the checks that are
+// expensive, and keeps the set of revocations.
 //
 // # Owns
 //
 // Key files and their rules (permissions, kinds, sizes), the token checks, the
-// cache of checked tokens, the revocation set, the names that tenants and
-// devices may have, the topic patterns of a token, and the files that are made
-// on a first start: the device secret and the admin token.
+// cache of checked tokens, the revocation set, the rules for names of tenants and
+// devices, the topic patterns of a token, and the files that a first start creates: the
+// device secret and the admin token.
 //
 // # Goroutines
 //
@@ -18,9 +18,9 @@
 // # Memory
 //
 // A token given to Verify is borrowed until return. An [Identity] belongs to the
-// caller and nothing else holds it; its [Topics] are shared by all tokens that
-// say the same, at most 1024 different lists. Of an HS256 token nothing is kept;
-// of one that a public key confirmed half of its SHA-256, about 30 B.
+// caller and nothing else holds it; equal [Topics] are shared between tokens, up to
+// 1024 different lists. Nothing is kept of an HS256 token. Of a token that a public key
+// confirmed, half of its SHA-256 is kept, about 30 B.
 //
 // # Errors
 //

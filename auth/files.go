@@ -17,19 +17,19 @@ import (
 // SecretName is the name of the device secret in a data directory.
 const SecretName = "device.secret"
 
-const maxFile = 64 << 10 // bytes, far above any key file
+const maxFile = 64 << 10 // bytes, far more than any key file
 
-// forbidden is permission bits that a file must not have.
+// forbidden is a set of permission bits that a file must not have.
 type forbidden fs.FileMode
 
 const (
-	// othersMayNot lets a group read, because systems that hand out secrets as
-	// files give them to a service by its group.
+	// othersMayNot allows reading by the group, because systems that provide secrets
+	// as files grant a service access by its group.
 	othersMayNot      forbidden = 0o027
 	othersMayNotWrite forbidden = 0o022
 )
 
-// readFile reads a small file of keys after it has looked at who else may.
+// readFile checks who else may read a small key file, and reads it.
 func readFile(path, what string, bits forbidden) ([]byte, error) {
 	info, err := os.Stat(path)
 	if err != nil {
@@ -40,7 +40,7 @@ func readFile(path, what string, bits forbidden) ([]byte, error) {
 		return nil, fmt.Errorf("%s %s is not a regular file", what, path)
 	}
 	if open := mode.Perm() & fs.FileMode(bits); open != 0 {
-		return nil, fmt.Errorf("%s %s has mode %04o, which lets others at it: run \"chmod %04o %s\"",
+		return nil, fmt.Errorf("%s %s has mode %04o, which gives others access: run \"chmod %04o %s\"",
 			what, path, mode.Perm(), mode.Perm()&^fs.FileMode(bits), path)
 	}
 	f, err := os.Open(path)
@@ -53,14 +53,14 @@ func readFile(path, what string, bits forbidden) ([]byte, error) {
 		return nil, fmt.Errorf("%s: %w", what, err)
 	}
 	if len(b) > maxFile {
-		return nil, fmt.Errorf("%s %s is longer than %d bytes, it cannot be a key", what, path, maxFile)
+		return nil, fmt.Errorf("%s %s is longer than %d bytes and cannot be a key", what, path, maxFile)
 	}
 	return b, nil
 }
 
-// EnsureSecret returns the path of the device secret under dataDir and makes
-// directory and secret if they are missing: 32 random bytes in base64, mode
-// 0600. created says whether it did. A secret that is there is checked.
+// EnsureSecret returns the path of the device secret under dataDir. If missing, it
+// creates the directory and a secret of 32 random bytes in base64, mode 0600; created
+// says whether it did. It checks an existing secret.
 func EnsureSecret(dataDir string) (path string, created bool, err error) {
 	path = filepath.Join(dataDir, SecretName)
 	if created, err = ensureFile(path, base64.StdEncoding); err != nil {
@@ -70,8 +70,8 @@ func EnsureSecret(dataDir string) (path string, created bool, err error) {
 	return path, created, err
 }
 
-// EnsureToken returns the admin token in the file path, and makes it if it is
-// missing: 32 random bytes in base64url, mode 0600. created says whether it did.
+// EnsureToken returns the admin token in the file path. If missing, it creates one of
+// 32 random bytes in base64url, mode 0600; created says whether it did.
 func EnsureToken(path string) (token string, created bool, err error) {
 	if created, err = ensureFile(path, base64.RawURLEncoding); err != nil {
 		return "", false, err
@@ -89,26 +89,26 @@ func ReadToken(path string) (token string, err error) {
 	}
 	b = bytes.TrimSpace(b)
 	if len(b) < least || bytes.ContainsFunc(b, func(r rune) bool { return r <= ' ' || r > '~' }) {
-		return "", fmt.Errorf("token file %s must hold one token of %d or more printable ASCII characters: delete it to have one made", path, least)
+		return "", fmt.Errorf("token file %s must hold one token of %d or more printable ASCII characters: delete it, and the node makes one", path, least)
 	}
 	return string(b), nil
 }
 
-// ReadTokens returns the admin token in the file path and, while it lies beside
-// it, the one that was used before.
+// ReadTokens returns the admin token in the file path and, while PATH.previous exists,
+// the previous one.
 func ReadTokens(path string) (tokens []string, err error) {
 	return withPrevious(path, ReadToken)
 }
 
-// EqualToken compares two tokens in a time that says nothing about where they
-// differ, nor about the length of want. got is borrowed until return.
+// EqualToken compares two tokens in a time that depends neither on where they differ
+// nor on the length of want. got is borrowed until return.
 func EqualToken(got []byte, want string) bool {
 	a, b := sha256.Sum256(got), sha256.Sum256([]byte(want))
 	return subtle.ConstantTimeCompare(a[:], b[:]) == 1
 }
 
-// ensureFile makes the file path with 32 random bytes if it is missing. Of
-// several processes that start at once one makes it, and none sees half of it.
+// ensureFile creates the file path with 32 random bytes if it is missing. When several
+// processes start at once, one creates it, and none sees half a file.
 func ensureFile(path string, encoding *base64.Encoding) (created bool, err error) {
 	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
 		return false, err
@@ -135,7 +135,7 @@ func ensureFile(path string, encoding *base64.Encoding) (created bool, err error
 	return true, syncDir(dir)
 }
 
-// writeDraft makes a file of mode 0600 that is on the disk when it returns.
+// writeDraft writes a file of mode 0600 and syncs it before it returns.
 func writeDraft(dir, content string) (path string, err error) {
 	f, err := os.CreateTemp(dir, ".new-*")
 	if err != nil {

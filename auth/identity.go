@@ -5,9 +5,9 @@ import "time"
 // DefaultTenant is the tenant of a token that names none.
 const DefaultTenant = "default"
 
-// Identity is who a device is and what it may do. It belongs to who asked for
-// it, who should keep no more of it than is needed: Topics is shared by all
-// tokens that say the same, the rest is this one's alone.
+// Identity is who a device is and what it may do. It belongs to the caller, who should
+// keep no more of it than needed: equal Topics are shared between tokens, the rest is
+// this token's alone.
 type Identity struct {
 	Tenant  string
 	Device  string
@@ -16,7 +16,7 @@ type Identity struct {
 	Topics  *Topics   // nil = every topic
 }
 
-// Topics are the patterns of which a topic must match one, as CheckTopics says.
+// Topics are patterns as described at CheckTopics. A topic must match one of them.
 // Shared, never written.
 type Topics []string
 

@@ -24,24 +24,24 @@ const (
 	minSecret     = 32 // bytes, RFC 7518 3.2: as long as the hash
 	minRSA        = 2048
 	maxPublicKeys = 16
-	// maxNameless bounds the keys of one algorithm that a token is tried with when it
-	// names none: what a bad token costs.
+	// maxNameless bounds the nameless keys of one algorithm, and so the checks that a
+	// bad token costs.
 	maxNameless = 4
 
 	algorithmHS256 = "HS256"
 )
 
-// key is one trusted key. Its kind alone says which algorithm it checks; the
-// token's header only chooses among keys, so it cannot make a public key serve
-// as an HMAC secret, nor ask for none.
+// key is one trusted key. Its kind alone decides the algorithm; a token's header only
+// chooses among keys, so it cannot turn a public key into an HMAC secret, nor ask for
+// the algorithm none.
 type key struct {
 	// Immutable after construction.
 	algorithm string
-	name      string            // of its PEM header "kid", or ""
-	print     string            // its thumbprint [RFC7638]; "" of a secret
+	name      string            // from its PEM header "kid", or ""
+	print     string            // its thumbprint [RFC7638]; "" for a secret
 	method    jwt.SigningMethod // nil for HS256
 	public    any               // as method wants it
-	macs      *sync.Pool        // of hash.Hash, HMAC states of the secret; nil but for HS256
+	macs      *sync.Pool        // of hash.Hash, HMAC states of the secret; nil except for HS256
 }
 
 // is reports whether a token means this key by kid.
@@ -49,7 +49,7 @@ func (k *key) is(algorithm, kid string) bool {
 	return k.algorithm == algorithm && (k.name == kid || k.print == kid)
 }
 
-// matches reports whether signature is this key's for signed.
+// matches reports whether signature is this key's signature of signed.
 func (k *key) matches(signed, signature []byte) bool {
 	if k.method != nil {
 		return k.method.Verify(string(signed), signature, k.public) == nil
@@ -69,7 +69,7 @@ func newSecretKey(secret []byte) key {
 	}
 }
 
-// loadKeys reads what the two files hold.
+// loadKeys reads the keys in the two files.
 func loadKeys(cfg Config) ([]key, error) {
 	var keys []key
 	if cfg.SecretFile != "" {
@@ -91,8 +91,8 @@ func loadKeys(cfg Config) ([]key, error) {
 	return keys, nil
 }
 
-// readSecret reads a secret file: the bytes themselves, without the white space
-// at the ends that editors and echo leave.
+// readSecret reads a secret file. It drops white space at the ends, which editors and
+// echo leave.
 func readSecret(path string) ([]byte, error) {
 	b, err := readFile(path, "secret file", othersMayNot)
 	if err != nil {
@@ -134,12 +134,12 @@ func readPublicKeys(path string) ([]key, error) {
 	case len(keys) == 0:
 		return nil, fmt.Errorf("public key file %s holds no PEM block: make one with \"openssl pkey -in PRIVATE.pem -pubout\"", path)
 	case len(bytes.TrimSpace(rest)) > 0:
-		return nil, fmt.Errorf("public key file %s holds something after its last PEM block", path)
+		return nil, fmt.Errorf("public key file %s has data after its last PEM block", path)
 	}
 	return keys, nil
 }
 
-// checkNames sees that k can be told from the keys before it.
+// checkNames checks that k differs from the keys before it.
 func checkNames(keys []key, k *key) error {
 	nameless := 0
 	for i := range keys {
@@ -152,7 +152,7 @@ func checkNames(keys []key, k *key) error {
 		}
 	}
 	if nameless >= maxNameless {
-		return fmt.Errorf("more than %d %s keys have no name, and each of them is tried with every bad token: give the others a line \"kid: NAME\" and an empty one behind their BEGIN, with the kid of the tokens that they sign", maxNameless, k.algorithm)
+		return fmt.Errorf("more than %d %s keys have no name, and every bad token is tried with each of them: after BEGIN, give the others a line \"kid: NAME\" and an empty line, with the kid of the tokens that they sign", maxNameless, k.algorithm)
 	}
 	return nil
 }
@@ -203,7 +203,7 @@ func publicKey(method jwt.SigningMethod, public any) key {
 	return key{algorithm: method.Alg(), print: thumbprint(public), method: method, public: public}
 }
 
-// thumbprint is what a key is called where nobody has named it [RFC7638 3].
+// thumbprint is the name of a key without a given one [RFC7638 3].
 func thumbprint(public any) string {
 	text := base64.RawURLEncoding.EncodeToString
 	var canonical string

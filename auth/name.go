@@ -4,9 +4,9 @@ import "fmt"
 
 const maxNameLength = 128
 
-// CheckName checks the name of a tenant or device (kind says which, for the
-// error): 1 to 128 letters a-z and A-Z, digits and . _ : @ - but neither "." nor
-// "..", which the path of a URL cannot hold.
+// CheckName checks the name of a tenant or device; kind says which, for the error.
+// Allowed are 1 to 128 letters a-z and A-Z, digits and . _ : @ - except "." and "..",
+// which the path of a URL cannot hold.
 func CheckName(kind, s string) error {
 	if s == "" {
 		return fmt.Errorf("%s name is missing: allowed are 1 to %d letters, digits and . _ : @ -", kind, maxNameLength)
@@ -15,7 +15,7 @@ func CheckName(kind, s string) error {
 		return fmt.Errorf("%s name is %d bytes: allowed are up to %d", kind, len(s), maxNameLength)
 	}
 	if s == "." || s == ".." {
-		return fmt.Errorf("%s name is %q: allowed is more than dots", kind, s)
+		return fmt.Errorf("%s name is %q: allowed are names that are not only dots", kind, s)
 	}
 	for i := range len(s) {
 		if !nameByte(s[i]) {

@@ -6,20 +6,20 @@ import (
 	"os"
 )
 
-// previousSuffix ends the name of a file that holds what was used before: while
-// PATH.previous lies beside the secret or the token PATH, both are taken, so that
-// everybody can be given the new one before the old one is void.
+// previousSuffix ends the name of the file with the previous secret or token. While
+// PATH.previous exists beside PATH, both are valid, so that the new one can be handed
+// out before the old one is void.
 const previousSuffix = ".previous"
 
-// Moved reports whether a rotation has begun that made no new file yet: path is
-// missing and what was there is path's previous one.
+// Moved reports whether a rotation has begun without a new file yet: path is missing,
+// and its previous file is there.
 func Moved(path string) bool {
 	_, err := os.Lstat(path)
 	_, before := os.Lstat(path + previousSuffix)
 	return errors.Is(err, fs.ErrNotExist) && before == nil
 }
 
-// withPrevious reads path, and what was used before it if that is still there.
+// withPrevious reads path and, if it exists, its previous file.
 func withPrevious[T any](path string, read func(path string) (T, error)) ([]T, error) {
 	current, err := read(path)
 	if err != nil {

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// Revocation takes the right to connect from a token (TokenID, its jti) or from
-// a device (Device, in Tenant), until a time or, if that is zero, for good.
+// Revocation denies a token (TokenID, its jti) or a device (Device, in Tenant) the
+// right to connect, until a time or, if that is zero, for good.
 // Exactly one of TokenID and Device is set.
 type Revocation struct {
 	Tenant  string // "" = DefaultTenant
@@ -65,7 +65,7 @@ func (s *revocations) add(r Revocation, now time.Time) error {
 	return nil
 }
 
-// sweepLocked drops what is out of force.
+// sweepLocked drops expired revocations.
 func (s *revocations) sweepLocked(now time.Time) {
 	for key, until := range s.until {
 		if !inForce(until, now) {

@@ -8,8 +8,8 @@ import (
 	"slices"
 )
 
-// A token, taken apart. What is not signed is never interpreted, except for the
-// header: payload and signature are read once one of the keys has confirmed them.
+// token is a token split into its parts. Only the header is interpreted before a key has
+// confirmed the signature.
 type token struct {
 	algorithm string
 	kid       string // which key the header names, or ""
@@ -41,10 +41,9 @@ func parseToken(b []byte) (t token, err error) {
 // dot is never written.
 var dot = []byte{'.'}
 
-// checkSignature returns nil once one of the keys has confirmed the signature. The
-// key that the header names is the only one to be tried; where it names none of ours,
-// those without a name are, of which there are few: each costs a check, and who sends
-// a bad token pays for none.
+// checkSignature returns nil once one of the keys has confirmed the signature. If the
+// header names one of our keys, only that one is tried. Otherwise the nameless keys are;
+// they are few, because each costs a check and a bad token costs its sender nothing.
 func (t *token) checkSignature(keys []key) error {
 	known, named := false, t.kid != "" && slices.ContainsFunc(keys, func(k key) bool { return k.is(t.algorithm, t.kid) })
 	for i := range keys {
@@ -95,7 +94,7 @@ func readHeader(header []byte) (algorithm, kid string, err error) {
 	}
 	if name, there := members["kid"]; there {
 		if kid, ok = name.(string); !ok { // [RFC7515 4.1.4]
-			return "", "", fmt.Errorf("%w: header has a kid that is no string", ErrMalformed)
+			return "", "", fmt.Errorf("%w: header has a kid that is not a string", ErrMalformed)
 		}
 	}
 	return algorithm, kid, nil
@@ -103,7 +102,7 @@ func readHeader(header []byte) (algorithm, kid string, err error) {
 
 // decodeSegment decodes one part of a token.
 func decodeSegment(b []byte) ([]byte, error) {
-	// The base64 package passes over line breaks; RFC 7515 has none.
+	// The base64 package skips line breaks; RFC 7515 has none.
 	if bytes.ContainsAny(b, "\r\n") {
 		return nil, ErrMalformed
 	}

@@ -7,10 +7,9 @@ import (
 	"unicode/utf8"
 )
 
-// CheckTopics checks topic patterns: at most 64, of 1 to 256 bytes each. Topics
-// are levels between slashes; in a pattern "+" stands for any one level, and
-// "#", as the last level, for that which is before it and all below it, as in
-// MQTT.
+// CheckTopics checks topic patterns: at most 64, of 1 to 256 bytes each. As in MQTT,
+// topics are levels between slashes; in a pattern "+" matches any one level, and "#" as
+// the last level matches the level before it and everything below.
 func CheckTopics(patterns []string) error {
 	if len(patterns) > maxTopics {
 		return fmt.Errorf("%d topic patterns, allowed are up to %d", len(patterns), maxTopics)
@@ -31,7 +30,7 @@ func CheckTopics(patterns []string) error {
 	return nil
 }
 
-// topicMatches reports whether topic, which is not empty, matches pattern.
+// topicMatches reports whether topic matches pattern. topic is not empty.
 func topicMatches(pattern string, topic []byte) bool {
 	for {
 		want, restOfPattern, morePattern := strings.Cut(pattern, "/")

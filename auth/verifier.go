@@ -7,27 +7,27 @@ import (
 	"time"
 )
 
-// MaxToken is the longest token that is looked at, in bytes.
+// MaxToken is the length of the longest accepted token, in bytes.
 const MaxToken = 8192
 
 // Config says which keys are trusted. At least one of the two files is needed.
 type Config struct {
-	// SecretFile holds the secret of HS256 tokens: 32 bytes or more, taken as
-	// they are but for white space at the ends. Others may not read it. While
-	// SecretFile.previous is there, tokens of the secret in it are taken, too.
+	// SecretFile holds the secret of HS256 tokens: 32 bytes or more, used as they
+	// are except for white space at the ends. Others may not read it. While
+	// SecretFile.previous exists, tokens of the secret in it are valid, too.
 	SecretFile string
 	// PublicKeyFile holds PEM public keys, at most 16: P-256 for ES256, Ed25519
 	// for EdDSA, RSA of 2048 bits or more for RS256.
 	PublicKeyFile string
-	// CacheSize is how many tokens that a public key confirmed are remembered
-	// (default 131072, at about 30 B each). Too small: devices that reconnect
-	// cost a signature check each. HS256 tokens need no place in it.
+	// CacheSize bounds the remembered tokens that a public key confirmed (default
+	// 131072, at about 30 B each). Too small: each reconnect costs a signature
+	// check. HS256 tokens need no place in it.
 	CacheSize int
 	// MaxRevocations bounds the revocation set (default 65536). Too small:
 	// Revoke returns ErrFull.
 	MaxRevocations int
-	// Leeway is the difference of clocks that exp and nbf allow (default 0).
-	// Too large: tokens live on after their expiry.
+	// Leeway is the clock difference that exp and nbf allow (default 0). Too large:
+	// tokens outlive their expiry.
 	Leeway time.Duration
 	// Now is the clock (default time.Now).
 	Now func() time.Time
@@ -35,7 +35,7 @@ type Config struct {
 
 func (c Config) withDefaults() (Config, error) {
 	if c.SecretFile == "" && c.PublicKeyFile == "" {
-		return c, errors.New("auth: neither a secret file nor a public key file is given")
+		return c, errors.New("auth: a secret file or a public key file is needed")
 	}
 	if c.CacheSize < 0 || c.MaxRevocations < 0 || c.Leeway < 0 {
 		return c, errors.New("auth: cache size, revocations and leeway cannot be negative")
@@ -66,9 +66,9 @@ type Verifier struct {
 	refused atomic.Uint64
 }
 
-// trust is the keys of one reading of the files with what they have verified:
-// new keys come with an empty cache, and a check that is still at work with the
-// old keys cannot leave its result in the new cache.
+// trust holds the keys of one reading of the files and what they have verified. New keys
+// come with an empty cache, so a check that still runs with the old keys cannot leave
+// its result in the new cache.
 type trust struct {
 	// Immutable after construction.
 	keys  []key
@@ -76,8 +76,8 @@ type trust struct {
 	bad   *cache // of tokens that no key has signed
 }
 
-// badTokens is how many tokens with a bad signature are remembered: those of devices
-// that try again and again. Strangers can fill it, and then it helps nobody.
+// badTokens bounds the remembered tokens with a bad signature, for devices that keep
+// retrying. Strangers can fill the cache; then it is of no use.
 const badTokens = 4096
 
 // New reads the key files.
@@ -104,8 +104,8 @@ func (v *Verifier) Reload() error {
 	return nil
 }
 
-// Load is the first half of Reload, for those who have more to read before
-// anything changes: it reads the files, and use puts the keys in force.
+// Load is the first half of Reload, for callers that read more before anything changes.
+// It reads the files; use puts the keys in force.
 func (v *Verifier) Load() (use func(), err error) {
 	keys, err := loadKeys(v.cfg)
 	if err != nil {
@@ -170,26 +170,25 @@ func (v *Verifier) verify(b []byte) (*Identity, error) {
 	return id, nil
 }
 
-// Revoke puts r in force at once for tokens still to be verified, cached or not.
-// Connections already open are the caller's to close: see IsRevoked. The set
-// is in memory only. It returns ErrFull when MaxRevocations are in force.
+// Revoke puts r in force at once for tokens verified from now on, cached or not. The
+// caller closes connections that are already open: see IsRevoked. The set is in memory
+// only. Revoke returns ErrFull when MaxRevocations are in force.
 func (v *Verifier) Revoke(r Revocation) error { return v.revoked.add(r, v.cfg.Now()) }
 
-// Restore lifts a revocation; it reports whether there was one. r.Until does
-// not matter.
+// Restore lifts a revocation and reports whether there was one. It ignores r.Until.
 func (v *Verifier) Restore(r Revocation) bool { return v.revoked.remove(r) }
 
 // IsRevoked reports whether id's token or device is revoked. It does not
 // allocate, and does not lock while nothing is revoked.
 func (v *Verifier) IsRevoked(id *Identity) bool { return v.revoked.covers(id, v.cfg.Now) }
 
-// Stats is what a Verifier has done since it was made, and what it holds.
+// Stats counts what a Verifier has done since it was made, and what it holds.
 type Stats struct {
-	CacheHits   uint64 // tokens of public keys, known from before
+	CacheHits   uint64 // tokens of public keys found in the cache
 	Checked     uint64 // tokens whose signature was checked
 	Refused     uint64 // calls of Verify that returned an error
-	Cached      int    // tokens of public keys now remembered
-	Revocations int    // in force, or out of force and not yet swept
+	Cached      int    // tokens of public keys in the cache now
+	Revocations int    // in force, or expired and not yet swept
 }
 
 // Stats may be called from any goroutine.

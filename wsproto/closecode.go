@@ -13,7 +13,7 @@ const (
 	CloseNormal         CloseCode = 1000 // the purpose is fulfilled
 	CloseGoingAway      CloseCode = 1001 // this end stops; the reason may carry retry=SECONDS
 	CloseProtocolError  CloseCode = 1002 // a MUST of RFC 6455 was broken
-	CloseUnsupported    CloseCode = 1003 // a data type that this end does not take
+	CloseUnsupported    CloseCode = 1003 // a data type that this end does not accept
 	CloseNoStatus       CloseCode = 1005 // never on the wire: a close frame without a code
 	CloseAbnormal       CloseCode = 1006 // never on the wire: no close frame was seen
 	CloseInvalidPayload CloseCode = 1007 // text that is not UTF-8, or data that does not inflate
@@ -58,7 +58,7 @@ func (e *CloseError) Error() string {
 // ErrClosed answers every call of Next after a close frame or an error.
 var ErrClosed = errors.New("wsproto: nothing may follow a close frame or an error")
 
-// What a Decoder can find wrong: each error with the code it closes with.
+// The faults that a Decoder finds, each with its close code.
 var (
 	ErrNotMasked              = &CloseError{CloseProtocolError, "frames from a client must be masked"}
 	ErrReservedBits           = &CloseError{CloseProtocolError, "reserved bit set without an extension"}

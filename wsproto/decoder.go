@@ -17,7 +17,7 @@ type Limits struct {
 	MaxMessage int // payload of one message, bytes, inflated if it came compressed; 0 = 1 MiB
 }
 
-// MaxLimit is the largest limit that may be asked for, bytes.
+// MaxLimit is the largest allowed limit, bytes.
 const MaxLimit = 1 << 30
 
 func (l Limits) withDefaults() (Limits, error) {
@@ -34,8 +34,8 @@ func (l Limits) withDefaults() (Limits, error) {
 }
 
 // DecoderConfig holds the limits and pools that all decoders of a server
-// share. Any goroutine may use it. A decoder may be handed another one at any
-// call, which is how limits change while a server runs.
+// share. Any goroutine may use it. Each call may pass a decoder another one; so limits
+// change while a server runs.
 type DecoderConfig struct {
 	// Immutable after construction.
 	limits  Limits
@@ -46,8 +46,8 @@ type DecoderConfig struct {
 	inflaters sync.Pool // of *inflater
 }
 
-// NewDecoderConfig checks l and fills in its defaults. buffers lends the memory
-// for messages that arrive in pieces.
+// NewDecoderConfig checks l and fills in its defaults. Messages that arrive in pieces
+// are kept in memory from buffers.
 func NewDecoderConfig(l Limits, buffers *bytebuf.Pool) (*DecoderConfig, error) {
 	l, err := l.withDefaults()
 	if err != nil {
@@ -75,13 +75,13 @@ type Decoder struct {
 // or not (Handshake.Compression).
 func NewDecoder(compression bool) Decoder { return Decoder{compression: compression} }
 
-// Next takes one event from the front of in and unmasks it in place; n bytes of
-// in were used. ok is false when all of in was used up and more bytes are
-// needed. Call it until ok is false, also with an empty in: that call gives
-// back the memory behind the last event.
+// Next takes one event from the front of in and unmasks it in place. n is the number of
+// bytes used. ok is false when all of in is used up and more bytes are needed. Call it
+// until ok is false, even with an empty in: that last call returns the memory behind the
+// last event.
 //
-// A message that lies whole in `in` is returned as a piece of in; everything
-// partial is copied, so in may be reused after the events from it were handled.
+// A message that lies whole in `in` is returned as a part of in; a partial message is
+// copied, so in may be reused once its events are handled.
 // err is one of the *CloseError values of this package, or ErrClosed.
 func (d *Decoder) Next(cfg *DecoderConfig, in []byte) (ev Event, n int, ok bool, err error) {
 	d.Reclaim(cfg)
@@ -127,15 +127,15 @@ func (d *Decoder) Next(cfg *DecoderConfig, in []byte) (ev Event, n int, ok bool,
 	return ev, n, true, nil
 }
 
-// standsAlone reports whether a frame is an event all by itself, so that its
-// payload needs no copy.
+// standsAlone reports whether a frame is an event by itself, so that its payload needs
+// no copy.
 func (h *header) standsAlone() bool {
 	return h.op.IsControl() || h.fin && h.op != OpContinuation && !h.rsv1
 }
 
-// header reads the next frame header into h, which is zero; its front may have
-// come with an earlier call. used is what it took from in: all of it while the
-// header is incomplete.
+// header reads the next frame header into h, which must be zero. An earlier call may
+// have brought its front. used is the number of bytes taken from in: all of them while
+// the header is incomplete.
 func (d *Decoder) header(h *header, cfg *DecoderConfig, in []byte) (used int, fault *CloseError) {
 	if d.p == nil || d.p.nhead == 0 {
 		if fault = d.readHeader(h, in, &cfg.limits); fault != nil || h.size != 0 || len(in) == 0 {
@@ -156,7 +156,7 @@ func (d *Decoder) header(h *header, cfg *DecoderConfig, in []byte) (used int, fa
 func (d *Decoder) frameEnd(cfg *DecoderConfig) (ev Event, ok bool, fault *CloseError) {
 	p := d.p
 	switch {
-	case p.frame.op.IsControl(): // [RFC6455 5.4] may come between the fragments of a message
+	case p.frame.op.IsControl(): // [RFC6455 5.4] allowed between the fragments of a message
 		ev, fault = d.event(p.frame.op, p.control[:p.got])
 		return ev, fault == nil, fault
 	case p.frame.fin:
@@ -201,7 +201,7 @@ func closeEvent(payload []byte) (Event, *CloseError) {
 // inMessage reports whether a fragmented message has begun.
 func (d *Decoder) inMessage() bool { return d.p != nil && d.p.op != OpContinuation }
 
-// hold returns d's partial state, taking one from the pool if need be.
+// hold returns d's partial state, from the pool if d has none.
 func (d *Decoder) hold(cfg *DecoderConfig) *partial {
 	if d.p == nil {
 		p, ok := cfg.partials.Get().(*partial)
@@ -213,7 +213,7 @@ func (d *Decoder) hold(cfg *DecoderConfig) *partial {
 	return d.p
 }
 
-// drop gives the partial state back.
+// drop returns the partial state to the pool.
 func (d *Decoder) drop(cfg *DecoderConfig) {
 	cfg.buffers.Put(d.p.buf)
 	*d.p = partial{}
@@ -221,15 +221,15 @@ func (d *Decoder) drop(cfg *DecoderConfig) {
 	d.p = nil
 }
 
-// Reclaim gives back the memory behind the last event, for whoever will not call
-// Next for a while.
+// Reclaim returns the memory behind the last event, for callers that will not call Next
+// for a while.
 func (d *Decoder) Reclaim(cfg *DecoderConfig) {
 	if d.p != nil && d.p.reclaim() {
 		d.drop(cfg)
 	}
 }
 
-// Held is how many bytes of buffers d holds: by capacity, not by what has arrived.
+// Held is the capacity of the buffers that d holds, in bytes.
 func (d *Decoder) Held() int {
 	if d.p == nil {
 		return 0
@@ -240,7 +240,7 @@ func (d *Decoder) Held() int {
 // Idle reports whether d is between messages and owns no memory.
 func (d *Decoder) Idle() bool { return d.p == nil }
 
-// Release gives back all that d holds. Next answers ErrClosed after it.
+// Release returns all memory that d holds. After it, Next returns ErrClosed.
 func (d *Decoder) Release(cfg *DecoderConfig) {
 	d.ended = true
 	if d.p != nil {

@@ -7,8 +7,8 @@ import (
 )
 
 const (
-	// minDeflate is the shortest payload worth compressing, bytes: below it the
-	// result is hardly ever shorter.
+	// minDeflate is the shortest payload worth compressing, bytes. Below it the result
+	// is hardly ever shorter.
 	minDeflate = 64
 
 	// deflateTail is the length of the empty block that a sender cuts off the end
@@ -32,8 +32,8 @@ func (w *sliceWriter) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// AppendCompressed appends payload as one compressed frame, or as a plain one
-// where compression would not make it smaller, and returns the longer slice.
+// AppendCompressed appends payload as one frame and returns the longer slice. The frame
+// is compressed unless compression would not make it smaller.
 // windowBits is Handshake.WindowBits; with 0 nothing is compressed. payload is
 // borrowed until return. No state is kept between messages.
 // [RFC7692 7.2.1] [RFC7692 7.1.1.1]
@@ -45,7 +45,7 @@ func AppendCompressed(dst []byte, op OpCode, payload []byte, z *Deflater, window
 	if !ok {
 		w = new(sliceWriter)
 	}
-	// The header's size is known only after the data's: leave room for the longest.
+	// The header's size depends on the data's: leave room for the longest.
 	start := len(dst)
 	w.b = AppendHeader(dst, op, true, true, len(payload))
 	data := len(w.b)
@@ -61,8 +61,8 @@ func AppendCompressed(dst []byte, op OpCode, payload []byte, z *Deflater, window
 	return append(end, dst[data:data+n]...)
 }
 
-// deflate writes payload so that no reference reaches back further than the
-// window: a small window is kept by compressing one window at a time.
+// deflate writes payload so that no reference reaches back beyond the window. For a small
+// window it compresses one window at a time.
 // [RFC7692 7.1.2.1]
 func (w *sliceWriter) deflate(payload []byte, windowBits uint8) {
 	piece := len(payload)

@@ -15,27 +15,25 @@
 // scripts/rfc-tags.sh compares the two.
 //
 // # Goroutines
-// None. A Handshake or Decoder belongs to one goroutine at a time. A
-// DecoderConfig, HandshakeConfig or Deflater is shared by all connections and
-// may be used from any goroutine.
+// None. A Handshake or Decoder belongs to one goroutine at a time. All connections share
+// a DecoderConfig, a HandshakeConfig and a Deflater; any goroutine may use them.
 //
 // # Memory
-// A Decoder between messages is two words and owns no buffer. What has
-// arrived of an unfinished message lives in pooled memory that grows with the
-// bytes that arrived, never from a length that the peer declared. The encoder
-// appends to the caller's slice.
+// Between messages a Decoder is two words and owns no buffer. The part of an unfinished
+// message that has arrived is in pooled memory, which grows with those bytes and never
+// with a length that the peer declared. The encoder appends to the caller's slice.
 //
 // # Errors
 // A Refusal is the HTTP answer to a handshake that cannot be accepted. A
-// CloseError says with which code to close the connection; the decoder
-// returns preallocated ones, so they can be compared. ErrClosed answers those
-// who go on after the end. After any error the connection is of no more use.
+// CloseError says with which code to close the connection; the decoder returns
+// preallocated ones, so they can be compared. Calls after the end return ErrClosed. After
+// any error the connection is of no further use.
 //
 // # When full
-// A header block over its limit is refused with 431, a frame or message over
-// its limit closes with 1009, before memory for it is taken.
+// A header block over its limit is refused with 431. A frame or message over its limit
+// closes with 1009, before any memory is taken for it.
 //
 // # Not here
 // Deadlines, sockets, answering pings and closes: eventloop. What a message
-// means: envelope. Which paths and tokens are welcome: gateway.
+// means: envelope. Which paths and tokens are accepted: gateway.
 package wsproto

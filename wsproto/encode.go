@@ -30,12 +30,12 @@ func AppendHeader(dst []byte, op OpCode, fin, rsv1 bool, n int) []byte {
 
 // AppendFrame appends payload as one whole frame and returns the longer slice.
 // payload is borrowed until return; for a control opcode it must not be longer
-// than 125 bytes. Text must be valid UTF-8: that is the caller's to keep.
+// than 125 bytes. The caller ensures that text is valid UTF-8.
 func AppendFrame(dst []byte, op OpCode, payload []byte) []byte {
 	return append(AppendHeader(dst, op, true, false, len(payload)), payload...)
 }
 
-// AppendClose appends a close frame. CloseNoStatus makes one without code and
+// AppendClose appends a close frame. With CloseNoStatus the frame has neither code nor
 // reason. A reason longer than 123 bytes is cut at the end of a character.
 // [RFC6455 5.5.1]
 func AppendClose(dst []byte, code CloseCode, reason string) []byte {

@@ -34,9 +34,9 @@ type header struct {
 	n    int // payload, bytes
 }
 
-// readHeader reads the frame header at the front of b into h, by what d has
-// seen before. The first two bytes are judged as soon as they are there. While
-// the header is incomplete h.size stays 0.
+// readHeader reads the frame header at the front of b into h. It judges the first two
+// bytes, by what came before, as soon as they are there. While the header is incomplete
+// h.size stays 0.
 func (d *Decoder) readHeader(h *header, b []byte, l *Limits) *CloseError {
 	if len(b) < 2 {
 		return nil
@@ -79,10 +79,9 @@ func (d *Decoder) readHeader(h *header, b []byte, l *Limits) *CloseError {
 	return nil
 }
 
-// fits checks that n more bytes of data keep the limits. Data that does not
-// compress grows a little when a client compresses it all the same, so there
-// is an eighth of room for that on the wire; what it inflates to has its own
-// check. [RFC6455 10.4]
+// fits checks that n more bytes of data keep the limits. Incompressible data grows a
+// little when a client compresses it, so the wire limit has an eighth of room; the
+// inflated size has a check of its own. [RFC6455 10.4]
 func (d *Decoder) fits(l *Limits, n uint64, rsv1 bool) *CloseError {
 	most, extra := l.MaxMessage, 0
 	if d.p != nil {
@@ -101,7 +100,7 @@ func (d *Decoder) fits(l *Limits, n uint64, rsv1 bool) *CloseError {
 	return nil
 }
 
-// judge checks all that the first two bytes of a frame can have wrong.
+// judge checks the first two bytes of a frame for every fault they can have.
 func (d *Decoder) judge(b0, b1 byte) *CloseError {
 	op := OpCode(b0 & 0x0f)
 	switch {

@@ -8,8 +8,8 @@ import (
 	"github.com/gobwas/ws"
 )
 
-// HandshakeConfig is what a server is willing to agree to. It is shared by all
-// connections and must not change while in use.
+// HandshakeConfig is what a server agrees to. All connections share it, and it must not
+// change while in use.
 type HandshakeConfig struct {
 	Protocols      []string // subprotocols that the server speaks, the preferred one first
 	Compression    bool     // whether permessage-deflate may be negotiated
@@ -21,9 +21,9 @@ func (c *HandshakeConfig) bounds() (maxBytes, maxHeaders int) {
 	return cmp.Or(c.MaxHeaderBytes, 8192), cmp.Or(c.MaxHeaders, 64)
 }
 
-// Handshake is one client's opening handshake. It is reusable: Parse sets every
-// field. Byte fields borrow the block given to Parse, until that block is
-// reused or Parse is called again. It must not be copied.
+// Handshake is one client's opening handshake. It is reusable: Parse sets every field.
+// Byte fields borrow from the block given to Parse, until the block is reused or Parse
+// is called again. A Handshake must not be copied.
 type Handshake struct {
 	Path           []byte // as sent, escapes kept
 	Query          []byte // without the '?'; nil if none
@@ -51,12 +51,12 @@ type required struct {
 }
 
 // Parse checks block, which FindHeader measured, and prepares the response.
-// block is borrowed for as long as the fields of h are used. err is a *Refusal.
-// The path is not looked at: which paths exist is the caller's to know.
+// block is borrowed for as long as the fields of h are used. err is a *Refusal. Parse does
+// not check the path: the caller knows which paths exist.
 //
-// gobwas/ws judges the same bytes after the checks here and writes the 101. It
-// accepts things that a server at the edge must not, such as two Host fields
-// or a body, so the checks here come first and are the stricter ones.
+// After the checks here, gobwas/ws judges the same bytes and writes the 101. It accepts
+// things that a server at the edge must not, such as two Host fields or a body, so the
+// checks here come first and are stricter.
 // [RFC6455 4.2.1] [RFC6455 4.2.2]
 func (h *Handshake) Parse(cfg *HandshakeConfig, block []byte) error {
 	h.reset()
@@ -93,13 +93,13 @@ func (h *Handshake) Parse(cfg *HandshakeConfig, block []byte) error {
 	return h.upgrade(block)
 }
 
-// reset forgets the handshake before and keeps the memory.
+// reset forgets the last handshake and keeps the memory.
 func (h *Handshake) reset() {
 	h.exchange.out = h.exchange.out[:0]
 	*h = Handshake{exchange: h.exchange, upgrader: h.upgrader}
 }
 
-// requestLine takes "GET target HTTP/1.1" apart.
+// requestLine parses "GET target HTTP/1.1".
 func (h *Handshake) requestLine(line []byte) error {
 	method, rest, ok := bytes.Cut(line, []byte{' '})
 	target, version, ok2 := bytes.Cut(rest, []byte{' '})
@@ -121,8 +121,8 @@ func (h *Handshake) requestLine(line []byte) error {
 
 func isDigit(c byte) bool { return '0' <= c && c <= '9' }
 
-// target takes the path and the query out of a request target: "/path?query",
-// or the same behind "http://host", as it is sent to proxies. [RFC6455 3]
+// target takes path and query from a request target: "/path?query", or the same after
+// "http://host", as sent to proxies. [RFC6455 3]
 func (h *Handshake) target(t []byte) error {
 	for _, c := range t {
 		if c <= ' ' || c >= 0x7f || c == '#' {
@@ -150,7 +150,7 @@ func (h *Handshake) target(t []byte) error {
 	return nil
 }
 
-// field files one header field.
+// field stores one header field.
 func (h *Handshake) field(name, value []byte, o *offers) error {
 	r := &h.required
 	switch {
@@ -184,7 +184,7 @@ func (h *Handshake) field(name, value []byte, o *offers) error {
 	return nil
 }
 
-// once sets a field that may come once only.
+// once sets a field that may appear only once.
 func once(field *[]byte, value []byte) error {
 	if *field != nil {
 		return errDuplicate
@@ -193,8 +193,8 @@ func once(field *[]byte, value []byte) error {
 	return nil
 }
 
-// check looks at what must be there. An HTTP request that is none of ours is
-// told to upgrade before it is told of any further fault.
+// check tests for everything that must be present. It tells a plain HTTP request to
+// upgrade before it reports any further fault.
 func (h *Handshake) check() error {
 	r := &h.required
 	switch {
@@ -215,8 +215,8 @@ func (h *Handshake) check() error {
 	return nil
 }
 
-// validHost reports whether host has only characters of "host:port"; an
-// address without a host, which HTTP allows, is empty.
+// validHost reports whether host has only characters of "host:port". It is empty for an
+// address without a host, which HTTP allows.
 func validHost(host []byte) bool {
 	for _, c := range host {
 		if c >= 0x7f || c <= ' ' || bytes.IndexByte([]byte(`"#/<>?@\^`+"`{|}"), c) >= 0 {
@@ -249,9 +249,8 @@ func hasToken(list []byte, word string) bool {
 	return false
 }
 
-// Header is the value of the first header field of that name, in any case,
-// without the white space around it; nil if there is none. It is borrowed as
-// the fields are.
+// Header is the value of the first header field with that name, in any case, without
+// surrounding white space; nil if there is none. It is borrowed as the fields are.
 func (h *Handshake) Header(name string) []byte {
 	for rest := h.fields; ; {
 		line, after, ok := cutLine(rest)

@@ -2,8 +2,7 @@ package wsproto
 
 import "bytes"
 
-// One bit for each character of a token, those below 64 and those above.
-// RFC 9110 section 5.6.2.
+// One bit for each token character, below 64 and from 64 on. RFC 9110 section 5.6.2.
 const (
 	tokenLow = 1<<'!' | 1<<'#' | 1<<'$' | 1<<'%' | 1<<'&' | 1<<'\'' | 1<<'*' | 1<<'+' | 1<<'-' | 1<<'.' |
 		(1<<10-1)<<'0'
@@ -53,7 +52,7 @@ func lower(c byte) byte {
 
 func isSpace(c byte) bool { return c == ' ' || c == '\t' }
 
-// trim cuts the white space around b.
+// trim cuts white space off both ends of b.
 func trim(b []byte) []byte {
 	for len(b) > 0 && isSpace(b[0]) {
 		b = b[1:]
@@ -65,9 +64,8 @@ func trim(b []byte) []byte {
 }
 
 // cutLine splits b after its first line and returns the line without its end.
-// A line ends in CR LF and nothing else: a lone LF or CR is where two programs
-// on the way can disagree about the end of a header, and that is how requests
-// are smuggled.
+// Only CR LF ends a line: at a lone LF or CR, two programs on the way can disagree about
+// the end of a header, and that is how requests are smuggled.
 func cutLine(b []byte) (line, rest []byte, ok bool) {
 	i := bytes.IndexByte(b, '\n')
 	if i < 1 || b[i-1] != '\r' {
@@ -76,9 +74,9 @@ func cutLine(b []byte) (line, rest []byte, ok bool) {
 	return b[:i-1], b[i+1:], true
 }
 
-// cutField splits a header line at its colon. Refused are a name that is not a
-// token, which also covers white space before the colon and a folded line
-// (one that begins with white space), and control bytes in the value.
+// cutField splits a header line at its colon. It refuses control bytes in the value and a
+// name that is not a token, which includes white space before the colon and a folded line
+// (one that begins with white space).
 func cutField(line []byte) (name, value []byte, ok bool) {
 	n := tokenLen(line)
 	if n == 0 || n == len(line) || line[n] != ':' {
@@ -93,9 +91,9 @@ func cutField(line []byte) (name, value []byte, ok bool) {
 	return line[:n], trim(value), true
 }
 
-// FindHeader looks for the end of the header block at the front of b. n is its
-// length with the blank line, or 0 while more bytes are needed. err is a
-// *Refusal as soon as no further bytes can make the block acceptable.
+// FindHeader finds the end of the header block at the front of b. n is its length with the
+// blank line, or 0 while more bytes are needed. err is a *Refusal as soon as no further
+// bytes can make the block acceptable.
 func FindHeader(b []byte, cfg *HandshakeConfig) (n int, err error) {
 	maxBytes, maxHeaders := cfg.bounds()
 	if len(b) > 0 && !isToken(b[0]) {

@@ -8,16 +8,16 @@ import (
 )
 
 const (
-	// inflateTail ends the compressed data: the empty block that the sender cut
-	// off its end [RFC7692 7.2.2], and a last empty block, marked as the final one,
-	// so that the end is told apart from missing data.
+	// inflateTail ends the compressed data: the empty block that the sender cut off
+	// [RFC7692 7.2.2], and another empty block marked as final, which distinguishes the
+	// end from missing data.
 	inflateTail = "\x00\x00\xff\xff" + "\x01\x00\x00\xff\xff"
 
-	// maxWindow is how far back compressed data may refer, bytes.
+	// maxWindow is how far back compressed data may refer, in bytes.
 	maxWindow = 1 << 15
 
-	// maxRestarts bounds the blocks marked as final in one message. Each costs a
-	// copy of the window, and a message may be made of two-byte ones.
+	// maxRestarts bounds the blocks marked as final in one message. Each costs a copy
+	// of the window, and a message may consist of two-byte blocks.
 	maxRestarts = 64
 )
 
@@ -25,11 +25,11 @@ const (
 type inflater struct {
 	src  bytes.Reader
 	z    io.Reader // also a flate.Resetter
-	over [1]byte   // where a byte over the limit goes
+	over [1]byte   // takes a byte over the limit
 }
 
-// inflate replaces the compressed message in p by what it holds. Each message
-// starts with an empty window: the client's context takeover was declined.
+// inflate replaces the compressed message in p by its content. Each message starts with an
+// empty window: the client's context takeover was declined.
 // [RFC7692 7.2.2] [RFC7692 7.1.1.2]
 func (cfg *DecoderConfig) inflate(p *partial) *CloseError {
 	if p.buf == nil {
@@ -48,14 +48,14 @@ func (cfg *DecoderConfig) inflate(p *partial) *CloseError {
 	f.src.Reset(in.B)
 	defer f.src.Reset(nil)
 
-	// What it inflates to counts as it grows, in the pool that lends it.
+	// The pool counts the inflated message as it grows.
 	p.buf = cfg.buffers.Get(min(4*len(in.B), cfg.limits.MaxMessage))
 	fault := f.run(cfg, p)
 	cfg.buffers.Put(in)
 	return fault
 }
 
-// run inflates f.src into p.buf, which never gets longer than the limit.
+// run inflates f.src into p.buf, which never exceeds the limit.
 // [RFC6455 10.4]
 func (f *inflater) run(cfg *DecoderConfig, p *partial) *CloseError {
 	most := cfg.limits.MaxMessage

@@ -2,17 +2,17 @@ package wsproto
 
 import "bytes"
 
-// maxOffers bounds the subprotocols a client may offer, because each is
-// compared with all before it.
+// maxOffers bounds the subprotocols that a client may offer: each is compared with all
+// before it.
 const maxOffers = 16
 
-// offers gathers what a client offers, over all header fields that offer it.
+// offers gathers a client's offers from all its header fields.
 type offers struct {
 	cfg  *HandshakeConfig
 	h    *Handshake
 	seen [maxOffers][]byte
 	n    int
-	best int // index in cfg.Protocols of the one selected, plus one; 0 = none
+	best int // index in cfg.Protocols of the selected one, plus one; 0 = none
 }
 
 // protocols reads one Sec-WebSocket-Protocol field: tokens, each once. The
@@ -50,8 +50,8 @@ func (o *offers) repeated(name []byte) bool {
 	return false
 }
 
-// choose selects the offered protocol name if the server prefers it to the one
-// selected before.
+// choose selects the offered protocol name if the server prefers it to the current
+// choice.
 func (o *offers) choose(name []byte) {
 	for i, p := range o.cfg.Protocols {
 		if string(name) == p && (o.best == 0 || i+1 < o.best) {
@@ -60,10 +60,9 @@ func (o *offers) choose(name []byte) {
 	}
 }
 
-// extensions reads one Sec-WebSocket-Extensions field and accepts the first
-// offer of permessage-deflate that it can. Extensions that are unknown, and
-// offers that cannot be met, are declined by not being answered; only what
-// breaks the grammar fails the handshake.
+// extensions reads one Sec-WebSocket-Extensions field and accepts the first possible offer
+// of permessage-deflate. It declines unknown extensions and impossible offers by not
+// answering them; only a broken grammar fails the handshake.
 // [RFC6455 9.1] [RFC6455 4.2.2] [RFC7692 5] [RFC7692 7.1]
 func (o *offers) extensions(list []byte) error {
 	s := scanner{b: list}
@@ -108,13 +107,12 @@ type deflateOffer struct {
 	serverBits uint8 // limit asked for the server's window; 0 = none
 }
 
-// param takes one parameter of the offer; value is nil if it has none. The
-// offer is declined for a name that is not defined, a value that is not
-// allowed, and a name that comes twice. [RFC7692 7.1]
+// param takes one parameter of the offer; value is nil if it has none. An undefined name,
+// a value that is not allowed, and a repeated name decline the offer. [RFC7692 7.1]
 //
-// Either side's context takeover is always declined in the response, so what
-// the client says of it needs no memory; nor does the size of its window,
-// since inflating is ready for the largest. [RFC7692 7.1.1.1] [RFC7692 7.1.1.2]
+// The response always declines context takeover on both sides, so the client's wish need
+// not be stored. Nor need the size of its window: the inflater is ready for the largest.
+// [RFC7692 7.1.1.1] [RFC7692 7.1.1.2]
 // [RFC7692 7.1.2.2]
 func (d *deflateOffer) param(name, value []byte) {
 	which := 0
@@ -173,9 +171,9 @@ func (s *scanner) take(c byte) bool {
 	return true
 }
 
-// value takes a token, or a quoted string that holds one; nil if there is none.
-// Escapes in the string are not undone, so a value that has one equals nothing
-// that is known and its offer is declined.
+// value takes a token, or a quoted string that holds one; nil if there is none. It leaves
+// escapes in place, so a value with an escape matches nothing known and declines its
+// offer.
 func (s *scanner) value() []byte {
 	s.b = trim(s.b)
 	if !s.take('"') {

@@ -9,20 +9,19 @@ import (
 	"edgeloop/internal/invariants"
 )
 
-// partial is what a decoder holds of things that have not arrived in full, and
-// of an event until the next call. It is pooled, so that a connection between
-// messages has none.
+// partial is what a decoder holds of an incomplete frame or message, and of an event until
+// the next call. It is pooled, so that a connection between messages has none.
 type partial struct {
 	// Owned by the decoder that took it from the pool.
-	head  [maxHeader]byte // a header that is incomplete
+	head  [maxHeader]byte // an incomplete header
 	nhead int
 
 	frame   header // the frame whose payload is arriving
 	inFrame bool
-	got     int              // payload of frame that arrived, bytes
+	got     int              // bytes of frame's payload that have arrived
 	control [maxControl]byte // payload, if frame is a control frame
 
-	op         OpCode       // of the message that is arriving; OpContinuation = none
+	op         OpCode       // of the arriving message; OpContinuation = none
 	compressed bool         // the message is
 	buf        *bytebuf.Buf // the message; nil = nothing of it yet
 	checked    int          // front of buf that is valid UTF-8, bytes
@@ -36,7 +35,7 @@ func (p *partial) length() int {
 	return len(p.buf.B)
 }
 
-// open starts on the payload of frame h.
+// open starts the payload of frame h.
 func (p *partial) open(h header) {
 	p.frame, p.inFrame, p.got = h, true, 0
 	if h.op == OpText || h.op == OpBinary {
@@ -44,8 +43,8 @@ func (p *partial) open(h header) {
 	}
 }
 
-// take unmasks what in has of the frame's payload into p's own memory, and
-// returns how many bytes that was. [RFC6455 5.3]
+// take unmasks the part of the frame's payload in `in` into p's own memory, and returns the
+// number of bytes. [RFC6455 5.3]
 func (p *partial) take(cfg *DecoderConfig, in []byte) (n int, fault *CloseError) {
 	n = min(p.frame.n-p.got, len(in))
 	var dst []byte
@@ -67,7 +66,7 @@ func (p *partial) take(cfg *DecoderConfig, in []byte) (n int, fault *CloseError)
 	return n, p.checkText()
 }
 
-// checkText looks at the text that take has added. [RFC6455 8.1]
+// checkText checks the text that take has added. [RFC6455 8.1]
 func (p *partial) checkText() *CloseError {
 	if p.op != OpText || p.compressed || p.frame.op.IsControl() || p.buf == nil {
 		return nil
@@ -80,7 +79,7 @@ func (p *partial) checkText() *CloseError {
 	return nil
 }
 
-// message ends the message: it is lent out until the next call.
+// message ends the message and lends it out until the next call.
 func (p *partial) message(cfg *DecoderConfig) (ev Event, fault *CloseError) {
 	ev.Op = p.op
 	if p.compressed {
@@ -98,8 +97,8 @@ func (p *partial) message(cfg *DecoderConfig) (ev Event, fault *CloseError) {
 	return ev, nil
 }
 
-// reclaim ends the loan of the last event. spent reports that nothing else is
-// in p: a message that was lent is the last thing its partial held.
+// reclaim ends the loan of the last event. spent reports that p holds nothing else: a lent
+// message is the last thing that its partial held.
 func (p *partial) reclaim() (spent bool) {
 	if !p.inFrame {
 		invariants.Mangle(p.control[:])

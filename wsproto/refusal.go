@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// Refusal is the HTTP answer to a handshake that is not accepted. It is an
-// error; the ones that this package returns are shared and must not be written.
+// Refusal is the HTTP answer to a refused handshake. It is an error; those that this
+// package returns are shared and must not be written.
 type Refusal struct {
 	Status     int           // 4xx or 5xx
 	Reason     string        // one line for people: the body of the response
@@ -19,8 +19,8 @@ func (r *Refusal) Error() string {
 	return "wsproto: " + strconv.Itoa(r.Status) + " " + r.Reason
 }
 
-// Append appends the whole HTTP/1.1 response and returns the longer slice. The
-// connection is to be closed after it.
+// Append appends the whole HTTP/1.1 response and returns the longer slice. The caller
+// closes the connection after it.
 func (r *Refusal) Append(dst []byte) []byte {
 	dst = append(dst, "HTTP/1.1 "...)
 	dst = strconv.AppendInt(dst, int64(r.Status), 10)
@@ -46,7 +46,7 @@ func (r *Refusal) Append(dst []byte) []byte {
 	return append(dst, '\n')
 }
 
-// What FindHeader and Parse can find wrong.
+// The faults that FindHeader and Parse find.
 var (
 	errRequestLine    = &Refusal{Status: 400, Reason: "malformed request line"}
 	errBareLF         = &Refusal{Status: 400, Reason: "a line does not end in CR LF"}

@@ -5,9 +5,8 @@ import (
 	"strconv"
 )
 
-// exchange is the two ends of a conversation that gobwas/ws may have with the
-// client: it reads exactly one header block and its response is kept, so that
-// it can still be thrown away when the device turns out not to be welcome.
+// exchange is the client's side of gobwas/ws: it lets it read exactly one header block, and
+// keeps the response, which can still be discarded if the device is refused.
 type exchange struct {
 	in  []byte // borrowed
 	out []byte // owned, reused
@@ -29,8 +28,8 @@ func (x *exchange) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// upgrade lets gobwas/ws judge block and write the 101. The callbacks are made
-// once in the life of h.
+// upgrade lets gobwas/ws judge block and write the 101. The callbacks are made once for
+// each h.
 func (h *Handshake) upgrade(block []byte) error {
 	if h.upgrader.Header == nil {
 		h.upgrader.Header = extensionHeader{h}
@@ -48,13 +47,12 @@ func (h *Handshake) upgrade(block []byte) error {
 	return nil
 }
 
-// withoutOtherConnections is a copy of block without the Connection fields that
-// do not name Upgrade. A list may come in several lines, but gobwas/ws wants to
-// find the word in each.
+// withoutOtherConnections copies block without the Connection fields that do not name
+// Upgrade. The list may span several lines, but gobwas/ws wants the word in each.
 func (h *Handshake) withoutOtherConnections(block []byte) []byte {
 	out := make([]byte, 0, len(block))
 	for rest := block; len(rest) > 0; {
-		line, after, _ := cutLine(rest) // Parse has seen that every line has its end
+		line, after, _ := cutLine(rest) // Parse has checked that every line has its end
 		name, value, ok := cutField(line)
 		if !ok || !equalFold(name, "Connection") || hasToken(value, "upgrade") {
 			out = append(out, rest[:len(rest)-len(after)]...)
@@ -64,13 +62,13 @@ func (h *Handshake) withoutOtherConnections(block []byte) []byte {
 	return out
 }
 
-// AppendResponse appends the 101 that accepts the handshake last parsed without
-// an error, and returns the longer slice.
+// AppendResponse appends the 101 for the handshake last parsed without an error, and
+// returns the longer slice.
 func (h *Handshake) AppendResponse(dst []byte) []byte { return append(dst, h.exchange.out...) }
 
-// extensionHeader writes what was agreed on permessage-deflate into the 101.
-// gobwas/ws could negotiate itself, but would fail the handshake where the RFC
-// wants a bad offer declined. [RFC7692 7.1]
+// extensionHeader writes the agreed permessage-deflate into the 101. gobwas/ws could
+// negotiate itself, but would fail the handshake where the RFC wants a bad offer
+// declined. [RFC7692 7.1]
 type extensionHeader struct{ h *Handshake }
 
 // WriteTo implements ws.HandshakeHeader.
