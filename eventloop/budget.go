@@ -7,11 +7,12 @@ import (
 )
 
 // The budgets that the accept gate keeps: sockets (MaxConnections and the
-// reserve beyond it) and handshakes (MaxHandshakes). Seats are in seat.go.
+// reserve beyond it) for all listeners together, and handshakes (MaxHandshakes) for each.
+// Seats are in seat.go.
 
 // beginOnLoop counts a newcomer in. One for which there is no room waits: nothing
 // is read from it (lobby.go).
-func (s *Server) beginOnLoop(c *Conn) {
+func (s *listener) beginOnLoop(c *Conn) {
 	s.accepted.Add(1)
 	s.open.Add(1)
 	s.handshakes.Add(1)
@@ -29,7 +30,7 @@ func (s *Server) beginOnLoop(c *Conn) {
 
 // decidedOnLoop is called when c is admitted, refused or lost. A refused one
 // counts until it is gone.
-func (s *Server) decidedOnLoop(c *Conn) {
+func (s *listener) decidedOnLoop(c *Conn) {
 	s.handshakes.Add(-1)
 	switch {
 	case c.state == stateOpen:
@@ -41,7 +42,7 @@ func (s *Server) decidedOnLoop(c *Conn) {
 
 // partOnLoop lets c go from the lobby, and the next in. The gate opens again when
 // a quarter is free, not for every single one.
-func (s *Server) partOnLoop(c *Conn) {
+func (s *listener) partOnLoop(c *Conn) {
 	if !c.guest {
 		return
 	}
@@ -50,13 +51,13 @@ func (s *Server) partOnLoop(c *Conn) {
 	for next := s.lobby.next(time.Now()); next != nil; next = s.lobby.next(time.Now()) {
 		_ = next.loop.post(mail{c: next, kind: mailEnter}) // as above
 	}
-	if s.lobby.inside.Load() <= int64(s.cfg.MaxHandshakes)*3/4 {
+	if s.lobby.inside.Load() <= int64(s.lobby.most)*3/4 {
 		s.minding()
 	}
 }
 
 // goneOnLoop is called when c is closed.
-func (s *Server) goneOnLoop(c *Conn) {
+func (s *listener) goneOnLoop(c *Conn) {
 	c.leaveSeat()
 	s.open.Add(-1)
 	s.partOnLoop(c)
@@ -64,21 +65,23 @@ func (s *Server) goneOnLoop(c *Conn) {
 }
 
 // roomForMore says whether another connection may be accepted.
-func (s *Server) roomForMore() bool {
+func (s *listener) roomForMore() bool {
 	return s.open.Load() < s.limit.Load()+int64(s.cfg.RefuseReserve) &&
-		s.lobby.inside.Load() < int64(s.cfg.MaxHandshakes) && s.lobby.waiting.Load() == 0
+		s.lobby.inside.Load() < int64(s.lobby.most) && s.lobby.waiting.Load() == 0
 }
 
 // roomForMany says whether as many as wait may be accepted.
-func (s *Server) roomForMany() bool { return s.roomForMore() && !s.nearLimit() }
+func (s *listener) roomForMany() bool { return s.roomForMore() && !s.nearLimit() }
 
-// minding sets the gate by what is open now. Whoever changes a number that
+// minding sets the gates by what is open now. Whoever changes a number that
 // roomForMore looks at calls it afterwards.
 func (s *Server) minding() {
-	if err := s.gate.mind(s.roomForMany); err != nil {
-		s.log.Warn("accept gate is stuck", zap.Error(err))
+	for _, l := range s.listeners {
+		if err := l.gate.mind(l.roomForMany); err != nil {
+			s.log.Warn("accept gate is stuck", zap.String("listener", l.row.Name), zap.Error(err))
+		}
 	}
 	if s.atTurnstile() {
-		s.callTurnstile()
+		s.callTurnstiles()
 	}
 }

@@ -85,8 +85,8 @@ func (c *Conn) becomeOnLoop(state connState) {
 		return
 	}
 	if c.state == stateHello || c.state == statePending {
-		c.loop.s.decidedOnLoop(c)
-		c.loop.s.lobby.move(c, stageLingering, time.Now())
+		c.listener().decidedOnLoop(c)
+		c.listener().lobby.move(c, stageLingering, time.Now())
 	}
 	c.state = state
 	c.signals.Or(signalClosed)
@@ -172,7 +172,7 @@ func (c *Conn) closedOnLoop(err error) {
 		return
 	}
 	if c.state == stateHello || c.state == statePending {
-		c.loop.s.decidedOnLoop(c)
+		c.listener().decidedOnLoop(c)
 	}
 	if c.cause == causeNone {
 		c.cause, c.code = CausePeerGone, wsproto.CloseAbnormal
@@ -199,7 +199,7 @@ func (c *Conn) closedOnLoop(err error) {
 		c.dec.Release(c.loop.s.decode)
 	}
 	c.unpauseOnLoop()
-	c.loop.s.goneOnLoop(c)
+	c.listener().goneOnLoop(c)
 	c.loop.stats.gone[c.cause].Add(1)
 	if r := c.recv; r != nil {
 		c.recv = nil

@@ -12,8 +12,8 @@ import (
 
 // Config is what a Server needs to know. Zero fields take the defaults named.
 type Config struct {
-	// Listen is the TCP address, "host:port"; port 0 picks a free one. No default.
-	Listen string
+	// Listeners are where devices connect, 1 to 16. No default.
+	Listeners []Listener
 	// Loops is the number of event loops, 1 to 256; default GOMAXPROCS. Too few
 	// leave cores idle, too many share caches for nothing.
 	Loops int
@@ -25,14 +25,15 @@ type Config struct {
 	// to be told 503; default 1,024. Beyond it the gate is closed.
 	RefuseReserve int
 	// MaxHandshakes bounds the connections that have not finished their opening
-	// handshake, or were refused and have not hung up; default 512. It is the
+	// handshake, or were refused and have not hung up; default 512, shared out evenly
+	// among the listeners. It is the
 	// budget that keeps a storm of newcomers from slowing down those who are
 	// connected; when used up, the gate is closed, and who has sent no whole request
 	// for a second gives way, sooner while there stays no room (lobby.go).
 	MaxHandshakes int
 	// MaxPerAddress is how many sockets of one address that have sent no whole
 	// request need not give way before that second is over (beyond, a quarter of it
-	// is enough); default an eighth of MaxHandshakes. Too few, and devices behind one address disturb each other
+	// is enough); default an eighth of a listener's share of MaxHandshakes. Too few, and devices behind one address disturb each other
 	// while many connect at once.
 	MaxPerAddress int
 	// HandshakeTimeout is the time from accept to the answered handshake;
@@ -87,14 +88,14 @@ const (
 
 // withDefaults fills in what is zero and refuses what cannot work.
 func (c Config) withDefaults() (Config, error) {
-	if c.Listen == "" {
-		return c, fmt.Errorf("eventloop: no listen address: give host:port, for example 127.0.0.1:8080")
+	var err error
+	if c.Listeners, err = checkListeners(c.Listeners); err != nil {
+		return c, err
 	}
 	setDefault(&c.Loops, runtime.GOMAXPROCS(0))
 	setDefault(&c.MaxConnections, 100_000)
 	setDefault(&c.RefuseReserve, 1_024)
 	setDefault(&c.MaxHandshakes, 512)
-	setDefault(&c.MaxPerAddress, max(1, c.MaxHandshakes/8))
 	setDefault(&c.HandshakeTimeout, 10*time.Second)
 	setDefault(&c.CloseTimeout, 2*time.Second)
 	setDefault(&c.GoingAwayTimeout, 10*time.Second)

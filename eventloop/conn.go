@@ -42,6 +42,7 @@ type Conn struct {
 	push   bool  // it is in loop.blocked
 	guest  bool  // it is in the lobby
 	parted bool  // it is in loop.parts
+	via    uint8 // by which listener it has come; set before anybody else knows of it
 	// decoding says that a message may be lent to the Receiver: what it lies in
 	// must not go back to its pool, and what is held not be decoded, before the
 	// call has returned.

@@ -65,15 +65,15 @@ func (h *hurry) none(now time.Time) {
 
 // crowdOut arranges a look for those that have to give way to newcomers. However
 // often it is called, there is one in each crowdPause.
-func (s *Server) crowdOut() {
-	if s.lobby.inside.Load() >= int64(s.cfg.MaxHandshakes)*3/4 && s.lobby.looking.CompareAndSwap(false, true) {
+func (s *listener) crowdOut() {
+	if s.lobby.inside.Load() >= int64(s.lobby.most)*3/4 && s.lobby.looking.CompareAndSwap(false, true) {
 		time.AfterFunc(crowdPause, s.lookRound)
 	}
 }
 
 // lookRound has them go, opens the gate if there is room, and goes on while a
 // quarter of the room is not free.
-func (s *Server) lookRound() {
+func (s *listener) lookRound() {
 	s.lobby.looking.Store(false)
 	if s.isStopping() {
 		return

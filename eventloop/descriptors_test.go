@@ -23,14 +23,14 @@ import (
 const childEnv = "EDGELOOP_TEST_DESCRIPTORS"
 
 // childMain is an echo node with as many descriptors as the environment says.
-// It prints its address, then answers "stats", "hog" (it opens files until it
+// It prints its addresses, then answers "stats", "hog" (it opens files until it
 // cannot) and "free" on its standard input, and stops at the end of it.
 func childMain() int {
 	limit, err := strconv.ParseUint(os.Getenv(childEnv), 10, 64)
 	if err != nil {
 		return 2
 	}
-	srv, err := eventloop.New(eventloop.Config{Listen: "127.0.0.1:0", Loops: 2, HandshakeTimeout: time.Hour}, echoing())
+	srv, err := eventloop.New(eventloop.Config{Listeners: two, Loops: 2, HandshakeTimeout: time.Hour}, echoing())
 	if err != nil {
 		return 2
 	}
@@ -40,7 +40,7 @@ func childMain() int {
 	ended := make(chan error, 1)
 	go func() { ended <- srv.Run() }()
 	<-srv.Booted()
-	fmt.Println(srv.Addr())
+	fmt.Println(srv.Addrs()[0], srv.Addrs()[1])
 	var hogs []*os.File
 	for lines := bufio.NewScanner(os.Stdin); lines.Scan(); {
 		switch lines.Text() {
@@ -137,13 +137,14 @@ func (c *child) end() {
 // Newcomers use up the last descriptor of a node, and later somebody else on
 // the machine does. accept fails, which would be the end of gnet and of every
 // connected device. Not one of them is dropped, and when there are descriptors
-// again newcomers are served.
+// again newcomers are served, at each listener.
 func TestDescriptors_Exhausted(t *testing.T) {
 	const limit, devices = 128, 30
 	c := startChild(t, limit)
-	addr := c.line()
+	addrs, dials := strings.Fields(c.line()), 0
 	dial := func() *dialogue {
-		conn, err := net.DialTimeout("tcp", addr, patience)
+		dials++
+		conn, err := net.DialTimeout("tcp", addrs[dials%len(addrs)], patience)
 		if err != nil {
 			t.Fatal(err)
 		}

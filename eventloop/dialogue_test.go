@@ -30,10 +30,18 @@ const request = "GET / HTTP/1.1\r\nHost: node\r\nUpgrade: websocket\r\nConnectio
 // accepted is the Sec-WebSocket-Accept for the key above, from RFC 6455 1.3.
 const accepted = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
 
+func (n *node) connect() (net.Conn, error) {
+	to := n.dialTo
+	if to == "" {
+		to = n.Addr().String()
+	}
+	return net.DialTimeout("tcp", to, patience)
+}
+
 // dial connects without saying anything.
 func (n *node) dial() *dialogue {
 	n.t.Helper()
-	conn, err := net.DialTimeout("tcp", n.Addr().String(), patience)
+	conn, err := n.connect()
 	if err != nil {
 		n.t.Fatal(err)
 	}
@@ -268,7 +276,7 @@ func causes(st eventloop.Stats) string {
 
 // tryDial connects and hangs up.
 func (n *node) tryDial() (addr net.Addr, err error) {
-	conn, err := net.DialTimeout("tcp", n.Addr().String(), patience)
+	conn, err := n.connect()
 	if err != nil {
 		return nil, err
 	}

@@ -94,9 +94,10 @@ func MailPosted(c *Conn) int {
 
 // GateEnds are the descriptors of the accept gate.
 func GateEnds(s *Server) (epfd, lnfd int) {
-	s.gate.mu.Lock()
-	defer s.gate.mu.Unlock()
-	return s.gate.epfd, s.gate.lnfd
+	g := &s.listeners[0].gate
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.epfd, g.lnfd
 }
 
 // Watches says whether an epoll descriptor of this process watches fd.
@@ -115,4 +116,14 @@ func SkipTicks(c *Conn, n uint32) {
 }
 
 // Guests is how many are in the lobby and do not wait there.
-func Guests(s *Server) int64 { return s.lobby.inside.Load() }
+func Guests(s *Server) int64 { return s.listeners[0].lobby.inside.Load() }
+
+// GatesFound says whether every listener has its gate.
+func GatesFound(s *Server) bool {
+	for _, l := range s.listeners {
+		if !l.gate.found() {
+			return false
+		}
+	}
+	return true
+}

@@ -138,11 +138,14 @@ func (g *gate) state() (shut, ended bool, closes uint64) {
 	return g.shut, g.ended, g.closes
 }
 
-// gateState says whether newcomers wait, and how often they had to.
+// gateState says whether newcomers wait at any listener, and how often they had to.
 func (s *Server) gateState() (shut bool, closes uint64) {
-	shut, ended, closes := s.gate.state()
-	if s.nearLimit() { // the turnstile takes them, the gate is shut for gnet only
-		shut = ended || !s.roomForMore()
+	for _, l := range s.listeners {
+		here, ended, n := l.gate.state()
+		if s.nearLimit() { // the turnstile takes them, the gate is shut for gnet only
+			here = ended || !l.roomForMore()
+		}
+		shut, closes = shut || here, closes+n
 	}
 	return shut, closes
 }

@@ -16,11 +16,13 @@ type handler struct {
 
 var _ gnet.EventHandler = (*handler)(nil)
 
-// OnBoot runs once, when the socket listens and before it is polled.
+// OnBoot runs once, when the sockets listen and before they are polled.
 func (h *handler) OnBoot(eng gnet.Engine) gnet.Action {
 	h.s.engine = eng
-	if h.s.bootErr = h.s.learnAddr(); h.s.bootErr != nil {
-		return gnet.Shutdown
+	for _, l := range h.s.listeners {
+		if h.s.bootErr = l.learn(); h.s.bootErr != nil {
+			return gnet.Shutdown
+		}
 	}
 	close(h.s.booted)
 	if h.s.isStopping() { // Stop looks at booted after it closed stopping
@@ -33,7 +35,9 @@ func (h *handler) OnBoot(eng gnet.Engine) gnet.Action {
 // here on gnet's descriptors may go, and their numbers become somebody else's.
 func (h *handler) OnShutdown(gnet.Engine) {
 	h.s.halt()
-	h.s.gate.release()
+	for _, l := range h.s.listeners {
+		l.gate.release()
+	}
 	h.s.endLoops()
 }
 
@@ -41,12 +45,13 @@ func (h *handler) OnShutdown(gnet.Engine) {
 func (h *handler) OnOpen(gc gnet.Conn) ([]byte, gnet.Action) {
 	s := h.s
 	l := s.loopOf(gc.EventLoop())
-	c := &Conn{loop: l, id: s.nextID.Add(1), gc: gc}
+	by := s.listenerOf(gc)
+	c := &Conn{loop: l, id: s.nextID.Add(1), gc: gc, via: by.index}
 	gc.SetContext(c)
 	l.owner.adopt()
 	l.learnEpollOnLoop(gc.Fd())
 	l.enterOnLoop(c, s.ticks(s.cfg.HandshakeTimeout))
-	s.beginOnLoop(c)
+	by.beginOnLoop(c)
 	return nil, gnet.None
 }
 
@@ -81,8 +86,10 @@ func (h *handler) OnClose(gc gnet.Conn, err error) gnet.Action {
 // OnTick runs in gnet's ticker, which is not a loop: it only asks each loop to
 // advance its wheel. A loop that is behind is not asked twice.
 func (h *handler) OnTick() (time.Duration, gnet.Action) {
-	h.s.gateOnce()
-	h.s.crowdOut()
+	for _, l := range h.s.listeners {
+		l.gateOnce()
+		l.crowdOut()
+	}
 	h.s.minding()
 	for _, l := range h.s.loops() {
 		if l.late.CompareAndSwap(false, true) {
@@ -94,7 +101,7 @@ func (h *handler) OnTick() (time.Duration, gnet.Action) {
 
 // gateOnce finds the gate's descriptors with the first tick, when the acceptor
 // has registered its socket.
-func (s *Server) gateOnce() {
+func (s *listener) gateOnce() {
 	if s.gate.found() {
 		return
 	}

@@ -21,6 +21,8 @@ type Acceptor interface {
 // in. A field that its protocol does not have is empty. The bytes are valid as long
 // as the Hello.
 type Credentials struct {
+	// Listener is the name of the listener by which it came.
+	Listener string
 	// Remote is the peer's address.
 	Remote netip.AddrPort
 	// Path, as sent with escapes, and Query, without the '?', say what it asks for.

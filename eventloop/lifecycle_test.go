@@ -57,7 +57,7 @@ func TestServer_Stop(t *testing.T) {
 	n.StopAccepting() // harmless: its descriptors are somebody else's by now
 	n.SetMaxConnections(7)
 
-	again := serve(t, eventloop.Config{Listen: n.Addr().String()}, echoing())
+	again := serve(t, eventloop.Config{Listeners: []eventloop.Listener{{Address: n.Addr().String()}}}, echoing())
 	d := again.open()
 	d.send(ping("x"))
 	d.want(pong("x"))
@@ -85,7 +85,7 @@ func TestServer_AdmitWhileStopping(t *testing.T) {
 
 func TestServer_StopInEveryPhase(t *testing.T) {
 	mk := func() *eventloop.Server {
-		s, err := eventloop.New(eventloop.Config{Listen: "127.0.0.1:0"}, echoing())
+		s, err := eventloop.New(eventloop.Config{Listeners: []eventloop.Listener{{Address: "127.0.0.1:0"}}}, echoing())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -125,7 +125,7 @@ func TestServer_StopInEveryPhase(t *testing.T) {
 	})
 	t.Run("it gives up waiting with its context", func(t *testing.T) {
 		hold, held := make(chan struct{}), make(chan struct{})
-		s, err := eventloop.New(eventloop.Config{Listen: "127.0.0.1:0", Loops: 1}, admit(func(*eventloop.Conn) eventloop.Receiver {
+		s, err := eventloop.New(eventloop.Config{Listeners: []eventloop.Listener{{Address: "127.0.0.1:0"}}, Loops: 1}, admit(func(*eventloop.Conn) eventloop.Receiver {
 			return &ears{woken: func() { close(held); <-hold }}
 		}))
 		if err != nil {
@@ -153,7 +153,7 @@ func TestServer_StopInEveryPhase(t *testing.T) {
 // gnet.Run returns nil whatever ended it (libraries.md 1.1). Only when Stop was
 // called is that an orderly end.
 func TestServer_EngineReturnsByItself(t *testing.T) {
-	s, err := eventloop.New(eventloop.Config{Listen: "127.0.0.1:0"}, echoing())
+	s, err := eventloop.New(eventloop.Config{Listeners: []eventloop.Listener{{Address: "127.0.0.1:0"}}}, echoing())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -172,7 +172,7 @@ func TestServer_PortInUse(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer ln.Close()
-	s, err := eventloop.New(eventloop.Config{Listen: ln.Addr().String()}, echoing())
+	s, err := eventloop.New(eventloop.Config{Listeners: []eventloop.Listener{{Address: ln.Addr().String()}}}, echoing())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -208,11 +208,11 @@ func TestServer_DescriptorsComeBack(t *testing.T) {
 func TestServer_ConfigIsChecked(t *testing.T) {
 	for name, cfg := range map[string]eventloop.Config{
 		"no address":      {},
-		"too many loops":  {Listen: "127.0.0.1:0", Loops: 257},
-		"negative loops":  {Listen: "127.0.0.1:0", Loops: -1},
-		"too fine a tick": {Listen: "127.0.0.1:0", Tick: 1},
-		"negative bound":  {Listen: "127.0.0.1:0", OutBuffer: -1},
-		"negative time":   {Listen: "127.0.0.1:0", HandshakeTimeout: -1},
+		"too many loops":  {Listeners: []eventloop.Listener{{Address: "127.0.0.1:0"}}, Loops: 257},
+		"negative loops":  {Listeners: []eventloop.Listener{{Address: "127.0.0.1:0"}}, Loops: -1},
+		"too fine a tick": {Listeners: []eventloop.Listener{{Address: "127.0.0.1:0"}}, Tick: 1},
+		"negative bound":  {Listeners: []eventloop.Listener{{Address: "127.0.0.1:0"}}, OutBuffer: -1},
+		"negative time":   {Listeners: []eventloop.Listener{{Address: "127.0.0.1:0"}}, HandshakeTimeout: -1},
 	} {
 		if _, err := eventloop.New(cfg, echoing()); err == nil {
 			t.Errorf("%s: accepted", name)

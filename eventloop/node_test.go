@@ -20,8 +20,9 @@ const patience = 15 * time.Second
 type node struct {
 	*eventloop.Server
 
-	t     testing.TB
-	ended chan error
+	t      testing.TB
+	dialTo string // "": the first listener
+	ended  chan error
 
 	mu      sync.Mutex
 	tracked []*tracked
@@ -31,8 +32,8 @@ type node struct {
 // serve starts a server on loopback. Everything that Accept admits is tracked.
 func serve(t testing.TB, cfg eventloop.Config, accept acceptFunc) *node {
 	t.Helper()
-	if cfg.Listen == "" {
-		cfg.Listen = "127.0.0.1:0"
+	if len(cfg.Listeners) == 0 {
+		cfg.Listeners = []eventloop.Listener{{Address: "127.0.0.1:0"}}
 	}
 	n := &node{t: t, ended: make(chan error, 1)}
 	srv, err := eventloop.New(cfg, acceptFunc(func(c *eventloop.Conn, h *eventloop.Hello) (eventloop.Receiver, *eventloop.Refusal) {

@@ -16,7 +16,7 @@ func (c *Conn) decideOnLoop(h *Hello, rest []byte) {
 	s := c.loop.s
 	c.id = s.nextID.Add(1) // in the order of openings: sockets may have been opened in another
 	c.state = statePending
-	s.lobby.move(c, stageDecided, time.Now())
+	c.listener().lobby.move(c, stageDecided, time.Now())
 	c.stashOnLoop(rest)
 	if c.state != statePending {
 		s.putHello(h)
@@ -55,7 +55,7 @@ func (c *Conn) admitOnLoop(h *Hello, r Receiver) {
 		c.window = h.upgrade.WindowBits
 	}
 	c.loop.stats.admitted.Add(1)
-	s.decidedOnLoop(c)
+	c.listener().decidedOnLoop(c)
 	r.Woken()
 	if c.state == stateOpen {
 		c.loop.wheel.Reset(c.node, s.ticks(r.Quiet(0, NotAsked)))

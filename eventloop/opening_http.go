@@ -45,6 +45,7 @@ func (c *Conn) helloOnLoop(in []byte) {
 		return
 	}
 	h.Credentials = presented(&h.upgrade)
+	h.Listener = c.listener().row.Name
 	h.Remote = addrPortOf(c.gc.RemoteAddr())
 	c.decideOnLoop(h, rest)
 }

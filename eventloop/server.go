@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -33,20 +33,15 @@ type Server struct {
 	handshake wsproto.HandshakeConfig
 	memory    *bytebuf.Budget
 	start     time.Time
-	backlog   int64         // newcomers that the kernel keeps waiting
-	turnstile chan struct{} // has the turnstile look again
+	backlog   int64 // newcomers that the kernel keeps waiting
+	listeners []*listener
 	stopping  chan struct{} // closed by Stop, or when the engine ends by itself
 	booted    chan struct{} // closed when the socket listens
 	ended     chan struct{} // closed when Run returns
 
 	// Set by OnBoot, before any connection and before booted is closed.
 	engine  gnet.Engine
-	lnfd    int // a duplicate of the listening socket, ours; -1 without one
-	addr    *net.TCPAddr
 	bootErr error
-
-	// Owned by the turnstile until it has ended, then by Run.
-	lnfdTaken bool // lnfd is the turnstile's to close
 
 	// Guarded by mu.
 	mu sync.Mutex // for adding to loopList, and against that while the loops end
@@ -65,8 +60,6 @@ type Server struct {
 	limit          atomic.Int64 // MaxConnections, which may change while running
 
 	// Safe for concurrent use.
-	gate    gate
-	lobby   lobby
 	deflate wsproto.Deflater
 	hellos  sync.Pool
 	halting sync.Once
@@ -86,11 +79,9 @@ func New(cfg Config, a Acceptor) (*Server, error) {
 		memory:    cfg.Memory,
 		handshake: wsproto.HandshakeConfig{Protocols: cfg.Protocols, Compression: cfg.Compression},
 		start:     time.Now(),
-		turnstile: make(chan struct{}, 1),
 		stopping:  make(chan struct{}),
 		booted:    make(chan struct{}),
 		ended:     make(chan struct{}),
-		lnfd:      -1,
 	}
 	s.decode, err = wsproto.NewDecoderConfig(wsproto.Limits{MaxMessage: cfg.MaxMessage}, &s.memory.Parts)
 	if err != nil {
@@ -98,7 +89,7 @@ func New(cfg Config, a Acceptor) (*Server, error) {
 	}
 	s.loopList.Store(&[]*loop{})
 	s.learnBacklog()
-	s.lobby.init(cfg.MaxHandshakes, cfg.MaxPerAddress)
+	s.makeListeners()
 	s.limit.Store(int64(cfg.MaxConnections))
 	return s, nil
 }
@@ -111,8 +102,10 @@ func (s *Server) Run() error {
 	if s.asked.Load() {
 		return nil
 	}
-	s.wait.Go(s.runTurnstile)
-	err := gnet.Run(&handler{s: s}, "tcp://"+s.cfg.Listen,
+	for _, l := range s.listeners {
+		s.wait.Go(l.runTurnstile)
+	}
+	err := gnet.Rotate(&handler{s: s}, s.addresses(),
 		gnet.WithNumEventLoop(s.cfg.Loops),
 		gnet.WithLoadBalancing(gnet.LeastConnections),
 		gnet.WithReuseAddr(true),
@@ -125,12 +118,14 @@ func (s *Server) Run() error {
 	for _, l := range s.loops() {
 		l.sweep()
 	}
-	if s.lnfd >= 0 && !s.lnfdTaken {
-		_ = unix.Close(s.lnfd) // it kept the port
+	for _, l := range s.listeners {
+		if l.lnfd >= 0 && !l.lnfdTaken {
+			_ = unix.Close(l.lnfd) // it kept the port
+		}
 	}
 	switch {
 	case err != nil:
-		return fmt.Errorf("eventloop: listen on %s: %w", s.cfg.Listen, err)
+		return fmt.Errorf("eventloop: listen on %s: %w", strings.Join(s.addresses(), ", "), err)
 	case s.bootErr != nil:
 		return fmt.Errorf("eventloop: boot: %w", s.bootErr)
 	case !s.asked.Load():
@@ -167,16 +162,15 @@ func (s *Server) Stop(ctx context.Context) error {
 // halt tells our own goroutines that the end has come.
 func (s *Server) halt() { s.halting.Do(func() { close(s.stopping) }) }
 
-// Booted is closed when the server listens; Addr is valid from then on.
+// Booted is closed when the server listens; Addrs is valid from then on.
 func (s *Server) Booted() <-chan struct{} { return s.booted }
-
-// Addr is where the server listens.
-func (s *Server) Addr() *net.TCPAddr { return s.addr }
 
 // StopAccepting refuses new dials from now on; who is connected stays.
 func (s *Server) StopAccepting() {
-	if err := s.gate.end(); err != nil {
-		s.log.Warn("accept gate does not close", zap.Error(err))
+	for _, l := range s.listeners {
+		if err := l.gate.end(); err != nil {
+			s.log.Warn("accept gate does not close", zap.String("listener", l.row.Name), zap.Error(err))
+		}
 	}
 }
 
@@ -235,27 +229,4 @@ func (s *Server) now() uint32 {
 // ticks rounds d up to ticks, one at the least.
 func (s *Server) ticks(d time.Duration) uint32 {
 	return uint32(max(1, (d+s.cfg.Tick-1)/s.cfg.Tick)) //nolint:gosec // bounded by the flags
-}
-
-// learnAddr reads where the listening socket is bound.
-func (s *Server) learnAddr() error {
-	fd, err := s.engine.Dup()
-	if err != nil {
-		return fmt.Errorf("duplicate the listening socket: %w", err)
-	}
-	s.lnfd = fd // closed by Run
-	if err := s.tuneListener(fd); err != nil {
-		return err
-	}
-	sa, err := unix.Getsockname(fd)
-	if err != nil {
-		return fmt.Errorf("name of the listening socket: %w", err)
-	}
-	switch sa := sa.(type) {
-	case *unix.SockaddrInet4:
-		s.addr = &net.TCPAddr{IP: sa.Addr[:], Port: sa.Port}
-	case *unix.SockaddrInet6:
-		s.addr = &net.TCPAddr{IP: sa.Addr[:], Port: sa.Port}
-	}
-	return nil
 }

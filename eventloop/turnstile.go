@@ -16,7 +16,8 @@ import (
 // The turnstile: an acceptor of our own, that looks whether there is room before
 // each accept and waits until the newcomer is counted. It costs some microseconds
 // and bytes more for each connection than gnet's, so it stands in only where that
-// one would do harm:
+// one would do harm (each listener has its own: together they may overshoot by one
+// each, less one):
 //
 //   - near the limits. gnet's acceptor empties the whole backlog once it is called,
 //     however few descriptors are left, and those that it takes too many are what
@@ -36,9 +37,9 @@ const (
 // it is emptied.
 const backlogMargin = 256
 
-// nearLimit says whether one emptying of the backlog could exceed the limit.
+// nearLimit says whether one emptying of the backlogs could exceed the limit.
 func (s *Server) nearLimit() bool {
-	return s.limit.Load()+int64(s.cfg.RefuseReserve)-s.open.Load() < s.backlog+backlogMargin
+	return s.limit.Load()+int64(s.cfg.RefuseReserve)-s.open.Load() < s.backlog*int64(len(s.listeners))+backlogMargin
 }
 
 // learnBacklog reads how many newcomers the kernel keeps waiting for gnet's
@@ -56,10 +57,17 @@ func (s *Server) learnBacklog() {
 func (s *Server) atTurnstile() bool { return s.rescued.Load() || s.nearLimit() }
 
 // callTurnstile has it look again.
-func (s *Server) callTurnstile() {
+func (s *listener) callTurnstile() {
 	select {
 	case s.turnstile <- struct{}{}:
 	default: // it will
+	}
+}
+
+// callTurnstiles is the same for all.
+func (s *Server) callTurnstiles() {
+	for _, l := range s.listeners {
+		l.callTurnstile()
 	}
 }
 
@@ -69,13 +77,13 @@ func (s *Server) parkAcceptor(args []any) {
 	s.log.Error("accept failed, connected devices stay, accepting from a second acceptor now", zap.Any("err", args))
 	s.acceptFailures.Add(1)
 	s.rescued.Store(true)
-	s.callTurnstile()
+	s.callTurnstiles()
 	<-s.stopping
 }
 
 // runTurnstile waits to be needed, then accepts, while it is, until the server
 // stops.
-func (s *Server) runTurnstile() {
+func (s *listener) runTurnstile() {
 	for needed := false; !needed; {
 		select {
 		case <-s.stopping:
@@ -145,7 +153,7 @@ func (s *Server) register(nc net.Conn) bool {
 // secondListener makes a listener of our own on the same socket. That takes
 // descriptors, which is what there are none of, so it tries until it can; nil
 // if the server stops first.
-func (s *Server) secondListener(f *os.File) net.Listener {
+func (s *listener) secondListener(f *os.File) net.Listener {
 	for told := false; ; told = true {
 		ln, err := net.FileListener(f)
 		if err == nil {

@@ -27,7 +27,7 @@ func startFull(t *testing.T, most int) *node {
 		t.Fatal(err)
 	}
 	n.server, err = eventloop.New(eventloop.Config{
-		Listen: "127.0.0.1:0", Loops: 1, Tick: 20 * time.Millisecond, MaxConnections: most, RefuseReserve: 64,
+		Listeners: []eventloop.Listener{{Address: "127.0.0.1:0"}}, Loops: 1, Tick: 20 * time.Millisecond, MaxConnections: most, RefuseReserve: 64,
 		CloseTimeout: time.Minute, Protocols: envelope.Protocols(), Memory: n.gateway.Memory(),
 	}, n.gateway)
 	if err != nil {

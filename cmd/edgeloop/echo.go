@@ -34,7 +34,7 @@ func (e *echoCmd) Run(io *streams) error {
 		return usageError{err}
 	}
 	srv, err := eventloop.New(eventloop.Config{
-		Listen:         e.Listen,
+		Listeners:      []eventloop.Listener{{Address: e.Listen}},
 		Loops:          e.EventLoops,
 		MaxConnections: e.MaxConnections,
 		MaxMessage:     e.MaxMessage,

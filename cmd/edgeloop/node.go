@@ -242,7 +242,7 @@ func (n *node) watchOthers(ctx context.Context) {
 
 func (n *node) startServer(ctx context.Context) (stop stopFunc, err error) {
 	n.server, err = eventloop.New(eventloop.Config{
-		Listen:           n.cfg.Listen,
+		Listeners:        n.cfg.listeners(),
 		Loops:            n.cfg.EventLoops,
 		MaxConnections:   n.cfg.MaxConnections,
 		RefuseReserve:    refuseReserve,
@@ -292,9 +292,12 @@ func tickFor(timeouts ...time.Duration) time.Duration {
 
 // announce writes down where the node listens, for those who start it.
 func (n *node) announce(context.Context) (stopFunc, error) {
-	n.log.Info("devices connect here", zap.String("url", fmt.Sprintf("ws://%s%s", n.server.Addr(), gateway.DevicePath)))
-	n.log.Info("admin API", zap.String("url", fmt.Sprintf("http://%s", n.admin.Addr())))
 	a := addresses{Listen: n.server.Addr().String(), Admin: n.admin.Addr().String(), PID: os.Getpid()}
+	for _, addr := range n.server.Addrs() {
+		a.Listeners = append(a.Listeners, addr.String())
+		n.log.Info("devices connect here", zap.String("url", fmt.Sprintf("ws://%s%s", addr, gateway.DevicePath)))
+	}
+	n.log.Info("admin API", zap.String("url", fmt.Sprintf("http://%s", n.admin.Addr())))
 	if err := a.write(addressFile(n.cfg.DataDir)); err != nil {
 		return nil, fmt.Errorf("--data-dir: %w", err)
 	}

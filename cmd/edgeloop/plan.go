@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -150,21 +151,37 @@ func (s *serveCmd) planNames() error {
 // planListeners checks the addresses. The admin API is not shown to a network by
 // accident.
 func (s *serveCmd) planListeners() error {
-	if err := checkListen("--listen", s.Listen); err != nil {
-		return err
+	if n := len(s.Listen); n == 0 || n > eventloop.MaxListeners {
+		return fmt.Errorf("--listen=%s: give host:port 1 to %d times, not %d", strings.Join(s.Listen, ","), eventloop.MaxListeners, n)
+	}
+	for i, addr := range s.Listen {
+		if err := checkListen("--listen", addr); err != nil {
+			return err
+		}
+		if slices.Contains(s.Listen[:i], addr) {
+			return fmt.Errorf("--listen=%s is there twice: give each an address of its own", addr)
+		}
 	}
 	if err := checkListen("--admin-listen", s.AdminListen); err != nil {
 		return err
 	}
 	host, port, _ := net.SplitHostPort(s.AdminListen)
-	if s.Listen == s.AdminListen && port != "0" {
-		return fmt.Errorf("--listen=%s and --admin-listen=%s are the same: give each a port of its own", s.Listen, s.AdminListen)
+	if slices.Contains(s.Listen, s.AdminListen) && port != "0" {
+		return fmt.Errorf("--listen=%s and --admin-listen=%s are the same: give each a port of its own", s.AdminListen, s.AdminListen)
 	}
 	ip := net.ParseIP(host)
 	if s.AdminRemote || host == "localhost" || (ip != nil && ip.IsLoopback()) {
 		return nil
 	}
 	return fmt.Errorf("--admin-listen=%s can be reached from outside, and the admin token would cross the network in the clear: listen on 127.0.0.1 or [::1], or give --admin-remote if the network is trusted", s.AdminListen)
+}
+
+// listeners is the table of listeners.
+func (s *serveCmd) listeners() (table []eventloop.Listener) {
+	for _, addr := range s.Listen {
+		table = append(table, eventloop.Listener{Address: addr})
+	}
+	return table
 }
 
 // checkListen sees that addr is something to listen on.

@@ -112,6 +112,7 @@ func TestRun_Refused(t *testing.T) {
 		{"devices --admin-url=foo", "--admin-url=foo|http://host:port"},
 		{"tail --since=garbage", "--since=garbage|RFC 3339"},
 		{"dance", "dance"},
+		{"--listen=127.0.0.1:0 --listen=127.0.0.1:0", "--listen=127.0.0.1:0|twice"},
 		{"", "serve"},
 	} {
 		t.Run(c.args, func(t *testing.T) {

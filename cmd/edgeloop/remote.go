@@ -84,9 +84,10 @@ func (r remote) find() (string, error) {
 
 // addresses is what a node writes down for those who look for it.
 type addresses struct {
-	Listen string `json:"listen"`
-	Admin  string `json:"admin"`
-	PID    int    `json:"pid"`
+	Listen    string   `json:"listen"` // the first of Listeners
+	Listeners []string `json:"listeners"`
+	Admin     string   `json:"admin"`
+	PID       int      `json:"pid"`
 }
 
 // addressFile is where a node writes its addresses.

@@ -5,16 +5,16 @@ import "time"
 // serveCmd is the node. Each field is a flag, an EDGELOOP_ variable and a key of
 // the configuration file.
 type serveCmd struct {
-	Listen          string `default:"127.0.0.1:8080" help:"Where devices connect, host:port; port 0 picks a free one."`
-	AdminListen     string `default:"127.0.0.1:9090" help:"Where the admin API, metrics and health are, host:port."`
-	AdminRemote     bool   `default:"false" help:"Allow --admin-listen on an address that others can reach; the admin token then crosses the network in the clear."`
-	AdminTokensFile string `default:"" type:"path" help:"Further tokens of the admin API, one JSON object a line, as 'edgeloop token --admin' writes them; default DATA_DIR/admin.tokens, which need not be there."`
-	DataDir         string `default:"data" type:"path" help:"Directory of the log, the secrets and the admin token; made if missing."`
-	Node            string `default:"" help:"Name of this node, no other on --nats-url may have it; default the host name."`
-	EventLoops      int    `default:"0" help:"Event loops; 0 is one for each core."`
-	MaxConnections  int    `default:"0" help:"Devices before newcomers are answered 503; 0 is what the descriptors carry, 100000 at the most."`
-	FDLimit         uint64 `name:"fd-limit" default:"0" help:"Descriptor limit to ask the system for; 0 is the hard limit."`
-	FDReserve       int    `name:"fd-reserve" default:"512" help:"Descriptors kept for the log, the admin API and the node's own."`
+	Listen          []string `default:"127.0.0.1:8080" placeholder:"ADDRESS" help:"Where devices connect, host:port; port 0 picks a free one. May be given several times."`
+	AdminListen     string   `default:"127.0.0.1:9090" help:"Where the admin API, metrics and health are, host:port."`
+	AdminRemote     bool     `default:"false" help:"Allow --admin-listen on an address that others can reach; the admin token then crosses the network in the clear."`
+	AdminTokensFile string   `default:"" type:"path" help:"Further tokens of the admin API, one JSON object a line, as 'edgeloop token --admin' writes them; default DATA_DIR/admin.tokens, which need not be there."`
+	DataDir         string   `default:"data" type:"path" help:"Directory of the log, the secrets and the admin token; made if missing."`
+	Node            string   `default:"" help:"Name of this node, no other on --nats-url may have it; default the host name."`
+	EventLoops      int      `default:"0" help:"Event loops; 0 is one for each core."`
+	MaxConnections  int      `default:"0" help:"Devices before newcomers are answered 503; 0 is what the descriptors carry, 100000 at the most."`
+	FDLimit         uint64   `name:"fd-limit" default:"0" help:"Descriptor limit to ask the system for; 0 is the hard limit."`
+	FDReserve       int      `name:"fd-reserve" default:"512" help:"Descriptors kept for the log, the admin API and the node's own."`
 
 	PoolSize       int   `default:"16" help:"Workers that handle messages."`
 	AuthPoolSize   int   `default:"4" help:"Workers that check handshakes."`

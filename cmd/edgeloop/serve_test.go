@@ -1,7 +1,9 @@
 package main
 
 import (
+	"bufio"
 	"encoding/json"
+	"fmt"
 	"net"
 	"os"
 	"path/filepath"
@@ -123,6 +125,33 @@ func TestServe_DrainByAPI(t *testing.T) {
 	}
 	if _, err := c.Drain(t.Context(), time.Second); err != nil {
 		t.Fatal(err)
+	}
+	r.stop(t, exitOK)
+}
+
+// TestServe_Listeners: --listen may be given several times, and every address is
+// written down and served.
+func TestServe_Listeners(t *testing.T) {
+	r := serve(t, "--listen=127.0.0.2:0", "--auth=none")
+	b, err := os.ReadFile(addressFile(r.dir))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var a addresses
+	if err := json.Unmarshal(b, &a); err != nil || len(a.Listeners) != 2 || a.Listeners[0] != a.Listen || a.Listeners[0] == a.Listeners[1] {
+		t.Fatalf("%s holds %s: %v", addressFile(r.dir), b, err)
+	}
+	for _, addr := range a.Listeners {
+		conn, err := net.DialTimeout("tcp", addr, patience)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		fmt.Fprintf(conn, "GET /v1/device?device=d HTTP/1.1\r\nHost: node\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"+
+			"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n")
+		if line, err := bufio.NewReader(conn).ReadString('\n'); err != nil || !strings.Contains(line, "101") {
+			t.Errorf("%s answers %q, %v", addr, line, err)
+		}
 	}
 	r.stop(t, exitOK)
 }

@@ -77,11 +77,32 @@ func (f *fileResolver) Resolve(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (
 			return nil, nil //nolint:nilnil // as above
 		}
 	}
+	if list, ok := value.([]any); ok && flag.IsSlice() {
+		return f.list(flag.Name, list)
+	}
+	return f.one(flag.Name, value)
+}
+
+// list is a list of values as they would stand on the command line.
+func (f *fileResolver) list(name string, values []any) (any, error) {
+	texts := make([]any, len(values))
+	for i, value := range values {
+		text, err := f.one(name, value)
+		if err != nil {
+			return nil, err
+		}
+		texts[i] = text
+	}
+	return texts, nil
+}
+
+// one is one value as it would stand on the command line.
+func (f *fileResolver) one(name string, value any) (string, error) {
 	switch value.(type) {
 	case string, bool, int64, uint64, float64:
 		return fmt.Sprint(value), nil
 	default: // lists, maps, nothing, and YAML's binary
-		return nil, fmt.Errorf("configuration file %s: key %q takes one value", f.path, flag.Name)
+		return "", fmt.Errorf("configuration file %s: key %q takes one value", f.path, name)
 	}
 }
 

@@ -25,7 +25,7 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	server, err := eventloop.New(eventloop.Config{Listen: *listen}, &doorman{devices})
+	server, err := eventloop.New(eventloop.Config{Listeners: []eventloop.Listener{{Address: *listen}}}, &doorman{devices})
 	if err != nil {
 		log.Fatal(err)
 	}

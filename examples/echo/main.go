@@ -15,7 +15,7 @@ import (
 func main() {
 	listen := flag.String("listen", "127.0.0.1:9001", "host:port")
 	flag.Parse()
-	server, err := eventloop.New(eventloop.Config{Listen: *listen}, doorman{})
+	server, err := eventloop.New(eventloop.Config{Listeners: []eventloop.Listener{{Address: *listen}}}, doorman{})
 	if err != nil {
 		log.Fatal(err)
 	}

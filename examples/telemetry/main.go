@@ -21,7 +21,7 @@ func main() {
 	listen := flag.String("listen", "127.0.0.1:9002", "host:port")
 	flag.Parse()
 	server, err := eventloop.New(eventloop.Config{
-		Listen:    *listen,
+		Listeners: []eventloop.Listener{{Address: *listen}},
 		Protocols: envelope.Protocols(),
 	}, doorman{})
 	if err != nil {

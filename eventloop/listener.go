@@ -1,0 +1,163 @@
+package eventloop
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/panjf2000/gnet/v2"
+	"go.uber.org/zap"
+	"golang.org/x/sys/unix"
+)
+
+// Listener is a row of the table of listeners: where devices connect, and how.
+type Listener struct {
+	// Name is what the listener is called in Credentials and in logs; default Address.
+	Name string
+	// Address is "host:port"; port 0 picks a free one.
+	Address string
+}
+
+// MaxListeners is how many rows the table may have.
+const MaxListeners = 16
+
+// A listener is one row at work: its socket, the gate and the turnstile before it,
+// and its lobby. Sockets, seats and descriptors are counted for all of them together
+// (Server); the handshakes at a time are shared out, so that a crowd at one listener
+// does not keep out those who come by another.
+type listener struct {
+	*Server // who counts for all
+
+	// Immutable after construction.
+	row       Listener
+	index     uint8         // Conn.via
+	turnstile chan struct{} // has the turnstile look again
+
+	// Set by OnBoot, before any connection and before booted is closed.
+	lnfd  int // a duplicate of the listening socket, ours; -1 without one
+	bound netip.AddrPort
+
+	// Owned by the turnstile until it has ended, then by Run.
+	lnfdTaken bool // lnfd is the turnstile's to close
+
+	// Safe for concurrent use.
+	gate  gate
+	lobby lobby
+}
+
+// checkListeners sees that the table can be listened on, and fills in names.
+func checkListeners(rows []Listener) ([]Listener, error) {
+	if len(rows) == 0 || len(rows) > MaxListeners {
+		return nil, fmt.Errorf("eventloop: %d listeners: 1 to %d are possible", len(rows), MaxListeners)
+	}
+	rows = slices.Clone(rows)
+	for i := range rows {
+		r := &rows[i]
+		if r.Address == "" {
+			return nil, errors.New("eventloop: no listen address: give host:port, for example 127.0.0.1:8080")
+		}
+		if r.Name == "" {
+			r.Name = r.Address
+		}
+		for _, other := range rows[:i] {
+			// gnet knows a listener by its address alone.
+			if strings.EqualFold(other.Address, r.Address) || other.Name == r.Name {
+				return nil, fmt.Errorf("eventloop: two listeners are called %s or listen on %s: give each its own", r.Name, r.Address)
+			}
+		}
+	}
+	return rows, nil
+}
+
+// makeListeners makes the listeners of the table, which share the handshakes.
+func (s *Server) makeListeners() {
+	n := len(s.cfg.Listeners)
+	share := max(1, s.cfg.MaxHandshakes/n)
+	perAddress := s.cfg.MaxPerAddress
+	if perAddress == 0 {
+		perAddress = max(1, share/8)
+	}
+	for i, row := range s.cfg.Listeners {
+		l := &listener{Server: s, row: row, index: uint8(i), turnstile: make(chan struct{}, 1), lnfd: -1} //nolint:gosec // at most MaxListeners
+		l.lobby.init(share, perAddress)
+		s.listeners = append(s.listeners, l)
+	}
+}
+
+// addresses are the listeners' as gnet wants them.
+func (s *Server) addresses() (all []string) {
+	for _, l := range s.listeners {
+		all = append(all, "tcp://"+l.row.Address)
+	}
+	return all
+}
+
+// listener is by which c has come.
+func (c *Conn) listener() *listener { return c.loop.s.listeners[c.via] }
+
+// listenerOf finds the listener by which gc has come. gnet does not say, and of a
+// connection from the turnstile it does not know; the socket does.
+func (s *Server) listenerOf(gc gnet.Conn) *listener {
+	if len(s.listeners) == 1 {
+		return s.listeners[0]
+	}
+	at, err := boundTo(gc.Fd())
+	if err == nil {
+		for _, l := range s.listeners {
+			if l.bound == at || (l.bound.Port() == at.Port() && l.bound.Addr().IsUnspecified()) {
+				return l
+			}
+		}
+	}
+	s.log.Error("a connection is of no listener", zap.Stringer("addr", at), zap.Error(err))
+	return s.listeners[0]
+}
+
+// learn finds the listening socket, and tunes it.
+func (l *listener) learn() (err error) {
+	if len(l.listeners) == 1 {
+		l.lnfd, err = l.engine.Dup()
+	} else {
+		l.lnfd, err = l.engine.DupListener("tcp", l.row.Address)
+	}
+	if err != nil {
+		l.lnfd = -1
+		return fmt.Errorf("duplicate the listening socket of %s: %w", l.row.Name, err)
+	}
+	if err := l.tuneListener(l.lnfd); err != nil {
+		return err
+	}
+	if l.bound, err = boundTo(l.lnfd); err != nil {
+		return fmt.Errorf("name of the listening socket: %w", err)
+	}
+	return nil
+}
+
+// boundTo is the local address of a socket.
+func boundTo(fd int) (netip.AddrPort, error) {
+	sa, err := unix.Getsockname(fd)
+	if err != nil {
+		return netip.AddrPort{}, err //nolint:wrapcheck // the caller says what for
+	}
+	switch sa := sa.(type) {
+	case *unix.SockaddrInet4:
+		return netip.AddrPortFrom(netip.AddrFrom4(sa.Addr), uint16(sa.Port)), nil //nolint:gosec // a port
+	case *unix.SockaddrInet6:
+		return netip.AddrPortFrom(netip.AddrFrom16(sa.Addr).Unmap(), uint16(sa.Port)), nil //nolint:gosec // a port
+	}
+	return netip.AddrPort{}, unix.EAFNOSUPPORT
+}
+
+// Addr is where the first listener listens.
+func (s *Server) Addr() *net.TCPAddr { return s.Addrs()[0] }
+
+// Addrs is where the listeners listen, in the order of the table.
+func (s *Server) Addrs() (all []*net.TCPAddr) {
+	for _, l := range s.listeners {
+		all = append(all, net.TCPAddrFromAddrPort(l.bound))
+	}
+	return all
+}
