@@ -102,6 +102,8 @@ func SyncedBlock(b *Backbone) (path string, size int64) {
 type Pipeline struct {
 	p *pipeline
 	b batch
+
+	Taken []uint64 // the sequences of what the last Take took
 }
 
 // NewPipeline has room for so many records.
@@ -120,6 +122,10 @@ func (p *Pipeline) Put(rs []Record) error {
 func (p *Pipeline) Take(n int) int {
 	p.p.take(&p.b, n, 1<<20)
 	n = len(p.b.items)
+	p.Taken = p.Taken[:0]
+	for i := range p.b.items {
+		p.Taken = append(p.Taken, p.b.items[i].seq)
+	}
 	p.p.release(&p.b)
 	return n
 }

@@ -2,6 +2,7 @@ package backbone
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"unsafe"
 
@@ -11,18 +12,24 @@ import (
 // pipeline holds the records between Append and the committer. A call of Append
 // is encoded outside the lock into a pooled segment, and the segment changes
 // hands whole, so the lock is held for a few stores however long the records.
+//
+// Who finds it full waits in turn, and what it brought goes in as soon as there is
+// room. Were the room there for whoever comes first, those who are running would
+// take it before the others have woken up, and one could wait for seconds.
 type pipeline struct {
 	// Immutable after construction.
 	maxRecords, maxBytes int
 	known                *knownDevices // nil: nobody asks
 	segments             sync.Pool     // of *segment
+	latecomers           sync.Pool     // of *latecomer
 
 	mu sync.Mutex
 	// Guarded by mu.
-	room     sync.Cond // there may be room, or something became durable, or closed
+	progress sync.Cond // something became durable, or closed
 	work     sync.Cond // there is something to take, or closed
 	queue    []*segment
-	records  int // appended and not yet durable
+	late     []*latecomer // who waits for room, first to last; empty while there is some
+	records  int          // appended and not yet durable
 	bytes    int
 	appended uint64 // records ever appended
 	durable  uint64 // records ever durable
@@ -34,6 +41,13 @@ type segment struct {
 	arena   []byte
 	entries []entry
 	taken   int // entries already handed to a batch
+}
+
+// latecomer is a call of Append that waits for room.
+type latecomer struct {
+	// Guarded by mu of the pipeline.
+	segment *segment  // nil: it is in the queue
+	let     sync.Cond // it is, or closed
 }
 
 // entry is one record within a segment's arena: its subject, then its line.
@@ -67,8 +81,9 @@ const keepArena = 256 << 10
 
 func newPipeline(maxRecords, maxBytes int) *pipeline {
 	p := &pipeline{maxRecords: maxRecords, maxBytes: maxBytes}
-	p.room.L, p.work.L = &p.mu, &p.mu
+	p.progress.L, p.work.L = &p.mu, &p.mu
 	p.segments.New = func() any { return new(segment) }
+	p.latecomers.New = func() any { return &latecomer{let: sync.Cond{L: &p.mu}} }
 	return p
 }
 
@@ -100,21 +115,48 @@ func (p *pipeline) encode(rs []Record, maxRecord int) (*segment, error) {
 // put queues a segment, waiting while the pipeline is full. It need not have room
 // for all of it: a large segment would wait for ever behind many small ones.
 func (p *pipeline) put(s *segment) error {
-	n, size := len(s.entries), len(s.arena)
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for !p.closed && (p.records >= p.maxRecords || p.bytes >= p.maxBytes) {
-		p.room.Wait()
+	switch {
+	case p.closed:
+		return ErrClosed
+	case p.roomLocked():
+		p.queueLocked(s)
+		return nil
 	}
-	if p.closed {
+	c := p.latecomers.Get().(*latecomer)
+	c.segment = s
+	p.late = append(p.late, c)
+	for c.segment != nil && !p.closed {
+		c.let.Wait()
+	}
+	if c.segment != nil {
 		return ErrClosed
 	}
-	p.queue = append(p.queue, s)
-	p.records += n
-	p.bytes += size
-	p.appended += uint64(n)
-	p.work.Signal()
+	p.latecomers.Put(c)
 	return nil
+}
+
+func (p *pipeline) roomLocked() bool { return p.records < p.maxRecords && p.bytes < p.maxBytes }
+
+func (p *pipeline) queueLocked(s *segment) {
+	p.queue = append(p.queue, s)
+	p.records += len(s.entries)
+	p.bytes += len(s.arena)
+	p.appended += uint64(len(s.entries))
+	p.work.Signal()
+}
+
+// letInLocked queues what the latecomers brought, as far as there is room.
+func (p *pipeline) letInLocked() {
+	n := 0
+	for ; n < len(p.late) && p.roomLocked(); n++ {
+		c := p.late[n]
+		p.queueLocked(c.segment)
+		c.segment = nil
+		c.let.Signal()
+	}
+	p.late = slices.Delete(p.late, 0, n)
 }
 
 // take fills b with up to maxRecords records and about maxBytes bytes, waiting
@@ -177,7 +219,8 @@ func (p *pipeline) release(b *batch) {
 	p.records -= len(b.items)
 	p.bytes -= b.bytes
 	p.durable += uint64(len(b.items))
-	p.room.Broadcast()
+	p.letInLocked()
+	p.progress.Broadcast()
 	p.mu.Unlock()
 	clear(b.items)
 	clear(b.whole)
@@ -198,7 +241,7 @@ func (p *pipeline) flush(ctx context.Context) error {
 	stop := context.AfterFunc(ctx, func() {
 		p.mu.Lock()
 		defer p.mu.Unlock()
-		p.room.Broadcast()
+		p.progress.Broadcast()
 	})
 	defer stop()
 	p.mu.Lock()
@@ -210,7 +253,7 @@ func (p *pipeline) flush(ctx context.Context) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		p.room.Wait()
+		p.progress.Wait()
 	}
 	return nil
 }
@@ -220,7 +263,10 @@ func (p *pipeline) close() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.closed = true
-	p.room.Broadcast()
+	for _, c := range p.late {
+		c.let.Signal()
+	}
+	p.progress.Broadcast()
 	p.work.Broadcast()
 }
 

@@ -3,6 +3,7 @@ package backbone_test
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 	"testing/synctest"
 
@@ -37,6 +38,37 @@ func TestBackbone_AppendBlocksWhileFull(t *testing.T) {
 		if got := p.Take(100); got != 5 {
 			t.Errorf("%d records left, want 5", got)
 		}
+	})
+}
+
+// Who waits for room gets it before who comes later, though that one is running
+// and those who wait have yet to be woken.
+func TestBackbone_AppendsGetRoomInTurn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const waiting = 16
+		p := backbone.NewPipeline(waiting, 1<<20)
+		put := func(n uint64) {
+			if err := p.Put([]backbone.Record{record("d", n, nil)}); err != nil && !errors.Is(err, backbone.ErrClosed) {
+				t.Error(err)
+			}
+		}
+		for n := range uint64(waiting) {
+			put(n + 1)
+		}
+		for n := range uint64(waiting) {
+			go put(waiting + n + 1)
+			synctest.Wait()
+		}
+		p.Take(waiting)
+		for n := range uint64(waiting) {
+			go put(2*waiting + n + 1)
+		}
+		synctest.Wait()
+		p.Take(waiting)
+		if !slices.IsSorted(p.Taken) || p.Taken[waiting-1] != 2*waiting {
+			t.Errorf("taken next: %d", p.Taken)
+		}
+		p.Close()
 	})
 }
 
