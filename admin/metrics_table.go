@@ -106,6 +106,7 @@ func backboneSeries() []Series {
 		{"edgeloop_backbone_failed_batches_total", TypeCounter, nil, "Attempts that did not take; the batch is tried again."},
 		{"edgeloop_backbone_settled_batches_total", TypeCounter, nil, "Attempts whose end had to be looked up in the log."},
 		{"edgeloop_backbone_reopened_total", TypeCounter, nil, "Times that the embedded store was opened again."},
+		{"edgeloop_backbone_reader_missed_records_total", TypeCounter, nil, "Records that retention took before a named reader of the log had read them."},
 		{"edgeloop_backbone_stalls_total", TypeCounter, nil, "Times that the log stopped taking records."},
 		{"edgeloop_backbone_stalled", TypeGauge, nil, "1 while the log takes no records."},
 		{"edgeloop_backbone_log_sync", TypeGauge, []string{"state"}, "1 for what is known of whether the log syncs before it confirms."},

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"sync"
 
+	"edgeloop/backbone/reader"
 	"edgeloop/backbone/servers"
 	"edgeloop/backbone/store"
 )
@@ -20,6 +21,10 @@ type Backbone struct {
 	presence  *store.Presences
 	srv       *servers.Servers
 	closeOnce sync.Once
+
+	placesMu sync.Mutex
+	// Guarded by placesMu.
+	places *store.Places // nil until the first reader asks
 }
 
 // Open starts the embedded server, or connects to the external one and waits
@@ -93,6 +98,42 @@ func (b *Backbone) PublishPresence(p Presence) { b.presence.Publish(p) }
 // ends: see store.Presences.
 func (b *Backbone) WatchPresence(ctx context.Context, fn func(Presence)) error {
 	return b.presence.Watch(ctx, fn)
+}
+
+// OpenReader gives the reader of a name, at the place that is kept of it: see
+// reader.Open. A new name begins at start.
+func (b *Backbone) OpenReader(ctx context.Context, name string, start reader.Start) (*Reader, error) {
+	places, err := b.openPlaces(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return reader.Open(ctx, &b.source, places, name, start)
+}
+
+// ForgetReader forgets the place that is kept of a name.
+func (b *Backbone) ForgetReader(ctx context.Context, name string) error {
+	places, err := b.openPlaces(ctx)
+	if err != nil {
+		return err
+	}
+	return places.Forget(ctx, name)
+}
+
+func (b *Backbone) openPlaces(ctx context.Context) (*store.Places, error) {
+	b.placesMu.Lock()
+	places := b.places
+	b.placesMu.Unlock()
+	if places != nil {
+		return places, nil
+	}
+	places, err := store.OpenPlaces(ctx, b.srv) // twice at a time does no harm
+	if err != nil {
+		return nil, b.srv.OrClosed(err)
+	}
+	b.placesMu.Lock()
+	defer b.placesMu.Unlock()
+	b.places = places
+	return places, nil
 }
 
 // Close waits for what was appended to become durable, for as long as ctx

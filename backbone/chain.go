@@ -81,14 +81,14 @@ func (c *chain) store(_ string, _ int, items []item) (int, error) {
 		c.broken = fmt.Errorf("%w: %w", ErrDisk, err)
 		return 0, c.broken
 	}
-	c.ends.noteAll(items[:n], c.head.position())
-	c.head.move(c.head.position() + uint64(n))
-	c.mark(c.head.position())
+	c.ends.noteAll(items[:n], c.head.Position())
+	c.head.move(c.head.Position() + uint64(n))
+	c.mark(c.head.Position())
 	return n, nil
 }
 
 func (c *chain) publish(items []item, reply string) error {
-	expected, head := []string{""}, c.head.position()
+	expected, head := []string{""}, c.head.Position()
 	m := nats.Msg{Header: nats.Header{headerExpected: expected}}
 	for i := range items {
 		c.number = strconv.AppendUint(c.number[:0], head+uint64(i), 10)
@@ -109,7 +109,7 @@ func (c *chain) publish(items []item, reply string) error {
 // awaitEnd reads the answers to the first and the last of count records. It
 // returns how many of them are in the log at least, or why none is.
 func (c *chain) awaitEnd(count int) (n int, cause error) {
-	head := c.head.position()
+	head := c.head.Position()
 	end := head + uint64(count)
 	for range min(count, 2) {
 		a, err := c.wire.await()
@@ -147,7 +147,7 @@ func (c *chain) storedBy(no *refusal, count int) (int, error) {
 		return 0, nil
 	}
 	_, digits, _ := strings.Cut(no.text, wrongLastSequence)
-	head := c.head.position()
+	head := c.head.Position()
 	last, err := strconv.ParseUint(digits, 10, 64)
 	switch {
 	case err != nil:

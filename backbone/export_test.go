@@ -180,7 +180,7 @@ func ForgetTaken(ctx context.Context, b *Backbone) error {
 func Indexed(b *Backbone) int { return b.ends.len() }
 
 // Scan reads the log's blocks as a start does.
-func Scan(ctx context.Context, b *Backbone) error { return b.scanEnds(ctx, b.durable.position()) }
+func Scan(ctx context.Context, b *Backbone) error { return b.scanEnds(ctx, b.durable.Position()) }
 
 // ReaderBytes is what came for readers so far.
 func ReaderBytes(b *Backbone) uint64 { return b.srv.Reader.NC.Stats().InBytes }

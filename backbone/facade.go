@@ -2,6 +2,7 @@ package backbone
 
 import (
 	"edgeloop/backbone/names"
+	"edgeloop/backbone/reader"
 	"edgeloop/backbone/servers"
 	"edgeloop/backbone/store"
 )
@@ -20,6 +21,15 @@ type (
 	Ban = store.Ban
 	// Presence is whether a device is here.
 	Presence = store.Presence
+
+	// ReadOptions choose what Read gives.
+	ReadOptions = reader.Options
+	// PositionError says that a position is of another log.
+	PositionError = reader.PositionError
+	// Reader reads the log under a name, and its place is kept.
+	Reader = reader.Kept
+	// Entry is one record as a Reader gives it.
+	Entry = reader.Entry
 
 	// TooLargeError says that a record or a command is larger than what is stored.
 	TooLargeError = servers.TooLargeError
@@ -41,6 +51,12 @@ const (
 	NumSyncs       = servers.NumSyncs
 )
 
+// Where a reader begins whose name is new.
+const (
+	Oldest = reader.Oldest
+	Newest = reader.Newest
+)
+
 // StreamUp is the stream of the log.
 const StreamUp = names.StreamUp
 
@@ -51,4 +67,5 @@ var (
 	ErrMoved        = servers.ErrMoved
 	ErrNameTaken    = servers.ErrNameTaken
 	ErrCommandsFull = store.ErrCommandsFull
+	ErrReaderTaken  = store.ErrTaken
 )

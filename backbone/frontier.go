@@ -24,7 +24,7 @@ func newFrontier(at uint64) *frontier {
 	return f
 }
 
-func (f *frontier) position() uint64 { return f.at.Load() }
+func (f *frontier) Position() uint64 { return f.at.Load() }
 
 // move is called by the committer.
 func (f *frontier) move(at uint64) {
@@ -38,9 +38,9 @@ func (f *frontier) move(at uint64) {
 	f.moved = make(chan struct{})
 }
 
-// wait returns when the log is durable up to a position, or with why not.
-func (f *frontier) wait(ctx context.Context, position uint64) error {
-	if f.position() >= position {
+// Wait returns when the log is durable up to a position, or with why not.
+func (f *frontier) Wait(ctx context.Context, position uint64) error {
+	if f.Position() >= position {
 		return nil
 	}
 	f.waiting.Add(1)
@@ -49,7 +49,7 @@ func (f *frontier) wait(ctx context.Context, position uint64) error {
 		f.mu.Lock()
 		moved := f.moved
 		f.mu.Unlock()
-		if f.position() >= position {
+		if f.Position() >= position {
 			return nil
 		}
 		select {

@@ -15,6 +15,7 @@ import (
 
 	"edgeloop/backbone/custody"
 	"edgeloop/backbone/names"
+	"edgeloop/backbone/reader"
 	"edgeloop/backbone/servers"
 )
 
@@ -37,11 +38,13 @@ type Log struct {
 	ends      *endIndex              // of the devices in the log; nil where others write
 	durable   *frontier              // how far the log is durable; nil where others write
 	epoch     epochFunc
+	source    reader.Source
 	pipe      *pipeline
 	committer *committer
 
 	// Atomic.
 	identity atomic.Pointer[string] // of the log
+	missed   atomic.Uint64          // records that retention took before a named reader
 }
 
 // epochFunc gives the epoch of what is kept of a device beside the log.
@@ -100,7 +103,21 @@ func (l *Log) start(ctx context.Context, s seams) error {
 			return err
 		}
 	}
+	l.source = reader.Source{Servers: l.srv, Look: l.look, Missed: func(n uint64) { l.missed.Add(n) }, Logger: l.cfg.Logger}
+	if l.alone {
+		l.source.Durable = l.durable // not where it is nil: an interface with nothing in it is not
+	}
 	return l.startCommitter(s)
+}
+
+func (l *Log) look(ctx context.Context) (reader.State, error) {
+	is, err := l.lookAtLog(ctx)
+	return reader.State{Identity: is.Identity, First: is.First, Last: is.Last}, err
+}
+
+// Read gives fn the records in the order of the log: see reader.Read.
+func (l *Log) Read(ctx context.Context, o ReadOptions, fn func(position uint64, line []byte) error) error {
+	return reader.Read(ctx, &l.source, o, fn)
 }
 
 func (l *Log) startCommitter(s seams) error {

@@ -36,7 +36,7 @@ func (e scanError) Error() string { return string(e) }
 func (l *Log) startEnds(ctx context.Context) error {
 	l.ends = newEndIndex()
 	made := make(chan struct{})
-	end := l.durable.position()
+	end := l.durable.Position()
 	l.srv.Go(func() {
 		err := l.scanEnds(l.ctx, end)
 		if l.ctx.Err() != nil {

@@ -116,7 +116,7 @@ type LogInfo struct {
 	Sync        Sync
 }
 
-// LogInfo says what the log is, as of the start. The slices are shared, never written.
+// LogInfo says what the log is, as of the start.
 func (l *Log) LogInfo() LogInfo {
 	return LogInfo{
 		LogSettings: settingsOf(&l.logWas), Compressed: l.logWas.Compression != jetstream.NoCompression,

@@ -26,6 +26,8 @@ type Stats struct {
 
 	CommandDevices int // devices that may have commands waiting
 	Bans           int // in force
+
+	ReaderMissed uint64 // records that retention took before a named reader came to them
 }
 
 type counters struct {
@@ -74,6 +76,7 @@ func (l *Log) logStats() Stats {
 		Failed: n.failed.Load(), Settled: n.settled.Load(),
 		Reopened: n.reopened.Load() + l.srv.Reopened(), Stalls: n.stalls.Load(), Commits: n.commits.read(),
 	}
+	s.ReaderMissed = l.missed.Load()
 	s.PendingRecords, s.PendingBytes = l.pipe.waiting()
 	return s
 }

@@ -11,10 +11,11 @@ const (
 	StreamDown     = "EDGELOOP_DOWN"
 	StreamPresence = "EDGELOOP_PRESENCE"
 	StreamBans     = "EDGELOOP_BANS"
+	StreamPlaces   = "EDGELOOP_PLACES"
 )
 
 // Beside are the streams beside the log.
-func Beside() []string { return []string{StreamDown, StreamPresence, StreamBans} }
+func Beside() []string { return []string{StreamDown, StreamPresence, StreamBans, StreamPlaces} }
 
 // What subjects begin with.
 const (
@@ -24,6 +25,7 @@ const (
 	Ban      = "edgeloop.ban."
 	Sync     = "edgeloop.sync."
 	Node     = "edgeloop.node."
+	Place    = "edgeloop.place."
 )
 
 // ErrEmpty says that a record or a command is of nobody.

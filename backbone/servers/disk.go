@@ -64,31 +64,36 @@ func syncStore(dataDir, storeDir string, sync func(path string) error) error {
 		}
 	}
 	for _, stream := range allStreams() {
-		dir := streamDir(storeDir, stream)
-		way, err := filepath.Rel(storeDir, dir)
-		if err != nil {
-			return err
-		}
-		at := storeDir
-		for _, step := range strings.Split(way, string(filepath.Separator)) {
-			if err := syncName(filepath.Join(at, step), sync); err != nil {
-				return err
-			}
-			at = filepath.Join(at, step)
-		}
-		for _, name := range []string{"meta.inf", "meta.sum"} {
-			if err := sync(filepath.Join(dir, name)); err != nil {
-				return err
-			}
-		}
-		if err := syncName(filepath.Join(dir, msgsDir), sync); err != nil {
-			return err
-		}
-		if err := SyncBlocks(filepath.Join(dir, msgsDir), sync); err != nil {
+		if err := syncStream(storeDir, stream, sync); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// syncStream does it for one stream, and the way to it.
+func syncStream(storeDir, stream string, sync func(path string) error) error {
+	dir := streamDir(storeDir, stream)
+	way, err := filepath.Rel(storeDir, dir)
+	if err != nil {
+		return err
+	}
+	at := storeDir
+	for _, step := range strings.Split(way, string(filepath.Separator)) {
+		if err := syncName(filepath.Join(at, step), sync); err != nil {
+			return err
+		}
+		at = filepath.Join(at, step)
+	}
+	for _, name := range []string{"meta.inf", "meta.sum"} {
+		if err := sync(filepath.Join(dir, name)); err != nil {
+			return err
+		}
+	}
+	if err := syncName(filepath.Join(dir, msgsDir), sync); err != nil {
+		return err
+	}
+	return SyncBlocks(filepath.Join(dir, msgsDir), sync)
 }
 
 // syncName syncs a directory and the one that holds its name: of a symbolic link,

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"path/filepath"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -86,19 +87,19 @@ type Servers struct {
 	Reader *Conn // of all who read streams, so that they delay nobody's answers
 	Asker  *Conn // of all questions
 
-	cfg         Config
-	patience    time.Duration   // of one question
-	ctx         context.Context // ends when the node closes
-	cancel      context.CancelFunc
-	embedded    *embedded // nil elsewhere
-	lock        *dirLock  // on the data directory; nil elsewhere
-	gate        func() error
-	differences []Difference // of shared streams from what this node's flags say
-	workers     sync.WaitGroup
+	cfg      Config
+	patience time.Duration   // of one question
+	ctx      context.Context // ends when the node closes
+	cancel   context.CancelFunc
+	embedded *embedded // nil elsewhere
+	lock     *dirLock  // on the data directory; nil elsewhere
+	gate     func() error
+	workers  sync.WaitGroup
 
 	mu sync.Mutex
 	// Guarded by mu.
-	conns []*Conn
+	conns       []*Conn
+	differences []Difference // of shared streams from what this node's flags say
 
 	// Atomic.
 	silent   atomic.Int32 // questions in a row without an answer, see NoteAnswer
@@ -186,7 +187,11 @@ func (s *Servers) Restart() error { return s.embedded.restart() }
 func (s *Servers) Reopened() uint64 { return s.reopened.Load() }
 
 // Differences of the streams of servers elsewhere from what this node would make.
-func (s *Servers) Differences() []Difference { return s.differences }
+func (s *Servers) Differences() []Difference {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.differences)
+}
 
 // BlocksDir is where the server of this process keeps the messages of a stream.
 func (s *Servers) BlocksDir(stream string) string { return BlocksDir(s.cfg.DataDir, stream) }
@@ -237,6 +242,14 @@ func (s *Servers) SyncStore() error {
 		return nil
 	}
 	return syncStore(s.cfg.DataDir, StoreDir(s.cfg.DataDir), s.cfg.Seams.syncer())
+}
+
+// SyncNewStream does it for one stream that was made while the node runs.
+func (s *Servers) SyncNewStream(stream string) error {
+	if !s.Here() || s.cfg.Durability != Power {
+		return nil
+	}
+	return syncStream(StoreDir(s.cfg.DataDir), stream, s.cfg.Seams.syncer())
 }
 
 // syncer syncs one file or directory at the start.

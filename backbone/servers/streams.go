@@ -112,7 +112,9 @@ func (s *Servers) compareStream(have jetstream.StreamConfig, w Want) error {
 		want.Replicas = have.Replicas
 	}
 	for _, d := range differences(&have, &want) {
+		s.mu.Lock()
 		s.differences = append(s.differences, d)
+		s.mu.Unlock()
 		s.cfg.Logger.Warn("a shared stream is not what this node's flags say, and stays as it is",
 			zap.String("stream", d.Stream), zap.String("setting", d.Setting), zap.String("has", d.Has), zap.String("flags", d.Flags))
 	}

@@ -35,11 +35,12 @@ var ladder = map[string]rule{
 	"auth":      {vendor: []string{"github.com/golang-jwt/jwt/v5"}},
 	"eventloop": {ours: []string{"wsproto"}, vendor: []string{"github.com/panjf2000/gnet/v2"}},
 	// The whole, for those above, and the log.
-	"backbone": {ours: []string{"backbone/names", "backbone/servers", "backbone/store", "backbone/custody", "backbone/blocks"}},
+	"backbone": {ours: []string{"backbone/names", "backbone/servers", "backbone/store", "backbone/reader", "backbone/custody", "backbone/blocks"}},
 	// Where the servers are, and what is kept there beside the log.
 	"backbone/servers": {ours: []string{"backbone/names", "backbone/blocks"}, vendor: []string{"github.com/nats-io/nats-server/v2", "github.com/nats-io/nats.go"}},
 	"backbone/store":   {ours: []string{"backbone/names", "backbone/servers"}},
 	"backbone/names":   {},
+	"backbone/reader":  {ours: []string{"backbone/names", "backbone/servers", "backbone/store"}},
 	// What is known of the store's files, and what should be in them.
 	"backbone/custody": {ours: []string{"backbone/blocks"}},
 	"backbone/blocks":  {vendor: []string{"github.com/minio/highwayhash"}},
@@ -94,7 +95,7 @@ var benchVendor = []string{"github.com/gobwas/ws", "github.com/HdrHistogram/hdrh
 var client = struct {
 	module string
 	users  []string
-}{"github.com/nats-io/nats.go", []string{"backbone", "backbone/store"}}
+}{"github.com/nats-io/nats.go", []string{"backbone", "backbone/store", "backbone/reader"}}
 
 // shared may be imported wherever it is of use.
 var shared = []string{"go.uber.org/zap", "golang.org/x/sys", "golang.org/x/time"}

@@ -1,4 +1,4 @@
-package backbone
+package reader
 
 import (
 	"context"
@@ -12,8 +12,8 @@ import (
 	"edgeloop/backbone/servers"
 )
 
-// ReadOptions choose what Read gives.
-type ReadOptions struct {
+// Options choose what Read gives.
+type Options struct {
 	Since  time.Time // zero: from the oldest record there is
 	After  uint64    // only what lies behind this position, whatever Since says; 0: none
 	Log    string    // the identity of the log that gave After; "": not known
@@ -46,39 +46,43 @@ func (e *PositionError) Error() string {
 // returned. Without Follow it ends with what was the newest record when it began.
 // On the embedded log no record is given before it is as durable as
 // Config.Durability asks.
-func (l *Log) Read(ctx context.Context, o ReadOptions, fn func(position uint64, line []byte) error) error {
-	if is := l.Identity(); o.Log != "" && o.Log != is {
-		return fmt.Errorf("read the log: %w", &PositionError{After: o.After, Log: o.Log, Is: is})
-	}
-	ctx, cancel := context.WithCancel(ctx)
+func Read(ctx context.Context, src *Source, o Options, fn func(position uint64, line []byte) error) error {
+	ctx, cancel := src.within(ctx)
 	defer cancel()
-	defer context.AfterFunc(l.ctx, cancel)()
-	end, err := l.end(ctx)
+	is, err := src.look(ctx)
 	if err != nil {
-		return fmt.Errorf("read the log: %w", l.srv.OrClosed(err))
+		return fmt.Errorf("read the log: %w", src.Servers.OrClosed(err))
 	}
-	if o.After > end {
-		return fmt.Errorf("read the log: %w", &PositionError{After: o.After, End: end})
+	if o.Log != "" && o.Log != is.Identity {
+		return fmt.Errorf("read the log: %w", &PositionError{After: o.After, Log: o.Log, Is: is.Identity})
+	}
+	if o.After > is.Last {
+		return fmt.Errorf("read the log: %w", &PositionError{After: o.After, End: is.Last})
 	}
 	if o.New {
-		if err := fn(end, nil); err != nil {
+		if err := fn(is.Last, nil); err != nil {
 			return err
 		}
-		o.After = end
+		o.After = is.Last
 	}
-	r := logReader{l: l, o: o, end: end, fn: fn}
+	r := run{src: src, o: o, end: is.Last, fn: fn}
+	return r.toTheEnd(ctx)
+}
+
+// toTheEnd begins anew behind what was given whenever something breaks.
+func (r *run) toTheEnd(ctx context.Context) error {
 	for attempt := 0; ; attempt++ {
 		before := r.o.After
-		done, err := r.run(ctx)
+		done, err := r.once(ctx)
 		switch {
 		case done:
 			return err
 		case ctx.Err() != nil:
-			return fmt.Errorf("read the log: %w", l.srv.OrClosed(ctx.Err()))
+			return fmt.Errorf("read the log: %w", r.src.Servers.OrClosed(ctx.Err()))
 		case r.o.After > before:
 			attempt = 0
-		case attempt >= readAttempts && !o.Follow:
-			return fmt.Errorf("read the log: %w", l.srv.OrClosed(err))
+		case attempt >= readAttempts && !r.o.Follow:
+			return fmt.Errorf("read the log: %w", r.src.Servers.OrClosed(err))
 		}
 		servers.Pause(ctx, servers.RetryDelay(attempt))
 	}
@@ -88,41 +92,37 @@ func (l *Log) Read(ctx context.Context, o ReadOptions, fn func(position uint64, 
 // getting on.
 const readAttempts = 5
 
-// end is the position of the newest record that is durable.
-func (l *Log) end(ctx context.Context) (uint64, error) {
-	within, cancel := context.WithTimeout(ctx, servers.RequestTimeout)
-	defer cancel()
-	info, err := l.up.Info(within)
-	if err != nil {
-		return 0, err
-	}
-	if l.durable == nil {
-		return info.State.LastSeq, nil
-	}
-	return min(info.State.LastSeq, l.durable.position()), nil
-}
-
-// logReader is one Read.
-type logReader struct {
+// run is one reading.
+type run struct {
 	// Immutable after construction.
-	l   *Log
+	src *Source
 	end uint64 // where to stop, but with Follow
 	fn  func(position uint64, line []byte) error
+	// check, if set, is asked before each attempt; a *PositionError ends the reading.
+	check func(context.Context) error
+	// skipped, if set, hears of the position of a record that does not follow the one before it.
+	skipped func(ctx context.Context, position uint64) error
 
 	// Owned by who reads.
-	o ReadOptions // After moves on
+	o Options // After moves on
 }
 
-// run reads until the end, or until something breaks: then it may be called again.
-func (r *logReader) run(ctx context.Context) (done bool, err error) {
+// once reads until the end, or until something breaks: then it may be called again.
+func (r *run) once(ctx context.Context) (done bool, err error) {
 	if !r.o.Follow && r.o.After >= r.end {
 		return true, nil
 	}
-	p, err := servers.OpenPull(ctx, r.l.srv.Reader, names.StreamUp, readConsumer(r.o), r.o.Follow)
+	if r.check != nil {
+		var other *PositionError
+		if err := r.check(ctx); err != nil {
+			return errors.As(err, &other), err
+		}
+	}
+	p, err := servers.OpenPull(ctx, r.src.Servers.Reader, names.StreamUp, readConsumer(r.o), r.o.Follow)
 	if err != nil {
 		var api *jetstream.APIError
 		refused := errors.As(err, &api) && !r.o.Follow // it would be the next time
-		return refused, r.l.srv.OrClosed(err)
+		return refused, r.src.Servers.OrClosed(err)
 	}
 	defer p.Close()
 	for {
@@ -133,8 +133,13 @@ func (r *logReader) run(ctx context.Context) (done bool, err error) {
 		if d == nil || !r.o.Follow && d.Position > r.end {
 			return true, nil
 		}
-		if r.l.durable != nil {
-			if err := r.l.durable.wait(ctx, d.Position); err != nil {
+		if r.src.Durable != nil {
+			if err := r.src.Durable.Wait(ctx, d.Position); err != nil {
+				return false, err
+			}
+		}
+		if r.skipped != nil && d.Position > r.o.After+1 {
+			if err := r.skipped(ctx, d.Position); err != nil {
 				return false, err
 			}
 		}
@@ -148,7 +153,7 @@ func (r *logReader) run(ctx context.Context) (done bool, err error) {
 	}
 }
 
-func readConsumer(o ReadOptions) jetstream.ConsumerConfig {
+func readConsumer(o Options) jetstream.ConsumerConfig {
 	c := jetstream.ConsumerConfig{
 		FilterSubject: names.Filter(names.Up, o.Tenant, o.Device),
 		DeliverPolicy: jetstream.DeliverAllPolicy,

@@ -1,0 +1,247 @@
+package backbone_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+
+	"edgeloop/backbone"
+	"edgeloop/backbone/reader"
+)
+
+// errEnough is how a test leaves a reader.
+var errEnough = errors.New("enough")
+
+func openReader(t *testing.T, b *backbone.Backbone, name string, start reader.Start) *backbone.Reader {
+	t.Helper()
+	r, err := b.OpenReader(t.Context(), name, start)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// readUpTo reads from the place up to a position, and gives the positions.
+func readUpTo(t *testing.T, r *backbone.Reader, last uint64) (positions []uint64) {
+	t.Helper()
+	err := r.Read(t.Context(), func(e backbone.Entry) error {
+		positions = append(positions, e.Position)
+		if e.Position >= last {
+			return errEnough
+		}
+		return nil
+	})
+	if !errors.Is(err, errEnough) {
+		t.Fatal(err)
+	}
+	return positions
+}
+
+func records(from, to uint64) (rs []backbone.Record) {
+	for n := from; n <= to; n++ {
+		rs = append(rs, record("d", n, nil))
+	}
+	return rs
+}
+
+// A named reader goes on where it was, after a restart too: what it kept is not given
+// again, and what it read and did not keep is.
+func TestReader_SurvivesARestart(t *testing.T) {
+	cfg := backbone.Config{DataDir: t.TempDir()}
+	b := open(t, cfg)
+	appendAll(t, b, records(1, 5))
+	r := openReader(t, b, "sink", backbone.Oldest)
+	openReader(t, b, "tail", backbone.Newest)
+	if got := fmt.Sprint(readUpTo(t, r, 4)); got != "[1 2 3 4]" {
+		t.Errorf("read %s", got)
+	}
+	if err := r.Keep(t.Context(), 3); err != nil {
+		t.Fatal(err)
+	}
+	if got := fmt.Sprint(readUpTo(t, r, 5)); got != "[4 5]" {
+		t.Errorf("read %s after Keep", got)
+	}
+	if err := r.Keep(t.Context(), 6); err == nil {
+		t.Error("a place was kept that nobody has reached")
+	}
+	closeNow(t, b)
+	b = open(t, cfg)
+	appendAll(t, b, records(6, 6))
+	r = openReader(t, b, "sink", backbone.Newest)
+	if at := r.Place(); at.Position != 3 || at.Log != b.Identity() || at.Missed != 0 {
+		t.Errorf("place %+v of log %s", at, b.Identity())
+	}
+	if got := fmt.Sprint(readUpTo(t, r, 6)); got != "[4 5 6]" {
+		t.Errorf("read %s after a restart", got)
+	}
+	if got := fmt.Sprint(readUpTo(t, openReader(t, b, "tail", backbone.Oldest), 6)); got != "[6]" {
+		t.Errorf("what began with the newest read %s after a restart", got)
+	}
+}
+
+// A named reader waits for the sync like every other.
+func TestReader_DoesNotPassTheDurablePosition(t *testing.T) {
+	hold, held := make(chan struct{}), make(chan struct{}, 16)
+	var once sync.Once
+	release := func() { once.Do(func() { close(hold) }) }
+	defer release()
+	b := openWith(t, backbone.Config{DataDir: t.TempDir()}, backbone.Seams{Sync: func(next func() error) error {
+		held <- struct{}{}
+		<-hold
+		return next()
+	}})
+	r := openReader(t, b, "sink", backbone.Oldest)
+	read := make(chan uint64, 16)
+	ctx, cancel := context.WithCancel(t.Context())
+	var reading sync.WaitGroup
+	defer reading.Wait()
+	defer cancel()
+	reading.Go(func() {
+		_ = r.Read(ctx, func(e backbone.Entry) error {
+			read <- e.Position
+			return nil
+		})
+	})
+	if err := b.Append(records(1, 1)); err != nil {
+		t.Fatal(err)
+	}
+	<-held
+	// The record is stored: the server has sent it to the reader by the time that it has
+	// sent the end to another one.
+	eventually(t, "the record to reach the reader", func() bool { return backbone.ReaderBytes(b) > 0 && len(readAll(t, b, backbone.ReadOptions{})) == 0 })
+	for range 20 {
+		_ = readAll(t, b, backbone.ReadOptions{})
+	}
+	select {
+	case position := <-read:
+		t.Fatalf("was given %d before the sync", position)
+	default:
+	}
+	release()
+	if position := <-read; position != 1 {
+		t.Errorf("was given %d", position)
+	}
+}
+
+// The place is one of its log. In another one the number means another record.
+func TestReader_PlaceOfAnotherLog(t *testing.T) {
+	cfg := backbone.Config{DataDir: t.TempDir()}
+	b := open(t, cfg)
+	appendAll(t, b, records(1, 3))
+	r := openReader(t, b, "sink", backbone.Oldest)
+	readUpTo(t, r, 2)
+	if err := r.Keep(t.Context(), 2); err != nil {
+		t.Fatal(err)
+	}
+	was := b.Identity()
+	closeNow(t, b)
+	if err := os.RemoveAll(filepath.Join(cfg.DataDir, "nats/jetstream/$G/streams", backbone.StreamUp)); err != nil {
+		t.Fatal(err)
+	}
+	cfg.OnDamage = backbone.DamageServe
+	b = open(t, cfg)
+	appendAll(t, b, records(1, 5))
+	var other *backbone.PositionError
+	if _, err := b.OpenReader(t.Context(), "sink", backbone.Oldest); !errors.As(err, &other) || other.Log != was || other.Is != b.Identity() || other.After != 2 {
+		t.Fatalf("a place of log %s was taken for one of %s: %v", was, b.Identity(), err)
+	}
+	if err := b.ForgetReader(t.Context(), "sink"); err != nil {
+		t.Fatal(err)
+	}
+	if at := openReader(t, b, "sink", backbone.Oldest).Place(); at.Log != b.Identity() {
+		t.Errorf("place %+v after it was forgotten", at)
+	}
+}
+
+// The log is made anew under a reader: it ends, and does not take the new log's records
+// for those behind its place.
+func TestReader_EndsWithItsLog(t *testing.T) {
+	b := open(t, backbone.Config{NATSURL: startExternal(t).url})
+	appendAll(t, b, records(1, 3))
+	r := openReader(t, b, "sink", backbone.Oldest)
+	err := r.Read(t.Context(), func(e backbone.Entry) error {
+		if e.Position > 3 {
+			return errors.New("it was given a record of the new log")
+		}
+		if e.Position < 3 {
+			return nil
+		}
+		if err := backbone.DeleteLog(t.Context(), b); err != nil {
+			return err
+		}
+		return b.Append(records(4, 9))
+	})
+	var other *backbone.PositionError
+	if !errors.As(err, &other) || other.Log == other.Is {
+		t.Errorf("ended with %v", err)
+	}
+}
+
+// Retention overtakes a reader that stands still, before it begins and while it reads. It
+// is told how many records it did not get, and where: none is missing without a word.
+func TestReader_IsToldWhatRetentionTook(t *testing.T) {
+	small := backbone.Config{DataDir: t.TempDir(), BatchMax: 100, BatchBytes: 8 << 10, MaxRecord: 4 << 10}
+	small.MaxBytes = 64 << 10
+	b := open(t, small)
+	appendAll(t, b, records(1, 10))
+	r := openReader(t, b, "sink", backbone.Oldest)
+	readUpTo(t, r, 2)
+	if err := r.Keep(t.Context(), 2); err != nil {
+		t.Fatal(err)
+	}
+	const first, last = 2000, 6000
+	appendAll(t, b, records(11, first))
+	got, missed, gaps := uint64(0), uint64(0), 0
+	err := r.Read(t.Context(), func(e backbone.Entry) error {
+		if got++; got == 1 {
+			if e.Missed == 0 || e.Position != 3+e.Missed {
+				t.Errorf("the first one it got is %d, and it is told of %d missed", e.Position, e.Missed)
+			}
+			if err := b.Append(records(first+1, last)); err != nil { // more than it has ahead
+				return err
+			}
+			flush(t, b)
+		}
+		if missed += e.Missed; e.Missed > 0 {
+			gaps++
+		}
+		if e.Position == last {
+			return errEnough
+		}
+		return nil
+	})
+	if !errors.Is(err, errEnough) || 2+got+missed != last || gaps != 2 {
+		t.Errorf("of %d records it got %d behind its place and is told of %d in %d gaps, %v", last, got, missed, gaps, err)
+	}
+	if err := r.Keep(t.Context(), last); err != nil {
+		t.Fatal(err)
+	}
+	if at := openReader(t, b, "sink", backbone.Oldest).Place(); at.Missed != missed || b.Stats().ReaderMissed != missed {
+		t.Errorf("missed %d, kept as %+v, counted as %d", missed, at, b.Stats().ReaderMissed)
+	}
+}
+
+// Two readers of one name would each skip what the other is done with.
+func TestReader_OfOneNameIsOne(t *testing.T) {
+	b := open(t, backbone.Config{DataDir: t.TempDir()})
+	appendAll(t, b, records(1, 3))
+	older := openReader(t, b, "sink", backbone.Oldest)
+	readUpTo(t, older, 1)
+	newer := openReader(t, b, "sink", backbone.Oldest)
+	readUpTo(t, newer, 3)
+	if err := older.Keep(t.Context(), 1); !errors.Is(err, backbone.ErrReaderTaken) {
+		t.Errorf("the older one keeps its place: %v", err)
+	}
+	if err := newer.Keep(t.Context(), 3); err != nil {
+		t.Error(err)
+	}
+	for _, name := range []string{"", string(make([]byte, 129))} {
+		if _, err := b.OpenReader(t.Context(), name, backbone.Oldest); err == nil {
+			t.Errorf("a reader of %d bytes was opened", len(name))
+		}
+	}
+}

@@ -1,0 +1,207 @@
+package reader
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"sync"
+
+	"go.uber.org/zap"
+
+	"edgeloop/backbone/store"
+)
+
+// Start says where a reader begins whose name is new.
+type Start uint8
+
+const (
+	// Oldest begins with the oldest record that there is.
+	Oldest Start = iota
+	// Newest begins with what comes from now on.
+	Newest
+)
+
+// Entry is one record as a named reader gets it.
+type Entry struct {
+	Position uint64
+	Line     []byte // as stored, without a line break; borrowed until the callback returns
+	// Missed is how many records were before this one that the reader did not get:
+	// retention took them first.
+	Missed uint64
+}
+
+// Kept is a reader with a name, whose place in the log survives restarts. What lies
+// behind the place is given again after each restart, so whoever reads it moves the
+// place when it is done with a record: at least once, in order.
+//
+// The latest who opens a name has it: an older one, here or on another node, hears
+// store.ErrTaken from Keep.
+type Kept struct {
+	// Immutable after construction.
+	name   string
+	src    *Source
+	places *store.Places
+
+	mu sync.Mutex
+	// Guarded by mu.
+	place    store.Place
+	revision uint64 // of place
+	given    uint64 // the highest position that Read has given
+	gaps     []gap  // behind the place, in order
+}
+
+// gap is what retention took before a record was given.
+type gap struct{ before, missed uint64 }
+
+// maxGaps bounds what is remembered between two calls of Keep; what comes on top is
+// counted with the last of them.
+const maxGaps = 1024
+
+var errNotGiven = errors.New("backbone: a place beyond what was read")
+
+// Open gives the reader of a name, at its place. A name that is new begins at start.
+// *PositionError: the place is of another log, or beyond the end of this one; then
+// nothing is changed, and store.Places.Forget lets the name begin anew.
+func Open(ctx context.Context, src *Source, places *store.Places, name string, start Start) (*Kept, error) {
+	k := &Kept{name: name, src: src, places: places}
+	is, err := src.look(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("open reader %q: %w", name, src.Servers.OrClosed(err))
+	}
+	if k.place, k.revision, err = places.Get(ctx, name); err != nil {
+		return nil, err
+	}
+	switch {
+	case k.revision == 0 && start == Newest:
+		k.place = store.Place{Log: is.Identity, Position: is.Last}
+	case k.revision == 0:
+		k.place = store.Place{Log: is.Identity, Position: max(is.First, 1) - 1}
+	default:
+		err = k.fits(&is)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open reader %q: %w", name, err)
+	}
+	k.place.By, k.given = rand.Text(), k.place.Position
+	k.revision, err = places.Put(ctx, name, k.place, k.revision)
+	return k, err
+}
+
+// fits says whether the place is one of the log that there is. It is called before the
+// reader is shared, or with its lock held.
+func (k *Kept) fits(is *State) error {
+	switch at := &k.place; {
+	case at.Log != is.Identity:
+		return &PositionError{After: at.Position, Log: at.Log, Is: is.Identity}
+	case at.Position > is.Last:
+		return &PositionError{After: at.Position, End: is.Last}
+	}
+	return nil
+}
+
+// Place is up to where the reader is done.
+func (k *Kept) Place() store.Place {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.place
+}
+
+// Read gives fn every record behind the place, in the order of the log, and goes on with
+// what comes, until ctx ends or fn fails; an error of fn is returned. No record is given
+// before it is durable. It does not move the place: that is for Keep, within fn or from
+// another goroutine. One Read at a time. *PositionError: the log was made anew.
+func (k *Kept) Read(ctx context.Context, fn func(Entry) error) error {
+	ctx, cancel := k.src.within(ctx)
+	defer cancel()
+	k.mu.Lock()
+	r := run{src: k.src, o: Options{After: k.place.Position, Follow: true}, check: k.check}
+	k.gaps = nil
+	k.mu.Unlock()
+	missed := uint64(0) // before the record at hand
+	r.skipped = func(ctx context.Context, position uint64) (err error) {
+		missed, err = k.taken(ctx, r.o.After, position)
+		return err
+	}
+	r.fn = func(position uint64, line []byte) error {
+		e := Entry{Position: position, Line: line, Missed: missed}
+		missed = 0
+		k.note(&e)
+		return fn(e)
+	}
+	return r.toTheEnd(ctx)
+}
+
+// check looks whether the log is still the one that the place is of.
+func (k *Kept) check(ctx context.Context) error {
+	is, err := k.src.look(ctx)
+	if err != nil {
+		return err
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.fits(&is)
+}
+
+// taken says how many of the positions between two retention has taken. The others, if
+// any, held no record of a device: the marks of a shared log, or what was damaged.
+func (k *Kept) taken(ctx context.Context, after, position uint64) (uint64, error) {
+	is, err := k.src.Look(ctx)
+	if err != nil {
+		return 0, err
+	}
+	first := min(is.First, position)
+	if first <= after+1 {
+		return 0, nil
+	}
+	missed := first - after - 1
+	k.src.Logger.Warn("a reader of the log was overtaken: retention took records that it had not read",
+		zap.String("reader", k.name), zap.Uint64("records", missed), zap.Uint64("after", after))
+	return missed, nil
+}
+
+func (k *Kept) note(e *Entry) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.given = max(k.given, e.Position)
+	switch n := len(k.gaps); {
+	case e.Missed == 0:
+	case n < maxGaps:
+		k.gaps = append(k.gaps, gap{e.Position, e.Missed})
+	default:
+		k.gaps[n-1] = gap{e.Position, k.gaps[n-1].missed + e.Missed}
+	}
+}
+
+// Keep moves the place to a position that Read has given: all up to it is done with. It
+// is durable when Keep returns nil. One Keep at a time. store.ErrTaken: another reader of
+// this name was opened since, and this one must end.
+func (k *Kept) Keep(ctx context.Context, position uint64) error {
+	k.mu.Lock()
+	next, revision, given := k.place, k.revision, k.given
+	missed, passed := uint64(0), 0
+	for passed < len(k.gaps) && k.gaps[passed].before <= position {
+		missed += k.gaps[passed].missed
+		passed++
+	}
+	k.mu.Unlock()
+	switch {
+	case position > given:
+		return errNotGiven
+	case position <= next.Position:
+		return nil
+	}
+	next.Position, next.Missed = position, next.Missed+missed
+	revision, err := k.places.Put(ctx, k.name, next, revision)
+	if err != nil {
+		return err
+	}
+	k.mu.Lock()
+	k.place, k.revision = next, revision
+	k.gaps = append([]gap(nil), k.gaps[min(passed, len(k.gaps)):]...)
+	k.mu.Unlock()
+	if k.src.Missed != nil && missed > 0 {
+		k.src.Missed(missed)
+	}
+	return nil
+}

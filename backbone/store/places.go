@@ -1,0 +1,146 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"edgeloop/backbone/names"
+	"edgeloop/backbone/servers"
+)
+
+// Place is how far a named reader of the log has come.
+type Place struct {
+	Log      string `json:"log"`      // the identity of the log
+	Position uint64 `json:"position"` // of the last record that it is done with
+	// Missed is how many records retention has taken before the reader came to them, in
+	// all its life.
+	Missed uint64 `json:"missed,omitempty"`
+	// By is who keeps it: the latest reader of the name, of whichever node.
+	By string `json:"by"`
+}
+
+// ErrTaken says that another reader of the same name has moved the place since.
+var ErrTaken = errors.New("backbone: another reader of this name keeps the place now")
+
+const (
+	headerExpected   = "Nats-Expected-Last-Subject-Sequence"
+	codeWrongLast    = 10071
+	maxReaderName    = 128
+	errBadReaderName = placeError("backbone: a reader's name is 1 to 128 bytes")
+)
+
+type placeError string
+
+func (e placeError) Error() string { return string(e) }
+
+// Places are kept for the named readers of the log. Its methods may be called from any
+// goroutine.
+type Places struct {
+	// Immutable after construction.
+	srv    *servers.Servers
+	stream jetstream.Stream
+}
+
+// OpenPlaces makes the stream. It is made for the first reader only, so that nodes
+// without one need no leave of a shared server's operator for it.
+func OpenPlaces(ctx context.Context, srv *servers.Servers) (*Places, error) {
+	p := &Places{srv: srv}
+	var err error
+	p.stream, err = srv.Ensure(ctx, servers.Want{Stream: jetstream.StreamConfig{
+		Name:              names.StreamPlaces,
+		Description:       "how far the named readers of the log have come",
+		Subjects:          []string{names.Place + ">"},
+		Storage:           jetstream.FileStorage,
+		MaxMsgsPerSubject: 1,
+		AllowDirect:       true,
+	}})
+	if err != nil {
+		return nil, err
+	}
+	return p, srv.SyncNewStream(names.StreamPlaces)
+}
+
+func placeSubject(name string) (string, error) {
+	if name == "" || len(name) > maxReaderName {
+		return "", errBadReaderName
+	}
+	return string(names.AppendToken([]byte(names.Place), name)), nil
+}
+
+// Get gives the place of a reader, and its revision for Put; 0: there is none.
+func (p *Places) Get(ctx context.Context, name string) (at Place, revision uint64, err error) {
+	subject, err := placeSubject(name)
+	if err != nil {
+		return at, 0, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, p.srv.Patience())
+	defer cancel()
+	m, err := p.stream.GetLastMsgForSubject(ctx, subject)
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return at, 0, nil
+	}
+	if err == nil {
+		err = json.Unmarshal(m.Data, &at)
+	}
+	if err != nil {
+		return at, 0, fmt.Errorf("read the place of %q: %w", name, p.srv.OrClosed(err))
+	}
+	return at, m.Sequence, nil
+}
+
+// Put keeps the place of a reader in the stead of the one with a revision. It is durable
+// when Put returns its new revision. ErrTaken: somebody else has put one since.
+func (p *Places) Put(ctx context.Context, name string, at Place, revision uint64) (uint64, error) {
+	now, err := p.put(ctx, name, at, revision)
+	var api *jetstream.APIError
+	if !errors.As(err, &api) || api.ErrorCode != codeWrongLast {
+		return now, err
+	}
+	is, latest, err := p.Get(ctx, name)
+	switch {
+	case err != nil:
+		return revision, err
+	case latest == 0 || is.By != at.By:
+		return revision, ErrTaken
+	}
+	return p.put(ctx, name, at, latest) // an earlier Put was stored, and its answer lost
+}
+
+func (p *Places) put(ctx context.Context, name string, at Place, revision uint64) (uint64, error) {
+	subject, err := placeSubject(name)
+	if err != nil {
+		return revision, err
+	}
+	data, err := json.Marshal(at)
+	if err != nil {
+		return revision, err
+	}
+	now, err := p.srv.Put(ctx, names.StreamPlaces, &nats.Msg{
+		Subject: subject, Data: data,
+		Header: nats.Header{headerExpected: {strconv.FormatUint(revision, 10)}},
+	})
+	if err != nil {
+		return revision, fmt.Errorf("keep the place of %q: %w", name, err)
+	}
+	return now, nil
+}
+
+// Forget removes the place of a reader. It is no error when there is none.
+func (p *Places) Forget(ctx context.Context, name string) error {
+	subject, err := placeSubject(name)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, p.srv.Patience())
+	defer cancel()
+	if err := p.stream.Purge(ctx, jetstream.WithPurgeSubject(subject)); err != nil {
+		return fmt.Errorf("forget the place of %q: %w", name, p.srv.OrClosed(err))
+	}
+	return p.srv.SyncStream(names.StreamPlaces)
+}
