@@ -5,8 +5,8 @@ import (
 	"fmt"
 )
 
-// Check walks the whole table and says what does not fit together. It holds
-// every change up meanwhile: for tests.
+// Check walks the whole table and reports inconsistencies. Meanwhile it blocks every
+// change; it is for tests.
 func (m *Manager) Check() error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -82,7 +82,7 @@ func (c *checker) rememberedList() {
 	n := 0
 	for s := r.head.newer; s != &r.head; s = s.newer {
 		if s.newer.older != s {
-			c.faultf("the remembered are not linked well at %v", s.Key())
+			c.faultf("the list of the remembered is broken at %v", s.Key())
 			return
 		}
 		n++
@@ -91,18 +91,18 @@ func (c *checker) rememberedList() {
 		}
 	}
 	if n != r.n || n != c.offline || c.online != c.m.online {
-		c.faultf("counted %d online, %d offline, %d remembered; noted %d and %d", c.online, c.offline, n, c.m.online, r.n)
+		c.faultf("counted %d online, %d offline, %d remembered; recorded %d and %d", c.online, c.offline, n, c.m.online, r.n)
 	}
 }
 
 func (c *checker) shared() {
 	for name, t := range c.m.tenants {
 		if t.name != name || t.sessions != c.tenants[t] || t.sessions == 0 {
-			c.faultf("tenant %q has %d sessions, noted %d", name, c.tenants[t], t.sessions)
+			c.faultf("tenant %q has %d sessions, recorded %d", name, c.tenants[t], t.sessions)
 		}
 		for name, g := range t.groups {
 			if g.name != name || len(g.members) == 0 || len(g.members) != c.members[g] {
-				c.faultf("group %q has %d members, noted %d", name, c.members[g], len(g.members))
+				c.faultf("group %q has %d members, recorded %d", name, c.members[g], len(g.members))
 			}
 		}
 	}

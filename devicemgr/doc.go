@@ -1,5 +1,5 @@
-// Package devicemgr knows which devices are here, which were lately, and which
-// connection speaks for each.
+// Package devicemgr knows which devices are here, which left lately, and which connection
+// speaks for each.
 //
 // # Owns
 // The session table: one Session for each device that is connected, and for the
@@ -7,16 +7,15 @@
 // not ask the log for each one's highest sequence. Groups of connected devices.
 // Presence events. The policy of silence: when to ping and when to evict.
 //
-// A session outlives its connections. Each connection gets an epoch that is
-// higher than all before, and only the holder of the present epoch can end the
-// session's being online: the late close of an old connection does nothing.
+// A session outlives its connections. Each connection gets an epoch higher than all before.
+// Only the holder of the current epoch can take the session offline: the late close of an
+// old connection does nothing.
 //
 // # Goroutines
-// None. Every method may be called from any goroutine, but those ending in
-// OnLane: only the worker that holds the device's lane may call them.
-// Config.OnPresence is called by one goroutine at a time, whichever of those
-// that changed something comes first, in the order of the changes and without
-// a lock held.
+// None. Any goroutine may call every method, except those ending in OnLane, which only the
+// worker that holds the device's lane may call. Config.OnPresence is called by one
+// goroutine at a time, in the order of the changes and without a lock held; it is one of
+// those that made a change.
 //
 // # Memory
 // A session is 96 bytes, and 16 more while it is online; a device's name is
@@ -24,19 +23,19 @@
 // each. Strings handed out are shared, never written.
 //
 // # Errors
-// Join says what is wrong with a group's name or number, CheckCursor that List
-// did not make a cursor. Nothing else fails.
+// Join reports a bad group name and too many groups, CheckCursor a cursor that List did not
+// make. Nothing else fails.
 //
 // # When full
 // Beyond Config.MaxOffline the device that left longest ago is forgotten and
 // counted in Stats.Forgotten; its sequence is read from the log when it comes
-// back. A device may be in MaxGroups groups; Join refuses more. The number of
-// connected devices is bounded by who accepts connections.
+// back. A device may be in MaxGroups groups; Join refuses more. The caller bounds the
+// number of connected devices.
 //
 // # Not here
 // Timers (internal/wheel), limits on traffic, and what is sent over a Link.
 //
 // # Lock order
-// Manager.mu, then shard.mu. Changes hold both, so whoever holds Manager.mu may
-// read a shard without its lock. Nothing is called out with either held.
+// Manager.mu, then shard.mu. Changes hold both, so a holder of Manager.mu may read a shard
+// without its lock. No call leaves the package with either held.
 package devicemgr

@@ -13,15 +13,14 @@ const (
 	MaxGroupName = 64 // bytes in a group's name
 )
 
-// Join refuses with one of these, wrapped or as it is.
+// The errors of Join; they may be wrapped.
 var (
 	ErrGroupName     = errors.New("devicemgr: a group's name has 1 to 64 bytes")
 	ErrTooManyGroups = errors.New("devicemgr: a device may be in 16 groups")
 	ErrOffline       = errors.New("devicemgr: this connection of the device has ended")
 )
 
-// group is a set of connected devices of one tenant. It lives as long as it has
-// members.
+// group is a set of connected devices of one tenant. It exists while it has members.
 type group struct {
 	// Immutable after construction.
 
@@ -38,10 +37,9 @@ type membership struct {
 	at    int
 }
 
-// Join adds the connected device to a group of its tenant, for the connection of
-// that epoch: what an older one asked for is not for the newer, which has no
-// memberships yet (ErrOffline). Joining twice is no error. The membership ends with
-// Leave or with the connection.
+// Join adds a connected device to a group of its tenant, for the connection with that epoch.
+// For an older connection it returns ErrOffline: a newer one starts without memberships.
+// Joining twice is not an error. The membership ends with Leave or with the connection.
 func (m *Manager) Join(s *Session, epoch uint64, name string) error {
 	if name == "" || len(name) > MaxGroupName {
 		return fmt.Errorf("%w, not %d", ErrGroupName, len(name))
@@ -73,8 +71,8 @@ func (m *Manager) Join(s *Session, epoch uint64, name string) error {
 	return nil
 }
 
-// Leave ends a membership of the connection of that epoch; it is no error if there
-// was none.
+// Leave ends a membership of the connection with that epoch. It does nothing if there is
+// none.
 func (m *Manager) Leave(s *Session, epoch uint64, name string) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -87,8 +85,8 @@ func (m *Manager) Leave(s *Session, epoch uint64, name string) error {
 	return nil
 }
 
-// Members calls fn for the devices in a group, until fn returns false. No lock
-// is held meanwhile; a device may have left when its turn comes.
+// Members calls fn for the devices in a group until fn returns false. It holds no lock
+// meanwhile; a device may have left when its turn comes.
 func (m *Manager) Members(tenant, name string, fn func(*Session) bool) {
 	for _, s := range m.members(tenant, name) {
 		if !fn(s) {
@@ -97,8 +95,8 @@ func (m *Manager) Members(tenant, name string, fn func(*Session) bool) {
 	}
 }
 
-// members is a snapshot: with fewer words copied than members, a member that
-// stays could be missed when another leaves.
+// members takes a snapshot of the whole group: with a partial copy, a member that stays could
+// be missed when another leaves.
 func (m *Manager) members(tenant, name string) []*Session {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -120,8 +118,8 @@ func (m *Manager) leaveAllLocked(s *Session) {
 	s.groups = nil
 }
 
-// leaveLocked ends the membership (*s.groups)[i]. The last of the list takes
-// the place that is free, in the session as in the group.
+// leaveLocked ends the membership (*s.groups)[i]. The last entry takes the free place, both
+// in the session and in the group.
 func (s *Session) leaveLocked(i int) {
 	list := *s.groups
 	g, at := list[i].group, list[i].at

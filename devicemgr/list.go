@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// ErrCursor is returned by CheckCursor for what List never returned.
+// ErrCursor is returned by CheckCursor for a cursor that List never returned.
 var ErrCursor = errors.New("devicemgr: not a cursor of a device list")
 
 // Filter selects devices; the zero value selects all.
@@ -58,11 +58,11 @@ func (s *Session) infoLocked() Info {
 	return i
 }
 
-// List is one page of at most limit devices, in the order of tenant and name,
-// that come after the cursor; "" starts. next is the cursor of the following
-// page, "" on the last. Devices that come or go between the pages do not
-// disturb the others. It looks at every session, a shard at a time: some 20 ms
-// with 100,000. A cursor that is none (CheckCursor) gives an empty page.
+// List returns one page of at most limit devices after the cursor, in the order of tenant
+// and name; "" starts. next is the cursor of the following page, "" on the last. Devices
+// that come or go between pages do not disturb the others. It looks at every session, a
+// shard at a time: about 20 ms with 100,000. An invalid cursor (CheckCursor) gives an
+// empty page.
 func (m *Manager) List(f Filter, after string, limit int) (page []Info, next string) {
 	from, err := parseCursor(after)
 	if err != nil {
@@ -95,7 +95,7 @@ func (m *Manager) List(f Filter, after string, limit int) (page []Info, next str
 	return page, next
 }
 
-// CheckCursor returns ErrCursor when List would not know the cursor.
+// CheckCursor returns ErrCursor for a cursor that List would not accept.
 func CheckCursor(after string) error {
 	_, err := parseCursor(after)
 	return err
@@ -111,7 +111,7 @@ func compare(a, b Key) int {
 	return cmp.Or(strings.Compare(a.Tenant, b.Tenant), strings.Compare(a.Device, b.Device))
 }
 
-// A cursor is opaque to those who carry it: names may hold any byte.
+// cursor encodes k. Callers treat a cursor as opaque: names may hold any byte.
 func cursor(k Key) string {
 	return base64.RawURLEncoding.EncodeToString([]byte(k.Tenant + "\x00" + k.Device))
 }
@@ -125,8 +125,8 @@ func parseCursor(s string) (Key, error) {
 	return Key{tenant, device}, nil
 }
 
-// firstOf keeps the first few, by name, of the sessions offered. It is a heap
-// with the last of them on top, so most offers cost one comparison.
+// firstOf keeps the first few, by name, of the offered sessions. It is a heap with the last
+// of them on top, so most offers cost one comparison.
 type firstOf struct {
 	limit    int
 	sessions []*Session

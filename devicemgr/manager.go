@@ -7,27 +7,27 @@ import (
 	"time"
 )
 
-// DefaultMaxOffline is how many devices that left are remembered by default.
+// DefaultMaxOffline is the default of Config.MaxOffline.
 const DefaultMaxOffline = 1 << 18
 
-// Config is what a Manager needs to know. The zero value is usable.
+// Config holds the settings of a Manager. The zero value is usable.
 type Config struct {
-	// MaxOffline is how many devices that left are remembered; default 262,144,
-	// about 150 bytes each. It should be well above the number that may leave
-	// within the seconds that a message can be on its way to the log. Too small,
-	// and each reconnect asks the log.
+	// MaxOffline bounds the remembered devices that left; default 262,144, about 150
+	// bytes each. It should be well above the number that may leave within the
+	// seconds that a message can be on its way to the log. Too small: each reconnect
+	// asks the log.
 	MaxOffline int
 
 	// Now is the clock; default time.Now.
 	Now func() time.Time
 
-	// Lifted says that each connection is lifted (see Lift) soon after Connect, above
-	// what other nodes have said of its device. Until then it is not spoken of:
-	// OnPresence hears of it when it is lifted, and Heard leaves it alone.
+	// Lifted says that the caller lifts each connection (see Lift) soon after Connect,
+	// above what other nodes have said of its device. Until then the connection is not
+	// announced: OnPresence gets it when it is lifted, and Heard leaves it alone.
 	Lifted bool
 
-	// OnPresence, if not nil, hears of each device that comes or goes, in order.
-	// It must not block and must not panic; it may call the Manager.
+	// OnPresence, if not nil, is called for each device that comes or goes, in order. It
+	// must not block and must not panic; it may call the Manager.
 	OnPresence func(Presence)
 }
 
@@ -67,8 +67,7 @@ type Manager struct {
 	shards [numShards]shard
 }
 
-// tenant shares what the sessions of one tenant have in common. It lives as
-// long as they do.
+// tenant holds what the sessions of one tenant share. It exists while they do.
 type tenant struct {
 	// Immutable after construction.
 
@@ -83,11 +82,11 @@ type tenant struct {
 // Stats is a snapshot of a Manager.
 type Stats struct {
 	Online     int    // devices connected
-	Remembered int    // devices not connected that have a session
+	Remembered int    // disconnected devices that have a session
 	Tenants    int    // tenants of these
 	Registered uint64 // connections registered
-	Takeovers  uint64 // of these, while an older one was there
-	Fenced     uint64 // closes of connections that were replaced before
+	Takeovers  uint64 // of these, while an older one was connected
+	Fenced     uint64 // closes of connections that had already been replaced
 	Forgotten  uint64 // sessions dropped to keep to MaxOffline
 	Discarded  uint64 // sessions dropped by Discard
 }
@@ -106,13 +105,12 @@ func New(cfg Config) (*Manager, error) {
 	return m, nil
 }
 
-// Connect gives the device of k the connection l; the newest wins. epoch is
-// that of l, above all before: the microseconds of the Unix time, or one more
-// than the last. It is what Unregister wants to be given: Session.Epoch may be
-// that of a newer connection as soon as Connect returns. replaced is the
-// connection that was there, for the caller to close, or nil. Memberships end
-// with the connection, so the new one has none. The strings of k are copied
-// where they are kept.
+// Connect gives the device k the connection l; the newest wins. epoch is that of l, above
+// all before: the microseconds of the Unix time, or one more than the last. Keep it for
+// Unregister: as soon as Connect returns, Session.Epoch may be that of a newer connection.
+// replaced is the previous connection, for the caller to close, or nil. Memberships end
+// with the connection, so the new one has none. The strings of k are copied where they
+// are kept.
 func (m *Manager) Connect(k Key, l Link) (s *Session, epoch uint64, replaced Link) {
 	hash := m.Hash(k)
 	m.mu.Lock()
@@ -124,9 +122,9 @@ func (m *Manager) Connect(k Key, l Link) (s *Session, epoch uint64, replaced Lin
 	return s, epoch, replaced
 }
 
-// Replace is Connect for who has looked at the connection that is there, old, or nil
-// for none, and found that l may come in its place. When another is there by now
-// nothing happens, and ok is false.
+// Replace is Connect for a caller that has checked that l may replace the connection old,
+// or nil for none. If another connection is there by now, nothing happens and ok is
+// false.
 func (m *Manager) Replace(k Key, l, old Link) (s *Session, epoch uint64, ok bool) {
 	hash := m.Hash(k)
 	m.mu.Lock()
@@ -143,7 +141,7 @@ func (m *Manager) Replace(k Key, l, old Link) (s *Session, epoch uint64, ok bool
 	return s, epoch, true
 }
 
-// connectLocked gives a device, whose session is s or nil, the connection l.
+// connectLocked gives a device the connection l. s is its session, or nil.
 func (m *Manager) connectLocked(hash uint64, k Key, s *Session, l Link) (_ *Session, epoch uint64) {
 	now := m.cfg.Now()
 	cause := CauseConnected
@@ -172,9 +170,9 @@ func (m *Manager) connectLocked(hash uint64, k Key, s *Session, l Link) (_ *Sess
 	return s, epoch
 }
 
-// Unregister ends the connection of that epoch: the device is offline, and
-// remembered. When a newer connection has taken over, or this was called
-// before, it does nothing and returns false.
+// Unregister ends the connection with that epoch: the device goes offline and is
+// remembered. If a newer connection has taken over, or Unregister was called before, it
+// does nothing and returns false.
 func (m *Manager) Unregister(s *Session, epoch uint64) bool {
 	now := m.cfg.Now()
 	m.mu.Lock()
@@ -188,7 +186,7 @@ func (m *Manager) Unregister(s *Session, epoch uint64) bool {
 	return true
 }
 
-// endLocked makes s, which is online, offline and remembered.
+// endLocked takes s, which is online, offline, and remembers it.
 func (m *Manager) endLocked(s *Session, why Presence) {
 	s.link.Store(nil)
 	m.leaveAllLocked(s)
@@ -198,21 +196,21 @@ func (m *Manager) endLocked(s *Session, why Presence) {
 	m.events.push(why)
 }
 
-// Heard is told what a node has said of a device and all nodes now believe, which is
-// what came last, and not what is newest: said may be older than what they believed
-// before. speaker compares the names of the node that has said it and of this one:
-// 0 is this one. What is known better here is said:
+// Heard takes the presence that a node has announced for a device and all nodes now
+// believe. That is the last announcement, which need not be the newest: said may be older
+// than what they believed before. speaker compares the name of the announcing node with
+// this one's: 0 is this node. Heard corrects what this node knows better:
 //
-//   - another node has a newer connection: an older one here is at its end as with
-//     Unregister, and is returned for the caller to close. Of the device the other
-//     node speaks. Of two of one epoch, that of the node with the larger name is newer.
-//   - the device is online here, and something else was said of it: it is said again
+//   - Another node has a newer connection: an older one here ends as with Unregister, and
+//     is returned for the caller to close. The other node speaks for the device. Of two
+//     connections with one epoch, that of the node with the larger name is newer.
+//   - The device is online here, and something else was announced: Heard announces again
 //     that it is online.
-//   - this node has said that it is online, and it is not, or not any more: it is said
-//     to be offline. This node may have said it in an earlier life.
+//   - This node has announced the device as online, perhaps in an earlier life, and it is
+//     not online, or no longer: Heard announces that it is offline.
 //
-// Else Heard does nothing. Nodes that hear each other so agree in the end, because
-// each says again only what it holds, and of two connections only one is newer.
+// Otherwise Heard does nothing. Nodes that hear each other agree in the end, because each
+// repeats only what it holds, and of two connections only one is newer.
 func (m *Manager) Heard(said Presence, speaker int) Link {
 	now := m.cfg.Now()
 	hash := m.Hash(said.Key)
@@ -244,13 +242,13 @@ func (m *Manager) Heard(said Presence, speaker int) Link {
 	return ended
 }
 
-// maxEpoch is the largest that JSON keeps exact; the log has none above it.
+// maxEpoch is the largest epoch that JSON keeps exact; the log has none above it.
 const maxEpoch = 1<<53 - 1
 
-// Lift raises the epoch of a connection above another of the same device, which
-// the log has, or presence, from before a restart with the clock set back, or from a
-// node whose clock is ahead. ok is false, and nothing done, when the connection is not the
-// newest any more.
+// Lift raises the epoch of a connection above another of the same device. The log or
+// presence may have a higher one, from before a restart with the clock set back, or from a
+// node whose clock is ahead. If the connection is no longer the newest, Lift does nothing
+// and ok is false.
 func (m *Manager) Lift(s *Session, epoch, above uint64) (lifted uint64, ok bool) {
 	now := m.cfg.Now()
 	m.mu.Lock()
@@ -271,9 +269,9 @@ func (m *Manager) Lift(s *Session, epoch, above uint64) (lifted uint64, ok bool)
 	return lifted, true
 }
 
-// Discard drops the session of a device for good, because what it knows of the log
-// is not true any more: the device gets another one, which asks the log. It
-// returns the connection that was there, for the caller to close, or nil.
+// Discard drops the session of a device for good, because what it knows of the log is no
+// longer true: the device gets a new one, which asks the log. It returns the connection
+// of the session, for the caller to close, or nil.
 func (m *Manager) Discard(s *Session) Link {
 	now := m.cfg.Now()
 	m.mu.Lock()
@@ -298,9 +296,9 @@ func (m *Manager) Discard(s *Session) Link {
 	return l
 }
 
-// Forget drops the session of a device that is offline, and says whether there
-// was one. What its messages on the way to the log make durable is not seen by
-// a session made after.
+// Forget drops the session of an offline device, and says whether there was one. A later
+// session does not see what the old session's messages on their way to the log make
+// durable.
 func (m *Manager) Forget(k Key) bool {
 	hash := m.Hash(k)
 	m.mu.Lock()
@@ -312,7 +310,7 @@ func (m *Manager) Forget(k Key) bool {
 	return m.forgetLocked(s, true)
 }
 
-// Lookup finds the session of a device that is connected or remembered, or nil.
+// Lookup finds the session of a connected or remembered device, or nil.
 func (m *Manager) Lookup(k Key) *Session {
 	hash := m.Hash(k)
 	sh := m.shard(hash)
@@ -321,7 +319,7 @@ func (m *Manager) Lookup(k Key) *Session {
 	return sh.find(hash, k)
 }
 
-// Len is the number of devices connected and of those remembered.
+// Len is the number of connected and of remembered devices.
 func (m *Manager) Len() (online, remembered int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -10,9 +10,9 @@ const (
 	CauseConnected Cause = iota // it was offline
 	CauseTookOver               // it was online with an older connection
 	CauseLeft                   // its connection ended
-	CauseDiscarded              // its session was discarded, its connection is being closed
-	CauseElsewhere              // it is connected to another node, its connection here is being closed
-	CauseCorrected              // nothing happened here, but something else is believed: see Heard
+	CauseDiscarded              // its session was discarded, and its connection is being closed
+	CauseElsewhere              // it is connected to another node, and its connection here is being closed
+	CauseCorrected              // nothing changed here, but other nodes believe something else: see Heard
 
 	numCauses
 )
@@ -26,10 +26,9 @@ func (c Cause) String() string {
 	return names[c]
 }
 
-// Presence says that a device came or went. For each device the events come
-// with growing epochs, and offline after online of the same epoch; but for those
-// that correct what is believed (CauseCorrected). When a connection takes over there
-// is no event for the end of the older.
+// Presence says that a device came or went. The events of each device have growing epochs,
+// and offline follows online of the same epoch; corrections (CauseCorrected) are an
+// exception. A takeover makes no event for the end of the older connection.
 type Presence struct {
 	Key    Key
 	Epoch  uint64 // of the connection
@@ -41,19 +40,19 @@ type Presence struct {
 // keptEvents is how many events a queue keeps memory for.
 const keptEvents = 1024
 
-// eventQueue holds the events that have not been told yet.
+// eventQueue holds events that have not been delivered yet.
 type eventQueue struct {
 	// Guarded by mu of the Manager.
 
 	waiting []Presence
-	spare   []Presence // an empty slice to wait in next
+	spare   []Presence // an empty slice for the next events
 	telling bool       // a goroutine is in unlockAndTell
 }
 
 func (q *eventQueue) push(p Presence) { q.waiting = append(q.waiting, p) }
 
-// unlockAndTell lets go of mu and tells the events, without the lock and yet in
-// order: the first goroutine to come tells those of all who come meanwhile.
+// unlockAndTell releases mu and delivers the events, without the lock and yet in order: the
+// first goroutine delivers those of all that come meanwhile.
 func (m *Manager) unlockAndTell() {
 	q := &m.events
 	if m.cfg.OnPresence == nil {

@@ -1,18 +1,18 @@
 package devicemgr
 
-// remembered is the list of the sessions that are offline, in the order in
-// which they left. It is linked through the sessions themselves.
+// remembered is the list of offline sessions in the order in which they left. It is linked
+// through the sessions.
 type remembered struct {
 	// Guarded by mu of the Manager.
 
 	head   Session // head.newer is the one that left first, head.older the last
 	n      int
-	looked uint64 // how often one was looked at for being forgotten
+	looked uint64 // how often a session was considered for forgetting
 }
 
 func (r *remembered) init() { r.head.newer, r.head.older = &r.head, &r.head }
 
-// add puts s at the end of those that left last.
+// add puts s at the end, as the one that left last.
 func (r *remembered) add(s *Session) {
 	last := r.head.older
 	s.older, s.newer = last, &r.head
@@ -26,15 +26,14 @@ func (r *remembered) remove(s *Session) {
 	r.n--
 }
 
-// forgetSteps is how many sessions one departure looks at. Each that was passed over
-// goes to the end of the list, so a crowd of them costs each departure the same.
+// forgetSteps is how many sessions one departure considers. A session that is passed over
+// goes to the end of the list, so many of them cost each departure no more.
 const forgetSteps = 4
 
-// forgetSurplusLocked keeps the remembered sessions to MaxOffline. One with
-// messages on their way to the log is passed over: a session made anew would
-// not know of them, and take the same messages a second time. Their number is
-// bounded by what the log takes in at once; as they become idle, the departures
-// that follow catch up.
+// forgetSurplusLocked limits the remembered sessions to MaxOffline. It passes over a session
+// with messages on their way to the log: a new session would not know of them and take
+// the same messages a second time. What the log takes in at once bounds their number; as
+// they become idle, later departures catch up.
 func (m *Manager) forgetSurplusLocked() {
 	r := &m.remembered
 	for range forgetSteps {
@@ -52,8 +51,8 @@ func (m *Manager) forgetSurplusLocked() {
 	}
 }
 
-// forgetLocked drops s, unless it is busy and that matters. A session that stays is
-// not touched: its lane and its connection see nothing of having been looked at.
+// forgetLocked drops s. It keeps a busy one unless evenBusy. A session that stays is
+// unchanged: its lane and its connection do not notice.
 func (m *Manager) forgetLocked(s *Session, evenBusy bool) bool {
 	if !s.seal(evenBusy) {
 		return false

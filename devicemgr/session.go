@@ -14,8 +14,8 @@ type Link interface {
 // Key names a device.
 type Key struct{ Tenant, Device string }
 
-// Session is the presence of one device. There are as many as devices, so each
-// field is worth its bytes: 96 in all.
+// Session is the presence of one device. There are as many as devices, so every byte counts:
+// 96 in all.
 type Session struct {
 	// Immutable after construction.
 
@@ -37,45 +37,45 @@ type Session struct {
 	epoch    atomic.Uint64        // set with the Manager's mu held
 	seen     atomic.Int64         // Unix milliseconds
 	durable  atomic.Uint64        // highest durable sequence, and the bits loaded and spokenOf
-	accepted atomic.Uint64        // raised on the lane only; the bit sealed is the Manager's
+	accepted atomic.Uint64        // raised on the lane only; the Manager sets the bit sealed
 }
 
 // Bits of Session.durable; sequences stay below 2^53.
 const (
-	loaded   = 1 << 63 // the log was asked
-	spokenOf = 1 << 62 // the present connection was lifted (Config.Lifted); set with the Manager's mu held
+	loaded   = 1 << 63 // the log has answered
+	spokenOf = 1 << 62 // the current connection was lifted (Config.Lifted); set with the Manager's mu held
 	bits     = loaded | spokenOf
 )
 
-// sealed is the bit of Session.accepted that ends it: the session was forgotten, and
-// nothing is accepted by it any more. It is set only while nothing is on its way to
-// the log, in one step with having looked, so that of a message that is accepted
-// while the session is forgotten exactly one of the two happens.
+// sealed is the bit of Session.accepted that ends it: the session was forgotten and accepts
+// nothing more. The bit is set only while nothing is on its way to the log, in one step
+// with that check: when a message arrives while the session is being forgotten, either
+// the message is accepted or the session is forgotten, never both.
 const sealed = 1 << 63
 
 // Key names the device. The strings are shared, never written.
 func (s *Session) Key() Key { return Key{s.tenant.name, s.device} }
 
-// Epochs of sessions that are not in the table any more.
+// Epochs of sessions that are no longer in the table.
 const (
 	discarded = 1<<64 - 2
 	forgotten = 1<<64 - 1
 )
 
-// Forgotten says that the device has, or will get, another session. What was not
-// handed to the log by this one must not get there: the other does not know of it.
-// Any goroutine.
+// Forgotten reports whether the device has, or will get, another session. Messages that this
+// session has not handed to the log must not reach it: the other session does not know of
+// them. Any goroutine.
 func (s *Session) Forgotten() bool { return s.epoch.Load() >= discarded }
 
-// Discarded says that it was forgotten by Discard: also what was handed to the log
-// must not get there any more. Any goroutine.
+// Discarded reports whether Discard dropped the session: then even messages already handed to
+// the log must not reach it. Any goroutine.
 func (s *Session) Discarded() bool { return s.epoch.Load() == discarded }
 
-// Epoch is the number of the newest connection. A connection should keep the
-// epoch that Connect gave it: by the time it asks here, it may be replaced.
+// Epoch is the number of the newest connection. A connection keeps the epoch that Connect
+// gave it: by the time it asks here, it may have been replaced.
 func (s *Session) Epoch() uint64 { return s.epoch.Load() }
 
-// Link is the present connection, nil while there is none.
+// Link is the current connection, nil while there is none.
 func (s *Session) Link() Link {
 	if l := s.link.Load(); l != nil {
 		return *l
@@ -83,10 +83,10 @@ func (s *Session) Link() Link {
 	return nil
 }
 
-// Online says whether there is a connection.
+// Online reports whether there is a connection.
 func (s *Session) Online() bool { return s.link.Load() != nil }
 
-// Touch says that the device was heard of.
+// Touch records a sign of life of the device.
 func (s *Session) Touch(now time.Time) { s.seen.Store(now.UnixMilli()) }
 
 // LastSeen is the last Touch, in milliseconds; registering counts as one.
@@ -98,10 +98,10 @@ func (s *Session) Durable() uint64 { return s.durable.Load() &^ bits }
 // SetDurable raises Durable; a lower seq does nothing.
 func (s *Session) SetDurable(seq uint64) { s.raise(seq, 0) }
 
-// Loaded says whether the log was asked for the device's highest sequence.
+// Loaded reports whether the log has said the device's highest sequence.
 func (s *Session) Loaded() bool { return s.durable.Load()&loaded != 0 }
 
-// SetLoaded gives the answer of the log.
+// SetLoaded records the answer of the log.
 func (s *Session) SetLoaded(seq uint64) { s.raise(seq, loaded) }
 
 func (s *Session) raise(seq, flag uint64) {
@@ -114,23 +114,23 @@ func (s *Session) raise(seq, flag uint64) {
 	}
 }
 
-// AcceptedOnLane is the highest sequence that was taken in: durable, or on its
-// way to the log. A message at or below it is a duplicate.
+// AcceptedOnLane is the highest accepted sequence: durable, or on its way to the log. A
+// message at or below it is a duplicate.
 func (s *Session) AcceptedOnLane() uint64 { return max(s.accepted.Load()&^sealed, s.Durable()) }
 
-// AcceptOnLane notes that seq is on its way to the log. It returns false, and does
-// nothing, when the session was forgotten: the message is then not to be stored.
+// AcceptOnLane records that seq is on its way to the log. If the session was forgotten, it
+// does nothing and returns false: the caller must not store the message.
 func (s *Session) AcceptOnLane(seq uint64) bool {
 	old := s.accepted.Load()
-	return old&sealed == 0 && s.accepted.CompareAndSwap(old, seq) // it fails only against the seal
+	return old&sealed == 0 && s.accepted.CompareAndSwap(old, seq) // fails only against the seal
 }
 
-// TakeBackOnLane undoes AcceptOnLane of what did not get into the log: seq is what
+// TakeBackOnLane undoes AcceptOnLane for messages that did not reach the log. seq is what
 // AcceptedOnLane was before.
 func (s *Session) TakeBackOnLane(seq uint64) { s.AcceptOnLane(seq) }
 
-// seal ends the accepting of messages, unless some are on their way to the log and
-// that matters. It says whether it did.
+// seal stops the session from accepting messages and returns true. While some are on their
+// way to the log it does so only if evenBusy.
 func (s *Session) seal(evenBusy bool) bool {
 	for {
 		old := s.accepted.Load()

@@ -2,18 +2,18 @@ package devicemgr
 
 import "time"
 
-// Silence is what is done about a device that is not heard of: it is asked, and
-// evicted when it was given the time to answer and did not. Nobody is evicted
-// who was not asked, whatever the values were when its silence began.
+// Silence says what happens to a silent device: it is pinged, and evicted if it does not
+// answer in time. No device is evicted without a ping, whatever the values were when its
+// silence began.
 type Silence struct {
 	// Heartbeat is the silence after which the node pings; 0: half the Limit.
 	Heartbeat time.Duration
-	// Limit is the silence after which the device is evicted; 0: never. What it is
-	// longer than the Heartbeat is the time to answer.
+	// Limit is the silence after which the device is evicted; 0: never. The time to
+	// answer is Limit minus Heartbeat.
 	Limit time.Duration
 }
 
-// Verdict is what is to be done about a silence.
+// Verdict is what to do about a silence.
 type Verdict uint8
 
 // The verdicts.
@@ -34,15 +34,15 @@ func (v Verdict) String() string {
 	return names[v]
 }
 
-// Verdict judges a silence. asked is how long ago the device was first pinged in
-// it, less than 0 if it was not. next is when to judge again if it lasts, from
-// now; 0 when there is no need to.
+// Verdict judges a silence. asked is how long ago the device was first pinged in it, negative
+// if it was not. next is the time from now at which to judge again if the silence lasts;
+// 0: no need to.
 func (p Silence) Verdict(idle, asked time.Duration) (v Verdict, next time.Duration) {
 	heartbeat := p.Heartbeat
 	if heartbeat <= 0 {
 		heartbeat = p.Limit / 2
 	}
-	answer := max(p.Limit-heartbeat, heartbeat/2) // also where the values contradict each other
+	answer := max(p.Limit-heartbeat, heartbeat/2) // even if the values contradict each other
 	switch {
 	case heartbeat == 0:
 		return Wait, 0

@@ -6,7 +6,7 @@ import (
 	"sync"
 )
 
-// numShards keeps lookups on several processors apart, and single maps small.
+// numShards separates lookups on different processors, and keeps each map small.
 const numShards = 256
 
 // shard is one part of the table, by the upper bits of the hash.
@@ -14,13 +14,13 @@ type shard struct {
 	// Guarded by mu, and changed with mu of the Manager held as well.
 
 	mu       sync.RWMutex
-	sessions map[uint64]*Session // by hash; those with the same are chained
+	sessions map[uint64]*Session // by hash; sessions with the same hash are chained
 
 	_ [32]byte // keeps two shards off one cache line
 }
 
-// Hash is the hash of a device's name, the same as long as the process lives.
-// It also chooses the device's lane.
+// Hash is the hash of a device's name, constant while the process lives. It also chooses the
+// device's lane.
 func (m *Manager) Hash(k Key) uint64 {
 	tenant := maphash.String(m.seed, k.Tenant)
 	device := maphash.String(m.seed, k.Device)
@@ -29,7 +29,7 @@ func (m *Manager) Hash(k Key) uint64 {
 
 func (m *Manager) shard(hash uint64) *shard { return &m.shards[hash>>56] }
 
-// find needs a lock, the shard's or the Manager's.
+// find finds the session of k, or nil. Its caller holds the shard's lock or the Manager's.
 func (sh *shard) find(hash uint64, k Key) *Session {
 	s := sh.sessions[hash]
 	for s != nil && (s.device != k.Device || s.tenant.name != k.Tenant) {
@@ -38,7 +38,7 @@ func (sh *shard) find(hash uint64, k Key) *Session {
 	return s
 }
 
-// addLocked makes the session of a device that has none.
+// addLocked creates the session of a device that has none.
 func (m *Manager) addLocked(hash uint64, k Key) *Session {
 	t := m.tenants[k.Tenant]
 	if t == nil {
@@ -47,7 +47,7 @@ func (m *Manager) addLocked(hash uint64, k Key) *Session {
 	}
 	t.sessions++
 	s := &Session{tenant: t, device: strings.Clone(k.Device)}
-	s.epoch.Store(m.floor) // it may have been here before, when the clock was ahead
+	s.epoch.Store(m.floor) // the device may have been here before, when the clock was ahead
 	sh := m.shard(hash)
 	sh.mu.Lock()
 	s.chain = sh.sessions[hash]
@@ -56,7 +56,7 @@ func (m *Manager) addLocked(hash uint64, k Key) *Session {
 	return s
 }
 
-// dropLocked takes a session out of the table.
+// dropLocked removes a session from the table.
 func (m *Manager) dropLocked(s *Session) {
 	hash := m.Hash(s.Key())
 	sh := m.shard(hash)
@@ -92,16 +92,16 @@ func (sh *shard) appendTo(buf []*Session) []*Session {
 	return buf
 }
 
-// Range calls fn for the connected devices of a tenant, or of all when it is
-// "", until fn returns false. No lock is held meanwhile: devices that come or
-// go while it runs may be met or not, all others are met once.
+// Range calls fn for the connected devices of a tenant, or of all tenants for "", until fn
+// returns false. It holds no lock meanwhile: devices that come or go while it runs may be
+// visited or not; all others are visited once.
 func (m *Manager) Range(tenant string, fn func(*Session) bool) {
 	m.each(func(s *Session) bool {
 		return !s.Online() || tenant != "" && s.tenant.name != tenant || fn(s)
 	})
 }
 
-// each calls fn for every session until it returns false, with no lock held.
+// each calls fn for every session until fn returns false. It holds no lock meanwhile.
 func (m *Manager) each(fn func(*Session) bool) {
 	var buf []*Session
 	for i := range m.shards {

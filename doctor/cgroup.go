@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// group is a limit that one control group sets.
+// group is the limit of one control group.
 type group struct {
 	dir, file   string // in Root.FS
 	limit, used int64
@@ -27,8 +27,8 @@ func controlFiles(controller string, v1 bool) control {
 	return control{limit: controller + ".max", used: controller + ".current"}
 }
 
-// narrowest finds the limit with the least room among the control group of this
-// process and those above it; nil if none of them sets one.
+// narrowest finds the limit with the least room among this process's control group and
+// those above it; nil if none sets a limit.
 func (e *exam) narrowest(controller string) (*group, error) {
 	inside, v1, err := e.membership(controller)
 	if missing(err) || err == nil && inside == "" {
@@ -56,8 +56,8 @@ func (e *exam) narrowest(controller string) (*group, error) {
 	}
 }
 
-// membership is the group of this process: "" if there is none for controller.
-// A controller of version 1 hides the one of version 2.
+// membership is the group of this process, "" if controller has none. A controller of
+// version 1 hides that of version 2.
 func (e *exam) membership(controller string) (inside string, v1 bool, err error) {
 	s, err := e.root.text("proc/self/cgroup")
 	if err != nil {
@@ -77,8 +77,8 @@ func (e *exam) membership(controller string) (inside string, v1 bool, err error)
 	return inside, false, nil
 }
 
-// mount finds where the groups of controller are in the file system, and inside
-// relative to that: a container may see only a part of the tree.
+// mount finds where the file system has the groups of controller, and makes inside relative
+// to that: a container may see only part of the tree.
 func (e *exam) mount(controller, inside string, v1 bool) (top, rel string, err error) {
 	s, err := e.root.text("proc/self/mountinfo")
 	if err != nil {
@@ -99,14 +99,14 @@ func (e *exam) mount(controller, inside string, v1 bool) (top, rel string, err e
 		}
 		rel, ok := strings.CutPrefix(inside, strings.TrimSuffix(where[3], "/"))
 		if !ok || strings.Contains(rel, "..") {
-			rel = "" // outside what is mounted here: its top is all that can be seen
+			rel = "" // outside the mounted part: only its top is visible
 		}
 		return strings.TrimPrefix(where[4], "/"), strings.Trim(rel, "/"), nil
 	}
 	return "", "", nil
 }
 
-// group reads one control group; nil if it sets no limit.
+// group reads one control group. It returns nil if the group sets no limit.
 func (e *exam) group(dir string, files control) (*group, error) {
 	s, err := e.root.text(path.Join(dir, files.limit))
 	if missing(err) || s == "max" {
@@ -116,7 +116,7 @@ func (e *exam) group(dir string, files control) (*group, error) {
 	}
 	g := &group{dir: dir, file: files.limit}
 	if g.limit, err = strconv.ParseInt(s, 10, 64); err != nil {
-		return nil, fmt.Errorf("/%s/%s: %q is no number", dir, files.limit, s)
+		return nil, fmt.Errorf("/%s/%s: %q is not a number", dir, files.limit, s)
 	}
 	if g.limit >= 1<<60 { // how version 1 writes "none"
 		return nil, nil //nolint:nilnil // no limit
@@ -127,7 +127,7 @@ func (e *exam) group(dir string, files control) (*group, error) {
 	if files.cache == "" {
 		return g, nil
 	}
-	// Cached files count as used, but go when memory is needed.
+	// Cached files count as used, but are dropped when memory is needed.
 	if s, err := e.root.field(path.Join(dir, "memory.stat"), files.cache); err == nil {
 		cached, _ := strconv.ParseInt(s, 10, 64)
 		g.used = max(0, g.used-cached)
@@ -135,10 +135,10 @@ func (e *exam) group(dir string, files control) (*group, error) {
 	return g, nil
 }
 
-// threads is how many kernel threads a node may come to.
+// threads is how many kernel threads a node may need.
 func (e *exam) threads() int64 { return nodeThreads + threadsPerCore*int64(e.root.Cores()) }
 
-// cgroupPids does not grow with devices: a node has threads enough or it dies.
+// cgroupPids does not depend on the number of devices: a node has enough threads, or it dies.
 func (e *exam) cgroupPids() Check {
 	c := Check{ID: "cgroup_pids", caps: true}
 	g, err := e.narrowest("pids")
@@ -152,7 +152,7 @@ func (e *exam) cgroupPids() Check {
 	c.Value, c.Note = count(g.limit), "of /"+g.dir
 	if room := g.limit - g.used; room >= e.threads() {
 		c.Verdict = OK
-		c.Arithmetic = fmt.Sprintf("%s - %s used leaves room for the node's %d threads, whatever the devices",
+		c.Arithmetic = fmt.Sprintf("%s - %s used leaves room for the node's %d threads, for any number of devices",
 			count(g.limit), count(g.used), e.threads())
 	} else {
 		c = e.carries(c, 0, "%s - %s used is less than the %d threads that a node needs: it would abort",

@@ -8,15 +8,15 @@ const (
 	mostDevices           = 1 << 30
 )
 
-// Config says what is wanted of the machine.
+// Config says what the machine should hold.
 type Config struct {
-	// Devices is how many are wanted; 0 is 100,000, what a node takes by default.
+	// Devices is the wanted number; 0 is 100,000, the default of a node.
 	Devices int
-	// DataDir is where the log will be. Syncs are measured there, or in the
-	// nearest folder above it that exists. Default "data".
+	// DataDir is where the log will be. Syncs are measured there, or in the nearest
+	// existing folder above it. Default "data".
 	DataDir string
-	// OwnDescriptors is what a node keeps for itself; 0 is 768. Too low, and the
-	// report promises more devices than the node then lets in.
+	// OwnDescriptors is the number that a node reserves for itself; 0 is 768. Too low:
+	// the report promises more devices than the node then lets in.
 	OwnDescriptors int
 	// Root is the machine; Machine() for this one.
 	Root Root
@@ -34,9 +34,9 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	switch {
 	case c.Devices < 1 || c.Devices > mostDevices:
-		return c, fmt.Errorf("doctor: %d devices: 1 to %d are possible", c.Devices, mostDevices)
+		return c, fmt.Errorf("doctor: %d devices: allowed are 1 to %d", c.Devices, mostDevices)
 	case c.OwnDescriptors < 0 || c.OwnDescriptors > mostDevices:
-		return c, fmt.Errorf("doctor: %d descriptors of the node's own: 1 to %d are possible", c.OwnDescriptors, mostDevices)
+		return c, fmt.Errorf("doctor: %d descriptors for the node: allowed are 1 to %d", c.OwnDescriptors, mostDevices)
 	}
 	return c, nil
 }

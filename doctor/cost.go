@@ -2,26 +2,25 @@ package doctor
 
 import "time"
 
-// What a device costs, all in one place. The figures are measured; docs/doctor.md
-// says how, and what they leave out.
+// These constants are what a device costs. The figures are measured; docs/doctor.md says
+// how, and what they leave out.
 const (
 	// socketBytes is the kernel's slab memory for one idle socket: at most 4.5 KB on
-	// Linux 6.1, 4.9 KB on 6.18. The larger one counts, and some more.
+	// Linux 6.1, 4.9 KB on 6.18. It is the larger one with some reserve.
 	socketBytes = 5_200
 	// deviceBytes is the node's resident memory for one authenticated and registered
-	// device while all of them get a broadcast or come back at once; idle it takes
-	// some 900 B.
+	// device while all get a broadcast or come back at once. Idle it is about 900 B.
 	deviceBytes = 2_000
-	// logIndexBytes is what the log's index keeps of each device that ever sent.
+	// logIndexBytes is the log's index of one device that ever sent.
 	logIndexBytes = 145
 
-	// nodeBytes is what a node takes before the first device comes.
+	// nodeBytes is what a node takes without devices.
 	nodeBytes = 64 << 20
 	// inflightBytes is the default of --inflight-bytes: messages on their way.
 	inflightBytes = 256 << 20
 
-	// bufferPages is TCP buffer memory of a device in traffic: one page that
-	// came in and one that goes out. An idle device has none.
+	// bufferPages is the TCP buffer memory of a device in traffic: one page in and one
+	// out. An idle device has none.
 	bufferPages = 2
 	pageBytes   = 4 << 10
 
@@ -30,30 +29,30 @@ const (
 	nodeThreads    = 32
 	threadsPerCore = 2
 
-	// A storm: all devices are told to come back, spread over stormSpread (the
-	// default of --retry-after), and the loop that accepts may be busy for
-	// acceptPause. That part of them waits in the backlog at once.
+	// In a storm all devices come back, spread over stormSpread (the default of
+	// --retry-after). The accepting loop may be busy for acceptPause: the devices of
+	// that time wait in the backlog at once.
 	stormSpread = 5 * time.Second
 	acceptPause = 100 * time.Millisecond
 
-	// Traffic: each device sends one message a messageEvery, each takes
+	// Traffic: each device sends one message in each messageEvery, each takes
 	// recordBytes in the log, and the log should last for logKept.
 	messageEvery = time.Minute
 	recordBytes  = 400
 	logKept      = 24 * time.Hour
 	// batchMessages is how many messages one sync of the log covers.
 	batchMessages = 1_000
-	// coreMessages is what one core takes from socket to log in a second.
+	// coreMessages is how many messages one core takes from socket to log in a second.
 	coreMessages = 80_000
 )
 
-// memoryPerDevice is all that a device takes of this machine's memory.
+// memoryPerDevice is a device's share of this machine's memory.
 const memoryPerDevice = socketBytes + deviceBytes + logIndexBytes
 
-// stormFactor is how many devices one place in the backlog is enough for.
+// stormFactor is how many devices one place in the backlog serves.
 const stormFactor = int64(stormSpread / acceptPause)
 
-// Costs are the constants of the arithmetic, as they stand in the JSON report.
+// Costs are the constants of the arithmetic, as in the JSON report.
 type Costs struct {
 	SocketBytes        int64 `json:"kernel_bytes_per_device"`
 	DeviceBytes        int64 `json:"node_bytes_per_device"`

@@ -11,7 +11,7 @@ import (
 // capSysResource is the bit of CapEff that lets a process raise hard limits.
 const capSysResource = 24
 
-// fileMax is the limit of the whole machine. What is open now stays open.
+// fileMax is the limit of the whole machine. It assumes that open files stay open.
 func (e *exam) fileMax() Check {
 	const name = "fs.file-max"
 	c := Check{ID: name, caps: true}
@@ -47,7 +47,7 @@ func (e *exam) nrOpen() Check {
 	return c
 }
 
-// nofileHard is what a node really may have: it raises its soft limit to this.
+// nofileHard is the limit that counts: a node raises its soft limit to it.
 func (e *exam) nofileHard() Check {
 	c := Check{ID: "nofile_hard", caps: true}
 	_, hard, err := e.root.Descriptors()
@@ -62,7 +62,7 @@ func (e *exam) nofileHard() Check {
 	c.Value = count(most)
 	c = e.carries(c, most-e.own, "%s - %s of the node's own (512 --fd-reserve, 256 to refuse with)", count(most), count(e.own))
 	if e.own != defaultOwnDescriptors {
-		c.Arithmetic = fmt.Sprintf("%s - %s of the node's own", count(most), count(e.own))
+		c.Arithmetic = fmt.Sprintf("%s - %s for the node itself", count(most), count(e.own))
 	}
 	need := e.target(c) + e.own
 	lift := fmt.Sprintf("LimitNOFILE=%d", need)
@@ -81,7 +81,7 @@ func (e *exam) nofileHard() Check {
 	return c
 }
 
-// nofileSoft is shown because people look for it; it stops no node.
+// nofileSoft is shown because people look for it; it does not limit a node.
 func (e *exam) nofileSoft() Check {
 	c := Check{ID: "nofile_soft"}
 	soft, _, err := e.root.Descriptors()
@@ -97,10 +97,10 @@ func (e *exam) nofileSoft() Check {
 type reach uint8
 
 const (
-	reachSudo      reach = iota // root can, this process is not root
+	reachSudo      reach = iota // root can; this process is not root
 	reachSelf                   // this process can
 	reachSystemd                // systemd can, through the unit
-	reachContainer              // root here cannot: whoever started this container
+	reachContainer              // root here cannot; the host of this container can
 	reachUnknown
 	numReach
 )
@@ -130,18 +130,18 @@ func (e *exam) reach() reach {
 	return reachSudo
 }
 
-// nofileReach says how far the hard limit could be raised, and by whom.
+// nofileReach says how far the hard limit can be raised, and by whom.
 func (e *exam) nofileReach() Check {
 	c := Check{ID: "nofile_reach", Verdict: Info}
 	who := [numReach]string{
 		reachSudo:      "root can raise the hard limit up to fs.nr_open; this process is not root",
 		reachSelf:      "this user can raise the hard limit up to fs.nr_open (CAP_SYS_RESOURCE)",
 		reachSystemd:   "systemd can raise the hard limit up to fs.nr_open, with LimitNOFILE= in the unit",
-		reachContainer: "root here lacks CAP_SYS_RESOURCE and there is no systemd: only whoever started this container or machine can raise it",
+		reachContainer: "root here lacks CAP_SYS_RESOURCE and there is no systemd: only the host of this container or machine can raise it",
 	}
 	r := e.reach()
 	if r == reachUnknown {
-		return unread(c, errors.New("/proc/self/status does not show what this process may do"))
+		return unread(c, errors.New("/proc/self/status does not show the capabilities of this process"))
 	}
 	c.Value, c.Note = "fixed", who[r]
 	if r != reachContainer {
@@ -153,7 +153,7 @@ func (e *exam) nofileReach() Check {
 	return c
 }
 
-// epollWatches: each connection is one watch of a loop.
+// epollWatches is the limit of watches; each connection is one watch of a loop.
 func (e *exam) epollWatches() Check {
 	const name = "fs.epoll.max_user_watches"
 	c := Check{ID: name, caps: true}

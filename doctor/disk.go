@@ -10,11 +10,11 @@ import (
 const (
 	syncCount = 64
 	syncLimit = 2 * time.Second
-	// slowSync is where an acknowledgement takes as long as a person notices.
+	// slowSync makes an acknowledgement take so long that a person notices.
 	slowSync = 100 * time.Millisecond
 )
 
-// diskFree bounds how long the log lasts, not how many devices are held.
+// diskFree limits how long the log lasts, not how many devices fit.
 func (e *exam) diskFree() Check {
 	c := Check{ID: "disk_free"}
 	folder, bytes, err := e.root.Free(e.cfg.DataDir)
@@ -27,7 +27,7 @@ func (e *exam) diskFree() Check {
 		size(bytes), recordBytes, count(int64(logKept/messageEvery)))
 	c.Note = "at " + folder
 	if c.Verdict == Warn {
-		c.Note += fmt.Sprintf("; with %s devices it is full in %s; by then the log forgets its oldest, at half of the disk, unless --log-max-bytes says otherwise",
+		c.Note += fmt.Sprintf("; with %s devices it is full in %s; before that, at half of the disk, the log drops its oldest records, unless --log-max-bytes says otherwise",
 			count(e.want), strings.TrimSuffix(lasting(bytes, e.want*recordBytes).String(), "0s"))
 	}
 	c.Fix = &Remedy{
@@ -38,12 +38,12 @@ func (e *exam) diskFree() Check {
 	return c
 }
 
-// lasting is how long bytes last when each messageEvery takes a share of them.
+// lasting is how long bytes last when every messageEvery takes share of them.
 func lasting(bytes, share int64) time.Duration {
 	return (time.Duration(bytes/max(share, 1)) * messageEvery).Round(time.Minute)
 }
 
-// diskSync measures what the log waits for before it acknowledges.
+// diskSync measures the syncs that the log waits for before it acknowledges.
 func (e *exam) diskSync() Check {
 	c := Check{ID: "disk_sync"}
 	took, err := e.root.Sync(e.cfg.DataDir, syncCount, syncLimit)
@@ -59,7 +59,7 @@ func (e *exam) diskSync() Check {
 	synced := int64(batchMessages / p50.Seconds())
 	cores := int64(e.root.Cores()) * coreMessages
 	c = e.carries(c, min(synced, cores)*int64(messageEvery/time.Second),
-		"at a message a minute: the lesser of %s a sync / %s and %d cores * %s/s, * 60 s (%d syncs measured)",
+		"at one message a minute: the lesser of %s a sync / %s and %d cores * %s/s, * 60 s (%d syncs measured)",
 		count(batchMessages), short(p50), e.root.Cores(), count(coreMessages), len(took))
 	if p99 > slowSync {
 		c.Verdict, c.Note = Warn, "acknowledgements wait this long for the disk"
@@ -74,7 +74,7 @@ func (e *exam) diskSync() Check {
 	return c
 }
 
-// percentile of sorted values, by nearest rank.
+// percentile returns the p-th percentile of sorted values, by nearest rank.
 func percentile(sorted []time.Duration, p int) time.Duration {
 	return max(sorted[(len(sorted)*p+99)/100-1], time.Nanosecond)
 }

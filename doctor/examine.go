@@ -13,10 +13,10 @@ type exam struct {
 	own  int64 // descriptors of the node itself
 }
 
-// tooMany is where a limit stops being one: values above it mean "no limit".
+// tooMany is the largest real limit: values above it mean "no limit".
 const tooMany = 1 << 40
 
-// Examine looks at all limits of cfg.Root. It changes nothing.
+// Examine reads all limits of cfg.Root. It changes nothing.
 func Examine(cfg Config) (*Report, error) {
 	cfg, err := cfg.withDefaults()
 	if err != nil {
@@ -44,8 +44,8 @@ func Examine(cfg Config) (*Report, error) {
 	return r, nil
 }
 
-// carries gives a verdict on a limit that is enough for n devices. A limit that
-// caps connections has the verdict Limits when that is too few, another Warn.
+// carries gives the verdict on a limit that is enough for n devices. If n is too low, a
+// limit that caps connections gets Limits, any other Warn.
 func (e *exam) carries(c Check, n int64, arithmetic string, args ...any) Check {
 	n = max(n, 0)
 	c.Devices, c.Arithmetic = &n, fmt.Sprintf(arithmetic, args...)
@@ -60,8 +60,8 @@ func (e *exam) carries(c Check, n int64, arithmetic string, args ...any) Check {
 	return c
 }
 
-// target is the number of devices that a fix is made for: those that are wanted,
-// or twice what fits where they do fit.
+// target is the number of devices that a fix aims at: the wanted number, or twice what fits
+// where the wanted number does fit.
 func (e *exam) target(c Check) int64 {
 	if c.Devices == nil || *c.Devices < e.want {
 		return e.want
@@ -69,13 +69,13 @@ func (e *exam) target(c Check) int64 {
 	return 2 * *c.Devices
 }
 
-// unread is a limit that could not be read.
+// unread makes c the result for a limit that could not be read.
 func unread(c Check, err error) Check {
 	c.Value, c.Verdict, c.Note = "?", Unknown, err.Error()
 	return c
 }
 
-// sysctl is the fix of a limit that is a sysctl.
+// sysctl is the fix for a sysctl.
 func sysctl(name, value string) *Remedy {
 	arg := value
 	if _, err := strconv.ParseInt(value, 10, 64); err != nil {
@@ -89,10 +89,10 @@ func sysctl(name, value string) *Remedy {
 	}
 }
 
-// unitFile is where an operator overrides a systemd unit of the node.
+// unitFile overrides the systemd unit of the node.
 const unitFile = "/etc/systemd/system/edgeloop.service.d/limits.conf"
 
-// unit is the fix of a limit that systemd sets.
+// unit is the fix for a limit that systemd sets.
 func unit(now, line string) *Remedy {
 	return &Remedy{Now: now, File: unitFile, Line: "[Service] " + line}
 }

@@ -217,7 +217,7 @@ func TestFix_LiftsSysctls(t *testing.T) {
 	t.Run("a value that the kernel did not keep is an error", func(t *testing.T) {
 		root.Write = func(string, string) error { return nil }
 		r, _ := doctor.Fix(doctor.Config{Devices: 150_000, Root: root})
-		if a := r.Actions[0]; a.Did != "" || !strings.Contains(a.Error, "still is 128") {
+		if a := r.Actions[0]; a.Did != "" || !strings.Contains(a.Error, "is still 128") {
 			t.Errorf("%+v", a)
 		}
 	})

@@ -1,9 +1,9 @@
 package doctor
 
-// Fix sets the sysctls that Examine found too low, looks again, and returns what
-// it finds then, with Actions saying what was done and what is left to do by
-// hand. A limit that cannot be lifted here is an action with an error or with
-// work for the operator, never an error of Fix.
+// Fix sets the sysctls that Examine finds too low, examines again, and returns the new
+// report. Its Actions say what was done and what is left for the operator. A limit that
+// cannot be lifted here is an action with an error or with work for the operator, never
+// an error of Fix.
 func Fix(cfg Config) (*Report, error) {
 	before, err := Examine(cfg)
 	if err != nil {
@@ -23,15 +23,15 @@ func Fix(cfg Config) (*Report, error) {
 	return after, nil
 }
 
-// lift does what this process may do about one check.
+// lift does what this process can about one check.
 func lift(root *Root, c Check) Action {
 	a := Action{ID: c.ID}
 	switch {
 	case c.Fix == nil:
 		a.Operator = c.Note
 	case c.Fix.sysctl == "":
-		// The limits of whoever starts the node, its disk, its clock, its group:
-		// a process can raise its own limits only, and they end with it.
+		// These are the limits that the node inherits, its disk, its clock and its
+		// group. A process can raise only its own limits, and they end with it.
 		a.Operator = c.Fix.Now + "; to last: " + c.Fix.File + ": " + c.Fix.Line
 	default:
 		if err := root.Write(sysctlFile(c.Fix.sysctl), c.Fix.value); err != nil {
@@ -45,13 +45,13 @@ func lift(root *Root, c Check) Action {
 	return a
 }
 
-// settle drops the claim of an action that the second look does not confirm: the
-// kernel may have taken the value and kept another.
+// settle withdraws an action that the second look does not confirm: the kernel may have
+// accepted the value and kept another.
 func settle(actions []Action, after *Report) []Action {
 	for i := range actions {
 		a := &actions[i]
 		if c := after.check(a.ID); a.Did != "" && (c.Verdict == Limits || c.Verdict == Warn) {
-			a.Error = "written, but it still is " + c.Value
+			a.Error = "written, but it is still " + c.Value
 			a.Did = ""
 		}
 	}

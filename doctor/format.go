@@ -34,7 +34,7 @@ func size(bytes int64) string {
 	return fmt.Sprintf("%.1f %ciB", f, units[i])
 }
 
-// short rounds a time to what is worth reading.
+// short rounds a time to a readable precision.
 func short(d time.Duration) string {
 	switch {
 	case d >= time.Second:

@@ -29,8 +29,8 @@ func Machine() Root {
 	}
 }
 
-// descriptors asks a shell for the soft limit: Go raised this process' own to
-// the hard limit before main, but has its children start with what it found.
+// descriptors asks a shell for the soft limit: before main, Go raises this process's soft
+// limit to the hard one, but its children start with the original.
 func descriptors() (soft, hard uint64, err error) {
 	var lim unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &lim); err != nil {
@@ -38,7 +38,7 @@ func descriptors() (soft, hard uint64, err error) {
 	}
 	out, err := exec.Command("sh", "-c", "ulimit -Sn").Output()
 	if err != nil {
-		return lim.Cur, lim.Max, nil //nolint:nilerr // no shell here: what Go made of it is the next best
+		return lim.Cur, lim.Max, nil //nolint:nilerr // without a shell, the limit that Go set is the next best
 	}
 	soft, err = strconv.ParseUint(strings.TrimSpace(string(out)), 10, 64)
 	if err != nil {
@@ -47,7 +47,7 @@ func descriptors() (soft, hard uint64, err error) {
 	return soft, lim.Max, nil
 }
 
-// nearest is dir, or the first folder above it that exists.
+// nearest is dir, or the nearest existing folder above it.
 func nearest(dir string) (string, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
@@ -78,8 +78,8 @@ func free(dir string) (folder string, bytes int64, err error) {
 	return folder, int64(st.Bavail) * st.Bsize, nil //nolint:gosec // no disk is that large
 }
 
-// syncs writes as the log does: appended, then synced. The file keeps its name
-// until the end, since some file systems sync an unlinked one for nothing.
+// syncs appends and syncs as the log does. The file keeps its name until the end, because
+// on some file systems syncing an unlinked file costs nothing.
 func syncs(dir string, n int, limit time.Duration) (took []time.Duration, err error) {
 	if dir, err = nearest(dir); err != nil {
 		return nil, err

@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// memory is what may be had without swapping.
+// memory is what is available without swapping.
 func (e *exam) memory() Check {
 	c := Check{ID: "memory_available", caps: true}
 	bytes, err := e.available()
@@ -33,12 +33,12 @@ func (e *exam) available() (int64, error) {
 	}
 	kib, err := strconv.ParseInt(strings.TrimSuffix(s, " kB"), 10, 64)
 	if err != nil {
-		return 0, fmt.Errorf("/proc/meminfo: MemAvailable: %q is no number", s)
+		return 0, fmt.Errorf("/proc/meminfo: MemAvailable: %q is not a number", s)
 	}
 	return kib << 10, nil
 }
 
-// byMemory gives a verdict on bytes of memory that devices may take.
+// byMemory gives the verdict on bytes of memory that devices may take.
 func (e *exam) byMemory(c Check, bytes int64) Check {
 	return e.carries(c, (bytes-nodeBytes-inflightBytes)/memoryPerDevice,
 		"(%s - %s node - %s in flight) / %s B (%s kernel + %s node + %d log index)",
@@ -46,7 +46,7 @@ func (e *exam) byMemory(c Check, bytes int64) Check {
 		count(memoryPerDevice), count(socketBytes), count(deviceBytes), logIndexBytes)
 }
 
-// memoryFor is the other way round.
+// memoryFor is the memory that a node with this many devices needs.
 func (e *exam) memoryFor(devices int64) int64 {
 	return devices*memoryPerDevice + nodeBytes + inflightBytes
 }
@@ -71,8 +71,8 @@ func (e *exam) cgroupMemory() Check {
 	return c
 }
 
-// tcpMem bounds the buffers of all TCP sockets together. At the last number
-// the kernel refuses memory to sockets; from the middle one on it shrinks them.
+// tcpMem bounds the buffers of all TCP sockets together. Above the middle number the kernel
+// shrinks buffers; at the last one it refuses memory to sockets.
 func (e *exam) tcpMem() Check {
 	const name = "net.ipv4.tcp_mem"
 	c := Check{ID: name}
@@ -88,7 +88,7 @@ func (e *exam) tcpMem() Check {
 	c = e.carries(c, (v[2]-used)/bufferPages, "in traffic: (%s - %s pages used) / %d pages, one each way",
 		count(v[2]), count(used), bufferPages)
 	if c.Verdict == Warn {
-		c.Note = "more devices fit while they are idle and have no buffers; in a broadcast or a storm of all the kernel refuses some of them memory"
+		c.Note = "more devices fit while they are idle and have no buffers; in a broadcast to all or a storm of all the kernel refuses memory to some"
 	}
 	top := e.target(c)*bufferPages + used + 2
 	c.Fix = sysctl(name, fmt.Sprintf("%d %d %d", top/2, top/3*2, top))
@@ -107,19 +107,19 @@ func (e *exam) tcpPages() (int64, error) {
 		if f[i] == "mem" {
 			n, err := strconv.ParseInt(f[i+1], 10, 64)
 			if err != nil {
-				return 0, fmt.Errorf("/%s: mem %q is no number", name, f[i+1])
+				return 0, fmt.Errorf("/%s: mem %q is not a number", name, f[i+1])
 			}
 			return n, nil
 		}
 	}
-	return 0, errors.New("/" + name + ": TCP has no mem")
+	return 0, errors.New("/" + name + ": no mem in the line of TCP")
 }
 
 func (e *exam) tcpRmem() Check { return e.minimumBuffer("net.ipv4.tcp_rmem") }
 func (e *exam) tcpWmem() Check { return e.minimumBuffer("net.ipv4.tcp_wmem") }
 
-// minimumBuffer: a socket is granted the first number also under pressure. The
-// last is what one peer that does not read may hold, as long as tcp_mem allows.
+// minimumBuffer checks the first number, which a socket gets even under pressure. The last
+// is what one peer that does not read may hold, as long as tcp_mem allows.
 func (e *exam) minimumBuffer(name string) Check {
 	c := Check{ID: name}
 	v, err := e.root.numbers(sysctlFile(name), 3)
@@ -132,7 +132,7 @@ func (e *exam) minimumBuffer(name string) Check {
 		return unread(c, err)
 	}
 	c = e.carries(c, (bytes-nodeBytes-inflightBytes)/(memoryPerDevice+v[0]),
-		"as memory, with the least buffer of %s B full for every device", count(v[0]))
+		"as memory, with a full minimum buffer of %s B for every device", count(v[0]))
 	if c.Verdict == Warn {
 		c.Note = "the devices fit while they are idle"
 		c.Fix = sysctl(name, fmt.Sprintf("%d %d %d", min(v[0], pageBytes), v[1], v[2]))
@@ -140,5 +140,5 @@ func (e *exam) minimumBuffer(name string) Check {
 	return c
 }
 
-// missing says whether a file is not there, which for some limits means "none".
+// missing reports whether a file does not exist, which for some limits means "none".
 func missing(err error) bool { return errors.Is(err, fs.ErrNotExist) }

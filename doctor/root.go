@@ -9,28 +9,28 @@ import (
 	"time"
 )
 
-// Root is a machine as far as the doctor sees it. Tests make their own.
+// Root is a machine as the doctor sees it. Tests make their own.
 type Root struct {
 	// FS is the root of the file system; names have no leading slash.
 	FS fs.FS
-	// Descriptors returns the soft limit that a process is started with, and the
-	// hard limit. Cores is how many cores Go may use.
+	// Descriptors returns the soft limit that a process starts with, and the hard limit.
+	// Cores is how many cores Go may use.
 	Descriptors func() (soft, hard uint64, err error)
 	Cores       func() int
-	// Free returns the bytes an ordinary user may still write, and the folder that
-	// was looked at: dir, or the nearest above it that exists.
+	// Free returns the bytes that an ordinary user may still write, and the folder that
+	// was checked: dir, or the nearest existing one above it.
 	Free func(dir string) (folder string, bytes int64, err error)
-	// Sync appends 4 KiB and syncs, n times or until limit is over, and returns
-	// what each sync took.
+	// Sync appends 4 KiB and syncs, n times or until limit has passed, and returns how
+	// long each sync took.
 	Sync func(dir string, n int, limit time.Duration) ([]time.Duration, error)
-	// Clock says whether the clock is kept by a time service, and by how much it
-	// may be wrong at the most.
+	// Clock says whether a time service keeps the clock, and by how much it may be wrong
+	// at most.
 	Clock func() (synchronised bool, wrong time.Duration, err error)
 	// Write sets a file of FS, for sysctls.
 	Write func(name, value string) error
 }
 
-// text reads a small file without the white space around it.
+// text reads a small file and trims white space.
 func (r *Root) text(name string) (string, error) {
 	b, err := fs.ReadFile(r.FS, name)
 	if err != nil {
@@ -39,7 +39,7 @@ func (r *Root) text(name string) (string, error) {
 	return strings.TrimSpace(string(b)), nil
 }
 
-// plain words an error so that it stands in a table: "/proc/x: no such file".
+// plain shortens an error for a table: "/proc/x: no such file".
 func plain(err error) error {
 	var p *fs.PathError
 	if errors.As(err, &p) {
@@ -58,7 +58,7 @@ func (r *Root) numbers(name string, n int) ([]int64, error) {
 	for _, f := range strings.Fields(s) {
 		v, err := strconv.ParseInt(f, 10, 64)
 		if err != nil {
-			return nil, fmt.Errorf("/%s: %q is no number", name, f)
+			return nil, fmt.Errorf("/%s: %q is not a number", name, f)
 		}
 		out = append(out, v)
 	}
@@ -77,7 +77,7 @@ func (r *Root) number(name string) (int64, error) {
 	return v[0], nil
 }
 
-// field finds what follows a name at the start of a line: "MemAvailable: 12 kB".
+// field finds the text after a name at the start of a line: "MemAvailable: 12 kB".
 func (r *Root) field(name, key string) (string, error) {
 	s, err := r.text(name)
 	if err != nil {
@@ -88,8 +88,8 @@ func (r *Root) field(name, key string) (string, error) {
 			return strings.TrimSpace(rest), nil
 		}
 	}
-	return "", fmt.Errorf("/%s: has no %s", name, strings.TrimSuffix(key, ":"))
+	return "", fmt.Errorf("/%s has no %s", name, strings.TrimSuffix(key, ":"))
 }
 
-// sysctlFile is where a sysctl is, in Root.FS.
+// sysctlFile is the file of a sysctl in Root.FS.
 func sysctlFile(name string) string { return "proc/sys/" + strings.ReplaceAll(name, ".", "/") }

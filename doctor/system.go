@@ -5,7 +5,8 @@ import (
 	"strings"
 )
 
-// clock: tokens expire by it, and between nodes the newest connection wins by it.
+// clock checks the clock: tokens expire by it, and between nodes it decides which connection
+// is the newest.
 func (e *exam) clock() Check {
 	c := Check{ID: "clock"}
 	synchronised, wrong, err := e.root.Clock()
@@ -13,11 +14,11 @@ func (e *exam) clock() Check {
 		return unread(c, err)
 	}
 	if synchronised {
-		c.Value, c.Verdict, c.Note = "synchronised", OK, "wrong by "+short(wrong)+" at the most"
+		c.Value, c.Verdict, c.Note = "synchronised", OK, "wrong by at most "+short(wrong)
 		return c
 	}
 	c.Value, c.Verdict = "on its own", Warn
-	c.Note = "no time service keeps it: tokens expire too early or late, and epochs of several nodes do not compare"
+	c.Note = "no time service keeps it: tokens expire too early or too late, and epochs of several nodes do not compare"
 	c.Fix = &Remedy{Now: "timedatectl set-ntp true", File: "/etc/systemd/timesyncd.conf", Line: "NTP=pool.ntp.org"}
 	return c
 }
@@ -32,7 +33,7 @@ func (e *exam) kernel() Check {
 	return c
 }
 
-// hugePages is asked because "always" makes sparse heaps resident.
+// hugePages is checked because "always" makes sparse heaps resident.
 func (e *exam) hugePages() Check {
 	const name = "sys/kernel/mm/transparent_hugepage/enabled"
 	c := Check{ID: "transparent_hugepages", Verdict: Info}
@@ -50,7 +51,7 @@ func (e *exam) hugePages() Check {
 	}
 	c.Value = mode
 	if mode == "always" {
-		c.Note = "memory that is partly used counts as used whole: expect more per device than the figure above"
+		c.Note = "partly used memory counts as fully used: expect more per device than the figure above"
 		c.Fix = &Remedy{Now: "echo madvise > /" + name, File: "/etc/default/grub", Line: `GRUB_CMDLINE_LINUX="transparent_hugepage=madvise"`}
 	}
 	return c

@@ -13,7 +13,7 @@ type Style struct {
 	Width int
 	// Colour marks the verdicts.
 	Colour bool
-	// All shows what lifts a limit also where that is wide enough.
+	// All shows how to lift a limit even where it is high enough.
 	All bool
 }
 
@@ -57,14 +57,13 @@ type table struct {
 }
 
 const (
-	// margin holds the verdicts; what belongs to a row is indented by it.
+	// margin holds the verdicts; lines that belong to a row are indented by it.
 	margin = 10
-	// devicesWidth is that of 1,073,741,824.
+	// devicesWidth is the width of 1,073,741,824.
 	devicesWidth = 13
 )
 
-// row writes one line of the columns. first takes the margin and may be wider,
-// where it is a heading.
+// row writes one line of the columns. first takes the margin; a heading may be wider.
 func (t *table) row(first, name, value, devices string) {
 	over := max(0, utf8.RuneCountInString(first)-margin)
 	t.b.WriteString(t.mark(first) + pad(name, t.names-over) + "  " + padLeft(value, t.values) + "  " + padLeft(devices, devicesWidth) + "\n")
@@ -113,7 +112,7 @@ func (t *table) actions() {
 	}
 }
 
-// answer is what the operator came for.
+// answer writes the conclusion.
 func (t *table) answer() {
 	r := t.r
 	t.b.WriteByte('\n')
@@ -146,7 +145,7 @@ func (t *table) answer() {
 	}
 }
 
-// mark paints a padded verdict; other words stay as they are.
+// mark paints a padded verdict and leaves other words as they are.
 func (t *table) mark(padded string) string {
 	return t.paint(Verdict(strings.TrimSpace(padded)), padded)
 }
