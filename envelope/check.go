@@ -6,11 +6,10 @@ import (
 	"unicode/utf8"
 )
 
-// What follows is what all encodings check alike, once they know the bytes or
-// the number of a field.
+// All encodings share these checks, once they know the bytes or the number of a field.
 
-// checkNumber says what is wrong with an integer for f, given as sign and
-// magnitude. JSON gives magnitude MaxUint64 for what is no integer at all.
+// checkNumber says what is wrong with an integer for f, given as sign and magnitude; nil if
+// nothing is. JSON gives magnitude MaxUint64 for a value that is not an integer.
 func checkNumber(f field, negative bool, magnitude uint64) *Fault {
 	row := &fields[f]
 	ok := magnitude <= row.max
@@ -33,7 +32,7 @@ func checkNumber(f field, negative bool, magnitude uint64) *Fault {
 	}
 }
 
-// checkText says what is wrong with the string b for f.
+// checkText says what is wrong with the string b for f; nil if nothing is.
 func checkText(f field, b []byte) *Fault {
 	row := &fields[f]
 	if uint64(len(b)) > row.max {
@@ -57,7 +56,7 @@ func hasControl(b []byte) bool {
 	return false
 }
 
-// checkComplete says which of what t must carry is not in present.
+// checkComplete names a field that t must carry and present lacks; nil if there is none.
 func checkComplete(t Type, present fieldSet) *Fault {
 	must := rules[t].must
 	if must&^present == 0 {
@@ -67,10 +66,10 @@ func checkComplete(t Type, present fieldSet) *Fault {
 	return badField(f, " is missing; "+t.String()+" must carry "+listFields(must)+" and may carry "+listFields(rules[t].may))
 }
 
-// resolveType decides on the type of a message. header is the type byte of the
-// frame, or 0 where there is no frame; name is what the payload says, nil if it
-// says nothing. In a frame the header decides, and the payload may only agree
-// with it or, in a frame of type 0x09, say leave.
+// resolveType decides the type of a message. header is the type byte of the frame, or 0
+// without a frame; name is the type in the payload, nil if it has none. In a frame the
+// header decides: the payload may only agree with it or, in a frame of type 0x09, say
+// leave.
 func resolveType(reader side, header Type, name []byte) (Type, *Fault) {
 	t := header
 	if name != nil {
@@ -97,7 +96,7 @@ func badField(f field, problem string) *Fault {
 
 func quoteField(f field) string { return `"` + fields[f].name + `"` }
 
-// quoteCut quotes what a peer sent, at most 32 bytes of it.
+// quoteCut quotes at most 32 bytes of what a peer sent.
 func quoteCut(b []byte) string {
 	const most = 32
 	if len(b) <= most {

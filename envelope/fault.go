@@ -1,8 +1,7 @@
 package envelope
 
-// The codes of error messages. Those from bad_envelope to bad_crc are made
-// here, the others by the gateway; docs/protocol.md says what a device does
-// about each.
+// The codes of error messages. This package makes those from bad_envelope to bad_crc, the
+// gateway the others. docs/protocol.md says what a device does about each.
 const (
 	CodeBadEnvelope     = "bad_envelope"     // not JSON or protobuf, or a field is missing or wrong
 	CodeUnsupportedType = "unsupported_type" // no such type, or not from a device
@@ -12,15 +11,15 @@ const (
 	CodeBadCRC          = "bad_crc"          // binary frame: the checksum does not match
 	CodeSequenceJump    = "sequence_jump"    // seq is further above the last one than the node allows
 	CodeNotAllowed      = "not_allowed"      // the token does not allow this topic or group
-	CodeBadToken        = "bad_token"        // a refreshed token was refused
+	CodeBadToken        = "bad_token"        // a new token was refused
 	CodeOverLimit       = "over_limit"       // too many groups, or another bound of the device
 )
 
-// Fault is why a message was not understood. It costs the message, not the
-// connection. Seq is the message's sequence if it could be read, else 0.
+// Fault says why a message was not understood. It costs the message, not the connection.
+// Seq is the message's sequence if it could be read, else 0.
 type Fault struct {
 	Code    string // one of the Code constants
-	Message string // names the field, what was wrong and what is allowed
+	Message string // names the field, what is wrong and what is allowed
 	Seq     uint64
 }
 

@@ -1,7 +1,6 @@
 package envelope
 
-// Limits of what a message may hold. Lengths are bytes of UTF-8 after
-// unescaping.
+// The limits of a message. Lengths are bytes of UTF-8 after unescaping.
 const (
 	MaxSeq     = 1<<53 - 1 // the largest integer that every JSON library keeps exact
 	MaxTopic   = 256
@@ -13,11 +12,10 @@ const (
 	MaxGroup   = 64
 	MaxToken   = 8192
 	MaxDepth   = 128       // nesting of arrays and objects, the message itself included
-	MaxPayload = 1<<24 - 1 // bytes, what the three length bytes of a frame can say
+	MaxPayload = 1<<24 - 1 // bytes, the most that the three length bytes of a frame can express
 )
 
-// field is one key of a message. Their order is the order in which they are
-// written.
+// field is one key of a message. The order of the constants is the order of writing.
 type field uint8
 
 const (
@@ -66,7 +64,7 @@ const (
 
 func (s fieldSet) has(f field) bool { return s&(1<<f) != 0 }
 
-// kind is what values a field takes.
+// kind says which values a field takes.
 type kind uint8
 
 const (
@@ -79,8 +77,8 @@ const (
 	kindData
 )
 
-// fields is the one table of what each field looks like. It is never written.
-// proto is its number in proto/edgeloop.proto.
+// fields is the table of all fields. It is never written. proto is the number of the field in
+// proto/edgeloop.proto.
 var fields = [numFields]struct {
 	name  string
 	kind  kind

@@ -6,9 +6,9 @@ import (
 	"strconv"
 )
 
-// A frame is magic (2 bytes), type (1), length of the payload (3, big-endian),
-// payload, and the CRC-32/IEEE of all before it (4, big-endian). One frame fills
-// one binary message.
+// A frame is magic (2 bytes), type (1), length of the payload (3, big-endian), payload, and
+// the CRC-32/IEEE of all bytes before it (4, big-endian). One frame fills one binary
+// message.
 const (
 	frameMagic   = 0x55AA
 	frameHeader  = 6
@@ -98,8 +98,8 @@ func openFrame(codec string, isBinary bool, b []byte) (Type, []byte, *Fault) {
 	return header, body[frameHeader:len(body):len(body)], nil
 }
 
-// appendFrame appends the frame around the payload that appendPayload makes of
-// m; nothing if the payload is longer than a frame can hold.
+// appendFrame appends a frame with the payload that appendPayload makes of m. It appends
+// nothing if the payload is longer than a frame can hold.
 func appendFrame(dst []byte, m *Message, appendPayload func([]byte, *Message) []byte) []byte {
 	start := len(dst)
 	if !m.Type.known() {
@@ -117,7 +117,7 @@ func appendFrame(dst []byte, m *Message, appendPayload func([]byte, *Message) []
 
 func badFrame(problem string) *Fault { return &Fault{Code: CodeBadFrame, Message: problem} }
 
-// hexadecimal is v in upper case with at least the given number of digits.
+// hexadecimal returns v in upper case with at least the given number of digits.
 func hexadecimal(v uint32, digits int) string {
 	const hex = "0123456789ABCDEF"
 	var b [8]byte

@@ -27,8 +27,8 @@ func (c jsonCodec) Decode(binary bool, payload []byte, m *Message) error {
 
 func (jsonCodec) Append(dst []byte, m *Message) []byte { return appendJSON(dst, m) }
 
-// appendJSON appends the object that carries m: all that its type must carry,
-// and what it may carry and m has.
+// appendJSON appends the object that carries m: every field that its type must carry, and
+// those that it may carry and m has.
 func appendJSON(dst []byte, m *Message) []byte {
 	if !m.Type.known() {
 		return dst
@@ -63,7 +63,7 @@ func appendData(dst, data []byte) []byte {
 	return append(dst, data...)
 }
 
-// appendString appends s as a JSON string, with U+FFFD for what is not UTF-8.
+// appendString appends s as a JSON string, with U+FFFD for bytes that are not UTF-8.
 func appendString(dst, s []byte) []byte {
 	const hex = "0123456789abcdef"
 	dst = append(dst, '"')

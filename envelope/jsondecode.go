@@ -7,16 +7,16 @@ import (
 	"unicode/utf8"
 )
 
-// members is the members of an object that are fields of a message, recognised
-// but not yet given meaning: the type may come last.
+// members holds the members of an object that are fields of a message. They are recognised
+// but not yet interpreted, because the type may come last.
 type members struct {
 	seen    fieldSet            // named in the object
 	present fieldSet            // and not null
-	value   [numFields]rawValue // of those present
+	value   [numFields]rawValue // of those in present
 }
 
-// decodeJSON reads the object b into m, which is empty. header is the type byte
-// of the frame around it, or 0. After a fault m is half filled.
+// decodeJSON reads the object b into m, which must be empty. header is the type byte of the
+// frame around it, or 0. After a fault m is half filled.
 func decodeJSON(reader side, header Type, b []byte, m *Message) *Fault {
 	var in members
 	fault := in.scan(b)
@@ -31,7 +31,7 @@ func decodeJSON(reader side, header Type, b []byte, m *Message) *Fault {
 	return fault
 }
 
-// scan recognises the whole of b and finds the fields in it.
+// scan recognises all of b and finds the fields in it.
 func (in *members) scan(b []byte) *Fault {
 	if !utf8.Valid(b) {
 		return badJSON(0, scanUTF8)
@@ -55,7 +55,7 @@ func (in *members) scan(b []byte) *Fault {
 		}
 		f := fieldOf(name)
 		if f != numFields && in.seen.has(f) {
-			in.present &^= 1 << f // which of the two was meant is anyone's guess
+			in.present &^= 1 << f // it is unknown which of the two was meant
 			return badField(f, " is there twice; allowed is once")
 		}
 		next, v, err := scanMember(b, next)
@@ -75,8 +75,8 @@ func (in *members) scan(b []byte) *Fault {
 	return nil
 }
 
-// put remembers a member. A null stands for an absent field, as it does in
-// most languages' structs; only as data is it a value.
+// put records a member. null means an absent field, as in the structs of most languages; only
+// as data it is a value.
 func (in *members) put(f field, v rawValue) {
 	in.seen |= 1 << f
 	if f == fieldData || !v.isNull() {
@@ -107,14 +107,14 @@ func (in *members) interpret(reader side, header Type, m *Message) *Fault {
 			return fault
 		}
 		if p := m.bytes(f); p != nil && len(*p) == 0 {
-			*p = nil // an empty string says no more than none
+			*p = nil // an empty string means none
 			present &^= 1 << f
 		}
 	}
 	return checkComplete(t, present)
 }
 
-// interpret gives v its meaning as the field f of m.
+// interpret stores v as the field f of m.
 func (v rawValue) interpret(f field, m *Message) *Fault {
 	switch fields[f].kind {
 	case kindData:
@@ -146,14 +146,14 @@ func (v rawValue) interpret(f field, m *Message) *Fault {
 // rawValue is one JSON value, recognised.
 type rawValue struct {
 	b       []byte
-	escaped bool // a string that holds a backslash
+	escaped bool // a string with a backslash
 }
 
 func (v rawValue) isString() bool { return v.b[0] == '"' }
 
 func (v rawValue) isNull() bool { return v.b[0] == 'n' }
 
-// text is the string v unescaped: in place if it can be, else in m's scratch.
+// text is the string v unescaped: in place if possible, else in m's scratch.
 func (v rawValue) text(m *Message) []byte {
 	s := v.b[1 : len(v.b)-1 : len(v.b)-1]
 	if !v.escaped {
@@ -164,8 +164,8 @@ func (v rawValue) text(m *Message) []byte {
 	return m.scratch[start:len(m.scratch):len(m.scratch)]
 }
 
-// integer is the sign and magnitude of v, the latter MaxUint64 if v is no
-// integer or one of more than 16 digits.
+// integer is the sign and magnitude of v. The magnitude is MaxUint64 if v is not an integer
+// or has more than 16 digits.
 func (v rawValue) integer() (negative bool, magnitude uint64) {
 	digits := v.b
 	if digits[0] == '-' {
@@ -194,7 +194,7 @@ func scanMember(b []byte, i int) (next int, v rawValue, err scanError) {
 	return next, v, err
 }
 
-// fieldOf finds the field that a member's name stands for, or numFields.
+// fieldOf finds the field with a member's name, or numFields.
 func fieldOf(name rawValue) field {
 	s := name.b[1 : len(name.b)-1]
 	if !name.escaped {
@@ -202,7 +202,7 @@ func fieldOf(name rawValue) field {
 	}
 	var short [16]byte
 	if len(s) > 6*len(short) {
-		return numFields // longer than any field's name, however it is escaped
+		return numFields // longer than any field's name, even if escaped
 	}
 	return fieldByName(appendUnescaped(short[:0], s))
 }

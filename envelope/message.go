@@ -2,19 +2,18 @@ package envelope
 
 import "math/bits"
 
-// Message is one message of any type, decoded. Fields that the type does not
-// carry are zero. The slices of a decoded Message are borrowed: good until the
-// payload it came from is overwritten or the Message is decoded into again.
-// The slices of a Message given to Append are borrowed until return.
+// Message is one decoded message of any type. Fields that the type does not carry are zero.
+// The slices of a decoded Message are borrowed: they are valid until its payload is
+// overwritten or the Message is decoded into again. The slices of a Message given to
+// Append are borrowed until return.
 //
-// A Message is meant to be kept and decoded into again and again; the zero
-// value is ready.
+// Keep a Message and decode into it again and again; the zero value is ready.
 type Message struct {
 	Type Type
 	OK   bool // reply: the command was carried out
 
-	Seq  uint64 // 1..MaxSeq, or 0 for none; in an error the sequence that was refused
-	TS   int64  // Unix milliseconds by the device's clock, or 0 for none
+	Seq  uint64 // 1..MaxSeq, or 0 for none; in an error the refused sequence
+	TS   int64  // Unix milliseconds of the device's clock, or 0 for none
 	Upto uint64 // ack and welcome: the highest durable sequence, or 0 for none
 
 	Epoch      uint64 // welcome: grows with every connection of the device
@@ -40,7 +39,7 @@ type Message struct {
 // Reset empties m but keeps its scratch.
 func (m *Message) Reset() { *m = Message{scratch: m.scratch[:0]} }
 
-// bytes is the place of a string or data field; nil for any other.
+// bytes is the address of a string or data field; nil for any other field.
 func (m *Message) bytes(f field) *[]byte {
 	switch f {
 	case fieldTopic:
@@ -105,7 +104,7 @@ func (m *Message) setNumber(f field, v int64) {
 	}
 }
 
-// present is which of the fields in s are not zero.
+// present is the set of fields in s that are not zero.
 func (m *Message) present(s fieldSet) fieldSet {
 	for rest := s; rest != 0; rest &= rest - 1 {
 		f := field(bits.TrailingZeros32(uint32(rest)))

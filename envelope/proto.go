@@ -8,9 +8,8 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
-// This file is the wire form of proto/edgeloop.proto, written by hand because
-// generated code and dynamic messages allocate. The tests compare it with the
-// protobuf module's own decoder.
+// This file implements the wire form of proto/edgeloop.proto by hand, because generated code
+// and dynamic messages allocate. The tests compare it with the protobuf module's decoder.
 
 // fieldByProto finds a field by its number; never written.
 var fieldByProto = func() (t [18]field) {
@@ -23,14 +22,14 @@ var fieldByProto = func() (t [18]field) {
 	return t
 }()
 
-// protoValue is the last value of a field: a number or bytes, as its kind says.
+// protoValue is the last value of a field: a number or bytes, depending on its kind.
 type protoValue struct {
 	n uint64
 	b []byte
 }
 
-// decodeProto reads the message b into m, which is empty. header is the type
-// byte of the frame. After a fault m is half filled.
+// decodeProto reads the message b into m, which must be empty. header is the type byte of the
+// frame. After a fault m is half filled.
 func decodeProto(reader side, header Type, b []byte, m *Message) *Fault {
 	var in [numFields]protoValue
 	fault := scanProto(b, &in)
@@ -43,8 +42,8 @@ func decodeProto(reader side, header Type, b []byte, m *Message) *Fault {
 	return fault
 }
 
-// scanProto finds the fields in b. As protobuf has it, the last of a field
-// counts, and unknown fields and wire types are passed over.
+// scanProto finds the fields in b. As in protobuf, the last value of a field counts, and
+// unknown fields and wire types are skipped.
 func scanProto(b []byte, in *[numFields]protoValue) *Fault {
 	for len(b) > 0 {
 		number, wireType, n := protowire.ConsumeTag(b)
@@ -87,8 +86,8 @@ func wireTypeOf(f field) protowire.Type {
 	}
 }
 
-// interpretProto fills m from the fields its type may carry. proto3 does not
-// tell zero from absent, so only strings can be missing.
+// interpretProto fills m from the fields that its type may carry. proto3 does not distinguish
+// zero from absent, so only strings can be missing.
 func interpretProto(reader side, header Type, in *[numFields]protoValue, m *Message) *Fault {
 	var name []byte
 	if len(in[fieldType].b) > 0 {
@@ -127,7 +126,7 @@ func interpretProto(reader side, header Type, in *[numFields]protoValue, m *Mess
 	return checkComplete(t, present)
 }
 
-// number gives v its meaning as the integer field f of m; zero is absent.
+// number stores v as the integer field f of m; zero means absent.
 func (v protoValue) number(f field, m *Message) *Fault {
 	n, negative := v.n, false
 	switch {

@@ -1,7 +1,7 @@
 package envelope
 
-// rawCodec is spoken with devices that offer no subprotocol: all they send is
-// telemetry without sequence, all they hear are commands.
+// rawCodec serves devices that offer no subprotocol: they send only telemetry without
+// sequence, and get only commands.
 type rawCodec struct{}
 
 func (rawCodec) Name() string { return ProtoRaw }
@@ -18,8 +18,8 @@ func (rawCodec) Decode(_ bool, payload []byte, m *Message) error {
 	return nil
 }
 
-// Append makes a command its data, or its name if it has none. A command's data
-// comes from the admin API as JSON, so it is fit for a text message.
+// Append writes a command as its data, or as its name if it has none. A command's data comes
+// from the admin API as JSON, so it fits a text message.
 func (rawCodec) Append(dst []byte, m *Message) []byte {
 	switch {
 	case m.Type != TypeCommand:

@@ -1,11 +1,10 @@
 package envelope
 
-// Type says what a message is. Its value is the type byte of the binary frame,
-// except for TypeLeave, which shares the byte of TypeJoin.
+// Type is the type of a message. Its value is the type byte of the binary frame, except that
+// TypeLeave shares the byte of TypeJoin.
 type Type uint8
 
-// The types of the protocol. The number of types, for arrays of counters
-// indexed by Type, is NumTypes.
+// The types of the protocol. NumTypes is the size of an array indexed by Type.
 const (
 	TypeHeartbeat Type = 0x01
 	TypeTelemetry Type = 0x02
@@ -25,7 +24,7 @@ const (
 	numTypes Type = 0x10
 )
 
-// side is who reads: each reads what the other may send.
+// side is the reader: each reads what the other may send.
 type side uint8
 
 const (
@@ -33,8 +32,8 @@ const (
 	deviceSide                  // reads what the node sends
 )
 
-// rule is one row of the protocol: who reads the type, what it may carry and
-// what of that it must. Fields it may not carry are ignored like unknown ones.
+// rule is one row of the protocol: the readers of a type, the fields that it may carry, and
+// those that it must. Other fields are ignored like unknown ones.
 type rule struct {
 	name    string
 	readers side
@@ -42,7 +41,7 @@ type rule struct {
 	may     fieldSet
 }
 
-// rules is the one table of what each type carries. It is never written.
+// rules is the table of what each type carries. It is never written.
 var rules = [numTypes]rule{
 	TypeHeartbeat: {"heartbeat", nodeSide | deviceSide, 0, 0},
 	TypeTelemetry: {"telemetry", nodeSide, setData, setSeq | setTopic | setTS},

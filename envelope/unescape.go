@@ -5,8 +5,8 @@ import (
 	"unicode/utf8"
 )
 
-// appendUnescaped appends what the recognised string s stands for; never more
-// bytes than s has. A lone surrogate becomes U+FFFD, as encoding/json has it.
+// appendUnescaped appends the unescaped form of the recognised string s, which is never longer
+// than s. A lone surrogate becomes U+FFFD, as in encoding/json.
 func appendUnescaped(dst, s []byte) []byte {
 	for i := 0; i < len(s); {
 		if s[i] != '\\' {
@@ -38,8 +38,8 @@ func appendUnescaped(dst, s []byte) []byte {
 	return dst
 }
 
-// unescapeRune reads \uXXXX at the start of s, or two of them that make a
-// surrogate pair, and says how many bytes they took.
+// unescapeRune reads \uXXXX, or a surrogate pair of two, at the start of s. n is the number of
+// bytes read.
 func unescapeRune(s []byte) (r rune, n int) {
 	r, _ = hex4(s[2:6])
 	if !utf16.IsSurrogate(r) {
