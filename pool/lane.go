@@ -1,6 +1,7 @@
 package pool
 
 import (
+	"math"
 	"math/bits"
 	"runtime/debug"
 	"sync"
@@ -8,13 +9,16 @@ import (
 
 // A lane is shared by devices, and lets them take turns.
 //
-// Its tasks lie in numQueues queues, by key, and a worker takes some of each queue
-// in turn, as many as cost a share: so a device that sends much has its own queue
-// grow. A queue that was empty comes up before those that are in their round, until
-// it has had its share of this round: so one that sends little hardly waits, however
-// many messages that little is, and the others still get theirs. Tasks of one key
-// are always in one queue, which keeps their order. Keys that share a queue are as
-// those that shared a whole lane: with 64 lanes of 64 queues that is rare.
+// Its tasks lie in numQueues queues. Each has an account of what its tasks have cost,
+// and a worker takes a share of the queue that has had least. The lane's own account
+// is that of the queue that comes next, so those that always wait are all about there.
+// Who has sent less than they did is not repaid for it without end: a queue that was
+// empty is at most a share behind. So one that sends less than its part comes before
+// those that send more, however many messages that little is, and each gets its part.
+//
+// All tasks of one key that wait are in one queue, which keeps their order. A key has
+// a queue to itself, the one that its hash names or else any that is empty, as long as
+// there is one; the 65th that waits in a lane has to share.
 type lane[T any] struct {
 	// Immutable after construction.
 
@@ -28,9 +32,9 @@ type lane[T any] struct {
 	block     *block[T] // nil until first used
 	queues    [numQueues]queue
 	busy      uint64              // by bit, the queues that are not empty
-	fresh     uint64              // of them, those that go first
-	used      [numQueues]int32    // what each has had in this round
-	next      int                 // the queue whose turn it is in the round
+	shared    uint64              // of them, those that hold tasks of several keys
+	away      uint64              // those whose key has its home elsewhere
+	level     int64               // what those have had that always wait
 	n         int                 // tasks that wait
 	waiters   map[Waiter]struct{} // while there are any, the lane takes nothing
 	posted    uint64
@@ -44,7 +48,11 @@ const (
 )
 
 // queue is a list of slots in the lane's block, first to last.
-type queue struct{ first, last int32 }
+type queue struct {
+	key         uint64 // whose it is, or was
+	had         int64  // what its tasks have cost
+	first, last int32
+}
 
 // room is how many tasks the lane would take. It needs the lock.
 func (ln *lane[T]) room() int {
@@ -52,6 +60,49 @@ func (ln *lane[T]) room() int {
 		return 0
 	}
 	return max(0, ln.lanes.cfg.Depth-ln.n) // PostLast goes beyond
+}
+
+// queueOf is the queue for tasks of key. home is that of its hash, where it is taken
+// for its own if possible. It needs the lock.
+func (ln *lane[T]) queueOf(key uint64, home int) int {
+	if ln.queues[home].key == key {
+		return home
+	}
+	for away := ln.away; away != 0; away &= away - 1 {
+		q := bits.TrailingZeros64(away)
+		switch {
+		case ln.queues[q].key == key:
+			return q
+		case ln.busy>>q&1 == 0 && ln.queues[q].had <= ln.level: // it need not be known again
+			ln.away &^= 1 << q
+		}
+	}
+	q, bit := home, uint64(1)<<home
+	if ln.busy&bit == 0 {
+		ln.away &^= bit
+	} else {
+		if ln.busy == math.MaxUint64 {
+			ln.shared |= bit
+		}
+		if ln.shared&bit != 0 {
+			return home // until it is empty: some of key's may be in it
+		}
+		q = ln.least(^ln.busy)
+		ln.away |= 1 << q
+	}
+	ln.queues[q].key = key
+	return q
+}
+
+// least is which of some queues, one at the least, has had least.
+func (ln *lane[T]) least(some uint64) int {
+	least := bits.TrailingZeros64(some)
+	for some &= some - 1; some != 0; some &= some - 1 {
+		if q := bits.TrailingZeros64(some); ln.queues[q].had < ln.queues[least].had {
+			least = q
+		}
+	}
+	return least
 }
 
 // put appends ts to queue number q; there is room for them. It needs the lock.
@@ -65,9 +116,7 @@ func (ln *lane[T]) put(q int, ts []T) {
 		ln.block.slots[at].task = ts[i]
 		if ln.busy&bit == 0 {
 			ln.busy |= bit
-			if ln.used[q] < ln.lanes.share {
-				ln.fresh |= bit
-			}
+			queue.had = max(queue.had, ln.level-int64(ln.lanes.share))
 			queue.first = at
 		} else {
 			ln.block.slots[queue.last].next = at
@@ -88,15 +137,17 @@ func (ln *lane[T]) grow(need int) {
 	ln.block = bigger
 }
 
-// take moves tasks to dst, a share of each queue in turn, until it is full or what
+// take moves tasks to dst, a share of a queue at a time, until it is full or what
 // they cost reaches most; one at the least. It needs the lock.
 func (ln *lane[T]) take(dst []T, most int) (n int) {
 	cost := int32(0)
 	for n < len(dst) && ln.busy != 0 && (n == 0 || int(cost) < most) {
-		q := ln.pick()
+		q := ln.least(ln.busy)
+		ln.level = max(ln.level, ln.queues[q].had)
 		for had := int32(0); n < len(dst) && ln.busy>>q&1 != 0 && had < ln.lanes.share; n++ {
 			c := ln.shift(q, &dst[n])
-			cost, had, ln.used[q] = cost+c, had+c, ln.used[q]+c
+			cost, had = cost+c, had+c
+			ln.queues[q].had += int64(c)
 		}
 	}
 	ln.n -= n
@@ -112,6 +163,7 @@ func (ln *lane[T]) shift(q int, dst *T) int32 {
 	cost := ln.lanes.costOf(&slot.task)
 	if at == ln.queues[q].last {
 		ln.busy &^= 1 << q
+		ln.shared &^= 1 << q
 	} else {
 		ln.queues[q].first = slot.next
 	}
@@ -119,30 +171,10 @@ func (ln *lane[T]) shift(q int, dst *T) int32 {
 	return cost
 }
 
-// pick is the queue whose task is next; there is one.
-func (ln *lane[T]) pick() int {
-	if ln.fresh != 0 {
-		q := bits.TrailingZeros64(ln.fresh)
-		ln.fresh &^= 1 << q
-		return q
-	}
-	ahead := ln.busy >> ln.next << ln.next
-	if ahead == 0 { // the round is over
-		clear(ln.used[:])
-		ahead = ln.busy
-	}
-	q := bits.TrailingZeros64(ahead)
-	ln.next = (q + 1) % numQueues
-	if ln.next == 0 {
-		clear(ln.used[:])
-	}
-	return q
-}
-
 // discard empties a lane that the stopping pool would not schedule.
 func (ln *lane[T]) discard() {
 	ln.block.reset()
-	ln.n, ln.busy, ln.fresh = 0, 0, 0
+	ln.n, ln.busy, ln.shared, ln.away = 0, 0, 0, 0
 }
 
 // run handles one batch. It is the only code that takes tasks out, and the

@@ -146,7 +146,7 @@ func (l *Lanes[T]) Post(key uint64, ts ...T) int {
 	if l.pool.stopping.Load() {
 		return 0
 	}
-	ln, q := l.place(key)
+	ln, home := l.place(key)
 	ln.mu.Lock()
 	n := ln.room()
 	if n > len(ts) {
@@ -157,7 +157,7 @@ func (l *Lanes[T]) Post(key uint64, ts ...T) int {
 		ln.mu.Unlock()
 		return 0
 	}
-	return l.postUnlock(ln, q, ts[:n])
+	return l.postUnlock(ln, ln.queueOf(key, home), ts[:n])
 }
 
 // PostLast appends the last task of a key, for who has gone and cannot wait for room:
@@ -167,9 +167,9 @@ func (l *Lanes[T]) PostLast(key uint64, t T) bool {
 	if l.pool.stopping.Load() {
 		return false
 	}
-	ln, q := l.place(key)
+	ln, home := l.place(key)
 	ln.mu.Lock()
-	return l.postUnlock(ln, q, []T{t}) == 1
+	return l.postUnlock(ln, ln.queueOf(key, home), []T{t}) == 1
 }
 
 // postUnlock puts ts into a lane that is locked, has it handled, and lets go of it.
@@ -258,9 +258,9 @@ func (l *Lanes[T]) lane(key uint64) *lane[T] {
 	return ln
 }
 
-// place is the lane of key and which of its queues is that of key. Multiplying
+// place is the lane of key and which of its queues is the home of key. Multiplying
 // spreads keys that are not hashes; what lies behind the point picks the queue.
-func (l *Lanes[T]) place(key uint64) (ln *lane[T], q int) {
+func (l *Lanes[T]) place(key uint64) (ln *lane[T], home int) {
 	i, behind := bits.Mul64(key*0x9E3779B97F4A7C15, uint64(len(l.lanes)))
 	return &l.lanes[i], int(behind >> (64 - queueBits))
 }
