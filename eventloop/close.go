@@ -13,7 +13,7 @@ import (
 func (c *Conn) closeOnLoop(code wsproto.CloseCode, reason string) {
 	switch c.state {
 	case stateOpen:
-	case stateHello, statePending:
+	case stateGreeting, stateHello, statePending:
 		c.endOnLoop(CauseClosed, code)
 		return
 	default:
@@ -25,6 +25,7 @@ func (c *Conn) closeOnLoop(code wsproto.CloseCode, reason string) {
 	c.hold = nil
 	c.becomeOnLoop(stateClosing)
 	c.loop.flushOnLoop()
+	defer c.wordsOnTheWireOnLoop()
 	if held == nil {
 		return
 	}
@@ -38,6 +39,13 @@ func (c *Conn) closeOnLoop(code wsproto.CloseCode, reason string) {
 		return
 	}
 	c.dropHeldOnLoop()
+}
+
+// wordsOnTheWireOnLoop is the same of what waited before the Greeting.
+func (c *Conn) wordsOnTheWireOnLoop() {
+	if l, ok := c.gc.(*layered); ok && c.state == stateClosing && l.wire != nil && !l.busy {
+		l.stepOnLoop(nil, func(plain []byte) { c.lastWordsOnLoop(plain, true) })
+	}
 }
 
 // protocolErrorOnLoop fails the connection: what is wrong is told in a Close
@@ -84,13 +92,16 @@ func (c *Conn) becomeOnLoop(state connState) {
 	if c.gc == nil { // gathering the last words found the peer gone
 		return
 	}
-	if c.state == stateHello || c.state == statePending {
+	if c.state.undecided() {
 		c.listener().decidedOnLoop(c)
 		c.listener().lobby.move(c, stageLingering, time.Now())
 	}
 	c.state = state
 	c.signals.Or(signalClosed)
 	c.dropHeldOnLoop()
+	if state == stateLingering {
+		c.dropWireOnLoop()
+	}
 	c.loop.wheel.Reset(c.node, c.closeTicksOnLoop())
 	c.unpauseOnLoop()
 	if c.deaf {
@@ -162,7 +173,7 @@ func (c *Conn) hangUpOnLoop() {
 	if c.gc == nil {
 		return
 	}
-	_ = c.loop.el.Close(c.gc) // its error is about a socket that is gone by now
+	_ = c.loop.el.Close(c.socketOnLoop()) // its error is about a socket that is gone by now
 }
 
 // closedOnLoop is the end: after it nobody touches the gnet connection, whose
@@ -171,7 +182,7 @@ func (c *Conn) closedOnLoop(err error) {
 	if c.state == stateClosed {
 		return
 	}
-	if c.state == stateHello || c.state == statePending {
+	if c.state.undecided() {
 		c.listener().decidedOnLoop(c)
 	}
 	if c.cause == causeNone {
@@ -183,15 +194,22 @@ func (c *Conn) closedOnLoop(err error) {
 			c.cause = CauseStalled
 		}
 	}
-	waits := c.state == stateOpen && c.hold != nil && !c.decoding && c.cause != CausePanic
+	waits := c.state == stateOpen && !c.decoding && c.cause != CausePanic
+	l, _ := c.gc.(*layered)
+	if l == nil || !waits {
+		c.dropWireOnLoop()
+	}
 	c.state, c.gc = stateClosed, nil
 	c.signals.Or(signalClosed)
 	if c.loop.cur == c {
 		c.loop.cur, c.loop.scratch = nil, c.loop.scratch[:0]
 	}
 	c.loop.leaveOnLoop(c)
-	if waits {
+	if waits && c.hold != nil {
 		c.borrowHeldOnLoop(c.legacyOnLoop)
+	}
+	if waits && l != nil {
+		l.lastOnLoop(c.legacyOnLoop)
 	}
 	c.dropHeldOnLoop()
 	c.departOnLoop()

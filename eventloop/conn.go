@@ -12,11 +12,12 @@ import (
 
 // A Conn is one socket, from accept to close. Its life:
 //
-//	hello ──► pending ──► open ──► closing ──► closed
-//	  │          │          └────► lingering ──┘
-//	  └──────────┴───────────────►
+//	(greeting ──►) hello ──► pending ──► open ──► closing ──► closed
+//	     │           │          │          └────► lingering ──┘
+//	     └───────────┴──────────┴───────────────►
 //
-// hello: the header block is incomplete. pending: the Acceptor is deciding.
+// greeting: the listener has one, and it has handed on nothing yet (greeting.go).
+// hello: the opening is incomplete. pending: the Acceptor is deciding.
 // closing: our Close frame went out, the peer's is awaited. lingering: nothing
 // more is sent, the peer's bytes are thrown away until it hangs up, so that
 // what we said last is not lost to a TCP reset.
@@ -29,7 +30,7 @@ type Conn struct {
 	id   uint64 // set once more, by helloOnLoop, before anybody else knows of it
 
 	// Owned by the loop goroutine; methods ending in OnLoop.
-	gc     gnet.Conn // nil once closed: its descriptor may already be another device's
+	gc     gnet.Conn // or what stands in its place (layered.go); nil once closed: its descriptor may already be another device's
 	recv   Receiver  // nil before admission
 	hold   *bytebuf.Buf
 	dec    wsproto.Decoder
@@ -57,13 +58,17 @@ type Conn struct {
 type connState uint8
 
 const (
-	stateHello connState = iota
+	stateGreeting connState = iota
+	stateHello
 	statePending
 	stateOpen
 	stateClosing
 	stateLingering
 	stateClosed
 )
+
+// undecided says that nobody has been told yet whether the peer may stay.
+func (s connState) undecided() bool { return s <= statePending }
 
 const (
 	signalWake   uint32 = 1 << iota // a wake is in the mailbox
@@ -128,7 +133,7 @@ func (c *Conn) CloseOnLoop(code wsproto.CloseCode, reason string) {
 func (c *Conn) dueOnLoop() (wait uint32) {
 	idle := c.loop.wheel.Idle(c.node)
 	switch c.state {
-	case stateHello, statePending:
+	case stateGreeting, stateHello, statePending:
 		return c.undecidedOnLoop(idle)
 	case stateClosing:
 		if limit := c.closeTicksOnLoop(); idle < limit {
@@ -164,9 +169,15 @@ func (c *Conn) quietOnLoop(idle uint32) (wait uint32) {
 	return 0
 }
 
-// wokenOnLoop passes a wake on.
+// wokenOnLoop passes a wake on, to the layer in charge.
 func (c *Conn) wokenOnLoop() {
-	if c.state == stateOpen {
+	switch c.state {
+	case stateOpen:
 		c.recv.Woken()
+	case stateGreeting:
+		if l, ok := c.gc.(*layered); ok {
+			l.stepOnLoop(nil, c.takeOnLoop)
+			c.partsOnLoop()
+		}
 	}
 }

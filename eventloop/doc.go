@@ -1,9 +1,11 @@
 // Package eventloop holds the sockets: gnet reactor loops that read, cut and
 // write WebSocket frames without a goroutine per connection.
 //
+// Bytes pass through layers: socket, greeting, opening, framing (greeting.go).
+//
 // # Owns
 //
-// The gnet engine, every [Conn] with its buffers and its place on the timer
+// The gnet engine, the table of listeners (listener.go), every [Conn] with its buffers and its place on the timer
 // wheel, the accept gate, and the pausing of reads. What bytes mean is
 // wsproto's; what messages mean is the [Receiver]'s.
 //

@@ -38,6 +38,23 @@ func Held(c *Conn) (n int) {
 	return n
 }
 
+// Wire is a copy of what c keeps of what came over the wire and has not passed its
+// Greeting.
+func Wire(c *Conn) (b []byte) {
+	OnLoop(c, func() {
+		if l, ok := c.gc.(*layered); ok && l.wire != nil {
+			b = append(b, l.wire.B...)
+		}
+	})
+	return b
+}
+
+// Layered says whether c has something in gnet's place.
+func Layered(c *Conn) (yes bool) {
+	OnLoop(c, func() { _, yes = c.gc.(*layered) })
+	return yes
+}
+
 // Waiting is how many bytes gnet keeps for c to write.
 func Waiting(c *Conn) (n int) {
 	OnLoop(c, func() {
@@ -48,13 +65,14 @@ func Waiting(c *Conn) (n int) {
 	return n
 }
 
-// Rings says whether gnet has ring buffers for what it read from c, and for
-// what it is to write. They are not exported by gnet.
+// Rings says whether gnet has buffers for what it read from c, and for what it is to
+// write: a ring, and a list behind it. They are not exported by gnet.
 func Rings(c *Conn) (in, out bool) {
 	OnLoop(c, func() {
 		v := reflect.ValueOf(c.gc).Elem()
 		in = !v.FieldByName("inboundBuffer").FieldByName("rb").IsNil()
-		out = !v.FieldByName("outboundBuffer").FieldByName("ringBuffer").FieldByName("rb").IsNil()
+		buf := v.FieldByName("outboundBuffer")
+		out = !buf.FieldByName("ringBuffer").FieldByName("rb").IsNil() || !buf.FieldByName("listBuffer").FieldByName("head").IsNil()
 	})
 	return in, out
 }

@@ -57,7 +57,7 @@ func TestGnet_NextLeavesNoRing(t *testing.T) {
 	}
 	testkit.Eventually(t, patience, "output to wait", func() bool { return eventloop.Waiting(c) > 0 })
 	if _, out := eventloop.Rings(c); !out {
-		t.Error("output waits, but not in a ring: what does it wait in?")
+		t.Error("output waits, but in none of gnet's buffers: what does it wait in?")
 	}
 	d.want(big)
 	testkit.Eventually(t, patience, "the ring to be given back", func() bool {

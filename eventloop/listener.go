@@ -19,6 +19,8 @@ type Listener struct {
 	Name string
 	// Address is "host:port"; port 0 picks a free one.
 	Address string
+	// Greet makes the Greeting of a connection; nil: the listener is plain.
+	Greet func(c *Conn) Greeting
 }
 
 // MaxListeners is how many rows the table may have.
@@ -93,6 +95,14 @@ func (s *Server) addresses() (all []string) {
 		all = append(all, "tcp://"+l.row.Address)
 	}
 	return all
+}
+
+// firstState is in which layer a connection begins.
+func (l *listener) firstState() connState {
+	if l.row.Greet != nil {
+		return stateGreeting
+	}
+	return stateHello
 }
 
 // listener is by which c has come.

@@ -41,6 +41,7 @@ type loop struct {
 	parts   map[*Conn]struct{} // those that hold something that has not arrived in full (memory.go)
 	cur     *Conn              // whose output scratch holds
 	scratch []byte
+	sealed  []byte // scratch of the layers (layered.go)
 	pieces  [2][]byte
 	mails   queue[mail]  // taken out of the mailbox and not delivered yet
 	wakes   queue[*Conn] // the same of those that are to be woken

@@ -23,6 +23,7 @@ func (c *Conn) partsHeldOnLoop() int {
 	if c.state == stateHello {
 		n += c.hold.Size()
 	}
+	n += c.wireHeldOnLoop()
 	return n
 }
 
@@ -79,7 +80,7 @@ func (l *loop) worstOnLoop() (worst *Conn) {
 	most, n := -1, 0
 	for c := range l.parts { // in an order of the runtime's choice, another one each time
 		held := c.partsHeldOnLoop()
-		if c.state == stateHello {
+		if c.state < statePending {
 			held += wsproto.MaxLimit
 		}
 		if held > most {
@@ -98,6 +99,8 @@ func (l *loop) worstOnLoop() (worst *Conn) {
 func (c *Conn) ShedOnLoop() {
 	c.loop.assertOnLoop()
 	switch c.state {
+	case stateGreeting:
+		c.endOnLoop(CauseMemoryFull, wsproto.CloseAbnormal)
 	case stateHello, statePending:
 		c.refuseOnLoop(c.loop.s.later("this node has no memory left"))
 		if c.state == stateLingering {

@@ -16,6 +16,7 @@ func (c *Conn) decideOnLoop(h *Hello, rest []byte) {
 	s := c.loop.s
 	c.id = s.nextID.Add(1) // in the order of openings: sockets may have been opened in another
 	c.state = statePending
+	c.unwrapOnLoop()
 	c.listener().lobby.move(c, stageDecided, time.Now())
 	c.stashOnLoop(rest)
 	if c.state != statePending {
@@ -64,6 +65,7 @@ func (c *Conn) admitOnLoop(h *Hello, r Receiver) {
 		if c.hold != nil {
 			c.decodeOnLoop(nil)
 		}
+		c.passRestOnLoop()
 		c.partsOnLoop()
 	}
 	c.listenOnLoop()
@@ -100,7 +102,7 @@ func (c *Conn) undecidedOnLoop(idle uint32) (wait uint32) {
 		if c.state == stateLingering {
 			return 1
 		}
-	case c.deaf: // it had to wait in the lobby, and may not take a place there to linger
+	case c.state == stateHello && c.deaf: // it had to wait in the lobby, and may not take a place there to linger
 		c.loop.scratch = inHTTP(late).Append(c.loop.gatherOnLoop(c))
 		fallthrough
 	default:
@@ -111,7 +113,7 @@ func (c *Conn) undecidedOnLoop(idle uint32) (wait uint32) {
 
 // letInOnLoop begins with one that had to wait in the lobby.
 func (c *Conn) letInOnLoop() {
-	if c.state == stateHello && c.deaf {
+	if c.state < statePending && c.deaf {
 		c.hearOnLoop()
 	}
 }
@@ -120,6 +122,8 @@ func (c *Conn) letInOnLoop() {
 // was slow it hears when to come again.
 func (c *Conn) giveWayOnLoop() {
 	switch c.state {
+	case stateGreeting: // nothing can be said before it has said it
+		c.endOnLoop(CauseCrowdedOut, wsproto.CloseAbnormal)
 	case stateHello:
 		c.loop.scratch = inHTTP(c.loop.s.later("too many are connecting")).Append(c.loop.gatherOnLoop(c))
 		c.endOnLoop(CauseCrowdedOut, wsproto.CloseAbnormal)

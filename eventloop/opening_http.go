@@ -46,7 +46,7 @@ func (c *Conn) helloOnLoop(in []byte) {
 	}
 	h.Credentials = presented(&h.upgrade)
 	h.Listener = c.listener().row.Name
-	h.Remote = addrPortOf(c.gc.RemoteAddr())
+	h.Remote = c.remoteOnLoop()
 	c.decideOnLoop(h, rest)
 }
 

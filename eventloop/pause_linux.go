@@ -60,6 +60,7 @@ func (c *Conn) ResumeOnLoop() {
 	if c.hold != nil {
 		c.decodeOnLoop(nil)
 	}
+	c.passRestOnLoop()
 	c.partsOnLoop()
 	c.listenOnLoop()
 }
@@ -91,7 +92,7 @@ func (c *Conn) deafenOnLoop() {
 // deafEvents are what epoll reports of a connection that is not read from. Who
 // hangs up before it was decided is to be noticed: it needs no decision any more.
 func (c *Conn) deafEvents() uint32 {
-	if c.state == stateHello || c.state == statePending {
+	if c.state.undecided() {
 		return unix.EPOLLRDHUP
 	}
 	return 0

@@ -9,6 +9,16 @@ import (
 func (c *Conn) trafficOnLoop(in []byte) {
 	defer c.containOnLoop()
 	c.loop.stats.bytesIn.Add(uint64(len(in)))
+	if l := c.layerOnLoop(); l != nil {
+		l.stepOnLoop(in, c.takeOnLoop)
+	} else {
+		c.takeOnLoop(in)
+	}
+	c.partsOnLoop()
+}
+
+// takeOnLoop gives plain bytes to the layer in charge. in is borrowed until return.
+func (c *Conn) takeOnLoop(in []byte) {
 	switch c.state {
 	case stateHello:
 		c.helloOnLoop(in)
@@ -24,10 +34,7 @@ func (c *Conn) trafficOnLoop(in []byte) {
 		c.decodeOnLoop(in)
 	case stateClosing:
 		c.awaitCloseOnLoop(in)
-	case stateLingering, stateClosed:
-		return
 	}
-	c.partsOnLoop()
 }
 
 // decodeOnLoop hands on what is in in, and what was held and may be read again
