@@ -9,15 +9,17 @@ import (
 	"edgeloop/backbone/reader"
 	"edgeloop/backbone/servers"
 	"edgeloop/backbone/store"
+	"edgeloop/backbone/uplog"
 )
 
 // Backbone is the node's durable side. Build it with Open. Its methods may be
 // called from any goroutine; those that take a context wait for the server.
 type Backbone struct {
 	// Immutable after construction.
-	*Log
+	*uplog.Log
 	*store.Commands
 	*store.BanList
+	life      uplog.Life
 	presence  *store.Presences
 	srv       *servers.Servers
 	closeOnce sync.Once
@@ -30,55 +32,50 @@ type Backbone struct {
 // Open starts the embedded server, or connects to the external one and waits
 // for it until ctx ends, and makes the streams what cfg says.
 func Open(ctx context.Context, cfg Config) (*Backbone, error) {
-	return openWith(ctx, cfg, seams{})
-}
-
-func openWith(ctx context.Context, cfg Config, s seams) (*Backbone, error) {
 	cfg, err := cfg.withDefaults()
 	if err != nil {
 		return nil, err
 	}
 	cfg.Logger = cfg.Logger.Named("backbone")
 	b := &Backbone{}
-	if err := b.open(ctx, cfg, s); err != nil {
+	if err := b.open(ctx, &cfg); err != nil {
 		return nil, fmt.Errorf("open backbone: %w", errors.Join(err, b.shutdown()))
 	}
 	return b, nil
 }
 
-func (b *Backbone) open(ctx context.Context, cfg Config, s seams) (err error) {
-	where := cfg.servers()
-	where.Seams = servers.Seams{Synced: s.synced, Silence: s.silence, Timeout: s.timeout}
-	if b.srv, err = servers.New(where); err != nil {
+func (b *Backbone) open(ctx context.Context, cfg *Config) (err error) {
+	if b.srv, err = servers.New(cfg.servers()); err != nil {
 		return err
 	}
-	b.Log = &Log{cfg: cfg, srv: b.srv, ctx: b.srv.Context(), alone: cfg.Writers == Alone, epoch: b.epoch}
-	if err = b.watchOver(ctx); err != nil {
+	b.life = uplog.New(cfg.log(), b.srv, b.epoch)
+	b.Log = b.life.Log
+	if err = b.life.WatchOver(ctx); err != nil {
 		return err
 	}
 	if err = b.srv.Start(ctx); err != nil {
 		return err
 	}
-	if err = b.ensure(ctx); err != nil {
+	if err = b.life.Ensure(ctx); err != nil {
 		return err
 	}
-	if err = b.openStores(ctx, &cfg, s); err != nil {
+	if err = b.openStores(ctx, cfg); err != nil {
 		return err
 	}
 	if err = b.srv.SyncStore(); err != nil {
 		return err
 	}
-	return b.start(ctx, s)
+	return b.life.Start(ctx)
 }
 
-func (b *Backbone) openStores(ctx context.Context, cfg *Config, s seams) (err error) {
+func (b *Backbone) openStores(ctx context.Context, cfg *Config) (err error) {
 	if b.Commands, err = store.OpenCommands(ctx, b.srv, store.CommandConfig{
 		MaxAge: cfg.CommandMaxAge, PerDevice: cfg.CommandsPerDevice, Bytes: cfg.CommandBytes,
 	}); err != nil {
 		return err
 	}
 	if b.presence, err = store.OpenPresences(ctx, b.srv, store.PresenceConfig{
-		Node: cfg.Node, Bytes: cfg.PresenceBytes, Logger: cfg.Logger, Tell: s.tell,
+		Node: cfg.Node, Bytes: cfg.PresenceBytes, Logger: cfg.Logger, Tell: cfg.Seams.Tell,
 	}); err != nil {
 		return err
 	}
@@ -107,7 +104,7 @@ func (b *Backbone) OpenReader(ctx context.Context, name string, start reader.Sta
 	if err != nil {
 		return nil, err
 	}
-	return reader.Open(ctx, &b.source, places, name, start)
+	return reader.Open(ctx, b.life.Source(), places, name, start)
 }
 
 // ForgetReader forgets the place that is kept of a name.
@@ -136,6 +133,24 @@ func (b *Backbone) openPlaces(ctx context.Context) (*store.Places, error) {
 	return places, nil
 }
 
+// Stats are counters since Open, and gauges of now.
+type Stats struct {
+	uplog.Stats
+
+	PresenceQueued  int    // devices whose latest state is not yet published
+	PresenceDropped uint64 // states given up because the queue was full
+
+	CommandDevices int // devices that may have commands waiting
+	Bans           int // in force
+}
+
+// Stats returns the counters. Any goroutine may call it.
+func (b *Backbone) Stats() Stats {
+	s := Stats{Stats: b.Counts(), CommandDevices: b.CommandDevices(), Bans: len(b.Bans())}
+	s.PresenceQueued, s.PresenceDropped = b.presence.Stats()
+	return s
+}
+
 // Close waits for what was appended to become durable, for as long as ctx
 // allows, and ends everything the Backbone started. Its error says that records
 // were left unconfirmed; their devices will send them again.
@@ -143,7 +158,7 @@ func (b *Backbone) Close(ctx context.Context) error {
 	err := error(nil)
 	b.closeOnce.Do(func() {
 		if err = b.Flush(ctx); err != nil {
-			records, _ := b.pipe.waiting()
+			records, _ := b.Pending()
 			err = fmt.Errorf("close backbone with %d records unconfirmed: %w", records, err)
 		}
 		within, cancel := context.WithTimeout(ctx, servers.RequestTimeout)
@@ -159,14 +174,14 @@ func (b *Backbone) Close(ctx context.Context) error {
 func (b *Backbone) shutdown() (err error) {
 	b.srv.Cancel()
 	if b.Log != nil {
-		b.halt()
+		b.life.Halt()
 	}
 	if b.presence != nil {
 		b.presence.Close()
 	}
 	b.srv.Stop()
 	if b.Log != nil {
-		err = b.release()
+		err = b.life.Release()
 	}
 	return errors.Join(err, b.srv.Unlock())
 }

@@ -9,52 +9,7 @@ import (
 	"go.uber.org/zap"
 
 	"edgeloop/backbone/servers"
-)
-
-// WhenFull says what a log at MaxBytes does.
-type WhenFull uint8
-
-const (
-	// AsItIs has not been chosen: DropOldest for a new log, and what it was for one
-	// that is there.
-	AsItIs WhenFull = iota
-	// DropOldest forgets the oldest records: a window over the newest MaxBytes.
-	DropOldest
-	// Stop refuses new records until the operator makes room: appends stall and
-	// devices are held back, but nothing that was confirmed leaves the log.
-	Stop
-
-	numWhenFull
-)
-
-// String is the word used by the --when-full flag.
-func (w WhenFull) String() string {
-	switch w {
-	case AsItIs:
-		return "as it is"
-	case DropOldest:
-		return "drop-oldest"
-	case Stop:
-		return "stop"
-	}
-	return "unknown"
-}
-
-// Writers says who writes the log. It is another question than where its servers are.
-type Writers uint8
-
-const (
-	// WhoeverCan has not been chosen: Alone with the server in this process, which
-	// nobody else reaches, and Several with servers elsewhere.
-	WhoeverCan Writers = iota
-	// Alone is this node and no other: each record names the one before it, and batches
-	// are synced by us. It needs the server in this process.
-	Alone
-	// Several nodes write: atomic batches, a fence for each device, and servers that
-	// sync before they answer.
-	Several
-
-	numWriters
+	"edgeloop/backbone/uplog"
 )
 
 // Config is everything a Backbone is built from. The zero value of a field
@@ -114,15 +69,14 @@ type Config struct {
 	PendingBytes int
 	// MaxRecord is the largest record in bytes as stored. Default 4 MiB.
 	MaxRecord int
+	// Seams is where tests come in.
+	Seams Seams
 	// Logger gets what the embedded server and the connections have to say.
 	// Default: nothing is logged.
 	Logger *zap.Logger
 }
 
-const (
-	serverBatchMax = 1000 // nats-server's limit for one atomic batch
-	mib            = 1 << 20
-)
+const mib = 1 << 20
 
 func (c Config) withDefaults() (Config, error) {
 	if c.DataDir == "" && c.NATSURL == "" {
@@ -150,7 +104,7 @@ func (c Config) withDefaults() (Config, error) {
 	orDefault(&c.CommandsPerDevice, 64)
 	orDefault(&c.CommandBytes, 256*mib)
 	orDefault(&c.PresenceBytes, 256*mib)
-	orDefault(&c.BatchMax, serverBatchMax)
+	orDefault(&c.BatchMax, uplog.BatchMost)
 	orDefault(&c.CommitInterval, 2*time.Millisecond)
 	orDefault(&c.BatchBytes, 2*mib)
 	orDefault(&c.PendingMax, 2048)
@@ -161,12 +115,12 @@ func (c Config) withDefaults() (Config, error) {
 
 func (c Config) check() error {
 	switch {
-	case c.Writers >= numWriters:
+	case c.Writers >= uplog.NumWriters:
 		return fmt.Errorf("backbone: writers %d are unknown", c.Writers)
 	case c.Writers == Alone && c.NATSURL != "":
 		return errors.New("backbone: with servers elsewhere other nodes can write, and the syncs are not ours: writers must be Several")
-	case c.BatchMax < 1 || c.BatchMax > serverBatchMax:
-		return fmt.Errorf("backbone: BatchMax %d is not within 1..%d", c.BatchMax, serverBatchMax)
+	case c.BatchMax < 1 || c.BatchMax > uplog.BatchMost:
+		return fmt.Errorf("backbone: BatchMax %d is not within 1..%d", c.BatchMax, uplog.BatchMost)
 	case c.PendingMax < 1 || c.PendingBytes < 1 || c.BatchBytes < 1:
 		return errors.New("backbone: PendingMax, PendingBytes and BatchBytes must be positive")
 	case c.MaxRecord < 1 || c.MaxRecord > servers.MaxPayload-servers.RecordOverhead:
@@ -174,7 +128,7 @@ func (c Config) check() error {
 	case c.CommandMaxAge < time.Second || c.CommandsPerDevice < 1:
 		return errors.New("backbone: CommandMaxAge below a second or CommandsPerDevice below 1")
 	}
-	return c.LogSettings.check(c.BatchBytes + c.MaxRecord)
+	return c.Check(c.BatchBytes + c.MaxRecord)
 }
 
 func orDefault[T comparable](field *T, value T) {
@@ -190,5 +144,32 @@ func (c *Config) servers() servers.Config {
 		DataDir: c.DataDir, URL: c.NATSURL, Creds: c.NATSCreds, Node: c.Node,
 		Durability: c.Durability, DiskReserve: c.DiskReserve, Logger: c.Logger,
 		Shared: c.Writers == Several, SyncAlways: c.Writers == Several && c.Durability == Power,
+		Seams: servers.Seams{Synced: c.Seams.Synced, Silence: c.Seams.Silence, Timeout: c.Seams.Timeout},
 	}
+}
+
+// log is what the log is made of.
+func (c *Config) log() uplog.Config {
+	l := uplog.Config{
+		Node: c.Node, Durability: c.Durability, Writers: c.Writers, LogSettings: c.LogSettings, OnDamage: c.OnDamage,
+		BatchMax: c.BatchMax, CommitInterval: c.CommitInterval, BatchBytes: c.BatchBytes,
+		PendingMax: c.PendingMax, PendingBytes: c.PendingBytes, MaxRecord: c.MaxRecord,
+		Logger: c.Logger, Seams: uplog.Seams{Publish: c.Seams.Publish, Hear: c.Seams.Hear, Sync: c.Seams.Sync}, AnswerTimeout: c.Seams.Timeout,
+	}
+	if c.NATSURL == "" {
+		l.DataDir = c.DataDir
+	}
+	return l
+}
+
+// Seams is where tests lose, delay and falsify what passes between the node and its
+// servers. The zero value changes nothing.
+type Seams struct {
+	Publish servers.Between               // of records
+	Hear    servers.Hearing               // an answer
+	Sync    func(next func() error) error // of a batch
+	Tell    servers.Between               // of states of presence
+	Synced  func(path string)             // a file or directory at the start
+	Silence time.Duration                 // after which a server counts as silent
+	Timeout time.Duration                 // of answers and questions
 }

@@ -1,10 +1,15 @@
 package backbone
 
 import (
+	"context"
+	"time"
+
+	"edgeloop/backbone/custody"
 	"edgeloop/backbone/names"
 	"edgeloop/backbone/reader"
 	"edgeloop/backbone/servers"
 	"edgeloop/backbone/store"
+	"edgeloop/backbone/uplog"
 )
 
 // What the packages below say, for whoever uses the whole.
@@ -17,6 +22,26 @@ type (
 	Sync = servers.Sync
 	// Difference is a setting of a shared stream that is not what this node's flags say.
 	Difference = servers.Difference
+	// Record is one message of a device on its way into the log.
+	Record = uplog.Record
+	// Completion hears what became of a record.
+	Completion = uplog.Completion
+	// Last is where the log stands with a device.
+	Last = uplog.Last
+	// Writers says who writes the log.
+	Writers = uplog.Writers
+	// LogSettings is what an operator chooses of the log.
+	LogSettings = uplog.LogSettings
+	// LogInfo says what the log is.
+	LogInfo = uplog.LogInfo
+	// WhenFull says what a log at MaxBytes does.
+	WhenFull = uplog.WhenFull
+	// Latencies are how long something took, by class.
+	Latencies = uplog.Latencies
+	// OnDamage says what Open does about damage in the log that nobody has decided about.
+	OnDamage = uplog.OnDamage
+	// DamageError says that what was acknowledged is damaged.
+	DamageError = uplog.DamageError
 	// Ban keeps a device out.
 	Ban = store.Ban
 	// Presence is whether a device is here.
@@ -51,6 +76,25 @@ const (
 	NumSyncs       = servers.NumSyncs
 )
 
+// Values of Writers, WhenFull and OnDamage, and the bounds of LogSettings.
+const (
+	WhoeverCan = uplog.WhoeverCan
+	Alone      = uplog.Alone
+	Several    = uplog.Several
+
+	AsItIs     = uplog.AsItIs
+	DropOldest = uplog.DropOldest
+	Stop       = uplog.Stop
+
+	DamageUnready = uplog.DamageUnready
+	DamageStop    = uplog.DamageStop
+	DamageServe   = uplog.DamageServe
+	NumDamages    = uplog.NumDamages
+
+	MinMaxBytes = uplog.MinMaxBytes
+	MinMaxAge   = uplog.MinMaxAge
+)
+
 // Where a reader begins whose name is new.
 const (
 	Oldest = reader.Oldest
@@ -67,5 +111,38 @@ var (
 	ErrMoved        = servers.ErrMoved
 	ErrNameTaken    = servers.ErrNameTaken
 	ErrCommandsFull = store.ErrCommandsFull
+	ErrDisk         = uplog.ErrDisk
 	ErrReaderTaken  = store.ErrTaken
 )
+
+// LatencyBounds are the upper bounds of the classes of Latencies.
+func LatencyBounds() (bounds []time.Duration) {
+	all := uplog.LatencyBounds()
+	return all[:]
+}
+
+// SetLog changes what s chooses of the log of the server that c names, and nothing
+// else, and says what it was before and is then. Nodes that run need no restart.
+func SetLog(ctx context.Context, c Config, s LogSettings) (before, after LogSettings, err error) {
+	if c, err = c.withDefaults(); err != nil {
+		return before, after, err
+	}
+	if err := s.Check(c.BatchBytes + c.MaxRecord); err != nil {
+		return before, after, err
+	}
+	return uplog.SetLog(ctx, c.servers(), s)
+}
+
+// VerifyLog reads the whole embedded log under c.DataDir and changes nothing. A node
+// may be running on it.
+func VerifyLog(c Config) (*custody.Verdict, error) {
+	c, err := c.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	return uplog.VerifyLog(c.log())
+}
+
+// AcceptDamage notes that somebody decided to go on with a damaged log, and says of
+// how many reports nobody had. A running node sees it within moments.
+func AcceptDamage(dataDir string) (int, error) { return custody.Accept(dataDir) }

@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"go.uber.org/zap"
 
 	"edgeloop/backbone/names"
@@ -68,6 +69,12 @@ type Seams struct {
 	Silence time.Duration     // instead of pullSilence
 	Timeout time.Duration     // instead of RequestTimeout
 }
+
+// Between is where tests come in between who sends a message and its connection.
+type Between = func(m *nats.Msg, next func(*nats.Msg) error) error
+
+// Hearing is where tests change an answer; nil: it is not heard.
+type Hearing = func(m *nats.Msg) *nats.Msg
 
 // State says whether a server takes what is written.
 type State struct {
@@ -180,6 +187,13 @@ func (s *Servers) Dial(ctx context.Context, name string) (*Conn, error) {
 	return c, nil
 }
 
+// Conns are all connections, in the order in which they were made.
+func (s *Servers) Conns() []*Conn {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.conns)
+}
+
 // Restart opens the store in this process anew.
 func (s *Servers) Restart() error { return s.embedded.restart() }
 
@@ -207,9 +221,7 @@ func (s *Servers) Cancel() { s.cancel() }
 // are closed when it returns. The data directory stays locked.
 func (s *Servers) Stop() {
 	s.cancel()
-	s.mu.Lock()
-	conns := s.conns
-	s.mu.Unlock()
+	conns := s.Conns()
 	hurry := time.AfterFunc(closeGrace, func() {
 		for _, c := range conns {
 			if c.dial != nil {

@@ -34,8 +34,9 @@ var ladder = map[string]rule{
 	"envelope":  {vendor: []string{"google.golang.org/protobuf", "github.com/go-json-experiment/json", "github.com/tidwall/gjson"}},
 	"auth":      {vendor: []string{"github.com/golang-jwt/jwt/v5"}},
 	"eventloop": {ours: []string{"wsproto"}, vendor: []string{"github.com/panjf2000/gnet/v2"}},
-	// The whole, for those above, and the log.
-	"backbone": {ours: []string{"backbone/names", "backbone/servers", "backbone/store", "backbone/reader", "backbone/custody", "backbone/blocks"}},
+	// The whole, for those above.
+	"backbone":       {ours: []string{"backbone/names", "backbone/servers", "backbone/store", "backbone/uplog", "backbone/reader", "backbone/custody"}},
+	"backbone/uplog": {ours: []string{"backbone/names", "backbone/servers", "backbone/reader", "backbone/custody", "backbone/blocks"}},
 	// Where the servers are, and what is kept there beside the log.
 	"backbone/servers": {ours: []string{"backbone/names", "backbone/blocks"}, vendor: []string{"github.com/nats-io/nats-server/v2", "github.com/nats-io/nats.go"}},
 	"backbone/store":   {ours: []string{"backbone/names", "backbone/servers"}},
@@ -95,7 +96,7 @@ var benchVendor = []string{"github.com/gobwas/ws", "github.com/HdrHistogram/hdrh
 var client = struct {
 	module string
 	users  []string
-}{"github.com/nats-io/nats.go", []string{"backbone", "backbone/store", "backbone/reader"}}
+}{"github.com/nats-io/nats.go", []string{"backbone/uplog", "backbone/store", "backbone/reader"}}
 
 // shared may be imported wherever it is of use.
 var shared = []string{"go.uber.org/zap", "golang.org/x/sys", "golang.org/x/time"}

@@ -1,4 +1,4 @@
-package backbone
+package uplog
 
 import (
 	"context"
@@ -37,7 +37,7 @@ type committer struct {
 	gather     time.Duration
 
 	// Atomic.
-	state atomic.Pointer[State]
+	state atomic.Pointer[servers.State]
 	count counters
 }
 

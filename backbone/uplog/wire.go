@@ -1,4 +1,4 @@
-package backbone
+package uplog
 
 import (
 	"encoding/json"
@@ -24,16 +24,12 @@ type refusal struct {
 
 func (r *refusal) Error() string { return fmt.Sprintf("refused: %s (%d)", r.text, r.code) }
 
-// seams are where tests lose, delay and falsify what passes between the committer
-// and the log. The zero value changes nothing.
-type seams struct {
-	publish func(m *nats.Msg, next func(*nats.Msg) error) error
-	hear    func(m *nats.Msg) *nats.Msg // nil: not heard
-	sync    func(next func() error) error
-	synced  func(path string)                                   // a file or directory at the start
-	tell    func(m *nats.Msg, next func(*nats.Msg) error) error // of states of presence
-	silence time.Duration                                       // instead of pullSilence
-	timeout time.Duration                                       // instead of the timeouts of answers and servers.RequestTimeout
+// Seams is where tests lose, delay and falsify what passes between the committer and
+// the log. The zero value changes nothing.
+type Seams struct {
+	Publish func(m *nats.Msg, next func(*nats.Msg) error) error
+	Hear    func(m *nats.Msg) *nats.Msg // nil: not heard
+	Sync    func(next func() error) error
 }
 
 // wire carries one attempt at a time to the log and brings its answers back.
@@ -56,11 +52,11 @@ type wire struct {
 // attempt, and stale ones are skipped by the next.
 const answerQueue = 256
 
-func newWire(c *servers.Conn, closing <-chan struct{}, timeout time.Duration, s seams) (*wire, error) {
+func newWire(c *servers.Conn, closing <-chan struct{}, timeout time.Duration, s *Seams) (*wire, error) {
 	answers := make(chan *nats.Msg, answerQueue)
 	w := &wire{
 		publish: c.NC.PublishMsg,
-		hear:    s.hear,
+		hear:    s.Hear,
 		answers: answers,
 		down:    c.Down,
 		closing: closing,
@@ -68,8 +64,8 @@ func newWire(c *servers.Conn, closing <-chan struct{}, timeout time.Duration, s 
 		timer:   time.NewTimer(timeout),
 		inbox:   c.NC.NewInbox(),
 	}
-	if s.publish != nil {
-		w.publish = func(m *nats.Msg) error { return s.publish(m, c.NC.PublishMsg) }
+	if s.Publish != nil {
+		w.publish = func(m *nats.Msg) error { return s.Publish(m, c.NC.PublishMsg) }
 	}
 	if _, err := c.NC.ChanSubscribe(w.inbox+".*", answers); err != nil {
 		return nil, fmt.Errorf("subscribe to answers: %w", err)
@@ -124,7 +120,7 @@ func (w *wire) await() (answer, error) {
 		case <-w.timer.C:
 			return answer{}, errNoAnswer
 		case <-w.closing:
-			return answer{}, ErrClosed
+			return answer{}, servers.ErrClosed
 		}
 	}
 }

@@ -1,4 +1,4 @@
-package backbone
+package uplog
 
 import (
 	"context"
@@ -43,7 +43,7 @@ func (c *Config) custodyOptions() custody.Options {
 		Streams:  servers.StreamsDir(servers.StoreDir(c.DataDir)),
 		Log:      names.StreamUp,
 		Others:   names.Beside(),
-		Lax:      c.Durability == Process,
+		Lax:      c.Durability == servers.Process,
 		MaxBytes: max(c.MaxBytes, 0), // not chosen: what it was
 		MaxAge:   max(c.MaxAge, 0),
 		OnDamage: c.OnDamage,
@@ -137,9 +137,6 @@ func (l *Log) Custody() custody.Stats {
 // VerifyLog reads the whole embedded log under cfg.DataDir and changes nothing. A node
 // may be running on it.
 func VerifyLog(cfg Config) (v *custody.Verdict, err error) {
-	if cfg, err = cfg.withDefaults(); err != nil {
-		return nil, err
-	}
 	f, err := os.Open(cfg.DataDir)
 	if err != nil {
 		return nil, err
@@ -149,10 +146,6 @@ func VerifyLog(cfg Config) (v *custody.Verdict, err error) {
 	err = syscall.Flock(int(f.Fd()), syscall.LOCK_SH|syscall.LOCK_NB)
 	return custody.Verify(cfg.custodyOptions(), err != nil)
 }
-
-// AcceptDamage notes that somebody decided to go on with a damaged log, and says of
-// how many reports nobody had. A running node sees it within moments.
-func AcceptDamage(dataDir string) (int, error) { return custody.Accept(dataDir) }
 
 // Identity tells the log from others; it is part of every position. That of a log on an
 // external server, whose settings are its operator's, follows from when the stream was

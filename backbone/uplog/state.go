@@ -1,13 +1,15 @@
-package backbone
+package uplog
 
 import (
 	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
+
+	"edgeloop/backbone/servers"
 )
 
-// Stats are counters since Open, and gauges of now.
+// Stats are counters since the start, and gauges of now.
 type Stats struct {
 	Records  uint64 // durable
 	Bytes    uint64 // of them, with their subjects
@@ -20,12 +22,6 @@ type Stats struct {
 	Commits Latencies // of the batches that took, from the first attempt until durable
 
 	PendingRecords, PendingBytes int // appended and not yet durable
-
-	PresenceQueued  int    // devices whose latest state is not yet published
-	PresenceDropped uint64 // states given up because the queue was full
-
-	CommandDevices int // devices that may have commands waiting
-	Bans           int // in force
 
 	ReaderMissed uint64 // records that retention took before a named reader came to them
 }
@@ -41,7 +37,7 @@ type counters struct {
 func (c *committer) stalled(err error) {
 	c.count.failed.Add(1)
 	old := c.state.Load()
-	s := State{Since: time.Now(), Cause: err}
+	s := servers.State{Since: time.Now(), Cause: err}
 	if old.OK() {
 		c.count.stalls.Add(1)
 		c.logger.Warn("the log does not take records", zap.Error(err))
@@ -54,22 +50,22 @@ func (c *committer) stalled(err error) {
 func (c *committer) flowing() {
 	if old := c.state.Load(); !old.OK() {
 		c.logger.Info("the log takes records again", zap.Duration("dur", time.Since(old.Since)))
-		c.state.Store(&State{})
+		c.state.Store(&servers.State{})
 	}
 }
 
 // State says whether the log takes records, and if not, since when and why: an
 // attempt failed, or the connection is lost and the next one would. Any goroutine
 // may call it.
-func (l *Log) State() State {
+func (l *Log) State() servers.State {
 	if s := l.committer.state.Load(); !s.OK() {
 		return *s
 	}
 	return l.writer.Lost()
 }
 
-// logStats are what the log counts.
-func (l *Log) logStats() Stats {
+// Counts are what the log counts. Any goroutine may call it.
+func (l *Log) Counts() Stats {
 	n := &l.committer.count
 	s := Stats{
 		Records: n.records.Load(), Bytes: n.bytes.Load(), Batches: n.batches.Load(),
@@ -78,14 +74,5 @@ func (l *Log) logStats() Stats {
 	}
 	s.ReaderMissed = l.missed.Load()
 	s.PendingRecords, s.PendingBytes = l.pipe.waiting()
-	return s
-}
-
-// Stats returns the counters. Any goroutine may call it.
-func (b *Backbone) Stats() Stats {
-	s := b.logStats()
-	s.PresenceQueued, s.PresenceDropped = b.presence.Stats()
-	s.CommandDevices = b.CommandDevices()
-	s.Bans = len(b.Bans())
 	return s
 }

@@ -1,4 +1,4 @@
-package backbone
+package uplog
 
 import (
 	"context"
@@ -7,6 +7,7 @@ import (
 	"unsafe"
 
 	"edgeloop/backbone/names"
+	"edgeloop/backbone/servers"
 )
 
 // pipeline holds the records between Append and the committer. A call of Append
@@ -105,7 +106,7 @@ func (p *pipeline) encode(rs []Record, maxRecord int) (*segment, error) {
 		s.arena = appendRecord(s.arena, r)
 		if size := len(s.arena) - line; size > maxRecord {
 			p.recycle(s)
-			return nil, &TooLargeError{Index: i, Size: size, Max: maxRecord}
+			return nil, &servers.TooLargeError{Index: i, Size: size, Max: maxRecord}
 		}
 		s.entries = append(s.entries, entry{uint32(start), uint32(line), uint32(len(s.arena)), r.Seq, r.After, r.High, r.Epoch, r.Done})
 	}
@@ -119,7 +120,7 @@ func (p *pipeline) put(s *segment) error {
 	defer p.mu.Unlock()
 	switch {
 	case p.closed:
-		return ErrClosed
+		return servers.ErrClosed
 	case p.roomLocked():
 		p.queueLocked(s)
 		return nil
@@ -131,7 +132,7 @@ func (p *pipeline) put(s *segment) error {
 		c.let.Wait()
 	}
 	if c.segment != nil {
-		return ErrClosed
+		return servers.ErrClosed
 	}
 	p.latecomers.Put(c)
 	return nil
@@ -248,7 +249,7 @@ func (p *pipeline) flush(ctx context.Context) error {
 	defer p.mu.Unlock()
 	for want := p.appended; p.durable < want; {
 		if p.closed {
-			return ErrClosed
+			return servers.ErrClosed
 		}
 		if err := ctx.Err(); err != nil {
 			return err

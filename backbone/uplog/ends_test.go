@@ -1,4 +1,4 @@
-package backbone_test
+package uplog_test
 
 import (
 	"fmt"
@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"edgeloop/backbone"
+	"edgeloop/backbone/uplog"
 )
 
 // Where each device stands is known without asking the store, which would read a
@@ -17,18 +18,18 @@ func TestBackbone_LastAsksNobody(t *testing.T) {
 	names := []string{"d", `quo"te\`, "d.1", "ü\n", "e"}
 	for round := range 3 {
 		b := open(t, backbone.Config{DataDir: dir})
-		if !backbone.HasIndex(b) {
+		if !uplog.HasIndex(b.Log) {
 			t.Fatal("there is no index")
 		}
 		same := func() {
 			t.Helper()
 			for _, name := range append(names, "never") {
-				asked := backbone.Asked(b)
+				asked := uplog.Asked(b.Log)
 				got, err := b.Last(t.Context(), "acme", name)
-				if n := backbone.Asked(b) - asked; n != 0 || err != nil {
+				if n := uplog.Asked(b.Log) - asked; n != 0 || err != nil {
 					t.Errorf("%q: %d questions, %v", name, n, err)
 				}
-				if want, err := backbone.LastInLog(t.Context(), b, "acme", name); got != want || err != nil {
+				if want, err := uplog.LastInLog(t.Context(), b.Log, "acme", name); got != want || err != nil {
 					t.Errorf("round %d, %q: %+v, the store says %+v, %v", round, name, got, want, err)
 				}
 			}
@@ -74,13 +75,13 @@ func TestBackbone_LastWithoutABlock(t *testing.T) {
 	if err := os.Rename(list[0], away); err != nil {
 		t.Fatal(err)
 	}
-	if err := backbone.Scan(t.Context(), b); err == nil {
+	if err := uplog.Scan(t.Context(), b.Log); err == nil {
 		t.Error("a scan with a block missing is taken for whole")
 	}
 	if err := os.Rename(away, list[0]); err != nil {
 		t.Fatal(err)
 	}
-	if err := backbone.Scan(t.Context(), b); err != nil {
+	if err := uplog.Scan(t.Context(), b.Log); err != nil {
 		t.Errorf("a scan of all: %v", err)
 	}
 }
@@ -93,17 +94,17 @@ func TestBackbone_LastForgetsWhatRetentionTook(t *testing.T) {
 		rs = append(rs, record(fmt.Sprint("d", n), 5, nil))
 	}
 	appendAll(t, b, rs)
-	if n := backbone.Indexed(b); n != 100 {
+	if n := uplog.Indexed(b.Log); n != 100 {
 		t.Errorf("%d devices are known", n)
 	}
-	if err := backbone.PurgeLog(t.Context(), b); err != nil {
+	if err := uplog.PurgeLog(t.Context(), b.Log); err != nil {
 		t.Fatal(err)
 	}
 	appendAll(t, b, []backbone.Record{record("d7", 6, nil)})
-	if err := backbone.ForgetTaken(t.Context(), b); err != nil {
+	if err := uplog.ForgetTaken(t.Context(), b.Log); err != nil {
 		t.Fatal(err)
 	}
-	if n := backbone.Indexed(b); n != 1 {
+	if n := uplog.Indexed(b.Log); n != 1 {
 		t.Errorf("%d devices are known", n)
 	}
 	for device, want := range map[string]uint64{"d7": 6, "d8": 0} {
@@ -120,18 +121,18 @@ func TestLastOfLine(t *testing.T) {
 		{Tenant: `"`, Device: `\"`, High: 9, Type: "alert", Topic: []byte(`,"seq":7`)},
 		{Tenant: "ü", Device: "\n", Type: "status", Data: []byte(`{"seq":1}`)},
 	} {
-		line := backbone.Line(&r)
-		got, err := backbone.LastOfLine(line)
-		want, err2 := backbone.LastIn(line)
+		line := uplog.Line(&r)
+		got, err := uplog.LastOfLine(line)
+		want, err2 := uplog.LastIn(line)
 		if got != want || err != nil || err2 != nil {
 			t.Errorf("%s: %+v and %+v, %v, %v", line, got, want, err, err2)
 		}
-		if n := testing.AllocsPerRun(10, func() { _, _ = backbone.LastOfLine(line) }); n != 0 {
+		if n := testing.AllocsPerRun(10, func() { _, _ = uplog.LastOfLine(line) }); n != 0 {
 			t.Errorf("%s: %v allocations", line, n)
 		}
 		for cut := range line {
-			if _, err := backbone.LastOfLine(line[:cut]); err == nil {
-				if _, err := backbone.LastIn(line[:cut]); err != nil {
+			if _, err := uplog.LastOfLine(line[:cut]); err == nil {
+				if _, err := uplog.LastIn(line[:cut]); err != nil {
 					t.Errorf("%s is taken for a line", line[:cut])
 				}
 			}

@@ -1,4 +1,4 @@
-package backbone_test
+package uplog_test
 
 import (
 	"bytes"
@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"edgeloop/backbone"
+	"edgeloop/backbone/uplog"
 )
 
 func TestRecord_Line(t *testing.T) {
@@ -54,7 +55,7 @@ func TestRecord_Line(t *testing.T) {
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			if diff := cmp.Diff(tt.want, string(backbone.Line(&tt.r))); diff != "" {
+			if diff := cmp.Diff(tt.want, string(uplog.Line(&tt.r))); diff != "" {
 				t.Error(diff)
 			}
 		})
@@ -65,11 +66,11 @@ func TestLastIn_LooksNoFurtherThanTheType(t *testing.T) {
 	r := backbone.Record{Tenant: `{"seq":9`, Device: "d", Type: "telemetry", Data: []byte(`{"seq":10,"high":11}`)}
 	for _, want := range []uint64{0, 1, 1<<53 - 1} {
 		r.Seq, r.Epoch = want, want+1
-		if got, err := backbone.LastIn(backbone.Line(&r)); err != nil || got.Seq != want || got.Epoch != want+1 {
+		if got, err := uplog.LastIn(uplog.Line(&r)); err != nil || got.Seq != want || got.Epoch != want+1 {
 			t.Errorf("LastIn = %+v, %v; want %d", got, err, want)
 		}
 	}
-	if _, err := backbone.LastIn([]byte(`17`)); err == nil {
+	if _, err := uplog.LastIn([]byte(`17`)); err == nil {
 		t.Error("17 was taken for a record")
 	}
 }
@@ -82,7 +83,7 @@ func FuzzRecord(f *testing.F) {
 			t.Skip("must be JSON unless it is to be base64")
 		}
 		r := backbone.Record{Tenant: tenant, Device: device, Topic: []byte(topic), Type: "telemetry", Seq: seq, Data: data, Base64: raw}
-		line := backbone.Line(&r)
+		line := uplog.Line(&r)
 		var got struct {
 			Tenant, Device, Topic, Encoding string
 			Seq                             uint64
@@ -98,7 +99,7 @@ func FuzzRecord(f *testing.F) {
 		if got.Tenant != want(tenant) || got.Device != want(device) || got.Topic != want(topic) || got.Seq != seq {
 			t.Errorf("%q gives %+v", line, got)
 		}
-		if last, err := backbone.LastIn(line); err != nil || last.Seq != seq {
+		if last, err := uplog.LastIn(line); err != nil || last.Seq != seq {
 			t.Errorf("LastIn(%q) = %+v, %v", line, last, err)
 		}
 		if got.Encoding == "base64" {

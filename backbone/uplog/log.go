@@ -1,4 +1,4 @@
-package backbone
+package uplog
 
 import (
 	"cmp"
@@ -33,11 +33,11 @@ type Log struct {
 	writer    *servers.Conn   // the committer's alone, so that nothing delays its answers
 	up        jetstream.Stream
 	logWas    jetstream.StreamConfig // the log when this node found or made it
-	sync      Sync                   // what is known of its syncs then
+	sync      servers.Sync           // what is known of its syncs then
 	known     *knownDevices          // nil where others write
 	ends      *endIndex              // of the devices in the log; nil where others write
 	durable   *frontier              // how far the log is durable; nil where others write
-	epoch     epochFunc
+	epoch     EpochFunc
 	source    reader.Source
 	pipe      *pipeline
 	committer *committer
@@ -47,8 +47,8 @@ type Log struct {
 	missed   atomic.Uint64          // records that retention took before a named reader
 }
 
-// epochFunc gives the epoch of what is kept of a device beside the log.
-type epochFunc func(ctx context.Context, tenant, device string) (uint64, error)
+// EpochFunc gives the epoch of what is kept of a device beside the log.
+type EpochFunc func(ctx context.Context, tenant, device string) (uint64, error)
 
 // How long the answer to a batch may take before the log is asked what it holds, or
 // is sent the batch again. A slow disk is not an error until then. The embedded
@@ -63,17 +63,27 @@ const (
 // start of a node.
 const tagLength = 8
 
-// watchOver looks at the log's files before the store opens them: it repairs what is
+// Life is the log as who opens and closes it sees it: its methods are called in their
+// order here.
+type Life struct{ *Log }
+
+// New makes a log on servers that have not been started. epoch is asked where others
+// write, after the servers have been.
+func New(cfg Config, srv *servers.Servers, epoch EpochFunc) Life {
+	return Life{&Log{cfg: cfg, srv: srv, ctx: srv.Context(), alone: cfg.Writers == Alone, epoch: epoch}}
+}
+
+// WatchOver looks at the log's files before the store opens them: it repairs what is
 // damaged, and says nothing.
-func (l *Log) watchOver(ctx context.Context) (err error) {
+func (l Life) WatchOver(ctx context.Context) (err error) {
 	if l.alone {
 		l.keeper, err = custody.Open(ctx, l.cfg.custodyOptions())
 	}
 	return err
 }
 
-// ensure makes the stream of the log what was chosen, or compares.
-func (l *Log) ensure(ctx context.Context) (err error) {
+// Ensure makes the stream of the log what was chosen, or compares.
+func (l Life) Ensure(ctx context.Context) (err error) {
 	if l.writer, err = l.srv.Dial(ctx, "writer"); err != nil {
 		return err
 	}
@@ -88,8 +98,8 @@ func (l *Log) ensure(ctx context.Context) (err error) {
 	return nil
 }
 
-// start begins to take records.
-func (l *Log) start(ctx context.Context, s seams) error {
+// Start begins to take records.
+func (l Life) Start(ctx context.Context) error {
 	if err := l.keepOpened(ctx); err != nil {
 		return err
 	}
@@ -107,7 +117,7 @@ func (l *Log) start(ctx context.Context, s seams) error {
 	if l.alone {
 		l.source.Durable = l.durable // not where it is nil: an interface with nothing in it is not
 	}
-	return l.startCommitter(s)
+	return l.startCommitter()
 }
 
 func (l *Log) look(ctx context.Context) (reader.State, error) {
@@ -116,16 +126,16 @@ func (l *Log) look(ctx context.Context) (reader.State, error) {
 }
 
 // Read gives fn the records in the order of the log: see reader.Read.
-func (l *Log) Read(ctx context.Context, o ReadOptions, fn func(position uint64, line []byte) error) error {
+func (l *Log) Read(ctx context.Context, o reader.Options, fn func(position uint64, line []byte) error) error {
 	return reader.Read(ctx, &l.source, o, fn)
 }
 
-func (l *Log) startCommitter(s seams) error {
+func (l *Log) startCommitter() error {
 	timeout := answerTimeout
 	if l.srv.Here() {
 		timeout = embeddedAnswerTimeout
 	}
-	w, err := newWire(l.writer, l.ctx.Done(), cmp.Or(s.timeout, timeout), s)
+	w, err := newWire(l.writer, l.ctx.Done(), cmp.Or(l.cfg.AnswerTimeout, timeout), &l.cfg.Seams)
 	if err != nil {
 		return err
 	}
@@ -141,10 +151,10 @@ func (l *Log) startCommitter(s seams) error {
 		batchBytes: l.cfg.BatchBytes,
 		gather:     l.cfg.CommitInterval,
 	}
-	c.state.Store(&State{})
+	c.state.Store(&servers.State{})
 	l.committer = c
 	if l.alone {
-		c.log = l.newChain(w, s)
+		c.log = l.newChain(w)
 	} else {
 		c.log = l.newAtomicLog(w)
 	}
@@ -152,7 +162,7 @@ func (l *Log) startCommitter(s seams) error {
 	return nil
 }
 
-func (l *Log) newChain(w *wire, s seams) *chain {
+func (l *Log) newChain(w *wire) *chain {
 	c := &chain{
 		wire:   w,
 		sync:   func(int64) error { return nil },
@@ -163,13 +173,13 @@ func (l *Log) newChain(w *wire, s seams) *chain {
 		head:   l.durable,
 		ends:   l.ends,
 	}
-	if l.cfg.Durability == Power {
+	if l.cfg.Durability == servers.Power {
 		l.blocks = newBlockSync(l.srv.BlocksDir(names.StreamUp))
 		c.sync = l.blocks.sync
 	}
-	if s.sync != nil {
+	if between := l.cfg.Seams.Sync; between != nil {
 		next := c.sync
-		c.sync = func(n int64) error { return s.sync(func() error { return next(n) }) }
+		c.sync = func(n int64) error { return between(func() error { return next(n) }) }
 	}
 	return c
 }
@@ -187,7 +197,7 @@ func (l *Log) newAtomicLog(w *wire) *atomicLog {
 		ensure:  l.ensureLog,
 		limit:   l.cfg.BatchMax,
 		last:    l.up.CachedInfo().State.LastSeq,
-		numbers: make([]string, serverBatchMax+1),
+		numbers: make([]string, BatchMost+1),
 		count:   &l.committer.count,
 	}
 	for i := range a.numbers {
@@ -208,7 +218,7 @@ func (l *Log) ensureLog() (uint64, error) {
 
 // Append takes rs for the log, in order, and copies all of it before it returns.
 // It blocks while the pipeline is full, so only pool workers may call it. A
-// record is durable when its Done says so. Errors: ErrClosed, *TooLargeError
+// record is durable when its Done says so. Errors: servers.ErrClosed, *servers.TooLargeError
 // (nothing of rs was taken then).
 func (l *Log) Append(rs []Record) error {
 	if len(rs) == 0 {
@@ -224,15 +234,21 @@ func (l *Log) Append(rs []Record) error {
 // Flush waits until everything appended before the call is durable.
 func (l *Log) Flush(ctx context.Context) error { return l.pipe.flush(ctx) }
 
-// halt ends all waiting for the log. What is not durable stays unconfirmed.
-func (l *Log) halt() {
+// Pending is how many records wait, and their bytes.
+func (l *Log) Pending() (records, bytes int) { return l.pipe.waiting() }
+
+// Source is the log for its named readers.
+func (l Life) Source() *reader.Source { return &l.source }
+
+// Halt ends all waiting for the log. What is not durable stays unconfirmed.
+func (l Life) Halt() {
 	if l.pipe != nil {
 		l.pipe.close()
 	}
 }
 
-// release gives the log's files back, after the server has closed them.
-func (l *Log) release() (err error) {
+// Release gives the log's files back, after the server has closed them.
+func (l Life) Release() (err error) {
 	if l.blocks != nil {
 		err = l.blocks.close()
 	}

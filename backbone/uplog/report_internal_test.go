@@ -1,4 +1,4 @@
-package backbone
+package uplog
 
 import (
 	"context"
@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"go.uber.org/zap"
+
+	"edgeloop/backbone/servers"
 )
 
 // tally writes down the calls of one Completion.
@@ -73,7 +75,7 @@ func TestCommitter_ReportsOnceForARun(t *testing.T) {
 				{seq: 9},
 			}
 			c := &committer{log: &tc.steps, ctx: context.Background(), gate: func() error { return nil }, logger: zap.NewNop()}
-			c.state.Store(new(State))
+			c.state.Store(new(servers.State))
 			if !c.commit("start.1", items) {
 				t.Fatal("not committed")
 			}

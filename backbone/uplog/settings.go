@@ -1,4 +1,4 @@
-package backbone
+package uplog
 
 import (
 	"context"
@@ -36,8 +36,8 @@ const (
 	maxReplicas = 5
 )
 
-// check allows lower bounds than the floors where batch is smaller, for tests.
-func (s LogSettings) check(batch int) error {
+// Check allows lower bounds than the floors where batch is smaller, for tests.
+func (s LogSettings) Check(batch int) error {
 	switch {
 	case s.MaxBytes > 0 && s.MaxBytes < int64(batch):
 		return fmt.Errorf("backbone: MaxBytes %d is less than a batch may take, %d: it would push out its own records", s.MaxBytes, batch)
@@ -112,8 +112,8 @@ func defaultMaxBytes(dir string) (int64, error) {
 type LogInfo struct {
 	LogSettings
 	Compressed  bool
-	Differences []Difference // of a shared log's streams, from what this node's flags say
-	Sync        Sync
+	Differences []servers.Difference // of a shared log's streams, from what this node's flags say
+	Sync        servers.Sync
 }
 
 // LogInfo says what the log is, as of the start.
@@ -124,16 +124,10 @@ func (l *Log) LogInfo() LogInfo {
 	}
 }
 
-// SetLog changes what s chooses of the log of the server that c names, and nothing
+// SetLog changes what s chooses of the log of the servers that where names, and nothing
 // else, and says what it was before and is then. Nodes that run need no restart.
-func SetLog(ctx context.Context, c Config, s LogSettings) (before, after LogSettings, err error) {
-	if c, err = c.withDefaults(); err != nil {
-		return before, after, err
-	}
-	if err := s.check(c.BatchBytes + c.MaxRecord); err != nil {
-		return before, after, err
-	}
-	conn, err := servers.Dial(ctx, c.servers(), "settings")
+func SetLog(ctx context.Context, where servers.Config, s LogSettings) (before, after LogSettings, err error) {
+	conn, err := servers.Dial(ctx, where, "settings")
 	if err != nil {
 		return before, after, err
 	}
@@ -174,7 +168,7 @@ func logStream(c *Config) servers.Want {
 		Apply: c.applyTo,
 	}
 	c.applyTo(&w.Stream)
-	if c.NATSURL == "" && c.MaxBytes == 0 {
+	if c.DataDir != "" && c.MaxBytes == 0 {
 		w.Fresh = func(s *jetstream.StreamConfig) (err error) {
 			s.MaxBytes, err = defaultMaxBytes(c.DataDir)
 			return err

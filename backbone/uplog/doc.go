@@ -1,0 +1,44 @@
+// Package uplog is the log of what devices sent, in order: the stream EDGELOOP_UP, who
+// writes it, and how far it is durable.
+//
+// It is written by one of two appenders (Config.Writers). Alone is who has the server in
+// its own process: nobody else reaches it, so each record names the sequence before it,
+// and a batch is synced by us (chain, blockSync). Where several nodes write, a batch is
+// one atomic batch of the server, and a fence keeps out what another node has overtaken
+// (atomicLog, fence). The durable position (frontier) moves after the sync; readers wait
+// for it.
+//
+// # Goroutines
+//
+// committer (one): takes the gathered records, stores and syncs them, reports
+// them durable; Durable is called on it. It waits for up to 32 askers of its own
+// when a fence refused a batch. device index (one, who writes alone): reads the blocks
+// once and then forgets what retention took. log watch and log patrol (one each): see
+// package custody. All end with the servers' Context.
+//
+// # Memory
+//
+// Append copies everything it is given before it returns; at most PendingMax
+// records and PendingBytes bytes wait for the log. The index of devices takes some 100
+// bytes for each that has a record in the embedded log.
+//
+// # Errors
+//
+// servers.ErrClosed after Close; *servers.TooLargeError for a record over MaxRecord, in
+// which case nothing of that call was taken. A log that does not take records is not an
+// error of Append: it blocks, State says since when and why, and it resumes by itself,
+// except after ErrDisk: a disk that failed to sync must be looked at.
+//
+// # When full
+//
+// Append blocks, which stops the pool worker, fills its lane and pauses reading
+// from those devices. A stream at MaxBytes drops its oldest records, or stops
+// taking new ones with WhenFull set to Stop.
+//
+// # Not here
+//
+// Who may publish (auth), which sequence is next (gateway, devicemgr), where
+// records go afterwards (sink). When Last is asked: whoever takes a device over asks
+// it, and gives its position as Record.After. With several writers the fence then
+// keeps out what another node still holds of the device (docs/decisions/0013).
+package uplog
