@@ -214,7 +214,7 @@ func (c *Conn) closedOnLoop(err error) {
 	c.dropHeldOnLoop()
 	c.departOnLoop()
 	if !c.decoding {
-		c.dec.Release(c.loop.s.decode)
+		c.releaseOnLoop()
 	}
 	c.unpauseOnLoop()
 	c.listener().goneOnLoop(c)
@@ -231,7 +231,7 @@ func (c *Conn) closedOnLoop(err error) {
 func (c *Conn) legacyOnLoop(held []byte) (rest []byte) {
 	defer c.containOnLoop()
 	for c.cause != CauseMemoryFull {
-		ev, n, ok, err := c.dec.Next(c.loop.s.decode, held)
+		ev, n, ok, err := c.nextOnLoop(held)
 		if err != nil || !ok || ev.Op == wsproto.OpClose {
 			break
 		}

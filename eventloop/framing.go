@@ -5,7 +5,8 @@ import "edgeloop/wsproto"
 // Framing is the layer that makes messages of bytes and bytes of messages: RFC 6455.
 // Nobody outside this package builds a frame. A frame is a header and the payload
 // as it is, so a message for many connections is encoded once, its bytes are shared,
-// and each loop only puts the header before them. What comes in is cut in read.go.
+// and each loop only puts the header before them. What comes in is cut in read.go, one
+// event at a time.
 
 // A Kind says what a message holds.
 type Kind uint8
@@ -75,5 +76,47 @@ func (c *Conn) frameOnLoop(op wsproto.OpCode, payload []byte) {
 func (c *Conn) sayOnLoop(code wsproto.CloseCode, reason string) {
 	if b := c.loop.gatherOnLoop(c); c.gc != nil {
 		c.loop.scratch = wsproto.AppendClose(b, code, reason)
+	}
+}
+
+// frameAsOnLoop begins with what h agreed on.
+func (c *Conn) frameAsOnLoop(h *Hello) {
+	c.dec = wsproto.NewDecoder(h.upgrade.Compression)
+	if h.upgrade.Compression {
+		c.window = h.upgrade.WindowBits
+	}
+}
+
+// nextOnLoop takes the next event off the front of in. What it carries is borrowed, of
+// in or of the decoder.
+func (c *Conn) nextOnLoop(in []byte) (ev wsproto.Event, n int, ok bool, err error) {
+	return c.dec.Next(c.loop.s.decode, in)
+}
+
+// reclaimOnLoop ends the loan of the last event's payload.
+func (c *Conn) reclaimOnLoop() { c.dec.Reclaim(c.loop.s.decode) }
+
+// releaseOnLoop gives back all that the decoder holds: nothing more is taken from the
+// peer.
+func (c *Conn) releaseOnLoop() { c.dec.Release(c.loop.s.decode) }
+
+// unfinishedOnLoop is how many bytes the decoder holds of a message that has not
+// arrived in full.
+func (c *Conn) unfinishedOnLoop() int { return c.dec.Held() }
+
+// eventOnLoop deals with one event.
+func (c *Conn) eventOnLoop(ev wsproto.Event) {
+	switch ev.Op {
+	case wsproto.OpText, wsproto.OpBinary:
+		c.loop.stats.messagesIn.Add(1)
+		c.recv.Receive(Kind(ev.Op), ev.Payload)
+	case wsproto.OpPing:
+		if c.state == stateOpen {
+			c.frameOnLoop(wsproto.OpPong, ev.Payload) // [RFC6455 5.5.3]
+		}
+	case wsproto.OpPong, wsproto.OpContinuation: // a Pong has done its work by touching the wheel
+	case wsproto.OpClose:
+		c.recv.Flush()
+		c.peerClosedOnLoop(ev.Code)
 	}
 }

@@ -201,7 +201,7 @@ func (c *Conn) containOnLoop() {
 	}
 	c.decoding = false
 	if c.state == stateClosed { // it panicked after it was closed: the lease ends here
-		c.dec.Release(c.loop.s.decode)
+		c.releaseOnLoop()
 	}
 	c.endOnLoop(CausePanic, wsproto.CloseInternal)
 }

@@ -19,7 +19,7 @@ const shedMost = 16
 
 // partsHeldOnLoop is how many bytes c holds of what has not arrived in full.
 func (c *Conn) partsHeldOnLoop() int {
-	n := c.dec.Held()
+	n := c.unfinishedOnLoop()
 	if c.state == stateHello {
 		n += c.hold.Size()
 	}
@@ -31,7 +31,7 @@ func (c *Conn) partsHeldOnLoop() int {
 // be called while a message is lent to the Receiver.
 func (c *Conn) partsOnLoop() {
 	if c.state == stateLingering {
-		c.dec.Release(c.loop.s.decode) // nothing more is taken from the peer
+		c.releaseOnLoop() // nothing more is taken from the peer
 	}
 	if c.state == stateClosed || c.partsHeldOnLoop() == 0 {
 		c.departOnLoop()
@@ -69,7 +69,7 @@ func (l *loop) shedPartsOnLoop() {
 		c.ShedOnLoop()
 		c.departOnLoop()
 		if c.state == stateLingering {
-			c.dec.Release(l.s.decode)
+			c.releaseOnLoop()
 		}
 	}
 }

@@ -35,7 +35,7 @@ func (c *Conn) decideOnLoop(h *Hello, rest []byte) {
 	}
 }
 
-// admitOnLoop answers 101 and opens the connection for r.
+// admitOnLoop says yes, and opens the connection for r.
 func (c *Conn) admitOnLoop(h *Hello, r Receiver) {
 	s := c.loop.s
 	defer s.putHello(h)
@@ -49,12 +49,9 @@ func (c *Conn) admitOnLoop(h *Hello, r Receiver) {
 		c.tellGone(r, &Gone{Cause: CauseRefused, Code: wsproto.CloseAbnormal, Err: ErrFull})
 		return
 	}
-	c.loop.scratch = h.upgrade.AppendResponse(b)
+	c.loop.scratch = h.appendYes(b)
 	c.state, c.recv = stateOpen, r
-	c.dec = wsproto.NewDecoder(h.upgrade.Compression)
-	if h.upgrade.Compression {
-		c.window = h.upgrade.WindowBits
-	}
+	c.frameAsOnLoop(h)
 	c.loop.stats.admitted.Add(1)
 	c.listener().decidedOnLoop(c)
 	r.Woken()
@@ -71,19 +68,27 @@ func (c *Conn) admitOnLoop(h *Hello, r Receiver) {
 	c.listenOnLoop()
 }
 
-// refuseOnLoop answers with an HTTP error and lets the peer hang up.
-func (c *Conn) refuseOnLoop(r *Refusal) { c.turnAwayOnLoop(inHTTP(r), CauseRefused) }
+// refuseOnLoop says no, and lets the peer hang up.
+func (c *Conn) refuseOnLoop(r *Refusal) { c.turnAwayOnLoop(r, CauseRefused) }
 
 // turnAwayOnLoop is refuseOnLoop for another cause.
-func (c *Conn) turnAwayOnLoop(r *wsproto.Refusal, cause Cause) {
+func (c *Conn) turnAwayOnLoop(r *Refusal, cause Cause) {
+	if c.noteRefusedOnLoop(cause) {
+		c.sayNoOnLoop(r)
+		c.lingerOnLoop()
+	}
+}
+
+// noteRefusedOnLoop notes why the peer is not let in; it is to be told next. false: it
+// is too late for that.
+func (c *Conn) noteRefusedOnLoop(cause Cause) bool {
 	if c.state != stateHello && c.state != statePending {
-		return
+		return false
 	}
 	c.loop.stats.refused.Add(1)
 	c.leaveSeat()
 	c.cause, c.code = cause, wsproto.CloseAbnormal
-	c.loop.scratch = r.Append(c.loop.gatherOnLoop(c))
-	c.lingerOnLoop()
+	return true
 }
 
 // undecidedOnLoop is called by the wheel after idle ticks without an end of the
@@ -98,12 +103,12 @@ func (c *Conn) undecidedOnLoop(idle uint32) (wait uint32) {
 	c.loop.stats.handshakeTimeouts.Add(1)
 	switch late := s.later("this node was not ready in time"); {
 	case c.state == statePending:
-		c.turnAwayOnLoop(inHTTP(late), CauseHandshakeTimeout)
+		c.turnAwayOnLoop(late, CauseHandshakeTimeout)
 		if c.state == stateLingering {
 			return 1
 		}
 	case c.state == stateHello && c.deaf: // it had to wait in the lobby, and may not take a place there to linger
-		c.loop.scratch = inHTTP(late).Append(c.loop.gatherOnLoop(c))
+		c.sayNoOnLoop(late)
 		fallthrough
 	default:
 		c.endOnLoop(CauseHandshakeTimeout, wsproto.CloseAbnormal)
@@ -125,7 +130,7 @@ func (c *Conn) giveWayOnLoop() {
 	case stateGreeting: // nothing can be said before it has said it
 		c.endOnLoop(CauseCrowdedOut, wsproto.CloseAbnormal)
 	case stateHello:
-		c.loop.scratch = inHTTP(c.loop.s.later("too many are connecting")).Append(c.loop.gatherOnLoop(c))
+		c.sayNoOnLoop(c.loop.s.later("too many are connecting"))
 		c.endOnLoop(CauseCrowdedOut, wsproto.CloseAbnormal)
 	case stateLingering: // it had its answer
 		c.hangUpOnLoop()

@@ -23,7 +23,7 @@ func (c *Conn) helloOnLoop(in []byte) {
 	}
 	n, err := wsproto.FindHeader(block, &s.handshake)
 	if err != nil {
-		c.turnAwayOnLoop(asRefusal(err), CauseRefused)
+		c.faultOnLoop(err)
 		return
 	}
 	if n == 0 {
@@ -41,7 +41,7 @@ func (c *Conn) helloOnLoop(in []byte) {
 	}
 	if err := h.upgrade.Parse(&s.handshake, h.block); err != nil {
 		s.putHello(h)
-		c.turnAwayOnLoop(asRefusal(err), CauseRefused)
+		c.faultOnLoop(err)
 		return
 	}
 	h.Credentials = presented(&h.upgrade)
@@ -68,17 +68,24 @@ func addrPortOf(addr net.Addr) netip.AddrPort {
 	return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
 }
 
-// asRefusal makes every fault of a handshake an HTTP answer.
-func asRefusal(err error) *wsproto.Refusal {
-	var r *wsproto.Refusal
-	if errors.As(err, &r) {
-		return r
+// appendYes appends the 101.
+func (h *Hello) appendYes(dst []byte) []byte { return h.upgrade.AppendResponse(dst) }
+
+// faultOnLoop refuses a request that is none.
+func (c *Conn) faultOnLoop(err error) {
+	if !c.noteRefusedOnLoop(CauseRefused) {
+		return
 	}
-	return &wsproto.Refusal{Status: http.StatusBadRequest, Reason: err.Error()}
+	var r *wsproto.Refusal
+	if !errors.As(err, &r) {
+		r = &wsproto.Refusal{Status: http.StatusBadRequest, Reason: err.Error()}
+	}
+	c.loop.scratch = r.Append(c.loop.gatherOnLoop(c))
+	c.lingerOnLoop()
 }
 
-// inHTTP is a refusal in HTTP.
-func inHTTP(r *Refusal) *wsproto.Refusal {
+// sayNoOnLoop gathers a refusal.
+func (c *Conn) sayNoOnLoop(r *Refusal) {
 	status := [numReasons]int{
 		ReasonMalformed:    http.StatusBadRequest,
 		ReasonUnauthorized: http.StatusUnauthorized,
@@ -87,5 +94,6 @@ func inHTTP(r *Refusal) *wsproto.Refusal {
 		ReasonUnavailable:  http.StatusServiceUnavailable,
 		ReasonInternal:     http.StatusInternalServerError,
 	}[r.Reason]
-	return &wsproto.Refusal{Status: status, Reason: r.Text, RetryAfter: r.RetryAfter}
+	no := wsproto.Refusal{Status: status, Reason: r.Text, RetryAfter: r.RetryAfter}
+	c.loop.scratch = no.Append(c.loop.gatherOnLoop(c))
 }

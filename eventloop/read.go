@@ -50,7 +50,7 @@ func (c *Conn) decodeOnLoop(in []byte) {
 	}
 	c.decoding = false
 	if c.state == stateClosed {
-		c.dec.Release(c.loop.s.decode)
+		c.releaseOnLoop()
 		return
 	}
 	c.listenOnLoop()
@@ -88,11 +88,11 @@ func (c *Conn) ReplayedOnLoop() int { return c.loop.replaying }
 func (c *Conn) cutOnLoop(in []byte) (rest []byte) {
 	for c.state == stateOpen {
 		if c.paused {
-			c.dec.Reclaim(c.loop.s.decode) // what was lent must not stay while nobody reads
+			c.reclaimOnLoop() // what was lent must not stay while nobody reads
 			rest = in
 			break
 		}
-		ev, n, ok, err := c.dec.Next(c.loop.s.decode, in)
+		ev, n, ok, err := c.nextOnLoop(in)
 		in = in[n:]
 		if err != nil {
 			c.protocolErrorOnLoop(err)
@@ -113,22 +113,6 @@ func (c *Conn) cutOnLoop(in []byte) (rest []byte) {
 		c.awaitCloseOnLoop(in)
 	}
 	return nil
-}
-
-func (c *Conn) eventOnLoop(ev wsproto.Event) {
-	switch ev.Op {
-	case wsproto.OpText, wsproto.OpBinary:
-		c.loop.stats.messagesIn.Add(1)
-		c.recv.Receive(Kind(ev.Op), ev.Payload)
-	case wsproto.OpPing:
-		if c.state == stateOpen {
-			c.frameOnLoop(wsproto.OpPong, ev.Payload) // [RFC6455 5.5.3]
-		}
-	case wsproto.OpPong, wsproto.OpContinuation: // a Pong has done its work by touching the wheel
-	case wsproto.OpClose:
-		c.recv.Flush()
-		c.peerClosedOnLoop(ev.Code)
-	}
 }
 
 // stashOnLoop keeps bytes that cannot be decoded yet. Beyond InBuffer TCP is
@@ -176,7 +160,7 @@ func (c *Conn) awaitCloseOnLoop(in []byte) {
 // it or not. in is borrowed until return.
 func (c *Conn) lastWordsOnLoop(in []byte, take bool) {
 	for c.state == stateClosing {
-		ev, n, ok, err := c.dec.Next(c.loop.s.decode, in)
+		ev, n, ok, err := c.nextOnLoop(in)
 		in = in[n:]
 		switch {
 		case err != nil: // no Close can be found any more, and ours must still arrive
