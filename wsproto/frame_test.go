@@ -169,6 +169,42 @@ func TestDecoder_Release(t *testing.T) {
 	}
 }
 
+// A large message that arrives bit by bit never takes more memory than twice what is
+// there, nor, from 1 MiB on, than it has said to be long. One that is said to be
+// long takes nothing for that.
+func TestDecoder_PartialMemory(t *testing.T) {
+	const size, piece = 4<<20 - 1024, 16 << 10
+	bufs := new(bytebuf.Pool)
+	cfg, err := wsproto.NewDecoderConfig(wsproto.Limits{MaxMessage: 4 << 20}, bufs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var d wsproto.Decoder
+	in := binary.BigEndian.AppendUint64([]byte{0x82, 0x80 | 127}, size)
+	in = append(in, 0, 0, 0, 0)
+	for arrived := 0; ; arrived += piece {
+		ev, _, ok, err := d.Next(cfg, in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if ok {
+			if len(ev.Payload) != size {
+				t.Errorf("a message of %d bytes, want %d", len(ev.Payload), size)
+			}
+			break
+		}
+		held := int(bufs.Held())
+		if bound := 2 * max(arrived, piece); held > bound || arrived > 1<<20 && held > size {
+			t.Fatalf("%d bytes held for %d that arrived of %d", held, arrived, size)
+		}
+		in = make([]byte, min(piece, size-arrived))
+	}
+	d.Release(cfg)
+	if held := bufs.Held(); held != 0 {
+		t.Errorf("%d bytes held in the end", held)
+	}
+}
+
 // A device's message that came in two frames is good until the next call, and
 // no longer: the same memory then serves another device.
 func ExampleDecoder_Next() {

@@ -73,7 +73,7 @@ func (f *inflater) run(cfg *DecoderConfig, p *partial) *CloseError {
 				}
 				continue
 			}
-			p.buf.Grow(cfg.buffers, 1)
+			p.buf.GrowUpTo(cfg.buffers, 1, most)
 			have := len(p.buf.B)
 			n, err = f.z.Read(p.buf.B[have:min(cap(p.buf.B), most)])
 			p.buf.B = p.buf.B[:have+n]

@@ -55,8 +55,8 @@ func (p *partial) take(cfg *DecoderConfig, in []byte) (n int, fault *CloseError)
 		if p.buf == nil {
 			p.buf = cfg.buffers.Get(n)
 		}
-		p.buf.Grow(cfg.buffers, n)
 		have := len(p.buf.B)
+		p.buf.GrowUpTo(cfg.buffers, n, have+p.frame.n-p.got)
 		p.buf.B = append(p.buf.B, in[:n]...)
 		dst = p.buf.B[have:]
 	}

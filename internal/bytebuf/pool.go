@@ -1,6 +1,7 @@
 package bytebuf
 
 import (
+	"math"
 	"math/bits"
 	"sync"
 	"sync/atomic"
@@ -106,13 +107,17 @@ func (p *Pool) Put(b *Buf) {
 // Grow makes room for n bytes more after len(b.B) and keeps the contents. When
 // the present array is too small b moves to a larger class of p and the old
 // array goes back to p, so slices taken from b.B before are invalid after.
-func (b *Buf) Grow(p *Pool, n int) {
+func (b *Buf) Grow(p *Pool, n int) { b.GrowUpTo(p, n, math.MaxInt) }
+
+// GrowUpTo is Grow for a buffer that is not going to hold more than most, so that
+// none of its growth is in vain. Nothing is allocated for most alone.
+func (b *Buf) GrowUpTo(p *Pool, n, most int) {
 	need := len(b.B) + n
 	if need <= cap(b.B) {
 		return
 	}
 	if need > MaxSize {
-		need = max(need, cap(b.B)+cap(b.B)/2) // few copies also where there is no next class
+		need = max(need, min(2*cap(b.B), most)) // few copies also where there is no next class
 	}
 	next := p.Get(need)
 	next.B = append(next.B, b.B...)
