@@ -234,6 +234,9 @@ func (l *Log) Append(rs []Record) error {
 // Flush waits until everything appended before the call is durable.
 func (l *Log) Flush(ctx context.Context) error { return l.pipe.flush(ctx) }
 
+// Shared says that other nodes write to the log too.
+func (l *Log) Shared() bool { return !l.alone }
+
 // Pending is how many records wait, and their bytes.
 func (l *Log) Pending() (records, bytes int) { return l.pipe.waiting() }
 

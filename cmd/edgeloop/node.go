@@ -187,7 +187,7 @@ func (n *node) startBackbone(ctx context.Context) (stopFunc, error) {
 func (n *node) startGateway(context.Context) (stop stopFunc, err error) {
 	// Presence and what other nodes write matter where there are other nodes:
 	// with an external server. See docs/decisions/0011.
-	shared := n.cfg.NATSURL != ""
+	shared := n.backbone.Shared()
 	presence := n.presence
 	if !shared {
 		presence = nil
