@@ -1,5 +1,5 @@
-// Command command sends each line of its standard input, "DEVICE WORDS", to one
-// device: the way down. Devices connect to /NAME and speak raw.
+// Command command sends each line of its standard input, "DEVICE WORDS", to one device: it shows the
+// way down. Devices connect to /NAME and speak raw.
 package main
 
 import (
@@ -57,7 +57,7 @@ func send(devices *devicemgr.Manager, name, words string) error {
 	return l.Send(eventloop.Text, []byte(words))
 }
 
-// doorman makes the path a name.
+// doorman takes the device's name from the path.
 type doorman struct{ devices *devicemgr.Manager }
 
 func (d *doorman) Accept(c *eventloop.Conn, h *eventloop.Hello) (eventloop.Receiver, *eventloop.Refusal) {
@@ -70,7 +70,7 @@ func (d *doorman) Accept(c *eventloop.Conn, h *eventloop.Hello) (eventloop.Recei
 	return l, nil
 }
 
-// link is one connection, as its session and as its loop see it.
+// link is one connection, as seen by its session and by its loop.
 type link struct {
 	*eventloop.Conn
 	devices *devicemgr.Manager
@@ -86,7 +86,7 @@ func (l *link) Flush()                         {}
 func (l *link) Woken()                         {}
 func (l *link) Closed(*eventloop.Gone)         { l.devices.Unregister(l.session, l.epoch) }
 
-// Quiet does as the policy says.
+// Quiet applies the policy of silence.
 func (l *link) Quiet(idle, asked time.Duration) time.Duration {
 	verdict, next := devicemgr.Silence{Heartbeat: 30 * time.Second, Limit: time.Minute}.Verdict(idle, asked)
 	switch verdict {

@@ -44,7 +44,7 @@ func (m *mirror) Closed(*eventloop.Gone)                      {}
 
 const heartbeat = 30 * time.Second
 
-// Quiet pings who is silent for long and hangs up on who does not answer.
+// Quiet pings a silent peer, and hangs up if it does not answer.
 func (m *mirror) Quiet(idle, asked time.Duration) time.Duration {
 	switch {
 	case idle < heartbeat:

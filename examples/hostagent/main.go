@@ -1,6 +1,6 @@
 // Command hostagent is a device: every second it sends this machine's own
-// readings to an edgeloop node, and it answers the commands ping and
-// set-interval. HOSTAGENT_URL and HOSTAGENT_TOKEN say where to and as whom.
+// readings to an edgeloop node, and answers the commands ping and set-interval.
+// HOSTAGENT_URL names the node, HOSTAGENT_TOKEN the device.
 package main
 
 import (
@@ -36,12 +36,12 @@ type agent struct {
 	tick     *time.Ticker
 	failures int // handshakes since the last welcome
 
-	mu     sync.Mutex // guards all below
+	mu     sync.Mutex // guards everything below
 	ws     *websocket.Conn
 	queue  []message // not acknowledged, oldest first
 	sent   int       // how many of them were sent on this connection
-	window int       // how many may be; 0 while nobody has said welcome
-	seq    uint64    // given last; a message gets its own when it is first sent
+	window int       // how many may be; 0 before the welcome
+	seq    uint64    // the last one given; a message gets one when it is first sent
 }
 
 func main() {
@@ -54,7 +54,7 @@ func main() {
 		if ctx.Err() != nil {
 			return
 		}
-		// Full jitter: devices that lost the node together return one by one.
+		// Full jitter: devices that lost the node together return at different times.
 		delay := rand.N(min(time.Minute, time.Second<<min(a.failures, 6)))
 		var gone websocket.CloseError
 		if seconds := 0; errors.As(err, &gone) {
@@ -74,7 +74,7 @@ func (a *agent) measure() {
 	for m := new(meter); ; <-a.tick.C {
 		reading := message{"type": "telemetry", "topic": "host", "ts": time.Now().UnixMilli(), "data": m.read()}
 		a.mu.Lock()
-		if a.queue = append(a.queue, reading); len(a.queue) > 3600 { // away for an hour: the oldest go
+		if a.queue = append(a.queue, reading); len(a.queue) > 3600 { // after an hour away, drop the oldest
 			a.queue, a.sent = a.queue[1:], max(a.sent-1, 0)
 		}
 		a.flush()
@@ -105,7 +105,7 @@ func (a *agent) session(ctx context.Context) error {
 	return err
 }
 
-// obey does what one message of the node says.
+// obey handles one message of the node.
 func (a *agent) obey(m incoming) {
 	switch m.Type {
 	case "welcome":
@@ -142,7 +142,7 @@ func (a *agent) flush() {
 	}
 }
 
-// write never waits long: the window bounds what is on its way.
+// write never waits long: the window bounds the unacknowledged messages.
 func (a *agent) write(m message) {
-	_ = wsjson.Write(context.Background(), a.ws, m) // if it fails, so does session's read
+	_ = wsjson.Write(context.Background(), a.ws, m) // if it fails, the read in session fails too
 }

@@ -44,7 +44,7 @@ func memory() float64 {
 
 func disk(path string) float64 {
 	var s syscall.Statfs_t
-	_ = syscall.Statfs(path, &s) // zeroes then, as with a file that cannot be read
+	_ = syscall.Statfs(path, &s) // zeroes on error, as for an unreadable file
 	return percent(float64(s.Bavail), float64(s.Blocks))
 }
 

@@ -1,6 +1,6 @@
-// Command telemetry prints what devices send, a line each, and acknowledges it:
-// the way up without a log. An acknowledgement here means "printed", no more,
-// and printing on the loop is for examples: whoever reads slowly stops it.
+// Command telemetry prints each message of a device on a line and acknowledges it: it shows the way up
+// without a log. An acknowledgement here means only "printed". Printing on the loop is for examples:
+// a slow reader of the output stops the loop.
 package main
 
 import (
@@ -34,7 +34,7 @@ func main() {
 	}
 }
 
-// doorman admits everyone; the subprotocol says how they speak.
+// doorman admits every device; the subprotocol decides the encoding.
 type doorman struct{}
 
 func (doorman) Accept(c *eventloop.Conn, h *eventloop.Hello) (eventloop.Receiver, *eventloop.Refusal) {
@@ -63,7 +63,7 @@ func (d *device) Receive(kind eventloop.Kind, payload []byte) {
 	}
 }
 
-// Flush acknowledges at once what one read brought.
+// Flush acknowledges everything that one read brought.
 func (d *device) Flush() {
 	if d.upto > 0 {
 		d.say(&envelope.Message{Type: envelope.TypeAck, Upto: d.upto})
@@ -71,7 +71,7 @@ func (d *device) Flush() {
 	}
 }
 
-// Woken comes first after the handshake, so it says welcome.
+// Woken is the first call after the handshake, so it sends the welcome.
 func (d *device) Woken() {
 	d.say(&envelope.Message{Type: envelope.TypeWelcome, Epoch: d.conn.ID(), HeartbeatS: 30, Window: 64})
 }
@@ -88,7 +88,7 @@ func (d *device) say(m *envelope.Message) {
 
 func (d *device) Closed(*eventloop.Gone) {}
 
-// Quiet pings who is silent.
+// Quiet pings a silent device.
 func (d *device) Quiet(idle, _ time.Duration) time.Duration {
 	if idle < heartbeat {
 		return heartbeat - idle

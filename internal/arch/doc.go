@@ -1,6 +1,6 @@
-// Package arch holds the house rules that a machine can check, as tests: who
-// may import whom, how files are named and how long they are, that no test
-// sleeps, and that docs/testing.md names tests that exist.
+// Package arch checks the house rules that a machine can check, as tests: which package may import
+// which, the names and lengths of files, that no test sleeps, and that the tests named in
+// docs/testing.md exist.
 //
 // # Owns
 //

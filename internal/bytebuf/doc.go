@@ -1,17 +1,16 @@
-// Package bytebuf lends byte buffers in size classes, takes them back, and counts
-// by capacity what is lent.
+// Package bytebuf lends byte buffers in size classes, takes them back, and counts the capacity that
+// is lent.
 //
 // # Owns
-// The spare buffers, and the count of those that are lent: one sync.Pool a class, so that the garbage collector
-// gives idle memory back to the system.
+// The spare buffers, in one sync.Pool for each class, so that the garbage collector returns idle
+// memory to the system; and the count of lent buffers.
 //
 // # Goroutines
 // None. A Pool may be used from any goroutine; a Buf belongs to one at a time.
 //
 // # Memory
-// Get passes ownership of a Buf to the caller, Put passes it back. After Put
-// neither the Buf nor any slice of its bytes may be touched: another goroutine
-// may hold them by then. Builds with invariants overwrite the bytes at Put and
+// Get passes ownership of a Buf to the caller, Put passes it back. After Put the caller must not touch
+// the Buf or any slice of its bytes: another goroutine may hold them by then. Builds with invariants overwrite the bytes at Put and
 // panic on a second Put.
 //
 // # Errors
@@ -23,6 +22,6 @@
 // or close a connection. Buffers above 1 MiB are never kept.
 //
 // # Not here
-// Allocating from a length that a peer declared. Ask for what has arrived, and
-// Grow as more does.
+// Allocating from a length that a peer declared. Get a buffer for the bytes that have arrived, and
+// Grow it as more arrive.
 package bytebuf

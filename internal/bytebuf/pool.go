@@ -12,9 +12,9 @@ import (
 // MaxSize is the largest buffer that is kept for reuse, in bytes.
 const MaxSize = 1 << 20
 
-// The classes are 256 B, 512 B, 1 KiB and so on up to 1 MiB. A buffer counts by
-// its capacity wherever memory is bounded, so what a class wastes is taken from
-// what may be on its way: steps of two waste half at most.
+// The classes are 256 B, 512 B, 1 KiB and so on up to 1 MiB. Memory bounds count the capacity of a
+// buffer, so unused capacity leaves less room for messages; with steps of two at most half is
+// unused.
 const (
 	minBits    = 8
 	numClasses = 13
@@ -24,7 +24,7 @@ const (
 // ready; it must not be copied after first use. Any goroutine may use it.
 type Pool struct {
 	// Immutable after construction.
-	budget *Budget // is told when something comes back; may be nil
+	budget *Budget // notified when a buffer comes back; may be nil
 
 	// Atomic. Each sync.Pool synchronises itself.
 	held    atomic.Int64 // capacity of the buffers that are lent
@@ -37,12 +37,12 @@ type Buf struct {
 	// begins further on (b.B[n:]) hides the first n bytes from the pool for good.
 	B []byte
 
-	home  *Pool  // that lent it, and counts it
+	home  *Pool  // the pool that lent it and counts it
 	size  uint32 // what it counts: the capacity it was lent with
 	spare bool   // is in the pool; kept in builds with invariants only
 }
 
-// Size is what the buffer takes of memory, in bytes; of nil, nothing.
+// Size is the memory of the buffer, in bytes; 0 for nil.
 func (b *Buf) Size() int {
 	if b == nil {
 		return 0
@@ -50,7 +50,7 @@ func (b *Buf) Size() int {
 	return int(b.size)
 }
 
-// Held is the capacity of all buffers that are lent and not back.
+// Held is the capacity of all lent buffers.
 func (p *Pool) Held() int64 { return p.held.Load() }
 
 // Get lends a buffer of length 0 and capacity at least n bytes. It belongs to
@@ -104,20 +104,20 @@ func (p *Pool) Put(b *Buf) {
 	}
 }
 
-// Grow makes room for n bytes more after len(b.B) and keeps the contents. When
-// the present array is too small b moves to a larger class of p and the old
-// array goes back to p, so slices taken from b.B before are invalid after.
+// Grow makes room for n more bytes after len(b.B) and keeps the contents. If the current array is too
+// small, b moves to a larger class of p and the old array goes back to p: slices taken from b.B
+// before are then invalid.
 func (b *Buf) Grow(p *Pool, n int) { b.GrowUpTo(p, n, math.MaxInt) }
 
-// GrowUpTo is Grow for a buffer that is not going to hold more than most, so that
-// none of its growth is in vain. Nothing is allocated for most alone.
+// GrowUpTo is Grow for a buffer that will not hold more than most, so that it does not grow in
+// vain. It allocates nothing for most alone.
 func (b *Buf) GrowUpTo(p *Pool, n, most int) {
 	need := len(b.B) + n
 	if need <= cap(b.B) {
 		return
 	}
 	if need > MaxSize {
-		need = max(need, min(2*cap(b.B), most)) // few copies also where there is no next class
+		need = max(need, min(2*cap(b.B), most)) // few copies even without a next class
 	}
 	next := p.Get(need)
 	next.B = append(next.B, b.B...)

@@ -10,7 +10,7 @@
 // None.
 //
 // # Memory
-// Mangle writes over the bytes it is given and keeps no reference.
+// Mangle overwrites the bytes that it is given and keeps no reference.
 //
 // # Errors
 // None. A broken invariant panics where it is found.

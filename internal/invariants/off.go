@@ -5,6 +5,6 @@ package invariants
 // Enabled says whether this build checks invariants.
 const Enabled = false
 
-// Mangle does nothing in this build; with invariants it overwrites b, so that
-// whoever still reads it after its lease has ended reads nonsense.
+// Mangle does nothing in this build. With invariants it overwrites b, so that a read after the end of
+// its lease finds nonsense.
 func Mangle([]byte) {}

@@ -2,6 +2,6 @@ package testkit
 
 import "time"
 
-// Delay is for fakes whose part in the story is to take their time: a slow log,
-// a slow device. It is never the way to wait for something; see Eventually.
+// Delay is for fakes that have to be slow: a slow log, a slow device. Never use it to wait for
+// something; see Eventually.
 func Delay(d time.Duration) { time.Sleep(d) }

@@ -1,7 +1,6 @@
-// Package testkit is what tests of several packages need: waiting for a
-// condition without sleeping.
+// Package testkit helps tests of several packages: it waits for conditions without sleeping.
 //
 // # Not here
 //
-// Anything that knows a package of ours; such helpers live beside it.
+// Anything that knows one of our packages; such helpers are in that package.
 package testkit

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// Eventually asks cond every few milliseconds until it is true, and fails the
-// test when limit has passed first. what completes the sentence "still waiting
+// Eventually checks cond every few milliseconds until it is true, and fails the test if limit passes
+// first. what completes the sentence "still waiting
 // for ...". It calls t.Fatal, so only the test's own goroutine may call it.
 func Eventually(t testing.TB, limit time.Duration, what string, cond func() bool) {
 	t.Helper()

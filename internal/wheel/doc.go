@@ -1,17 +1,15 @@
-// Package wheel keeps very many coarse timers that are pushed back all the time
-// and seldom fire: how long has each connection been quiet?
+// Package wheel keeps very many coarse timers that are pushed back often and rarely fire: how long has
+// each connection been quiet?
 //
 // # Owns
 // A slab of 16-byte nodes without pointers, linked into the slots of a timer
 // wheel by index. The garbage collector never looks inside, and a connection
 // holds only the 4-byte id of its node.
 //
-// Re-slotting is lazy: Touch stores the current tick into the node and leaves
-// it where it is. When the wheel comes to the slot where the node lies, the timer
-// fires, and its owner, who may want another wait by now than when it was set,
-// says when to look again. A busy connection so costs one store per message and
-// one call per wait, whatever its traffic. Timers that are due are fired in
-// slices, as many as the caller has time for.
+// Moving a timer is lazy: Touch stores the current tick in the node and leaves it in its slot. When the
+// wheel reaches that slot the timer fires, and its owner says when to look again; by then it may want
+// a different wait. So a busy connection costs one store per message and one call per wait, whatever
+// its traffic. Due timers fire in slices, as many as the caller has time for.
 //
 // # Goroutines
 // None. A Wheel is used by one goroutine, or under the caller's lock.
@@ -28,6 +26,6 @@
 // Nothing is refused: the caller bounds the number of connections.
 //
 // # Not here
-// The clock (a tick is what the caller says it is) and what silence means:
-// package devicemgr has that policy.
+// The clock (the caller defines a tick), and what silence means: that policy is in package
+// devicemgr.
 package wheel

@@ -9,9 +9,9 @@ import (
 // Wheel is a set of timers that count from their last Touch. Not safe for
 // concurrent use.
 //
-// Advance takes a timer up at the tick that Add, Reset or its last firing asked
-// for, and Fire fires it. A Touch does not move a timer: who is fired looks at
-// Idle, and asks to be fired again when there is no more to it.
+// Advance makes a timer due at the tick that Add, Reset or its last firing asked for, and Fire fires it.
+// A Touch does not move a timer: when it fires, its owner checks Idle, and asks for another firing if
+// the timer was touched.
 type Wheel struct {
 	// Owned by the goroutine that uses the wheel.
 
@@ -66,14 +66,14 @@ func (w *Wheel) Add(wait uint32) (id uint32) {
 	return id
 }
 
-// Now is the present tick.
+// Now is the current tick.
 func (w *Wheel) Now() uint32 { return w.now }
 
-// Touch says that id was heard of in the current tick.
+// Touch records a sign of life of id in the current tick.
 func (w *Wheel) Touch(id uint32) { w.nodes[id].last = w.now }
 
-// Mark notes the current tick for id, unless a mark stands. A Touch, also one of
-// the same tick, wipes it out.
+// Mark records the current tick for id, unless it is already marked. A Touch removes the mark, even in
+// the same tick.
 func (w *Wheel) Mark(id uint32) {
 	if n := &w.nodes[id]; !n.marked() {
 		n.mark = w.now
@@ -125,20 +125,19 @@ func (w *Wheel) Advance(now uint32) {
 	}
 	from := w.now
 	w.now = now
-	// A node lies at most one turn ahead, so one turn meets every due node. What
-	// is placed from here on belongs to a later Advance, also where its slot is
-	// among those just emptied.
+	// A node is at most one turn ahead, so one turn meets every due node. A node placed from
+	// here on belongs to a later Advance, even if its slot was just emptied.
 	for i := uint32(1); i <= min(steps, w.mask+1); i++ {
 		w.gather((from + i) & w.mask)
 	}
 }
 
-// Fire calls fire for at most so many of the timers that are due, in no
-// particular order, and says whether more are. fire answers in how many ticks to
-// fire the timer again; 0 parks it: it fires no more until Reset.
+// Fire calls fire for at most so many of the due timers, in no particular order, and reports whether
+// more are due. fire returns the number of ticks until the timer fires again; 0 parks it: it does
+// not fire until Reset.
 //
-// fire may call every method but Advance and Fire, for any id, its own included,
-// and must not panic.
+// fire may call every method except Advance and Fire, for any id, including its own, and must not
+// panic.
 func (w *Wheel) Fire(most int, fire func(id uint32) (wait uint32)) (more bool) {
 	head := w.mask + 1
 	for ; most > 0; most-- {
@@ -155,7 +154,7 @@ func (w *Wheel) Fire(most int, fire func(id uint32) (wait uint32)) (more bool) {
 func (w *Wheel) visit(id uint32, fire func(id uint32) uint32) {
 	w.unlink(id)
 	if n := &w.nodes[id]; !n.marked() {
-		n.mark = n.last // the mark of an age ago must not seem to be of the future
+		n.mark = n.last // an old mark must not seem to be in the future
 	}
 	w.firing = id
 	wait := fire(id)

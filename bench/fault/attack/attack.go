@@ -24,9 +24,9 @@ import (
 	"edgeloop/internal/pause"
 )
 
-// Attack is what hostile peers do to a node. They live in a process of their own,
-// which yields to the others, so that what they cost is not taken for what the node
-// makes its devices wait. Every attack ends by itself.
+// Attack says what hostile peers do to a node. They run in a process of their own with low
+// priority, so that their own cost does not look like a delay of the node. Every attack ends
+// by itself.
 type Attack struct {
 	Kind     string        `json:"kind"`     // a key of attacks
 	Addr     string        `json:"addr"`     // of the node, on the loopback
@@ -47,7 +47,7 @@ const (
 	maxAttackTime = 2 * time.Minute
 )
 
-// Spoils is what came of an attack, by what was counted.
+// Spoils is the result of an attack: counts by name.
 type Spoils map[string]int
 
 // String lists what was counted, in order of the names.
@@ -62,7 +62,7 @@ func (t Spoils) String() string {
 	return strings.Join(parts, ", ")
 }
 
-// attacks are the kinds, and what each peer does until ctx ends.
+// attacks maps each kind to what a peer does until ctx ends.
 func attacks() map[string]func(a *attacker, ctx context.Context, i int) {
 	return map[string]func(a *attacker, ctx context.Context, i int){
 		"bad-token": (*attacker).badToken,
@@ -85,7 +85,7 @@ type attacker struct {
 	spoils Spoils
 }
 
-// Run runs the attack that is described in JSON, to its end.
+// Run runs the attack described in JSON to its end.
 func Run(ctx context.Context, description string) (Spoils, error) {
 	a := &attacker{spoils: Spoils{}}
 	if err := json.Unmarshal([]byte(description), &a.Attack); err != nil {
@@ -140,7 +140,7 @@ func (a *attacker) most(what string, n int) {
 	a.spoils[what] = max(a.spoils[what], n)
 }
 
-// fail counts how something failed, in a word or two.
+// fail counts a failure by its kind.
 func (a *attacker) fail(what string, err error) {
 	var status ws.StatusError
 	var closed *crew.ClosedError
@@ -173,7 +173,7 @@ func (a *attacker) dial(ctx context.Context, i int) (net.Conn, error) {
 	return c, nil
 }
 
-// name is what a peer is called.
+// name is the name of a peer.
 func (a *attacker) name(i int) string {
 	if a.Prefix != "" {
 		return fmt.Sprintf("%s%d", a.Prefix, i)

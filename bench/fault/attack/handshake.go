@@ -12,8 +12,8 @@ import (
 	"edgeloop/internal/pause"
 )
 
-// badToken shows a token that nobody signed whom the node knows, with Size bytes
-// right behind the request, and does it again once it was answered.
+// badToken sends a token with an unknown signature and Size bytes right behind the request, and
+// repeats that once it is answered.
 func (a *attacker) badToken(ctx context.Context, i int) {
 	all := fmt.Appendf(nil, "GET /v1/device HTTP/1.1\r\nHost: node\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"+
 		"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Protocol: edgeloop.v1.json\r\nAuthorization: Bearer %s\r\n\r\n", a.Token)
@@ -48,7 +48,7 @@ func (a *attacker) tryToken(ctx context.Context, i int, request []byte) {
 	a.count("answered " + strings.TrimPrefix(string(status), "HTTP/1.1 "))
 }
 
-// silent connects and says nothing, and comes back when it was cut.
+// silent connects and says nothing. It reconnects when it is cut.
 func (a *attacker) silent(ctx context.Context, i int) {
 	for ctx.Err() == nil {
 		c, err := a.dial(ctx, i)

@@ -11,8 +11,8 @@ import (
 	"edgeloop/internal/pause"
 )
 
-// partial sends a message of Size bytes but for its end, keeps the connection, and
-// comes back a second after it was cut.
+// partial sends a message of Size bytes without its end, keeps the connection, and reconnects a
+// second after it is cut.
 func (a *attacker) partial(ctx context.Context, i int) {
 	piece := make([]byte, 16<<10)
 	for ctx.Err() == nil {
@@ -31,7 +31,7 @@ func (a *attacker) partial(ctx context.Context, i int) {
 	}
 }
 
-// begin sends all of a message but its last byte.
+// begin sends all of a message except its last byte.
 func (a *attacker) begin(w *crew.Wire, piece []byte) error {
 	w.Out = appendHeader(w.Out, ws.OpText, a.Size)
 	for left := a.Size - 1; left > 0; left -= len(piece) {

@@ -9,8 +9,8 @@ import (
 	"edgeloop/internal/pause"
 )
 
-// comeBack connects once, says how that went, and stays to the end. Who is refused
-// or not answered tries again, as a device does.
+// comeBack connects once, records how that went, and stays to the end. A peer that is refused or
+// not answered tries again, as a device does.
 func (a *attacker) comeBack(ctx context.Context, i int) {
 	began := time.Now()
 	for ctx.Err() == nil {
@@ -37,7 +37,7 @@ func (a *attacker) comeBack(ctx context.Context, i int) {
 	}
 }
 
-// tug has two peers be one device: each connects again as soon as it was cut.
+// tug makes each two peers one device: each reconnects as soon as it is cut.
 func (a *attacker) tug(ctx context.Context, i int) {
 	for ctx.Err() == nil {
 		w, _, err := a.device(ctx, i/2)
@@ -56,7 +56,7 @@ func (a *attacker) tug(ctx context.Context, i int) {
 	}
 }
 
-// How often peers were let in, and after how long at most.
+// How many peers were welcomed, and after how long at most.
 const (
 	Welcomed       = "welcomed"
 	SlowestWelcome = "ms to the slowest welcome"

@@ -15,8 +15,8 @@ import (
 	"edgeloop/internal/pause"
 )
 
-// stream sends numbered messages of Size bytes as fast as the window allows, and
-// comes back when it was cut.
+// stream sends numbered messages of Size bytes as fast as the window allows, and reconnects when it
+// is cut.
 func (a *attacker) stream(ctx context.Context, i int) {
 	for ctx.Err() == nil {
 		w, welcome, err := a.device(ctx, i)
@@ -39,7 +39,7 @@ func (a *attacker) stream(ctx context.Context, i int) {
 	}
 }
 
-// fill keeps the window of a connection full, until it was told to leave.
+// fill keeps the window of a connection full until ctx ends or all Messages are acknowledged.
 func (a *attacker) fill(ctx context.Context, w *crew.Wire, welcome crew.Message) error {
 	pad := strings.Repeat("p", a.Size)
 	acked, next := welcome.Upto, welcome.Upto+1

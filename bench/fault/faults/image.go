@@ -10,19 +10,18 @@ import (
 	"sync"
 )
 
-// Image is a disk of the node's own: an ext4 file system in a file. What is in the
-// file is what the file system has written to its disk; what it only holds in
-// memory is not. A copy of the file is the disk after the power was cut.
+// Image is a disk of the node's own: an ext4 file system in a file. The file holds what the
+// file system has written to its disk, and not what is only in memory. A copy of the file
+// is therefore the disk after a power cut.
 //
-// It drops what was never written back; it does not drop what the disk took but
-// was not told to flush, so a missing flush after a write goes unnoticed.
+// The copy lacks what was never written back. It does not lack what the disk took without a
+// flush, so a missing flush after a write goes unnoticed.
 type Image struct {
 	Path, Mount string
 }
 
-// Freeze has the disk take no write and no sync until thaw is called: who tries
-// waits. It also thaws when this process dies, for the one that waits then is a
-// shell whose input ends.
+// Freeze makes every write and sync of the disk wait until thaw is called. The disk also thaws
+// when this process dies, because a shell holds the freeze and its input then ends.
 func (im *Image) Freeze() (thaw func() error, err error) {
 	cmd := exec.Command("sh", "-c", `fsfreeze -f "$0" && echo frozen && read line; fsfreeze -u "$0"`, im.Mount)
 	in, err := cmd.StdinPipe()

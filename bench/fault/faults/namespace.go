@@ -54,8 +54,8 @@ func (n *Namespace) Dial(addr string) (c net.Conn, err error) {
 	return c, inside
 }
 
-// Do calls fn on a thread that is inside the namespace; a socket stays where it
-// was made.
+// Do calls fn on a thread inside the namespace. A socket stays in the namespace in which it was
+// made.
 func (n *Namespace) Do(fn func() error) error {
 	runtime.LockOSThread()
 	home, err := os.Open(fmt.Sprintf("/proc/self/task/%d/ns/net", unix.Gettid()))
@@ -76,7 +76,7 @@ func (n *Namespace) Do(fn func() error) error {
 	return err
 }
 
-// Command runs a program and has its words in the error.
+// Command runs a program. Its output is part of the error.
 func Command(name string, args ...string) error {
 	cmd := exec.Command(name, args...)
 	cmd.WaitDelay = time.Second

@@ -12,7 +12,7 @@ import (
 	"edgeloop/internal/pause"
 )
 
-// Proxy is a TCP relay that can be slow, deaf or gone.
+// Proxy is a TCP relay that can be slow, silent or gone.
 type Proxy struct {
 	// Immutable after construction.
 	target string
@@ -26,11 +26,11 @@ type Proxy struct {
 	closed   bool
 
 	// Atomic.
-	delay atomic.Int64 // nanoseconds before each piece is handed on
-	held  atomic.Bool  // nothing is handed on
+	delay atomic.Int64 // nanoseconds before each piece is forwarded
+	held  atomic.Bool  // nothing is forwarded
 }
 
-// NewProxy listens on addr for what is meant for target.
+// NewProxy listens on addr and relays to target.
 func NewProxy(addr, target string) (*Proxy, error) {
 	p := &Proxy{target: target, addr: addr, conns: map[net.Conn]struct{}{}}
 	return p, p.Open()
@@ -42,10 +42,10 @@ func (p *Proxy) Addr() string { return p.addr }
 // Slow delays each piece of data, in both directions. Any goroutine.
 func (p *Proxy) Slow(d time.Duration) { p.delay.Store(int64(d)) }
 
-// Hold stops handing anything on, or goes on; the connections stay. Any goroutine.
+// Hold stops forwarding, or resumes it; the connections stay. Any goroutine.
 func (p *Proxy) Hold(on bool) { p.held.Store(on) }
 
-// Cut ends all connections; new ones are taken. Any goroutine.
+// Cut ends all connections and accepts new ones. Any goroutine.
 func (p *Proxy) Cut() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -54,7 +54,7 @@ func (p *Proxy) Cut() {
 	}
 }
 
-// Shut ends all connections and takes no new ones, until Open. Any goroutine.
+// Shut ends all connections and accepts no new ones until Open. Any goroutine.
 func (p *Proxy) Shut() {
 	p.mu.Lock()
 	if p.listener != nil {
@@ -65,7 +65,7 @@ func (p *Proxy) Shut() {
 	p.Cut()
 }
 
-// Open takes connections again. Any goroutine.
+// Open accepts connections again. Any goroutine.
 func (p *Proxy) Open() error {
 	l, err := net.Listen("tcp", p.addr)
 	if err != nil {
@@ -132,7 +132,7 @@ func (p *Proxy) relay(near net.Conn) {
 	p.mu.Unlock()
 }
 
-// pump hands on what arrives, as slowly as it is told to.
+// pump forwards what arrives, with the current delay.
 func (p *Proxy) pump(from io.Reader, to io.Writer) {
 	buf := make([]byte, 32<<10)
 	for {
@@ -144,7 +144,7 @@ func (p *Proxy) pump(from io.Reader, to io.Writer) {
 			_ = pause.For(context.Background(), time.Duration(d)) // bounded by d
 		}
 		for p.held.Load() {
-			_ = pause.For(context.Background(), 20*time.Millisecond) // Close lets go
+			_ = pause.For(context.Background(), 20*time.Millisecond) // Close ends it
 		}
 		if _, err := to.Write(buf[:n]); err != nil {
 			return

@@ -6,7 +6,7 @@ import (
 	"path/filepath"
 )
 
-// Throttle is a control group that writes to one device slowly.
+// Throttle is a control group whose writes to one device can be limited.
 type Throttle struct {
 	Group, Device string
 	Version       int

@@ -12,9 +12,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Weather is a link between two network namespaces whose packets pass through the
-// run: it loses, delays and reorders them, or hands on none, as netem would where
-// the kernel has it.
+// Weather is a link between two network namespaces whose packets pass through this process. It
+// loses, delays and reorders them, or forwards none, as netem would where the kernel has it.
 type Weather struct {
 	// Immutable after construction.
 	A, B         *Namespace
@@ -65,8 +64,8 @@ func NewWeather(name string) (w *Weather, err error) {
 	return w, nil
 }
 
-// Set makes the weather: of 1000 packets loss are lost, the others take between
-// delay and twice that, which also reorders them.
+// Set changes the weather: of 1000 packets, loss are lost. The others take between delay and
+// twice that, which also reorders them.
 func (w *Weather) Set(loss int, delay time.Duration) {
 	w.loss.Store(int64(loss))
 	w.delay.Store(int64(delay))

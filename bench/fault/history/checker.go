@@ -19,15 +19,15 @@ const (
 	Hole       Promise = "hole"         // a sequence is missing below a later one
 	Forged     Promise = "forged"       // in the log or acknowledged, never sent, or other bytes
 	RolledBack Promise = "rolled back"  // a welcome below what was acknowledged
-	OldEpoch   Promise = "old epoch"    // a session's epoch is not above the one before
+	OldEpoch   Promise = "old epoch"    // a session's epoch is not above the last one
 	TwoLives   Promise = "two sessions" // a device has two live sessions
-	Presence   Promise = "presence"     // the node's list is not who is connected
+	Presence   Promise = "presence"     // the node's list differs from the connected devices
 	Command    Promise = "command"      // delivered twice, or not to a device that stayed
 	Dropped    Promise = "dropped"      // a connected device was hurt by others
 	Slowed     Promise = "slowed"       // a well-behaved device waited for long because of others
 	Stuck      Promise = "stuck"        // what was sent never settles
 	Resources  Promise = "resources"    // memory or descriptors do not come back
-	Silent     Promise = "silent"       // damage passes without a word
+	Silent     Promise = "silent"       // damage goes unreported
 	Died       Promise = "died"         // the node ended, panicked or did not stop well
 )
 
@@ -51,7 +51,7 @@ func (v Violation) String() string {
 	return s + " " + v.Detail
 }
 
-// Entry is a line of the log as far as it is checked.
+// Entry is the checked part of a log line.
 type Entry struct {
 	Device string
 	Epoch  uint64
@@ -62,8 +62,8 @@ type Entry struct {
 	}
 }
 
-// Checker holds a log against the records of the devices. It takes the log as a
-// stream and keeps only where each device stands. One goroutine.
+// Checker compares a log with the records of the devices. It reads the log as a stream and
+// keeps only where each device stands. One goroutine.
 type Checker struct {
 	records map[string]Record
 	tracks  map[string]*track
@@ -91,8 +91,8 @@ func NewChecker(records []Record) *Checker {
 // Lines is the number of log lines taken so far.
 func (c *Checker) Lines() int { return c.lines }
 
-// Line takes the next line of the log; line is borrowed until return. An error
-// means that it is not a line of a log.
+// Line takes the next line of the log; line is borrowed until return. It returns an error if
+// line is not a log line.
 func (c *Checker) Line(line []byte) error {
 	var e Entry
 	if err := json.Unmarshal(line, &e); err != nil {
@@ -106,7 +106,7 @@ func (c *Checker) Line(line []byte) error {
 func (c *Checker) Entry(e Entry) {
 	c.lines++
 	if strings.HasPrefix(e.Device, Hostile) {
-		return // never acknowledged anything that it would stand for
+		return // nothing was acknowledged to it
 	}
 	r, known := c.records[e.Device]
 	if !known || e.Seq == 0 || e.Seq > r.Sent {
@@ -139,18 +139,18 @@ func (c *Checker) Entry(e Entry) {
 	}
 }
 
-// Sent judges the highest sequence that the log holds of a device, once it has been
-// read, against what the device has sent by now.
+// Sent compares the highest sequence that the log holds of a device with what the device has
+// sent by now. Call it once the log has been read.
 func (c *Checker) Sent(device string, sent uint64) {
 	if t := c.tracks[device]; t != nil && t.last > sent {
 		c.fail(Forged, Entry{Device: device, Seq: t.last}, "on line %d of the log, sent were 1..%d", t.line, sent)
 	}
 }
 
-// Hostile is how the names of devices begin that keep no record.
+// Hostile begins the names of devices that keep no record.
 const Hostile = "x-"
 
-// Finish says what is broken, now that the log is at its end.
+// Finish returns all violations. Call it once the log has been read.
 func (c *Checker) Finish() []Violation {
 	for _, name := range slices.Sorted(maps.Keys(c.records)) {
 		r, t := c.records[name], c.tracks[name]

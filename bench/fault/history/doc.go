@@ -15,7 +15,7 @@
 //
 // # Errors
 //
-// A broken promise is a Violation. An error means that a line is no line of a log.
+// A broken promise is a Violation. An error means that a line is not a log line.
 //
 // # When full
 //

@@ -12,9 +12,9 @@ import (
 // maxHistory is the most lines that a printed history has.
 const maxHistory = 40
 
-// Explain prints the shortest history that shows v: what the device did with the
-// sequence concerned, and what happened to the connection and to the node from the
-// first time it was sent until the first word that was broken.
+// Explain prints the shortest history that shows v: what the device did with the sequence, and
+// what happened to the connection and to the node, from the first sending to the first
+// broken promise.
 func Explain(w io.Writer, v Violation, r Record, injected []Event) {
 	fmt.Fprintln(w, v)
 	for _, e := range Shortest(v, r, injected) {
@@ -22,8 +22,7 @@ func Explain(w io.Writer, v Violation, r Record, injected []Event) {
 	}
 }
 
-// Shortest picks the events that a violation of r's device rests on, in order of
-// time.
+// Shortest picks the events that show a violation by r's device, in order of time.
 func Shortest(v Violation, r Record, injected []Event) []Event {
 	from, to := span(v, r)
 	var all []Event
@@ -32,7 +31,7 @@ func Shortest(v Violation, r Record, injected []Event) []Event {
 			all = append(all, e)
 		}
 	}
-	var last *Event // the last ack below matters too: it is what the device stood on
+	var last *Event // the last ack below matters too: the device relied on it
 	for i, e := range r.Events {
 		if e.Kind == Acked && e.At < from && (v.Seq == 0 || e.To < v.Seq) {
 			last = &r.Events[i]
@@ -53,9 +52,9 @@ func Shortest(v Violation, r Record, injected []Event) []Event {
 	return all
 }
 
-// span is the time from the first sending of the sequence to the first answer that
-// covers it after the last sending, and on to the welcome after that, which tells
-// what the node still knew; everything, if no message is concerned.
+// span is the time from the first sending of the sequence to the welcome after the first answer
+// that covers it after the last sending: that welcome shows what the node still knew. It is
+// everything if v concerns no message.
 func span(v Violation, r Record) (from, to time.Duration) {
 	from, to = 0, math.MaxInt64
 	if v.Seq == 0 {
@@ -78,7 +77,7 @@ func span(v Violation, r Record) (from, to time.Duration) {
 	return from, to
 }
 
-// matters says whether e is part of the story of seq.
+// matters reports whether e belongs to the history of seq.
 func matters(e Event, seq uint64) bool {
 	switch e.Kind {
 	case Sent:

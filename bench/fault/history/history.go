@@ -51,7 +51,7 @@ func (e Event) String() string {
 	}
 }
 
-// Record is what one device knows: it is the truth that the log is held against.
+// Record is what one device knows. The log is compared with it.
 type Record struct {
 	Device string
 	Sent   uint64 // highest sequence ever written; all of 1..Sent were
@@ -72,8 +72,8 @@ type Journal struct {
 	dropped    int
 }
 
-// maxViolations bounds what one life keeps; a broken log may break a promise for
-// each of its messages.
+// maxViolations bounds the violations that one life keeps; a broken log may have one for each
+// message.
 const maxViolations = 100
 
 // NewJournal begins a journal now.
@@ -82,14 +82,14 @@ func NewJournal() *Journal { return &Journal{began: time.Now()} }
 // Now is the time since the journal began.
 func (j *Journal) Now() time.Duration { return time.Since(j.began) }
 
-// Inject notes that the run is about to hurt the node. Any goroutine.
+// Inject records that the run is about to hurt the node. Any goroutine.
 func (j *Journal) Inject(format string, args ...any) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.events = append(j.events, Event{At: j.Now(), Kind: Injected, Note: fmt.Sprintf(format, args...)})
 }
 
-// Break notes a broken promise. Any goroutine.
+// Break records broken promises. Any goroutine.
 func (j *Journal) Break(vs ...Violation) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -102,29 +102,29 @@ func (j *Journal) Break(vs ...Violation) {
 	}
 }
 
-// Events is a copy of what was injected so far. Any goroutine.
+// Events is a copy of the injections so far. Any goroutine.
 func (j *Journal) Events() []Event {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	return append([]Event(nil), j.events...)
 }
 
-// Violations is a copy of what was broken so far, and how many more there were.
-// Any goroutine.
+// Violations is a copy of the kept violations, and the number of further ones. Any
+// goroutine.
 func (j *Journal) Violations() (kept []Violation, more int) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	return append([]Violation(nil), j.violations...), j.dropped
 }
 
-// Forget drops the events before mark: what they say was checked.
+// Forget drops the events before mark, which have been checked.
 func (j *Journal) Forget(mark time.Duration) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.events = Since(j.events, mark)
 }
 
-// Since copies the events from mark on, so that the memory of the others is free.
+// Since copies the events from mark on, so that the memory of the others can be freed.
 func Since(events []Event, mark time.Duration) []Event {
 	for i, e := range events {
 		if e.At >= mark {

@@ -12,8 +12,8 @@ type Listed struct {
 	Durable uint64
 }
 
-// Together joins the lists of two nodes: where a device is online, or once that it
-// is gone.
+// Together joins the lists of two nodes. It lists a device wherever it is online, or else once
+// as gone.
 func Together(lists ...[]Listed) (all []Listed) {
 	known := map[string]bool{}
 	for _, online := range []bool{true, false} {
@@ -29,8 +29,8 @@ func Together(lists ...[]Listed) (all []Listed) {
 	return all
 }
 
-// ComparePresence says where a node's list differs from devices that are all
-// connected, or all gone.
+// ComparePresence returns the differences between a node's list and devices that are all
+// connected (online), or all gone.
 func ComparePresence(listed []Listed, records []Record, online bool) (vs []Violation) {
 	seen := map[string]Listed{}
 	for _, e := range listed {

@@ -12,7 +12,7 @@ import (
 	"edgeloop/bench/fault/attack"
 )
 
-// Attack runs an attack in a child of this process and notes what came of it.
+// Attack runs an attack in a child process and notes its result.
 func (l *Life) Attack(ctx context.Context, a attack.Attack) (attack.Spoils, error) {
 	a.Addr = l.Node.Listen
 	arg, err := json.Marshal(a)

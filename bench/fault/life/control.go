@@ -14,8 +14,8 @@ import (
 	"edgeloop/internal/pause"
 )
 
-// A control group is a small crew of well-behaved devices beside which somebody
-// misbehaves. How long it waits at rest and meanwhile is printed and judged:
+// A control group is a small crew of well-behaved devices beside an attack. How long it waits, at
+// rest and during the attack, is printed and judged:
 //
 //	{Name: "…", Devices: life.Controls, Pace: life.ControlPace, Control: true, Act: actX}
 //
@@ -30,10 +30,9 @@ const (
 // quietTime is how long the control group is measured before an attack.
 const quietTime = 2 * time.Second
 
-// Bounds is how much a control group, and a newcomer, may feel of an attack. No
-// wait may be more than twice what it was at rest, or its floor here if that is
-// more: the floors are for two cores that node, devices and attackers share. A
-// floor of 0 is the usual one.
+// Bounds limits how much an attack may affect a control group and newcomers. A wait may be twice
+// what it was at rest, or its floor here if that is more; the floors are for two cores that
+// node, devices and attackers share. 0 is the usual floor.
 type Bounds struct {
 	Ack50, Ack99   time.Duration // 0: 40 and 200 ms
 	Ping50, Ping99 time.Duration // 0: 20 and 150 ms
@@ -44,7 +43,7 @@ type Bounds struct {
 	Descriptors    int           // most of them at any time of the attack; 0: not judged
 }
 
-// of is the floor of a wait: the middle, and the ninety-ninth of a hundred.
+// of is the floor of a wait: its median and its 99th percentile.
 func (b Bounds) of(w crew.Wait) (p50, p99 time.Duration) {
 	or := func(d, usual time.Duration) time.Duration {
 		if d == 0 {
@@ -63,10 +62,9 @@ func (b Bounds) of(w crew.Wait) (p50, p99 time.Duration) {
 	}
 }
 
-// Beside measures the crew at rest, runs attack to its end, measures meanwhile,
-// and notes and judges both.
+// Beside measures the crew at rest and while attack runs to its end, and notes and judges both.
 func (l *Life) Beside(ctx context.Context, b Bounds, attack func(ctx context.Context) error) error {
-	if err := pause.For(ctx, 500*time.Millisecond); err != nil { // what starting costs is no rest
+	if err := pause.For(ctx, 500*time.Millisecond); err != nil { // not yet at rest right after the start
 		return err
 	}
 	quiet, _, err := l.measure(ctx, b, func(ctx context.Context) error { return pause.For(ctx, quietTime) })
@@ -104,7 +102,7 @@ func (l *Life) Beside(ctx context.Context, b Bounds, attack func(ctx context.Con
 	return l.Progress(ctx, 30*time.Second, uint64(l.Options.Devices)) //nolint:gosec // a count
 }
 
-// slowed says where the group waited longer during an attack than it may.
+// slowed names the waits that took longer during an attack than allowed.
 func slowed(w crew.Wait, quiet, during crew.Figure, b Bounds) (vs []history.Violation) {
 	if during.Count == 0 {
 		return []history.Violation{{Promise: history.Slowed, Detail: fmt.Sprintf("%s: nothing was answered during the attack", w)}}
@@ -121,8 +119,8 @@ func slowed(w crew.Wait, quiet, during crew.Figure, b Bounds) (vs []history.Viol
 	return vs
 }
 
-// measure is what the crew, and newcomers, wait for while act runs, and the most
-// memory that the node holds meanwhile.
+// measure runs act and returns how long the crew and newcomers waited meanwhile, and the most
+// memory that the node held.
 func (l *Life) measure(ctx context.Context, b Bounds, act func(ctx context.Context) error) (f [crew.NumWaits]crew.Figure, p node.Peak, err error) {
 	m := l.Crew.Meter()
 	m.Restart()

@@ -25,10 +25,10 @@ type Options struct {
 	Rounds  int           // faults injected in one life of a node's log
 	Window  int           // most unacknowledged messages of a device
 	Load    time.Duration // longest time of load between two faults
-	Seed    uint64        // everything that is left to chance follows from it
+	Seed    uint64        // of everything random
 	Flags   []string      // further flags of the node
 	Scale   int           // times as many hostile peers beside a control group; 0: 1
-	Out     io.Writer     // progress, one line a life
+	Out     io.Writer     // progress, one line for each life
 }
 
 // Scenario is one way to hurt a node.
@@ -36,12 +36,12 @@ type Scenario struct {
 	Name, About string
 	Rounds      int           // faults in one life; 0: Options.Rounds
 	Devices     int           // 0: Options.Devices
-	Patience    time.Duration // silence after which a device with messages on their way connects again; 0: 15 s
-	Tick        time.Duration // how often a quiet device looks up; 0: 100 ms, or Pace if that is less
-	Pace        time.Duration // time between a device's messages; 0: as fast as it goes
-	Padding     int           // bytes that messages are made larger by
+	Patience    time.Duration // silence after which a device with unacknowledged messages reconnects; 0: 15 s
+	Tick        time.Duration // how often a quiet device checks for work; 0: 100 ms, or Pace if that is less
+	Pace        time.Duration // time between a device's messages; 0: as fast as possible
+	Padding     int           // bytes added to each message
 	Flags       []string      // of the node
-	Open        bool          // breaks a promise today, or needs a machine of its own: only run when it is named
+	Open        bool          // breaks a promise today, or needs a machine of its own: run only by name
 	Alone       bool          // Act checks by itself, and leaves nothing to verify
 	Control     bool          // the crew is a control group: how long it waits is measured
 	NoResources bool          // memory is not compared: the scenario bounds it another way
@@ -192,8 +192,8 @@ func (l *Life) Patience(limit time.Duration) time.Duration {
 	return limit + time.Duration(l.Options.Devices)*15*time.Millisecond
 }
 
-// Boot starts the nodes that do not run, waits until they are ready, and notes how
-// long that took.
+// Boot starts the nodes that are down, waits until they are ready, and records how long that
+// took.
 func (l *Life) Boot(ctx context.Context) error {
 	for _, n := range l.Nodes() {
 		if n.Alive() {
@@ -218,14 +218,14 @@ func (l *Life) bootNode(ctx context.Context, n *node.Node) error {
 	return nil
 }
 
-// Kill ends the node as it is, and counts.
+// Kill ends the node with SIGKILL and counts it.
 func (l *Life) Kill(why string) {
 	l.Journal.Inject("kill -9 %s", why)
 	l.Node.Kill()
 	l.Result.Kills++
 }
 
-// Defer has fn called at the end of the life, the last one first.
+// Defer calls fn at the end of the life, the last one first.
 func (l *Life) Defer(fn func()) { l.undo = append(l.undo, fn) }
 
 func (l *Life) close() {
@@ -257,7 +257,7 @@ func (l *Life) close() {
 	}
 }
 
-// Load lets the devices stream for a random part of Options.Load.
+// Load lets the devices stream for a random time up to Options.Load.
 func (l *Life) Load(ctx context.Context) error {
 	return pause.For(ctx, l.UpTo(l.Options.Load))
 }
@@ -265,8 +265,7 @@ func (l *Life) Load(ctx context.Context) error {
 // UpTo is a random time below d.
 func (l *Life) UpTo(d time.Duration) time.Duration { return time.Duration(l.Rng.Int64N(int64(d) + 1)) }
 
-// Await waits for a condition. When it does not come about that is a violation,
-// and the life goes on.
+// Await waits until ok. If limit passes first, that is a violation, and the life goes on.
 func (l *Life) Await(ctx context.Context, limit time.Duration, what string, ok func() bool) error {
 	for deadline := time.Now().Add(limit); !ok(); {
 		if time.Now().After(deadline) {
@@ -289,7 +288,7 @@ func (l *Life) Progress(ctx context.Context, limit time.Duration, more uint64) e
 	})
 }
 
-// Recover waits until all devices are there again and get on.
+// Recover waits until all devices are back and make progress.
 func (l *Life) Recover(ctx context.Context) error {
 	if err := l.Await(ctx, l.Patience(60*time.Second), "all devices to come back", func() bool { return l.Crew.Online() == l.Options.Devices }); err != nil {
 		return err

@@ -13,7 +13,7 @@ import (
 	"edgeloop/internal/pause"
 )
 
-// orders sends commands to random devices through a life, faults or not.
+// orders sends commands to random devices throughout a life, even during faults.
 type orders struct {
 	// Immutable after construction.
 	life   *Life
@@ -55,8 +55,7 @@ func (o *orders) stop() {
 	o.wg.Wait()
 }
 
-// send sends one command, that may wait a while for its device, to the node where
-// the device is.
+// send sends one command to the node that has the device. The command may wait for the device.
 func (o *orders) send(ctx context.Context, d *crew.Device, wait string) (status int) {
 	ctx, cancel := context.WithTimeout(ctx, 15*time.Second)
 	defer cancel()
@@ -72,8 +71,8 @@ func (o *orders) send(ctx context.Context, d *crew.Device, wait string) (status 
 	return status
 }
 
-// verify sends commands to devices that stay connected: each must be answered, and
-// what was answered must have been delivered exactly once.
+// verify sends commands to devices that stay connected. Each must be answered, and an answered
+// command must have been delivered exactly once.
 func (o *orders) verify(ctx context.Context) (violations []history.Violation) {
 	devices := o.life.Crew.Devices()
 	for range 20 {

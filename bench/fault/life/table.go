@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// WriteTable writes what lives showed as Markdown: a row for each scenario, in the
-// order in which they came first, a row for all, and what the lives noted.
+// WriteTable writes the results as Markdown: a row for each scenario in the order of appearance, a
+// row for all, and the notes of the lives.
 func WriteTable(w io.Writer, lives []Result) error {
 	var b strings.Builder
 	b.WriteString(`| scenario | devices | seeds | lives | kills | other faults | acknowledged | in the logs | slowest start | slowest settling | memory at the end, at most | lives broken |

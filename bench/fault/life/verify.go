@@ -13,8 +13,8 @@ import (
 	"edgeloop/internal/pause"
 )
 
-// checkKept waits for what is kept of the devices, all connected or all gone, to be
-// true; presence is published soon after, not at once.
+// checkKept waits until the kept presence of the devices, all connected or all gone, is true.
+// Presence is published soon after a change, not at once.
 func (l *Life) checkKept(ctx context.Context, online bool) error {
 	if l.Upstream == nil {
 		return nil
@@ -36,16 +36,14 @@ func (l *Life) checkKept(ctx context.Context, online bool) error {
 	return err
 }
 
-// Rebase takes what this process holds, without its devices, as what it must come
-// back to.
+// Rebase makes what the node holds now, without its devices, the level to return to.
 func (l *Life) Rebase() (err error) {
 	l.baseline, err = node.ReadUsage(l.Node.PID())
 	l.baseline.FDs -= l.Crew.OnlineAt(0)
 	return err
 }
 
-// SettleLimit is how long devices may take to have everything acknowledged after
-// the last fault.
+// SettleLimit is how long it may take after the last fault until everything is acknowledged.
 const SettleLimit = 90 * time.Second
 
 // verify lets everything settle and holds the node to its promises.
@@ -108,8 +106,8 @@ func (l *Life) Settled() bool {
 	return sent == acked
 }
 
-// listed is the list of the node, or what the lists of both say together: a device
-// that is connected to one is not listed as gone by the other.
+// listed is the list of the node, or the joined lists of both: a device that is connected to one
+// node is not listed as gone by the other.
 func (l *Life) listed(ctx context.Context) ([]history.Listed, error) {
 	if l.Second == nil {
 		return l.Node.Devices(ctx)
@@ -125,7 +123,7 @@ func (l *Life) listed(ctx context.Context) ([]history.Listed, error) {
 	return history.Together(all[0], all[1]), nil
 }
 
-// CheckPresence holds the node's list against who is connected.
+// CheckPresence compares the node's list with the connected devices.
 func (l *Life) CheckPresence(ctx context.Context) error {
 	listed, err := l.listed(ctx)
 	if err != nil {
@@ -135,7 +133,7 @@ func (l *Life) CheckPresence(ctx context.Context) error {
 	return nil
 }
 
-// checkLog reads the log back and holds it against the records.
+// checkLog reads the log back and compares it with the records.
 func (l *Life) checkLog(ctx context.Context) error {
 	records := l.Crew.Records()
 	c := history.NewChecker(records)
@@ -170,8 +168,7 @@ func (l *Life) Keep(broken []history.Violation, records []history.Record) error 
 	return os.WriteFile(l.Node.Log+".history", []byte(l.Result.History), 0o600)
 }
 
-// checkGone sends all devices home: the node must know it, and hold no more than
-// before they came.
+// checkGone sends all devices home. The node must notice, and hold no more than before they came.
 func (l *Life) checkGone(ctx context.Context) error {
 	l.Crew.Park(true)
 	var vs []history.Violation

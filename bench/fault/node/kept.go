@@ -16,7 +16,7 @@ import (
 // device.
 const presenceStream = "EDGELOOP_PRESENCE"
 
-// dial connects to the server itself, past the nodes.
+// dial connects to the server directly.
 func (u *Upstream) dial() (js jetstream.JetStream, hangUp func(), err error) {
 	nc, err := nats.Connect("nats://" + u.Addr)
 	if err != nil {
@@ -58,11 +58,11 @@ func (u *Upstream) Kept(ctx context.Context) (all []history.Listed, err error) {
 	return all, batch.Error()
 }
 
-// Mislead lets an old word of each device arrive late, of a node that nobody has.
+// Mislead publishes an outdated presence of each device, from a node that does not exist.
 func (u *Upstream) Mislead(ctx context.Context, records []history.Record) error {
 	js, hangUp, err := u.dial()
 	if err != nil {
-		return fmt.Errorf("say what is not: %w", err)
+		return fmt.Errorf("publish outdated presence: %w", err)
 	}
 	defer hangUp()
 	for _, r := range records {
@@ -71,7 +71,7 @@ func (u *Upstream) Mislead(ctx context.Context, records []history.Record) error 
 			return err
 		}
 		if _, err := js.Publish(ctx, "edgeloop.presence.default."+r.Device, line); err != nil {
-			return fmt.Errorf("say what is not: %w", err)
+			return fmt.Errorf("publish outdated presence: %w", err)
 		}
 	}
 	return nil

@@ -20,7 +20,7 @@ import (
 )
 
 // Node is one `edgeloop serve`: a directory, two addresses, and at most one
-// process at a time. One goroutine uses it, but for Alive and PID.
+// process at a time. One goroutine uses it, except for Alive and PID.
 type Node struct {
 	// Immutable after construction.
 	Binary string   // the edgeloop program
@@ -41,14 +41,14 @@ type Node struct {
 	starts int
 }
 
-// bootPatience is how long a node may take to be ready; a log of millions of
-// records that was torn has to be read once.
+// bootPatience is how long a node may take to be ready: it has to read a torn log of millions of
+// records once.
 const bootPatience = 90 * time.Second
 
 // ErrEnded says that the node ended by itself.
 var ErrEnded = errors.New("fault: the node ended by itself")
 
-// Start starts the process and waits for nothing.
+// Start starts the process and does not wait for it.
 func (n *Node) Start() error {
 	args := append([]string{n.Binary, "serve", "--listen", n.Listen, "--admin-listen", n.Admin, "--data-dir", n.Dir}, n.Flags...)
 	args = append(append([]string(nil), n.Wrap...), args...)
@@ -77,7 +77,7 @@ func (n *Node) Start() error {
 	return nil
 }
 
-// Ready waits until the node says that it is.
+// Ready waits until the node says that it is ready.
 func (n *Node) Ready(ctx context.Context) error {
 	patience := n.Patience
 	if patience == 0 {
@@ -122,7 +122,7 @@ func (n *Node) Alive() bool {
 // PID of the process; wrappers exec, so it is the node's own.
 func (n *Node) PID() int { return n.cmd.Process.Pid }
 
-// State says how the process ended, for a reader.
+// State says how the process ended, for people.
 func (n *Node) State() string { return n.cmd.ProcessState.String() }
 
 // Signal sends sig, if the process still runs.
@@ -164,10 +164,10 @@ func (n *Node) LogTail(size int) string {
 	return string(b[max(0, len(b)-size):])
 }
 
-// crash is what a Go program prints when it falls over.
+// crash matches the line that a Go program prints when it crashes.
 var crash = regexp.MustCompile(`(?m)^(panic:|fatal error:|WARNING: DATA RACE|unexpected fault address).*$`)
 
-// Crashed is the line with which the node fell over, or "".
+// Crashed is the line that the node printed when it crashed, or "".
 func (n *Node) Crashed() string {
 	b, err := os.ReadFile(n.Log)
 	if err != nil {
@@ -192,7 +192,7 @@ func (n *Node) Tail(ctx context.Context, each func(line []byte) error) error {
 	}
 	readErr := eachLine(out, each)
 	if readErr != nil {
-		_ = cmd.Process.Kill() // or it would wait for a reader for ever
+		_ = cmd.Process.Kill() // otherwise it waits for a reader forever
 	}
 	if err := cmd.Wait(); err != nil && readErr == nil {
 		return fmt.Errorf("edgeloop tail: %w: %s", err, stderr.Bytes())
@@ -208,7 +208,7 @@ func (n *Node) Inside() []string {
 	return []string{"ip", "netns", "exec", n.Net.Name}
 }
 
-// Token is the operator's, from the data directory.
+// Token is the admin token from the data directory.
 func (n *Node) Token() (string, error) {
 	b, err := os.ReadFile(filepath.Join(n.Dir, "admin.token"))
 	return strings.TrimSpace(string(b)), err
@@ -224,8 +224,8 @@ func eachLine(r io.Reader, each func(line []byte) error) error {
 	return lines.Err()
 }
 
-// FreeAddrs finds ports of 127.0.0.1 below the range that the system takes for
-// outgoing connections, so that no client is given one while the node is down.
+// FreeAddrs finds ports of 127.0.0.1 below the range for outgoing connections, so that no client
+// gets one while the node is down.
 func FreeAddrs(count int) (addrs []string, err error) {
 	for port := 20000 + os.Getpid()*37%9000; port < 32000 && len(addrs) < count; port++ {
 		addr := fmt.Sprintf("127.0.0.1:%d", port)
@@ -240,7 +240,7 @@ func FreeAddrs(count int) (addrs []string, err error) {
 	return addrs, nil
 }
 
-// ReadAll reads the whole log through `edgeloop tail`, and throws it away.
+// ReadAll reads the whole log through `edgeloop tail` and discards it.
 func (n *Node) ReadAll(ctx context.Context) error {
 	cmd := exec.CommandContext(ctx, n.Binary, "tail", "--data-dir", n.Dir, "--admin-url", "http://"+n.Admin, "--since", "all", "--no-follow")
 	var stderr bytes.Buffer

@@ -73,8 +73,8 @@ func (n *Node) Devices(ctx context.Context) ([]history.Listed, error) {
 	}
 }
 
-// Send sends a command and waits up to wait for the reply; wait "" leaves it.
-// The identifier is empty if the node did not tell it.
+// Send sends a command and waits up to wait for the reply; with wait "" it stores the command. id
+// is empty if the node gave none.
 func (n *Node) Send(ctx context.Context, device, wait, ttl string) (id string, status int, err error) {
 	path := "/v1/devices/default/" + url.PathEscape(device) + "/commands"
 	if wait != "" {
@@ -93,7 +93,7 @@ func (n *Node) Send(ctx context.Context, device, wait, ttl string) (id string, s
 	return reply.ID, status, nil
 }
 
-// newLineReader takes lines of up to 8 MiB, the most that a record can have.
+// newLineReader reads lines of up to 8 MiB, the size of the largest record.
 func newLineReader(r io.Reader) *bufio.Scanner {
 	s := bufio.NewScanner(r)
 	s.Buffer(make([]byte, 1<<20), 16<<20)

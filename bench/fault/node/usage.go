@@ -46,17 +46,17 @@ type Watcher struct {
 	peak Peak
 }
 
-// Peak is what a process held when it was first looked at, and at most.
+// Peak is what a process held at first, and at most.
 type Peak struct {
 	Rest, Most int64 // resident bytes
 	FDs        int   // descriptors at most
 }
 
-// Watch begins to follow a process, until end. The kernel's own mark of the most
-// memory is reset, so that no moment is missed between two looks.
+// Watch follows a process until End. It resets the kernel's own high-water mark of memory, so that
+// it misses nothing between two readings.
 func Watch(pid int) *Watcher {
 	w := &Watcher{pid: pid, stop: make(chan struct{})}
-	_ = os.WriteFile(fmt.Sprintf("/proc/%d/clear_refs", pid), []byte("5"), 0) // without it, the looks have to do
+	_ = os.WriteFile(fmt.Sprintf("/proc/%d/clear_refs", pid), []byte("5"), 0) // without it, the readings have to do
 	u, _ := ReadUsage(pid)                                                    // zero if it has just died
 	w.peak = Peak{Rest: u.RSS, Most: u.RSS, FDs: u.FDs}
 	reset := highWater(pid) < u.RSS+u.RSS/4
@@ -80,14 +80,14 @@ func Watch(pid int) *Watcher {
 	return w
 }
 
-// End stops looking, and says what was seen.
+// End stops and returns the peak.
 func (w *Watcher) End() Peak {
 	close(w.stop)
 	w.wg.Wait()
 	return w.peak
 }
 
-// highWater is the most resident bytes since the mark was reset; 0 if it is gone.
+// highWater is the most resident bytes since the mark was reset; 0 if the process is gone.
 func highWater(pid int) int64 {
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {

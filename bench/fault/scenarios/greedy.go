@@ -9,8 +9,8 @@ import (
 )
 
 // actGreedy has devices send as much as they can: one with the largest messages,
-// twenty of them, and a thousand with small messages and full windows. Whoever
-// sends little must get its turn.
+// twenty of them, and a thousand with small messages and full windows. A device
+// that sends little must get its turn.
 func actGreedy(ctx context.Context, l *life.Life) error {
 	for _, a := range []attack.Attack{
 		{Kind: "stream", Count: 1, Size: 65000},

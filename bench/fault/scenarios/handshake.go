@@ -18,19 +18,19 @@ import (
 	"edgeloop/bench/fault/node"
 )
 
-// Bounds of a node that is attacked by those who are not devices.
+// Bounds of a node under attack by strangers.
 const (
 	strangersMemory = 160 << 20 // more than at rest
 	handshakes      = 512       // --max-handshakes, the node's own default
 	backlog         = 4096      // of the listener: it may have been accepted at once, and lie unread
 )
 
-// setupStrangers has the node ask for tokens and know sixteen keys, of which it has
-// to try those that have no name.
+// setupStrangers makes the node require tokens and gives it sixteen keys, of which it has to try the
+// nameless ones.
 func setupStrangers(_ context.Context, l *life.Life) error { return setupTokens(l, 16) }
 
-// actStrangers has thousands show a token that is not good, with bytes behind it
-// that nobody may be made to keep.
+// actStrangers has thousands of peers send a bad token, with bytes behind it that the node must not
+// keep.
 func actStrangers(ctx context.Context, l *life.Life) error {
 	token, err := crew.StrangersToken()
 	if err != nil {
@@ -50,8 +50,8 @@ func actStrangers(ctx context.Context, l *life.Life) error {
 	})
 }
 
-// actSilent has thousands a second connect and say nothing, to a node that may have
-// 3,000 descriptors: its log must find those that it needs for its next block.
+// actSilent has thousands of peers a second connect and say nothing, to a node with 3,000
+// descriptors. The log must still get those that it needs for its next block.
 func actSilent(ctx context.Context, l *life.Life) error {
 	return l.Beside(ctx, life.Bounds{Join99: 2 * time.Second}, func(ctx context.Context) error {
 		_, err := l.Attack(ctx, attack.Attack{Kind: "silent", Count: l.Many(12000), Rate: 2000, For: 8 * time.Second})
@@ -59,11 +59,11 @@ func actSilent(ctx context.Context, l *life.Life) error {
 	})
 }
 
-// namelessKeys is how many keys of one algorithm a node takes without a name; it
-// tries each of them with every token that names none.
+// namelessKeys is how many nameless keys of one algorithm a node accepts. It tries each of them with
+// every token that names no key.
 const namelessKeys = 4
 
-// setupTokens has the node ask for tokens, and know a secret and some public keys.
+// setupTokens makes the node require tokens, and gives it a secret and some public keys.
 func setupTokens(l *life.Life, publicKeys int) error {
 	dir := filepath.Dir(l.Node.Dir)
 	secret := []byte(fmt.Sprintf("the secret of seed %032d", l.Options.Seed))

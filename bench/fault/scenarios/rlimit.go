@@ -14,11 +14,10 @@ import (
 	"edgeloop/internal/pause"
 )
 
-// actRlimit takes the descriptors away from the running node: its limit is set
-// below what it holds, so that every accept, and every file that the log opens,
-// fails as it would if the rest of the machine had taken them all. Nobody who is
-// connected may notice but for acknowledgements that wait, and they go on by
-// themselves once there are descriptors again.
+// actRlimit takes descriptors away from the running node: it sets the limit below what the node
+// holds, so that every accept, and every file that the log opens, fails as if the rest of the
+// machine had taken them all. Connected devices may notice only late acknowledgements, which
+// resume by themselves once there are descriptors again.
 func actRlimit(ctx context.Context, l *life.Life) error {
 	for range l.Options.Rounds {
 		if err := l.Load(ctx); err != nil {

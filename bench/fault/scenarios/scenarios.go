@@ -8,7 +8,7 @@ import (
 
 const ms = time.Millisecond
 
-// All are all ways to hurt a node, in the order in which they are run.
+// All returns every scenario, in the order in which they run.
 func All() []life.Scenario {
 	return []life.Scenario{
 		{Name: "kill", About: "kill -9 under load, at start-up, in the drain, in a takeover, in a storm", Act: actKill},

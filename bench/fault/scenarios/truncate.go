@@ -11,11 +11,10 @@ import (
 	"edgeloop/bench/fault/life"
 )
 
-// actTruncate cuts bytes off the end of the log that were synced and acknowledged:
-// a disk that breaks its word. Nothing can bring them back; what is checked is
-// that the node says so, that only the end is gone, without a hole before it, and
-// that it takes devices again. The crew is sent home before, for its records do
-// not hold any more.
+// actTruncate cuts synced and acknowledged bytes off the end of the log, like a disk that breaks its
+// word. They cannot be recovered. The node must say so, lose only the end, without a hole
+// before it, and accept devices again. The crew goes home first, because its records are no
+// longer true.
 func actTruncate(ctx context.Context, l *life.Life) error {
 	if err := l.Load(ctx); err != nil {
 		return err
