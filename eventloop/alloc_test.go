@@ -106,6 +106,31 @@ func TestAllocs_Fragmented(t *testing.T) {
 	}
 }
 
+// echoed is a Greeting that does nothing, at no cost: what is left is the layer's own.
+type echoed struct{}
+
+func (echoed) Step(wire []byte) (eventloop.Step, error) {
+	return eventloop.Step{Used: len(wire), Plain: wire}, nil
+}
+func (echoed) Seal(dst, plain []byte) []byte { return append(dst, plain...) }
+
+// A layer that stays costs no allocation for a message, either.
+func TestAllocs_Greeting(t *testing.T) {
+	skipWithInvariants(t)
+	n := serve(t, eventloop.Config{Loops: 1, Listeners: greeted(echoed{})}, echoing())
+	b := n.bare()
+	msg := bin(make([]byte, 100))
+	reply := make([]byte, len(unmasked(msg)))
+	frames := wire(msg)
+	allocs := testing.AllocsPerRun(500, func() {
+		b.write(frames)
+		b.readFull(reply)
+	})
+	if allocs > 0.1 {
+		t.Errorf("%.2f allocations for a message", allocs)
+	}
+}
+
 // Waking a loop costs two allocations of gnet's for as many posts as come
 // together; a post none.
 func TestAllocs_WakeAndSend(t *testing.T) {

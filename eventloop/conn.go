@@ -176,7 +176,7 @@ func (c *Conn) wokenOnLoop() {
 		c.recv.Woken()
 	case stateGreeting:
 		if l, ok := c.gc.(*layered); ok {
-			l.stepOnLoop(nil, c.takeOnLoop)
+			l.stepOnLoop(nil, nil)
 			c.partsOnLoop()
 		}
 	}

@@ -101,14 +101,21 @@ func (c *Conn) takesOnLoop() bool {
 // passRestOnLoop goes on with what waited for the layers above.
 func (c *Conn) passRestOnLoop() {
 	if l, ok := c.gc.(*layered); ok && l.wire != nil && !l.busy && c.takesOnLoop() {
-		l.stepOnLoop(nil, c.takeOnLoop)
+		l.stepOnLoop(nil, nil)
 	}
 }
 
-// stepOnLoop passes what waits, and in behind it, through the Greeting to take, as long
-// as the layers above take anything. in is borrowed until return.
-func (l *layered) stepOnLoop(in []byte, take func(plain []byte)) {
+// stepOnLoop passes what waits, and in behind it, through the Greeting to the layers
+// above, or to last instead, as long as they take anything. in is borrowed until return.
+func (l *layered) stepOnLoop(in []byte, last func(plain []byte)) {
 	c, kept := l.c, l.wire
+	take := func(plain []byte) { // no method value: that would be an allocation a read
+		if last != nil {
+			last(plain)
+			return
+		}
+		c.takeOnLoop(plain)
+	}
 	if kept != nil {
 		l.wire = nil
 		if len(in) > 0 {

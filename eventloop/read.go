@@ -10,7 +10,7 @@ func (c *Conn) trafficOnLoop(in []byte) {
 	defer c.containOnLoop()
 	c.loop.stats.bytesIn.Add(uint64(len(in)))
 	if l := c.layerOnLoop(); l != nil {
-		l.stepOnLoop(in, c.takeOnLoop)
+		l.stepOnLoop(in, nil)
 	} else {
 		c.takeOnLoop(in)
 	}
