@@ -89,7 +89,7 @@ func gatewaySeries() []Series {
 		{"edgeloop_gateway_acks_total", TypeCounter, nil, "Acknowledgements sent; each may cover many messages."},
 		{"edgeloop_gateway_gap_messages_total", TypeCounter, nil, "Messages whose sequence left a gap."},
 		{"edgeloop_gateway_drops_total", TypeCounter, []string{"reason"}, "What was refused, dropped or held back, by reason."},
-		{"edgeloop_gateway_inflight_bytes", TypeGauge, nil, "Memory held for messages between socket and log, by the capacity of its buffers."},
+		{"edgeloop_gateway_inflight_bytes", TypeGauge, nil, "Memory held for messages from the socket until they are durable, by the capacity of its buffers."},
 		{"edgeloop_gateway_commands_total", TypeCounter, []string{"outcome"}, "Commands, by what became of them; taken are those left earlier and delivered now."},
 		{"edgeloop_gateway_replies_total", TypeCounter, []string{"outcome"}, "Replies of devices: awaited, or late when nobody waited any more."},
 		{"edgeloop_gateway_broadcasts_total", TypeCounter, nil, "Broadcasts."},

@@ -23,7 +23,7 @@ func DescribeLink(from devicemgr.Link) (LinkInfo, bool) {
 	}
 	return LinkInfo{
 		Protocol:    l.codec().Name(),
-		InFlight:    int(l.received.Load() - l.settled.Load()), //nolint:gosec // at most a window and a read
+		InFlight:    int(l.onWay.Load() / oneMessage),
 		OutBuffered: l.conn.Queued(),
 	}, true
 }

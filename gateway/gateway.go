@@ -28,7 +28,7 @@ type Gateway struct {
 	devices  *devicemgr.Manager
 	workPool *pool.Pool
 	authPool *pool.Pool
-	lanes    *pool.Lanes[task]
+	lanes    *pool.Lanes[*batch]
 	checks   *pool.Queue[*candidate]
 	fetches  *pool.Lanes[*link]
 	expiry   *expiry
@@ -38,6 +38,7 @@ type Gateway struct {
 
 	// Safe for concurrent use.
 	workers  sync.Pool // *worker
+	batches  sync.Pool // *batch
 	encoders sync.Pool // *encoder
 	replies  replies
 	memory   memory
@@ -114,7 +115,7 @@ func (g *Gateway) buildLanes() (err error) {
 	if g.lanes, err = pool.NewLanes(g.workPool, pool.LaneConfig{Lanes: g.cfg.Lanes, Depth: g.cfg.LaneDepth, BatchCost: turnCost}, g.handle); err != nil {
 		return fmt.Errorf("gateway: %w", err)
 	}
-	g.lanes.Weigh(func(t *task) int32 { return t.cost })
+	g.lanes.Weigh(func(b **batch) int32 { return (*b).cost })
 	if g.checks, err = pool.NewQueue(g.authPool, checkDepth, g.check); err != nil {
 		return fmt.Errorf("gateway: %w", err)
 	}

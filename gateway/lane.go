@@ -9,24 +9,24 @@ import (
 	"edgeloop/devicemgr"
 	"edgeloop/envelope"
 	"edgeloop/eventloop"
-	"edgeloop/internal/bytebuf"
 )
-
-// A task is some of what one read of one connection brought, on its way to the lane.
-type task struct {
-	l    *link
-	b    *bytebuf.Buf // messages, each behind its header; owned
-	cost int32        // what it counts in the lane's turn
-}
 
 // A worker is the scratch of one call of handle.
 type worker struct {
 	records []backbone.Record
 	msgs    []*envelope.Message // a record refers to the message it was made of
 	before  []accepted          // what to go back to if the records are not appended
-	settled []int               // by task, messages that need no log
+	rest    []rest              // what the log does not settle
 	bytes   int                 // of the messages
 	now     int64               // Unix milliseconds, when this call of handle began
+}
+
+// rest are the messages of a batch that needed no log. batch is nil where it has
+// records: it is the log's once they are appended.
+type rest struct {
+	link     *link
+	batch    *batch
+	messages int32
 }
 
 // accepted is a session's sequence before a record of it was made.
@@ -43,8 +43,8 @@ const keepBytes = 2 * turnCost
 // handle runs on the pool: the messages of one lane, in order. It blocks while
 // the log is full, which is what holds the devices of this lane back. A panic
 // before the log has the records takes back the sequences that were accepted:
-// the pool then hands over the same tasks one by one.
-func (g *Gateway) handle(tasks []task) {
+// the pool then hands over the same batches one by one.
+func (g *Gateway) handle(batches []*batch) {
 	w, ok := g.workers.Get().(*worker)
 	if !ok {
 		w = new(worker)
@@ -56,48 +56,67 @@ func (g *Gateway) handle(tasks []task) {
 			w.rollBack()
 		}
 	}()
-	for _, t := range tasks {
-		n := 0
-		w.bytes += len(t.b.B)
-		for rest := t.b.B; len(rest) > 0; {
-			var kind eventloop.Kind
-			var payload []byte
-			kind, payload, rest = cutMessage(rest)
-			if !t.l.uplink(w, kind, payload) {
-				n++
-			}
-		}
-		w.settled = append(w.settled, n)
+	for _, b := range batches {
+		w.decode(b)
 	}
-	g.append(w)
+	if !g.append(w) {
+		w.lost(batches)
+	}
 	done = true
-	for i, t := range tasks {
-		t.l.settle(w.settled[i])
-		g.memory.budget.Moving.Put(t.b)
+	for _, r := range w.rest {
+		bytes := uint64(0)
+		if r.batch != nil {
+			bytes = r.batch.end()
+		}
+		r.link.settle(r.messages, bytes)
 	}
 	w.reset()
 	g.workers.Put(w)
 }
 
-// append hands the records to the log, which copies them before it returns.
-func (g *Gateway) append(w *worker) {
+// decode takes in the messages of b and makes records of those that are for the log.
+func (w *worker) decode(b *batch) {
+	w.bytes += len(b.bytes.B)
+	made := len(w.records)
+	for rest := b.bytes.B; len(rest) > 0; {
+		var kind eventloop.Kind
+		var payload []byte
+		kind, payload, rest = cutMessage(rest)
+		b.link.uplink(w, b, kind, payload)
+	}
+	b.records = int32(len(w.records) - made) //nolint:gosec // at most its messages
+	switch {
+	case b.records == 0:
+		w.rest = append(w.rest, rest{b.link, b, b.messages})
+	case b.records < b.messages:
+		w.rest = append(w.rest, rest{b.link, nil, b.messages - b.records})
+	}
+}
+
+// append hands the records to the log, which copies them before it returns. It says
+// whether the log has them.
+func (g *Gateway) append(w *worker) bool {
 	if len(w.records) == 0 {
-		return
+		return true
 	}
-	err := g.log.Append(w.records)
-	if err == nil {
-		g.counts.received.Add(uint64(len(w.records)))
-		return
+	if err := g.log.Append(w.records); err != nil {
+		g.logger.Warn("messages not taken by the log", zap.Int("count", len(w.records)), zap.Error(err))
+		return false
 	}
-	// The log is closed, because the node stops. Nothing of this was
-	// acknowledged, so devices send again what they numbered; the connections end
-	// here, or a later message could be acknowledged over the hole.
-	g.logger.Warn("messages not taken by the log", zap.Int("count", len(w.records)), zap.Error(err))
+	g.counts.received.Add(uint64(len(w.records)))
+	return true
+}
+
+// lost is what becomes of records that the log did not take: it is closed, because
+// the node stops. Nothing of this was acknowledged, so devices send again what they
+// numbered; the connections end here, or a later message could be acknowledged over
+// the hole.
+func (w *worker) lost(batches []*batch) {
 	w.rollBack()
-	for i := range w.records {
-		if l, ok := w.records[i].Done.(*link); ok {
-			l.breakOff(DropStopping)
-		}
+	w.rest = w.rest[:0]
+	for _, b := range batches {
+		b.link.breakOff(DropStopping, b.records)
+		w.rest = append(w.rest, rest{b.link, b, b.messages})
 	}
 }
 
@@ -119,20 +138,24 @@ func (w *worker) message() *envelope.Message {
 func (w *worker) reset() {
 	clear(w.records)
 	clear(w.before)
-	w.records, w.before, w.settled = w.records[:0], w.before[:0], w.settled[:0]
+	clear(w.rest)
+	w.records, w.before, w.rest = w.records[:0], w.before[:0], w.rest[:0]
 	if w.bytes > keepBytes {
 		w.msgs = nil
 	}
 	w.bytes = 0
 }
 
-// breakOff ends a connection of which a message was lost on the lane: the device
+// breakOff ends a connection of which n messages were lost on the lane: the device
 // resumes on a new one.
-func (l *link) breakOff(why Drop) {
+func (l *link) breakOff(why Drop, n int32) {
+	if n == 0 {
+		return
+	}
 	if l.lost == 0 {
 		l.Close(uint16(eventloop.CloseInternal), "a message was not taken, connect again and resume")
 	}
-	l.lose(why)
+	l.lose(why, n)
 }
 
 // panicked hears of a panic in a worker, which the pool has contained; t is the
@@ -141,9 +164,10 @@ func (g *Gateway) panicked(t, v any, stack []byte) {
 	g.counts.panics.Add(1)
 	g.logger.Error("worker panicked", zap.Any("panic", v), zap.ByteString("stack", stack))
 	switch t := t.(type) {
-	case task:
-		t.l.breakOff(DropPanic)
-		g.memory.budget.Moving.Put(t.b)
+	case *batch:
+		l, n := t.link, t.messages
+		l.breakOff(DropPanic, n)
+		l.settle(n, t.end())
 	case *link:
 		t.Close(uint16(eventloop.CloseInternal), "internal error")
 	case *candidate:

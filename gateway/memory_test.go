@@ -168,3 +168,25 @@ func TestMemory_HeldAlone(t *testing.T) {
 	n.until("all of it is in the log", func() bool { return len(n.log.all()) == devices*messages })
 	n.until("nothing is held", func() bool { return n.gateway.Stats().InFlightBytes == 0 })
 }
+
+// TestMemory_CountsUntilDurable: what the log has taken counts as on its way, in
+// memory, until all of its batch is on the disk.
+func TestMemory_CountsUntilDurable(t *testing.T) {
+	t.Parallel()
+	const messages = 3
+	log := newSteppedLog()
+	n := startNodeOn(t, log, gateway.Config{})
+	x := n.rawDevice("x")
+	if _, err := x.Write(newBurst(messages).from(1)); err != nil {
+		t.Fatal(err)
+	}
+	n.until("the log has all of it", func() bool { taken, _, _ := log.state(); return len(taken) == messages })
+	held := func() int64 { return n.gateway.Stats().InFlightBytes }
+	for range messages {
+		if held() == 0 {
+			t.Error("nothing is held, and not all is durable")
+		}
+		log.commit(1)
+	}
+	n.until("nothing is held", func() bool { return held() == 0 })
+}

@@ -30,6 +30,8 @@ type steppedLog struct {
 	stored  []stepped
 	after   uint64 // of the last record appended
 	ahead   bool   // another node stored something while records were pending
+
+	wanted []uint64 // sequences that were wanted still when one before them had been dropped; of who commits
 }
 
 // stepped is a record, and who hears of its becoming durable.
@@ -92,7 +94,10 @@ func (l *steppedLog) commit(n int) {
 		lost := l.pending
 		l.pending, l.ahead = nil, false
 		l.mu.Unlock()
-		for _, r := range lost {
+		for i, r := range lost {
+			if i > 0 && r.done.Wanted() {
+				l.wanted = append(l.wanted, r.seq)
+			}
 			r.done.Overtaken(r.seq, 1)
 		}
 		return

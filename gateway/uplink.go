@@ -10,18 +10,17 @@ import (
 	"edgeloop/eventloop"
 )
 
-// uplink takes one message in. It says whether a record was made of it, whose
-// Durable settles it; otherwise the caller does. payload is borrowed until
-// return, but the record refers to it: it has to stay until the log copied it.
-func (l *link) uplink(w *worker, kind eventloop.Kind, payload []byte) bool {
+// uplink takes one message of b in: it adds a record to w's, or deals with it here.
+// payload is a piece of b, to which the record refers until the log copied it.
+func (l *link) uplink(w *worker, b *batch, kind eventloop.Kind, payload []byte) {
 	m := w.message()
 	if err := l.codec().Decode(kind == eventloop.Binary, payload, m); err != nil {
 		l.refuse(err)
-		return false
+		return
 	}
 	switch m.Type {
 	case envelope.TypeTelemetry, envelope.TypeStatus, envelope.TypeAlert:
-		return l.record(w, m)
+		l.record(w, b, m)
 	case envelope.TypeHeartbeat:
 		_ = l.deliver(&envelope.Message{Type: envelope.TypeHeartbeat}) // who is gone needs no echo
 	case envelope.TypeReply:
@@ -33,35 +32,34 @@ func (l *link) uplink(w *worker, kind eventloop.Kind, payload []byte) bool {
 	default:
 		l.refuse(&envelope.Fault{Code: envelope.CodeUnsupportedType, Message: "type " + m.Type.String() + " does not come from a device"})
 	}
-	return false
 }
 
-// record checks a message that is for the log and adds it to w's records.
-func (l *link) record(w *worker, m *envelope.Message) bool {
+// record checks a message of b that is for the log and adds it to w's records.
+func (l *link) record(w *worker, b *batch, m *envelope.Message) {
 	if !l.mayPublish(m.Topic) {
 		l.refuse(&envelope.Fault{
 			Code: envelope.CodeNotAllowed, Seq: m.Seq,
 			Message: "the token does not allow topic " + string(m.Topic),
 		})
-		return false
+		return
 	}
 	if l.lost != 0 {
-		return l.lose(Drop(l.lost - 1))
+		l.lose(Drop(l.lost-1), 1)
+		return
 	}
 	high := l.session.AcceptedOnLane()
 	if m.Seq != 0 {
 		if m.Seq <= high {
 			l.g.drops[DropDuplicate].Add(1)
 			l.flags.Or(flagReack)
-			l.conn.Wake()
-			return false
+			return
 		}
 		if m.Seq-high > l.g.cfg.MaxSequenceJump {
 			l.refuse(&envelope.Fault{
 				Code: envelope.CodeSequenceJump, Seq: m.Seq,
 				Message: fmt.Sprintf(`"seq" is %d above the last one, %d; allowed are %d`, m.Seq-high, high, l.g.cfg.MaxSequenceJump),
 			})
-			return false
+			return
 		}
 		if high != 0 && m.Seq > high+1 {
 			l.g.counts.gaps.Add(1)
@@ -69,12 +67,14 @@ func (l *link) record(w *worker, m *envelope.Message) bool {
 		// A newer connection was told what is durable, and the device sends the rest
 		// again there; a session that was forgotten is not asked by the next one.
 		if l.session.Epoch() != l.epoch || !l.session.AcceptOnLane(m.Seq) {
-			return l.lose(DropReplaced)
+			l.lose(DropReplaced, 1)
+			return
 		}
 		w.before = append(w.before, accepted{l.session, high})
 		high = m.Seq
 	} else if l.session.Forgotten() {
-		return l.lose(DropReplaced)
+		l.lose(DropReplaced, 1)
+		return
 	}
 	key := l.session.Key()
 	w.records = append(w.records, backbone.Record{
@@ -82,18 +82,16 @@ func (l *link) record(w *worker, m *envelope.Message) bool {
 		Seq: m.Seq, High: high, After: l.after,
 		Type: m.Type.String(), Topic: m.Topic, Level: m.Level, TS: m.TS, Received: w.now,
 		Data: m.Data, Base64: l.proto.anyBytes() && !envelope.ValidJSON(m.Data),
-		Done: l,
+		Done: b,
 	})
-	return true
 }
 
-// lose gives up a message that was for the log, and with it all that follow on this
-// connection: a later one could be acknowledged over the hole. Every way of losing
-// one on the lane ends here. It returns false, as who takes no record does.
-func (l *link) lose(why Drop) bool {
+// lose gives up n messages that were for the log, and with them all that follow on
+// this connection: a later one could be acknowledged over the hole. Every way of
+// losing one on the lane ends here.
+func (l *link) lose(why Drop, n int32) {
 	l.lost = uint8(why) + 1
-	l.g.drops[why].Add(1)
-	return false
+	l.g.drops[why].Add(uint64(n)) //nolint:gosec // positive
 }
 
 // mayPublish says whether the token allows a topic.
@@ -143,5 +141,3 @@ func (l *link) deliver(m *envelope.Message) error {
 	}
 	return l.conn.Send(kindOf(codec), out)
 }
-
-var _ backbone.Completion = (*link)(nil)

@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"encoding/binary"
 	"time"
 
 	"edgeloop/envelope"
@@ -19,17 +18,11 @@ import (
 // pump looks at all four, and sees to it that somebody wakes the link for the one
 // that holds it.
 
-// header is what precedes each message in a batch: kind and length.
-const header = 1 + 4
-
 // A read is posted in pieces. A lane takes its devices in turn, a piece from each,
 // so what one device may send at once is not what the others have to wait for.
 const (
 	pieceMessages = 16
 	pieceBytes    = 16 << 10
-	// messageCost is what a message costs on its lane beside its bytes, in bytes: to
-	// be decoded and encoded takes as long as copying that many.
-	messageCost = 512
 	// turnCost bounds what a worker takes from one lane before it goes to the next.
 	turnCost = 16 << 10
 )
@@ -41,22 +34,15 @@ func (l *link) Receive(kind eventloop.Kind, payload []byte) {
 		envelope.MayBeHeartbeat(kind == eventloop.Binary, payload) && l.beat(kind, payload) {
 		return
 	}
-	n := header + len(payload)
-	if b := l.batch; b == nil || cap(b.B)-len(b.B) < n {
-		if !l.makeRoom(n) {
-			return
-		}
+	if n := header + len(payload); l.batch.room() < n && !l.makeRoom(n) {
+		return
 	}
 	b := l.batch
-	b.B = append(b.B, byte(kind))
-	b.B = binary.BigEndian.AppendUint32(b.B, uint32(len(payload))) //nolint:gosec // bounded by --max-message
-	b.B = append(b.B, payload...)
-	l.newer += uint32(n) //nolint:gosec // as above
-	l.received.Add(1)
+	b.add(kind, payload)
 	if !l.withinWindow() {
 		l.stall()
 	}
-	if l.gathered++; !l.held && (l.gathered >= pieceMessages || len(b.B) >= pieceBytes) {
+	if !l.held() && (b.messages >= pieceMessages || len(b.bytes.B) >= pieceBytes) {
 		l.hand()
 	}
 }
@@ -93,43 +79,28 @@ func (l *link) beat(kind eventloop.Kind, payload []byte) bool {
 // makeRoom takes memory for n bytes more. Beyond the second bound there is none,
 // and the connection is closed for it.
 func (l *link) makeRoom(n int) bool {
-	budget := l.g.memory.budget
-	if b := l.batch; b != nil {
-		n = max(len(b.B)+n, min(4*cap(b.B), pieceBytes)) // few copies
+	budget, b := l.g.memory.budget, l.batch
+	if b != nil {
+		n = max(len(b.bytes.B)+n, min(4*cap(b.bytes.B), pieceBytes)) // few copies
 	}
 	if budget.Over(n, l.conn.ReplayedOnLoop()) {
 		l.g.drops[DropMemoryFull].Add(1)
 		l.conn.ShedOnLoop()
 		return false
 	}
-	if l.batch == nil {
-		l.batch = budget.Moving.Get(n)
+	if b == nil {
+		l.batch = l.newBatch(n)
 	} else {
-		l.batch.Grow(&budget.Moving, n-len(l.batch.B))
+		b.bytes.Grow(&budget.Moving, n-len(b.bytes.B))
 	}
 	return true
 }
 
-// withinWindow says whether one more message may be on its way. The bytes on
-// their way are not counted message by message, which would take a place for each:
-// those before the mark count until the last of them has settled, so it may be less
-// than is said, by half at most, and never more.
+// withinWindow says whether one more message may be on its way. Of a batch that is
+// not through the bytes count all, the messages those that are not settled.
 func (l *link) withinWindow() bool {
-	received, settled := l.received.Load(), l.settled.Load()
-	if received-settled > uint32(l.g.limits.window.Load()) { //nolint:gosec // positive, small
-		return false
-	}
-	most := l.g.limits.windowBytes.Load()
-	if int64(l.older)+int64(l.newer) <= most {
-		return true
-	}
-	switch {
-	case received == settled:
-		l.older, l.newer, l.mark = 0, 0, received
-	case int32(settled-l.mark) >= 0: //nolint:gosec // a distance on the circle
-		l.older, l.newer, l.mark = l.newer, 0, received
-	}
-	return int64(l.older)+int64(l.newer) <= most
+	way := l.onWay.Load() + l.batch.way()
+	return int64(way/oneMessage) <= l.g.limits.window.Load() && int64(way&byteMask) <= l.g.limits.windowBytes.Load() //nolint:gosec // far below 2^63
 }
 
 // stall pauses reading until pump finds nothing in the way any more. The flag is
@@ -150,7 +121,7 @@ func (l *link) unstall() {
 // so it goes as well, and the next read waits.
 func (l *link) Flush() {
 	l.beats = 0
-	if l.batch != nil && !l.held {
+	if l.batch != nil && !l.held() {
 		l.hand()
 	}
 	if l.flags.Load()&flagStalled != 0 {
@@ -163,10 +134,10 @@ func (l *link) Flush() {
 func (l *link) hand() {
 	now := l.g.clock()
 	l.session.Touch(now)
-	l.charge(now, len(l.batch.B))
+	l.charge(now, len(l.batch.bytes.B))
 	switch {
 	case !l.post():
-		l.held = true
+		l.flags.Or(flagHeld)
 		l.g.drops[DropLaneFull].Add(1)
 	case l.g.memory.budget.Full():
 		l.g.drops[DropMemoryFull].Add(1)
@@ -180,21 +151,26 @@ func (l *link) hand() {
 
 // post hands the batch to the lane, if that has room.
 func (l *link) post() bool {
-	cost := len(l.batch.B) + int(l.gathered)*messageCost
-	if l.g.lanes.Post(uint64(l.lane), task{l, l.batch, int32(cost)}) == 0 { //nolint:gosec // bounded by --max-message
+	way := l.batch.way()
+	l.onWay.Add(way) // before the lane has it, and might be through with it
+	if l.g.lanes.Post(uint64(l.lane), l.batch) == 0 {
+		l.onWay.Add(-way)
 		return false
 	}
-	l.batch, l.gathered, l.held = nil, 0, false
+	l.batch = nil
 	return true
 }
 
 // postLast is post for a connection that has ended.
 func (l *link) postLast() bool {
-	cost := len(l.batch.B) + int(l.gathered)*messageCost
-	if l.session == nil || !l.g.lanes.PostLast(uint64(l.lane), task{l, l.batch, int32(cost)}) { //nolint:gosec // bounded by --max-message
+	if l.session == nil {
 		return false
 	}
-	l.batch, l.gathered, l.held = nil, 0, false
+	l.onWay.Add(l.batch.way())
+	if !l.g.lanes.PostLast(uint64(l.lane), l.batch) {
+		return false
+	}
+	l.batch = nil
 	return true
 }
 
@@ -203,7 +179,11 @@ func (l *link) postLast() bool {
 // who gives memory back, or from a timer. Whoever is parked for one of those does
 // not ask again, however often it is woken for other reasons.
 func (l *link) pump() {
-	for l.held && !l.post() {
+	for l.held() {
+		if l.post() {
+			l.flags.And(^flagHeld)
+			break
+		}
 		if !l.park() || l.g.lanes.Wait(uint64(l.lane), l) {
 			return
 		}
@@ -228,6 +208,9 @@ func (l *link) pump() {
 		l.unstall()
 	}
 }
+
+// held says that the lane had no room for the batch.
+func (l *link) held() bool { return l.flags.Load()&flagHeld != 0 }
 
 // park says that LaneReady is going to be called, before it can be; false when it
 // is so already.
@@ -254,19 +237,4 @@ func (l *link) overRate(now time.Time) time.Duration {
 		return ahead - rateBurst/2
 	}
 	return 0
-}
-
-// countMessages counts what a batch holds.
-func countMessages(b []byte) (n int) {
-	for len(b) > 0 {
-		_, _, b = cutMessage(b)
-		n++
-	}
-	return n
-}
-
-// cutMessage takes the first message off a batch. payload is a piece of b.
-func cutMessage(b []byte) (kind eventloop.Kind, payload, rest []byte) {
-	n := header + int(binary.BigEndian.Uint32(b[1:]))
-	return eventloop.Kind(b[0]), b[header:n:n], b[n:]
 }

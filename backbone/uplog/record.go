@@ -12,8 +12,9 @@ import (
 // Completion hears what became of the records that name it: the committer counts
 // each of them once, in a call of Durable or of Overtaken. It makes one call for
 // those that lie one behind another in what it stores, so records that belong
-// together should share a Completion; it is compared with ==. The calls must not
-// block: the next batch waits.
+// together should share a Completion; it is compared with ==. It is not touched any
+// more once all its records were counted. The calls must not block: the next batch
+// waits.
 type Completion interface {
 	// Durable says that n records are as durable as Config.Durability asks. seq is
 	// the highest Seq of them, 0 when none has one. Calls for one device come in the
