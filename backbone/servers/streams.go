@@ -121,6 +121,19 @@ func (s *Servers) compareStream(have jetstream.StreamConfig, w Want) error {
 	return nil
 }
 
+// Info asks for the state of a stream. What a jetstream.Stream is told by its own Info
+// takes the place of what leaderAnswers has set.
+func (s *Servers) Info(ctx context.Context, stream string, opts ...jetstream.StreamInfoOpt) (*jetstream.StreamInfo, error) {
+	st, err := s.Asker.JS.Stream(ctx, stream)
+	if err != nil {
+		return nil, err
+	}
+	if len(opts) == 0 {
+		return st.CachedInfo(), nil // of this moment
+	}
+	return st.Info(ctx, opts...)
+}
+
 // Remake makes a shared stream that is gone again, as it was when this node found it;
 // nothing of it is there any more.
 func (s *Servers) Remake(ctx context.Context, was jetstream.StreamConfig) (jetstream.Stream, error) {

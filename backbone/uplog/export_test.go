@@ -2,6 +2,7 @@ package uplog
 
 import (
 	"context"
+	"errors"
 
 	"edgeloop/backbone/blocks"
 )
@@ -85,3 +86,17 @@ func Indexed(l *Log) int { return l.ends.len() }
 
 // Scan reads the log's blocks as a start does.
 func Scan(ctx context.Context, l *Log) error { return l.scanEnds(ctx, l.durable.Position()) }
+
+// Replicated has the log's last records asked of the leader, as where it has replicas.
+func Replicated(l *Log) { l.up.CachedInfo().Config.AllowDirect = false }
+
+// AsksTheLeader says whether they are.
+func AsksTheLeader(l *Log) bool { return !l.up.CachedInfo().Config.AllowDirect }
+
+// AskState asks the log for its state, in all ways in which a node does.
+func AskState(ctx context.Context, l *Log) error {
+	_, err := l.lookAtLog(ctx)
+	_, err2 := l.logState(ctx)
+	_, err3 := l.deletedFromLog()
+	return errors.Join(err, err2, err3)
+}

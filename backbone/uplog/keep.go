@@ -89,7 +89,7 @@ func (l *Log) keepOpened(ctx context.Context) error {
 func (l *Log) lookAtLog(ctx context.Context) (custody.State, error) {
 	ctx, cancel := context.WithTimeout(ctx, servers.RequestTimeout)
 	defer cancel()
-	info, err := l.up.Info(ctx)
+	info, err := l.srv.Info(ctx, names.StreamUp)
 	if err != nil {
 		return custody.State{}, fmt.Errorf("ask the log for its state: %w", err)
 	}
@@ -109,7 +109,7 @@ func (l *Log) lookAtLog(ctx context.Context) (custody.State, error) {
 func (l *Log) deletedFromLog() ([]uint64, error) {
 	ctx, cancel := context.WithTimeout(l.ctx, servers.RequestTimeout)
 	defer cancel()
-	info, err := l.up.Info(ctx, jetstream.WithDeletedDetails(true))
+	info, err := l.srv.Info(ctx, names.StreamUp, jetstream.WithDeletedDetails(true))
 	if err != nil {
 		return nil, fmt.Errorf("ask the log what is missing: %w", err)
 	}

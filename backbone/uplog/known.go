@@ -9,6 +9,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"edgeloop/backbone/names"
+	"edgeloop/backbone/servers"
 )
 
 // knownDevices says of a device whether the log may hold anything of it: a Bloom
@@ -35,9 +36,9 @@ const (
 )
 
 // loadKnown makes the filter of what is in the stream.
-func loadKnown(ctx context.Context, s jetstream.Stream) (*knownDevices, error) {
+func loadKnown(ctx context.Context, srv *servers.Servers) (*knownDevices, error) {
 	k := &knownDevices{seed: maphash.MakeSeed()}
-	info, err := s.Info(ctx, jetstream.WithSubjectFilter(names.Up+">"))
+	info, err := srv.Info(ctx, names.StreamUp, jetstream.WithSubjectFilter(names.Up+">"))
 	if err != nil {
 		return nil, fmt.Errorf("list the devices in the log: %w", err)
 	}

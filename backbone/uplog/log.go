@@ -106,7 +106,7 @@ func (l Life) Start(ctx context.Context) error {
 	if l.alone {
 		l.durable = newFrontier(l.up.CachedInfo().State.LastSeq)
 		var err error
-		if l.known, err = loadKnown(ctx, l.up); err != nil {
+		if l.known, err = loadKnown(ctx, l.srv); err != nil {
 			return err
 		}
 		if err = l.startEnds(ctx); err != nil {

@@ -68,7 +68,7 @@ func (l *Log) startEnds(ctx context.Context) error {
 func (l *Log) logState(ctx context.Context) (jetstream.StreamState, error) {
 	ctx, cancel := context.WithTimeout(ctx, servers.RequestTimeout)
 	defer cancel()
-	info, err := l.up.Info(ctx)
+	info, err := l.srv.Info(ctx, names.StreamUp)
 	if err != nil {
 		return jetstream.StreamState{}, err
 	}
