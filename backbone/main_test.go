@@ -18,5 +18,7 @@ func TestMain(m *testing.M) {
 		}
 		return
 	}
-	goleak.VerifyTestMain(m)
+	// The store now and then forgets the writer of a block that it replaces (seen with
+	// nats-server 2.15.2); it is not ours to stop.
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/nats-io/nats-server/v2/server.(*msgBlock).flushLoop"))
 }
