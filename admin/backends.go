@@ -18,6 +18,9 @@ type Node interface {
 	Status() api.Node
 	// Ready lists why the node should get no new devices; empty when it should.
 	Ready() []api.Reason
+	// Reload reads keys, tokens and settings again: all that may change does, or
+	// nothing, and then it is a *api.FieldError.
+	Reload(ctx context.Context) (api.Reloaded, error)
 	// Drain starts a drain, its closes spread over window (0: the node's own),
 	// and returns at once. A second call changes nothing and is no error.
 	Drain(window time.Duration) error
@@ -65,10 +68,11 @@ type Bans interface {
 type Limits interface {
 	// Limits lists every limit in a fixed order.
 	Limits() []api.Limit
-	// SetLimits changes all the named limits or none. admin has checked that each
-	// is known, changeable and in its range; what only the node can judge (a
+	// SetLimits changes all the named limits or none; nil takes back what it has
+	// changed before. admin has checked that each is known, changeable and in its
+	// range; what only the node can judge (a
 	// heartbeat longer than the idle timeout) is a *api.FieldError.
-	SetLimits(values map[string]int64) error
+	SetLimits(ctx context.Context, values map[string]*int64) error
 }
 
 // Log is the durable log, read back.

@@ -31,7 +31,16 @@ func (z *fuzzed) reset(t *testing.T) {
 	}
 	z.fixture = newFakes(t)
 	z.limits.LimitsFunc = someLimits
-	z.limits.SetLimitsFunc = func(values map[string]int64) error { z.got = values; return nil }
+	z.limits.SetLimitsFunc = func(values map[string]*int64) error {
+		got := make(map[string]any)
+		for name, v := range values {
+			if got[name] = nil; v != nil {
+				got[name] = *v
+			}
+		}
+		z.got = got
+		return nil
+	}
 	z.node.DrainFunc = func(window time.Duration) error { z.got = window; return nil }
 	z.devices.DevicesFunc = func(q api.DeviceQuery) (api.DevicePage, error) { z.got = q; return api.DevicePage{}, nil }
 	z.devices.KickFunc = func(tenant, device string, code uint16, reason string) error {
@@ -147,7 +156,12 @@ func readLimits(body []byte, o map[string]json.RawMessage) (any, bool) {
 		OutBuffer *int64 `json:"out_buffer"`
 		Heartbeat *string
 	}](body)
-	values := make(map[string]int64)
+	values := make(map[string]any)
+	for _, name := range []string{"window", "out_buffer", "heartbeat"} {
+		if string(o[name]) == "null" { // takes back what was changed
+			values[name] = nil
+		}
+	}
 	if v.Window != nil {
 		values["window"] = *v.Window
 		ok = ok && *v.Window >= 1 && *v.Window <= 1024

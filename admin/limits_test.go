@@ -1,7 +1,6 @@
 package admin_test
 
 import (
-	"maps"
 	"net/http"
 	"slices"
 	"testing"
@@ -12,7 +11,7 @@ import (
 
 func someLimits() []api.Limit {
 	return []api.Limit{
-		{Name: "window", Kind: api.LimitCount, Value: 64, Min: 1, Max: 1024, Changeable: true, Help: "messages in flight"},
+		{Name: "window", Kind: api.LimitCount, Value: 64, Min: 1, Max: 1024, Given: 32, Changed: true, Changeable: true, Help: "messages in flight"},
 		{Name: "out_buffer", Kind: api.LimitBytes, Value: 1 << 20, Min: 1 << 10, Max: 1 << 30, Changeable: true},
 		{
 			Name: "heartbeat", Kind: api.LimitDuration, Changeable: true,
@@ -35,11 +34,12 @@ func TestLimits_Get(t *testing.T) {
 func TestLimits_Patch(t *testing.T) {
 	f := newFixture(t)
 	f.limits.LimitsFunc = someLimits
-	var set map[string]int64
-	f.limits.SetLimitsFunc = func(values map[string]int64) error { set = values; return nil }
-	f.call("PATCH", "/v1/limits", `{"window":1024,"heartbeat":"1s","out_buffer":1024}`).want(http.StatusOK)
-	if want := map[string]int64{"window": 1024, "heartbeat": int64(time.Second), "out_buffer": 1024}; !maps.Equal(set, want) {
-		t.Errorf("set %v, want %v", set, want)
+	var set map[string]*int64
+	f.limits.SetLimitsFunc = func(values map[string]*int64) error { set = values; return nil }
+	f.call("PATCH", "/v1/limits", `{"window":1024,"heartbeat":"1s","out_buffer":null}`).want(http.StatusOK)
+	given, taken := set["out_buffer"]
+	if len(set) != 3 || *set["window"] != 1024 || *set["heartbeat"] != int64(time.Second) || !taken || given != nil {
+		t.Errorf("set %v", set)
 	}
 }
 
@@ -48,7 +48,7 @@ func TestLimits_Patch(t *testing.T) {
 func TestLimits_Refused(t *testing.T) {
 	f := newFixture(t)
 	f.limits.LimitsFunc = someLimits
-	f.limits.SetLimitsFunc = func(map[string]int64) error { t.Error("something was set"); return nil }
+	f.limits.SetLimitsFunc = func(map[string]*int64) error { t.Error("something was set"); return nil }
 	changeable := []string{"heartbeat", "out_buffer", "window"}
 	for body, want := range map[string]api.Problem{
 		`{"window":128,"windwo":1}`:          {Field: "windwo", Allowed: changeable},
@@ -61,12 +61,11 @@ func TestLimits_Refused(t *testing.T) {
 		`{"heartbeat":"20s","window":-1}`:    {Field: "window", Min: 1.0, Max: 1024.0},
 		`{"window":1.5}`:                     {Field: "window", Min: 1.0, Max: 1024.0},
 		`{"window":"64"}`:                    {Field: "window", Min: 1.0, Max: 1024.0},
-		`{"window":null}`:                    {Field: "window", Min: 1.0, Max: 1024.0},
 		`{"window":99999999999999999999999}`: {Field: "window", Min: 1.0, Max: 1024.0},
 		`{"heartbeat":30}`:                   {Field: "heartbeat", Min: "1s", Max: "1h0m0s"},
 		`{"heartbeat":"999ms"}`:              {Field: "heartbeat", Min: "1s", Max: "1h0m0s"},
 		`{"heartbeat":"2h"}`:                 {Field: "heartbeat", Min: "1s", Max: "1h0m0s"},
-		`{"heartbeat":null}`:                 {Field: "heartbeat", Min: "1s", Max: "1h0m0s"},
+		`{"event_loops":null}`:               {Field: "event_loops", Allowed: changeable},
 	} {
 		t.Run(body, func(t *testing.T) {
 			p := f.call("PATCH", "/v1/limits", body).refused(want.Field)
@@ -81,7 +80,7 @@ func TestLimits_Refused(t *testing.T) {
 func TestLimits_RefusedByNode(t *testing.T) {
 	f := newFixture(t)
 	f.limits.LimitsFunc = someLimits
-	f.limits.SetLimitsFunc = func(map[string]int64) error {
+	f.limits.SetLimitsFunc = func(map[string]*int64) error {
 		return &api.FieldError{Field: "heartbeat", Reason: "is longer than the idle timeout", Max: "1m0s"}
 	}
 	f.call("PATCH", "/v1/limits", `{"heartbeat":"5m"}`).refused("heartbeat")

@@ -69,6 +69,25 @@ func (s *Server) drain(w http.ResponseWriter, r *http.Request) error {
 	return writeJSON(w, http.StatusAccepted, s.snapshot())
 }
 
+func (s *Server) reload(w http.ResponseWriter, r *http.Request) error {
+	if _, err := readQuery(r); err != nil {
+		return err
+	}
+	obj, err := s.readObject(w, r)
+	if err != nil {
+		return err
+	}
+	if err := obj.into(nil); err != nil {
+		return err
+	}
+	out, err := s.node.Node.Reload(r.Context())
+	if err != nil {
+		return err
+	}
+	note(r, zap.Strings("changed", out.Changed))
+	return writeJSON(w, http.StatusOK, out)
+}
+
 func (s *Server) getLimits(w http.ResponseWriter, r *http.Request) error {
 	if _, err := readQuery(r); err != nil {
 		return err
@@ -89,14 +108,14 @@ func (s *Server) patchLimits(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	note(r, zap.Any("limits", values))
-	if err := s.node.Limits.SetLimits(values); err != nil {
+	if err := s.node.Limits.SetLimits(r.Context(), values); err != nil {
 		return err
 	}
 	return writeJSON(w, http.StatusOK, api.Limits{Limits: s.node.Limits.Limits()})
 }
 
 // checkLimits turns members into values, each known, changeable and in range.
-func checkLimits(limits []api.Limit, obj object) (map[string]int64, error) {
+func checkLimits(limits []api.Limit, obj object) (map[string]*int64, error) {
 	known := make(map[string]api.Limit)
 	for _, l := range limits {
 		if l.Changeable {
@@ -107,7 +126,7 @@ func checkLimits(limits []api.Limit, obj object) (map[string]int64, error) {
 	if len(obj) == 0 {
 		return nil, &api.FieldError{Field: "body", Reason: "names no limit", Allowed: names}
 	}
-	values := make(map[string]int64)
+	values := make(map[string]*int64)
 	for _, name := range slices.Sorted(maps.Keys(obj)) {
 		l, ok := known[name]
 		switch {
@@ -116,11 +135,15 @@ func checkLimits(limits []api.Limit, obj object) (map[string]int64, error) {
 		case !ok:
 			return nil, &api.FieldError{Field: name, Reason: "is not a limit", Allowed: names}
 		}
+		if string(obj[name]) == "null" { // as it is given
+			values[name] = nil
+			continue
+		}
 		v, err := checkLimit(l, obj[name])
 		if err != nil {
 			return nil, err
 		}
-		values[name] = v
+		values[name] = &v
 	}
 	return values, nil
 }

@@ -61,6 +61,7 @@ func (s *Server) routes() []route {
 
 		{"GET /v1/node", ofNode(reads), "", s.getNode},
 		{"POST /v1/drain", ofNode(administers), "drain", s.drain},
+		{"POST /v1/reload", ofNode(administers), "reload", s.reload},
 		{"GET /v1/limits", ofNode(reads), "", s.getLimits},
 		{"PATCH /v1/limits", ofNode(administers), "limits", s.patchLimits},
 

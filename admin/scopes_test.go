@@ -37,6 +37,7 @@ var asked = map[string]asks{
 	"GET /debug/pprof/trace":                {access.Admin, "", ""},
 	"GET /v1/node":                          {access.Read, "", ""},
 	"POST /v1/drain":                        {access.Admin, "", ""},
+	"POST /v1/reload":                       {access.Admin, "", ""},
 	"GET /v1/limits":                        {access.Read, "", ""},
 	"PATCH /v1/limits":                      {access.Admin, "", "{}"},
 	"GET /v1/devices":                       {access.Read, "query", ""},

@@ -15,7 +15,7 @@ const (
 	Metrics              // the series of the node
 	Read                 // devices, bans, limits, the log: everything that changes nothing
 	Command              // send commands to devices, close their connections
-	Admin                // bans, limits, drain, profiles of the process
+	Admin                // bans, limits, reload, drain, profiles of the process
 	numScopes
 )
 

@@ -13,6 +13,7 @@ type Node struct {
 	StatusFunc func() api.Node
 	ReadyFunc  func() []api.Reason
 	DrainFunc  func(window time.Duration) error
+	ReloadFunc func() (api.Reloaded, error)
 }
 
 // Status calls StatusFunc; without one it is a running node called "test".
@@ -29,6 +30,14 @@ func (f *Node) Ready() []api.Reason {
 		return nil
 	}
 	return f.ReadyFunc()
+}
+
+// Reload calls ReloadFunc; without one nothing has changed.
+func (f *Node) Reload(context.Context) (api.Reloaded, error) {
+	if f.ReloadFunc == nil {
+		return api.Reloaded{Changed: []string{}, Kept: []string{}, Fixed: []string{}}, nil
+	}
+	return f.ReloadFunc()
 }
 
 // Drain calls DrainFunc.
@@ -135,7 +144,7 @@ func (f *Bans) Bans(tenant string) []api.Ban {
 // Limits fakes admin.Limits.
 type Limits struct {
 	LimitsFunc    func() []api.Limit
-	SetLimitsFunc func(values map[string]int64) error
+	SetLimitsFunc func(values map[string]*int64) error
 }
 
 // Limits calls LimitsFunc; without one there are none.
@@ -147,7 +156,7 @@ func (f *Limits) Limits() []api.Limit {
 }
 
 // SetLimits calls SetLimitsFunc.
-func (f *Limits) SetLimits(values map[string]int64) error {
+func (f *Limits) SetLimits(_ context.Context, values map[string]*int64) error {
 	if f.SetLimitsFunc == nil {
 		return nil
 	}

@@ -24,6 +24,10 @@ type Limit struct {
 	Kind LimitKind
 	// Value now, and the least and greatest that are allowed, both included.
 	Value, Min, Max int64
+	// Given by flags, environment and file: what Value is when the API has not
+	// Changed it, and what it is again after null.
+	Given   int64
+	Changed bool
 	// Changeable while the node runs; the others are fixed at the start.
 	Changeable bool
 	// Help is one sentence: what the limit bounds and what happens at it.
@@ -63,17 +67,19 @@ type limitJSON struct {
 	Value      json.RawMessage `json:"value"`
 	Min        json.RawMessage `json:"min"`
 	Max        json.RawMessage `json:"max"`
+	Given      json.RawMessage `json:"given,omitempty"`
+	Changed    bool            `json:"changed"`
 	Changeable bool            `json:"changeable"`
 	Help       string          `json:"help,omitempty"`
 }
 
 // MarshalJSON writes value, min and max as JSONValue does.
 func (l Limit) MarshalJSON() ([]byte, error) {
-	out := limitJSON{Name: l.Name, Kind: l.Kind, Changeable: l.Changeable, Help: l.Help}
+	out := limitJSON{Name: l.Name, Kind: l.Kind, Changed: l.Changed, Changeable: l.Changeable, Help: l.Help}
 	for _, f := range []struct {
 		to *json.RawMessage
 		v  int64
-	}{{&out.Value, l.Value}, {&out.Min, l.Min}, {&out.Max, l.Max}} {
+	}{{&out.Value, l.Value}, {&out.Min, l.Min}, {&out.Max, l.Max}, {&out.Given, l.Given}} {
 		b, err := json.Marshal(l.Kind.JSONValue(f.v))
 		if err != nil {
 			return nil, err
@@ -89,11 +95,14 @@ func (l *Limit) UnmarshalJSON(b []byte) error {
 	if err := json.Unmarshal(b, &in); err != nil {
 		return err
 	}
-	*l = Limit{Name: in.Name, Kind: in.Kind, Changeable: in.Changeable, Help: in.Help}
+	*l = Limit{Name: in.Name, Kind: in.Kind, Changed: in.Changed, Changeable: in.Changeable, Help: in.Help}
 	for _, f := range []struct {
 		to  *int64
 		raw json.RawMessage
-	}{{&l.Value, in.Value}, {&l.Min, in.Min}, {&l.Max, in.Max}} {
+	}{{&l.Value, in.Value}, {&l.Min, in.Min}, {&l.Max, in.Max}, {&l.Given, in.Given}} {
+		if f.raw == nil && f.to == &l.Given {
+			continue // of an older node
+		}
 		v, err := in.Kind.Parse(f.raw)
 		if err != nil {
 			return fmt.Errorf("limit %s: %w", in.Name, err)

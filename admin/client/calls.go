@@ -23,6 +23,12 @@ func (c *Client) Drain(ctx context.Context, window time.Duration) (n api.Node, e
 	return n, err
 }
 
+// Reload has the node read its keys, tokens and settings again.
+func (c *Client) Reload(ctx context.Context) (out api.Reloaded, err error) {
+	_, err = c.call(ctx, http.MethodPost, "/v1/reload", nil, nil, &out)
+	return out, err
+}
+
 // Limits lists every limit.
 func (c *Client) Limits(ctx context.Context) ([]api.Limit, error) {
 	var l api.Limits
@@ -30,8 +36,8 @@ func (c *Client) Limits(ctx context.Context) ([]api.Limit, error) {
 	return l.Limits, err
 }
 
-// SetLimits changes all the named limits or none; a value is a number or a
-// duration string. It returns all limits as they are then.
+// SetLimits changes all the named limits or none; a value is a number, a
+// duration string, or nil for what was given at the start. It returns all limits as they are then.
 func (c *Client) SetLimits(ctx context.Context, values map[string]any) ([]api.Limit, error) {
 	var l api.Limits
 	_, err := c.call(ctx, http.MethodPatch, "/v1/limits", nil, values, &l)

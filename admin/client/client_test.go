@@ -196,9 +196,9 @@ func TestClient_Limits(t *testing.T) {
 	if got, err := n.Limits(t.Context()); err != nil || !slices.Equal(got, []api.Limit{limit}) {
 		t.Errorf("limits %+v, %v", got, err)
 	}
-	var set map[string]int64
-	n.limits.SetLimitsFunc = func(v map[string]int64) error { set = v; return nil }
-	if _, err := n.SetLimits(t.Context(), map[string]any{"heartbeat": "20s"}); err != nil || set["heartbeat"] != 20e9 {
+	var set map[string]*int64
+	n.limits.SetLimitsFunc = func(v map[string]*int64) error { set = v; return nil }
+	if _, err := n.SetLimits(t.Context(), map[string]any{"heartbeat": "20s"}); err != nil || *set["heartbeat"] != 20e9 {
 		t.Errorf("set %v, %v", set, err)
 	}
 	_, err := n.SetLimits(t.Context(), map[string]any{"heartbeat": "2h"})

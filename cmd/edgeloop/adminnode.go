@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -100,6 +101,18 @@ func (a adminNode) Ready() (reasons []api.Reason) {
 func (a adminNode) Drain(window time.Duration) error {
 	a.askDrain(window)
 	return nil
+}
+
+// Reload implements admin.Node.
+func (a adminNode) Reload(ctx context.Context) (api.Reloaded, error) {
+	ctx, cancel := context.WithTimeout(ctx, reloadMost)
+	defer cancel()
+	out, err := a.reload(ctx)
+	var field *api.FieldError
+	if err != nil && !errors.As(err, &field) && !errors.Is(err, api.ErrUnavailable) {
+		err = &api.FieldError{Field: "settings", Reason: "were not read again, nothing has changed: " + err.Error()}
+	}
+	return out, err
 }
 
 // adminDevices is the session table.

@@ -94,7 +94,7 @@ func FuzzConfigFile(f *testing.F) {
 		if fromArgs, err := parseServe(t, noFile, args...); err != nil || !reflect.DeepEqual(fromArgs, fromFile) {
 			t.Errorf("%q\nis  %+v\nbut %+v, %v, of %q", text, fromFile, fromArgs, err, args)
 		}
-		for _, plan := range []func() error{fromFile.planNumbers, fromFile.planDurations, fromFile.planNames} {
+		for _, plan := range []func() error{fromFile.planRanges, fromFile.planTogether, fromFile.planNames} {
 			if err := plan(); err != nil && !namesOneOf(err, flags) {
 				t.Errorf("%q: the error names no flag: %v", text, err)
 			}

@@ -62,7 +62,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 // newParser fills c from the command line, the environment and the
 // configuration file.
 func newParser(c *cli, stdout, stderr io.Writer) (*kong.Kong, error) {
-	return kong.New(c,
+	parser, err := kong.New(c,
 		kong.Name("edgeloop"),
 		kong.Description("A device ingestion edge node: WebSocket in, durable log out, commands back."),
 		kong.DefaultEnvars("EDGELOOP"),
@@ -72,6 +72,11 @@ func newParser(c *cli, stdout, stderr io.Writer) (*kong.Kong, error) {
 		kong.Exit(func(code int) { panic(exitCode(code)) }),
 		kong.Vars{"version": version()},
 	)
+	if err != nil {
+		return nil, err
+	}
+	describe(parser.Model)
+	return parser, nil
 }
 
 // streams is where a command writes, and the command line that it came from.

@@ -30,6 +30,7 @@ type node struct {
 	watch   *supervisor
 	args    []string      // the command line
 	failed  chan error    // a part has ended by itself
+	turn    chan struct{} // capacity 1: held by who changes settings
 	drain   chan struct{} // closed when the admin API asked for a drain
 
 	backbone *backbone.Backbone
@@ -40,13 +41,13 @@ type node struct {
 
 	// Owned by the goroutine that starts and stops the node.
 	built     assembly
-	given     settings // in force, as far as they may change
-	ownSecret string   // path of the device secret that the node made itself
+	ownSecret string // path of the device secret that the node made itself
 
 	// Safe for concurrent use.
 	drainOnce sync.Once
 
 	// Atomic.
+	told        atomic.Pointer[inForce] // changed in turn
 	drainWindow atomic.Int64
 	state       atomic.Int32
 }
@@ -98,7 +99,7 @@ func (n *node) parts() []part {
 func newNode(cfg *serveCmd, log *logging, watch *supervisor) *node {
 	return &node{
 		cfg: cfg, log: log, watch: watch, started: time.Now(),
-		failed: make(chan error, 2), drain: make(chan struct{}),
+		failed: make(chan error, 2), drain: make(chan struct{}), turn: make(chan struct{}, 1),
 		built: assembly{log: log, watch: watch},
 	}
 }

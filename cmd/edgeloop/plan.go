@@ -8,14 +8,11 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"time"
 
 	"go.uber.org/zap"
 
 	"edgeloop/auth"
-	"edgeloop/envelope"
 	"edgeloop/eventloop"
-	"edgeloop/pool"
 )
 
 const (
@@ -54,7 +51,7 @@ func (s *serveCmd) plan(log *zap.Logger) error {
 // planValues is the part of plan that looks at nothing but the settings, and
 // changes nothing.
 func (s *serveCmd) planValues() error {
-	for _, step := range []func() error{s.planNumbers, s.planDurations, s.planNames, s.planListeners} {
+	for _, step := range []func() error{s.planRanges, s.planTogether, s.planNames, s.planListeners} {
 		if err := step(); err != nil {
 			return err
 		}
@@ -62,65 +59,8 @@ func (s *serveCmd) planValues() error {
 	return nil
 }
 
-const most = 1 << 20 // of what there is no need for more
-
-func (s *serveCmd) planNumbers() error {
-	for _, n := range []struct {
-		flag               string
-		value, least, most int64
-	}{
-		{"event-loops", int64(s.EventLoops), 0, 256},
-		{"max-connections", int64(s.MaxConnections), 0, 1 << 30},
-		{"fd-reserve", int64(s.FDReserve), 64, most}, // the log alone needs some tens
-		{"pool-size", int64(s.PoolSize), 1, pool.MaxWorkers},
-		{"auth-pool-size", int64(s.AuthPoolSize), 1, pool.MaxWorkers},
-		{"lanes", int64(s.Lanes), 1, most},
-		{"lane-depth", int64(s.LaneDepth), 1, most},
-		{"max-message", int64(s.MaxMessage), 128, maxMessageLimit},
-		// What has not arrived in full has half of it, and a message takes up to
-		// twice its length.
-		{"inflight-bytes", s.InflightBytes, 8 * int64(s.MaxMessage), 1 << 50},
-		{"max-handshakes", int64(s.MaxHandshakes), 1, most},
-		{"max-handshakes-per-address", int64(s.MaxPerAddress), 0, most},
-		{"window", int64(s.Window), 1, most},
-		{"max-sequence-jump", s.MaxSeqJump, 1, envelope.MaxSeq},
-		{"window-bytes", s.WindowBytes, 1 << 10, 1 << 30},
-		{"max-rate-bytes", s.MaxRateBytes, 0, 1 << 40},
-		{"socket-buffer", int64(s.SocketBuffer), 0, 1 << 30},
-		{"out-buffer", int64(s.OutBuffer), 4 << 10, 1 << 30},
-		// Fewer, and one that leaves may be forgotten while its messages are on
-		// their way to the log, and be stored twice.
-		{"free-takeovers", int64(s.FreeTakeovers), 1, 1 << 30},
-		{"max-remembered", int64(s.RememberedMost), 1000, 1 << 30},
-		{"token-cache", int64(s.TokenCache), 1, 1 << 26},
-		{"log-replicas", int64(s.LogReplicas), 0, 5},
-	} {
-		if n.value < n.least || n.value > n.most {
-			return fmt.Errorf("--%s=%d: give %d to %d", n.flag, n.value, n.least, n.most)
-		}
-	}
-	return nil
-}
-
-func (s *serveCmd) planDurations() error {
-	const day = 24 * time.Hour
-	for _, d := range []struct {
-		flag               string
-		value, least, most time.Duration
-	}{
-		{"heartbeat", s.Heartbeat, 100 * time.Millisecond, day},
-		{"idle-timeout", s.IdleTimeout, 200 * time.Millisecond, 2 * day},
-		{"handshake-timeout", s.HandshakeTimeout, 100 * time.Millisecond, time.Hour},
-		{"send-timeout", s.SendTimeout, time.Second, day},
-		{"drain-window", s.DrainWindow, 50 * time.Millisecond, day},
-		{"retry-after", s.RetryAfter, time.Second, day},
-		{"commit-interval", s.CommitEvery, 0, time.Second},
-		{"command-max-age", s.CommandMaxAge, time.Second, 365 * day},
-	} {
-		if d.value < d.least || d.value > d.most {
-			return fmt.Errorf("--%s=%s: give %s to %s", d.flag, d.value, d.least, d.most)
-		}
-	}
+// planTogether checks what depends on more than one setting, or on words.
+func (s *serveCmd) planTogether() error {
 	if s.IdleTimeout <= s.Heartbeat {
 		return fmt.Errorf("--idle-timeout=%s must be longer than --heartbeat=%s, or quiet devices are evicted before they are asked", s.IdleTimeout, s.Heartbeat)
 	}

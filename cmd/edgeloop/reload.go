@@ -1,25 +1,25 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"maps"
 	"reflect"
 	"slices"
-	"strings"
+	"time"
 
 	"go.uber.org/zap"
-	"go.uber.org/zap/zapcore"
 
 	"edgeloop/admin/api"
 	"edgeloop/auth"
 )
 
-// settings are the values of serve's flags by name, as the command line, the
-// environment and the configuration file give them.
-type settings map[string]any
+// reloadMost is how long a reload may take, which reads some small files.
+const reloadMost = 30 * time.Second
 
-// readSettings reads them, and checks them as far as this needs nothing but them.
+// readSettings reads the settings as the command line, the environment and the
+// configuration file give them, and checks them as far as this needs nothing else.
 func readSettings(args []string) (settings, error) {
 	var c cli
 	parser, err := newParser(&c, io.Discard, io.Discard)
@@ -29,102 +29,98 @@ func readSettings(args []string) (settings, error) {
 	if _, err := parser.Parse(args); err != nil {
 		return nil, err
 	}
-	given := make(settings)
-	for _, command := range parser.Model.Children {
-		for _, flag := range command.Flags {
-			if command.Name == "serve" && flag.Name != "help" {
-				given[flag.Name] = flag.Target.Interface()
-			}
-		}
-	}
-	return given, c.Serve.planValues()
+	return c.Serve.values(), c.Serve.planValues()
 }
 
-// changed are the names whose values differ, sorted.
-func (s settings) changed(fresh settings) (names []string) {
-	for _, name := range slices.Sorted(maps.Keys(fresh)) {
-		if !reflect.DeepEqual(s[name], fresh[name]) {
-			names = append(names, name)
-		}
+// inTurn has do change the settings while nobody else does.
+func (n *node) inTurn(ctx context.Context, do func() error) error {
+	select {
+	case n.turn <- struct{}{}:
+		defer func() { <-n.turn }()
+		return do()
+	case <-ctx.Done():
+		return fmt.Errorf("%w: the settings are being read again: %w", api.ErrUnavailable, ctx.Err())
 	}
-	return names
 }
 
-// reload is what SIGHUP asks for: keys and tokens are read again, and of the
-// settings what may change while the node runs. All of it changes, or nothing.
-func (n *node) reload() {
-	fresh, err := readSettings(n.args)
+// hangUp is what SIGHUP asks for.
+func (n *node) hangUp() {
+	ctx, cancel := n.watch.untilAsked()
+	defer cancel()
+	_, err := step(ctx, n.watch, "read the settings again", reloadMost, n.reload)
 	if err != nil {
 		n.log.Error("the settings were not read again, nothing has changed", zap.Error(err))
-		return
 	}
-	changed := n.given.changed(fresh)
-	done, err := n.apply(fresh, changed)
-	if err != nil {
-		n.log.Error("the settings were not read again, nothing has changed", zap.Error(err))
-		return
-	}
-	for _, name := range done {
-		n.given[name] = fresh[name]
-	}
-	n.log.Info("keys, tokens and settings were read again", zap.Strings("changed", done))
-	if fixed := slices.DeleteFunc(changed, func(name string) bool { return slices.Contains(done, name) }); len(fixed) > 0 {
-		n.log.Warn("some settings change only with a restart", zap.Strings("flags", fixed))
-	}
+	n.watch.at("run")
 }
 
-// apply puts in force what of changed may change, and the keys and the tokens.
-// What may fail comes first.
-func (n *node) apply(fresh settings, changed []string) (done []string, err error) {
+// reload reads keys and tokens again, and of the settings what may change while the
+// node runs. All of it changes, or nothing. What the API has changed stays.
+func (n *node) reload(ctx context.Context) (out api.Reloaded, err error) {
+	err = n.inTurn(ctx, func() error {
+		fresh, err := readSettings(n.args)
+		if err != nil {
+			return err
+		}
+		out, err = n.apply(fresh)
+		return err
+	})
+	if err != nil {
+		return out, err
+	}
+	n.log.Info("keys, tokens and settings were read again", zap.Strings("changed", out.Changed))
+	if len(out.Kept) > 0 {
+		n.log.Info("some settings are as the API has changed them", zap.Strings("flags", out.Kept))
+	}
+	if len(out.Fixed) > 0 {
+		n.log.Warn("some settings change only with a restart", zap.Strings("flags", out.Fixed))
+	}
+	return out, nil
+}
+
+// apply puts in force what of fresh may change, and the keys and the tokens. What may
+// fail comes first.
+func (n *node) apply(fresh settings) (out api.Reloaded, err error) {
 	useKeys, err := n.loadKeys()
 	if err != nil {
-		return nil, err
+		return out, err
 	}
 	useTokens, err := n.loadTokens()
 	if err != nil {
-		return nil, err
+		return out, err
 	}
-	limits := adminLimits{n}
-	values, done, err := limitValues(limits.Limits(), fresh, changed)
-	if err != nil {
-		return nil, err
+	var c change
+	state := n.told.Load()
+	given := maps.Clone(state.given)
+	out.Changed, out.Kept, out.Fixed = []string{}, slices.Sorted(maps.Keys(state.byHand)), []string{}
+	for i := range table {
+		r := &table[i]
+		value := fresh[r.name]
+		if reflect.DeepEqual(state.given[r.name], value) {
+			continue
+		}
+		if r.live == nil {
+			out.Fixed = append(out.Fixed, r.name)
+			continue
+		}
+		value = n.meant(r, value)
+		if least, greatest := n.mayBe(r); r.bounded() && (asNumber(value) < least || asNumber(value) > greatest) {
+			kind := n.cfg.kinds()[r.name]
+			return out, fmt.Errorf("--%s=%v: while the node runs %v to %v are allowed", r.name, kind.JSONValue(asNumber(value)), kind.JSONValue(least), kind.JSONValue(greatest))
+		}
+		given[r.name] = fresh[r.name]
+		if _, kept := state.byHand[r.name]; !kept {
+			r.live.put(&c, value)
+			out.Changed = append(out.Changed, r.name)
+		}
 	}
-	if err := limits.SetLimits(values); err != nil {
-		return nil, err
-	}
-	if slices.Contains(changed, "log-level") {
-		level, _ := zapcore.ParseLevel(fmt.Sprint(fresh["log-level"])) // one of those that the flag allows
-		n.log.level.SetLevel(level)
-		done = append(done, "log-level")
+	if err := n.put(c); err != nil {
+		return out, err
 	}
 	useKeys()
 	useTokens()
-	return done, nil
-}
-
-// limitValues are the limits among what has changed, by their names in the API.
-func limitValues(limits []api.Limit, fresh settings, changed []string) (values map[string]int64, names []string, err error) {
-	values = make(map[string]int64)
-	for _, l := range limits {
-		name := strings.ReplaceAll(l.Name, "_", "-")
-		if !l.Changeable || !slices.Contains(changed, name) {
-			continue
-		}
-		v := reflect.ValueOf(fresh[name])
-		if !v.CanInt() {
-			continue
-		}
-		value := v.Int()
-		if l.Name == "max_connections" && value == 0 {
-			value = l.Max // what the descriptors carry
-		}
-		if value < l.Min || value > l.Max {
-			return nil, nil, fmt.Errorf("--%s=%v: while the node runs %v to %v are allowed", name, fresh[name], l.Kind.JSONValue(l.Min), l.Kind.JSONValue(l.Max))
-		}
-		values[l.Name] = value
-		names = append(names, name)
-	}
-	return values, names, nil
+	n.told.Store(&inForce{given, state.byHand})
+	return out, nil
 }
 
 // loadKeys reads the keys of device tokens; use puts them in force. A secret of

@@ -83,7 +83,8 @@ func (s *serveCmd) live(log *logging, v *supervisor, args []string) error {
 		return usageError{err}
 	}
 	n := newNode(s, log, v)
-	n.args, n.given = args, given
+	n.args = args
+	n.told.Store(&inForce{given: given, byHand: map[string]int64{}})
 	started, err := n.start()
 	if err != nil || !started {
 		return err
@@ -98,7 +99,7 @@ func (s *serveCmd) live(log *logging, v *supervisor, args []string) error {
 		case err := <-n.failed:
 			return n.fail(err)
 		case <-v.reload:
-			n.reload()
+			n.hangUp()
 		}
 	}
 }

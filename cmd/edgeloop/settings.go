@@ -1,125 +1,202 @@
 package main
 
 import (
-	"errors"
 	"fmt"
-	"io"
-	"os"
-	"slices"
+	"reflect"
 	"strings"
+	"time"
+	"unicode"
 
-	"github.com/alecthomas/kong"
-	"github.com/goccy/go-yaml"
+	"edgeloop/admin/api"
+	"edgeloop/envelope"
+	"edgeloop/pool"
 )
 
-// configFlag names the configuration file. What the command line and the
-// environment leave open is taken from it.
-type configFlag string
+// A setting is a flag of serve: what its value may be, and how that changes while the
+// node runs. The flag has its help and its default. The command line, the environment,
+// the configuration file, a reload and PATCH /v1/limits all go by this table.
+type setting struct {
+	name string
+	// least and most bound a number, size or time, both included. Both 0: what the
+	// value may be is checked elsewhere.
+	least, most int64
+	// leastBy is a least that depends on other settings, in place of least.
+	leastBy func(*serveCmd) int64
+	// limit: it is under /v1/limits.
+	limit bool
+	live  *live
+}
 
-// BeforeResolve has the file read before flags get their values.
-func (c configFlag) BeforeResolve(k *kong.Kong, ctx *kong.Context, trace *kong.Path) error {
-	path := string(ctx.FlagValue(trace.Flag).(configFlag)) //nolint:forcetypeassert // kong made it
-	f, err := os.Open(path)
-	if err != nil {
-		return fmt.Errorf("--config: %w", err)
+// live is how a setting changes while the node runs; nil: only with a restart.
+type live struct {
+	now func(*node) any            // in force; a number is an int64
+	put func(c *change, value any) // has it changed
+	// auto is the value that 0 stands for at the start, and the most that it may be.
+	auto func(*node) int64
+}
+
+const most = 1 << 20 // of what there is no need for more
+
+const (
+	ms   = int64(time.Millisecond)
+	sec  = int64(time.Second)
+	hour = int64(time.Hour)
+	day  = 24 * hour
+)
+
+// table is every setting, in the order of the documentation.
+var table = []setting{
+	{name: "listen"},
+	{name: "admin-listen"},
+	{name: "admin-remote"},
+	{name: "admin-tokens-file"},
+	{name: "data-dir"},
+	{name: "node"},
+
+	{name: "event-loops", least: 0, most: 256},
+	{name: "max-connections", least: 0, most: 1 << 30, limit: true, live: liveMaxConnections},
+	{name: "fd-limit"},
+	{name: "fd-reserve", least: 64, most: most}, // the log alone needs some tens
+	{name: "pool-size", least: 1, most: pool.MaxWorkers, limit: true, live: livePoolSize},
+	{name: "auth-pool-size", least: 1, most: pool.MaxWorkers},
+	{name: "lanes", least: 1, most: most, limit: true},
+	{name: "lane-depth", least: 1, most: most, limit: true},
+	// What has not arrived in full has half of it, and a message takes up to twice its
+	// length.
+	{name: "inflight-bytes", leastBy: func(s *serveCmd) int64 { return 8 * int64(s.MaxMessage) }, most: 1 << 50, limit: true, live: liveInflightBytes},
+	{name: "max-message", least: 128, most: maxMessageLimit, limit: true},
+	{name: "max-handshakes", least: 1, most: most, limit: true},
+	{name: "max-handshakes-per-address", least: 0, most: most},
+	{name: "window", least: 1, most: most, limit: true, live: liveWindow},
+	{name: "window-bytes", least: 1 << 10, most: 1 << 30, limit: true, live: liveWindowBytes},
+	{name: "max-rate-bytes", least: 0, most: 1 << 40, limit: true, live: liveMaxRateBytes},
+	{name: "max-sequence-jump", least: 1, most: envelope.MaxSeq},
+	{name: "socket-buffer", least: 0, most: 1 << 30},
+	{name: "out-buffer", least: 4 << 10, most: 1 << 30, limit: true},
+	{name: "compression"},
+	{name: "free-takeovers", least: 1, most: 1 << 30},
+	// Fewer, and one that leaves may be forgotten while its messages are on their way
+	// to the log, and be stored twice.
+	{name: "max-remembered", least: 1000, most: 1 << 30},
+
+	{name: "heartbeat", least: 100 * ms, most: day, limit: true, live: liveHeartbeat},
+	{name: "idle-timeout", least: 200 * ms, most: 2 * day, limit: true, live: liveIdleTimeout},
+	{name: "send-timeout", least: sec, most: day},
+	{name: "handshake-timeout", least: 100 * ms, most: hour, limit: true},
+	{name: "drain-window", least: 50 * ms, most: day},
+	{name: "retry-after", least: sec, most: day},
+
+	{name: "auth"},
+	{name: "secret-file"},
+	{name: "public-key-file"},
+	{name: "token-cache", least: 1, most: 1 << 26},
+	{name: "nats-url"},
+	{name: "durability"},
+	{name: "commit-interval", least: 0, most: sec},
+	{name: "log-max-bytes"},
+	{name: "log-max-age"},
+	{name: "when-full"},
+	{name: "log-replicas", least: 0, most: 5},
+	{name: "on-damage"},
+	{name: "command-max-age", least: sec, most: 365 * day},
+
+	{name: "log-level", live: liveLogLevel},
+	{name: "log-format"},
+}
+
+// settingOf is the row of a setting, nil for a name that has none.
+func settingOf(name string) *setting {
+	for i := range table {
+		if table[i].name == name {
+			return &table[i]
+		}
 	}
-	defer f.Close()
-	r, err := newFileResolver(path, f)
-	if err != nil {
-		return err
-	}
-	ctx.AddResolver(r)
 	return nil
 }
 
-// fileResolver answers for flags from a configuration file.
-type fileResolver struct {
-	path   string
-	values map[string]any
-}
-
-func newFileResolver(path string, r io.Reader) (*fileResolver, error) {
-	f := &fileResolver{path: path, values: make(map[string]any)}
-	raw := make(map[string]any)
-	if err := yaml.NewDecoder(r).Decode(&raw); err != nil && !errors.Is(err, io.EOF) {
-		return nil, fmt.Errorf("configuration file %s: %w", path, err)
-	}
-	for key, value := range raw {
-		name := strings.ReplaceAll(key, "_", "-")
-		if _, twice := f.values[name]; twice {
-			return nil, fmt.Errorf("configuration file %s: key %q is there twice, with _ and with -", path, name)
+// flags are the fields of serve by the names of their flags.
+func (s *serveCmd) flags(each func(name string, field reflect.StructField, value reflect.Value)) {
+	v := reflect.ValueOf(s).Elem()
+	for i := range v.NumField() {
+		field := v.Type().Field(i)
+		name := field.Tag.Get("name")
+		if name == "" {
+			name = kebab(field.Name)
 		}
-		f.values[name] = value
+		each(name, field, v.Field(i))
 	}
-	return f, nil
 }
 
-// Validate refuses keys that no flag has, before anything starts.
-func (f *fileResolver) Validate(app *kong.Application) error {
-	known := flagNames(app.Node)
-	for key := range f.values {
-		if !slices.Contains(known, key) {
-			return fmt.Errorf("configuration file %s: no such key %q; keys are named like the flags: %s",
-				f.path, key, strings.Join(known, ", "))
+// kebab is the name that a flag gets from its field: MaxMessage is max-message.
+func kebab(field string) string {
+	var b strings.Builder
+	for i, r := range field {
+		if unicode.IsUpper(r) && i > 0 {
+			b.WriteByte('-')
 		}
+		b.WriteRune(unicode.ToLower(r))
 	}
-	return nil
+	return b.String()
 }
 
-// Resolve implements kong.Resolver. The environment is above the file.
-func (f *fileResolver) Resolve(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
-	value, ok := f.values[flag.Name]
-	if !ok {
-		return nil, nil //nolint:nilnil // kong's way to say: not here
-	}
-	for _, env := range flag.Envs {
-		if _, set := os.LookupEnv(env); set {
-			return nil, nil //nolint:nilnil // as above
+// settings are the values of serve's flags by name: an int64 for a number, a size
+// or a time.
+type settings map[string]any
+
+// values are the settings as the flags have them.
+func (s *serveCmd) values() settings {
+	all := make(settings)
+	s.flags(func(name string, _ reflect.StructField, value reflect.Value) {
+		if value.CanInt() {
+			all[name] = value.Int()
+		} else {
+			all[name] = value.Interface()
 		}
-	}
-	if list, ok := value.([]any); ok && flag.IsSlice() {
-		return f.list(flag.Name, list)
-	}
-	return f.one(flag.Name, value)
+	})
+	return all
 }
 
-// list is a list of values as they would stand on the command line.
-func (f *fileResolver) list(name string, values []any) (any, error) {
-	texts := make([]any, len(values))
-	for i, value := range values {
-		text, err := f.one(name, value)
-		if err != nil {
-			return nil, err
+// kinds are how the numbers among the settings are written.
+func (s *serveCmd) kinds() map[string]api.LimitKind {
+	all := make(map[string]api.LimitKind)
+	s.flags(func(name string, field reflect.StructField, value reflect.Value) {
+		switch {
+		case !value.CanInt():
+		case field.Type == reflect.TypeFor[time.Duration]():
+			all[name] = api.LimitDuration
+		case strings.HasPrefix(field.Tag.Get("type"), "size"):
+			all[name] = api.LimitBytes
+		default:
+			all[name] = api.LimitCount
 		}
-		texts[i] = text
-	}
-	return texts, nil
+	})
+	return all
 }
 
-// one is one value as it would stand on the command line.
-func (f *fileResolver) one(name string, value any) (string, error) {
-	switch value.(type) {
-	case string, bool, int64, uint64, float64:
-		return fmt.Sprint(value), nil
-	default: // lists, maps, nothing, and YAML's binary
-		return "", fmt.Errorf("configuration file %s: key %q takes one value", f.path, name)
+// bounded says whether the table has a range for the setting.
+func (r *setting) bounded() bool { return r.least != 0 || r.most != 0 || r.leastBy != nil }
+
+// from is the least that a setting may be, among the others.
+func (r *setting) from(s *serveCmd) int64 {
+	if r.leastBy != nil {
+		return r.leastBy(s)
 	}
+	return r.least
 }
 
-// flagNames lists the flags of a command and of those below it.
-func flagNames(n *kong.Node) (names []string) {
-	for _, flag := range n.Flags {
-		if flag.Name != "help" && flag.Name != "config" && !slices.Contains(names, flag.Name) {
-			names = append(names, flag.Name)
-		}
-	}
-	for _, child := range n.Children {
-		for _, name := range flagNames(child) {
-			if !slices.Contains(names, name) {
-				names = append(names, name)
+// planRanges holds every number against its range.
+func (s *serveCmd) planRanges() error {
+	values, kinds := s.values(), s.kinds()
+	for i := range table {
+		r := &table[i]
+		value, number := values[r.name].(int64)
+		if least := r.from(s); number && r.bounded() && (value < least || value > r.most) {
+			kind := kinds[r.name]
+			if kind == api.LimitBytes {
+				kind = api.LimitCount
 			}
+			return fmt.Errorf("--%s=%v: give %v to %v", r.name, kind.JSONValue(value), kind.JSONValue(least), kind.JSONValue(r.most))
 		}
 	}
-	slices.Sort(names)
-	return names
+	return nil
 }

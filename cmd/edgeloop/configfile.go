@@ -1,0 +1,125 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/alecthomas/kong"
+	"github.com/goccy/go-yaml"
+)
+
+// configFlag names the configuration file. What the command line and the
+// environment leave open is taken from it.
+type configFlag string
+
+// BeforeResolve has the file read before flags get their values.
+func (c configFlag) BeforeResolve(k *kong.Kong, ctx *kong.Context, trace *kong.Path) error {
+	path := string(ctx.FlagValue(trace.Flag).(configFlag)) //nolint:forcetypeassert // kong made it
+	f, err := os.Open(path)
+	if err != nil {
+		return fmt.Errorf("--config: %w", err)
+	}
+	defer f.Close()
+	r, err := newFileResolver(path, f)
+	if err != nil {
+		return err
+	}
+	ctx.AddResolver(r)
+	return nil
+}
+
+// fileResolver answers for flags from a configuration file.
+type fileResolver struct {
+	path   string
+	values map[string]any
+}
+
+func newFileResolver(path string, r io.Reader) (*fileResolver, error) {
+	f := &fileResolver{path: path, values: make(map[string]any)}
+	raw := make(map[string]any)
+	if err := yaml.NewDecoder(r).Decode(&raw); err != nil && !errors.Is(err, io.EOF) {
+		return nil, fmt.Errorf("configuration file %s: %w", path, err)
+	}
+	for key, value := range raw {
+		name := strings.ReplaceAll(key, "_", "-")
+		if _, twice := f.values[name]; twice {
+			return nil, fmt.Errorf("configuration file %s: key %q is there twice, with _ and with -", path, name)
+		}
+		f.values[name] = value
+	}
+	return f, nil
+}
+
+// Validate refuses keys that no flag has, before anything starts.
+func (f *fileResolver) Validate(app *kong.Application) error {
+	known := flagNames(app.Node)
+	for key := range f.values {
+		if !slices.Contains(known, key) {
+			return fmt.Errorf("configuration file %s: no such key %q; keys are named like the flags: %s",
+				f.path, key, strings.Join(known, ", "))
+		}
+	}
+	return nil
+}
+
+// Resolve implements kong.Resolver. The environment is above the file.
+func (f *fileResolver) Resolve(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
+	value, ok := f.values[flag.Name]
+	if !ok {
+		return nil, nil //nolint:nilnil // kong's way to say: not here
+	}
+	for _, env := range flag.Envs {
+		if _, set := os.LookupEnv(env); set {
+			return nil, nil //nolint:nilnil // as above
+		}
+	}
+	if list, ok := value.([]any); ok && flag.IsSlice() {
+		return f.list(flag.Name, list)
+	}
+	return f.one(flag.Name, value)
+}
+
+// list is a list of values as they would stand on the command line.
+func (f *fileResolver) list(name string, values []any) (any, error) {
+	texts := make([]any, len(values))
+	for i, value := range values {
+		text, err := f.one(name, value)
+		if err != nil {
+			return nil, err
+		}
+		texts[i] = text
+	}
+	return texts, nil
+}
+
+// one is one value as it would stand on the command line.
+func (f *fileResolver) one(name string, value any) (string, error) {
+	switch value.(type) {
+	case string, bool, int64, uint64, float64:
+		return fmt.Sprint(value), nil
+	default: // lists, maps, nothing, and YAML's binary
+		return "", fmt.Errorf("configuration file %s: key %q takes one value", f.path, name)
+	}
+}
+
+// flagNames lists the flags of a command and of those below it.
+func flagNames(n *kong.Node) (names []string) {
+	for _, flag := range n.Flags {
+		if flag.Name != "help" && flag.Name != "config" && !slices.Contains(names, flag.Name) {
+			names = append(names, flag.Name)
+		}
+	}
+	for _, child := range n.Children {
+		for _, name := range flagNames(child) {
+			if !slices.Contains(names, name) {
+				names = append(names, name)
+			}
+		}
+	}
+	slices.Sort(names)
+	return names
+}

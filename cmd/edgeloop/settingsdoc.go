@@ -1,0 +1,94 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"reflect"
+	"strings"
+
+	"github.com/alecthomas/kong"
+
+	"edgeloop/admin/api"
+)
+
+// rangeText is what a setting may be, as it can be given; "" where the table does
+// not say.
+func (r *setting) rangeText(kind api.LimitKind) string {
+	if !r.bounded() {
+		return ""
+	}
+	text := func(n int64) string {
+		if kind == api.LimitBytes {
+			return sizeText(n)
+		}
+		return fmt.Sprint(kind.JSONValue(n))
+	}
+	least := text(r.least)
+	if r.leastBy != nil {
+		least = text(r.leastBy(&serveCmd{MaxMessage: 1})) + " times --max-message"
+	}
+	return least + " to " + text(r.most)
+}
+
+// changesText is how a setting changes.
+func (r *setting) changesText() string {
+	switch {
+	case r.live == nil:
+		return "restart"
+	case r.limit:
+		return "reload, API"
+	}
+	return "reload"
+}
+
+// describe adds to the help of serve's flags what the table knows of them.
+func describe(model *kong.Application) {
+	kinds := new(serveCmd).kinds()
+	for _, command := range model.Children {
+		if command.Name != "serve" {
+			continue
+		}
+		for _, flag := range command.Flags {
+			r := settingOf(flag.Name)
+			if r == nil {
+				continue
+			}
+			var notes []string
+			if text := r.rangeText(kinds[r.name]); text != "" {
+				notes = append(notes, text)
+			}
+			if r.live != nil {
+				notes = append(notes, "changes with a "+strings.ReplaceAll(r.changesText(), ", ", " or the "))
+			}
+			if len(notes) > 0 {
+				flag.Help += " (" + strings.Join(notes, "; ") + ")"
+			}
+		}
+	}
+}
+
+// writeSettings writes docs/settings.md.
+func writeSettings(w io.Writer) {
+	fmt.Fprint(w, `# Settings
+
+Each is a flag of `+"`edgeloop serve`"+`, an environment variable (`+"`EDGELOOP_`"+` and the name in
+capitals, with `+"`_`"+`), and a key of the configuration file. What changes with a reload
+changes on `+"`SIGHUP`"+` and `+"`POST /v1/reload`"+`; what the API changes is under `+"`/v1/limits`"+`.
+
+This page is made from the table in `+"`cmd/edgeloop/settings.go`"+`:
+`+"`go test ./cmd/edgeloop -run TestSettings_Document -update`"+`.
+
+| name | default | range | changes with | what |
+|---|---|---|---|---|
+`)
+	kinds, tags := new(serveCmd).kinds(), make(map[string]reflect.StructTag)
+	new(serveCmd).flags(func(name string, field reflect.StructField, _ reflect.Value) { tags[name] = field.Tag })
+	for i := range table {
+		r, tag := &table[i], tags[table[i].name]
+		allowed := r.rangeText(kinds[r.name])
+		if words := tag.Get("enum"); words != "" {
+			allowed = strings.ReplaceAll(words, ",", ", ")
+		}
+		fmt.Fprintf(w, "| `--%s` | %s | %s | %s | %s |\n", r.name, tag.Get("default"), allowed, r.changesText(), tag.Get("help"))
+	}
+}
