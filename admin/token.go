@@ -14,7 +14,7 @@ import (
 )
 
 // errNoLonger ends what a principal has begun that may not ask any more.
-var errNoLonger = errors.New("the token is no longer taken")
+var errNoLonger = errors.New("the token is no longer valid")
 
 // holder is a principal, and the context of all that it asks.
 type holder struct {

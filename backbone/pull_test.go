@@ -148,7 +148,7 @@ func TestBackbone_SilentServer(t *testing.T) {
 	p.freeze()
 	// Three watches notice it, and begin anew in vain.
 	eventually(t, "the silence to be noticed", func() bool {
-		return logs.FilterMessage("a watch on a stream broke and begins anew").Len() >= 3
+		return logs.FilterMessage("a watch on a stream broke, starting it again").Len() >= 3
 	})
 	began := time.Now()
 	cancel()

@@ -75,7 +75,7 @@ func TestSettings_SharedLogStaysAsItIs(t *testing.T) {
 		if diff := cmp.Diff(other.differs, b.LogInfo().Differences); diff != "" {
 			t.Error(diff)
 		}
-		if n := lines.FilterMessageSnippet("is not what this node's flags say").Len(); n != len(other.differs) {
+		if n := lines.FilterMessageSnippet("differs from this node's flags").Len(); n != len(other.differs) {
 			t.Errorf("%d lines say so, want %d", n, len(other.differs))
 		}
 		if _, now := streamOf(t, ext); cmp.Diff(want, now) != "" {

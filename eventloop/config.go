@@ -113,10 +113,10 @@ func (c Config) withDefaults() (Config, error) {
 		c.Logger = zap.NewNop()
 	}
 	if c.Loops < 1 || c.Loops > maxLoops {
-		return c, fmt.Errorf("eventloop: %d loops: 1 to %d are possible", c.Loops, maxLoops)
+		return c, fmt.Errorf("eventloop: %d loops: give 1 to %d", c.Loops, maxLoops)
 	}
 	if c.Tick < minTick {
-		return c, fmt.Errorf("eventloop: tick of %s: %s is the least", c.Tick, minTick)
+		return c, fmt.Errorf("eventloop: tick of %s: give %s or more", c.Tick, minTick)
 	}
 	for _, n := range []struct {
 		name  string

@@ -106,6 +106,6 @@ func (s *listener) gateOnce() {
 		return
 	}
 	if err := s.gate.find(s.lnfd); err != nil {
-		s.log.Error("no accept gate, looking again with the next tick", zap.Error(err))
+		s.log.Error("cannot set up the accept gate, trying again with the next tick", zap.Error(err))
 	}
 }

@@ -53,7 +53,7 @@ type listener struct {
 // checkListeners sees that the table can be listened on, and fills in names.
 func checkListeners(rows []Listener) ([]Listener, error) {
 	if len(rows) == 0 || len(rows) > MaxListeners {
-		return nil, fmt.Errorf("eventloop: %d listeners: 1 to %d are possible", len(rows), MaxListeners)
+		return nil, fmt.Errorf("eventloop: %d listeners: give 1 to %d", len(rows), MaxListeners)
 	}
 	rows = slices.Clone(rows)
 	for i := range rows {
@@ -122,7 +122,7 @@ func (s *Server) listenerOf(gc gnet.Conn) *listener {
 			}
 		}
 	}
-	s.log.Error("a connection is of no listener", zap.Stringer("addr", at), zap.Error(err))
+	s.log.Error("connection without a listener", zap.Stringer("addr", at), zap.Error(err))
 	return s.listeners[0]
 }
 

@@ -116,7 +116,7 @@ func (c *Conn) interestOnLoop(events uint32) {
 	fd := c.gc.Fd()
 	err := unix.EpollCtl(c.loop.epfd, unix.EPOLL_CTL_MOD, fd, &unix.EpollEvent{Fd: int32(fd), Events: events}) //nolint:gosec // a descriptor fits 31 bits
 	if err != nil {
-		c.loop.s.log.Error("epoll does not take what to report", zap.Uint64("conn_id", c.id), zap.Error(err))
+		c.loop.s.log.Error("cannot change what epoll reports", zap.Uint64("conn_id", c.id), zap.Error(err))
 	}
 }
 
@@ -143,7 +143,7 @@ func (l *loop) learnEpollOnLoop(fd int) {
 	}
 	epfd, err := epollOf(fd)
 	if err != nil {
-		l.s.log.Error("reading cannot be paused yet, slow lanes do not hold devices back", zap.Error(err))
+		l.s.log.Error("cannot pause reading yet, slow lanes do not hold devices back", zap.Error(err))
 		return
 	}
 	l.epfd = epfd

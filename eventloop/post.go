@@ -11,7 +11,7 @@ import (
 var ErrClosed = errors.New("eventloop: connection closed")
 
 // ErrFull is told to a Receiver that was to be admitted when all seats were taken.
-var ErrFull = errors.New("eventloop: all of MaxConnections are taken")
+var ErrFull = errors.New("eventloop: MaxConnections is reached")
 
 // ErrSlowConsumer is returned when more than Config.OutBuffer waits for a
 // connection; it is being closed for it.

@@ -21,7 +21,7 @@ import (
 const readBufferCap = 64 << 10
 
 // ErrEngineReturned says that the engine ended without having been asked to.
-var ErrEngineReturned = errors.New("eventloop: the engine returned by itself")
+var ErrEngineReturned = errors.New("eventloop: the engine stopped by itself")
 
 // A Server is the engine with all its connections.
 type Server struct {
@@ -169,7 +169,7 @@ func (s *Server) Booted() <-chan struct{} { return s.booted }
 func (s *Server) StopAccepting() {
 	for _, l := range s.listeners {
 		if err := l.gate.end(); err != nil {
-			s.log.Warn("accept gate does not close", zap.String("listener", l.row.Name), zap.Error(err))
+			s.log.Warn("cannot close the accept gate", zap.String("listener", l.row.Name), zap.Error(err))
 		}
 	}
 }

@@ -74,7 +74,7 @@ func (s *Server) callTurnstiles() {
 // parkAcceptor runs on the acceptor's goroutine and does not return before the
 // server stops.
 func (s *Server) parkAcceptor(args []any) {
-	s.log.Error("accept failed, connected devices stay, accepting from a second acceptor now", zap.Any("err", args))
+	s.log.Error("accept failed, connected devices stay: a second acceptor takes over", zap.Any("err", args))
 	s.acceptFailures.Add(1)
 	s.rescued.Store(true)
 	s.callTurnstiles()
@@ -160,7 +160,7 @@ func (s *listener) secondListener(f *os.File) net.Listener {
 			return ln
 		}
 		if !told {
-			s.log.Error("no second acceptor yet, new devices have to wait", zap.Error(err))
+			s.log.Error("cannot start a second acceptor yet, new devices have to wait", zap.Error(err))
 		}
 		if !s.pauseRescue(rescueRetry) {
 			return nil

@@ -40,7 +40,7 @@ func (g *Gateway) Accept(c *eventloop.Conn, h *eventloop.Hello) (eventloop.Recei
 	}
 	proto, ok := protocolOf(h.Protocol)
 	if !ok || (h.Protocol == "" && h.Offered > 0) {
-		return nil, &eventloop.Refusal{Reason: eventloop.ReasonMalformed, Text: "none of the offered subprotocols is spoken here: offer " + envelope.ProtoJSON + ", " + envelope.ProtoFrameJSON + " or " + envelope.ProtoFrameProto + ", or none for raw messages"}
+		return nil, &eventloop.Refusal{Reason: eventloop.ReasonMalformed, Text: "this node knows none of the offered subprotocols: offer " + envelope.ProtoJSON + ", " + envelope.ProtoFrameJSON + " or " + envelope.ProtoFrameProto + ", or none for raw messages"}
 	}
 	if !g.checks.Post(&candidate{conn: c, hello: h, proto: proto, addr: h.Remote}) {
 		g.drops[DropAuthBusy].Add(1)
@@ -101,7 +101,7 @@ func (g *Gateway) admit(c *candidate) *eventloop.Refusal {
 		return refusal
 	}
 	if err := g.load(l, key); err != nil {
-		g.logger.Warn("highest durable sequence is not to be had", zap.String("device_id", key.Device), zap.Error(err))
+		g.logger.Warn("cannot read the last durable sequence", zap.String("device_id", key.Device), zap.Error(err))
 		return g.later("the log does not answer")
 	}
 	if id != nil {

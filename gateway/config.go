@@ -146,7 +146,7 @@ func (c Config) withDefaults() (Config, error) {
 		}
 	}
 	if c.IdleTimeout <= c.Heartbeat {
-		return c, fmt.Errorf("gateway: idle timeout %s must be longer than the heartbeat %s, or every quiet device is evicted before it is asked", c.IdleTimeout, c.Heartbeat)
+		return c, fmt.Errorf("gateway: idle timeout %s must be longer than the heartbeat %s, or every quiet device is evicted before it is pinged", c.IdleTimeout, c.Heartbeat)
 	}
 	return c, nil
 }

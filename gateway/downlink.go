@@ -139,7 +139,7 @@ func (g *Gateway) ttl(ctx context.Context, s *devicemgr.Session, key devicemgr.K
 	// Never seen by this process: the log knows whether it was seen before.
 	last, err := g.log.Last(ctx, key.Tenant, key.Device)
 	if err != nil {
-		return 0, fmt.Errorf("gateway: is the device known: %w", err)
+		return 0, fmt.Errorf("gateway: look up the device: %w", err)
 	}
 	if last.Seq == 0 {
 		g.drops[DropCommandOffline].Add(1)

@@ -100,7 +100,7 @@ func (g *Gateway) append(w *worker) bool {
 		return true
 	}
 	if err := g.log.Append(w.records); err != nil {
-		g.logger.Warn("messages not taken by the log", zap.Int("count", len(w.records)), zap.Error(err))
+		g.logger.Warn("the log did not take messages", zap.Int("count", len(w.records)), zap.Error(err))
 		return false
 	}
 	g.counts.received.Add(uint64(len(w.records)))

@@ -128,7 +128,7 @@ func (g *Gateway) fetchOne(l *link) {
 		g.sendStored(l, id, payload)
 	})
 	if err != nil {
-		g.logger.Warn("stored commands were not all taken", zap.String("device_id", key.Device), zap.Error(err))
+		g.logger.Warn("cannot take all stored commands", zap.String("device_id", key.Device), zap.Error(err))
 	}
 	if more {
 		l.flags.Or(flagStored)
@@ -154,13 +154,13 @@ func (g *Gateway) sendStored(l *link, id string, payload []byte) {
 		return
 	case len(message) > g.cfg.MaxCommand: // left when --out-buffer was larger
 		g.drops[DropCommandLarge].Add(1)
-		g.logger.Warn("stored command is dropped, it is larger than what may wait for a device", device,
+		g.logger.Warn("stored command dropped: it is larger than what may wait for a device", device,
 			zap.String("command_id", id), zap.Int("size", len(message)), zap.Int("max", g.cfg.MaxCommand))
 		return
 	}
 	if err := l.conn.Send(kindOf(l.codec()), message); err != nil {
 		g.drops[DropCommandSlow].Add(1)
-		g.logger.Warn("stored command is lost with its connection", device, zap.Error(err))
+		g.logger.Warn("stored command lost with its connection", device, zap.Error(err))
 		return
 	}
 	g.counts.commandsTaken.Add(1)

@@ -95,7 +95,7 @@ func parseLine(text []byte, checkName func(kind, name string) error) (p Principa
 		}
 	}
 	if n, err := hex.Decode(p.Hash[:], []byte(l.Hash[:min(len(l.Hash), 2*len(p.Hash))])); err != nil || n != len(p.Hash) || len(l.Hash) != 2*n {
-		return p, errors.New("sha256 is no hash: give the 64 hexadecimal digits of the token's SHA-256, as 'printf %s TOKEN | sha256sum' prints them")
+		return p, errors.New("sha256 is not a hash: give the 64 hexadecimal digits of the token's SHA-256, as 'printf %s TOKEN | sha256sum' prints them")
 	}
 	if p.Hash == HashOf("") {
 		return p, errors.New("sha256 is the hash of an empty token: make a token with 'edgeloop token --admin'")
@@ -121,7 +121,7 @@ func (l *line) decode(text []byte) error {
 	const want = `give one JSON object, as in {"name":"grafana","sha256":"…","scopes":["metrics"],"expires":"2027-01-31T00:00:00Z"}`
 	d := json.NewDecoder(bytes.NewReader(text))
 	if t, err := d.Token(); err != nil || t != json.Delim('{') {
-		return errors.New("it is no JSON object: " + want)
+		return errors.New("it is not a JSON object: " + want)
 	}
 	seen := map[string]bool{}
 	for d.More() {

@@ -11,7 +11,7 @@ var (
 	ErrNotConnected = errors.New("api: the device is not connected")
 	// ErrBusy: the device's queue is full, on its connection or of the commands
 	// that wait for it; trying later may help (503).
-	ErrBusy = errors.New("api: the device takes no more commands now")
+	ErrBusy = errors.New("api: the device accepts no more commands now")
 	// ErrUnavailable: the node cannot do it now, for instance because its log does
 	// not answer; wrap it with the reason, which the caller is shown (503).
 	ErrUnavailable = errors.New("api: the node cannot do this now")

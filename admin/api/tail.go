@@ -86,7 +86,7 @@ func (q *TailQuery) SetSince(since string, now time.Time) error {
 	ago, err := time.ParseDuration(since)
 	if err != nil || ago < 0 {
 		return &FieldError{
-			Field: "since", Reason: "is no point in time", Allowed: []string{"all", "2026-01-31T12:00:00Z", "10m"},
+			Field: "since", Reason: "is not a point in time", Allowed: []string{"all", "2026-01-31T12:00:00Z", "10m"},
 		}
 	}
 	q.Since = now.Add(-ago)

@@ -28,7 +28,7 @@ const (
 )
 
 // errSilent ends a stream whose node has gone without a word.
-var errSilent = errors.New("the node says nothing any more")
+var errSilent = errors.New("the node has gone silent")
 
 // EndError says that a node ended a tail before its time.
 type EndError struct{ api.TailEnd }

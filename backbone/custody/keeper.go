@@ -110,7 +110,7 @@ func Open(ctx context.Context, o Options) (*Keeper, error) {
 	switch {
 	case c.fresh:
 	case c.adopted:
-		o.Logger.Info("no mark of what was acknowledged lay beside the log, it is kept from now on", zap.String("log", c.mark.log), zap.Uint64("last", c.top))
+		o.Logger.Info("the log had no mark of what was acknowledged, one is kept from now on", zap.String("log", c.mark.log), zap.Uint64("last", c.top))
 	default:
 		o.Logger.Debug("the log was checked", zap.String("log", c.mark.log), zap.Int("blocks", len(c.list)), zap.Int("read", c.read))
 	}
@@ -122,7 +122,7 @@ func Open(ctx context.Context, o Options) (*Keeper, error) {
 		k.man.put(b.blockInfo)
 	}
 	if err := k.man.write(o.Dir); err != nil {
-		return nil, errors.Join(fmt.Errorf("keep what is known of the log: %w", err), k.mark.f.Close())
+		return nil, errors.Join(fmt.Errorf("write what is known of the log: %w", err), k.mark.f.Close())
 	}
 	return k, nil
 }
@@ -138,13 +138,13 @@ func tighter[T int64 | time.Duration](a, b T) T {
 // decide reports what was found, does what the policy says, and heals.
 func (k *Keeper) decide(c *check) error {
 	for i := range c.lapses {
-		k.o.Logger.Warn("acknowledged records were lost with the power", zap.Stringer("damage", &c.lapses[i]))
+		k.o.Logger.Warn("a loss of power took acknowledged records", zap.Stringer("damage", &c.lapses[i]))
 		k.counts[c.lapses[i].Kind].Add(1)
 	}
 	if news := k.unheard(c.damages); len(news) > 0 {
 		r, err := file(k.o.Dir, news, c.files, false)
 		if err != nil {
-			return fmt.Errorf("the log is damaged (%s), and that cannot be put on record: %w", news[0].String(), err)
+			return fmt.Errorf("the log is damaged (%s), and that cannot be recorded: %w", news[0].String(), err)
 		}
 		k.say(news, r)
 	}
@@ -159,7 +159,7 @@ func (k *Keeper) decide(c *check) error {
 		if k.o.OnDamage != Serve {
 			k.reports = append(k.reports, all[i])
 			if all[i].Applied {
-				k.o.Logger.Error("the log was damaged and nobody has decided yet", zap.String("report", all[i].path))
+				k.o.Logger.Error("the log is damaged and nobody has decided yet", zap.String("report", all[i].path))
 			}
 		} else if err := all[i].accept(); err != nil {
 			return err

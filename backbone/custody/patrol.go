@@ -38,7 +38,7 @@ func (k *Keeper) Watch(ctx context.Context, look func(context.Context) (State, e
 			return
 		case <-sync.C:
 			if err := k.mark.sync(); err != nil {
-				k.o.Logger.Warn("the mark of what was acknowledged cannot be synced", zap.Error(err))
+				k.o.Logger.Warn("cannot sync the mark of what was acknowledged", zap.Error(err))
 			}
 			k.reread()
 			n--
@@ -51,7 +51,7 @@ func (k *Keeper) Watch(ctx context.Context, look func(context.Context) (State, e
 			err = k.Compare(s, last, deleted, n%surveyEvery == 0)
 		}
 		if err != nil && ctx.Err() == nil {
-			k.o.Logger.Debug("the log could not be compared", zap.Error(err))
+			k.o.Logger.Debug("cannot compare the log", zap.Error(err))
 		}
 	}
 }
@@ -175,12 +175,12 @@ func (k *Keeper) Round(ctx context.Context, rest int) bool {
 			}
 			if err != nil {
 				if !errors.Is(err, fs.ErrNotExist) {
-					k.o.Logger.Warn("a block of the log cannot be read", zap.Error(err))
+					k.o.Logger.Warn("cannot read a block of the log", zap.Error(err))
 				}
 				continue
 			}
 			if err := k.visited(name, b, i == len(list)-1); err != nil {
-				k.o.Logger.Warn("damage cannot be put on record", zap.Error(err))
+				k.o.Logger.Warn("cannot record damage", zap.Error(err))
 			}
 		}
 	}

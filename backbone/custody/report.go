@@ -103,7 +103,7 @@ func file(dir string, damages []Damage, files []string, applied bool) (*Report, 
 		}
 		copied[path] = true
 		if err := copyFile(path, filepath.Join(folder, copyName(dir, path))); err != nil {
-			return nil, fmt.Errorf("keep a copy of what is damaged: %w", err)
+			return nil, fmt.Errorf("copy the damaged files: %w", err)
 		}
 	}
 	r.path = filepath.Join(folder, reportName)

@@ -136,7 +136,7 @@ func (s *scanner) same(was *blockInfo) (bool, error) {
 		return false, nil
 	}
 	if err != nil {
-		return false, fmt.Errorf("look at the log: %w", err)
+		return false, fmt.Errorf("scan the log: %w", err)
 	}
 	return info.Size() == was.Size && info.ModTime().Equal(was.Changed), nil
 }

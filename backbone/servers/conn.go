@@ -89,7 +89,7 @@ func dial(ctx context.Context, c *Config, e *embedded, name string) (*Conn, erro
 		nats.ReconnectHandler(func(*nats.Conn) {
 			conn.lost.Store(nil)
 			conn.changed()
-			log.Info("connection to the log is back")
+			log.Info("connection to the log restored")
 		}),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
 			log.Warn("connection to the log", zap.Error(err))

@@ -13,7 +13,7 @@ import (
 
 // ErrNameTaken says that another node of this name runs on the external server.
 // Presence tells nodes apart by their names.
-var ErrNameTaken = errors.New("backbone: another node of this name is connected to the NATS server")
+var ErrNameTaken = errors.New("backbone: another node with this name is connected to the NATS server")
 
 // nameWait is how long a node of the same name may take to say that it is there.
 const nameWait = 500 * time.Millisecond

@@ -89,9 +89,9 @@ func (s *Servers) NoteAnswer(err error) {
 		return
 	}
 	s.silent.Store(0)
-	s.cfg.Logger.Warn("a store does not answer and is opened again")
+	s.cfg.Logger.Warn("a store does not answer, opening it again")
 	s.reopened.Add(1)
 	if err := s.Restart(); err != nil {
-		s.cfg.Logger.Error("the store could not be opened again", zap.Error(err))
+		s.cfg.Logger.Error("cannot open the store again", zap.Error(err))
 	}
 }

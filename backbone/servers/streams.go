@@ -73,10 +73,10 @@ func (s *Servers) makeStream(ctx context.Context, want Want) (jetstream.Stream, 
 		return nil, fmt.Errorf("%w: nats-server 2.12 or newer is needed", err)
 	}
 	if have := &st.CachedInfo().Config; !s.Here() {
-		s.cfg.Logger.Info("stream made, there was none", zap.String("stream", have.Name),
+		s.cfg.Logger.Info("stream created", zap.String("stream", have.Name),
 			zap.Int("replicas", have.Replicas), zap.Int64("max_bytes", have.MaxBytes), zap.Duration("max_age", have.MaxAge))
 		if cluster := s.Asker.NC.ConnectedClusterName(); cluster != "" && have.Replicas == 1 {
-			s.cfg.Logger.Warn("a stream of a cluster has one replica, and is lost with its server",
+			s.cfg.Logger.Warn("a stream of a cluster has one replica and is lost with its server",
 				zap.String("stream", have.Name), zap.String("cluster", cluster))
 		}
 	}
@@ -115,7 +115,7 @@ func (s *Servers) compareStream(have jetstream.StreamConfig, w Want) error {
 		s.mu.Lock()
 		s.differences = append(s.differences, d)
 		s.mu.Unlock()
-		s.cfg.Logger.Warn("a shared stream is not what this node's flags say, and stays as it is",
+		s.cfg.Logger.Warn("a shared stream differs from this node's flags and stays as it is",
 			zap.String("stream", d.Stream), zap.String("setting", d.Setting), zap.String("has", d.Has), zap.String("flags", d.Flags))
 	}
 	return nil
@@ -139,7 +139,7 @@ func (s *Servers) Info(ctx context.Context, stream string, opts ...jetstream.Str
 func (s *Servers) Remake(ctx context.Context, was jetstream.StreamConfig) (jetstream.Stream, error) {
 	st, err := s.Asker.JS.Stream(ctx, was.Name)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		s.cfg.Logger.Error("the stream of the log is gone, with all that was in it; it is made again as it was",
+		s.cfg.Logger.Error("the stream of the log is gone with all its records, creating it again with its old settings",
 			zap.String("stream", was.Name), zap.Int("replicas", was.Replicas), zap.Int64("max_bytes", was.MaxBytes))
 		st, err = s.Asker.JS.CreateStream(ctx, was)
 	}

@@ -12,7 +12,7 @@ import (
 // Why nobody answers.
 var (
 	ErrDisconnected = errors.New("connection lost")
-	ErrNoResponders = errors.New("nobody takes records: no stream, or no leader")
+	ErrNoResponders = errors.New("no server takes records: no stream, or no leader")
 )
 
 // UnavailableError says that the log, or what is kept beside it, cannot be asked

@@ -30,7 +30,7 @@ func (w *Watcher) run(ctx context.Context, caughtUp func()) {
 		if ctx.Err() != nil {
 			return
 		}
-		w.srv.cfg.Logger.Warn("a watch on a stream broke and begins anew", zap.Error(err))
+		w.srv.cfg.Logger.Warn("a watch on a stream broke, starting it again", zap.Error(err))
 		if time.Since(began) > time.Minute {
 			attempt = 0
 		}

@@ -212,7 +212,7 @@ func (t *taking) some(ctx context.Context) (err error) {
 		// be given out twice.
 		n := len(t.taken)
 		t.taken = t.taken[:0]
-		return errors.Join(err, fmt.Errorf("%d commands were deleted and not given out: %w", n, failed))
+		return errors.Join(err, fmt.Errorf("%d commands were deleted and not delivered: %w", n, failed))
 	}
 	return err
 }

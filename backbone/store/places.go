@@ -26,7 +26,7 @@ type Place struct {
 }
 
 // ErrTaken says that another reader of the same name has moved the place since.
-var ErrTaken = errors.New("backbone: another reader of this name keeps the place now")
+var ErrTaken = errors.New("backbone: another reader with this name keeps the place now")
 
 const (
 	headerExpected   = "Nats-Expected-Last-Subject-Sequence"

@@ -288,7 +288,7 @@ func (p *Presences) publish() {
 			continue
 		}
 		if failures == 0 {
-			p.log.Warn("presence is not published", zap.Error(err))
+			p.log.Warn("cannot publish presence", zap.Error(err))
 		}
 		p.queue.putBack(states)
 		if !servers.Pause(p.srv.Context(), servers.RetryDelay(failures)) {

@@ -166,7 +166,7 @@ func (c *chain) reopenIfSilent() error {
 	if c.silent < servers.ReopenAfter {
 		return nil
 	}
-	c.log.Warn("the log does not answer and is opened again")
+	c.log.Warn("the log does not answer, opening it again")
 	c.count.reopened.Add(1)
 	if err := c.reopen(); err != nil {
 		return err

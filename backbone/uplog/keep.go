@@ -166,7 +166,7 @@ func (l *Log) watchIdentity() {
 		}
 		if was := l.Identity(); state.Identity != was {
 			l.identity.Store(&state.Identity)
-			l.cfg.Logger.Error("the log was made anew: what was acknowledged before is not in it",
+			l.cfg.Logger.Error("the log was created anew: it lacks what was acknowledged before",
 				zap.String("was", was), zap.String("is", state.Identity))
 		}
 	}

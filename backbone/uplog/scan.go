@@ -43,7 +43,7 @@ func (l *Log) startEnds(ctx context.Context) error {
 			return
 		}
 		if err != nil {
-			l.cfg.Logger.Warn("no index of the devices in the log, which is asked about each", zap.Error(err))
+			l.cfg.Logger.Warn("cannot index the devices in the log, each is looked up in the log instead", zap.Error(err))
 		}
 		l.ends.ready.Store(err == nil)
 		close(made)
@@ -58,7 +58,7 @@ func (l *Log) startEnds(ctx context.Context) error {
 	select {
 	case <-made:
 	case <-patience.C:
-		l.cfg.Logger.Warn("the log is long: the index of its devices is made while the node runs")
+		l.cfg.Logger.Warn("the log is long: the index of its devices is built while the node runs")
 	case <-ctx.Done():
 		return fmt.Errorf("list the devices in the log: %w", ctx.Err())
 	}

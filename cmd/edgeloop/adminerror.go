@@ -37,7 +37,7 @@ func adminError(err error) error {
 		{gateway.ErrUnknownDevice, api.ErrUnknownDevice},
 		{gateway.ErrNotConnected, api.ErrNotConnected},
 		{gateway.ErrSlowDevice, fmt.Errorf("%w: it reads too slowly", api.ErrBusy)},
-		{backbone.ErrCommandsFull, fmt.Errorf("%w: as many are waiting as may", api.ErrBusy)},
+		{backbone.ErrCommandsFull, fmt.Errorf("%w: too many are waiting", api.ErrBusy)},
 		{gateway.ErrDraining, api.ErrDraining},
 		{backbone.ErrClosed, fmt.Errorf("%w: it is being stopped", api.ErrUnavailable)},
 		{backbone.ErrDisk, fmt.Errorf("%w: the disk failed", api.ErrUnavailable)},

@@ -84,7 +84,7 @@ func (a adminNode) Status() api.Node {
 func (a adminNode) Ready() (reasons []api.Reason) {
 	switch a.state.Load() {
 	case stateStarting:
-		reasons = append(reasons, api.Reason{Code: "starting", Detail: "not everything is started"})
+		reasons = append(reasons, api.Reason{Code: "starting", Detail: "the node is still starting"})
 	case stateDraining, stateDrained:
 		reasons = append(reasons, api.Reason{Code: "draining", Detail: "the node is going away"})
 	}
@@ -92,7 +92,7 @@ func (a adminNode) Ready() (reasons []api.Reason) {
 		reasons = append(reasons, api.Reason{Code: "log_stalled", Detail: fmt.Sprintf("since %s: %v", st.Since.Format(time.RFC3339), st.Cause)})
 	}
 	if err := a.backbone.Damage(); err != nil {
-		reasons = append(reasons, api.Reason{Code: "log_damaged", Detail: fmt.Sprintf("%s; 'edgeloop log accept' or --on-damage=serve goes on without what is lost", strings.TrimPrefix(err.Error(), "custody: "))})
+		reasons = append(reasons, api.Reason{Code: "log_damaged", Detail: fmt.Sprintf("%s; 'edgeloop log accept' or --on-damage=serve goes on without the lost records", strings.TrimPrefix(err.Error(), "custody: "))})
 	}
 	return reasons
 }

@@ -62,7 +62,7 @@ func (s *serveCmd) readTokensFile() ([]access.Principal, error) {
 func parseTokens(text []byte) ([]access.Principal, error) {
 	return access.Parse(text, func(kind, name string) error {
 		if kind == "token" && name == ownToken {
-			return fmt.Errorf("name %q is that of the node's own token: give another one", name)
+			return fmt.Errorf("the node's own token has the name %q: give another one", name)
 		}
 		return auth.CheckName(kind, name)
 	})

@@ -16,10 +16,10 @@ type devicesCmd struct {
 	Remote remote `embed:""`
 
 	Tenant  string `default:"" help:"Only this tenant."`
-	Prefix  string `default:"" help:"Only devices whose name begins so."`
+	Prefix  string `default:"" help:"Only devices whose name begins with this."`
 	Group   string `default:"" help:"Only members of this group of the tenant."`
 	Online  bool   `default:"false" help:"Only devices that are connected."`
-	Offline bool   `default:"false" help:"Only devices that are not."`
+	Offline bool   `default:"false" help:"Only devices that are not connected."`
 	JSON    bool   `name:"json" default:"false" help:"One JSON object a line."`
 }
 
@@ -67,7 +67,7 @@ type kickCmd struct {
 	Device string `required:"" help:"Name of the device."`
 	Tenant string `default:"default" help:"Tenant of the device."`
 	Code   uint16 `default:"1008" help:"Close code."`
-	Reason string `default:"closed by the operator" help:"Reason, told to the device."`
+	Reason string `default:"closed by the operator" help:"Reason, sent to the device."`
 }
 
 // Run closes it.

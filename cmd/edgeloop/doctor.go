@@ -13,11 +13,11 @@ import (
 
 // doctorCmd says how many devices this machine holds.
 type doctorCmd struct {
-	Connections int    `short:"c" default:"100000" help:"Devices wanted; the default is what serve lets in where the machine carries it."`
+	Connections int    `short:"c" default:"100000" help:"Wanted devices; the default is what serve lets in if the machine allows it."`
 	DataDir     string `default:"data" type:"path" help:"Data directory of the node: its disk is measured. It need not exist."`
-	FDReserve   int    `name:"fd-reserve" default:"512" help:"Descriptors that serve keeps, as given to it."`
+	FDReserve   int    `name:"fd-reserve" default:"512" help:"Descriptors that serve reserves: its --fd-reserve."`
 	JSON        bool   `name:"json" help:"Write the report as JSON; docs/doctor.md describes it."`
-	All         bool   `help:"Show what lifts each limit, also of those that are wide enough."`
+	All         bool   `help:"Show how to lift each limit, even if it is high enough."`
 	Fix         bool   `help:"Set the sysctls that are too low, and say what is left to do by hand."`
 }
 
@@ -26,10 +26,10 @@ const mostConnections = 1 << 30
 // Run writes the report. It fails when the devices do not fit.
 func (d *doctorCmd) Run(io *streams) error {
 	if d.Connections < 1 || d.Connections > mostConnections {
-		return usageError{fmt.Errorf("--connections=%d: 1 to %d are possible", d.Connections, mostConnections)}
+		return usageError{fmt.Errorf("--connections=%d: give 1 to %d", d.Connections, mostConnections)}
 	}
 	if d.FDReserve < 64 || d.FDReserve > mostConnections {
-		return usageError{fmt.Errorf("--fd-reserve=%d: 64 is the least, the log alone needs some tens", d.FDReserve)}
+		return usageError{fmt.Errorf("--fd-reserve=%d: give 64 or more, the log alone needs dozens", d.FDReserve)}
 	}
 	look := doctor.Examine
 	if d.Fix {
@@ -45,7 +45,7 @@ func (d *doctorCmd) Run(io *streams) error {
 		return err
 	}
 	if !r.Fits {
-		return fmt.Errorf("%d devices do not fit: %s carries %d", r.Wanted, r.First.ID, r.First.Devices)
+		return fmt.Errorf("%d devices do not fit: %s allows %d", r.Wanted, r.First.ID, r.First.Devices)
 	}
 	return nil
 }

@@ -9,9 +9,9 @@ import (
 
 // logCmd looks after the log.
 type logCmd struct {
-	Set    logSetCmd    `cmd:"" help:"Change the settings of the log on an external NATS server, and show them as they were and are."`
-	Verify logVerifyCmd `cmd:"" help:"Read the whole log under --data-dir and say what is missing; changes nothing, a node may be running. Exit code 1: something is."`
-	Accept logAcceptCmd `cmd:"" help:"Decide to go on with a damaged log, without what is lost. A running node becomes ready within moments."`
+	Set    logSetCmd    `cmd:"" help:"Change the settings of the log on an external NATS server, and show the old and the new ones."`
+	Verify logVerifyCmd `cmd:"" help:"Read the whole log under --data-dir and say what is missing. It changes nothing; a node may be running. Exit code 1: something is missing."`
+	Accept logAcceptCmd `cmd:"" help:"Decide to go on with a damaged log, without the lost records. A running node becomes ready within moments."`
 }
 
 // logVerifyCmd checks the log on the disk.

@@ -14,7 +14,7 @@ import (
 
 // logSetCmd changes a shared log.
 type logSetCmd struct {
-	NATSURL   string        `name:"nats-url" required:"" help:"The external NATS server with the log. A log without one takes the flags of edgeloop serve at each start."`
+	NATSURL   string        `name:"nats-url" required:"" help:"The external NATS server with the log. An embedded log takes the flags of edgeloop serve at each start."`
 	MaxBytes  int64         `type:"size-or-none" default:"auto" help:"Size of the log, 16MiB or more, or none for as large as the disk."`
 	MaxAge    time.Duration `type:"age-or-none" default:"auto" help:"Age after which records leave the log, 1m or more, or none to keep them."`
 	WhenFull  string        `default:"auto" enum:"auto,drop-oldest,stop" help:"What a full log does: forget the oldest, or hold devices back."`

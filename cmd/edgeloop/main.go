@@ -26,8 +26,8 @@ type cli struct {
 	Send    sendCmd    `cmd:"" help:"Send a command to a device."`
 	Kick    kickCmd    `cmd:"" help:"Close a device's connection."`
 	Tail    tailCmd    `cmd:"" help:"Print the log."`
-	Log     logCmd     `cmd:"" help:"Look after the log."`
-	Doctor  doctorCmd  `cmd:"" help:"Say how many devices this machine can hold, and what limits it."`
+	Log     logCmd     `cmd:"" help:"Check and configure the log."`
+	Doctor  doctorCmd  `cmd:"" help:"Say how many devices this machine can hold, and what limits the number."`
 	Echo    echoCmd    `cmd:"" help:"Run an echo server: the event loop and the frames, nothing else."`
 	Version versionCmd `cmd:"" help:"Print the version."`
 }

@@ -128,7 +128,7 @@ func (n *node) start() (ok bool, err error) {
 
 func (n *node) startAuth(context.Context) (stopFunc, error) {
 	if n.cfg.Auth == "none" {
-		n.log.Warn("AUTHENTICATION IS OFF: anyone who reaches this node may be any device (--auth=none)")
+		n.log.Warn("AUTHENTICATION IS OFF: anyone who reaches this node can be any device (--auth=none)")
 		return nil, nil
 	}
 	cfg := auth.Config{SecretFile: n.cfg.SecretFile, PublicKeyFile: n.cfg.PublicKeyFile, CacheSize: n.cfg.TokenCache}
@@ -138,7 +138,7 @@ func (n *node) startAuth(context.Context) (stopFunc, error) {
 			return nil, err
 		}
 		if created {
-			n.log.Info("made a secret for device tokens, print one with 'edgeloop token --device ID'", zap.String("file", path))
+			n.log.Info("created a secret for device tokens, print a token with 'edgeloop token --device ID'", zap.String("file", path))
 		}
 		cfg.SecretFile, n.ownSecret = path, path
 	}
@@ -173,7 +173,7 @@ func (n *node) startBackbone(ctx context.Context) (stopFunc, error) {
 	}
 	var damaged *backbone.DamageError
 	if errors.As(err, &damaged) {
-		return nil, fmt.Errorf("--on-damage=stop: %w: look with 'edgeloop log verify --data-dir=%s'; restore a backup, or go on without what is lost with 'edgeloop log accept' or --on-damage=serve", damaged, n.cfg.DataDir)
+		return nil, fmt.Errorf("--on-damage=stop: %w: look with 'edgeloop log verify --data-dir=%s'; restore a backup, or go on without the lost records with 'edgeloop log accept' or --on-damage=serve", damaged, n.cfg.DataDir)
 	}
 	if errors.Is(err, backbone.ErrNameTaken) {
 		return nil, fmt.Errorf("--node=%s: %w: each node needs a name of its own", n.name(), err)
@@ -237,7 +237,7 @@ func (n *node) watchOthers(ctx context.Context) {
 		n.gateway.Heard(gateway.Presence{Tenant: p.Tenant, Device: p.Device, Epoch: p.Epoch, Online: p.Online}, strings.Compare(p.Node, n.name()))
 	})
 	if err != nil && ctx.Err() == nil {
-		n.log.Error("presence of other nodes is not heard any more", zap.Error(err))
+		n.log.Error("no longer receiving the presence of other nodes", zap.Error(err))
 	}
 }
 

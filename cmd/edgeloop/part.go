@@ -86,7 +86,7 @@ func (a *assembly) end(p begunPart) error {
 
 func (a *assembly) warn(err error) {
 	if err != nil {
-		a.log.Warn("while stopping", zap.Error(err))
+		a.log.Warn("a part did not stop cleanly", zap.Error(err))
 	}
 }
 

@@ -62,7 +62,7 @@ func (s *serveCmd) planValues() error {
 // planTogether checks what depends on more than one setting, or on words.
 func (s *serveCmd) planTogether() error {
 	if s.IdleTimeout <= s.Heartbeat {
-		return fmt.Errorf("--idle-timeout=%s must be longer than --heartbeat=%s, or quiet devices are evicted before they are asked", s.IdleTimeout, s.Heartbeat)
+		return fmt.Errorf("--idle-timeout=%s must be longer than --heartbeat=%s, or quiet devices are evicted before they are pinged", s.IdleTimeout, s.Heartbeat)
 	}
 	return checkLogSettings("log-", s.logSettings())
 }

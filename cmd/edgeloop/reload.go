@@ -133,7 +133,7 @@ func (n *node) loadKeys() (use func(), err error) {
 		if _, _, err := auth.EnsureSecret(n.cfg.DataDir); err != nil {
 			return nil, err
 		}
-		n.log.Info("made a new secret for device tokens, those of the previous one are still taken", zap.String("file", n.ownSecret))
+		n.log.Info("created a new secret for device tokens, tokens of the previous one stay valid", zap.String("file", n.ownSecret))
 	}
 	return n.verifier.Load()
 }
@@ -145,7 +145,7 @@ func (n *node) loadTokens() (use func(), err error) {
 		if _, _, err := auth.EnsureToken(path); err != nil {
 			return nil, err
 		}
-		n.log.Info("made a new admin token, the previous one is still taken", zap.String("file", path))
+		n.log.Info("created a new admin token, the previous one stays valid", zap.String("file", path))
 	}
 	principals, err := n.cfg.readPrincipals()
 	if err != nil {

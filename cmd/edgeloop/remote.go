@@ -18,8 +18,8 @@ import (
 
 // remote says how a command reaches the node's admin API.
 type remote struct {
-	DataDir        string `default:"data" type:"path" help:"Data directory of the node, where the admin token and the address are found."`
-	AdminURL       string `name:"admin-url" default:"" help:"URL of the admin API; default: what the node left in its data directory."`
+	DataDir        string `default:"data" type:"path" help:"Data directory of the node, which has the admin token and the address."`
+	AdminURL       string `name:"admin-url" default:"" help:"URL of the admin API; default: as in the data directory of the node."`
 	AdminTokenFile string `default:"" type:"path" help:"File of the admin token; default DATA_DIR/admin.token."`
 }
 

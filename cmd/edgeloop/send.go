@@ -14,14 +14,14 @@ type sendCmd struct {
 	Remote remote `embed:""`
 
 	Name string `arg:"" help:"Name of the command."`
-	Data string `arg:"" optional:"" help:"Its data, one JSON value."`
+	Data string `arg:"" optional:"" help:"Data of the command, one JSON value."`
 
 	Device string        `help:"Name of the device."`
 	Tenant string        `default:"default" help:"Tenant of the device or group."`
 	Group  string        `help:"Send to every connected member of this group instead."`
 	All    bool          `help:"Send to every connected device of every tenant instead."`
 	Wait   time.Duration `default:"5s" help:"How long to wait for the reply of a device; 0 does not wait."`
-	TTL    time.Duration `name:"ttl" default:"0s" help:"How long it may wait for a device that is not connected."`
+	TTL    time.Duration `name:"ttl" default:"0s" help:"How long the command may wait for a device that is not connected."`
 }
 
 // Run prints the reply, or what became of the command.

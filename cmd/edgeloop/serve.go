@@ -5,54 +5,54 @@ import "time"
 // serveCmd is the node. Each field is a flag, an EDGELOOP_ variable and a key of
 // the configuration file.
 type serveCmd struct {
-	Listen          []string `default:"127.0.0.1:8080" placeholder:"ADDRESS" help:"Where devices connect, host:port; port 0 picks a free one. May be given several times."`
-	AdminListen     string   `default:"127.0.0.1:9090" help:"Where the admin API, metrics and health are, host:port."`
+	Listen          []string `default:"127.0.0.1:8080" placeholder:"ADDRESS" help:"Address that devices connect to, host:port; port 0 picks a free one. May be given several times."`
+	AdminListen     string   `default:"127.0.0.1:9090" help:"Address of the admin API, metrics and health, host:port."`
 	AdminRemote     bool     `default:"false" help:"Allow --admin-listen on an address that others can reach; the admin token then crosses the network in the clear."`
-	AdminTokensFile string   `default:"" type:"path" help:"Further tokens of the admin API, one JSON object a line, as 'edgeloop token --admin' writes them; default DATA_DIR/admin.tokens, which need not be there."`
-	DataDir         string   `default:"data" type:"path" help:"Directory of the log, the secrets and the admin token; made if missing."`
-	Node            string   `default:"" help:"Name of this node, no other on --nats-url may have it; default the host name."`
+	AdminTokensFile string   `default:"" type:"path" help:"Further tokens of the admin API, one JSON object a line, as 'edgeloop token --admin' writes them; default DATA_DIR/admin.tokens, which need not exist."`
+	DataDir         string   `default:"data" type:"path" help:"Directory of the log, the secrets and the admin token; created if missing."`
+	Node            string   `default:"" help:"Name of this node, unique among the nodes on --nats-url; default the host name."`
 	EventLoops      int      `default:"0" help:"Event loops; 0 is one for each core."`
-	MaxConnections  int      `default:"0" help:"Devices before newcomers are answered 503; 0 is what the descriptors carry, 100000 at the most."`
+	MaxConnections  int      `default:"0" help:"Devices before newcomers are answered 503; 0 is what the descriptors allow, at most 100000."`
 	FDLimit         uint64   `name:"fd-limit" default:"0" help:"Descriptor limit to ask the system for; 0 is the hard limit."`
-	FDReserve       int      `name:"fd-reserve" default:"512" help:"Descriptors kept for the log, the admin API and the node's own."`
+	FDReserve       int      `name:"fd-reserve" default:"512" help:"Descriptors reserved for the log, the admin API and the node itself."`
 
 	PoolSize       int   `default:"16" help:"Workers that handle messages."`
 	AuthPoolSize   int   `default:"4" help:"Workers that check handshakes."`
-	Lanes          int   `default:"64" help:"Queues between event loops and workers; a device is always on the same."`
+	Lanes          int   `default:"64" help:"Queues between event loops and workers; a device always uses the same one."`
 	LaneDepth      int   `default:"1024" help:"Reads that may wait in one lane before its devices are held back."`
-	InflightBytes  int64 `type:"size" default:"256MiB" help:"Memory that messages between socket and log may take before devices are held back; a quarter above it connections that would take more are closed with 1013."`
+	InflightBytes  int64 `type:"size" default:"256MiB" help:"Memory that messages between socket and log may take before devices are held back; a quarter above it, connections that would take more are closed with 1013."`
 	MaxMessage     int   `type:"size" default:"64KiB" help:"Largest message; a larger one closes with 1009."`
-	MaxHandshakes  int   `default:"512" help:"Handshakes at a time, and refused sockets that have not hung up; more wait in the backlog, so that a storm does not slow who is connected."`
-	MaxPerAddress  int   `name:"max-handshakes-per-address" default:"0" help:"Sockets of one address without a whole request, beyond which they give way after 250 ms instead of 1 s when newcomers wait; 0 is an eighth of --max-handshakes."`
+	MaxHandshakes  int   `default:"512" help:"Handshakes at a time, and refused sockets that have not hung up; more wait in the backlog, so that a storm does not slow connected devices."`
+	MaxPerAddress  int   `name:"max-handshakes-per-address" default:"0" help:"Sockets of one address without a complete request; beyond this number they give way after 250 ms instead of 1 s when newcomers wait; 0 is an eighth of --max-handshakes."`
 	Window         int   `default:"64" help:"Messages of one device that may be unacknowledged."`
-	WindowBytes    int64 `type:"size" default:"256KiB" help:"Bytes of one device that may be unacknowledged; one message may pass it."`
-	MaxRateBytes   int64 `type:"size" default:"0" help:"Bytes a second that a device may send; over it reading from it pauses. A second's worth may come at once. 0 is no bound."`
-	MaxSeqJump     int64 `name:"max-sequence-jump" default:"4503599627370496" help:"How far a sequence may be above the device's last one; one further is refused, for what lies between could never be sent any more. The default, 2^52, lets devices number by microseconds of the clock: give some millions where they count."`
-	SocketBuffer   int   `type:"size" default:"128KiB" help:"What the kernel may hold of one connection in each direction, of which it takes up to twice; 0 leaves it to the kernel."`
+	WindowBytes    int64 `type:"size" default:"256KiB" help:"Bytes of one device that may be unacknowledged; one message may exceed it."`
+	MaxRateBytes   int64 `type:"size" default:"0" help:"Bytes a second that a device may send; above it, reading from the device pauses. A second's worth may come at once. 0 is no limit."`
+	MaxSeqJump     int64 `name:"max-sequence-jump" default:"4503599627370496" help:"How far a sequence may be above the device's last one. A higher one is refused: the device could never send the sequences in between. The default, 2^52, lets devices number by microseconds of the clock; where they count, give a few million."`
+	SocketBuffer   int   `type:"size" default:"128KiB" help:"Kernel buffer of one connection in each direction; the kernel takes up to twice that. 0 leaves it to the kernel."`
 	OutBuffer      int   `type:"size" default:"256KiB" help:"Bytes that may wait for a device that does not read before it is cut off."`
 	Compression    bool  `default:"false" help:"Negotiate permessage-deflate: costs CPU and memory for each message."`
-	FreeTakeovers  int   `default:"5" help:"Takeovers of a device from itself before it is held back, with delays that grow to 32 s; each half minute forgives one."`
+	FreeTakeovers  int   `default:"5" help:"Takeovers of a device from itself before it is held back, with delays that grow to 32 s; every half minute one is forgiven."`
 	RememberedMost int   `name:"max-remembered" default:"1000000" help:"Devices remembered after they left."`
 
 	Heartbeat        time.Duration `default:"30s" help:"Silence after which a device is pinged."`
 	IdleTimeout      time.Duration `default:"60s" help:"Silence after which a device is evicted with 4408."`
-	SendTimeout      time.Duration `default:"60s" help:"Time in which a device takes nothing of what waits for it, after which its connection is ended."`
+	SendTimeout      time.Duration `default:"60s" help:"Time without any progress in sending to a device, after which its connection is ended."`
 	HandshakeTimeout time.Duration `default:"10s" help:"Time from accept to the answered handshake."`
-	DrainWindow      time.Duration `default:"10s" help:"Time over which SIGTERM spreads its closes."`
-	RetryAfter       time.Duration `default:"5s" help:"Delay told to those who are refused or sent away; each gets between it and twice it."`
+	DrainWindow      time.Duration `default:"10s" help:"Time over which a drain spreads its closes."`
+	RetryAfter       time.Duration `default:"5s" help:"Delay given to devices that are refused or sent away; each gets between this and twice this."`
 
 	Auth          string        `default:"jwt" enum:"jwt,none" help:"How devices prove who they are: jwt, or none (anyone may be any device)."`
-	SecretFile    string        `default:"" type:"path" help:"Secret of HS256 tokens; default DATA_DIR/device.secret, made on the first start."`
+	SecretFile    string        `default:"" type:"path" help:"Secret of HS256 tokens; default DATA_DIR/device.secret, created on the first start."`
 	PublicKeyFile string        `default:"" type:"path" help:"PEM public keys of ES256, EdDSA or RS256 tokens."`
-	TokenCache    int           `default:"131072" help:"ES256, EdDSA and RS256 tokens that are remembered, so that a reconnect costs no signature check."`
-	NATSURL       string        `name:"nats-url" default:"" help:"External NATS server with JetStream; default is the embedded one. Its log belongs to all who use it: the --log flags count when this node makes it, afterwards edgeloop log set changes it."`
+	TokenCache    int           `default:"131072" help:"Number of ES256, EdDSA and RS256 tokens that are remembered, so that a reconnect costs no signature check."`
+	NATSURL       string        `name:"nats-url" default:"" help:"External NATS server with JetStream; default is the embedded one. All nodes that use the server share its log: the --log flags count when this node creates it; later, edgeloop log set changes it."`
 	Durability    string        `default:"power" enum:"power,process" help:"When a message is acknowledged: synced to disk (power), or written (process: a loss of power loses the last second). With --nats-url the servers decide: power needs sync_interval: always on each of them, or three replicas."`
-	CommitEvery   time.Duration `name:"commit-interval" default:"2ms" help:"Least time between two syncs of the log, so that moderate loads share them; acknowledgements come later by up to this. 0 syncs as often as it goes."`
-	LogMaxBytes   int64         `type:"size-or-none" default:"auto" help:"Size of the log, 16MiB or more, or none for as large as the disk; auto leaves a log as it is, and gives a new one half of its disk."`
-	LogMaxAge     time.Duration `type:"age-or-none" default:"auto" help:"Age after which records leave the log, 1m or more, or none to keep them; auto leaves a log as it is, and a new one keeps them."`
-	WhenFull      string        `default:"auto" enum:"auto,drop-oldest,stop" help:"What a log of --log-max-bytes does: forget the oldest, or hold devices back; auto leaves a log as it is, and a new one forgets."`
-	LogReplicas   int           `default:"0" help:"Servers of a NATS cluster that have the log, when this node makes it; 0 is one. Later: edgeloop log set."`
-	OnDamage      string        `default:"unready" enum:"unready,stop,serve" help:"What to do when the log is damaged and nobody has decided: go on and say not ready (unready), not start (stop), or go on, which is the decision (serve)."`
+	CommitEvery   time.Duration `name:"commit-interval" default:"2ms" help:"Minimum time between two syncs of the log, so that messages of a moderate load share them; acknowledgements come later by up to this. 0 syncs as often as possible."`
+	LogMaxBytes   int64         `type:"size-or-none" default:"auto" help:"Size of the log, 16MiB or more, or none for as large as the disk; auto keeps an existing setting, and gives a new log half of its disk."`
+	LogMaxAge     time.Duration `type:"age-or-none" default:"auto" help:"Age after which records leave the log, 1m or more, or none to keep them; auto keeps an existing setting; a new log keeps its records."`
+	WhenFull      string        `default:"auto" enum:"auto,drop-oldest,stop" help:"What a log of --log-max-bytes does: forget the oldest, or hold devices back; auto keeps an existing setting, and a new log forgets."`
+	LogReplicas   int           `default:"0" help:"Servers of a NATS cluster that have the log, if this node creates it; 0 is one. Later, use edgeloop log set."`
+	OnDamage      string        `default:"unready" enum:"unready,stop,serve" help:"What to do with a damaged log before an operator has decided: run but not be ready (unready), not start (stop), or run and be ready, which is the decision (serve)."`
 	CommandMaxAge time.Duration `type:"age" default:"7d" help:"Longest time to live of a command for an absent device."`
 
 	LogLevel  string `default:"info" enum:"debug,info,warn,error" help:"What is logged."`

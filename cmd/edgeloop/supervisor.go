@@ -96,14 +96,14 @@ func (v *supervisor) await(ended <-chan error) error {
 		case sig := <-v.signals:
 			switch {
 			case sig == syscall.SIGHUP && asked:
-				v.log.Info("the node stops, the settings are not read again")
+				v.log.Info("the node is stopping and does not reload its settings")
 			case sig == syscall.SIGHUP:
 				select {
 				case v.reload <- struct{}{}:
 				default: // that is asked for already
 				}
 			case asked:
-				v.log.Warn("second signal, the stop is cut short", zap.Stringer("signal", sig), zap.Any("phase", v.phase.Load()))
+				v.log.Warn("second signal, cutting the stop short", zap.Stringer("signal", sig), zap.Any("phase", v.phase.Load()))
 				return errAborted
 			default:
 				v.log.Info("stopping", zap.Stringer("signal", sig))

@@ -18,7 +18,7 @@ type tailCmd struct {
 	Tenant string `default:"" help:"Only this tenant."`
 	Device string `default:"" help:"Only this device."`
 	Since  string `default:"" help:"Where to begin: all, a time (RFC 3339), or how long ago (10m); default: now."`
-	Follow bool   `default:"true" negatable:"" help:"Go on with what arrives, until interrupted; also when the node restarts."`
+	Follow bool   `default:"true" negatable:"" help:"Continue with new records until interrupted, even when the node restarts."`
 }
 
 // Run prints one JSON object a line, in the order of the log.

@@ -17,11 +17,11 @@ import (
 // admin API, whose hash goes into the tokens file.
 type tokenCmd struct {
 	Device          string        `default:"" help:"Name of the device: 1 to 128 letters, digits and . _ : @ -"`
-	Admin           string        `default:"" help:"Instead of --device: a name for a token of the admin API. It is added to the tokens file, and printed this once."`
+	Admin           string        `default:"" help:"Instead of --device: a name for a token of the admin API. It is added to the tokens file, and printed only this once."`
 	Scope           []string      `help:"What the admin token allows: metrics, read, command, admin; several separated by commas."`
 	Tenant          string        `default:"" help:"Tenant of the device, default is the tenant default; or the only tenant that the admin token sees and commands."`
 	Topic           []string      `help:"Topic pattern that the device may send to, as in MQTT (+ and #); may be repeated. Default: all."`
-	TTL             time.Duration `name:"ttl" default:"8760h" help:"How long the token is good for; 0 is for ever."`
+	TTL             time.Duration `name:"ttl" default:"8760h" help:"How long the token is valid; 0 is forever."`
 	DataDir         string        `default:"data" type:"path" help:"Data directory of the node."`
 	SecretFile      string        `default:"" type:"path" help:"Secret to sign with; default DATA_DIR/device.secret, made if missing."`
 	AdminTokensFile string        `default:"" type:"path" help:"File of the admin tokens; default DATA_DIR/admin.tokens, made if missing."`
@@ -30,7 +30,7 @@ type tokenCmd struct {
 // Run prints the token.
 func (t *tokenCmd) Run(io *streams) error {
 	if t.TTL < 0 {
-		return usageError{fmt.Errorf("--ttl=%s must not be negative; 0 is for ever", t.TTL)}
+		return usageError{fmt.Errorf("--ttl=%s must not be negative; 0 is forever", t.TTL)}
 	}
 	if (t.Device == "") == (t.Admin == "") {
 		return usageError{errors.New("give --device for a token of a device, or --admin for one of the admin API")}

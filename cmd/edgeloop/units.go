@@ -85,7 +85,7 @@ func parseSize(text string) (int64, error) {
 	n, err := strconv.ParseInt(number, 0, 64)
 	switch {
 	case err != nil || !known:
-		return 0, fmt.Errorf("%q is no size: %w", text, errSize)
+		return 0, fmt.Errorf("%q is not a size: %w", text, errSize)
 	case n > math.MaxInt64/unit || n < math.MinInt64/unit:
 		return 0, fmt.Errorf("%s is too large: %w", text, errSize)
 	}
