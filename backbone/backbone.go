@@ -161,9 +161,7 @@ func (b *Backbone) Close(ctx context.Context) error {
 			records, _ := b.Pending()
 			err = fmt.Errorf("close backbone with %d records unconfirmed: %w", records, err)
 		}
-		within, cancel := context.WithTimeout(ctx, servers.RequestTimeout)
-		defer cancel()
-		b.presence.Settle(within)
+		b.presence.Settle(ctx)
 		err = errors.Join(err, b.shutdown())
 	})
 	return err

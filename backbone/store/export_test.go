@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 )
@@ -54,6 +55,14 @@ func (q PresenceQueue) Push(p Presence) { q.q.push(p) }
 
 // Take takes all.
 func (q PresenceQueue) Take() []Presence { return q.q.take(nil, 100) }
+
+// Settle waits for what is in the queue to be published.
+func (q PresenceQueue) Settle(ctx context.Context, patience time.Duration) (left int) {
+	return q.q.settle(ctx, patience)
+}
+
+// Close ends a Take that waits.
+func (q PresenceQueue) Close() { q.q.close() }
 
 // PutBack returns what could not be published.
 func (q PresenceQueue) PutBack(ps []Presence) { q.q.putBack(ps) }

@@ -132,10 +132,10 @@ func (p *Presences) Epoch(ctx context.Context, tenant, device string) (uint64, e
 	return state.Epoch, nil
 }
 
-// Settle waits until what was said is published, at most until ctx ends. What is not
-// then, this node puts right when it starts again.
+// Settle waits until what was said is published, while that goes on, and at most until
+// ctx ends. What is not then, this node puts right when it starts again.
 func (p *Presences) Settle(ctx context.Context) {
-	if left := p.queue.settle(ctx); left > 0 {
+	if left := p.queue.settle(ctx, p.srv.Patience()); left > 0 {
 		p.log.Warn("closing before presence was published", zap.Int("devices", left))
 	}
 }
@@ -238,9 +238,21 @@ func (q *presenceQueue) putBack(ps []Presence) {
 	q.under = 0
 }
 
-// settle waits until all states are published, at most until ctx ends, and returns
-// how many are not.
-func (q *presenceQueue) settle(ctx context.Context) (left int) {
+// settle waits until all states are published, at most until ctx ends, or none was
+// within patience, and returns how many are not.
+func (q *presenceQueue) settle(ctx context.Context, patience time.Duration) (left int) {
+	for before, _ := q.stats(); ; before = left {
+		within, cancel := context.WithTimeout(ctx, patience)
+		left = q.settleOnce(within)
+		cancel()
+		if left == 0 || left >= before || ctx.Err() != nil {
+			return left
+		}
+	}
+}
+
+// settleOnce waits until all states are published or ctx ends.
+func (q *presenceQueue) settleOnce(ctx context.Context) (left int) {
 	defer context.AfterFunc(ctx, func() {
 		q.mu.Lock()
 		defer q.mu.Unlock()

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -60,6 +61,34 @@ func TestPresence_StormKeepsTheFinalState(t *testing.T) {
 		if _, err := fmt.Sscanf(name, "d%d", &d); err != nil || p.Epoch != turns || p.Online != (d%2 == 0) {
 			t.Fatalf("%s ended as %+v", name, p)
 		}
+	}
+}
+
+// A slow server is waited for as long as it takes what there is, and no longer.
+func TestPresence_SettlesWhileItGoesOn(t *testing.T) {
+	for _, c := range []struct {
+		batches int // that the server takes
+		left    int
+	}{{5, 0}, {2, 300}} {
+		synctest.Test(t, func(t *testing.T) {
+			q := store.NewPresenceQueue()
+			for d := range 500 {
+				q.Push(store.Presence{Device: fmt.Sprint("d", d), Epoch: 1})
+			}
+			var server sync.WaitGroup
+			server.Go(func() {
+				for range c.batches {
+					q.Take()
+					time.Sleep(3 * time.Second)
+				}
+				q.Take()
+			})
+			if left := q.Settle(t.Context(), 5*time.Second); left != c.left {
+				t.Errorf("%d states are left, not %d", left, c.left)
+			}
+			q.Close()
+			server.Wait()
+		})
 	}
 }
 
