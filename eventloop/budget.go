@@ -64,14 +64,32 @@ func (s *listener) goneOnLoop(c *Conn) {
 	s.minding()
 }
 
+// sockets is how many are open, or stand on a doorstep.
+func (s *Server) sockets() int64 {
+	n := s.open.Load()
+	for _, l := range s.listeners {
+		n += l.door.standing.Load()
+	}
+	return n
+}
+
+// roomForSocket says whether one more socket may be opened.
+func (s *Server) roomForSocket() bool {
+	return s.sockets() < s.limit.Load()+int64(s.cfg.RefuseReserve)
+}
+
+// roomInside says whether one more may be read from.
+func (s *listener) roomInside() bool {
+	return s.lobby.inside.Load() < int64(s.lobby.most) && s.lobby.waiting.Load() == 0
+}
+
 // roomForMore says whether another connection may be accepted.
 func (s *listener) roomForMore() bool {
-	return s.open.Load() < s.limit.Load()+int64(s.cfg.RefuseReserve) &&
-		s.lobby.inside.Load() < int64(s.lobby.most) && s.lobby.waiting.Load() == 0
+	return s.roomForSocket() && s.roomInside()
 }
 
 // roomForMany says whether as many as wait may be accepted.
-func (s *listener) roomForMany() bool { return s.roomForMore() && !s.nearLimit() }
+func (s *listener) roomForMany() bool { return s.roomForMore() && !s.nearLimit() && !s.crowded() }
 
 // minding sets the gates by what is open now. Whoever changes a number that
 // roomForMore looks at calls it afterwards.
@@ -80,8 +98,8 @@ func (s *Server) minding() {
 		if err := l.gate.mind(l.roomForMany); err != nil {
 			s.log.Warn("accept gate is stuck", zap.String("listener", l.row.Name), zap.Error(err))
 		}
-	}
-	if s.atTurnstile() {
-		s.callTurnstiles()
+		if l.useTurnstile() {
+			l.callTurnstile()
+		}
 	}
 }

@@ -79,6 +79,7 @@ func (s *listener) lookRound() {
 		return
 	}
 	for _, c := range s.lobby.crowdedOut(time.Now()) {
+		s.noteCrowd()
 		_ = c.loop.post(mail{c: c, kind: mailGiveWay}) // a loop that has ended has closed it
 	}
 	s.minding()

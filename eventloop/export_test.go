@@ -145,3 +145,6 @@ func GatesFound(s *Server) bool {
 	}
 	return true
 }
+
+// HandOver has the first listener take in a connected socket.
+func HandOver(s *Server, fd int) bool { return s.listeners[0].handOver(fd) }

@@ -142,8 +142,8 @@ func (g *gate) state() (shut, ended bool, closes uint64) {
 func (s *Server) gateState() (shut bool, closes uint64) {
 	for _, l := range s.listeners {
 		here, ended, n := l.gate.state()
-		if s.nearLimit() { // the turnstile takes them, the gate is shut for gnet only
-			here = ended || !l.roomForMore()
+		if l.useTurnstile() { // it takes them, the gate is shut for gnet only
+			here = ended || (!l.roomForMore() && !l.roomOutside())
 		}
 		shut, closes = shut || here, closes+n
 	}

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync/atomic"
 
 	"github.com/panjf2000/gnet/v2"
 	"go.uber.org/zap"
@@ -45,9 +46,13 @@ type listener struct {
 	// Owned by the turnstile until it has ended, then by Run.
 	lnfdTaken bool // lnfd is the turnstile's to close
 
+	// Atomic.
+	crowdedAt atomic.Int64 // when somebody last had to give way, in ns since start; 0: never
+
 	// Safe for concurrent use.
 	gate  gate
 	lobby lobby
+	door  doorstep
 }
 
 // checkListeners sees that the table can be listened on, and fills in names.

@@ -86,6 +86,11 @@ func (c *Conn) faultOnLoop(err error) {
 
 // sayNoOnLoop gathers a refusal.
 func (c *Conn) sayNoOnLoop(r *Refusal) {
+	c.loop.scratch = inHTTP(r).Append(c.loop.gatherOnLoop(c))
+}
+
+// inHTTP is a refusal as HTTP puts it.
+func inHTTP(r *Refusal) *wsproto.Refusal {
 	status := [numReasons]int{
 		ReasonMalformed:    http.StatusBadRequest,
 		ReasonUnauthorized: http.StatusUnauthorized,
@@ -94,6 +99,5 @@ func (c *Conn) sayNoOnLoop(r *Refusal) {
 		ReasonUnavailable:  http.StatusServiceUnavailable,
 		ReasonInternal:     http.StatusInternalServerError,
 	}[r.Reason]
-	no := wsproto.Refusal{Status: status, Reason: r.Text, RetryAfter: r.RetryAfter}
-	c.loop.scratch = no.Append(c.loop.gatherOnLoop(c))
+	return &wsproto.Refusal{Status: status, Reason: r.Text, RetryAfter: r.RetryAfter}
 }

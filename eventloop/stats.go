@@ -55,6 +55,13 @@ func (s *Server) Stats() Stats {
 		Accepted:       s.accepted.Load(),
 		AcceptFailures: s.acceptFailures.Load(),
 	}
+	for _, l := range s.listeners {
+		standing, sentAway, left := l.door.standing.Load(), l.door.sentAway.Load(), l.door.left.Load()
+		st.Open, st.Handshakes = st.Open+standing, st.Handshakes+standing
+		st.Accepted += uint64(standing) + sentAway + left //nolint:gosec // not negative
+		st.Gone[CauseCrowdedOut] += sentAway
+		st.Gone[CausePeerGone] += left
+	}
 	st.GateShut, st.GateCloses = s.gateState()
 	for _, l := range s.loops() {
 		c := &l.stats

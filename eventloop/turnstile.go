@@ -23,6 +23,8 @@ import (
 //     however few descriptors are left, and those that it takes too many are what
 //     the log needs for its next block. So when there may be fewer sockets more
 //     than the backlog can hold, the gate stays shut for gnet.
+//   - in a crowd, where it takes newcomers in by way of the doorstep
+//     (doorstep_linux.go).
 //   - after a failed accept (no descriptor left on this machine, no memory). gnet
 //     ends the engine then, and with it every connected device. It logs first, on
 //     the acceptor's goroutine; there we park that goroutine until the server
@@ -39,7 +41,7 @@ const backlogMargin = 256
 
 // nearLimit says whether one emptying of the backlogs could exceed the limit.
 func (s *Server) nearLimit() bool {
-	return s.limit.Load()+int64(s.cfg.RefuseReserve)-s.open.Load() < s.backlog*int64(len(s.listeners))+backlogMargin
+	return s.limit.Load()+int64(s.cfg.RefuseReserve)-s.sockets() < s.backlog*int64(len(s.listeners))+backlogMargin
 }
 
 // learnBacklog reads how many newcomers the kernel keeps waiting for gnet's
@@ -53,8 +55,8 @@ func (s *Server) learnBacklog() {
 	}
 }
 
-// atTurnstile says whether the turnstile is to accept.
-func (s *Server) atTurnstile() bool { return s.rescued.Load() || s.nearLimit() }
+// useTurnstile says whether the turnstile is to accept.
+func (s *listener) useTurnstile() bool { return s.rescued.Load() || s.nearLimit() || s.crowded() }
 
 // callTurnstile has it look again.
 func (s *listener) callTurnstile() {
@@ -89,7 +91,7 @@ func (s *listener) runTurnstile() {
 		case <-s.stopping:
 			return
 		case <-s.turnstile:
-			needed = s.atTurnstile()
+			needed = s.useTurnstile()
 		}
 	}
 	f := os.NewFile(uintptr(s.lnfd), "listener")
@@ -103,9 +105,13 @@ func (s *listener) runTurnstile() {
 		<-s.stopping
 		_ = ln.Close() // ends the Accept below
 	})
+	defer s.door.close()
 	wait := rescueRetry
-	for {
-		if !s.atTurnstile() || !s.roomForMore() {
+	for !s.isStopping() {
+		if s.atDoorstep() && s.tendDoorstep() {
+			continue
+		}
+		if !s.useTurnstile() || !s.roomForMore() {
 			select {
 			case <-s.stopping:
 				return
@@ -122,9 +128,6 @@ func (s *listener) runTurnstile() {
 			continue
 		}
 		wait = rescueRetry
-		if tc, ok := nc.(*net.TCPConn); ok {
-			_ = tc.SetKeepAlive(false) // Go's default would probe each device four times a minute
-		}
 		if !s.register(nc) {
 			return
 		}
@@ -134,6 +137,9 @@ func (s *listener) runTurnstile() {
 // register hands a connection to a loop and waits until it is counted there, so
 // that roomForMore is told the truth. false if the server stops.
 func (s *Server) register(nc net.Conn) bool {
+	if tc, ok := nc.(*net.TCPConn); ok {
+		_ = tc.SetKeepAlive(false) // Go's default would probe each device four times a minute
+	}
 	done, err := s.engine.Register(gnet.NewNetConnContext(context.Background(), nc))
 	if err != nil {
 		_ = nc.Close()

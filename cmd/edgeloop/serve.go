@@ -23,7 +23,7 @@ type serveCmd struct {
 	InflightBytes  int64 `type:"size" default:"256MiB" help:"Memory that messages between socket and log may take before devices are held back; a quarter above it, connections that would take more are closed with 1013."`
 	MaxMessage     int   `type:"size" default:"64KiB" help:"Largest message; a larger one closes with 1009."`
 	MaxHandshakes  int   `default:"512" help:"Handshakes at a time, and refused sockets that have not hung up; more wait in the backlog, so that a storm does not slow connected devices."`
-	MaxPerAddress  int   `name:"max-handshakes-per-address" default:"0" help:"Sockets of one address without a complete request; beyond this number they give way after 250 ms instead of 1 s when newcomers wait; 0 is an eighth of --max-handshakes."`
+	MaxPerAddress  int   `name:"max-handshakes-per-address" default:"0" help:"Sockets of one address without a complete request; beyond this number they give way sooner when newcomers wait: after 250 ms instead of 1 s, and while there is still no room both times halve, down to a sixteenth; 0 is an eighth of --max-handshakes."`
 	Window         int   `default:"64" help:"Messages of one device that may be unacknowledged."`
 	WindowBytes    int64 `type:"size" default:"256KiB" help:"Bytes of one device that may be unacknowledged; one message may exceed it."`
 	MaxRateBytes   int64 `type:"size" default:"0" help:"Bytes a second that a device may send; above it, reading from the device pauses. A second's worth may come at once. 0 is no limit."`
