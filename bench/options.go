@@ -22,12 +22,12 @@ var ErrOptions = errors.New("bench: bad options")
 // Options are what every scenario needs to know. The struct tags are read by
 // the command line, which is the only place with defaults for people.
 type Options struct {
-	URL         string `help:"Where the devices connect; default: what the node wrote into its data directory." placeholder:"URL"`
+	URL         string `help:"Where the devices connect; default: as in the data directory of the node." placeholder:"URL"`
 	Connections int    `help:"Number of devices." short:"c" default:"1000"`
-	Dialect     string `help:"What the devices speak: raw, json, frame.json, frame.proto." default:"json" enum:"raw,json,frame.json,frame.proto"`
+	Dialect     string `help:"Encoding of the devices: raw, json, frame.json, frame.proto." default:"json" enum:"raw,json,frame.json,frame.proto"`
 	Tenant      string `help:"Tenant of all devices." default:"default"`
-	Prefix      string `help:"Device names are this and a number." default:"bench-"`
-	DataDir     string `help:"The data directory of a node on this machine: its addresses, process id, device secret and admin token are taken from it."`
+	Prefix      string `help:"Prefix of the device names; a number follows." default:"bench-"`
+	DataDir     string `help:"The data directory of a node on this machine: edgebench reads its addresses, process id, device secret and admin token there."`
 	SecretFile  string `help:"Secret that signs the devices' tokens (HS256); default: in the data directory."`
 	NoToken     bool   `help:"Send no tokens: names go into the query (--auth=none)."`
 
@@ -35,19 +35,19 @@ type Options struct {
 	AdminURL       string `help:"The node's admin API; for other Go servers, where their pprof listens." placeholder:"URL"`
 	AdminTokenFile string `help:"File with the admin token; default: admin.token in the data directory."`
 
-	ConnectRate     float64 `help:"Connects a second; 0 is as fast as it goes." default:"0"`
+	ConnectRate     float64 `help:"Connects a second; 0 is as fast as possible." default:"0"`
 	ConnectInFlight int     `help:"Handshakes under way at once." default:"256"`
-	Workers         int     `help:"Worker processes; 0 makes as many as the descriptor limit asks for." default:"0"`
+	Workers         int     `help:"Worker processes; 0 is as many as the descriptor limit requires." default:"0"`
 	Loops           int     `help:"Event loops in each process." default:"1"`
 	PerSource       int     `help:"Connections for each source address; 0 is an eighth of the ephemeral ports." default:"0"`
-	ReceiveBuffer   int     `help:"SO_RCVBUF of each device, in bytes; 0 leaves the system's." default:"0"`
+	ReceiveBuffer   int     `help:"SO_RCVBUF of each device, in bytes; 0 leaves the system default." default:"0"`
 
 	Heartbeat        time.Duration `help:"Silence after which a device sends a heartbeat; 0: it only answers pings." default:"0"`
 	HandshakeTimeout time.Duration `help:"Time for one handshake." default:"30s"`
 	MessageTimeout   time.Duration `help:"An answer later than this is a lost message." default:"10s"`
-	ConnectTimeout   time.Duration `help:"Time for all devices to get in." default:"5m"`
+	ConnectTimeout   time.Duration `help:"Time for all devices to connect." default:"5m"`
 
-	Require []string `help:"Fail with exit code 1 unless a value of the result compares so, as in 'figures.rtt_p99_ms<=5'. Repeatable." placeholder:"EXPR" sep:"none"`
+	Require []string `help:"Fail with exit code 1 unless a value of the result meets this condition, as in 'figures.rtt_p99_ms<=5'. Repeatable." placeholder:"EXPR" sep:"none"`
 }
 
 // locate fills in what the node left in its data directory, where nothing else

@@ -20,14 +20,14 @@ type Capacity struct {
 	Base       int           `help:"Devices at the first memory reading; the cost of one is the difference to all." default:"500"`
 	Settle     time.Duration `help:"Longest wait for the server's memory to settle." default:"30s"`
 	Hold       time.Duration `help:"Time to hold all idle; longer than a heartbeat interval of the node." default:"40s"`
-	Rate       float64       `help:"Telemetry messages a second; 0 is one a device in --duration." default:"0"`
+	Rate       float64       `help:"Telemetry messages a second; 0 is one for each device in --duration." default:"0"`
 	Size       int           `help:"Payload of telemetry in bytes." default:"128"`
 	Duration   time.Duration `help:"Time of telemetry." short:"d" default:"30s"`
 	Broadcasts int           `help:"Number of broadcasts." default:"2"`
 	Control    int           `help:"Devices that stay connected in the storm." default:"100"`
 	Calm       time.Duration `help:"Time measured before the storm." default:"5s"`
 	InFlight   int           `help:"Handshakes under way at once in the storm." default:"4096"`
-	Drain      bool          `help:"At the end send the server SIGTERM and see every device closed." default:"true" negatable:""`
+	Drain      bool          `help:"At the end, send the server SIGTERM and check that every device is closed." default:"true" negatable:""`
 	Limit      time.Duration `help:"Time for each of storm, broadcast and drain." default:"10m"`
 }
 

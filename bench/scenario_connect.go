@@ -10,7 +10,7 @@ import (
 
 // Connect ramps up to all devices and measures the handshakes.
 type Connect struct {
-	Rounds int `help:"Bring all in so many times, for a ratio over more of them; between rounds they are reset." default:"1"`
+	Rounds int `help:"Number of rounds in which all devices connect, for a more stable ratio; between rounds they are reset." default:"1"`
 }
 
 // Name implements Scenario.
@@ -68,7 +68,7 @@ func (s *Session) leave(ctx context.Context) error {
 // and the last: what the server needs anyway is left out.
 type Idle struct {
 	Steps  []int         `help:"Numbers of connections to stop at before --connections; default: a twentieth of them." placeholder:"N,N"`
-	Hold   time.Duration `help:"Time to hold all connections after the last step, for CPU per connection; 0: not at all." default:"30s"`
+	Hold   time.Duration `help:"Time to hold all connections after the last step, for CPU per connection; 0 skips it." default:"30s"`
 	Settle time.Duration `help:"Longest wait at each step for the server's memory to settle." default:"20s"`
 }
 

@@ -16,12 +16,12 @@ import (
 // Slow has a share of the devices stop reading while messages for them keep
 // coming, and measures what the healthy ones feel.
 type Slow struct {
-	Share    float64       `help:"Part of the devices that stops reading." default:"0.05"`
+	Share    float64       `help:"Share of the devices that stop reading." default:"0.05"`
 	Rate     float64       `help:"Messages a second of the healthy devices." default:"1000"`
 	Size     int           `help:"Bytes of each message that piles up." default:"32768"`
 	PileRate float64       `help:"Messages a second that pile up for each slow device." default:"20"`
 	Via      string        `help:"What piles up: admin (commands) or device (echoes of what the slow ones send)." default:"admin" enum:"admin,device"`
-	Duration time.Duration `help:"Time measured, before and with the slow devices. The kernel takes some megabytes for each before the node has to." short:"d" default:"20s"`
+	Duration time.Duration `help:"Time measured, before and with the slow devices. The kernel buffers a few megabytes for each device before the node has to." short:"d" default:"20s"`
 }
 
 // Name implements Scenario.

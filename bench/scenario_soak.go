@@ -17,7 +17,7 @@ type Soak struct {
 	Duration   time.Duration `help:"Time of the whole soak." short:"d" default:"1h"`
 	Rate       float64       `help:"Messages a second over all devices." default:"2000"`
 	Size       int           `help:"Payload in bytes." default:"128"`
-	ChurnRate  float64       `help:"Connections ended a second; each comes straight back." default:"10"`
+	ChurnRate  float64       `help:"Connections ended a second; each device returns at once." default:"10"`
 	Broadcasts time.Duration `help:"Time between two broadcasts; 0 for none. Needs the admin API." default:"1m"`
 	Every      time.Duration `help:"Time between two readings of the server." default:"10s"`
 	MaxDrift   float64       `help:"Growth in percent, between the second quarter and the last, that fails the soak." default:"10"`

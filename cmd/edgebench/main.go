@@ -42,9 +42,9 @@ type cli struct {
 	Broadcast scenarioCmd[bench.Broadcast] `cmd:"" help:"One message to all: time to the last."`
 	Storm     scenarioCmd[bench.Storm]     `cmd:"" help:"All drop and come back, beside a control group."`
 	Churn     scenarioCmd[bench.Churn]     `cmd:"" help:"Constant connecting and disconnecting."`
-	Slow      scenarioCmd[bench.Slow]      `cmd:"" help:"A share of the devices stops reading."`
+	Slow      scenarioCmd[bench.Slow]      `cmd:"" help:"Some of the devices stop reading."`
 	Soak      scenarioCmd[bench.Soak]      `cmd:"" help:"Hours of mixed traffic; fails on drift."`
-	Capacity  scenarioCmd[bench.Capacity]  `cmd:"" help:"All a node must do with many devices: fill, hold, telemetry, broadcast, storm, drain."`
+	Capacity  scenarioCmd[bench.Capacity]  `cmd:"" help:"Everything that a node must do with many devices: fill, hold, telemetry, broadcast, storm, drain."`
 	Report    reportCmd                    `cmd:"" help:"Turn results into one HTML page with plots."`
 	Table     tableCmd                     `cmd:"" help:"Print results of capacity runs as one table."`
 	Ready     readyCmd                     `cmd:"" help:"Wait until a node is ready for devices."`

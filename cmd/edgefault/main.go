@@ -26,11 +26,11 @@ import (
 
 type cli struct {
 	Run   runCmd   `cmd:"" help:"Run scenarios."`
-	Soak  soakCmd  `cmd:"" help:"Hurt two nodes for hours, one of them in one process."`
+	Soak  soakCmd  `cmd:"" help:"Hurt two nodes for hours: one lives through it in one process, one is killed again and again."`
 	Table tableCmd `cmd:"" help:"Print results as a Markdown table."`
 	List  listCmd  `cmd:"" help:"List the scenarios."`
 
-	Attack attackCmd `cmd:"" hidden:"" help:"Be the hostile peers of a scenario."`
+	Attack attackCmd `cmd:"" hidden:"" help:"Play the hostile peers of a scenario."`
 }
 
 // attackCmd is how run starts hostile peers, which live in a process of their own.
@@ -65,14 +65,14 @@ type runCmd struct {
 	Scenarios []string      `arg:"" optional:"" help:"Names of scenarios; default all."`
 	Binary    string        `default:"bin/edgeloop" type:"existingfile" help:"The edgeloop program."`
 	Work      string        `default:"" help:"Directory for the data and logs of nodes; default a temporary one."`
-	Lives     int           `default:"1" help:"Times that each scenario is run, each on a log of its own with the next seed."`
+	Lives     int           `default:"1" help:"Number of runs of each scenario, each on its own log and with the next seed."`
 	Rounds    int           `default:"10" help:"Faults in each life."`
 	Devices   int           `default:"300" help:"Recording devices."`
-	Window    int           `default:"64" help:"Most unacknowledged messages of a device."`
+	Window    int           `default:"64" help:"Maximum of unacknowledged messages of a device."`
 	Load      time.Duration `default:"2s" help:"Longest time of load between two faults."`
 	Seed      uint64        `default:"1" help:"Seed of the first life."`
-	Limit     time.Duration `default:"2h" help:"Time after which no further life is begun."`
-	Scale     int           `default:"1" help:"Times as many hostile peers beside a control group."`
+	Limit     time.Duration `default:"2h" help:"Time after which no further life begins."`
+	Scale     int           `default:"1" help:"Factor for the number of hostile peers beside a control group."`
 	Flag      []string      `help:"Further flag of the node, such as --flag=--durability=process."`
 	Out       string        `short:"o" help:"Append each result to this file, one JSON object a line."`
 }

@@ -18,16 +18,16 @@ type soakCmd struct {
 	Binary   string        `default:"bin/edgeloop" type:"existingfile" help:"The edgeloop program."`
 	Work     string        `default:"" help:"Directory for the data and logs of nodes; default a temporary one. Two hours at 1,500 messages a second take about 3 GB."`
 	Devices  int           `default:"300" help:"Recording devices at the node that lives on; the one that is killed has half of them."`
-	Rate     float64       `default:"1500" help:"Messages a second over both nodes, about."`
-	Window   int           `default:"64" help:"Most unacknowledged messages of a device."`
+	Rate     float64       `default:"1500" help:"Approximate messages a second over both nodes."`
+	Window   int           `default:"64" help:"Maximum of unacknowledged messages of a device."`
 	Every    time.Duration `default:"0" help:"About this time between two faults; 0: a minute, or less in a short soak."`
 	Kill     time.Duration `default:"0" help:"About this time between two kills; 0: three minutes, or less in a short soak."`
 	Check    time.Duration `default:"0" help:"Time between two checks of the logs; 0: fifteen minutes, or less in a short soak."`
 	MaxDrift float64       `default:"10" help:"Growth in percent, between the second quarter and the last, that fails the soak."`
 	MaxDisk  int64         `default:"10" help:"GiB that the log of a node may take."`
-	Seed     uint64        `default:"1" help:"Everything that is left to chance follows from it."`
+	Seed     uint64        `default:"1" help:"Seed of everything random."`
 	Flag     []string      `help:"Further flag of the nodes, such as --flag=--durability=process."`
-	Commit   string        `env:"EDGEFAULT_COMMIT" help:"Commit that the program was built from, for the report; default what it says itself."`
+	Commit   string        `env:"EDGEFAULT_COMMIT" help:"Commit that the program was built from, for the report; default: as in the program."`
 	Results  string        `default:"" help:"Directory that takes DATE-soak.md and DATE-soak.json; default none."`
 }
 
