@@ -1,0 +1,53 @@
+package gateway
+
+import (
+	"fmt"
+	"testing"
+
+	"edgeloop/devicemgr"
+	"edgeloop/eventloop"
+)
+
+// TestLink_TakesNothingMoreAfterALoss: whatever a message was lost for, no later one of
+// its connection makes a record, sequenced or not, and each is counted as lost for the
+// same reason.
+func TestLink_TakesNothingMoreAfterALoss(t *testing.T) {
+	send := func(l *link, w *worker, seq int) int {
+		before := len(w.records)
+		l.uplink(w, &batch{link: l}, eventloop.Text, fmt.Appendf(nil, `{"type":"telemetry","seq":%d,"data":1}`, seq))
+		l.uplink(w, &batch{link: l}, eventloop.Text, []byte(`{"type":"telemetry","data":1}`))
+		return len(w.records) - before
+	}
+	devices, err := devicemgr.New(devicemgr.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for why := range numDrops {
+		ways := map[string]func(*link, *worker){
+			"told": func(l *link, _ *worker) { l.lose(why, 1) },
+		}
+		if why == DropReplaced {
+			ways["of another epoch for a moment"] = func(l *link, w *worker) {
+				l.epoch++
+				l.uplink(w, &batch{link: l}, eventloop.Text, []byte(`{"type":"telemetry","seq":2,"data":1}`))
+				l.epoch--
+			}
+		}
+		for way, lose := range ways {
+			g := &Gateway{codecs: newCodecTable()}
+			g.cfg.MaxSequenceJump = 100
+			l, w := &link{g: g, proto: protocolJSON}, new(worker)
+			l.session, l.epoch, _ = devices.Connect(devicemgr.Key{Tenant: "t", Device: fmt.Sprint(why, way)}, l)
+			if send(l, w, 1) != 2 {
+				t.Fatal("a sound link makes no records")
+			}
+			lose(l, w)
+			if got := send(l, w, 3); got != 0 {
+				t.Errorf("%v, %s: %d records are made after the loss", why, way, got)
+			}
+			if got := g.drops[why].Load(); got != 3 {
+				t.Errorf("%v, %s: %d are counted as lost, not 3", why, way, got)
+			}
+		}
+	}
+}
