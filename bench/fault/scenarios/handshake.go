@@ -1,19 +1,24 @@
 package scenarios
 
 import (
+	"bytes"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/x509"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"edgeloop/bench/fault/attack"
 	"edgeloop/bench/fault/crew"
+	"edgeloop/bench/fault/history"
 	"edgeloop/bench/fault/life"
 	"edgeloop/bench/fault/node"
 )
@@ -53,10 +58,15 @@ func actStrangers(ctx context.Context, l *life.Life) error {
 // actSilent has thousands of peers a second connect and say nothing, to a node with 3,000
 // descriptors. The log must still get those that it needs for its next block.
 func actSilent(ctx context.Context, l *life.Life) error {
-	return l.Beside(ctx, life.Bounds{Join99: 2 * time.Second}, func(ctx context.Context) error {
+	err := l.Beside(ctx, life.Bounds{Join99: 2 * time.Second}, func(ctx context.Context) error {
 		_, err := l.Attack(ctx, attack.Attack{Kind: "silent", Count: l.Many(12000), Rate: 2000, For: 8 * time.Second})
 		return err
 	})
+	said, readErr := os.ReadFile(l.Node.Log)
+	if bytes.Contains(said, []byte(unix.EMFILE.Error())) {
+		l.Journal.Break(history.Violation{Promise: history.Resources, Detail: "the node lacked descriptors: its log says " + unix.EMFILE.Error()})
+	}
+	return errors.Join(err, readErr)
 }
 
 // namelessKeys is how many nameless keys of one algorithm a node accepts. It tries each of them with
