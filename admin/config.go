@@ -10,6 +10,7 @@ import (
 	"go.uber.org/zap"
 
 	"edgeloop/admin/access"
+	"edgeloop/internal/defaults"
 )
 
 // Config of the admin server. The zero value of a field takes its default,
@@ -63,23 +64,23 @@ type Config struct {
 }
 
 func (c Config) withDefaults() (Config, error) {
-	setDefault(&c.Listen, "127.0.0.1:9090")
-	setDefault(&c.MaxConnections, 128)
-	setDefault(&c.MaxBody, 1<<20)
-	setDefault(&c.MaxWait, 5*time.Minute)
-	setDefault(&c.ReadTimeout, 10*time.Second)
-	setDefault(&c.WriteTimeout, 30*time.Second)
-	setDefault(&c.MaxTails, 16)
-	setDefault(&c.TailBuffer, 1<<20)
-	setDefault(&c.TailStall, 30*time.Second)
-	setDefault(&c.TailHeartbeat, 15*time.Second)
+	defaults.Set(&c.Listen, "127.0.0.1:9090")
+	defaults.Set(&c.MaxConnections, 128)
+	defaults.Set(&c.MaxBody, 1<<20)
+	defaults.Set(&c.MaxWait, 5*time.Minute)
+	defaults.Set(&c.ReadTimeout, 10*time.Second)
+	defaults.Set(&c.WriteTimeout, 30*time.Second)
+	defaults.Set(&c.MaxTails, 16)
+	defaults.Set(&c.TailBuffer, 1<<20)
+	defaults.Set(&c.TailStall, 30*time.Second)
+	defaults.Set(&c.TailHeartbeat, 15*time.Second)
 	if c.CheckName == nil {
 		c.CheckName = checkNameLength
 	}
 	if c.Logger == nil {
 		c.Logger = zap.NewNop()
 	}
-	setDefault(&c.Audit, c.Logger)
+	defaults.Set(&c.Audit, c.Logger)
 	if c.MaxConnections < 1 || c.MaxBody < 1 || c.MaxTails < 1 || c.TailBuffer < 1 ||
 		c.MaxWait < 0 || c.ReadTimeout < 0 || c.WriteTimeout < 0 || c.TailStall < 0 || c.TailHeartbeat < 0 {
 		return c, errors.New("admin: a limit is negative")
@@ -100,13 +101,6 @@ func (c Config) checkListen() error {
 		return nil
 	}
 	return fmt.Errorf("%w: %s", ErrRemote, c.Listen)
-}
-
-func setDefault[T comparable](field *T, value T) {
-	var zero T
-	if *field == zero {
-		*field = value
-	}
 }
 
 func checkNameLength(kind, name string) error {

@@ -8,6 +8,7 @@ import (
 	"go.uber.org/zap"
 
 	"edgeloop/internal/bytebuf"
+	"edgeloop/internal/defaults"
 )
 
 // Config is what a Server needs to know. Zero fields take the defaults named.
@@ -92,20 +93,20 @@ func (c Config) withDefaults() (Config, error) {
 	if c.Listeners, err = checkListeners(c.Listeners); err != nil {
 		return c, err
 	}
-	setDefault(&c.Loops, runtime.GOMAXPROCS(0))
-	setDefault(&c.MaxConnections, 100_000)
-	setDefault(&c.RefuseReserve, 1_024)
-	setDefault(&c.MaxHandshakes, 512)
-	setDefault(&c.HandshakeTimeout, 10*time.Second)
-	setDefault(&c.CloseTimeout, 2*time.Second)
-	setDefault(&c.GoingAwayTimeout, 10*time.Second)
-	setDefault(&c.Tick, time.Second)
-	setDefault(&c.OutBuffer, 256<<10)
-	setDefault(&c.InBuffer, 64<<10)
-	setDefault(&c.SocketBuffer, 128<<10)
-	setDefault(&c.SendTimeout, 60*time.Second)
-	setDefault(&c.RetryAfter, 5*time.Second)
-	setDefault(&c.MaxMessage, 64<<10)
+	defaults.Set(&c.Loops, runtime.GOMAXPROCS(0))
+	defaults.Set(&c.MaxConnections, 100_000)
+	defaults.Set(&c.RefuseReserve, 1_024)
+	defaults.Set(&c.MaxHandshakes, 512)
+	defaults.Set(&c.HandshakeTimeout, 10*time.Second)
+	defaults.Set(&c.CloseTimeout, 2*time.Second)
+	defaults.Set(&c.GoingAwayTimeout, 10*time.Second)
+	defaults.Set(&c.Tick, time.Second)
+	defaults.Set(&c.OutBuffer, 256<<10)
+	defaults.Set(&c.InBuffer, 64<<10)
+	defaults.Set(&c.SocketBuffer, 128<<10)
+	defaults.Set(&c.SendTimeout, 60*time.Second)
+	defaults.Set(&c.RetryAfter, 5*time.Second)
+	defaults.Set(&c.MaxMessage, 64<<10)
 	if c.Memory == nil {
 		c.Memory = bytebuf.NewBudget(256<<20, nil)
 	}
@@ -140,11 +141,4 @@ func (c Config) withDefaults() (Config, error) {
 		}
 	}
 	return c, nil
-}
-
-func setDefault[T comparable](field *T, value T) {
-	var zero T
-	if *field == zero {
-		*field = value
-	}
 }

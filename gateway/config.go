@@ -10,6 +10,7 @@ import (
 
 	"edgeloop/auth"
 	"edgeloop/backbone"
+	"edgeloop/internal/defaults"
 )
 
 // Log makes messages durable. Append may block; only pool workers call it.
@@ -106,21 +107,21 @@ type Presence struct {
 }
 
 func (c Config) withDefaults() (Config, error) {
-	setDefault(&c.Workers, 16)
-	setDefault(&c.Lanes, 64)
-	setDefault(&c.LaneDepth, 1024)
-	setDefault(&c.AuthWorkers, 4)
-	setDefault(&c.Window, 64)
-	setDefault(&c.MaxSequenceJump, DefaultSequenceJump)
-	setDefault(&c.WindowBytes, 256<<10)
-	setDefault(&c.InFlight, 256<<20)
-	setDefault(&c.MaxCommand, 128<<10)
-	setDefault(&c.Heartbeat, 30*time.Second)
-	setDefault(&c.IdleTimeout, 60*time.Second)
-	setDefault(&c.MaxRemembered, 1_000_000)
-	setDefault(&c.FreeTakeovers, 5)
-	setDefault(&c.DrainWindow, 10*time.Second)
-	setDefault(&c.RetryAfter, 5*time.Second)
+	defaults.Set(&c.Workers, 16)
+	defaults.Set(&c.Lanes, 64)
+	defaults.Set(&c.LaneDepth, 1024)
+	defaults.Set(&c.AuthWorkers, 4)
+	defaults.Set(&c.Window, 64)
+	defaults.Set(&c.MaxSequenceJump, DefaultSequenceJump)
+	defaults.Set(&c.WindowBytes, 256<<10)
+	defaults.Set(&c.InFlight, 256<<20)
+	defaults.Set(&c.MaxCommand, 128<<10)
+	defaults.Set(&c.Heartbeat, 30*time.Second)
+	defaults.Set(&c.IdleTimeout, 60*time.Second)
+	defaults.Set(&c.MaxRemembered, 1_000_000)
+	defaults.Set(&c.FreeTakeovers, 5)
+	defaults.Set(&c.DrainWindow, 10*time.Second)
+	defaults.Set(&c.RetryAfter, 5*time.Second)
 	if c.Logger == nil {
 		c.Logger = zap.NewNop()
 	}
@@ -149,11 +150,4 @@ func (c Config) withDefaults() (Config, error) {
 		return c, fmt.Errorf("gateway: idle timeout %s must be longer than the heartbeat %s, or every quiet device is evicted before it is pinged", c.IdleTimeout, c.Heartbeat)
 	}
 	return c, nil
-}
-
-func setDefault[T comparable](field *T, value T) {
-	var zero T
-	if *field == zero {
-		*field = value
-	}
 }

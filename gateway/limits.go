@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"edgeloop/devicemgr"
+	"edgeloop/internal/defaults"
 )
 
 // limits are the bounds that may change while the node runs.
@@ -56,13 +57,13 @@ func (g *Gateway) Limits() Limits {
 // only when it was asked and given the time to answer.
 func (g *Gateway) SetLimits(l Limits) error {
 	now := g.Limits()
-	setDefault(&l.Window, now.Window)
-	setDefault(&l.WindowBytes, now.WindowBytes)
-	setDefault(&l.InFlight, now.InFlight)
-	setDefault(&l.RateBytes, now.RateBytes)
-	setDefault(&l.Heartbeat, now.Heartbeat)
-	setDefault(&l.IdleTimeout, now.IdleTimeout)
-	setDefault(&l.Workers, now.Workers)
+	defaults.Set(&l.Window, now.Window)
+	defaults.Set(&l.WindowBytes, now.WindowBytes)
+	defaults.Set(&l.InFlight, now.InFlight)
+	defaults.Set(&l.RateBytes, now.RateBytes)
+	defaults.Set(&l.Heartbeat, now.Heartbeat)
+	defaults.Set(&l.IdleTimeout, now.IdleTimeout)
+	defaults.Set(&l.Workers, now.Workers)
 	if l.Window < 0 || l.WindowBytes < 0 || l.InFlight < 0 || l.Heartbeat < 0 || l.Workers < 0 {
 		return errors.New("gateway: limits must be positive")
 	}
