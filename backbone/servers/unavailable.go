@@ -36,12 +36,12 @@ func (s *Servers) OrClosed(err error) error {
 		return ErrClosed
 	case err == nil, errors.As(err, &known), errors.Is(err, context.Canceled):
 		return err
-	case s.Asker.lost.Load() != nil:
+	case s.Asker.lost.Load() != nil, isConnectionError(err): // the error may be quicker than the notice
 		return &UnavailableError{ErrDisconnected}
 	case errors.Is(err, nats.ErrNoResponders), errors.Is(err, jetstream.ErrNoStreamResponse),
 		errors.Is(err, jetstream.ErrJetStreamNotEnabled):
 		return &UnavailableError{ErrNoResponders}
-	case isConnectionError(err), errors.As(err, &api) && api.Code == http.StatusServiceUnavailable:
+	case errors.As(err, &api) && api.Code == http.StatusServiceUnavailable:
 		return &UnavailableError{err}
 	}
 	return err
