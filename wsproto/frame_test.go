@@ -205,6 +205,40 @@ func TestDecoder_PartialMemory(t *testing.T) {
 	}
 }
 
+// TestDecoder_FragmentsAreCopiedSeldom: however small the fragments of a message are,
+// what it lies in grows by doubling.
+func TestDecoder_FragmentsAreCopiedSeldom(t *testing.T) {
+	const size, fragment = 4 << 20, 64
+	bufs := new(bytebuf.Pool)
+	cfg, err := wsproto.NewDecoderConfig(wsproto.Limits{MaxMessage: size}, bufs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var d wsproto.Decoder
+	grown, held := 0, int64(0)
+	for sent := 0; sent < size; sent += fragment {
+		head := byte(0) // a continuation
+		if sent == 0 {
+			head = 0x02
+		}
+		if sent+fragment == size {
+			head |= 0x80
+		}
+		in := append([]byte{head, 0x80 | fragment, 0, 0, 0, 0}, make([]byte, fragment)...)
+		ev, _, ok, err := d.Next(cfg, in)
+		if err != nil || ok != (sent+fragment == size) || ok && len(ev.Payload) != size {
+			t.Fatalf("after %d bytes: whole %t, %d bytes, error %v", sent+fragment, ok, len(ev.Payload), err)
+		}
+		if now := bufs.Held(); now != held {
+			grown, held = grown+1, now
+		}
+	}
+	if grown > 20 {
+		t.Errorf("grew %d times", grown)
+	}
+	d.Release(cfg)
+}
+
 // A device's message that came in two frames is good until the next call, and
 // no longer: the same memory then serves another device.
 func ExampleDecoder_Next() {

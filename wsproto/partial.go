@@ -55,8 +55,11 @@ func (p *partial) take(cfg *DecoderConfig, in []byte) (n int, fault *CloseError)
 		if p.buf == nil {
 			p.buf = cfg.buffers.Get(n)
 		}
-		have := len(p.buf.B)
-		p.buf.GrowUpTo(cfg.buffers, n, have+p.frame.n-p.got)
+		have, most := len(p.buf.B), cfg.limits.MaxMessage
+		if p.frame.fin { // of a frame that others follow, the end says nothing
+			most = have + p.frame.n - p.got
+		}
+		p.buf.GrowUpTo(cfg.buffers, n, most)
 		p.buf.B = append(p.buf.B, in[:n]...)
 		dst = p.buf.B[have:]
 	}
