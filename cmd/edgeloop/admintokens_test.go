@@ -175,3 +175,30 @@ func TestTokens_Refused(t *testing.T) {
 		t.Errorf("a file that is missing: exit code %d, %q", code, errs)
 	}
 }
+
+// TestTokens_TakenBackWhileDrained: who may have the node drained cannot keep a token
+// with it that is taken back.
+func TestTokens_TakenBackWhileDrained(t *testing.T) {
+	r := serve(t)
+	code, out, errs := tool("token", "--admin=thief", "--scope=read,admin", "--data-dir="+r.dir)
+	if code != exitOK {
+		t.Fatal(errs)
+	}
+	token := strings.TrimSpace(out)
+	const outcome = "were read again"
+	r.hangUp(t, outcome, 1)
+	c, err := remote{DataDir: r.dir}.client()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Token = token
+	if _, err := c.Drain(t.Context(), time.Second); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(filepath.Join(r.dir, "admin.tokens")); err != nil {
+		t.Fatal(err)
+	}
+	r.hangUp(t, outcome, 2)
+	r.awaitStatus(t, token, http.StatusUnauthorized)
+	r.stop(t, exitOK)
+}

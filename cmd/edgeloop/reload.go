@@ -45,13 +45,14 @@ func (n *node) inTurn(ctx context.Context, do func() error) error {
 
 // hangUp is what SIGHUP asks for.
 func (n *node) hangUp() {
+	before := n.watch.phase.Load()
 	ctx, cancel := n.watch.untilAsked()
 	defer cancel()
 	_, err := step(ctx, n.watch, "read the settings again", reloadMost, n.reload)
 	if err != nil {
 		n.log.Error("the settings were not read again, nothing has changed", zap.Error(err))
 	}
-	n.watch.at("run")
+	n.watch.phase.Store(before)
 }
 
 // reload reads keys and tokens again, and of the settings what may change while the

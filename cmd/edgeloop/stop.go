@@ -39,19 +39,33 @@ func (n *node) undrained(err error) error {
 }
 
 // drainThenWait is a drain that was asked for: the node stays, empty, until it
-// is told to stop.
+// is told to stop. SIGHUP counts all the while, or who has the node drained keeps a
+// token that is taken back.
 func (n *node) drainThenWait() error {
-	if err := n.goAway(); err != nil {
-		n.watch.leave()
-		return n.undrained(err)
-	}
-	n.log.Info("drained")
-	n.watch.at("wait, drained, for a signal")
-	select {
-	case <-n.watch.asked:
-		return n.close()
-	case err := <-n.failed:
-		return n.fail(err)
+	gone := make(chan error, 1)
+	go func() { gone <- n.goAway() }()
+	drained := false
+	for {
+		asked, failed := n.watch.asked, n.failed
+		if !drained { // goAway comes to its end first
+			asked, failed = nil, nil
+		}
+		select {
+		case err := <-gone:
+			if err != nil {
+				n.watch.leave()
+				return n.undrained(err)
+			}
+			drained = true
+			n.log.Info("drained")
+			n.watch.at("wait, drained, for a signal")
+		case <-n.watch.reload:
+			n.hangUp()
+		case <-asked:
+			return n.close()
+		case err := <-failed:
+			return n.fail(err)
+		}
 	}
 }
 
