@@ -202,3 +202,22 @@ func TestTokens_TakenBackWhileDrained(t *testing.T) {
 	r.awaitStatus(t, token, http.StatusUnauthorized)
 	r.stop(t, exitOK)
 }
+
+// TestTokens_EmptyTenant: --tenant="$TENANT" of a variable that is not set makes no
+// token, least of all one that sees all tenants.
+func TestTokens_EmptyTenant(t *testing.T) {
+	for _, who := range []string{"--admin=ops", "--device=d"} {
+		dir := t.TempDir()
+		args := []string{"token", who, "--tenant=", "--data-dir=" + dir}
+		if who == "--admin=ops" {
+			args = append(args, "--scope=read")
+		}
+		code, out, errs := tool(args...)
+		if code != exitUsage || out != "" || !strings.Contains(errs, "--tenant is empty") {
+			t.Errorf("%s: exit code %d, %q, %q", who, code, out, errs)
+		}
+		if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
+			t.Errorf("%s: it left %v, %v", who, left, err)
+		}
+	}
+}

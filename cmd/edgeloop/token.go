@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"crypto/rand"
 	"encoding/base64"
 	"errors"
@@ -19,7 +18,7 @@ type tokenCmd struct {
 	Device          string        `default:"" help:"Name of the device: 1 to 128 letters, digits and . _ : @ -"`
 	Admin           string        `default:"" help:"Instead of --device: a name for a token of the admin API. It is added to the tokens file, and printed only this once."`
 	Scope           []string      `help:"What the admin token allows: metrics, read, command, admin; several separated by commas."`
-	Tenant          string        `default:"" help:"Tenant of the device, default is the tenant default; or the only tenant that the admin token sees and commands."`
+	Tenant          *string       `help:"Tenant of the device, default is the tenant default; or the only tenant that the admin token sees and commands."`
 	Topic           []string      `help:"Topic pattern that the device may send to, as in MQTT (+ and #); may be repeated. Default: all."`
 	TTL             time.Duration `name:"ttl" default:"8760h" help:"How long the token is valid; 0 is forever."`
 	DataDir         string        `default:"data" type:"path" help:"Data directory of the node."`
@@ -34,6 +33,9 @@ func (t *tokenCmd) Run(io *streams) error {
 	}
 	if (t.Device == "") == (t.Admin == "") {
 		return usageError{errors.New("give --device for a token of a device, or --admin for one of the admin API")}
+	}
+	if t.Tenant != nil && *t.Tenant == "" { // a script's variable that is not set must not make a token for all tenants
+		return usageError{errors.New("--tenant is empty: give a name, or leave it out")}
 	}
 	issued := time.Now()
 	var expires time.Time
@@ -56,7 +58,10 @@ func (t *tokenCmd) device(_ *streams, issued, expires time.Time) (string, error)
 	if len(t.Scope) > 0 {
 		return "", usageError{errors.New("--scope goes with --admin: what a device may send is --topic")}
 	}
-	tenant := cmp.Or(t.Tenant, auth.DefaultTenant)
+	tenant := auth.DefaultTenant
+	if t.Tenant != nil {
+		tenant = *t.Tenant
+	}
 	for kind, name := range map[string]string{"device": t.Device, "tenant": tenant} {
 		if err := auth.CheckName(kind, name); err != nil {
 			return "", usageError{err}
@@ -93,7 +98,10 @@ func (t *tokenCmd) admin(io *streams, _, expires time.Time) (string, error) {
 		return "", fmt.Errorf("random bytes: %w", err)
 	}
 	token := base64.RawURLEncoding.EncodeToString(random[:])
-	p := access.Principal{Name: t.Admin, Hash: access.HashOf(token), Scopes: scopes, Tenant: t.Tenant}
+	p := access.Principal{Name: t.Admin, Hash: access.HashOf(token), Scopes: scopes}
+	if t.Tenant != nil {
+		p.Tenant = *t.Tenant
+	}
 	if !expires.IsZero() {
 		p.Expires = expires.UTC().Truncate(time.Second)
 	}
