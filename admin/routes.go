@@ -3,14 +3,18 @@ package admin
 import (
 	"context"
 	"errors"
+	"io"
 	"net/http"
 	"net/http/pprof"
+	"os"
 	"strconv"
+	"strings"
 	"time"
 
 	"go.uber.org/zap"
 
 	"edgeloop/admin/access"
+	"edgeloop/internal/redact"
 )
 
 // route is one row of the API. A handler returns an error instead of writing one;
@@ -54,7 +58,7 @@ func (s *Server) routes() []route {
 		{"GET /openapi.json", reads, "", s.openapi},
 
 		{"GET /debug/pprof/", profiles, "", s.profile(pprof.Index)},
-		{"GET /debug/pprof/cmdline", profiles, "", plain(http.HandlerFunc(pprof.Cmdline))},
+		{"GET /debug/pprof/cmdline", profiles, "", cmdline},
 		{"GET /debug/pprof/profile", profiles, "", s.profile(pprof.Profile)},
 		{"GET /debug/pprof/symbol", profiles, "", plain(http.HandlerFunc(pprof.Symbol))},
 		{"GET /debug/pprof/trace", profiles, "", s.profile(pprof.Trace)},
@@ -88,6 +92,18 @@ func plain(h http.Handler) func(http.ResponseWriter, *http.Request) error {
 		h.ServeHTTP(w, r)
 		return nil
 	}
+}
+
+// cmdline is pprof's, without the passwords in URLs: who may look at the process may not
+// therefore write to the log's servers.
+func cmdline(w http.ResponseWriter, _ *http.Request) error {
+	args := make([]string, len(os.Args))
+	for i, arg := range os.Args {
+		args[i] = redact.URL(arg)
+	}
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	_, _ = io.WriteString(w, strings.Join(args, "\x00"))
+	return nil
 }
 
 // profile gives a handler that runs for ?seconds= the time to answer after them.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/url"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -12,6 +13,8 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"go.uber.org/zap"
+
+	"edgeloop/internal/redact"
 )
 
 // Conn is one connection to the server, in-process or over the network,
@@ -110,7 +113,10 @@ func dial(ctx context.Context, c *Config, e *embedded, name string) (*Conn, erro
 			break
 		}
 		if !Pause(ctx, RetryDelay(attempt)) {
-			return nil, fmt.Errorf("connect to %s: %w", c.URL, err)
+			if unread := new(url.Error); errors.As(err, &unread) { // it quotes the password
+				err = errors.New("the URL cannot be read, escape what is special in a password")
+			}
+			return nil, fmt.Errorf("connect to %s: %w", redact.URL(c.URL), err)
 		}
 	}
 	if conn.JS, err = jetstream.New(conn.NC, jetstream.WithDefaultTimeout(RequestTimeout)); err != nil {

@@ -13,6 +13,7 @@ import (
 
 	"edgeloop/auth"
 	"edgeloop/eventloop"
+	"edgeloop/internal/redact"
 )
 
 const (
@@ -82,7 +83,7 @@ func (s *serveCmd) planNames() error {
 	for _, one := range strings.Split(s.NATSURL, ",") {
 		u, err := url.Parse(strings.TrimSpace(one))
 		if err != nil || u.Host == "" || (u.Scheme != "nats" && u.Scheme != "tls" && u.Scheme != "ws" && u.Scheme != "wss") {
-			return fmt.Errorf("--nats-url=%s: give nats://host:port or tls://host:port, several separated by commas", s.NATSURL)
+			return fmt.Errorf("--nats-url=%s: give nats://host:port or tls://host:port, several separated by commas; escape what is special in a password", redact.URL(s.NATSURL))
 		}
 	}
 	return nil

@@ -217,3 +217,25 @@ func wantRefused(t *testing.T, args, say []string) {
 		}
 	}
 }
+
+// TestRefused_NoPasswords: the password of the log's server is in no error, whatever is
+// wrong with the URL: errors go to logs, and with a reload to who asked for it.
+func TestRefused_NoPasswords(t *testing.T) {
+	for _, url := range []string{
+		"nats://edge:s3cr/et@127.0.0.1:1", "nats://edge:s3cr#et@127.0.0.1:1", "nats://edge:s3cr%et@127.0.0.1:1",
+		"http://edge:s3cret@127.0.0.1:1", "edge:s3cret@127.0.0.1:1", "nats://edge:s3cret@127.0.0.1:1",
+	} {
+		for _, command := range []string{
+			"serve --listen=127.0.0.1:0 --admin-listen=127.0.0.1:0 --data-dir=" + t.TempDir(),
+			"log set --patience=50ms --max-age=1h",
+		} {
+			if url == "nats://edge:s3cret@127.0.0.1:1" && strings.HasPrefix(command, "serve") {
+				continue // it would go on trying
+			}
+			code, out, errs := tool(append(strings.Fields(command), "--nats-url="+url)...)
+			if code == exitOK || strings.Contains(out+errs, "s3cr") {
+				t.Errorf("%s: exit code %d, %s%s", url, code, out, errs)
+			}
+		}
+	}
+}

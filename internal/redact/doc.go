@@ -1,0 +1,2 @@
+// Package redact takes secrets out of what is shown.
+package redact
