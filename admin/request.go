@@ -32,6 +32,9 @@ func (s *Server) readObject(w http.ResponseWriter, r *http.Request) (object, err
 		return nil, kindBadRequest.problem("the body ended early: " + err.Error())
 	}
 	_ = http.NewResponseController(w).SetReadDeadline(time.Time{})
+	if err := r.Context().Err(); err != nil { // the end of the body came when its token was not valid any more
+		return nil, err
+	}
 	obj := object{}
 	if len(body) == 0 {
 		return obj, nil

@@ -59,25 +59,31 @@ func (s *Server) pump(reader context.Context, stream *tailStream, buf *tailBuffe
 		var err error
 		select {
 		case <-buf.ready:
-			err = stream.records(buf)
+			err = stream.records(reader, buf)
 			heartbeat.Reset(s.cfg.TailHeartbeat)
 		case <-heartbeat.C:
 			err = stream.heartbeat()
 		case <-reader.Done():
-			if s.stopping.Err() == nil {
-				return reader.Err()
-			}
-			return stream.end(api.TailStopping, "the node stops")
+			return s.cutShort(reader, stream)
 		case cause := <-ended:
-			if errors.Is(cause, context.Canceled) && s.stopping.Err() != nil {
-				return stream.end(api.TailStopping, "the node stops")
+			if errors.Is(cause, context.Canceled) && reader.Err() != nil {
+				return s.cutShort(reader, stream)
 			}
-			return s.finish(stream, buf, cause)
+			return s.finish(reader, stream, buf, cause)
 		}
 		if err != nil {
 			return s.broken(err)
 		}
 	}
+}
+
+// cutShort ends a stream whose reader is gone, or may not read any more, without a word,
+// and one that ends with the node with its last event.
+func (s *Server) cutShort(reader context.Context, stream *tailStream) error {
+	if s.stopping.Err() == nil {
+		return reader.Err()
+	}
+	return stream.end(api.TailStopping, "the node stops")
 }
 
 // broken counts the readers that stopped reading; the others have left.
@@ -89,7 +95,7 @@ func (s *Server) broken(err error) error {
 }
 
 // finish sends what the buffer still holds and the last event.
-func (s *Server) finish(stream *tailStream, buf *tailBuffer, cause error) error {
+func (s *Server) finish(reader context.Context, stream *tailStream, buf *tailBuffer, cause error) error {
 	why, detail := api.TailDone, "the last record has been sent"
 	switch {
 	case errors.Is(cause, errSlowReader):
@@ -98,8 +104,11 @@ func (s *Server) finish(stream *tailStream, buf *tailBuffer, cause error) error 
 	case cause != nil:
 		why, detail = api.TailFailed, problemOf(cause).Detail
 	}
-	if err := stream.records(buf); err != nil {
+	if err := stream.records(reader, buf); err != nil {
 		return err
+	}
+	if reader.Err() != nil {
+		return s.cutShort(reader, stream)
 	}
 	return errors.Join(cause, stream.end(why, detail))
 }

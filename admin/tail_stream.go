@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"context"
 	"encoding/json"
 	"net/http"
 	"time"
@@ -37,9 +38,13 @@ func (t *tailStream) open() error {
 	return t.control.Flush()
 }
 
-// records writes all that waits in the buffer and flushes once.
-func (t *tailStream) records(buf *tailBuffer) error {
+// records writes all that waits in the buffer and flushes once. It stops when the reader
+// may not read any more.
+func (t *tailStream) records(reader context.Context, buf *tailBuffer) error {
 	for _, l := range buf.take() {
+		if reader.Err() != nil {
+			return nil
+		}
 		out := t.scratch[:0]
 		switch {
 		case !t.lines && l.json == nil:
