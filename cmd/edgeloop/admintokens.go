@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 
 	"edgeloop/admin/access"
 	"edgeloop/auth"
@@ -92,27 +93,48 @@ func readTokensText(path string) ([]byte, error) {
 }
 
 // addToken adds a principal to a tokens file, and makes the file if it is missing.
-// The file as it will be is checked before anything is written.
+// The file as it will be is checked before anything is written, and what was written
+// of a line that does not fit on the disk is taken back: no node starts with half a
+// line.
 func addToken(path string, p *access.Principal) error {
-	text, err := readTokensText(path)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	line, err := p.Line()
-	if err != nil {
-		return err
-	}
-	line = append(line, '\n')
-	if len(text) > 0 && text[len(text)-1] != '\n' {
-		line = append([]byte{'\n'}, line...)
-	}
-	if _, err := parseTokens(append(text, line...)); err != nil {
-		return usageError{fmt.Errorf("%s: %w", path, err)}
+	if _, _, err := withToken(path, p); err != nil {
+		return err // and no file was made
 	}
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600)
 	if err != nil {
 		return err
 	}
-	_, err = f.Write(line)
-	return errors.Join(err, f.Sync(), f.Close())
+	defer f.Close()
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX); err != nil { // who adds one at the same time waits
+		return fmt.Errorf("lock %s: %w", path, err)
+	}
+	before, line, err := withToken(path, p)
+	if err != nil {
+		return err
+	}
+	if _, err := f.Write(line); err != nil {
+		return errors.Join(err, f.Truncate(before))
+	}
+	return f.Sync()
+}
+
+// withToken is what a principal appends to a tokens file, and how long that is now.
+func withToken(path string, p *access.Principal) (before int64, line []byte, err error) {
+	text, err := readTokensText(path)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return 0, nil, err
+	}
+	line, err = p.Line()
+	if err != nil {
+		return 0, nil, err
+	}
+	line = append(line, '\n')
+	if len(text) > 0 && text[len(text)-1] != '\n' {
+		line = append([]byte{'\n'}, line...)
+	}
+	before = int64(len(text))
+	if _, err := parseTokens(append(text, line...)); err != nil {
+		return 0, nil, usageError{fmt.Errorf("%s: %w", path, err)}
+	}
+	return before, line, nil
 }

@@ -5,12 +5,14 @@ import (
 	"errors"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
+	"edgeloop/admin/access"
 	"edgeloop/admin/api"
 )
 
@@ -219,5 +221,62 @@ func TestTokens_EmptyTenant(t *testing.T) {
 		if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
 			t.Errorf("%s: it left %v, %v", who, left, err)
 		}
+	}
+}
+
+// TestTokens_NoHalfLine: a disk that is full in the middle of a line leaves the file as
+// it was. A process of its own, whose files may not grow, stands for the disk.
+func TestTokens_NoHalfLine(t *testing.T) {
+	const most, env = 1024, "EDGELOOP_TEST_TOKENS"
+	if path := os.Getenv(env); path != "" {
+		if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &syscall.Rlimit{Cur: most, Max: most}); err != nil {
+			t.Fatal(err)
+		}
+		if err := addToken(path, &access.Principal{Name: "one", Scopes: access.AllScopes}); !errors.Is(err, syscall.EFBIG) {
+			t.Errorf("it was added: %v", err)
+		}
+		return
+	}
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "admin.tokens")
+	before := strings.Repeat("#", most-21) + "\n"
+	if err := os.WriteFile(path, []byte(before), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	child := exec.CommandContext(t.Context(), self, "-test.run=^TestTokens_NoHalfLine$")
+	child.Env = append(os.Environ(), env+"="+path)
+	if out, err := child.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	if after, err := os.ReadFile(path); err != nil || string(after) != before {
+		t.Errorf("the file holds %s, %v", after, err)
+	}
+}
+
+// TestTokens_AtTheSameTime: of several who add a token of one name only one does.
+func TestTokens_AtTheSameTime(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "admin.tokens")
+	ended := make(chan error)
+	const many = 16
+	for i := range many {
+		go func() {
+			ended <- addToken(path, &access.Principal{Name: "one", Hash: access.Hash{byte(i)}, Scopes: access.AllScopes})
+		}()
+	}
+	added := 0
+	for range many {
+		if <-ended == nil {
+			added++
+		}
+	}
+	text, err := readTokensText(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if all, err := parseTokens(text); err != nil || added != 1 || len(all) != 1 {
+		t.Errorf("%d were added, %d are there, %v", added, len(all), err)
 	}
 }
