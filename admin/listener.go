@@ -21,11 +21,15 @@ type door struct {
 	// Immutable after construction.
 	limit   int
 	mayWork int // of limit, how many may be working at a time
+	// mayBound is how many of mayWork those who are bound to a tenant may take: who
+	// waits in numbers for one tenant's devices must not keep out who runs the node.
+	mayBound int
 
 	// Guarded by mu.
 	mu       sync.Mutex
 	visitors map[*visitor]struct{}
 	working  int
+	bound    int // of working, those who are bound to a tenant
 
 	// Atomic.
 	evicted *atomic.Uint64
@@ -42,12 +46,14 @@ type visitor struct {
 	spoke   bool // has sent a whole request
 	trusted bool // has shown the token
 	working int  // requests with the token that are being served
+	bound   bool // who asked for the first of them is bound to a tenant
 	heard   time.Time
 }
 
 func newDoor(ln net.Listener, limit int, evicted *atomic.Uint64) *door {
+	mayWork := max(1, limit-max(1, limit/8))
 	return &door{
-		Listener: ln, limit: limit, mayWork: max(1, limit-max(1, limit/8)),
+		Listener: ln, limit: limit, mayWork: mayWork, mayBound: max(1, mayWork*3/4),
 		visitors: make(map[*visitor]struct{}), evicted: evicted,
 	}
 }
@@ -124,19 +130,23 @@ func (v *visitor) asks() {
 }
 
 // begin notes that a request with the token is being served, until end; false
-// when as many are as may be.
-func (v *visitor) begin() bool {
+// when as many are as may be. bound: the token is bound to a tenant.
+func (v *visitor) begin(bound bool) bool {
 	if v == nil {
 		return true
 	}
-	v.door.mu.Lock()
-	defer v.door.mu.Unlock()
+	d := v.door
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	v.trusted = true
 	if v.working == 0 {
-		if v.door.working >= v.door.mayWork {
+		if d.working >= d.mayWork || bound && d.bound >= d.mayBound {
 			return false
 		}
-		v.door.working++
+		d.working++
+		if v.bound = bound; bound {
+			d.bound++
+		}
 	}
 	v.working++
 	return true
@@ -146,11 +156,16 @@ func (v *visitor) end() {
 	if v == nil {
 		return
 	}
-	v.door.mu.Lock()
-	defer v.door.mu.Unlock()
+	d := v.door
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	v.heard = time.Now()
-	if v.working--; v.working == 0 {
-		v.door.working--
+	if v.working--; v.working > 0 {
+		return
+	}
+	d.working--
+	if v.bound {
+		d.bound--
 	}
 }
 

@@ -154,7 +154,7 @@ func (s *Server) admit(w *statusWriter, r *http.Request, v *visitor, serve func(
 	case refused != nil:
 		w.Header().Set("WWW-Authenticate", `Bearer realm="edgeloop admin"`)
 		writeProblem(w, refused)
-	case !v.begin():
+	case !v.begin(h.Tenant != ""):
 		writeProblem(w, kindTooManyRequests.problem("as many requests are being served as are allowed"))
 	default:
 		defer v.end()

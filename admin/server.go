@@ -29,7 +29,9 @@ type Server struct {
 	stopping context.Context // the context of every request; ended by Stop
 	endWaits context.CancelFunc
 	tails    chan struct{} // one place per running tail
-	counters *counters
+	// boundTails has a place for each of them whose reader is bound to a tenant.
+	boundTails chan struct{}
+	counters   *counters
 
 	// Guarded by mu.
 	mu       sync.Mutex
@@ -51,14 +53,15 @@ func New(cfg Config, node Backends) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{
-		cfg:      cfg,
-		node:     node,
-		log:      cfg.Logger.Named("admin"),
-		auditLog: cfg.Audit.Named("admin"),
-		mux:      http.NewServeMux(),
-		byRoute:  make(map[string]route),
-		tails:    make(chan struct{}, cfg.MaxTails),
-		counters: new(counters),
+		cfg:        cfg,
+		node:       node,
+		log:        cfg.Logger.Named("admin"),
+		auditLog:   cfg.Audit.Named("admin"),
+		mux:        http.NewServeMux(),
+		byRoute:    make(map[string]route),
+		tails:      make(chan struct{}, cfg.MaxTails),
+		boundTails: make(chan struct{}, max(1, cfg.MaxTails*3/4)),
+		counters:   new(counters),
 	}
 	if err := s.SetPrincipals(cfg.Principals...); err != nil {
 		return nil, err

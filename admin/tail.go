@@ -20,11 +20,17 @@ func (s *Server) tail(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	select {
-	case s.tails <- struct{}{}:
-		defer func() { <-s.tails }()
-	default:
-		return kindTooManyTails.problem(strconv.Itoa(cap(s.tails)) + " tails are running, which is the limit")
+	places := []chan struct{}{s.tails}
+	if c := callerOf(r); c != nil && c.principal.Tenant != "" {
+		places = append(places, s.boundTails)
+	}
+	for _, place := range places {
+		select {
+		case place <- struct{}{}:
+			defer func() { <-place }()
+		default:
+			return kindTooManyTails.problem(strconv.Itoa(cap(place)) + " tails are running, which is the limit")
+		}
 	}
 	stream := newTailStream(w, r, 3*s.cfg.TailStall)
 	stream.log = s.node.Log.Identity()

@@ -2,6 +2,7 @@ package admin_test
 
 import (
 	"bufio"
+	"context"
 	"io"
 	"net/http"
 	"testing"
@@ -10,6 +11,7 @@ import (
 
 	"edgeloop/admin"
 	"edgeloop/admin/access"
+	"edgeloop/admin/api"
 )
 
 const guestToken = "ffffffffffffffffffffffffffffffff"
@@ -21,6 +23,43 @@ func admitGuest(t *testing.T, s *admin.Server) {
 	if err := s.SetPrincipals(guest, own[0]); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// Mallory, who is bound to a tenant, waits for its devices and its records as often as
+// she may. Who runs the node still gets through.
+func TestBound_LeaveRoom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFakes(t, func(c *admin.Config) { c.MaxConnections, c.MaxTails = 32, 4 })
+		f.commands.CommandFunc = func(ctx context.Context, _ api.Command) (api.CommandResult, error) {
+			<-ctx.Done()
+			return api.CommandResult{}, ctx.Err()
+		}
+		f.log.TailFunc = newEndless(100).tail
+		bound := access.Principal{Name: "acme", Hash: access.HashOf(guestToken), Scopes: access.AllScopes, Tenant: "acme"}
+		if err := f.server.SetPrincipals(bound, own[0]); err != nil {
+			t.Fatal(err)
+		}
+		b, stop := f.serve()
+		defer stop()
+		for range 4 {
+			res := b.open(t.Context(), "/v1/tail", "Authorization: Bearer "+guestToken)
+			defer res.Body.Close()
+		}
+		for range 40 {
+			c := b.raw(t, "POST /v1/devices/acme/d1/commands?wait=5m HTTP/1.1\r\nHost: node\r\nAuthorization: Bearer "+guestToken+
+				"\r\nContent-Length: 12\r\n\r\n{\"name\":\"x\"}")
+			defer c.Close()
+			go func() { _, _ = io.Copy(io.Discard, c) }()
+		}
+		synctest.Wait()
+		for _, path := range []string{"/v1/limits", "/v1/tail"} {
+			res := b.open(t.Context(), path)
+			defer res.Body.Close()
+			if res.StatusCode != http.StatusOK {
+				t.Errorf("%s: status %d", path, res.StatusCode)
+			}
+		}
+	})
 }
 
 // Mallory reads so slowly that much waits for her when her token is taken back, and
