@@ -41,9 +41,11 @@ func (c *Conn) closeOnLoop(code wsproto.CloseCode, reason string) {
 	c.dropHeldOnLoop()
 }
 
-// wordsOnTheWireOnLoop is the same of what waited before the Greeting.
+// wordsOnTheWireOnLoop is the same of what waited before the Greeting. Who closes from
+// within Receive has a message lent, which the next one would take away, and what came
+// before the wire is not through.
 func (c *Conn) wordsOnTheWireOnLoop() {
-	if l, ok := c.gc.(*layered); ok && c.state == stateClosing && l.wire != nil && !l.busy {
+	if l, ok := c.gc.(*layered); ok && c.state == stateClosing && l.wire != nil && !l.busy && !c.decoding {
 		l.stepOnLoop(nil, func(plain []byte) { c.lastWordsOnLoop(plain, true) })
 	}
 }

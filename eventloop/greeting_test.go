@@ -326,3 +326,45 @@ func TestGreeting_EndlessPiece(t *testing.T) {
 type endless struct{ strip }
 
 func (endless) Step([]byte) (eventloop.Step, error) { return eventloop.Step{}, nil }
+
+// Who closes from within Receive keeps the message until it returns, and hears of none
+// that came behind it meanwhile.
+func TestGreeting_ClosedWithinReceive(t *testing.T) {
+	memory := bytebuf.NewBudget(1<<20, nil)
+	long := strings.Repeat("b", 60)
+	heard := make(chan string, 8)
+	conns := make(chan *eventloop.Conn, 1)
+	n := serve(t, eventloop.Config{Listeners: greeted(cipher{}), Memory: memory}, admit(func(c *eventloop.Conn) eventloop.Receiver {
+		conns <- c
+		within := false
+		return &ears{receive: func(_ eventloop.Kind, p []byte) {
+			if within {
+				t.Errorf("%q came before the last message was dealt with", p)
+			}
+			switch string(p) {
+			case "a":
+				c.PauseOnLoop()
+			case long:
+				within = true
+				c.CloseOnLoop(1008, "enough")
+				within = false
+			}
+			heard <- string(p)
+		}}
+	}))
+	d := n.dialSealed()
+	d.raw(sealed([]byte(request)))
+	d.wantSwitch()
+	c := testkit.Receive(t, patience, "the connection", conns)
+	pieces := wire(frame{0x01, []byte(long[:30])}, frame{0x80, []byte(long[30:])}) // the decoder puts it together
+	d.raw(append(append(sealed(append(wire(text("a")), pieces...)), sealed(wire(text("c")))...), sealed(wire(text("d")))...))
+	if got := testkit.Receive(t, patience, "a", heard); got != "a" {
+		t.Fatalf("heard %q", got)
+	}
+	eventloop.OnLoop(c, c.ResumeOnLoop)
+	if got := testkit.Receive(t, patience, "the message", heard); got != long {
+		t.Errorf("heard %q, want %q", got, long)
+	}
+	d.conn.Close()
+	emptied(t, memory)
+}
