@@ -42,7 +42,8 @@ func newFileResolver(path string, r io.Reader) (*fileResolver, error) {
 	f := &fileResolver{path: path, values: make(map[string]any)}
 	raw := make(map[string]any)
 	if err := yaml.NewDecoder(r).Decode(&raw); err != nil && !errors.Is(err, io.EOF) {
-		return nil, fmt.Errorf("configuration file %s: %w", path, err)
+		// Without the lines around it, which may hold a password.
+		return nil, fmt.Errorf("configuration file %s: %s", path, yaml.FormatError(err, false, false))
 	}
 	for key, value := range raw {
 		name := strings.ReplaceAll(key, "_", "-")

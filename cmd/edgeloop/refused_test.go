@@ -239,3 +239,28 @@ func TestRefused_NoPasswords(t *testing.T) {
 		}
 	}
 }
+
+// TestRefused_NoLinesOfTheFile: what is wrong with the configuration file is said without
+// the lines around it.
+func TestRefused_NoLinesOfTheFile(t *testing.T) {
+	for name, wrong := range map[string]string{
+		"a quote is open":     "log-level: \"info\n",
+		"a list is open":      "listen: [a\n",
+		"a key is twice":      "log-level: info\nlog-level: warn\n",
+		"a line is no key":    "log-level: info\nwhat\n",
+		"a tab":               "\tlog-level: info\n",
+		"no such anchor":      "node: *there\n",
+		"the same line":       "node: a: b\n",
+		"not even a mapping":  "- a\n",
+		"an escape is broken": "node: \"\\q\"\n",
+	} {
+		path := filepath.Join(t.TempDir(), "node.yaml")
+		if err := os.WriteFile(path, []byte("nats_url: nats://edge:s3cret@127.0.0.1:1\n"+wrong), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		code, _, errs := tool("--config="+path, "serve", "--data-dir="+t.TempDir(), "--listen=wrong")
+		if code == exitOK || !strings.Contains(errs, path) || strings.Contains(errs, "s3cret") {
+			t.Errorf("%s: exit code %d, %s", name, code, errs)
+		}
+	}
+}
