@@ -70,3 +70,47 @@ func TestHeld_TakesNothingTwice(t *testing.T) {
 	}
 	testkit.Eventually(t, patience, "all to be given back", func() bool { return memory.Held.Held() == 0 })
 }
+
+// What is handed on of one connection that ends while another's held bytes are decoded
+// does not make the node forget that those will be given back.
+func TestMemory_ReplayedWhileAnotherEnds(t *testing.T) {
+	memory := bytebuf.NewBudget(1<<20, nil)
+	conns := make(chan *eventloop.Conn, 2)
+	heard := make(chan string, 8)
+	var b *eventloop.Conn
+	var reset func()
+	n := serve(t, eventloop.Config{Memory: memory, Loops: 1}, admit(func(c *eventloop.Conn) eventloop.Receiver {
+		conns <- c
+		return &ears{receive: func(_ eventloop.Kind, p []byte) {
+			switch string(p) {
+			case "wait":
+				c.PauseOnLoop()
+			case "a":
+				before := c.ReplayedOnLoop()
+				reset()
+				b.WriteOnLoop(eventloop.Text, []byte("to nobody"))
+				c.WriteOnLoop(eventloop.Text, []byte("has b flushed"))
+				if after := c.ReplayedOnLoop(); before == 0 || after != before {
+					t.Errorf("%d bytes are decoded, and then %d", before, after)
+				}
+			}
+			heard <- string(p)
+		}}
+	}))
+	da := n.open()
+	a := testkit.Receive(t, patience, "a", conns)
+	db := n.open()
+	b = testkit.Receive(t, patience, "b", conns)
+	reset = db.reset
+	da.send(text("wait"), text("a"))
+	db.send(text("wait"), text("b"))
+	for range 2 {
+		testkit.Receive(t, patience, "a message", heard)
+	}
+	eventloop.OnLoop(a, a.ResumeOnLoop)
+	for _, want := range []string{"b", "a"} {
+		if got := testkit.Receive(t, patience, want, heard); got != want {
+			t.Errorf("heard %q, want %q", got, want)
+		}
+	}
+}

@@ -64,9 +64,10 @@ func (c *Conn) replayOnLoop() { c.borrowHeldOnLoop(c.cutOnLoop) }
 // of it, or nothing. Nobody else may give it back meanwhile.
 func (c *Conn) borrowHeldOnLoop(f func(held []byte) (rest []byte)) {
 	held, rest := c.hold, []byte(nil)
+	outer := c.loop.replaying // of one whose Receiver wrote, and found c gone
 	c.hold, c.loop.replaying = nil, held.Size()
 	defer func() { // also when a Receiver panics
-		c.loop.replaying = 0
+		c.loop.replaying = outer
 		if len(rest) == 0 {
 			c.loop.s.memory.Held.Put(held)
 			return
