@@ -20,9 +20,14 @@ import (
 // descriptor each, nothing more. Who speaks is let into the lobby before all others.
 // When the doorstep is full, whoever has stood there silent the longest is sent away.
 // Those who have spoken are not: when there are only such, the others wait in the
-// backlog.
+// backlog. Thousands that come back together are connected before the first of them
+// speaks: so each has a moment to, until it is seen that most let it pass.
 type doorstep struct {
+	// Immutable after construction.
+	most int // how many may stand there
+
 	// Owned by the turnstile.
+	mute   int             // sent away more than spoke since somebody stands there; 0 to 2*most
 	epfd   int             // 0 until it is needed
 	at     map[int]stander // who stands there, by descriptor
 	number uint64          // of the newest
@@ -42,6 +47,7 @@ type doorstep struct {
 type stander struct {
 	fd     int
 	number uint64
+	came   time.Time
 	spoke  bool
 }
 
@@ -54,6 +60,9 @@ const (
 	// doorstepWait is the longest time between two looks, and doorstepHaste while one
 	// that has spoken waits for room.
 	doorstepWait, doorstepHaste = 20, 2 // ms
+	// doorstepGrace is how long one may stand there in silence before it is sent away,
+	// unless as many more were sent away than spoke as may stand there.
+	doorstepGrace = 50 * time.Millisecond
 )
 
 // noteCrowd says that somebody has to give way.
@@ -72,7 +81,7 @@ func (s *listener) atDoorstep() bool {
 
 // roomOutside says whether one more may stand on the doorstep.
 func (s *listener) roomOutside() bool {
-	return s.crowded() && s.door.standing.Load() < int64(s.lobby.most) && s.roomForSocket()
+	return s.crowded() && s.door.standing.Load() < int64(s.door.most) && s.roomForSocket()
 }
 
 // tendDoorstep is one round: let in, take from the backlog, wait for somebody to
@@ -134,6 +143,7 @@ func (s *listener) makeWay() bool {
 	}
 	d.end(fd)
 	d.sentAway.Add(1)
+	d.mute = min(d.mute+1, 2*d.most)
 	s.noteCrowd()
 	return true
 }
@@ -204,8 +214,11 @@ func (d *doorstep) take(fd int) {
 	if len(d.silent) > 2*len(d.at)+doorstepSlice {
 		d.silent = slices.DeleteFunc(d.silent, func(s stander) bool { return d.at[s.fd] != s })
 	}
+	if len(d.at) == 0 {
+		d.mute = 0
+	}
 	d.number++
-	s := stander{fd: fd, number: d.number}
+	s := stander{fd: fd, number: d.number, came: time.Now()}
 	d.at[fd] = s
 	d.silent = append(d.silent, s)
 	d.standing.Add(1)
@@ -263,14 +276,18 @@ func (d *doorstep) listen(wait int) {
 
 func (d *doorstep) hear(s stander) {
 	s.spoke = true
+	d.mute = max(d.mute-1, 0)
 	d.at[s.fd] = s
 	d.spoken = append(d.spoken, s)
 }
 
-// quietest is who has been silent longest. What was not read yet counts: that we are
-// late is not the peer's silence.
+// quietest is who has been silent longest, and long enough to be sent away. What was
+// not read yet counts: that we are late is not the peer's silence.
 func (d *doorstep) quietest() (fd int, ok bool) {
 	for {
+		if d.mute < d.most && len(d.silent) > 0 && time.Since(d.silent[0].came) < doorstepGrace {
+			return 0, false
+		}
 		if fd, ok = d.first(&d.silent); !ok {
 			return 0, false
 		}

@@ -90,6 +90,7 @@ func (s *Server) makeListeners() {
 	for i, row := range s.cfg.Listeners {
 		l := &listener{Server: s, row: row, index: uint8(i), turnstile: make(chan struct{}, 1), lnfd: -1} //nolint:gosec // at most MaxListeners
 		l.lobby.init(share, perAddress)
+		l.door.most = share
 		s.listeners = append(s.listeners, l)
 	}
 }
