@@ -10,6 +10,7 @@ import (
 	"edgeloop/backbone/names"
 	"edgeloop/backbone/servers"
 	"edgeloop/backbone/uplog"
+	"edgeloop/internal/pause"
 )
 
 // ReconnectAsker breaks the connection of everything but the committer, and
@@ -20,7 +21,7 @@ func ReconnectAsker(b *Backbone) error {
 		return err
 	}
 	for b.srv.Asker.NC.Stats().Reconnects == before || !b.srv.Asker.NC.IsConnected() {
-		if !servers.Pause(b.srv.Context(), time.Millisecond) {
+		if pause.For(b.srv.Context(), time.Millisecond) != nil {
 			return ErrClosed
 		}
 	}

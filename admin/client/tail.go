@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"edgeloop/admin/api"
+	"edgeloop/internal/pause"
 )
 
 const (
@@ -56,7 +57,7 @@ func (c *Client) Tail(ctx context.Context, q api.TailQuery, fn func(line []byte)
 				c.OnRetry(err)
 			}
 		}
-		if time.Since(lost) > tailPatience || !pause(ctx, delay) {
+		if time.Since(lost) > tailPatience || pause.For(ctx, delay) != nil {
 			break
 		}
 		delay = min(2*delay, retryMost)
@@ -66,16 +67,6 @@ func (c *Client) Tail(ctx context.Context, q api.TailQuery, fn func(line []byte)
 		return ctx.Err()
 	}
 	return err
-}
-
-// pause waits; false when ctx ended first.
-func pause(ctx context.Context, d time.Duration) bool {
-	select {
-	case <-time.After(d):
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }
 
 // tail is one reading of the log, over as many streams as it takes.

@@ -12,6 +12,7 @@ import (
 	"go.uber.org/zap"
 
 	"edgeloop/backbone/blocks"
+	"edgeloop/internal/pause"
 )
 
 const (
@@ -146,7 +147,7 @@ func (k *Keeper) Patrol(ctx context.Context) {
 		k.took.Store(uint64(time.Since(began))) //nolint:gosec // a duration
 		k.lastPass.Store(uint64(time.Now().Unix()))
 		k.passes.Add(1)
-		if !pause(ctx, roundEvery) {
+		if pause.For(ctx, roundEvery) != nil {
 			return
 		}
 	}
@@ -159,7 +160,7 @@ func (k *Keeper) Round(ctx context.Context, rest int) bool {
 	since := time.Now()
 	s.tick = func(n int) {
 		k.read.Add(uint64(n)) //nolint:gosec // a length
-		pause(ctx, min(time.Since(since)*time.Duration(rest), restMost))
+		_ = pause.For(ctx, min(time.Since(since)*time.Duration(rest), restMost))
 		since = time.Now()
 	}
 	for _, name := range append([]string{k.o.Log}, k.present()...) {
@@ -260,19 +261,4 @@ func (k *Keeper) unheard(found []Damage) []Damage {
 		}
 		return false
 	})
-}
-
-// pause waits; false when ctx ended first.
-func pause(ctx context.Context, d time.Duration) bool {
-	if d <= 0 {
-		return ctx.Err() == nil
-	}
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }

@@ -10,6 +10,7 @@ import (
 
 	"edgeloop/backbone/names"
 	"edgeloop/backbone/servers"
+	"edgeloop/internal/pause"
 )
 
 // Options choose what Read gives.
@@ -84,7 +85,7 @@ func (r *run) toTheEnd(ctx context.Context) error {
 		case attempt >= readAttempts && !r.o.Follow:
 			return fmt.Errorf("read the log: %w", r.src.Servers.OrClosed(err))
 		}
-		servers.Pause(ctx, servers.RetryDelay(attempt))
+		_ = pause.For(ctx, servers.RetryDelay(attempt))
 	}
 }
 

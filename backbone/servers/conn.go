@@ -14,6 +14,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"go.uber.org/zap"
 
+	"edgeloop/internal/pause"
 	"edgeloop/internal/redact"
 )
 
@@ -112,7 +113,7 @@ func dial(ctx context.Context, c *Config, e *embedded, name string) (*Conn, erro
 		if conn.NC, err = nats.Connect(c.URL, opts...); err == nil {
 			break
 		}
-		if !Pause(ctx, RetryDelay(attempt)) {
+		if pause.For(ctx, RetryDelay(attempt)) != nil {
 			if unread := new(url.Error); errors.As(err, &unread) { // it quotes the password
 				err = errors.New("the URL cannot be read, escape what is special in a password")
 			}
@@ -129,18 +130,6 @@ func dial(ctx context.Context, c *Config, e *embedded, name string) (*Conn, erro
 // RetryDelay grows with the attempts, from 10 ms to a second.
 func RetryDelay(attempts int) time.Duration {
 	return min(reconnectFirst<<min(attempts, 10), reconnectMost)
-}
-
-// Pause waits; false when ctx ended first.
-func Pause(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }
 
 // dialer makes connections on which no write waits for ever: nats.go holds a lock

@@ -8,6 +8,8 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 	"go.uber.org/zap"
+
+	"edgeloop/internal/pause"
 )
 
 // Watcher follows a stream from what it holds now to what comes, across lost
@@ -34,7 +36,7 @@ func (w *Watcher) run(ctx context.Context, caughtUp func()) {
 		if time.Since(began) > time.Minute {
 			attempt = 0
 		}
-		Pause(ctx, RetryDelay(attempt))
+		_ = pause.For(ctx, RetryDelay(attempt))
 	}
 }
 

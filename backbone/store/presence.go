@@ -13,6 +13,7 @@ import (
 
 	"edgeloop/backbone/names"
 	"edgeloop/backbone/servers"
+	"edgeloop/internal/pause"
 )
 
 // Presence is whether a device is here. A newer connection has the higher epoch, but
@@ -303,7 +304,7 @@ func (p *Presences) publish() {
 			p.log.Warn("cannot publish presence", zap.Error(err))
 		}
 		p.queue.putBack(states)
-		if !servers.Pause(p.srv.Context(), servers.RetryDelay(failures)) {
+		if pause.For(p.srv.Context(), servers.RetryDelay(failures)) != nil {
 			return
 		}
 		failures++

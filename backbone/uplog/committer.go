@@ -10,6 +10,7 @@ import (
 	"go.uber.org/zap"
 
 	"edgeloop/backbone/servers"
+	"edgeloop/internal/pause"
 )
 
 // committer is this node's only writer of the log: a self-clocked group commit.
@@ -83,7 +84,7 @@ func (c *committer) gatherUntil(due time.Time) bool {
 		return c.ctx.Err() == nil
 	}
 	if wait := time.Until(due); wait > 0 {
-		return servers.Pause(c.ctx, wait)
+		return pause.For(c.ctx, wait) == nil
 	}
 	return c.ctx.Err() == nil
 }
@@ -109,7 +110,7 @@ func (c *committer) commit(tag string, items []item) bool {
 			continue
 		}
 		c.stalled(err)
-		if !servers.Pause(c.ctx, delay) {
+		if pause.For(c.ctx, delay) != nil {
 			return false
 		}
 		delay = min(2*delay, retryMost)

@@ -15,6 +15,7 @@ import (
 	"edgeloop/backbone/custody"
 	"edgeloop/backbone/names"
 	"edgeloop/backbone/servers"
+	"edgeloop/internal/pause"
 )
 
 // OnDamage says what Open does about damage in the log that nobody has decided about.
@@ -159,7 +160,7 @@ func (l *Log) Identity() string {
 
 // watchIdentity notices when a shared log was made anew.
 func (l *Log) watchIdentity() {
-	for servers.Pause(l.ctx, identityEvery) {
+	for pause.For(l.ctx, identityEvery) == nil {
 		state, err := l.lookAtLog(l.ctx)
 		if err != nil {
 			continue // State says so

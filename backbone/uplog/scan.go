@@ -16,6 +16,7 @@ import (
 	"edgeloop/backbone/blocks"
 	"edgeloop/backbone/names"
 	"edgeloop/backbone/servers"
+	"edgeloop/internal/pause"
 )
 
 const (
@@ -47,7 +48,7 @@ func (l *Log) startEnds(ctx context.Context) error {
 		}
 		l.ends.ready.Store(err == nil)
 		close(made)
-		for servers.Pause(l.ctx, forgetEvery) {
+		for pause.For(l.ctx, forgetEvery) == nil {
 			if info, err := l.logState(l.ctx); err == nil { // if not, the next time
 				l.ends.forget(info.FirstSeq)
 			}
