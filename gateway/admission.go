@@ -19,7 +19,7 @@ import (
 const DevicePath = "/v1/device"
 
 // A candidate is a connection whose handshake is being decided, on its way to
-// the authentication lanes.
+// the authentication workers.
 type candidate struct {
 	conn  *eventloop.Conn
 	hello *eventloop.Hello
@@ -90,7 +90,7 @@ func (g *Gateway) admit(c *candidate) *eventloop.Refusal {
 	if refusal != nil {
 		return refusal
 	}
-	l := &link{g: g, conn: c.conn, proto: c.proto, lane: uint32(g.devices.Hash(key))} //nolint:gosec // any 32 bits of the hash will do
+	l := &link{g: g, conn: c.conn, proto: c.proto, laneKey: uint32(g.devices.Hash(key))} //nolint:gosec // any 32 bits of the hash will do
 	if id != nil {
 		l.topics.Store(id.Topics)
 	}

@@ -22,7 +22,7 @@ import (
 // over under a lock of the lane or the log. Its link may be gone long before.
 type batch struct {
 	link *link
-	// bytes are the messages, each behind its header. A record refers to them only
+	// bytes are the messages, each behind its prefix. A record refers to them only
 	// until it was appended, the batch owns them until it ends.
 	bytes    *bytebuf.Buf
 	messages int32
@@ -32,8 +32,9 @@ type batch struct {
 	records int32
 }
 
-// header is what precedes each message in a batch: kind and length.
-const header = 1 + 4
+// prefixSize is the size in bytes of what precedes each message in a batch: its kind and
+// its length.
+const prefixSize = 1 + 4
 
 // messageCost is what a message costs on its lane beside its bytes, in bytes: to
 // be decoded and encoded takes as long as copying that many.
@@ -70,13 +71,13 @@ func (b *batch) add(kind eventloop.Kind, payload []byte) {
 	buf.B = binary.BigEndian.AppendUint32(buf.B, uint32(len(payload))) //nolint:gosec // bounded by --max-message
 	buf.B = append(buf.B, payload...)
 	b.messages++
-	b.cost += int32(len(payload)) + header + messageCost //nolint:gosec // as above
+	b.cost += int32(len(payload)) + prefixSize + messageCost //nolint:gosec // as above
 }
 
 // cutMessage takes the first message off the bytes of a batch. payload is a piece of b.
 func cutMessage(b []byte) (kind eventloop.Kind, payload, rest []byte) {
-	n := header + int(binary.BigEndian.Uint32(b[1:]))
-	return eventloop.Kind(b[0]), b[header:n:n], b[n:]
+	n := prefixSize + int(binary.BigEndian.Uint32(b[1:]))
+	return eventloop.Kind(b[0]), b[prefixSize:n:n], b[n:]
 }
 
 // newBatch has room for n bytes.

@@ -37,7 +37,7 @@ type Gateway struct {
 	flaps    *flaps
 
 	// Safe for concurrent use.
-	workers  sync.Pool // *worker
+	turns    sync.Pool // *turn
 	batches  sync.Pool // *batch
 	encoders sync.Pool // *encoder
 	replies  replies

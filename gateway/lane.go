@@ -11,8 +11,9 @@ import (
 	"edgeloop/eventloop"
 )
 
-// A worker is the scratch of one call of handle.
-type worker struct {
+// A turn is one call of handle: what a worker makes of some
+// batches of its lane, in scratch that is used again.
+type turn struct {
 	records []backbone.Record
 	msgs    []*envelope.Message // a record refers to the message it was made of
 	before  []accepted          // what to go back to if the records are not appended
@@ -37,7 +38,7 @@ type accepted struct {
 
 // keepBytes is the most that a call may have handled for its messages to be kept for
 // the next. They refer to what they were made of, and have scratch as large: that
-// must not stay in memory for as long as the worker does.
+// must not stay in memory for as long as the turn is kept.
 const keepBytes = 2 * turnCost
 
 // handle runs on the pool: the messages of one lane, in order. It blocks while
@@ -45,65 +46,65 @@ const keepBytes = 2 * turnCost
 // before the log has the records takes back the sequences that were accepted:
 // the pool then hands over the same batches one by one.
 func (g *Gateway) handle(batches []*batch) {
-	w, ok := g.workers.Get().(*worker)
+	t, ok := g.turns.Get().(*turn)
 	if !ok {
-		w = new(worker)
+		t = new(turn)
 	}
-	w.now = time.Now().UnixMilli()
+	t.now = time.Now().UnixMilli()
 	done := false
 	defer func() {
 		if !done {
-			w.rollBack()
+			t.rollBack()
 		}
 	}()
 	for _, b := range batches {
-		w.decode(b)
+		t.decode(b)
 	}
-	if !g.append(w) {
-		w.lost(batches)
+	if !g.append(t) {
+		t.lost(batches)
 	}
 	done = true
-	for _, r := range w.rest {
+	for _, r := range t.rest {
 		bytes := uint64(0)
 		if r.batch != nil {
 			bytes = r.batch.end()
 		}
 		r.link.settle(r.messages, bytes)
 	}
-	w.reset()
-	g.workers.Put(w)
+	t.reset()
+	g.turns.Put(t)
 }
 
 // decode takes in the messages of b and makes records of those that are for the log.
-func (w *worker) decode(b *batch) {
-	w.bytes += len(b.bytes.B)
-	made := len(w.records)
+func (t *turn) decode(b *batch) {
+	t.bytes += len(b.bytes.B)
+	made := len(t.records)
 	for rest := b.bytes.B; len(rest) > 0; {
 		var kind eventloop.Kind
 		var payload []byte
 		kind, payload, rest = cutMessage(rest)
-		b.link.uplink(w, b, kind, payload)
+		b.link.uplink(t, b, kind, payload)
 	}
-	b.records = int32(len(w.records) - made) //nolint:gosec // at most its messages
+	b.records = int32(len(t.records) - made) //nolint:gosec // at most its messages
 	switch {
 	case b.records == 0:
-		w.rest = append(w.rest, rest{b.link, b, b.messages})
+		t.rest = append(t.rest, rest{b.link, b, b.messages})
 	case b.records < b.messages:
-		w.rest = append(w.rest, rest{b.link, nil, b.messages - b.records})
+		t.rest = append(t.rest, rest{b.link, nil, b.messages - b.records})
 	}
 }
 
 // append hands the records to the log, which copies them before it returns. It says
 // whether the log has them.
-func (g *Gateway) append(w *worker) bool {
-	if len(w.records) == 0 {
+func (g *Gateway) append(t *turn) bool {
+	if len(t.records) == 0 {
 		return true
 	}
-	if err := g.log.Append(w.records); err != nil {
-		g.logger.Warn("the log did not take messages", zap.Int("count", len(w.records)), zap.Error(err))
+	if err := g.log.Append(t.records); err != nil {
+		g.logger.Warn("the log did not take messages", zap.Int("count", len(t.records)), zap.Error(err))
 		return false
 	}
-	g.counts.received.Add(uint64(len(w.records)))
+	g.counts.received.Add(uint64(len(t.records)))
 	return true
 }
 
@@ -111,39 +112,39 @@ func (g *Gateway) append(w *worker) bool {
 // the node stops. Nothing of this was acknowledged, so devices send again what they
 // numbered; the connections end here, or a later message could be acknowledged over
 // the hole.
-func (w *worker) lost(batches []*batch) {
-	w.rollBack()
-	w.rest = w.rest[:0]
+func (t *turn) lost(batches []*batch) {
+	t.rollBack()
+	t.rest = t.rest[:0]
 	for _, b := range batches {
 		b.link.breakOff(DropStopping, b.records)
-		w.rest = append(w.rest, rest{b.link, b, b.messages})
+		t.rest = append(t.rest, rest{b.link, b, b.messages})
 	}
 }
 
-// rollBack takes back the sequences that were accepted for w's records.
-func (w *worker) rollBack() {
-	for i := len(w.before) - 1; i >= 0; i-- {
-		w.before[i].session.TakeBackOnLane(w.before[i].seq)
+// rollBack takes back the sequences that were accepted for t's records.
+func (t *turn) rollBack() {
+	for i := len(t.before) - 1; i >= 0; i-- {
+		t.before[i].session.TakeBackOnLane(t.before[i].seq)
 	}
 }
 
 // message is the scratch for the next message, apart from those of the records.
-func (w *worker) message() *envelope.Message {
-	if len(w.records) == len(w.msgs) {
-		w.msgs = append(w.msgs, new(envelope.Message))
+func (t *turn) message() *envelope.Message {
+	if len(t.records) == len(t.msgs) {
+		t.msgs = append(t.msgs, new(envelope.Message))
 	}
-	return w.msgs[len(w.records)]
+	return t.msgs[len(t.records)]
 }
 
-func (w *worker) reset() {
-	clear(w.records)
-	clear(w.before)
-	clear(w.rest)
-	w.records, w.before, w.rest = w.records[:0], w.before[:0], w.rest[:0]
-	if w.bytes > keepBytes {
-		w.msgs = nil
+func (t *turn) reset() {
+	clear(t.records)
+	clear(t.before)
+	clear(t.rest)
+	t.records, t.before, t.rest = t.records[:0], t.before[:0], t.rest[:0]
+	if t.bytes > keepBytes {
+		t.msgs = nil
 	}
-	w.bytes = 0
+	t.bytes = 0
 }
 
 // breakOff ends a connection of which n messages were lost on the lane: the device

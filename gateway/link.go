@@ -32,7 +32,7 @@ type link struct {
 	session *devicemgr.Session
 	epoch   uint64
 	after   uint64 // where the log ended for this device when the connection began
-	lane    uint32 // of the hash
+	laneKey uint32 // chooses the lane: bits of the hash of the device
 	proto   protocol
 
 	// Owned by the device's lane.
@@ -85,7 +85,7 @@ func (l *link) LaneReady() {
 func (l *link) unpark() {
 	if l.flags.Load()&flagParked != 0 {
 		l.g.memory.forget(l)
-		l.g.lanes.Forget(uint64(l.lane), l)
+		l.g.lanes.Forget(uint64(l.laneKey), l)
 	}
 }
 

@@ -12,37 +12,37 @@ import (
 // its connection makes a record, sequenced or not, and each is counted as lost for the
 // same reason.
 func TestLink_TakesNothingMoreAfterALoss(t *testing.T) {
-	send := func(l *link, w *worker, seq int) int {
-		before := len(w.records)
-		l.uplink(w, &batch{link: l}, eventloop.Text, fmt.Appendf(nil, `{"type":"telemetry","seq":%d,"data":1}`, seq))
-		l.uplink(w, &batch{link: l}, eventloop.Text, []byte(`{"type":"telemetry","data":1}`))
-		return len(w.records) - before
+	send := func(l *link, tn *turn, seq int) int {
+		before := len(tn.records)
+		l.uplink(tn, &batch{link: l}, eventloop.Text, fmt.Appendf(nil, `{"type":"telemetry","seq":%d,"data":1}`, seq))
+		l.uplink(tn, &batch{link: l}, eventloop.Text, []byte(`{"type":"telemetry","data":1}`))
+		return len(tn.records) - before
 	}
 	devices, err := devicemgr.New(devicemgr.Config{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	for why := range numDrops {
-		ways := map[string]func(*link, *worker){
-			"told": func(l *link, _ *worker) { l.lose(why, 1) },
+		ways := map[string]func(*link, *turn){
+			"told": func(l *link, _ *turn) { l.lose(why, 1) },
 		}
 		if why == DropReplaced {
-			ways["of another epoch for a moment"] = func(l *link, w *worker) {
+			ways["of another epoch for a moment"] = func(l *link, tn *turn) {
 				l.epoch++
-				l.uplink(w, &batch{link: l}, eventloop.Text, []byte(`{"type":"telemetry","seq":2,"data":1}`))
+				l.uplink(tn, &batch{link: l}, eventloop.Text, []byte(`{"type":"telemetry","seq":2,"data":1}`))
 				l.epoch--
 			}
 		}
 		for way, lose := range ways {
 			g := &Gateway{codecs: newCodecTable()}
 			g.cfg.MaxSequenceJump = 100
-			l, w := &link{g: g, proto: protocolJSON}, new(worker)
+			l, tn := &link{g: g, proto: protocolJSON}, new(turn)
 			l.session, l.epoch, _ = devices.Connect(devicemgr.Key{Tenant: "t", Device: fmt.Sprint(why, way)}, l)
-			if send(l, w, 1) != 2 {
+			if send(l, tn, 1) != 2 {
 				t.Fatal("a sound link makes no records")
 			}
-			lose(l, w)
-			if got := send(l, w, 3); got != 0 {
+			lose(l, tn)
+			if got := send(l, tn, 3); got != 0 {
 				t.Errorf("%v, %s: %d records are made after the loss", why, way, got)
 			}
 			if got := g.drops[why].Load(); got != 3 {

@@ -83,7 +83,7 @@ func (l *link) fetchOnLoop() {
 	l.flags.Or(flagFetching)
 	if l.conn.BufferedOnLoop() == 0 {
 		l.flags.And(^flagStored)
-		if l.g.fetches.Post(uint64(l.lane), l) == 1 {
+		if l.g.fetches.Post(uint64(l.laneKey), l) == 1 {
 			return
 		}
 		l.flags.Or(flagStored)

@@ -10,17 +10,17 @@ import (
 	"edgeloop/eventloop"
 )
 
-// uplink takes one message of b in: it adds a record to w's, or deals with it here.
+// uplink takes one message of b in: it adds a record to t's, or deals with it here.
 // payload is a piece of b, to which the record refers until the log copied it.
-func (l *link) uplink(w *worker, b *batch, kind eventloop.Kind, payload []byte) {
-	m := w.message()
+func (l *link) uplink(t *turn, b *batch, kind eventloop.Kind, payload []byte) {
+	m := t.message()
 	if err := l.codec().Decode(kind == eventloop.Binary, payload, m); err != nil {
 		l.refuse(err)
 		return
 	}
 	switch m.Type {
 	case envelope.TypeTelemetry, envelope.TypeStatus, envelope.TypeAlert:
-		l.record(w, b, m)
+		l.record(t, b, m)
 	case envelope.TypeHeartbeat:
 		_ = l.deliver(&envelope.Message{Type: envelope.TypeHeartbeat}) // who is gone needs no echo
 	case envelope.TypeReply:
@@ -34,8 +34,8 @@ func (l *link) uplink(w *worker, b *batch, kind eventloop.Kind, payload []byte) 
 	}
 }
 
-// record checks a message of b that is for the log and adds it to w's records.
-func (l *link) record(w *worker, b *batch, m *envelope.Message) {
+// record checks a message of b that is for the log and adds it to t's records.
+func (l *link) record(t *turn, b *batch, m *envelope.Message) {
 	if !l.mayPublish(m.Topic) {
 		l.refuse(&envelope.Fault{
 			Code: envelope.CodeNotAllowed, Seq: m.Seq,
@@ -70,17 +70,17 @@ func (l *link) record(w *worker, b *batch, m *envelope.Message) {
 			l.lose(DropReplaced, 1)
 			return
 		}
-		w.before = append(w.before, accepted{l.session, high})
+		t.before = append(t.before, accepted{l.session, high})
 		high = m.Seq
 	} else if l.session.Forgotten() {
 		l.lose(DropReplaced, 1)
 		return
 	}
 	key := l.session.Key()
-	w.records = append(w.records, backbone.Record{
+	t.records = append(t.records, backbone.Record{
 		Tenant: key.Tenant, Device: key.Device, Epoch: l.epoch,
 		Seq: m.Seq, High: high, After: l.after,
-		Type: m.Type.String(), Topic: m.Topic, Level: m.Level, TS: m.TS, Received: w.now,
+		Type: m.Type.String(), Topic: m.Topic, Level: m.Level, TS: m.TS, Received: t.now,
 		Data: m.Data, Base64: l.proto.anyBytes() && !envelope.ValidJSON(m.Data),
 		Done: b,
 	})

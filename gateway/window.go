@@ -34,7 +34,7 @@ func (l *link) Receive(kind eventloop.Kind, payload []byte) {
 		envelope.MayBeHeartbeat(kind == eventloop.Binary, payload) && l.beat(kind, payload) {
 		return
 	}
-	if n := header + len(payload); l.batch.room() < n && !l.makeRoom(n) {
+	if n := prefixSize + len(payload); l.batch.room() < n && !l.makeRoom(n) {
 		return
 	}
 	b := l.batch
@@ -69,7 +69,7 @@ func (l *link) beat(kind eventloop.Kind, payload []byte) bool {
 	now := l.g.clock()
 	l.session.Touch(now)
 	l.write(func(m *envelope.Message) { m.Type = envelope.TypeHeartbeat })
-	if l.charge(now, header+len(payload)); l.overRate(now) > 0 {
+	if l.charge(now, prefixSize+len(payload)); l.overRate(now) > 0 {
 		l.g.drops[DropOverRate].Add(1)
 		l.stall()
 	}
@@ -153,7 +153,7 @@ func (l *link) hand() {
 func (l *link) post() bool {
 	way := l.batch.way()
 	l.onWay.Add(way) // before the lane has it, and might be through with it
-	if l.g.lanes.Post(uint64(l.lane), l.batch) == 0 {
+	if l.g.lanes.Post(uint64(l.laneKey), l.batch) == 0 {
 		l.onWay.Add(-way)
 		return false
 	}
@@ -167,7 +167,7 @@ func (l *link) postLast() bool {
 		return false
 	}
 	l.onWay.Add(l.batch.way())
-	if !l.g.lanes.PostLast(uint64(l.lane), l.batch) {
+	if !l.g.lanes.PostLast(uint64(l.laneKey), l.batch) {
 		return false
 	}
 	l.batch = nil
@@ -184,7 +184,7 @@ func (l *link) pump() {
 			l.flags.And(^flagHeld)
 			break
 		}
-		if !l.park() || l.g.lanes.Wait(uint64(l.lane), l) {
+		if !l.park() || l.g.lanes.Wait(uint64(l.laneKey), l) {
 			return
 		}
 		l.flags.And(^flagParked)
