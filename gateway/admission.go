@@ -90,7 +90,7 @@ func (g *Gateway) admit(c *candidate) *eventloop.Refusal {
 	if refusal != nil {
 		return refusal
 	}
-	l := &link{g: g, conn: c.conn, proto: c.proto, laneKey: uint32(g.devices.Hash(key))} //nolint:gosec // any 32 bits of the hash will do
+	l := &link{voice: g.voices[c.proto], conn: c.conn, laneKey: uint32(g.devices.Hash(key))} //nolint:gosec // any 32 bits of the hash will do
 	if id != nil {
 		l.topics.Store(id.Topics)
 	}
@@ -238,24 +238,6 @@ func equalFold(b []byte, lower string) bool {
 		}
 	}
 	return true
-}
-
-// refresh takes a newer token of a connected device.
-func (l *link) refresh(m *envelope.Message) {
-	if l.g.verifier == nil {
-		return
-	}
-	id, err := l.g.verifier.Verify(m.Token)
-	key := l.session.Key()
-	switch {
-	case err != nil:
-		l.refuse(&envelope.Fault{Code: envelope.CodeBadToken, Message: err.Error()})
-	case id.Tenant != key.Tenant || id.Device != key.Device:
-		l.refuse(&envelope.Fault{Code: envelope.CodeBadToken, Message: "the token is for another device"})
-	default:
-		l.topics.Store(id.Topics)
-		l.g.expiry.set(l, id.Expires)
-	}
 }
 
 // leave is told by a link that its connection is gone.

@@ -22,7 +22,7 @@ func DescribeLink(from devicemgr.Link) (LinkInfo, bool) {
 		return LinkInfo{}, false
 	}
 	return LinkInfo{
-		Protocol:    l.codec().Name(),
+		Protocol:    l.dialect.protocol().name(),
 		InFlight:    int(l.onWay.Load() / oneMessage),
 		OutBuffered: l.conn.Queued(),
 	}, true

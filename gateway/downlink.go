@@ -124,8 +124,7 @@ func (g *Gateway) checkCommand(id, name string, data []byte) error {
 
 // encodeCommand is a command as a device of protocol p gets it.
 func (g *Gateway) encodeCommand(p protocol, id, name string, data []byte) []byte {
-	m := envelope.Message{Type: envelope.TypeCommand, ID: []byte(id), Name: []byte(name), Data: data}
-	return g.codecs[p].Append(nil, &m)
+	return g.forms[p].appendCommand(nil, id, name, data)
 }
 
 // ttl is how long a command may wait for a device that is not here.
@@ -150,7 +149,13 @@ func (g *Gateway) ttl(ctx context.Context, s *devicemgr.Session, key devicemgr.K
 
 // command sends one command down this link; any goroutine.
 func (l *link) command(id, name string, data []byte) error {
-	return l.conn.Send(kindOf(l.codec()), l.g.encodeCommand(l.proto, id, name, data))
+	return l.sendCommand(l.g.encodeCommand(l.dialect.protocol(), id, name, data))
+}
+
+// sendCommand sends a command that is encoded for this link; any goroutine. The bytes
+// are shared, never written.
+func (l *link) sendCommand(encoded []byte) error {
+	return l.conn.Send(l.g.forms[l.dialect.protocol()].kind(), encoded)
 }
 
 // Broadcast sends one command to every connected device of a group, a tenant
@@ -170,12 +175,13 @@ func (g *Gateway) Broadcast(tenant, group, name string, data []byte) (id string,
 		if l == nil {
 			return true
 		}
-		payload, ok := encoded[l.proto]
+		p := l.dialect.protocol()
+		payload, ok := encoded[p]
 		if !ok {
-			payload = g.encodeCommand(l.proto, id, name, data)
-			encoded[l.proto] = payload
+			payload = g.encodeCommand(p, id, name, data)
+			encoded[p] = payload
 		}
-		switch err := l.conn.Send(kindOf(l.codec()), payload); {
+		switch err := l.sendCommand(payload); {
 		case err == nil:
 			devices++
 		case errors.Is(err, eventloop.ErrSlowConsumer):

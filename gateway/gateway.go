@@ -32,7 +32,8 @@ type Gateway struct {
 	checks   *pool.Queue[*candidate]
 	fetches  *pool.Lanes[*link]
 	expiry   *expiry
-	codecs   codecTable
+	forms    forms
+	voices   voices
 	stopping chan struct{}
 	flaps    *flaps
 
@@ -84,10 +85,10 @@ func New(cfg Config) (*Gateway, error) {
 		verifier: cfg.Verifier,
 		logger:   cfg.Logger.Named("gateway"),
 		expiry:   newExpiry(time.Now()),
-		codecs:   newCodecTable(),
 		stopping: make(chan struct{}),
 		flaps:    newFlaps(cfg.FreeTakeovers),
 	}
+	g.learnProtocols()
 	g.memory.budget = bytebuf.NewBudget(cfg.InFlight, g.memory.low)
 	g.limits.set(cfg)
 	g.devices, err = devicemgr.New(devicemgr.Config{MaxOffline: cfg.MaxRemembered, Lifted: cfg.SharedLog, OnPresence: g.presence})

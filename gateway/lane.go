@@ -83,7 +83,7 @@ func (t *turn) decode(b *batch) {
 		var kind eventloop.Kind
 		var payload []byte
 		kind, payload, rest = cutMessage(rest)
-		b.link.uplink(t, b, kind, payload)
+		b.link.dialect.takeOnLane(b.link, t, b, kind, payload)
 	}
 	b.records = int32(len(t.records) - made) //nolint:gosec // at most its messages
 	switch {

@@ -6,34 +6,33 @@ import (
 
 	"edgeloop/auth"
 	"edgeloop/devicemgr"
-	"edgeloop/envelope"
 	"edgeloop/eventloop"
 )
 
-// A link is one connection of one device. The way of a message:
+// A link is one connection of one device, whatever it speaks: what is said in which
+// words is its dialect's (dialect.go). The way of a message:
 //
 //	loop    Receive   copies it behind the others of this read      (window.go; the one copy)
 //	loop    Flush     posts the batch to the device's lane; no room: pauses reading
-//	lane    uplink.go decodes, checks the sequence, appends to the log
+//	lane    dialect   decodes (edgeloop.go); record checks the sequence (uplink.go)
 //	log     Durable   after the sync: the session's durable sequence grows, Wake (batch.go)
 //	log     Overtaken instead, where another node wrote: the session is discarded
-//	loop    Woken     writes one ack for all that became durable; resumes reading
+//	loop    Woken     the dialect writes one ack for all that became durable; reading goes on
 //
 // and of a command:
 //
-//	any     Deliver   encodes it and posts it to the loop (downlink.go)
+//	any     command   encodes it and posts it to the loop (downlink.go)
 //
 // There is one for each connected device, so its fields lie where they leave no
 // gap: 96 bytes.
 type link struct {
 	// Immutable after construction.
-	g       *Gateway
+	*voice  // g and dialect
 	conn    *eventloop.Conn
 	session *devicemgr.Session
 	epoch   uint64
 	after   uint64 // where the log ended for this device when the connection began
 	laneKey uint32 // chooses the lane: bits of the hash of the device
-	proto   protocol
 
 	// Owned by the device's lane.
 	faults uint8
@@ -98,7 +97,7 @@ func (l *link) settle(n int32, bytes uint64) {
 	}
 }
 
-// Woken implements eventloop.Receiver: the welcome, the acks, and reading on.
+// Woken implements eventloop.Receiver: what the dialect has to tell, and reading on.
 // The first call comes right behind the handshake's answer, so what others post
 // from here on reaches the device. It is marked before the welcome goes out: who
 // has seen a device welcomed can send it commands.
@@ -106,45 +105,14 @@ func (l *link) Woken() {
 	if l.flags.Load()&flagAdmitted == 0 {
 		l.admitted()
 	}
-	if l.proto != protocolRaw {
-		durable := l.session.Durable()
-		switch {
-		case l.flags.Load()&flagWelcomed == 0:
-			l.welcome(durable)
-		case durable > l.acked || l.flags.Load()&flagReack != 0:
-			l.flags.And(^flagReack)
-			l.write(func(m *envelope.Message) { m.Type, m.Upto = envelope.TypeAck, durable })
-			l.acked = durable
-			l.g.counts.acks.Add(1)
-		}
-	}
+	l.dialect.tellOnLoop(l)
 	l.fetchOnLoop()
 	l.pump()
 }
 
-func (l *link) welcome(durable uint64) {
-	l.flags.Or(flagWelcomed)
-	l.acked = durable
-	l.write(func(m *envelope.Message) {
-		m.Type, m.Epoch, m.Upto = envelope.TypeWelcome, l.epoch, durable
-		m.HeartbeatS = int(l.g.limits.silence.Load().Heartbeat / time.Second)
-		m.Window = int(l.g.limits.window.Load())
-	})
-}
-
-// write encodes one message and writes it with whatever else this event writes.
-func (l *link) write(fill func(*envelope.Message)) {
-	e := l.g.encoder()
-	defer l.g.encoders.Put(e)
-	fill(&e.msg)
-	codec := l.codec()
-	e.out = codec.Append(e.out[:0], &e.msg)
-	l.conn.WriteOnLoop(kindOf(codec), e.out)
-}
-
 // Quiet implements eventloop.Receiver.
 func (l *link) Quiet(idle, asked time.Duration) time.Duration {
-	verdict, next := l.g.limits.silence.Load().Verdict(idle, asked)
+	verdict, next := l.dialect.silenceOnLoop(l).Verdict(idle, asked)
 	switch verdict {
 	case devicemgr.Ping:
 		l.conn.PingOnLoop()
@@ -213,11 +181,4 @@ func (l *link) markClosing(code uint16) (before uint32, first bool) {
 func (l *link) live() bool {
 	flags := l.flags.Load()
 	return flags&flagAdmitted != 0 && flags>>closeShift == 0
-}
-
-func kindOf(c envelope.Codec) eventloop.Kind {
-	if c.Binary() {
-		return eventloop.Binary
-	}
-	return eventloop.Text
 }

@@ -19,7 +19,7 @@ func TestLink_Size(t *testing.T) {
 // commands reach, whether or not the worker that admitted it has run on.
 func TestLink_AdmittedBeforeItsWelcome(t *testing.T) {
 	for proto := range numProtocols {
-		l := &link{proto: proto, session: &devicemgr.Session{}}
+		l := &link{voice: &voice{dialect: newEdgeloop(proto)}, session: &devicemgr.Session{}}
 		l.flags.Store(flagWelcomed) // as if: there is nothing to write to
 		if l.live() {
 			t.Fatal("a link is live before its handshake was answered")

@@ -14,8 +14,8 @@ import (
 func TestLink_TakesNothingMoreAfterALoss(t *testing.T) {
 	send := func(l *link, tn *turn, seq int) int {
 		before := len(tn.records)
-		l.uplink(tn, &batch{link: l}, eventloop.Text, fmt.Appendf(nil, `{"type":"telemetry","seq":%d,"data":1}`, seq))
-		l.uplink(tn, &batch{link: l}, eventloop.Text, []byte(`{"type":"telemetry","data":1}`))
+		l.dialect.takeOnLane(l, tn, &batch{link: l}, eventloop.Text, fmt.Appendf(nil, `{"type":"telemetry","seq":%d,"data":1}`, seq))
+		l.dialect.takeOnLane(l, tn, &batch{link: l}, eventloop.Text, []byte(`{"type":"telemetry","data":1}`))
 		return len(tn.records) - before
 	}
 	devices, err := devicemgr.New(devicemgr.Config{})
@@ -29,14 +29,15 @@ func TestLink_TakesNothingMoreAfterALoss(t *testing.T) {
 		if why == DropReplaced {
 			ways["of another epoch for a moment"] = func(l *link, tn *turn) {
 				l.epoch++
-				l.uplink(tn, &batch{link: l}, eventloop.Text, []byte(`{"type":"telemetry","seq":2,"data":1}`))
+				l.dialect.takeOnLane(l, tn, &batch{link: l}, eventloop.Text, []byte(`{"type":"telemetry","seq":2,"data":1}`))
 				l.epoch--
 			}
 		}
 		for way, lose := range ways {
-			g := &Gateway{codecs: newCodecTable()}
+			g := &Gateway{}
+			g.learnProtocols()
 			g.cfg.MaxSequenceJump = 100
-			l, tn := &link{g: g, proto: protocolJSON}, new(turn)
+			l, tn := &link{voice: g.voices[protocolJSON]}, new(turn)
 			l.session, l.epoch, _ = devices.Connect(devicemgr.Key{Tenant: "t", Device: fmt.Sprint(why, way)}, l)
 			if send(l, tn, 1) != 2 {
 				t.Fatal("a sound link makes no records")

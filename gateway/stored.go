@@ -11,7 +11,6 @@ import (
 
 	"edgeloop/backbone"
 	"edgeloop/devicemgr"
-	"edgeloop/envelope"
 	"edgeloop/eventloop"
 )
 
@@ -36,9 +35,7 @@ type storedCommand struct {
 // leaveCommand keeps a command for later. The device may have connected while
 // it was being stored, and found nothing: so it is looked for again.
 func (g *Gateway) leaveCommand(ctx context.Context, key devicemgr.Key, id string, c Command, ttl time.Duration) error {
-	payload := g.codecs[protocolJSON].Append(nil, &envelope.Message{
-		Type: envelope.TypeCommand, ID: []byte(id), Name: []byte(c.Name), Data: c.Data,
-	})
+	payload := g.encodeCommand(protocolJSON, id, c.Name, c.Data)
 	err := g.store.StoreCommand(ctx, key.Tenant, key.Device, id, payload, ttl)
 	var large *backbone.TooLargeError
 	switch {
@@ -116,7 +113,7 @@ func (g *Gateway) fetchOne(l *link) {
 	defer cancel()
 	key, room := l.session.Key(), g.cfg.MaxCommand
 	fits := func(id string, payload []byte) bool {
-		message, _ := g.encodeStored(l.proto, id, payload)
+		message, _ := g.encodeStored(l.dialect.protocol(), id, payload)
 		if len(message) > g.cfg.MaxCommand {
 			return true // never will: see sendStored
 		}
@@ -147,7 +144,7 @@ func (g *Gateway) encodeStored(p protocol, id string, payload []byte) ([]byte, e
 // sendStored sends a command that was taken out of the store.
 func (g *Gateway) sendStored(l *link, id string, payload []byte) {
 	device := zap.String("device_id", l.session.Key().Device)
-	message, err := g.encodeStored(l.proto, id, payload)
+	message, err := g.encodeStored(l.dialect.protocol(), id, payload)
 	switch {
 	case err != nil:
 		g.logger.Error("cannot read a stored command", device, zap.String("command_id", id), zap.Error(err))
@@ -158,7 +155,7 @@ func (g *Gateway) sendStored(l *link, id string, payload []byte) {
 			zap.String("command_id", id), zap.Int("size", len(message)), zap.Int("max", g.cfg.MaxCommand))
 		return
 	}
-	if err := l.conn.Send(kindOf(l.codec()), message); err != nil {
+	if err := l.sendCommand(message); err != nil {
 		g.drops[DropCommandSlow].Add(1)
 		g.logger.Warn("stored command lost with its connection", device, zap.Error(err))
 		return

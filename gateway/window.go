@@ -3,7 +3,6 @@ package gateway
 import (
 	"time"
 
-	"edgeloop/envelope"
 	"edgeloop/eventloop"
 )
 
@@ -27,11 +26,9 @@ const (
 	turnCost = 16 << 10
 )
 
-// Receive implements eventloop.Receiver. A heartbeat is answered here: whether the
-// node is there is no question to the log, behind which the lane may wait.
+// Receive implements eventloop.Receiver.
 func (l *link) Receive(kind eventloop.Kind, payload []byte) {
-	if l.beats < beatsMost && len(payload) <= heartbeatMost && l.proto != protocolRaw &&
-		envelope.MayBeHeartbeat(kind == eventloop.Binary, payload) && l.beat(kind, payload) {
+	if l.dialect.hearOnLoop(l, kind, payload) {
 		return
 	}
 	if n := prefixSize + len(payload); l.batch.room() < n && !l.makeRoom(n) {
@@ -47,33 +44,15 @@ func (l *link) Receive(kind eventloop.Kind, payload []byte) {
 	}
 }
 
-const (
-	// heartbeatMost is how long a heartbeat may be to be answered on the loop; a longer
-	// one is answered on the lane.
-	heartbeatMost = 64
-	// beatsMost is how many messages of one read are looked at for it. Those behind
-	// take the lane, and with it places in the window, so a flood of heartbeats costs
-	// the loop no more than one of other messages.
-	beatsMost = 4
-)
-
-// beat answers a heartbeat, and says whether it was one. It is paid for like any
-// message.
-func (l *link) beat(kind eventloop.Kind, payload []byte) bool {
-	l.beats++
-	e := l.g.encoder()
-	defer l.g.encoders.Put(e)
-	if l.codec().Decode(kind == eventloop.Binary, payload, &e.msg) != nil || e.msg.Type != envelope.TypeHeartbeat {
-		return false
-	}
+// answeredOnLoop pays for a message of n bytes that the dialect answered on the loop,
+// as for any.
+func (l *link) answeredOnLoop(n int) {
 	now := l.g.clock()
 	l.session.Touch(now)
-	l.write(func(m *envelope.Message) { m.Type = envelope.TypeHeartbeat })
-	if l.charge(now, prefixSize+len(payload)); l.overRate(now) > 0 {
+	if l.charge(now, prefixSize+n); l.overRate(now) > 0 {
 		l.g.drops[DropOverRate].Add(1)
 		l.stall()
 	}
-	return true
 }
 
 // makeRoom takes memory for n bytes more. Beyond the second bound there is none,

@@ -1,0 +1,190 @@
+package gateway
+
+import (
+	"errors"
+	"time"
+
+	"edgeloop/devicemgr"
+	"edgeloop/envelope"
+	"edgeloop/eventloop"
+)
+
+// edgeloop is the dialect of the project's own protocol (docs/protocol.md), in one of
+// its encodings. It keeps nothing of a connection.
+type edgeloop struct {
+	// Immutable after construction.
+	proto protocol
+	codec envelope.Codec
+}
+
+func newEdgeloop(p protocol) *edgeloop {
+	codec, _ := envelope.ForProtocol(p.name()) // each is one of envelope's
+	return &edgeloop{p, codec}
+}
+
+func (e *edgeloop) protocol() protocol { return e.proto }
+
+// kind implements form.
+func (e *edgeloop) kind() eventloop.Kind {
+	if e.codec.Binary() {
+		return eventloop.Binary
+	}
+	return eventloop.Text
+}
+
+// appendCommand implements form.
+func (e *edgeloop) appendCommand(dst []byte, id, name string, data []byte) []byte {
+	m := envelope.Message{Type: envelope.TypeCommand, ID: []byte(id), Name: []byte(name), Data: data}
+	return e.codec.Append(dst, &m)
+}
+
+// silenceOnLoop is the same for all, as the welcome says.
+func (e *edgeloop) silenceOnLoop(l *link) devicemgr.Silence { return *l.g.limits.silence.Load() }
+
+// hearOnLoop answers heartbeats: whether the node is there is no question to the log,
+// behind which the lane may wait.
+func (e *edgeloop) hearOnLoop(l *link, kind eventloop.Kind, payload []byte) bool {
+	return l.beats < beatsMost && len(payload) <= heartbeatMost && e.proto != protocolRaw &&
+		envelope.MayBeHeartbeat(kind == eventloop.Binary, payload) && e.beat(l, kind, payload)
+}
+
+const (
+	// heartbeatMost is how long a heartbeat may be to be answered on the loop; a longer
+	// one is answered on the lane.
+	heartbeatMost = 64
+	// beatsMost is how many messages of one read are looked at for it. Those behind
+	// take the lane, and with it places in the window, so a flood of heartbeats costs
+	// the loop no more than one of other messages.
+	beatsMost = 4
+)
+
+// beat answers a heartbeat, and says whether it was one.
+func (e *edgeloop) beat(l *link, kind eventloop.Kind, payload []byte) bool {
+	l.beats++
+	s := l.g.encoder()
+	defer l.g.encoders.Put(s)
+	if e.codec.Decode(kind == eventloop.Binary, payload, &s.msg) != nil || s.msg.Type != envelope.TypeHeartbeat {
+		return false
+	}
+	e.write(l, func(m *envelope.Message) { m.Type = envelope.TypeHeartbeat })
+	l.answeredOnLoop(len(payload))
+	return true
+}
+
+// tellOnLoop writes the welcome, or one ack for all that became durable.
+func (e *edgeloop) tellOnLoop(l *link) {
+	if e.proto == protocolRaw {
+		return
+	}
+	durable := l.session.Durable()
+	switch {
+	case l.flags.Load()&flagWelcomed == 0:
+		e.welcome(l, durable)
+	case durable > l.acked || l.flags.Load()&flagReack != 0:
+		l.flags.And(^flagReack)
+		e.write(l, func(m *envelope.Message) { m.Type, m.Upto = envelope.TypeAck, durable })
+		l.acked = durable
+		l.g.counts.acks.Add(1)
+	}
+}
+
+func (e *edgeloop) welcome(l *link, durable uint64) {
+	l.flags.Or(flagWelcomed)
+	l.acked = durable
+	e.write(l, func(m *envelope.Message) {
+		m.Type, m.Epoch, m.Upto = envelope.TypeWelcome, l.epoch, durable
+		m.HeartbeatS = int(e.silenceOnLoop(l).Heartbeat / time.Second)
+		m.Window = int(l.g.limits.window.Load())
+	})
+}
+
+// write encodes one message and writes it with whatever else this event writes.
+func (e *edgeloop) write(l *link, fill func(*envelope.Message)) {
+	s := l.g.encoder()
+	defer l.g.encoders.Put(s)
+	fill(&s.msg)
+	s.out = e.codec.Append(s.out[:0], &s.msg)
+	l.conn.WriteOnLoop(e.kind(), s.out)
+}
+
+// takeOnLane takes one message in.
+func (e *edgeloop) takeOnLane(l *link, t *turn, b *batch, kind eventloop.Kind, payload []byte) {
+	m := t.message()
+	if err := e.codec.Decode(kind == eventloop.Binary, payload, m); err != nil {
+		e.refuse(l, err)
+		return
+	}
+	switch m.Type {
+	case envelope.TypeTelemetry, envelope.TypeStatus, envelope.TypeAlert:
+		if fault := l.record(t, b, m, e.anyBytes()); fault != nil {
+			e.refuse(l, fault)
+		}
+	case envelope.TypeHeartbeat:
+		e.send(l, &envelope.Message{Type: envelope.TypeHeartbeat})
+	case envelope.TypeReply:
+		l.g.replied(l, m)
+	case envelope.TypeJoin, envelope.TypeLeave:
+		e.group(l, m)
+	case envelope.TypeToken:
+		e.refresh(l, m)
+	default:
+		e.refuse(l, &envelope.Fault{Code: envelope.CodeUnsupportedType, Message: "type " + m.Type.String() + " does not come from a device"})
+	}
+}
+
+// anyBytes says whether data may be something else than JSON.
+func (e *edgeloop) anyBytes() bool { return e.proto == protocolRaw || e.proto == protocolFrameProto }
+
+// refuse tells the device what was wrong with its message.
+func (e *edgeloop) refuse(l *link, err error) {
+	fault := &envelope.Fault{Code: envelope.CodeBadEnvelope, Message: err.Error()}
+	errors.As(err, &fault)
+	e.send(l, &envelope.Message{
+		Type: envelope.TypeError, Code: []byte(fault.Code), Text: []byte(fault.Message), Seq: fault.Seq,
+	})
+	l.faultOnLane(fault.Message)
+}
+
+// group joins or leaves.
+func (e *edgeloop) group(l *link, m *envelope.Message) {
+	var err error
+	if m.Type == envelope.TypeJoin {
+		err = l.g.devices.Join(l.session, l.epoch, string(m.Group))
+	} else {
+		err = l.g.devices.Leave(l.session, l.epoch, string(m.Group))
+	}
+	if err != nil && !errors.Is(err, devicemgr.ErrOffline) { // gone already: nobody to tell
+		e.refuse(l, &envelope.Fault{Code: envelope.CodeOverLimit, Message: err.Error()})
+	}
+}
+
+// refresh takes a newer token of a connected device.
+func (e *edgeloop) refresh(l *link, m *envelope.Message) {
+	if l.g.verifier == nil {
+		return
+	}
+	id, err := l.g.verifier.Verify(m.Token)
+	key := l.session.Key()
+	switch {
+	case err != nil:
+		e.refuse(l, &envelope.Fault{Code: envelope.CodeBadToken, Message: err.Error()})
+	case id.Tenant != key.Tenant || id.Device != key.Device:
+		e.refuse(l, &envelope.Fault{Code: envelope.CodeBadToken, Message: "the token is for another device"})
+	default:
+		l.topics.Store(id.Topics)
+		l.g.expiry.set(l, id.Expires)
+	}
+}
+
+// send posts a message to the device, if its encoding has a form for it and the device
+// is still there; any goroutine.
+func (e *edgeloop) send(l *link, m *envelope.Message) {
+	if out := e.codec.Append(nil, m); len(out) > 0 {
+		_ = l.conn.Send(e.kind(), out) // who is gone needs no answer
+	}
+}
+
+var (
+	_ dialect = (*edgeloop)(nil)
+	_ form    = (*edgeloop)(nil)
+)
