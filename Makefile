@@ -53,6 +53,12 @@ bench-compare: ## The same with every peer; writes bench/results/DATE-compare.md
 	scripts/bench-build.sh
 	bin/compare $(BENCHFLAGS)
 
+BEFORE ?= b6c0570
+
+.PHONY: bench-before
+bench-before: ## Today's node beside that of the commit BEFORE (b6c0570), in turn, with ratios; BENCHFLAGS='-rounds 6'
+	scripts/bench-before.sh $(BEFORE) $(BENCHFLAGS)
+
 .PHONY: bench-100k
 bench-100k: ## One process with 100,000 devices, in a guest where limits are low; N='10000 50000' for other numbers
 	scripts/bench-capacity.sh $(or $(N),100000)

@@ -12,6 +12,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"slices"
@@ -27,6 +28,8 @@ type plan struct {
 	seconds     int
 	rate        int
 	only        []string
+	measures    []string
+	older       string
 	name        string
 	out         string
 	limit       time.Duration
@@ -34,19 +37,19 @@ type plan struct {
 
 func flags() plan {
 	var p plan
-	var only string
+	var only, measures string
 	flag.IntVar(&p.rounds, "rounds", 3, "rounds, each through all servers; the table shows medians")
 	flag.IntVar(&p.connections, "connections", 10000, "connections")
 	flag.IntVar(&p.seconds, "seconds", 5, "seconds of each traffic measurement")
 	flag.IntVar(&p.rate, "rate", 20000, "messages a second of the paced measurements")
 	flag.StringVar(&only, "only", "", "only these servers, by comma")
+	flag.StringVar(&measures, "measures", "", "only these measures, by comma")
+	flag.StringVar(&p.older, "older", "", "an older edgeloop binary to measure beside today's: rows "+olderLoop+" and "+olderNode)
 	flag.StringVar(&p.name, "name", "compare", "name of the result files")
 	flag.StringVar(&p.out, "out", "bench/results", "folder for the results")
 	flag.DurationVar(&p.limit, "limit", 2*time.Minute, "longest time for one measurement")
 	flag.Parse()
-	if only != "" {
-		p.only = strings.Split(only, ",")
-	}
+	p.only, p.measures = byComma(only), byComma(measures)
 	if err := p.check(); err != nil {
 		fmt.Fprintln(os.Stderr, "compare:", err)
 		os.Exit(2)
@@ -54,15 +57,38 @@ func flags() plan {
 	return p
 }
 
+func byComma(s string) []string {
+	if s == "" {
+		return nil
+	}
+	return strings.Split(s, ",")
+}
+
+// servers lists what the plan can measure, in the order of the table.
+func (p plan) servers() []server { return withOlder(servers(), p.older) }
+
 // check refuses what would end with an empty page.
 func (p plan) check() error {
-	var names []string
-	for _, s := range servers() {
+	var names, measured []string
+	for _, s := range p.servers() {
 		names = append(names, s.name)
+	}
+	for _, m := range measures(p) {
+		measured = append(measured, m.name)
 	}
 	for _, name := range p.only {
 		if !slices.Contains(names, name) {
 			return fmt.Errorf("-only: there is no server %q; there are %s", name, strings.Join(names, ", "))
+		}
+	}
+	for _, name := range p.measures {
+		if !slices.Contains(measured, name) {
+			return fmt.Errorf("-measures: there is no measure %q; there are %s", name, strings.Join(measured, ", "))
+		}
+	}
+	if p.older != "" {
+		if _, err := exec.LookPath(p.older); err != nil {
+			return fmt.Errorf("-older %s: want an edgeloop binary, as scripts/bench-before.sh builds it: %w", p.older, err)
 		}
 	}
 	if p.rounds < 1 || p.connections < 2 || p.seconds < 1 || p.rate < 1 {
@@ -110,9 +136,9 @@ func run(ctx context.Context, p plan) error {
 // One that is asked for by name has to be.
 func (r *report) choose(p plan) []server {
 	if len(p.only) > 0 {
-		return slices.DeleteFunc(servers(), func(s server) bool { return !slices.Contains(p.only, s.name) })
+		return slices.DeleteFunc(p.servers(), func(s server) bool { return !slices.Contains(p.only, s.name) })
 	}
-	return slices.DeleteFunc(servers(), func(s server) bool {
+	return slices.DeleteFunc(p.servers(), func(s server) bool {
 		if !s.absent() {
 			return false
 		}
@@ -121,19 +147,18 @@ func (r *report) choose(p plan) []server {
 	})
 }
 
-// round measures each server once. What goes wrong with one of them is noted and
-// the others are measured all the same; the error is that of ctx.
+// round measures each server once, in the order of the list in odd rounds and
+// backwards in even ones. What goes wrong with one of them is noted and the others
+// are measured all the same; the error is that of ctx.
 func (r *report) round(ctx context.Context, p plan, round int, list []server) error {
-	for _, s := range list {
-		fmt.Fprintf(os.Stderr, "%s round %d of %d: %s\n", time.Now().UTC().Format(time.TimeOnly), round, p.rounds, s.name)
-		runs, err := measureAll(ctx, p, s, round)
-		r.Runs = append(r.Runs, runs...)
+	for _, side := range turned(p.sides(list), round) {
+		err := r.measureAll(ctx, p, side, round)
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
 		if err != nil {
 			fmt.Fprintln(os.Stderr, "compare:", err)
-			r.Problems = append(r.Problems, fmt.Sprintf("round %d, %s: %v", round, s.name, err))
+			r.Problems = append(r.Problems, fmt.Sprintf("round %d, %s", round, strings.ReplaceAll(err.Error(), "\n", "; ")))
 		}
 	}
 	return nil

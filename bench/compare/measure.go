@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -66,31 +67,58 @@ func measures(p plan) []measure {
 	}
 }
 
-// measureAll starts a server, takes every measure that applies, and stops it.
-func measureAll(ctx context.Context, p plan, s server, round int) (runs []record, err error) {
-	proc, err := start(ctx, s)
-	if err != nil {
-		return nil, err
+// applies says whether the plan wants m of s.
+func (m measure) applies(p plan, s server) bool {
+	if len(p.measures) > 0 && !slices.Contains(p.measures, m.name) {
+		return false
 	}
-	defer func() { err = errors.Join(err, proc.stop()) }()
-	for _, m := range measures(p) {
-		if m.node && !s.node || m.echo && s.node || m.cast && s.noBroadcast || s.idleOnly && m.name != "idle" {
+	return (!m.node || s.node) && (!m.echo || !s.node) && (!m.cast || !s.noBroadcast) && (!s.idleOnly || m.name == "idle")
+}
+
+// measureAll starts the servers of a side, takes every measure that applies of
+// each, in another order each time, and stops them.
+func (r *report) measureAll(ctx context.Context, p plan, side []server, round int) (err error) {
+	var procs []*process
+	defer func() {
+		for _, proc := range procs {
+			if stopped := proc.stop(); stopped != nil {
+				err = errors.Join(err, fmt.Errorf("%s: %w", proc.name, stopped))
+			}
+		}
+	}()
+	for _, s := range side {
+		proc, failed := start(ctx, s)
+		if failed != nil {
+			err = errors.Join(err, fmt.Errorf("%s: %w", s.name, failed))
 			continue
 		}
-		var r record
-		began := time.Now()
-		if s.mqtt {
-			r = proc.mqttIdle(ctx, p)
-		} else {
-			r = proc.run(ctx, p, m)
-		}
-		r.Round, r.TookS = round, time.Since(began).Seconds()
-		runs = append(runs, r)
-		if ctx.Err() != nil {
-			return runs, ctx.Err()
+		procs = append(procs, proc)
+	}
+	for i, m := range measures(p) {
+		for _, proc := range turned(procs, round+i) {
+			if !m.applies(p, proc.server) {
+				continue
+			}
+			fmt.Fprintf(os.Stderr, "%s round %d of %d: %s %s\n", time.Now().UTC().Format(time.TimeOnly), round, p.rounds, proc.name, m.name)
+			r.Runs = append(r.Runs, proc.measured(ctx, p, m, round))
+			if ctx.Err() != nil {
+				return errors.Join(err, ctx.Err())
+			}
 		}
 	}
-	return runs, nil
+	return err
+}
+
+// measured carries out one measure in the server's own protocol.
+func (p *process) measured(ctx context.Context, pl plan, m measure, round int) (r record) {
+	began := time.Now()
+	if p.mqtt {
+		r = p.mqttIdle(ctx, pl)
+	} else {
+		r = p.run(ctx, pl, m)
+	}
+	r.Round, r.TookS = round, time.Since(began).Seconds()
+	return r
 }
 
 // run carries out one measure.

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"slices"
 	"sort"
 	"strings"
 )
@@ -159,6 +160,13 @@ func (r report) overview(b *strings.Builder, rows []server) {
 
 // detail is one column with its spread, and how each row stands to edgeloop.
 func (r report) detail(b *strings.Builder, rows []server, c column) {
+	rows = slices.DeleteFunc(slices.Clone(rows), func(s server) bool {
+		_, ok := r.of(s.name, c.measure, c.figure)
+		return !ok
+	})
+	if len(rows) == 0 {
+		return
+	}
 	titles := []string{"server", "median", "min–max"}
 	if c.ratio {
 		titles = append(titles, "to the raw loop")
@@ -169,10 +177,7 @@ func (r report) detail(b *strings.Builder, rows []server, c column) {
 	fmt.Fprintf(b, "\n### %s\n\n", c.heading)
 	head(b, append(titles, "against edgeloop")...)
 	for _, s := range rows {
-		v, ok := r.of(s.name, c.measure, c.figure)
-		if !ok {
-			continue
-		}
+		v, _ := r.of(s.name, c.measure, c.figure)
 		cells := []string{s.what, c.show(v.median), c.between(v)}
 		if c.ratio {
 			cells = append(cells, r.overRaw(c, v.median))
@@ -241,6 +246,7 @@ func (r report) markdown(jsonName string) string {
 			"the first three with eight messages of each in flight.\n\n")
 		r.nodeTable(&b, nodes)
 	}
+	r.beforeAfter(&b)
 	b.WriteString("\n## Each figure with its spread\n\n“Within noise” marks a difference to edgeloop that is smaller than the rounds' own: " +
 		"the ranges from the smallest to the largest round overlap. Echo servers stand beside `edgeloop echo`; whole products, and broadcasts, " +
 		"which `edgeloop echo` does not have, beside `edgeloop serve`. For the broadcast the peers' echo servers keep a list of their " +

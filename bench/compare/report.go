@@ -56,15 +56,20 @@ func (r report) of(server, measure, figure string) (s spread, ok bool) {
 			v = append(v, f)
 		}
 	}
+	return spreadOf(v), len(v) > 0
+}
+
+// spreadOf sorts v.
+func spreadOf(v []float64) (s spread) {
 	if len(v) == 0 {
-		return s, false
+		return s
 	}
 	slices.Sort(v)
 	s = spread{median: v[len(v)/2], min: v[0], max: v[len(v)-1], rounds: len(v)}
 	if len(v)%2 == 0 {
 		s.median = (s.median + v[len(v)/2-1]) / 2
 	}
-	return s, true
+	return s
 }
 
 // column is one thing compared: less of it is better.
@@ -108,7 +113,7 @@ type lead struct {
 func (r report) leads() []lead {
 	var out []lead
 	for _, c := range r.columns() {
-		for _, s := range servers() {
+		for _, s := range r.plan.servers() {
 			if s.own {
 				continue
 			}
@@ -154,7 +159,7 @@ func (r report) rows() (all, nodes []server) {
 	for _, one := range r.Runs {
 		measured[one.Server] = true
 	}
-	for _, s := range servers() {
+	for _, s := range r.plan.servers() {
 		if measured[s.name] {
 			all = append(all, s)
 			if s.node {

@@ -209,6 +209,14 @@ func TestPlan_Check(t *testing.T) {
 	if err := misspelt.check(); err == nil || !strings.Contains(err.Error(), `"gsw"; there are raw-1`) {
 		t.Errorf("misspelt: %v", err)
 	}
+	unknown, missing := good, good
+	unknown.measures, missing.older = []string{"ide"}, "bin/no-such-edgeloop"
+	if err := unknown.check(); err == nil || !strings.Contains(err.Error(), `"ide"; there are idle`) {
+		t.Errorf("an unknown measure: %v", err)
+	}
+	if err := missing.check(); err == nil || !strings.Contains(err.Error(), "-older bin/no-such-edgeloop: want an edgeloop binary") {
+		t.Errorf("an older binary that is not there: %v", err)
+	}
 	if nothing.check() == nil {
 		t.Error("no rounds are accepted")
 	}
