@@ -18,7 +18,7 @@
 // those that made a change.
 //
 // # Memory
-// A session is 96 bytes, and 16 more while it is online; a device's name is
+// A session is 112 bytes, and 16 more while it is online; a device's name is
 // copied once and the tenant's name is shared. Memberships cost about 50 bytes
 // each. Strings handed out are shared, never written.
 //

@@ -5,6 +5,7 @@ import (
 	"container/heap"
 	"encoding/base64"
 	"errors"
+	"net"
 	"slices"
 	"strings"
 	"time"
@@ -31,7 +32,9 @@ type Info struct {
 	Durable  uint64
 	Groups   []string // sorted; the slice belongs to the caller
 
-	ConnectedAt time.Time // when the connection was registered; zero while offline
+	ConnectedAt time.Time    // when the connection was registered; zero while offline
+	Remote      *net.TCPAddr // of the peer; nil while offline, or where it is not known. Shared, never written
+	End         End          // of the last connection; zero while online
 }
 
 // Info takes a snapshot of a session.
@@ -47,7 +50,9 @@ func (s *Session) infoLocked() Info {
 		LastSeen: s.LastSeen(), Durable: s.Durable(),
 	}
 	if i.Online {
-		i.ConnectedAt = time.UnixMicro(int64(i.Epoch))
+		i.ConnectedAt, i.Remote = s.turned.at(), s.remote
+	} else {
+		i.End = s.turned.end()
 	}
 	if s.groups != nil {
 		for _, ms := range *s.groups {

@@ -2,6 +2,7 @@ package devicemgr_test
 
 import (
 	"errors"
+	"net"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -112,9 +113,44 @@ func TestManager_Info(t *testing.T) {
 			in.Durable != 9 || in.Epoch != epoch || in.Groups != nil {
 			t.Errorf("%+v", in)
 		}
+		if in.Remote != nil || in.End != (devicemgr.End{}) {
+			t.Errorf("%+v", in)
+		}
 		m.Unregister(s, epoch)
 		if in := m.Info(s); in.Online || in.Link != nil || !in.ConnectedAt.IsZero() || in.Epoch != epoch {
 			t.Errorf("%+v", in)
+		}
+	})
+}
+
+// When a device came is told by the clock, also where its epoch was lifted far above it.
+// When and how it went stays with it until it comes back.
+func TestManager_InfoOfComingAndGoing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := table(t, devicemgr.Config{})
+		peer := &net.TCPAddr{IP: net.IPv4(10, 1, 2, 3), Port: 4000}
+		s, epoch, ok := m.Replace(device(1), &link{}, nil, peer)
+		epoch, lifted := m.Lift(s, epoch, uint64(time.Now().Add(1000*time.Hour).UnixMicro()))
+		if in := m.Info(s); !ok || !lifted || !in.ConnectedAt.Equal(time.Now()) || in.Remote != peer {
+			t.Errorf("online: %+v", in)
+		}
+		time.Sleep(time.Hour)
+		if !m.UnregisterAs(s, epoch, devicemgr.End{Code: 65535, Cause: 12}) {
+			t.Fatal("it was gone already")
+		}
+		left := devicemgr.End{At: time.Now(), Code: 65535, Cause: 12}
+		time.Sleep(time.Hour)
+		in := m.Info(s)
+		if in.Remote != nil || !in.End.At.Equal(left.At) || in.End.Code != left.Code || in.End.Cause != left.Cause {
+			t.Errorf("offline: %+v", in)
+		}
+		m.Connect(device(1), &link{})
+		if in := m.Info(s); !in.ConnectedAt.Equal(time.Now()) || in.Remote != nil || in.End != (devicemgr.End{}) {
+			t.Errorf("online again: %+v", in)
+		}
+		newer := devicemgr.Presence{Key: device(1), Epoch: s.Epoch() + 1, Online: true}
+		if m.Heard(newer, 1) == nil || m.Info(s).End.Cause != devicemgr.EndElsewhere {
+			t.Errorf("gone to another node: %+v", m.Info(s))
 		}
 	})
 }

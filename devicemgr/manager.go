@@ -3,6 +3,7 @@ package devicemgr
 import (
 	"fmt"
 	"hash/maphash"
+	"net"
 	"sync"
 	"time"
 )
@@ -124,8 +125,8 @@ func (m *Manager) Connect(k Key, l Link) (s *Session, epoch uint64, replaced Lin
 
 // Replace is Connect for a caller that has checked that l may replace the connection old,
 // or nil for none. If another connection is there by now, nothing happens and ok is
-// false.
-func (m *Manager) Replace(k Key, l, old Link) (s *Session, epoch uint64, ok bool) {
+// false. remote is the address of the peer, shared and never written; nil: not known.
+func (m *Manager) Replace(k Key, l, old Link, remote *net.TCPAddr) (s *Session, epoch uint64, ok bool) {
 	hash := m.Hash(k)
 	m.mu.Lock()
 	var now Link
@@ -137,6 +138,7 @@ func (m *Manager) Replace(k Key, l, old Link) (s *Session, epoch uint64, ok bool
 		return nil, 0, false
 	}
 	s, epoch = m.connectLocked(hash, k, s, l)
+	s.remote = remote
 	m.unlockAndTell()
 	return s, epoch, true
 }
@@ -160,6 +162,7 @@ func (m *Manager) connectLocked(hash uint64, k Key, s *Session, l Link) (_ *Sess
 	epoch = max(s.epoch.Load()+1, uint64(max(now.UnixMicro(), 1)))
 	s.epoch.Store(epoch)
 	s.link.Store(&l)
+	s.remote, s.turned = nil, came(now)
 	s.Touch(now)
 	m.stats.Registered++
 	if m.cfg.Lifted {
@@ -170,10 +173,13 @@ func (m *Manager) connectLocked(hash uint64, k Key, s *Session, l Link) (_ *Sess
 	return s, epoch
 }
 
-// Unregister ends the connection with that epoch: the device goes offline and is
-// remembered. If a newer connection has taken over, or Unregister was called before, it
+// Unregister is UnregisterAs for an end of which nothing is known.
+func (m *Manager) Unregister(s *Session, epoch uint64) bool { return m.UnregisterAs(s, epoch, End{}) }
+
+// UnregisterAs ends the connection with that epoch: the device goes offline and is
+// remembered, with how it went; why.At is filled in. If a newer connection has taken over, or Unregister was called before, it
 // does nothing and returns false.
-func (m *Manager) Unregister(s *Session, epoch uint64) bool {
+func (m *Manager) UnregisterAs(s *Session, epoch uint64, why End) bool {
 	now := m.cfg.Now()
 	m.mu.Lock()
 	if s.epoch.Load() != epoch || !s.Online() {
@@ -181,14 +187,16 @@ func (m *Manager) Unregister(s *Session, epoch uint64) bool {
 		m.mu.Unlock()
 		return false
 	}
-	m.endLocked(s, Presence{Key: s.Key(), Epoch: epoch, At: now, Cause: CauseLeft})
+	why.At = now
+	m.endLocked(s, why, Presence{Key: s.Key(), Epoch: epoch, At: now, Cause: CauseLeft})
 	m.unlockAndTell()
 	return true
 }
 
 // endLocked takes s, which is online, offline, and remembers it.
-func (m *Manager) endLocked(s *Session, why Presence) {
+func (m *Manager) endLocked(s *Session, end End, why Presence) {
 	s.link.Store(nil)
+	s.remote, s.turned = nil, went(end)
 	m.leaveAllLocked(s)
 	m.online--
 	m.remembered.add(s)
@@ -230,7 +238,7 @@ func (m *Manager) Heard(said Presence, speaker int) Link {
 	switch newer := said.Epoch > epoch || said.Epoch == epoch && speaker > 0; {
 	case here != nil && speaker != 0 && said.Online && newer:
 		p.Cause, ended = CauseElsewhere, here
-		m.endLocked(s, p)
+		m.endLocked(s, End{At: now, Cause: EndElsewhere}, p)
 	case here != nil && (speaker != 0 || said.Epoch != epoch):
 		p.Online = true
 		m.events.push(p)

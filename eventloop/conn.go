@@ -1,6 +1,7 @@
 package eventloop
 
 import (
+	"net"
 	"sync/atomic"
 	"time"
 
@@ -126,6 +127,17 @@ func (c *Conn) Wake() {
 func (c *Conn) CloseOnLoop(code wsproto.CloseCode, reason string) {
 	c.loop.assertOnLoop()
 	c.closeOnLoop(code, reason)
+}
+
+// PeerOnLoop is the other end of the socket while it is open, shared and never
+// written: whoever keeps it keeps no memory of its own. Behind a proxy it is that,
+// and the peer is Credentials.Remote.
+func (c *Conn) PeerOnLoop() *net.TCPAddr {
+	if c.gc == nil {
+		return nil
+	}
+	addr, _ := c.gc.RemoteAddr().(*net.TCPAddr)
+	return addr
 }
 
 // dueOnLoop is called by the wheel from time to time, whether the peer is silent

@@ -3,7 +3,7 @@ package gateway
 import (
 	"context"
 	"errors"
-	"net/netip"
+	"net"
 	"net/url"
 	"time"
 
@@ -24,8 +24,8 @@ type candidate struct {
 	conn  *eventloop.Conn
 	hello *eventloop.Hello
 	proto protocol
-	addr  netip.AddrPort // of the peer
-	link  *link          // once it is in the session table
+	addr  *net.TCPAddr // of the peer, shared and never written
+	link  *link        // once it is in the session table
 }
 
 // Accept implements eventloop.Acceptor. On the loop only what costs nothing is
@@ -42,11 +42,20 @@ func (g *Gateway) Accept(c *eventloop.Conn, h *eventloop.Hello) (eventloop.Recei
 	if !ok || (h.Protocol == "" && h.Offered > 0) {
 		return nil, &eventloop.Refusal{Reason: eventloop.ReasonMalformed, Text: "this node knows none of the offered subprotocols: offer " + envelope.ProtoJSON + ", " + envelope.ProtoFrameJSON + " or " + envelope.ProtoFrameProto + ", or none for raw messages"}
 	}
-	if !g.checks.Post(&candidate{conn: c, hello: h, proto: proto, addr: h.Remote}) {
+	if !g.checks.Post(&candidate{conn: c, hello: h, proto: proto, addr: peerOf(c, h)}) {
 		g.drops[DropAuthBusy].Add(1)
 		return nil, g.later("too many devices are connecting")
 	}
 	return nil, nil
+}
+
+// peerOf is who has come, without memory of its own where no proxy is between.
+func peerOf(c *eventloop.Conn, h *eventloop.Hello) *net.TCPAddr {
+	peer := c.PeerOnLoop()
+	if there := peer.AddrPort(); there.Port() != h.Remote.Port() || there.Addr().Unmap() != h.Remote.Addr().Unmap() {
+		return net.TCPAddrFromAddrPort(h.Remote)
+	}
+	return peer
 }
 
 // later is a 503 with a delay that is spread, so that those who were refused
@@ -243,7 +252,8 @@ func equalFold(b []byte, lower string) bool {
 // leave is told by a link that its connection is gone.
 func (g *Gateway) leave(l *link, gone *eventloop.Gone) {
 	g.expiry.remove(l)
-	if l.session != nil && g.devices.Unregister(l.session, l.epoch) {
+	end := devicemgr.End{Code: uint16(gone.Code), Cause: uint8(gone.Cause)}
+	if l.session != nil && g.devices.UnregisterAs(l.session, l.epoch, end) {
 		if line := g.logger.Check(zap.DebugLevel, "device left"); line != nil { // fields cost, also unwritten
 			line.Write(zap.String("device_id", l.session.Key().Device),
 				zap.Stringer("cause", gone.Cause), zap.Uint16("close_code", uint16(gone.Code)))

@@ -6,6 +6,7 @@ import (
 
 	"edgeloop/devicemgr"
 	"edgeloop/envelope"
+	"edgeloop/eventloop"
 )
 
 // LinkInfo is what a list of devices shows of a connection.
@@ -26,6 +27,18 @@ func DescribeLink(from devicemgr.Link) (LinkInfo, bool) {
 		InFlight:    int(l.onWay.Load() / oneMessage),
 		OutBuffered: l.conn.Queued(),
 	}, true
+}
+
+// DescribeEnd is the cause of the end of a device's last connection, "" where it is not
+// known.
+func DescribeEnd(e devicemgr.End) string {
+	switch e.Cause {
+	case devicemgr.EndElsewhere:
+		return "elsewhere"
+	case 0:
+		return ""
+	}
+	return eventloop.Cause(e.Cause).String()
 }
 
 // JSON is the reply's data as JSON: as it is, or as a string in base64 where it is

@@ -25,7 +25,7 @@ func (g *Gateway) register(c *candidate, l *link, key devicemgr.Key) *eventloop.
 			return refusal
 		}
 		var ok bool
-		if l.session, l.epoch, ok = g.devices.Replace(key, l, old); ok {
+		if l.session, l.epoch, ok = g.devices.Replace(key, l, old, c.addr); ok {
 			c.link = l
 			return g.takeOver(c, key, old)
 		}

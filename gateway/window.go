@@ -99,10 +99,13 @@ func (l *link) unstall() {
 // the lane. What the node has no memory or the device no rate for is here already,
 // so it goes as well, and the next read waits.
 func (l *link) Flush() {
-	l.beats = 0
-	if l.batch != nil && !l.held() {
+	switch {
+	case l.batch != nil && !l.held():
 		l.hand()
+	case l.beats == 0: // a pong, or a part of a message
+		l.session.Touch(l.g.clock())
 	}
+	l.beats = 0
 	if l.flags.Load()&flagStalled != 0 {
 		l.pump()
 	}

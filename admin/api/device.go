@@ -11,7 +11,7 @@ type Device struct {
 
 	// Epoch is the number of the connection; it grows with each new one.
 	Epoch uint64 `json:"epoch"`
-	// LastSeen is when the device was last heard.
+	// LastSeen is when the device last gave a sign of life, an answer to a ping included.
 	LastSeen time.Time `json:"last_seen"`
 	// Durable is the highest sequence that is in the log, 0 if there is none.
 	Durable uint64 `json:"durable"`
@@ -22,6 +22,12 @@ type Device struct {
 	ConnectedAt *time.Time `json:"connected_at,omitempty"`
 	// Remote is the address of the socket, host:port; absent when offline.
 	Remote string `json:"remote,omitempty"`
+	// DisconnectedAt, DisconnectCode and DisconnectReason say how the last connection
+	// ended; absent when online, and where it is not known: the node has started since.
+	// The reason is a cause as in edgeloop_eventloop_closes_total, or "elsewhere".
+	DisconnectedAt   *time.Time `json:"disconnected_at,omitempty"`
+	DisconnectCode   uint16     `json:"disconnect_code,omitempty"`
+	DisconnectReason string     `json:"disconnect_reason,omitempty"`
 	// Protocol is the subprotocol, absent for raw.
 	Protocol string `json:"protocol,omitempty"`
 	// InFlight counts messages taken in and not yet acknowledged.

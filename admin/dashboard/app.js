@@ -160,6 +160,7 @@ function showDevice(d) {
     ['last seen', `${ago(d.last_seen)} (${d.last_seen})`],
     ['connected', d.connected_at && ago(d.connected_at)],
     ['remote', d.remote],
+    ['disconnected', d.disconnected_at && `${ago(d.disconnected_at)}: ${[d.disconnect_reason, d.disconnect_code].filter(Boolean).join(' ')}`],
     ['epoch', String(d.epoch)],
     ['highest durable', number(d.durable)],
     ['in flight', d.in_flight && number(d.in_flight)],

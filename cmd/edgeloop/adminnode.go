@@ -156,6 +156,11 @@ func (a adminDevices) device(in *devicemgr.Info) api.Device {
 	}
 	if in.Online {
 		d.ConnectedAt = &in.ConnectedAt
+	} else if !in.End.At.IsZero() {
+		d.DisconnectedAt, d.DisconnectCode, d.DisconnectReason = &in.End.At, in.End.Code, gateway.DescribeEnd(in.End)
+	}
+	if in.Remote != nil {
+		d.Remote = in.Remote.String()
 	}
 	if link, ok := gateway.DescribeLink(in.Link); ok {
 		d.Protocol, d.InFlight, d.OutBuffered = link.Protocol, link.InFlight, link.OutBuffered

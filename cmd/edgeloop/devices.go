@@ -38,7 +38,7 @@ func (d *devicesCmd) Run(io *streams) error {
 	}
 	table := tabwriter.NewWriter(io.out, 0, 0, 2, ' ', 0)
 	if !d.JSON {
-		fmt.Fprintln(table, "TENANT\tDEVICE\tSTATE\tLAST SEEN\tDURABLE\tPROTOCOL\tGROUPS")
+		fmt.Fprintln(table, "TENANT\tDEVICE\tSTATE\tLAST SEEN\tDURABLE\tPROTOCOL\tREMOTE\tGROUPS")
 	}
 	for dev, err := range c.AllDevices(context.Background(), q) {
 		if err != nil {
@@ -50,14 +50,23 @@ func (d *devicesCmd) Run(io *streams) error {
 			}
 			continue
 		}
-		state := "offline"
-		if dev.Online {
-			state = "online"
-		}
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%d\t%s\t%s\n", dev.Tenant, dev.Device, state,
-			dev.LastSeen.Local().Format(time.DateTime), dev.Durable, dev.Protocol, strings.Join(dev.Groups, ","))
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%d\t%s\t%s\t%s\n", dev.Tenant, dev.Device, stateOf(&dev),
+			dev.LastSeen.Local().Format(time.DateTime), dev.Durable, dev.Protocol, dev.Remote, strings.Join(dev.Groups, ","))
 	}
 	return table.Flush()
+}
+
+// stateOf says whether a device is here, and if not, how it went where that is known.
+func stateOf(d *api.Device) string {
+	switch {
+	case d.Online:
+		return "online"
+	case d.DisconnectReason == "":
+		return "offline"
+	case d.DisconnectCode == 0:
+		return "offline, " + d.DisconnectReason
+	}
+	return fmt.Sprintf("offline, %s %d", d.DisconnectReason, d.DisconnectCode)
 }
 
 // kickCmd closes a device's connection.
