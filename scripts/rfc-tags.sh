@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Compares the clause tags ([RFC6455 5.1], [RFC7692 7.2.1]) on code with those
+# Compares the clause tags ([RFC6455 5.1], [MQTT-3.1.2-3], [MQTT3-3.1.2-22]) on code with those
 # on tests. Prints the clauses that have code but no test, and the reverse;
 # exits 1 if there are any. Usage: rfc-tags.sh [PATH...], default everything.
 set -euo pipefail
@@ -8,7 +8,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # tags PATTERN...: the clauses named in the files of the repository that match.
 tags() {
 	git ls-files -z --cached --others --exclude-standard -- "$@" |
-		xargs -0r grep -shoE '\[RFC[0-9]+ [0-9]+(\.[0-9]+)*\]' | sort -Vu || true
+		xargs -0r grep -shoE '\[(RFC[0-9]+ |MQTT3?-)[0-9]+(\.[0-9]+)*(-[0-9]+)?\]' | sort -Vu || true
 }
 
 code=() tests=()

@@ -29,6 +29,7 @@ var faultBelow = []string{"bench/fault/history", "bench/fault/faults", "bench/fa
 // that folder which have no row of their own.
 var ladder = map[string]rule{
 	"wsproto":   {vendor: []string{"github.com/gobwas/ws", "github.com/klauspost/compress"}},
+	"mqttproto": {},
 	"pool":      {vendor: []string{"github.com/panjf2000/ants/v2"}},
 	"devicemgr": {},
 	"envelope":  {vendor: []string{"google.golang.org/protobuf", "github.com/go-json-experiment/json", "github.com/tidwall/gjson"}},
