@@ -66,26 +66,26 @@ func checkComplete(t Type, present fieldSet) *Fault {
 	return badField(f, " is missing; "+t.String()+" must carry "+listFields(must)+" and may carry "+listFields(rules[t].may))
 }
 
-// resolveType decides the type of a message. header is the type byte of the frame, or 0
+// resolveType decides the type of a message. frameType is the type byte of the frame, or 0
 // without a frame; name is the type in the payload, nil if it has none. In a frame the
-// header decides: the payload may only agree with it or, in a frame of type 0x09, say
+// frameType decides: the payload may only agree with it or, in a frame of type 0x09, say
 // leave.
-func resolveType(reader side, header Type, name []byte) (Type, *Fault) {
-	t := header
+func resolveType(reader side, frameType Type, name []byte) (Type, *Fault) {
+	t := frameType
 	if name != nil {
 		t = typeByName(name)
 	}
 	switch {
-	case header == 0 && name == nil:
+	case frameType == 0 && name == nil:
 		return 0, badField(fieldType, " is missing; allowed are "+listTypes(reader))
 	case t == 0 || t >= numTypes || rules[t].readers&reader == 0:
-		what := "type 0x" + hexadecimal(uint32(header), 2)
+		what := "type 0x" + hexadecimal(uint32(frameType), 2)
 		if name != nil {
 			what = `"type" ` + quoteCut(name)
 		}
 		return 0, &Fault{Code: CodeUnsupportedType, Message: what + " is not supported; allowed are " + listTypes(reader)}
-	case header != 0 && t.wire() != header.wire():
-		return 0, badField(fieldType, " is "+quoteCut(name)+" but the frame says "+header.String()+"; leave it out or let it agree")
+	case frameType != 0 && t.wire() != frameType.wire():
+		return 0, badField(fieldType, " is "+quoteCut(name)+" but the frame says "+frameType.String()+"; leave it out or let it agree")
 	}
 	return t, nil
 }

@@ -24,12 +24,12 @@ func (frameJSONCodec) Binary() bool { return true }
 
 func (c frameJSONCodec) Decode(binary bool, payload []byte, m *Message) error {
 	m.Reset()
-	header, inner, fault := openFrame(c.Name(), binary, payload)
+	frameType, inner, fault := openFrame(c.Name(), binary, payload)
 	if fault == nil {
 		if len(inner) == 0 {
 			inner = emptyObject
 		}
-		fault = decodeJSON(c.reader, header, inner, m)
+		fault = decodeJSON(c.reader, frameType, inner, m)
 	}
 	if fault != nil {
 		m.Reset()
@@ -54,9 +54,9 @@ func (frameProtoCodec) Binary() bool { return true }
 
 func (c frameProtoCodec) Decode(binary bool, payload []byte, m *Message) error {
 	m.Reset()
-	header, inner, fault := openFrame(c.Name(), binary, payload)
+	frameType, inner, fault := openFrame(c.Name(), binary, payload)
 	if fault == nil {
-		fault = decodeProto(c.reader, header, inner, m)
+		fault = decodeProto(c.reader, frameType, inner, m)
 	}
 	if fault != nil {
 		m.Reset()
@@ -90,12 +90,12 @@ func openFrame(codec string, isBinary bool, b []byte) (Type, []byte, *Fault) {
 		return 0, nil, &Fault{Code: CodeBadCRC, Message: "the checksum is 0x" + hexadecimal(sent, 8) +
 			" but the frame's CRC-32/IEEE is 0x" + hexadecimal(sum, 8)}
 	}
-	header := Type(b[2])
-	if header == 0 || header == TypeLeave {
-		return 0, nil, &Fault{Code: CodeUnsupportedType, Message: "type 0x" + hexadecimal(uint32(header), 2) +
+	frameType := Type(b[2])
+	if frameType == 0 || frameType == TypeLeave {
+		return 0, nil, &Fault{Code: CodeUnsupportedType, Message: "type 0x" + hexadecimal(uint32(frameType), 2) +
 			" is not a frame's; 0x09 is join and leave"}
 	}
-	return header, body[frameHeader:len(body):len(body)], nil
+	return frameType, body[frameHeader:len(body):len(body)], nil
 }
 
 // appendFrame appends a frame with the payload that appendPayload makes of m. It appends

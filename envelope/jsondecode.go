@@ -15,13 +15,13 @@ type members struct {
 	value   [numFields]rawValue // of those in present
 }
 
-// decodeJSON reads the object b into m, which must be empty. header is the type byte of the
+// decodeJSON reads the object b into m, which must be empty. frameType is the type byte of the
 // frame around it, or 0. After a fault m is half filled.
-func decodeJSON(reader side, header Type, b []byte, m *Message) *Fault {
+func decodeJSON(reader side, frameType Type, b []byte, m *Message) *Fault {
 	var in members
 	fault := in.scan(b)
 	if fault == nil {
-		fault = in.interpret(reader, header, m)
+		fault = in.interpret(reader, frameType, m)
 	}
 	if fault != nil && in.present.has(fieldSeq) {
 		if negative, n := in.value[fieldSeq].integer(); checkNumber(fieldSeq, negative, n) == nil {
@@ -86,7 +86,7 @@ func (in *members) put(f field, v rawValue) {
 }
 
 // interpret fills m from the members its type may carry.
-func (in *members) interpret(reader side, header Type, m *Message) *Fault {
+func (in *members) interpret(reader side, frameType Type, m *Message) *Fault {
 	var name []byte
 	if in.present.has(fieldType) {
 		v := in.value[fieldType]
@@ -95,7 +95,7 @@ func (in *members) interpret(reader side, header Type, m *Message) *Fault {
 		}
 		name = v.text(m)
 	}
-	t, fault := resolveType(reader, header, name)
+	t, fault := resolveType(reader, frameType, name)
 	if fault != nil {
 		return fault
 	}

@@ -28,13 +28,13 @@ type protoValue struct {
 	b []byte
 }
 
-// decodeProto reads the message b into m, which must be empty. header is the type byte of the
+// decodeProto reads the message b into m, which must be empty. frameType is the type byte of the
 // frame. After a fault m is half filled.
-func decodeProto(reader side, header Type, b []byte, m *Message) *Fault {
+func decodeProto(reader side, frameType Type, b []byte, m *Message) *Fault {
 	var in [numFields]protoValue
 	fault := scanProto(b, &in)
 	if fault == nil {
-		fault = interpretProto(reader, header, &in, m)
+		fault = interpretProto(reader, frameType, &in, m)
 	}
 	if seq := in[fieldSeq].n; fault != nil && checkNumber(fieldSeq, false, seq) == nil {
 		fault.Seq = seq
@@ -88,12 +88,12 @@ func wireTypeOf(f field) protowire.Type {
 
 // interpretProto fills m from the fields that its type may carry. proto3 does not distinguish
 // zero from absent, so only strings can be missing.
-func interpretProto(reader side, header Type, in *[numFields]protoValue, m *Message) *Fault {
+func interpretProto(reader side, frameType Type, in *[numFields]protoValue, m *Message) *Fault {
 	var name []byte
 	if len(in[fieldType].b) > 0 {
 		name = in[fieldType].b
 	}
-	t, fault := resolveType(reader, header, name)
+	t, fault := resolveType(reader, frameType, name)
 	if fault != nil {
 		return fault
 	}

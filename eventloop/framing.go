@@ -17,8 +17,8 @@ const (
 	Binary = Kind(wsproto.OpBinary)
 )
 
-// maxHeader is the longest header of a frame, in bytes.
-const maxHeader = 10
+// maxFrameHeader is the longest header of a frame, in bytes.
+const maxFrameHeader = 10
 
 // WriteOnLoop writes one message with whatever else this event writes, compressed
 // if that was agreed. payload is borrowed until return.
@@ -67,7 +67,7 @@ func (c *Conn) frameOnLoop(op wsproto.OpCode, payload []byte) {
 	case len(payload) < scratchCap:
 		c.loop.scratch = wsproto.AppendFrame(b, op, payload)
 	default:
-		c.loop.scratch = wsproto.AppendHeader(b, op, true, false, len(payload))
+		c.loop.scratch = wsproto.AppendFrameHeader(b, op, true, false, len(payload))
 		c.loop.flushWithOnLoop(payload)
 	}
 }

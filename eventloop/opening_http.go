@@ -17,11 +17,11 @@ import (
 func (c *Conn) helloOnLoop(in []byte) {
 	s := c.loop.s
 	block := in
-	if c.hold != nil { // the block came in pieces, of which FindHeader allows only so many bytes
+	if c.hold != nil { // the block came in pieces, of which FindHeaderBlock allows only so many bytes
 		c.holdOnLoop(in)
 		block = c.hold.B
 	}
-	n, err := wsproto.FindHeader(block, &s.handshake)
+	n, err := wsproto.FindHeaderBlock(block, &s.handshake)
 	if err != nil {
 		c.faultOnLoop(err)
 		return

@@ -184,7 +184,7 @@ func (c *Conn) tellGone(r Receiver, gone *Gone) {
 
 // mailOverhead is what one message in a mailbox costs beside its bytes: the mail, and
 // the header of its frame.
-const mailOverhead = 96 + maxHeader
+const mailOverhead = 96 + maxFrameHeader
 
 // Cost is what a message that waits takes of OutBuffer.
 func Cost(payload []byte) int { return int(mailCost(payload)) }

@@ -122,7 +122,7 @@ func TestAllocs_Handshake(t *testing.T) {
 	dst := make([]byte, 0, 1024)
 	var h wsproto.Handshake
 	wantAllocs(t, 2, func() {
-		if n, err := wsproto.FindHeader(block, cfg); n != len(block) || err != nil {
+		if n, err := wsproto.FindHeaderBlock(block, cfg); n != len(block) || err != nil {
 			t.Fatal(n, err)
 		}
 		if err := h.Parse(cfg, block); err != nil {

@@ -97,7 +97,7 @@ func BenchmarkHandshake(b *testing.B) {
 	var h wsproto.Handshake
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := wsproto.FindHeader(block, cfg); err != nil {
+		if _, err := wsproto.FindHeaderBlock(block, cfg); err != nil {
 			b.Fatal(err)
 		}
 		if err := h.Parse(cfg, block); err != nil {

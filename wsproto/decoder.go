@@ -92,7 +92,7 @@ func (d *Decoder) Next(cfg *DecoderConfig, in []byte) (ev Event, n int, ok bool,
 	var fault *CloseError
 	for !ok && fault == nil {
 		if d.p == nil || !d.p.inFrame {
-			var h header
+			var h frameHeader
 			var used int
 			if used, fault = d.header(&h, cfg, in[n:]); fault != nil {
 				break
@@ -129,14 +129,14 @@ func (d *Decoder) Next(cfg *DecoderConfig, in []byte) (ev Event, n int, ok bool,
 
 // standsAlone reports whether a frame is an event by itself, so that its payload needs
 // no copy.
-func (h *header) standsAlone() bool {
+func (h *frameHeader) standsAlone() bool {
 	return h.op.IsControl() || h.fin && h.op != OpContinuation && !h.rsv1
 }
 
 // header reads the next frame header into h, which must be zero. An earlier call may
 // have brought its front. used is the number of bytes taken from in: all of them while
 // the header is incomplete.
-func (d *Decoder) header(h *header, cfg *DecoderConfig, in []byte) (used int, fault *CloseError) {
+func (d *Decoder) header(h *frameHeader, cfg *DecoderConfig, in []byte) (used int, fault *CloseError) {
 	if d.p == nil || d.p.nhead == 0 {
 		if fault = d.readHeader(h, in, &cfg.limits); fault != nil || h.size != 0 || len(in) == 0 {
 			return h.size, fault

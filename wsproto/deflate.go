@@ -47,7 +47,7 @@ func AppendCompressed(dst []byte, op OpCode, payload []byte, z *Deflater, window
 	}
 	// The header's size depends on the data's: leave room for the longest.
 	start := len(dst)
-	w.b = AppendHeader(dst, op, true, true, len(payload))
+	w.b = AppendFrameHeader(dst, op, true, true, len(payload))
 	data := len(w.b)
 	w.deflate(payload, windowBits)
 	dst, w.b = w.b, nil
@@ -57,7 +57,7 @@ func AppendCompressed(dst []byte, op OpCode, payload []byte, z *Deflater, window
 	if n >= len(payload) {
 		return AppendFrame(dst[:start], op, payload)
 	}
-	end := AppendHeader(dst[:start], op, true, true, n)
+	end := AppendFrameHeader(dst[:start], op, true, true, n)
 	return append(end, dst[data:data+n]...)
 }
 

@@ -5,7 +5,7 @@
 // goroutine, takes a lock or asks for the time, so every path can be tested
 // with a slice and a loop. A connection passes through two stages:
 //
-//	FindHeader  → Handshake.Parse → Handshake.AppendResponse or Refusal.Append
+//	FindHeaderBlock  → Handshake.Parse → Handshake.AppendResponse or Refusal.Append
 //	Decoder.Next → Event            AppendFrame, AppendClose, AppendCompressed
 //
 // # Owns

@@ -7,11 +7,11 @@ import (
 
 const maxReason = maxControl - 2 // what a close code leaves for its reason, bytes
 
-// AppendHeader appends the header of an unmasked frame with n bytes of
+// AppendFrameHeader appends the header of an unmasked frame with n bytes of
 // payload, the length in its shortest form, and returns the longer slice.
 // Ownership of dst passes to the callee until it returns.
 // [RFC6455 5.2] [RFC6455 5.1]
-func AppendHeader(dst []byte, op OpCode, fin, rsv1 bool, n int) []byte {
+func AppendFrameHeader(dst []byte, op OpCode, fin, rsv1 bool, n int) []byte {
 	b0 := byte(op)
 	if fin {
 		b0 |= bitFin
@@ -32,7 +32,7 @@ func AppendHeader(dst []byte, op OpCode, fin, rsv1 bool, n int) []byte {
 // payload is borrowed until return; for a control opcode it must not be longer
 // than 125 bytes. The caller ensures that text is valid UTF-8.
 func AppendFrame(dst []byte, op OpCode, payload []byte) []byte {
-	return append(AppendHeader(dst, op, true, false, len(payload)), payload...)
+	return append(AppendFrameHeader(dst, op, true, false, len(payload)), payload...)
 }
 
 // AppendClose appends a close frame. With CloseNoStatus the frame has neither code nor
@@ -40,7 +40,7 @@ func AppendFrame(dst []byte, op OpCode, payload []byte) []byte {
 // [RFC6455 5.5.1]
 func AppendClose(dst []byte, code CloseCode, reason string) []byte {
 	if code == CloseNoStatus {
-		return AppendHeader(dst, OpClose, true, false, 0)
+		return AppendFrameHeader(dst, OpClose, true, false, 0)
 	}
 	if len(reason) > maxReason {
 		cut := maxReason
@@ -49,6 +49,6 @@ func AppendClose(dst []byte, code CloseCode, reason string) []byte {
 		}
 		reason = reason[:cut]
 	}
-	dst = AppendHeader(dst, OpClose, true, false, 2+len(reason))
+	dst = AppendFrameHeader(dst, OpClose, true, false, 2+len(reason))
 	return append(binary.BigEndian.AppendUint16(dst, uint16(code)), reason...)
 }

@@ -13,11 +13,11 @@ import (
 
 // What the encoder writes is what another implementation reads, in the
 // shortest form and without a mask. [RFC6455 5.1] [RFC6455 5.2]
-func TestAppendHeader(t *testing.T) {
+func TestAppendFrameHeader(t *testing.T) {
 	for _, n := range []int{0, 1, 125, 126, 127, 65535, 65536, 1 << 20, 1 << 40} {
 		for _, fin := range []bool{false, true} {
 			for _, rsv1 := range []bool{false, true} {
-				b := wsproto.AppendHeader([]byte("before"), wsproto.OpBinary, fin, rsv1, n)
+				b := wsproto.AppendFrameHeader([]byte("before"), wsproto.OpBinary, fin, rsv1, n)
 				b, ok := bytes.CutPrefix(b, []byte("before"))
 				if !ok {
 					t.Fatalf("n %d: what was in dst is gone", n)

@@ -11,12 +11,12 @@ const (
 	len16 = 126 // 2 bytes of length follow
 	len64 = 127 // 8 bytes of length follow
 
-	maskSize   = 4
-	maxHeader  = 2 + 8 + maskSize // of a client's frame, bytes
-	maxControl = 125              // payload of a control frame, bytes [RFC6455 5.5]
+	maskSize       = 4
+	maxFrameHeader = 2 + 8 + maskSize // of a client's frame, bytes
+	maxControl     = 125              // payload of a control frame, bytes [RFC6455 5.5]
 )
 
-// header is the header of one frame from a client. [RFC6455 5.2]
+// frameHeader is the header of one frame from a client. [RFC6455 5.2]
 //
 //	 0               1               2               3
 //	+-+-+-+-+-------+-+-------------+-------------------------------+
@@ -25,7 +25,7 @@ const (
 //	|N|V|V|V| (4)   |S|             | then the 4 bytes of the mask  |
 //	| |1|2|3|       |K|             |                               |
 //	+-+-+-+-+-------+-+-------------+-------------------------------+
-type header struct {
+type frameHeader struct {
 	op   OpCode
 	fin  bool
 	rsv1 bool // the message is compressed
@@ -37,7 +37,7 @@ type header struct {
 // readHeader reads the frame header at the front of b into h. It judges the first two
 // bytes, by what came before, as soon as they are there. While the header is incomplete
 // h.size stays 0.
-func (d *Decoder) readHeader(h *header, b []byte, l *Limits) *CloseError {
+func (d *Decoder) readHeader(h *frameHeader, b []byte, l *Limits) *CloseError {
 	if len(b) < 2 {
 		return nil
 	}

@@ -116,10 +116,10 @@ func FuzzHandshake(f *testing.F) {
 			f.Add([]byte(r.in), uint16(20))
 		}
 	}
-	cfg := &wsproto.HandshakeConfig{Protocols: []string{"v2", "v1"}, Compression: true, MaxHeaderBytes: 1024, MaxHeaders: 16}
+	cfg := &wsproto.HandshakeConfig{Protocols: []string{"v2", "v1"}, Compression: true, MaxHeaderBytes: 1024, MaxHeaderFields: 16}
 	f.Fuzz(func(t *testing.T, in []byte, cut uint16) {
-		n, err := wsproto.FindHeader(in, cfg)
-		early, earlyErr := wsproto.FindHeader(in[:min(int(cut), len(in))], cfg)
+		n, err := wsproto.FindHeaderBlock(in, cfg)
+		early, earlyErr := wsproto.FindHeaderBlock(in[:min(int(cut), len(in))], cfg)
 		if early != 0 && early != n || earlyErr != nil && !errors.Is(err, earlyErr) {
 			t.Fatalf("at %d: %d, %v; of all: %d, %v", cut, early, earlyErr, n, err)
 		}
@@ -196,7 +196,7 @@ func checkAccepted(t *testing.T, h *wsproto.Handshake, block []byte) {
 		t.Errorf("%q: net/http reads %q ? %q, not %q ? %q", block, req.URL.Path, req.URL.RawQuery, h.Path, h.Query)
 	}
 	for name := range req.Header {
-		if got := string(h.Header(name)); got != req.Header.Get(name) {
+		if got := string(h.HeaderField(name)); got != req.Header.Get(name) {
 			t.Errorf("%s: %q, net/http reads %q", name, got, req.Header.Get(name))
 		}
 	}

@@ -11,14 +11,14 @@ import (
 // HandshakeConfig is what a server agrees to. All connections share it, and it must not
 // change while in use.
 type HandshakeConfig struct {
-	Protocols      []string // subprotocols that the server speaks, the preferred one first
-	Compression    bool     // whether permessage-deflate may be negotiated
-	MaxHeaderBytes int      // of the whole header block; 0 = 8192; too small: 431 for honest clients
-	MaxHeaders     int      // header fields; 0 = 64; too small: 431 for clients behind chatty proxies
+	Protocols       []string // subprotocols that the server speaks, the preferred one first
+	Compression     bool     // whether permessage-deflate may be negotiated
+	MaxHeaderBytes  int      // of the whole header block; 0 = 8192; too small: 431 for honest clients
+	MaxHeaderFields int      // header fields; 0 = 64; too small: 431 for clients behind chatty proxies
 }
 
 func (c *HandshakeConfig) bounds() (maxBytes, maxHeaders int) {
-	return cmp.Or(c.MaxHeaderBytes, 8192), cmp.Or(c.MaxHeaders, 64)
+	return cmp.Or(c.MaxHeaderBytes, 8192), cmp.Or(c.MaxHeaderFields, 64)
 }
 
 // Handshake is one client's opening handshake. It is reusable: Parse sets every field.
@@ -50,7 +50,7 @@ type required struct {
 	otherConnection             bool // some does not
 }
 
-// Parse checks block, which FindHeader measured, and prepares the response.
+// Parse checks block, which FindHeaderBlock measured, and prepares the response.
 // block is borrowed for as long as the fields of h are used. err is a *Refusal. Parse does
 // not check the path: the caller knows which paths exist.
 //
@@ -249,9 +249,9 @@ func hasToken(list []byte, word string) bool {
 	return false
 }
 
-// Header is the value of the first header field with that name, in any case, without
+// HeaderField is the value of the first header field with that name, in any case, without
 // surrounding white space; nil if there is none. It is borrowed as the fields are.
-func (h *Handshake) Header(name string) []byte {
+func (h *Handshake) HeaderField(name string) []byte {
 	for rest := h.fields; ; {
 		line, after, ok := cutLine(rest)
 		if !ok || len(line) == 0 {

@@ -36,7 +36,7 @@ func replace(from, to string) string { return strings.Replace(hello, from, to, 1
 // shake runs a whole handshake as a server does.
 func shake(cfg *wsproto.HandshakeConfig, in string) (*wsproto.Handshake, error) {
 	h := new(wsproto.Handshake)
-	n, err := wsproto.FindHeader([]byte(in), cfg)
+	n, err := wsproto.FindHeaderBlock([]byte(in), cfg)
 	if err != nil {
 		return h, err
 	}
@@ -77,16 +77,16 @@ func TestHandshake_Fields(t *testing.T) {
 		{"Host", h.Host, "node.example:8080"},
 		{"Origin", h.Origin, "https://app.example"},
 		{"Authorization", h.Authorization, "Bearer a.b.c"},
-		{"another header", h.Header("x-forwarded-FOR"), "192.0.2.1"},
+		{"another header", h.HeaderField("x-forwarded-FOR"), "192.0.2.1"},
 	} {
 		if string(f.got) != f.want {
 			t.Errorf("%s: got %q, want %q", f.name, f.got, f.want)
 		}
 	}
-	if v := h.Header("X-Empty"); v == nil || len(v) != 0 {
+	if v := h.HeaderField("X-Empty"); v == nil || len(v) != 0 {
 		t.Errorf("empty header: %#v", v)
 	}
-	if v := h.Header("X-Missing"); v != nil {
+	if v := h.HeaderField("X-Missing"); v != nil {
 		t.Errorf("missing header: %q", v)
 	}
 }
@@ -242,7 +242,7 @@ func TestHandshake_Refused(t *testing.T) {
 	}
 }
 
-// Parse relies on FindHeader for the limits, not for its own safety.
+// Parse relies on FindHeaderBlock for the limits, not for its own safety.
 func TestHandshake_ParseAlone(t *testing.T) {
 	var h wsproto.Handshake
 	for name, in := range map[string]string{
@@ -261,11 +261,11 @@ func TestHandshake_ParseAlone(t *testing.T) {
 
 // The end of the header is found wherever the reads were cut, and what the
 // client sent after it is left alone.
-func TestFindHeader(t *testing.T) {
+func TestFindHeaderBlock(t *testing.T) {
 	in := []byte(hello + "\x81\x80abcd" + "\r\n\r\n")
 	cfg := &wsproto.HandshakeConfig{}
 	for n := range in {
-		got, err := wsproto.FindHeader(in[:n], cfg)
+		got, err := wsproto.FindHeaderBlock(in[:n], cfg)
 		want := 0
 		if n >= len(hello) {
 			want = len(hello)
@@ -276,18 +276,18 @@ func TestFindHeader(t *testing.T) {
 	}
 }
 
-func TestFindHeader_Limits(t *testing.T) {
-	exact := &wsproto.HandshakeConfig{MaxHeaderBytes: len(hello), MaxHeaders: 5}
-	if n, err := wsproto.FindHeader([]byte(hello), exact); n != len(hello) || err != nil {
+func TestFindHeaderBlock_Limits(t *testing.T) {
+	exact := &wsproto.HandshakeConfig{MaxHeaderBytes: len(hello), MaxHeaderFields: 5}
+	if n, err := wsproto.FindHeaderBlock([]byte(hello), exact); n != len(hello) || err != nil {
 		t.Errorf("at the limits: %d, %v", n, err)
 	}
 	var r *wsproto.Refusal
 	short := &wsproto.HandshakeConfig{MaxHeaderBytes: len(hello) - 1}
-	if _, err := wsproto.FindHeader([]byte(hello), short); !errors.As(err, &r) || r.Status != 431 {
+	if _, err := wsproto.FindHeaderBlock([]byte(hello), short); !errors.As(err, &r) || r.Status != 431 {
 		t.Errorf("one byte over: %v", err)
 	}
-	few := &wsproto.HandshakeConfig{MaxHeaders: 4}
-	if _, err := wsproto.FindHeader([]byte(hello), few); !errors.As(err, &r) || r.Status != 431 {
+	few := &wsproto.HandshakeConfig{MaxHeaderFields: 4}
+	if _, err := wsproto.FindHeaderBlock([]byte(hello), few); !errors.As(err, &r) || r.Status != 431 {
 		t.Errorf("one field over: %v", err)
 	}
 }
@@ -298,7 +298,7 @@ func ExampleHandshake_Parse() {
 	cfg := &wsproto.HandshakeConfig{Protocols: []string{"edgeloop.v1.json"}}
 	read := []byte(with("Sec-WebSocket-Protocol: edgeloop.v1.json") + "\x81\x80\x00\x00\x00\x00")
 
-	n, err := wsproto.FindHeader(read, cfg)
+	n, err := wsproto.FindHeaderBlock(read, cfg)
 	if n == 0 && err == nil {
 		return // read more
 	}

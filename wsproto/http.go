@@ -91,10 +91,10 @@ func cutField(line []byte) (name, value []byte, ok bool) {
 	return line[:n], trim(value), true
 }
 
-// FindHeader finds the end of the header block at the front of b. n is its length with the
+// FindHeaderBlock finds the end of the header block at the front of b. n is its length with the
 // blank line, or 0 while more bytes are needed. err is a *Refusal as soon as no further
 // bytes can make the block acceptable.
-func FindHeader(b []byte, cfg *HandshakeConfig) (n int, err error) {
+func FindHeaderBlock(b []byte, cfg *HandshakeConfig) (n int, err error) {
 	maxBytes, maxHeaders := cfg.bounds()
 	if len(b) > 0 && !isToken(b[0]) {
 		return 0, errRequestLine // a TLS hello, or noise: do not wait for 8 KiB of it

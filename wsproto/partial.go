@@ -13,10 +13,10 @@ import (
 // the next call. It is pooled, so that a connection between messages has none.
 type partial struct {
 	// Owned by the decoder that took it from the pool.
-	head  [maxHeader]byte // an incomplete header
+	head  [maxFrameHeader]byte // an incomplete header
 	nhead int
 
-	frame   header // the frame whose payload is arriving
+	frame   frameHeader // the frame whose payload is arriving
 	inFrame bool
 	got     int              // bytes of frame's payload that have arrived
 	control [maxControl]byte // payload, if frame is a control frame
@@ -36,7 +36,7 @@ func (p *partial) length() int {
 }
 
 // open starts the payload of frame h.
-func (p *partial) open(h header) {
+func (p *partial) open(h frameHeader) {
 	p.frame, p.inFrame, p.got = h, true, 0
 	if h.op == OpText || h.op == OpBinary {
 		p.op, p.compressed, p.checked = h.op, h.rsv1, 0 // [RFC6455 5.4] [RFC7692 6.2]

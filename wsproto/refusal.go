@@ -46,7 +46,7 @@ func (r *Refusal) Append(dst []byte) []byte {
 	return append(dst, '\n')
 }
 
-// The faults that FindHeader and Parse find.
+// The faults that FindHeaderBlock and Parse find.
 var (
 	errRequestLine    = &Refusal{Status: 400, Reason: "malformed request line"}
 	errBareLF         = &Refusal{Status: 400, Reason: "a line does not end in CR LF"}
