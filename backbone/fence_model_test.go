@@ -58,7 +58,7 @@ func (s *session) Wanted() bool {
 // device's records are in the log once, in order, without a hole.
 func TestFence_DevicesThatMove(t *testing.T) {
 	ext := startExternal(t)
-	var ways [2]gate
+	var ways [2]holdable
 	var nodes [2]*backbone.Backbone
 	var trouble [2]*saboteur
 	for i := range nodes {

@@ -14,10 +14,10 @@ import (
 	"edgeloop/backbone"
 )
 
-// gate holds what a node sends to the log while it is locked.
-type gate struct{ sync.RWMutex }
+// holdable holds what a node sends to the log while it is locked.
+type holdable struct{ sync.RWMutex }
 
-func (g *gate) publish(m *nats.Msg, next func(*nats.Msg) error) error {
+func (g *holdable) publish(m *nats.Msg, next func(*nats.Msg) error) error {
 	g.RLock()
 	defer g.RUnlock()
 	return next(m)
@@ -72,7 +72,7 @@ func TestFence_OvertakenByAnotherNode(t *testing.T) {
 	for _, others := range []int{0, 1, 3} {
 		t.Run(fmt.Sprintf("in a batch with %d others", others), func(t *testing.T) {
 			ext := startExternal(t)
-			var way gate
+			var way holdable
 			east := openWith(t, backbone.Config{NATSURL: ext.url, Node: "east"}, backbone.Seams{Publish: way.publish})
 			west := open(t, backbone.Config{NATSURL: ext.url, Node: "west"})
 			var old, young, other heard

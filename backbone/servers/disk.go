@@ -21,8 +21,8 @@ func (e *DiskFullError) Error() string {
 	return fmt.Sprintf("backbone: %d bytes free on the disk, %d must stay free", e.Free, e.Reserve)
 }
 
-// diskGate gives a function that fails while less than reserve is free at path.
-func diskGate(path string, reserve int64) func() error {
+// diskFree gives a function that fails while less than reserve is free at path.
+func diskFree(path string, reserve int64) func() error {
 	return func() error {
 		var s syscall.Statfs_t
 		if err := syscall.Statfs(path, &s); err != nil {

@@ -43,7 +43,7 @@ func (s *Servers) Patience() time.Duration { return s.patience }
 // Put stores one message that is not of the log and returns its sequence
 // when it is durable.
 func (s *Servers) Put(ctx context.Context, stream string, m *nats.Msg) (uint64, error) {
-	if err := s.gate(); err != nil {
+	if err := s.writable(); err != nil {
 		return 0, &UnavailableError{err}
 	}
 	within, cancel := context.WithTimeout(ctx, s.patience)

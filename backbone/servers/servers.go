@@ -94,14 +94,14 @@ type Servers struct {
 	Reader *Conn // of all who read streams, so that they delay nobody's answers
 	Asker  *Conn // of all questions
 
-	cfg      Config
-	patience time.Duration   // of one question
-	ctx      context.Context // ends when the node closes
-	cancel   context.CancelFunc
-	embedded *embedded // nil elsewhere
-	lock     *dirLock  // on the data directory; nil elsewhere
-	gate     func() error
-	workers  sync.WaitGroup
+	cfg        Config
+	patience   time.Duration   // of one question
+	ctx        context.Context // ends when the node closes
+	cancel     context.CancelFunc
+	embedded   *embedded // nil elsewhere
+	lock       *dirLock  // on the data directory; nil elsewhere
+	writable   func() error
+	background sync.WaitGroup
 
 	mu sync.Mutex
 	// Guarded by mu.
@@ -116,7 +116,7 @@ type Servers struct {
 // New takes the data directory, where the servers are in this process. Close must be
 // called, whatever comes.
 func New(cfg Config) (*Servers, error) {
-	s := &Servers{cfg: cfg, patience: cmp.Or(cfg.Seams.Timeout, RequestTimeout), gate: func() error { return nil }}
+	s := &Servers{cfg: cfg, patience: cmp.Or(cfg.Seams.Timeout, RequestTimeout), writable: func() error { return nil }}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	if !s.Here() {
 		return s, nil
@@ -129,10 +129,10 @@ func New(cfg Config) (*Servers, error) {
 	if s.lock, err = lockDirs(cfg.Node, cfg.DataDir, dir); err != nil {
 		return s, err
 	}
-	s.gate = s.lock.check
+	s.writable = s.lock.check
 	if cfg.DiskReserve > 0 {
-		free := diskGate(dir, cfg.DiskReserve)
-		s.gate = func() error {
+		free := diskFree(dir, cfg.DiskReserve)
+		s.writable = func() error {
 			if err := s.lock.check(); err != nil {
 				return err
 			}
@@ -170,10 +170,10 @@ func (s *Servers) Here() bool { return s.cfg.URL == "" }
 func (s *Servers) Context() context.Context { return s.ctx }
 
 // Go starts a worker that ends with Context; Stop waits for it.
-func (s *Servers) Go(worker func()) { s.workers.Go(worker) }
+func (s *Servers) Go(f func()) { s.background.Go(f) }
 
-// Gate says why nothing may be written now; nil: it may.
-func (s *Servers) Gate() error { return s.gate() }
+// Writable says why nothing may be written now; nil: it may.
+func (s *Servers) Writable() error { return s.writable() }
 
 // Dial makes a connection of its own, which Stop closes.
 func (s *Servers) Dial(ctx context.Context, name string) (*Conn, error) {
@@ -230,7 +230,7 @@ func (s *Servers) Stop() {
 		}
 	})
 	defer hurry.Stop()
-	s.workers.Wait()
+	s.background.Wait()
 	for _, c := range conns {
 		c.NC.Close()
 	}

@@ -160,7 +160,7 @@ func (c *Commands) TakeCommands(ctx context.Context, tenant, device string, fits
 		case t.more:
 			return true, nil
 		case t.next == 0:
-			c.set.drained(subject, known)
+			c.set.cleared(subject, known)
 			return false, nil
 		}
 	}
@@ -311,8 +311,8 @@ func (s *commandSet) latest(subject string) uint64 {
 	return s.waiting[k].seq
 }
 
-// drained notes that all commands up to seq are gone; one stored since stays.
-func (s *commandSet) drained(subject string, seq uint64) {
+// cleared notes that all commands up to seq are gone; one stored since stays.
+func (s *commandSet) cleared(subject string, seq uint64) {
 	k := names.KeyOf(subject)
 	s.mu.Lock()
 	defer s.mu.Unlock()

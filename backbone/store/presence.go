@@ -291,7 +291,7 @@ func (p *Presences) publish() {
 		if states = p.queue.take(states[:0], presenceBatch); len(states) == 0 {
 			return
 		}
-		err := p.srv.Gate()
+		err := p.srv.Writable()
 		if err == nil {
 			err = p.publishStates(states)
 			p.srv.NoteAnswer(err)

@@ -29,7 +29,7 @@ type committer struct {
 	// Immutable after construction.
 	pipe       *pipeline
 	log        appender
-	gate       func() error // says why nothing may be written now
+	writable   func() error // says why nothing may be written now
 	ctx        context.Context
 	logger     *zap.Logger
 	tagBase    string // names this start of this node
@@ -94,7 +94,7 @@ func (c *committer) gatherUntil(due time.Time) bool {
 func (c *committer) commit(tag string, items []item) bool {
 	delay := retryFirst
 	for stored := 0; stored < len(items); {
-		n, err := 0, c.gate()
+		n, err := 0, c.writable()
 		if err == nil {
 			n, err = c.log.store(tag, stored, items[stored:])
 			c.report(items[stored : stored+n])

@@ -143,7 +143,7 @@ func (l *Log) startCommitter() error {
 	l.pipe.known = l.known
 	c := &committer{
 		pipe:       l.pipe,
-		gate:       l.srv.Gate,
+		writable:   l.srv.Writable,
 		ctx:        l.ctx,
 		logger:     l.cfg.Logger,
 		tagBase:    rand.Text()[:tagLength],

@@ -74,7 +74,7 @@ func TestCommitter_ReportsOnceForARun(t *testing.T) {
 				{seq: 9}, // nobody asks
 				{seq: 9},
 			}
-			c := &committer{log: &tc.steps, ctx: context.Background(), gate: func() error { return nil }, logger: zap.NewNop()}
+			c := &committer{log: &tc.steps, ctx: context.Background(), writable: func() error { return nil }, logger: zap.NewNop()}
 			c.state.Store(new(servers.State))
 			if !c.commit("start.1", items) {
 				t.Fatal("not committed")
