@@ -75,7 +75,7 @@ func TestAdmission_OlderHandshake(t *testing.T) {
 	for name, leaves := range map[string]bool{"its device waits": false, "its device is gone": true} {
 		t.Run(name, func(t *testing.T) {
 			var first atomic.Bool
-			held := newGate()
+			held := newHoldUp()
 			store := &memStore{ask: func(device string) {
 				if device == "dev" && first.CompareAndSwap(false, true) {
 					held.wait("")
@@ -116,7 +116,7 @@ func TestAdmission_OlderHandshake(t *testing.T) {
 
 // One question hangs: it holds up one worker, and no handshake but its own.
 func TestAdmission_StuckQuestion(t *testing.T) {
-	held := newGate()
+	held := newHoldUp()
 	store := &memStore{ask: func(device string) {
 		if device == "slow" {
 			held.wait("")

@@ -50,7 +50,7 @@ func TestCommand_WhileConnecting(t *testing.T) {
 // answer to its handshake yet. A frame would be lost, so the command waits.
 func TestCommand_BeforeAdmission(t *testing.T) {
 	t.Parallel()
-	held := newGate()
+	held := newHoldUp()
 	n := startNode(t, &memLog{lastSeq: held.wait}, gateway.Config{})
 	got := make(chan message, 1)
 	go func() {
@@ -76,7 +76,7 @@ func TestCommand_BeforeAdmission(t *testing.T) {
 // handshake is answered does not take along what waits for its device.
 func TestCommand_KickedWhileConnecting(t *testing.T) {
 	t.Parallel()
-	held := newGate()
+	held := newHoldUp()
 	n := startNode(t, &memLog{lastSeq: held.wait}, gateway.Config{})
 	key := devicemgr.Key{Tenant: "default", Device: "kicked"}
 	dialled := make(chan *device, 1)

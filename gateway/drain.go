@@ -52,7 +52,7 @@ func (g *Gateway) Drain(ctx context.Context, window time.Duration) error {
 	if left, err := awaitNone(ctx, online); err != nil {
 		return fmt.Errorf("gateway: %d devices have not left: %w", left, err)
 	}
-	if err := bounded(ctx, g.lanes.Drain); err != nil {
+	if err := bounded(ctx, g.lanes.WaitEmpty); err != nil {
 		return fmt.Errorf("gateway: drain lanes: %w", err)
 	}
 	if err := bounded(ctx, g.log.Flush); err != nil {

@@ -11,15 +11,15 @@ import (
 	"edgeloop/gateway"
 )
 
-// gate blocks whoever comes until it is opened, and says when the first is there.
-type gate struct {
+// holdUp blocks whoever comes until it is opened, and says when the first is there.
+type holdUp struct {
 	once         sync.Once
 	reached, end chan struct{}
 }
 
-func newGate() *gate { return &gate{reached: make(chan struct{}), end: make(chan struct{})} }
+func newHoldUp() *holdUp { return &holdUp{reached: make(chan struct{}), end: make(chan struct{})} }
 
-func (g *gate) wait(string) {
+func (g *holdUp) wait(string) {
 	g.once.Do(func() { close(g.reached) })
 	<-g.end
 }
@@ -31,7 +31,7 @@ func TestDrain_WhileConnecting(t *testing.T) {
 	t.Parallel()
 	t.Run("before it is in the session table: 503", func(t *testing.T) {
 		t.Parallel()
-		held := newGate()
+		held := newHoldUp()
 		n := startNodeOver(t, &memLog{}, &memStore{ask: held.wait}, gateway.Config{})
 		status := make(chan int, 1)
 		go func() { _, s, _ := n.dialWith("device=late", nil); status <- s }()
@@ -47,7 +47,7 @@ func TestDrain_WhileConnecting(t *testing.T) {
 	})
 	t.Run("once it is there: 101 and 1001", func(t *testing.T) {
 		t.Parallel()
-		held := newGate()
+		held := newHoldUp()
 		n := startNode(t, &memLog{lastSeq: held.wait}, gateway.Config{})
 		dialled := make(chan *device, 1)
 		go func() {
@@ -78,7 +78,7 @@ func TestDrain_WhileConnecting(t *testing.T) {
 // back: before it, it would be acknowledged over a hole.
 func TestDrain_HeldBack(t *testing.T) {
 	t.Parallel()
-	held := newGate()
+	held := newHoldUp()
 	n := startNode(t, &memLog{before: func([]backbone.Record) error { held.wait(""); return nil }},
 		gateway.Config{Workers: 1, Lanes: 1, LaneDepth: 1})
 	x := n.connect("x")
@@ -133,7 +133,7 @@ func TestBan_WhileConnecting(t *testing.T) {
 // in time, the log can be closed while they wait, and then it ends.
 func TestClose_LogStands(t *testing.T) {
 	t.Parallel()
-	held := newGate()
+	held := newHoldUp()
 	n := startNode(t, &memLog{before: func([]backbone.Record) error {
 		held.wait("")
 		return backbone.ErrClosed

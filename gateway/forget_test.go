@@ -24,7 +24,7 @@ func TestForget_NoHoleUnderWhatIsOnItsWay(t *testing.T) {
 			t.Fatal(err)
 		}
 		n.until("the first are with the log", func() bool { taken, _, _ := log.state(); return len(taken) == batch })
-		log.turn(gateBlocks)
+		log.turn(logBlocks)
 		for first := batch + 1; first <= total; first += batch {
 			if _, err := x.Write(frames.from(first)); err != nil {
 				t.Fatal(err)
@@ -47,7 +47,7 @@ func TestForget_NoHoleUnderWhatIsOnItsWay(t *testing.T) {
 				m.Unregister(s, epoch)
 			}
 		}()
-		log.turn(gateOpen)
+		log.turn(logTakes)
 		n.until("the lanes are empty", func() bool { l := n.gateway.Stats().Lanes; return l.Queued == 0 && l.Active == 0 })
 		close(stop)
 		<-done

@@ -158,7 +158,7 @@ func TestLink_Panic(t *testing.T) {
 // is not taken in, or it would be acknowledged over a hole.
 func TestLink_BehindPanic(t *testing.T) {
 	t.Parallel()
-	held := newGate()
+	held := newHoldUp()
 	var panics atomic.Int32
 	log := &memLog{before: func(records []backbone.Record) error {
 		held.wait("")
@@ -192,7 +192,7 @@ func TestLink_BehindPanic(t *testing.T) {
 // and who was held back for them goes on.
 func TestLink_WindowOfUnlogged(t *testing.T) {
 	t.Parallel()
-	held := newGate()
+	held := newHoldUp()
 	log := &memLog{before: func([]backbone.Record) error { held.wait(""); return nil }}
 	n := startNode(t, log, gateway.Config{Window: 4, Lanes: 1, Workers: 1})
 	n.connect("stuck").telemetry(1)

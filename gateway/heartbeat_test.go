@@ -23,7 +23,7 @@ import (
 // place in the window.
 func TestLink_HeartbeatWhileTheLogStands(t *testing.T) {
 	t.Parallel()
-	held := newGate()
+	held := newHoldUp()
 	log := &memLog{before: func([]backbone.Record) error { held.wait(""); return nil }}
 	n := startNode(t, log, gateway.Config{Window: 4, Lanes: 1, Workers: 1})
 	d := n.connect("beating")
@@ -42,7 +42,7 @@ func TestLink_HeartbeatWhileTheLogStands(t *testing.T) {
 // afterwards each has its answer.
 func TestHeartbeats_FloodIsHeldBack(t *testing.T) {
 	t.Parallel()
-	held := newGate()
+	held := newHoldUp()
 	log := &memLog{before: func([]backbone.Record) error { held.wait(""); return nil }}
 	n := startNode(t, log, gateway.Config{Window: 4, Lanes: 1, Workers: 1})
 	conn, _, _, err := ws.Dialer{Protocols: []string{envelope.ProtoJSON}}.Dial(context.Background(), n.url("flooding"))

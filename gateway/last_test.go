@@ -17,7 +17,7 @@ func TestClosed_HeldBackIsHandedOn(t *testing.T) {
 	log := newSteppedLog()
 	n := startNodeOn(t, log, gateway.Config{Workers: 1, Lanes: 1, LaneDepth: 1, Window: 1 << 16, WindowBytes: 1 << 30})
 	x, frames := n.rawDevice("x"), newBurst(1)
-	log.turn(gateBlocks)
+	log.turn(logBlocks)
 	sent := 0
 	for ; n.server.Stats().Paused == 0; sent++ {
 		if _, err := x.Write(frames.from(sent + 1)); err != nil {
@@ -33,7 +33,7 @@ func TestClosed_HeldBackIsHandedOn(t *testing.T) {
 	}
 	x.Close()
 	n.until("x has left", func() bool { return n.gateway.Stats().Online == 0 })
-	log.turn(gateOpen)
+	log.turn(logTakes)
 	n.until("all is with the log", func() bool { taken, _, _ := log.state(); return len(taken) >= read })
 	taken, _, _ := log.state()
 	for i, r := range taken {

@@ -77,7 +77,7 @@ func TestMemory_EndsAndGoesOn(t *testing.T) {
 // more, whatever the number of its messages.
 func TestWindow_Bytes(t *testing.T) {
 	t.Parallel()
-	held := newGate()
+	held := newHoldUp()
 	n := startNode(t, &memLog{before: func([]backbone.Record) error { held.wait(""); return nil }}, gateway.Config{WindowBytes: 64 << 10})
 	d := n.connect("large")
 	data := json.RawMessage(`"` + strings.Repeat("x", 16<<10) + `"`)
@@ -118,7 +118,7 @@ func TestWindow_Rate(t *testing.T) {
 // the other sends last does not wait for all of that.
 func TestLane_DevicesInTurn(t *testing.T) {
 	t.Parallel()
-	held := newGate()
+	held := newHoldUp()
 	n := startNode(t, &memLog{before: func([]backbone.Record) error { held.wait(""); return nil }},
 		gateway.Config{Workers: 1, Lanes: 1, Window: 1000})
 	eager := n.connect("eager")

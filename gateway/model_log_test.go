@@ -8,23 +8,23 @@ import (
 	"edgeloop/backbone"
 )
 
-// gateMode says what a steppedLog does with what is appended.
-type gateMode int
+// appendMode says what a steppedLog does with what is appended.
+type appendMode int
 
 const (
-	gateOpen    gateMode = iota
-	gateRefuses          // as a log that is closed
-	gateBlocks           // as a log that is full
+	logTakes   appendMode = iota
+	logRefuses            // as a log that is closed
+	logBlocks             // as a log that is full
 )
 
 // steppedLog is a log that takes, refuses or holds up records, and makes them
-// durable, as a test says. A call that was held up does what the gate does when
-// it opens.
+// durable, as a test says. A call that is held up does what the new mode says once
+// the mode changes.
 type steppedLog struct {
 	mu sync.Mutex
 	// Guarded by mu.
 	change  sync.Cond
-	mode    gateMode
+	mode    appendMode
 	held    int // records of the call that is held up
 	pending []stepped
 	stored  []stepped
@@ -50,12 +50,12 @@ func newSteppedLog() *steppedLog {
 func (l *steppedLog) Append(records []backbone.Record) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for l.mode == gateBlocks {
+	for l.mode == logBlocks {
 		l.held = len(records)
 		l.change.Wait()
 	}
 	l.held = 0
-	if l.mode == gateRefuses {
+	if l.mode == logRefuses {
 		return backbone.ErrClosed
 	}
 	for i := range records {
@@ -79,7 +79,7 @@ func (l *steppedLog) Last(context.Context, string, string) (last backbone.Last, 
 func (l *steppedLog) Flush(context.Context) error { return nil }
 
 // turn changes the mode; who is held up looks again.
-func (l *steppedLog) turn(mode gateMode) {
+func (l *steppedLog) turn(mode appendMode) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.mode = mode

@@ -21,7 +21,7 @@ type sessionModel struct {
 	log    *steppedLog
 	device string
 
-	mode     gateMode
+	mode     appendMode
 	window   int
 	accepted uint64    // what the session took in
 	before   uint64    // accepted, before the records of the call that is held up
@@ -147,7 +147,7 @@ func (m *sessionModel) send(t *rapid.T) {
 		t.Skip("no connection")
 	}
 	many := rapid.IntRange(1, 6).Draw(t, "messages")
-	if m.mode == gateBlocks && m.held == nil {
+	if m.mode == logBlocks && m.held == nil {
 		many = 1 // which ones share the call that is held up would be left to chance
 		if p.inFlight > m.window {
 			t.Skip("nothing is read")
@@ -164,7 +164,7 @@ func (m *sessionModel) send(t *rapid.T) {
 		m.messages++
 		s := sent{uint64(seq), strconv.Itoa(m.messages)} //nolint:gosec // not negative
 		if err := p.trySend(message{Type: "telemetry", Seq: s.seq, Data: json.RawMessage(s.data)}); err != nil {
-			if m.mode == gateRefuses {
+			if m.mode == logRefuses {
 				break // it was closed for the first of them
 			}
 			t.Fatal(err)
@@ -192,11 +192,11 @@ func (m *sessionModel) run(t *rapid.T, acks int64) {
 		r := stepped{epoch: p.welcome.Epoch, seq: s.seq, high: m.accepted, data: s.data}
 		p.inFlight++
 		switch m.mode {
-		case gateOpen:
+		case logTakes:
 			m.taken = append(m.taken, r)
-		case gateBlocks:
+		case logBlocks:
 			m.held = append(m.held, r)
-		case gateRefuses:
+		case logRefuses:
 			m.refused(t)
 			return
 		}
@@ -253,7 +253,7 @@ func (m *sessionModel) commit(t *rapid.T) {
 	if m.durable == len(m.taken) {
 		t.Skip("nothing is pending")
 	}
-	if m.mode == gateBlocks && m.held == nil && m.now != nil && len(m.now.unread) > 0 {
+	if m.mode == logBlocks && m.held == nil && m.now != nil && len(m.now.unread) > 0 {
 		t.Skip("which ones would share the call that is held up is left to chance")
 	}
 	if m.ahead && m.held != nil {
@@ -283,22 +283,22 @@ func (m *sessionModel) makeDurable(t *rapid.T, n int) {
 // turn opens or closes the gate of the log. A call that is held up is let in or
 // refused.
 func (m *sessionModel) turn(t *rapid.T) {
-	m.turnTo(t, rapid.SampledFrom([]gateMode{gateOpen, gateRefuses, gateBlocks}).Draw(t, "mode"))
+	m.turnTo(t, rapid.SampledFrom([]appendMode{logTakes, logRefuses, logBlocks}).Draw(t, "mode"))
 }
 
-func (m *sessionModel) turnTo(t *rapid.T, mode gateMode) {
-	if mode == gateBlocks && m.now != nil && len(m.now.unread) > 0 {
+func (m *sessionModel) turnTo(t *rapid.T, mode appendMode) {
+	if mode == logBlocks && m.now != nil && len(m.now.unread) > 0 {
 		t.Skip("as in commit")
 	}
 	m.mode = mode
 	acks := m.acks()
 	m.log.turn(mode)
 	held := m.held
-	if mode == gateBlocks || held == nil {
+	if mode == logBlocks || held == nil {
 		return
 	}
 	m.held = nil
-	if mode == gateOpen {
+	if mode == logTakes {
 		m.taken = append(m.taken, held...)
 	} else {
 		m.accepted = m.before
@@ -346,7 +346,7 @@ func (m *sessionModel) check(t *rapid.T) {
 
 // finish lets everything through, and resumes once more.
 func (m *sessionModel) finish(t *rapid.T) {
-	m.turnTo(t, gateOpen)
+	m.turnTo(t, logTakes)
 	for m.durable < len(m.taken) {
 		m.makeDurable(t, len(m.taken)-m.durable)
 	}
@@ -357,7 +357,7 @@ func (m *sessionModel) finish(t *rapid.T) {
 
 // end takes the model's connections away, also after a failure.
 func (m *sessionModel) end() {
-	m.log.turn(gateOpen)
+	m.log.turn(logTakes)
 	m.log.commit(-1) // or nothing is read, and the end not seen
 	for _, p := range m.peers {
 		p.ws.CloseNow()

@@ -45,7 +45,7 @@ func BenchmarkLanes_Post(b *testing.B) {
 				}
 				posted += int64(burst.n)
 			}
-			if err := l.Drain(context.Background()); err != nil || handled.Load() != posted {
+			if err := l.WaitEmpty(context.Background()); err != nil || handled.Load() != posted {
 				b.Fatalf("handled %d of %d: %v", handled.Load(), posted, err)
 			}
 			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(posted), "ns/msg")

@@ -7,22 +7,22 @@ import (
 	"sync"
 )
 
-// A lane is shared by devices, and lets them take turns.
+// A lane is shared by devices and lets them take turns.
 //
-// Its tasks lie in numQueues queues. Each has an account of what its tasks have cost,
-// and a worker takes a share of the queue that has had least. The lane's own account
-// is that of the queue that comes next, so those that always wait are all about there.
-// Who has sent less than they did is not repaid for it without end: a queue that was
-// empty is at most a share behind. So one that sends less than its part comes before
-// those that send more, however many messages that little is, and each gets its part.
+// Its tasks lie in numQueues queues. Each queue keeps an account of what its tasks have
+// cost, and a worker takes a share from the queue whose account is lowest. The lane's own
+// account, level, is that of the queue that comes next, so the queues that always hold
+// tasks are all close to it. Credit does not grow without end: a queue that was empty
+// starts at most one share behind level. So a queue that sends less than its part comes
+// before those that send more, however small its messages are, and each gets its part.
 //
-// All tasks of one key that wait are in one queue, which keeps their order. A key has
-// a queue to itself, the one that its hash names or else any that is empty, as long as
-// there is one; the 65th that waits in a lane has to share.
+// The tasks of one key wait in one queue, which keeps their order. A key has a queue to
+// itself, the one that its hash names or else any empty one, as long as there is one; the
+// 65th key that waits in a lane shares a queue.
 type lane[T any] struct {
 	// Immutable after construction.
 
-	task
+	source
 	lanes *Lanes[T]
 
 	// Guarded by mu.
@@ -32,16 +32,16 @@ type lane[T any] struct {
 	block     *block[T] // nil until first used
 	queues    [numQueues]queue
 	busy      uint64              // by bit, the queues that are not empty
-	shared    uint64              // of them, those that hold tasks of several keys
-	away      uint64              // those whose key has its home elsewhere
-	level     int64               // what those have had that always wait
+	shared    uint64              // of those, the ones that hold tasks of several keys
+	away      uint64              // the queues whose key has its home elsewhere
+	level     int64               // the account of the queues that always hold tasks
 	n         int                 // tasks that wait
-	waiters   map[Waiter]struct{} // while there are any, the lane takes nothing
+	waiters   map[Waiter]struct{} // while there are any, the lane accepts nothing
 	posted    uint64
 	refused   uint64
 }
 
-// numQueues is how many there are in a lane: as many as busy has bits.
+// numQueues is the number of queues in a lane: as many as busy has bits.
 const (
 	queueBits = 6
 	numQueues = 1 << queueBits
@@ -50,21 +50,21 @@ const (
 // queue is a list of slots in the lane's block, first to last.
 type queue struct {
 	key         uint64 // whose it is, or was
-	had         int64  // what its tasks have cost
+	had         int64  // its account: what its tasks have cost
 	first, last int32
 }
 
-// room is how many tasks the lane would take. It needs the lock.
-func (ln *lane[T]) room() int {
+// roomLocked returns how many tasks the lane would accept.
+func (ln *lane[T]) roomLocked() int {
 	if len(ln.waiters) > 0 {
 		return 0
 	}
 	return max(0, ln.lanes.cfg.Depth-ln.n) // PostLast goes beyond
 }
 
-// queueOf is the queue for tasks of key. home is that of its hash, where it is taken
-// for its own if possible. It needs the lock.
-func (ln *lane[T]) queueOf(key uint64, home int) int {
+// queueOfLocked returns the number of the queue for tasks of key. home is the queue that
+// its hash names, which key gets to itself if possible.
+func (ln *lane[T]) queueOfLocked(key uint64, home int) int {
 	if ln.queues[home].key == key {
 		return home
 	}
@@ -87,15 +87,15 @@ func (ln *lane[T]) queueOf(key uint64, home int) int {
 		if ln.shared&bit != 0 {
 			return home // until it is empty: some of key's may be in it
 		}
-		q = ln.least(^ln.busy)
+		q = ln.leastLocked(^ln.busy)
 		ln.away |= 1 << q
 	}
 	ln.queues[q].key = key
 	return q
 }
 
-// least is which of some queues, one at the least, has had least.
-func (ln *lane[T]) least(some uint64) int {
+// leastLocked returns which of some queues, at least one, has the lowest account.
+func (ln *lane[T]) leastLocked(some uint64) int {
 	least := bits.TrailingZeros64(some)
 	for some &= some - 1; some != 0; some &= some - 1 {
 		if q := bits.TrailingZeros64(some); ln.queues[q].had < ln.queues[least].had {
@@ -105,10 +105,10 @@ func (ln *lane[T]) least(some uint64) int {
 	return least
 }
 
-// put appends ts to queue number q; there is room for them. It needs the lock.
-func (ln *lane[T]) put(q int, ts []T) {
+// putLocked appends ts to queue q; the caller has seen that there is room for them.
+func (ln *lane[T]) putLocked(q int, ts []T) {
 	if ln.block == nil || ln.n+len(ts) > len(ln.block.slots) {
-		ln.grow(ln.n + len(ts))
+		ln.growLocked(ln.n + len(ts))
 	}
 	queue, bit := &ln.queues[q], uint64(1)<<q
 	for i := range ts {
@@ -126,8 +126,8 @@ func (ln *lane[T]) put(q int, ts []T) {
 	ln.n += len(ts)
 }
 
-// grow moves the tasks to a block with at least need slots, each to the same place.
-func (ln *lane[T]) grow(need int) {
+// growLocked moves the tasks to a block of at least need slots; each keeps its index.
+func (ln *lane[T]) growLocked(need int) {
 	bigger := ln.lanes.blocks.get(max(need, minSlots))
 	if old := ln.block; old != nil {
 		copy(bigger.slots, old.slots)
@@ -137,15 +137,15 @@ func (ln *lane[T]) grow(need int) {
 	ln.block = bigger
 }
 
-// take moves tasks to dst, a share of a queue at a time, until it is full or what
-// they cost reaches most; one at the least. It needs the lock.
-func (ln *lane[T]) take(dst []T, most int) (n int) {
+// takeLocked moves tasks to dst, one share of a queue at a time, until dst is full or
+// their cost reaches most. It moves at least one and returns how many.
+func (ln *lane[T]) takeLocked(dst []T, most int) (n int) {
 	cost := int32(0)
 	for n < len(dst) && ln.busy != 0 && (n == 0 || int(cost) < most) {
-		q := ln.least(ln.busy)
+		q := ln.leastLocked(ln.busy)
 		ln.level = max(ln.level, ln.queues[q].had)
 		for had := int32(0); n < len(dst) && ln.busy>>q&1 != 0 && had < ln.lanes.share; n++ {
-			c := ln.shift(q, &dst[n])
+			c := ln.shiftLocked(q, &dst[n])
 			cost, had = cost+c, had+c
 			ln.queues[q].had += int64(c)
 		}
@@ -154,9 +154,9 @@ func (ln *lane[T]) take(dst []T, most int) (n int) {
 	return n
 }
 
-// shift moves the first task of queue q, which is not empty, to dst, and says what
-// it costs.
-func (ln *lane[T]) shift(q int, dst *T) int32 {
+// shiftLocked moves the first task of queue q, which is not empty, to dst and returns its
+// cost.
+func (ln *lane[T]) shiftLocked(q int, dst *T) int32 {
 	at := ln.queues[q].first
 	slot := &ln.block.slots[at]
 	*dst = slot.task
@@ -171,19 +171,19 @@ func (ln *lane[T]) shift(q int, dst *T) int32 {
 	return cost
 }
 
-// discard empties a lane that the stopping pool would not schedule.
-func (ln *lane[T]) discard() {
+// discardLocked empties a lane that the pool, stopping, would not schedule.
+func (ln *lane[T]) discardLocked() {
 	ln.block.reset()
 	ln.n, ln.busy, ln.shared, ln.away = 0, 0, 0, 0
 }
 
-// run handles one batch. It is the only code that takes tasks out, and the
-// scheduled flag sees to it that one worker at a time is in it.
+// run handles one batch. Only run takes tasks out, and the scheduled flag lets one worker
+// at a time into it.
 func (ln *lane[T]) run(w *worker) (more bool) {
 	l := ln.lanes
 	batch := scratchFor(w, l)
 	ln.mu.Lock()
-	n := ln.take(batch, l.most)
+	n := ln.takeLocked(batch, l.most)
 	var released map[Waiter]struct{}
 	if len(ln.waiters) > 0 && ln.n <= l.cfg.Depth/2 {
 		released, ln.waiters = ln.waiters, nil
@@ -208,7 +208,8 @@ func (ln *lane[T]) run(w *worker) (more bool) {
 	return false
 }
 
-// tellWaiters calls those who waited for room; their panics cost nobody else.
+// tellWaiters calls those who waited for room. A panic of one does not keep the others
+// from being called.
 func (l *Lanes[T]) tellWaiters(released map[Waiter]struct{}) {
 	for w := range released {
 		if v, stack := l.try(func([]T) { w.LaneReady() }, nil); stack != nil {
@@ -217,7 +218,7 @@ func (l *Lanes[T]) tellWaiters(released map[Waiter]struct{}) {
 	}
 }
 
-// handleAll handles a batch, and if that panics, its tasks one by one.
+// handleAll handles a batch and, if that panics, its tasks one by one.
 func (l *Lanes[T]) handleAll(batch []T) {
 	v, stack := l.try(l.handle, batch)
 	if stack == nil {
@@ -239,8 +240,8 @@ func (l *Lanes[T]) handleAll(batch []T) {
 	}
 }
 
-// try calls f and catches its panic; stack is nil when there was none. It is
-// the worker's recover.
+// try calls f and catches its panic; stack is nil if there was none. It is the worker's
+// recover.
 func (l *Lanes[T]) try(f func([]T), batch []T) (v any, stack []byte) {
 	panicked := true
 	defer func() {
@@ -254,7 +255,7 @@ func (l *Lanes[T]) try(f func([]T), batch []T) (v any, stack []byte) {
 	return nil, nil
 }
 
-// abandon counts a task that is given up.
+// abandon gives a task up and counts it.
 func (p *Pool) abandon(task, v any, stack []byte) {
 	p.abandoned.Add(1)
 	p.tell(task, v, stack)
@@ -266,7 +267,7 @@ func (p *Pool) tell(task, v any, stack []byte) {
 	}
 }
 
-// scratchFor is the worker's own buffer for the batches of l.
+// scratchFor returns the worker's own buffer for batches of l.
 func scratchFor[T any](w *worker, l *Lanes[T]) []T {
 	for len(w.scratch) <= l.number {
 		w.scratch = append(w.scratch, nil)
@@ -280,7 +281,7 @@ func scratchFor[T any](w *worker, l *Lanes[T]) []T {
 	return *batch
 }
 
-// addTo adds the lane to a snapshot.
+// addTo adds the lane's figures to a snapshot.
 func (ln *lane[T]) addTo(s *LaneStats) {
 	ln.mu.Lock()
 	defer ln.mu.Unlock()

@@ -30,11 +30,11 @@ func TestLane_Queues(t *testing.T) {
 				ts[i] = &cost
 				owner[ts[i]] = key
 			}
-			ts = ts[:min(len(ts), ln.room())]
+			ts = ts[:min(len(ts), ln.roomLocked())]
 			if len(ts) == 0 {
 				return
 			}
-			q := ln.queueOf(key, int(key)%homes)
+			q := ln.queueOfLocked(key, int(key)%homes)
 			switch own, waits := where[key]; {
 			case waits && q != own:
 				t.Fatalf("key %d waits in queue %d, and is put into %d", key, own, q)
@@ -44,7 +44,7 @@ func TestLane_Queues(t *testing.T) {
 			case !crowded[q]:
 				t.Fatalf("key %d is put into queue %d, which has tasks of others, with %x busy", key, q, ln.busy)
 			}
-			ln.put(q, ts)
+			ln.putLocked(q, ts)
 			where[key] = q
 			want[key] = append(want[key], ts...)
 		}
@@ -60,7 +60,7 @@ func TestLane_Queues(t *testing.T) {
 				dst := make([]*int, rapid.IntRange(1, 120).Draw(t, "n"))
 				most := rapid.IntRange(1, 400).Draw(t, "most")
 				cost := 0
-				for i, p := range dst[:ln.take(dst, most)] {
+				for i, p := range dst[:ln.takeLocked(dst, most)] {
 					key := owner[p]
 					if i > 0 && cost >= most || p != want[key][0] {
 						t.Fatalf("key %d: took %p after a cost of %d of %d, want %p", key, p, cost, most, want[key][0])
@@ -122,21 +122,21 @@ func TestLane_Turns(t *testing.T) {
 	l := &Lanes[int]{cfg: LaneConfig{Depth: 1024}, share: 1}
 	ln := &lane[int]{lanes: l}
 	for i := range 1000 {
-		ln.put(i%40, []int{i % 40})
+		ln.putLocked(i%40, []int{i % 40})
 	}
 	batch := make([]int, 64)
-	ln.take(batch[:41], math.MaxInt) // each has had its turn
-	ln.put(50, []int{50})
-	if ln.take(batch[:1], math.MaxInt); batch[0] != 50 {
+	ln.takeLocked(batch[:41], math.MaxInt) // each has had its turn
+	ln.putLocked(50, []int{50})
+	if ln.takeLocked(batch[:1], math.MaxInt); batch[0] != 50 {
 		t.Errorf("queue %d comes before the one that was empty", batch[0])
 	}
-	ln.put(50, []int{50})
-	n := ln.take(batch, math.MaxInt)
+	ln.putLocked(50, []int{50})
+	n := ln.takeLocked(batch, math.MaxInt)
 	if place := slices.Index(batch[:n], 50); place < 30 {
 		t.Errorf("the one that was just served came again as number %d, before the others had their turn", place)
 	}
 	l.Weigh(func(*int) int32 { return 100 })
-	if n = ln.take(batch, 250); n != 3 {
+	if n = ln.takeLocked(batch, 250); n != 3 {
 		t.Errorf("a batch of %d tasks that cost 100 each, want 3 for a bound of 250", n)
 	}
 }
@@ -155,26 +155,26 @@ func TestLane_SmallTasksKeepUp(t *testing.T) {
 	})
 	ln := &lane[int]{lanes: l}
 	for q := range 16 {
-		ln.put(q, []int{q, q, q, q})
+		ln.putLocked(q, []int{q, q, q, q})
 	}
 	batch := make([]int, 64)
 	for range 8 { // all were empty: their first round
-		for _, q := range batch[:ln.take(batch, bound)] {
-			ln.put(q, []int{q})
+		for _, q := range batch[:ln.takeLocked(batch, bound)] {
+			ln.putLocked(q, []int{q})
 		}
 	}
 	waiting, most, heavy := 0, 0, map[int]int{}
 	for range 1000 {
-		ln.put(50, []int{50})
+		ln.putLocked(50, []int{50})
 		waiting++
-		n := ln.take(batch, bound)
+		n := ln.takeLocked(batch, bound)
 		for _, q := range batch[:n] {
 			if q == 50 {
 				waiting--
 				continue
 			}
 			heavy[q]++
-			ln.put(q, []int{q})
+			ln.putLocked(q, []int{q})
 		}
 		most = max(most, waiting)
 	}
@@ -202,7 +202,7 @@ func TestLane_AlmostItsPart(t *testing.T) {
 	})
 	ln := &lane[int]{lanes: l}
 	for q := 3; q <= 3*others; q += 3 {
-		ln.put(q, []int{q, q, q, q})
+		ln.putLocked(q, []int{q, q, q, q})
 	}
 	batch := make([]int, 64)
 	sent, taken, longest, since, left := 0, 0, 0, 0, 0
@@ -212,14 +212,14 @@ func TestLane_AlmostItsPart(t *testing.T) {
 		}
 		if left += 2 * large * 95 / 100 / (others + 1); left >= 4*small {
 			left -= 4 * small
-			ln.put(8, []int{8, 8, 8, 8})
+			ln.putLocked(8, []int{8, 8, 8, 8})
 			sent += 4
 		}
-		for _, q := range batch[:ln.take(batch, bound)] {
+		for _, q := range batch[:ln.takeLocked(batch, bound)] {
 			if q == 8 {
 				taken++
 			} else {
-				ln.put(q, []int{q})
+				ln.putLocked(q, []int{q})
 			}
 		}
 		if sent == taken {

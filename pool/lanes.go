@@ -111,7 +111,7 @@ func NewLanes[T any](p *Pool, cfg LaneConfig, handle func(batch []T)) (*Lanes[T]
 	for i := range l.lanes {
 		ln := &l.lanes[i]
 		ln.lanes = l
-		ln.task = task{runner: ln, group: l.group}
+		ln.source = source{runner: ln, group: l.group}
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -148,7 +148,7 @@ func (l *Lanes[T]) Post(key uint64, ts ...T) int {
 	}
 	ln, home := l.place(key)
 	ln.mu.Lock()
-	n := ln.room()
+	n := ln.roomLocked()
 	if n > len(ts) {
 		n = len(ts)
 	}
@@ -157,7 +157,7 @@ func (l *Lanes[T]) Post(key uint64, ts ...T) int {
 		ln.mu.Unlock()
 		return 0
 	}
-	return l.postUnlock(ln, ln.queueOf(key, home), ts[:n])
+	return l.postUnlock(ln, ln.queueOfLocked(key, home), ts[:n])
 }
 
 // PostLast appends the last task of a key, for who has gone and cannot wait for room:
@@ -169,18 +169,18 @@ func (l *Lanes[T]) PostLast(key uint64, t T) bool {
 	}
 	ln, home := l.place(key)
 	ln.mu.Lock()
-	return l.postUnlock(ln, ln.queueOf(key, home), []T{t}) == 1
+	return l.postUnlock(ln, ln.queueOfLocked(key, home), []T{t}) == 1
 }
 
 // postUnlock puts ts into a lane that is locked, has it handled, and lets go of it.
 func (l *Lanes[T]) postUnlock(ln *lane[T], q int, ts []T) (n int) {
 	n = len(ts)
-	ln.put(q, ts)
+	ln.putLocked(q, ts)
 	var sleeper *worker
 	if !ln.scheduled {
-		sleeper, ln.scheduled = l.pool.schedule(&ln.task)
+		sleeper, ln.scheduled = l.pool.schedule(&ln.source)
 		if !ln.scheduled {
-			ln.discard()
+			ln.discardLocked()
 			n = 0
 		}
 	}
@@ -203,7 +203,7 @@ func (l *Lanes[T]) Wait(key uint64, w Waiter) bool {
 	ln := l.lane(key)
 	ln.mu.Lock()
 	defer ln.mu.Unlock()
-	if ln.room() > 0 {
+	if ln.roomLocked() > 0 {
 		return false
 	}
 	if ln.waiters == nil {
@@ -222,21 +222,21 @@ func (l *Lanes[T]) Forget(key uint64, w Waiter) {
 	delete(ln.waiters, w)
 }
 
-// Drain waits until all lanes are empty and no handler runs, or until ctx ends,
+// WaitEmpty waits until all lanes are empty and no handler runs, or until ctx ends,
 // and then returns an error that wraps ctx.Err(). Posting goes on meanwhile,
 // and may keep it waiting. Not to be called by a handler.
-func (l *Lanes[T]) Drain(ctx context.Context) error {
+func (l *Lanes[T]) WaitEmpty(ctx context.Context) error {
 	p := l.pool
 	p.mu.Lock()
 	if l.group.active == 0 {
 		p.mu.Unlock()
 		return nil
 	}
-	drained := make(chan struct{})
-	l.group.drained = append(l.group.drained, drained)
+	emptied := make(chan struct{})
+	l.group.emptied = append(l.group.emptied, emptied)
 	p.mu.Unlock()
 	select {
-	case <-drained:
+	case <-emptied:
 		return nil
 	case <-ctx.Done():
 		return fmt.Errorf("pool: %d lanes not drained: %w", l.Stats().Active, ctx.Err())

@@ -14,19 +14,19 @@ import (
 // MaxWorkers is the largest number of workers that a pool will start.
 const MaxWorkers = 1 << 14
 
-// spareCapacity is what the ants pool may hold beyond the workers: one that has
-// finished is counted as running until ants has put it away.
+// spareCapacity is how many goroutines the ants pool may hold beyond the workers: ants
+// counts one that has finished as running until it has put it away.
 const spareCapacity = 8
 
 // Config is what a Pool needs to know. The zero value is usable.
 type Config struct {
-	// Workers is the number of goroutines; default four per processor. Too few
-	// and slow handlers (a stalled log) hold everyone up; each costs a stack.
+	// Workers is the number of goroutines; default four per processor. If there are too
+	// few, slow handlers (a stalled log) hold everyone up; each costs a stack.
 	Workers int
 
-	// OnPanic, if not nil, hears of each panic that a handler let escape, from
-	// the worker and with its stack; it must not panic itself. task is the task that was given up, or nil
-	// when the panic did not happen again as its tasks were handled one by one.
+	// OnPanic, if not nil, is called by the worker for each panic of a handler, with the
+	// stack; it must not panic itself. task is the task that was given up, or nil if the
+	// panic did not happen again when the tasks of the batch were handled one by one.
 	OnPanic func(task, v any, stack []byte)
 }
 
@@ -40,8 +40,8 @@ func (c Config) withDefaults() (Config, error) {
 	return c, nil
 }
 
-// Pool is a number of workers and the queue of lanes that wait for one. Every
-// method may be called from any goroutine.
+// Pool is a number of workers and the queue of lanes that wait for one. Every method may
+// be called from any goroutine.
 type Pool struct {
 	// Immutable after construction.
 
@@ -58,9 +58,9 @@ type Pool struct {
 	waking  int     // workers taken from parked that have not come to next yet
 	running int     // workers that have not left
 	target  int     // workers that should be running
-	active  int     // lanes in the ready queue or with a worker
+	active  int     // sources in the ready queue or with a worker
 	groups  int     // Lanes made
-	closed  bool    // stopping, and nothing is active any more: workers leave
+	closed  bool    // stopping, and no source is active any more: workers leave
 
 	// Atomic.
 
@@ -77,18 +77,18 @@ type Stats struct {
 	Idle      int    // workers without work
 	Ready     int    // lanes that wait for a worker
 	Active    int    // lanes that wait or are being handled
-	Panics    uint64 // panics that came out of handlers
+	Panics    uint64 // panics of handlers
 	Abandoned uint64 // tasks given up because of a panic
 }
 
-// New starts a pool. Its errors name the setting that is out of range.
+// New starts a pool. Its error names the setting that is out of range.
 func New(cfg Config) (*Pool, error) {
 	cfg, err := cfg.withDefaults()
 	if err != nil {
 		return nil, err
 	}
 	p := &Pool{cfg: cfg, exited: make(chan struct{})}
-	p.ants, err = ants.NewPoolWithFuncGeneric(cfg.Workers+spareCapacity, (*worker).drain,
+	p.ants, err = ants.NewPoolWithFuncGeneric(cfg.Workers+spareCapacity, (*worker).work,
 		ants.WithNonblocking(true), ants.WithDisablePurge(true), ants.WithPanicHandler(broken))
 	if err != nil {
 		return nil, fmt.Errorf("pool: start ants: %w", err)
@@ -97,14 +97,13 @@ func New(cfg Config) (*Pool, error) {
 	return p, nil
 }
 
-// broken hears of panics that are our own fault, for those of handlers are
-// caught. ants would go on without the worker, whose lane would then stand
-// still for ever, unnoticed.
+// broken passes on a panic of this package itself; those of handlers are caught before.
+// ants would go on without the worker, whose lane would stand still for ever, unnoticed.
 func broken(v any) { panic(v) }
 
-// Resize changes the number of workers, held to 1 to MaxWorkers, while the pool
-// runs. Surplus workers leave when they have handled the batch in their hands.
-// After Stop it does nothing.
+// Resize changes the number of workers, clamped to 1 to MaxWorkers, while the pool runs.
+// Surplus workers leave after the batch that they are handling. After Stop it does
+// nothing.
 func (p *Pool) Resize(n int) {
 	n = min(max(n, 1), MaxWorkers)
 	p.mu.Lock()
@@ -139,8 +138,8 @@ func (p *Pool) spawn() {
 		if !errors.Is(err, ants.ErrPoolOverload) {
 			panic(fmt.Sprintf("pool: ants refused a worker: %v", err)) // closed only after the last worker
 		}
-		// Workers that are on their way out still count, or another Resize
-		// lowered the capacity meanwhile: both pass.
+		// Workers that are leaving still count, or another Resize has lowered the
+		// capacity: both pass.
 		p.mu.Lock()
 		capacity := max(p.target, p.running) + spareCapacity
 		p.mu.Unlock()
@@ -149,9 +148,9 @@ func (p *Pool) spawn() {
 	}
 }
 
-// Stop refuses new work, has everything that was accepted handled, and ends the
-// workers. When ctx ends first it returns an error that wraps ctx.Err(), while
-// the workers go on with what is left; Stop may then be called again.
+// Stop refuses new tasks, waits until all that were accepted are handled, and ends the
+// workers. If ctx ends first, it returns an error that wraps ctx.Err() while the workers
+// go on with what is left; Stop may then be called again.
 func (p *Pool) Stop(ctx context.Context) error {
 	p.mu.Lock()
 	p.stopping.Store(true)

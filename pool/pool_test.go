@@ -45,11 +45,11 @@ func lanes[T any](t testing.TB, p *pool.Pool, cfg pool.LaneConfig, handle func([
 	return l
 }
 
-func drain(t testing.TB, l interface{ Drain(context.Context) error }) {
+func drain(t testing.TB, l interface{ WaitEmpty(context.Context) error }) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	if err := l.Drain(ctx); err != nil {
+	if err := l.WaitEmpty(ctx); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -178,10 +178,10 @@ func TestLanes_StuckLane(t *testing.T) {
 func TestLanes_Fairness(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := start(t, pool.Config{Workers: 1})
-		gate := make(chan struct{})
+		release := make(chan struct{})
 		var order []uint64
 		l := lanes(t, p, pool.LaneConfig{Lanes: 64, Batch: 2}, func(batch []uint64) {
-			<-gate
+			<-release
 			order = append(order, batch[0])
 		})
 		a, b := uint64(1), uint64(2)
@@ -191,7 +191,7 @@ func TestLanes_Fairness(t *testing.T) {
 			l.Post(a, a)
 			l.Post(b, b)
 		}
-		close(gate)
+		close(release)
 		drain(t, l)
 		for i, key := range order {
 			if want := []uint64{a, b, a, b, a, b, a}[i]; key != want {

@@ -6,9 +6,9 @@ import (
 	"sync"
 )
 
-// A Queue hands tasks to whichever worker of its pool is free, one at a time and in
-// the order they were posted. A handler that takes long holds up one worker and no
-// task. Every method may be called from any goroutine.
+// A Queue hands its tasks, one by one and in the order they were posted, to whichever
+// worker of its pool is free. A slow handler holds up one worker and no other task. Every
+// method may be called from any goroutine.
 type Queue[T any] struct {
 	// Immutable after construction.
 
@@ -27,9 +27,9 @@ type Queue[T any] struct {
 	refused uint64
 }
 
-// place holds one task. To the pool it is a lane that is never full.
+// place holds one task. To the pool it is a source of one task.
 type place[T any] struct {
-	task
+	source
 	queue *Queue[T]
 	v     T
 }
@@ -42,8 +42,8 @@ type QueueStats struct {
 	Refused uint64 // tasks not accepted, because the queue was full
 }
 
-// NewQueue makes a queue in which depth tasks may wait or be handled at a time. A
-// task over which handle panics is given up.
+// NewQueue makes a queue in which at most depth tasks wait or are being handled. A task
+// over which handle panics is given up.
 func NewQueue[T any](p *Pool, depth int, handle func(T)) (*Queue[T], error) {
 	if depth < 1 || depth > maxDepth {
 		return nil, fmt.Errorf("pool: queue depth %d: want 1 to %d", depth, maxDepth)
@@ -58,7 +58,8 @@ func NewQueue[T any](p *Pool, depth int, handle func(T)) (*Queue[T], error) {
 	return q, nil
 }
 
-// Post appends a task; false when the queue is full, or after Stop. It never blocks.
+// Post appends a task. It returns false if the queue is full, and after Stop. It never
+// blocks.
 func (q *Queue[T]) Post(v T) bool {
 	q.mu.Lock()
 	pl := q.placeLocked()
@@ -68,7 +69,7 @@ func (q *Queue[T]) Post(v T) bool {
 		return false
 	}
 	pl.v = v
-	sleeper, ok := q.pool.schedule(&pl.task)
+	sleeper, ok := q.pool.schedule(&pl.source)
 	if ok {
 		q.posted++
 	} else {
@@ -90,7 +91,7 @@ func (q *Queue[T]) placeLocked() *place[T] {
 	}
 	q.places++
 	pl := &place[T]{queue: q}
-	pl.task = task{runner: pl, group: q.group}
+	pl.source = source{runner: pl, group: q.group}
 	return pl
 }
 
@@ -100,8 +101,8 @@ func (q *Queue[T]) putLocked(pl *place[T]) {
 	q.free = append(q.free, pl)
 }
 
-// run handles the task. The place may be posted to again before the pool has taken
-// it back: it is in the ready queue for that, and counted once more.
+// run handles the task. Post may use the place again before the pool has taken it back:
+// then it stands in the ready queue for the new task and is counted twice.
 func (pl *place[T]) run(*worker) (more bool) {
 	q := pl.queue
 	v := pl.v

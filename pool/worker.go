@@ -1,27 +1,28 @@
 package pool
 
-// task is one lane as the pool sees it. It is in the ready queue at most once.
-type task struct {
+// source is where workers get tasks: a lane, or a place of a Queue. It stands in the ready
+// queue at most once.
+type source struct {
 	// Immutable after construction.
 
 	runner runner
 	group  *group
 }
 
-// runner handles one batch of a lane and says whether the lane holds more.
+// runner handles one batch of a source and says whether the source holds more.
 type runner interface {
 	run(w *worker) (more bool)
 }
 
-// group counts the lanes of one Lanes for its Drain.
+// group counts the sources of one Lanes that are not empty, for WaitEmpty.
 type group struct {
 	// Guarded by mu of the Pool.
 
 	active  int
-	drained []chan struct{} // closed when active comes to 0
+	emptied []chan struct{} // closed when active comes to 0
 }
 
-// worker is one long-lived ants task.
+// worker is one long-lived goroutine of the ants pool.
 type worker struct {
 	// Immutable after construction.
 
@@ -37,17 +38,17 @@ type worker struct {
 	below *worker // next in the stack of parked workers, or in a chain to wake
 }
 
-// drain is the life of a worker.
-func (w *worker) drain() {
-	for t := w.pool.next(w, nil, false); t != nil; {
-		t = w.pool.next(w, t, t.runner.run(w))
+// work handles one source after another until the worker is to leave.
+func (w *worker) work() {
+	for s := w.pool.next(w, nil, false); s != nil; {
+		s = w.pool.next(w, s, s.runner.run(w))
 	}
 }
 
-// next gives back the lane that was handled, and waits for another. Giving back
-// and taking are one step under the lock, because at full load they always come
-// together. nil means that the worker is to leave.
-func (p *Pool) next(w *worker, done *task, more bool) *task {
+// next gives back the source that was handled and waits for another. Giving back and
+// taking are one step under the lock, because at full load they always come together.
+// nil tells the worker to leave.
+func (p *Pool) next(w *worker, done *source, more bool) *source {
 	p.mu.Lock()
 	var chain *worker
 	if done != nil && more {
@@ -55,8 +56,8 @@ func (p *Pool) next(w *worker, done *task, more bool) *task {
 	} else if done != nil {
 		chain = p.settleLocked(done.group)
 	}
-	t, leave := p.takeLocked()
-	for t == nil && !leave {
+	s, leave := p.takeLocked()
+	for s == nil && !leave {
 		w.below, p.parked = p.parked, w
 		p.idle++
 		p.mu.Unlock()
@@ -65,7 +66,7 @@ func (p *Pool) next(w *worker, done *task, more bool) *task {
 		p.mu.Lock()
 		p.waking--
 		chain = nil
-		t, leave = p.takeLocked()
+		s, leave = p.takeLocked()
 	}
 	if leave {
 		p.running--
@@ -78,48 +79,48 @@ func (p *Pool) next(w *worker, done *task, more bool) *task {
 	}
 	p.mu.Unlock()
 	wake(chain)
-	return t
+	return s
 }
 
-// takeLocked is the lane at the front, or whether the worker is to leave.
-func (p *Pool) takeLocked() (t *task, leave bool) {
+// takeLocked returns the source at the front, or says that the worker is to leave.
+func (p *Pool) takeLocked() (s *source, leave bool) {
 	if p.closed || p.running > p.target {
 		return nil, true
 	}
 	return p.ready.pop(), false
 }
 
-// schedule puts an idle lane into the ready queue. ok is false when the pool is
-// stopping. The caller wakes the worker it is given, if any, once it has let go
-// of its own lock.
-func (p *Pool) schedule(t *task) (w *worker, ok bool) {
+// schedule puts a source that got its first task into the ready queue. ok is false when
+// the pool is stopping. The caller wakes the worker returned, if any, after releasing its
+// own lock.
+func (p *Pool) schedule(s *source) (w *worker, ok bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.stopping.Load() {
 		return nil, false
 	}
 	p.active++
-	t.group.active++
-	p.ready.push(t)
+	s.group.active++
+	p.ready.push(s)
 	return p.unparkLocked(), true
 }
 
-// settleLocked notes that a lane is empty, and returns the workers to wake when
-// that was the last thing that Stop waited for.
+// settleLocked notes that a source is empty. It returns the workers to wake if Stop was
+// waiting for that alone.
 func (p *Pool) settleLocked(g *group) (chain *worker) {
 	p.active--
 	g.active--
 	if g.active == 0 {
-		for _, c := range g.drained {
+		for _, c := range g.emptied {
 			close(c)
 		}
-		g.drained = nil
+		g.emptied = nil
 	}
 	return p.closeIfDoneLocked()
 }
 
-// closeIfDoneLocked sends the workers home when the pool is stopping and has
-// nothing left to do. The caller wakes those returned.
+// closeIfDoneLocked makes the workers leave if the pool is stopping and has nothing left
+// to do. The caller wakes those returned.
 func (p *Pool) closeIfDoneLocked() (chain *worker) {
 	if p.closed || p.active > 0 || !p.stopping.Load() {
 		return nil
@@ -128,11 +129,11 @@ func (p *Pool) closeIfDoneLocked() (chain *worker) {
 	return p.unparkAllLocked()
 }
 
-// unparkLocked picks a worker to wake when a lane is ready. Only one is on its
-// way at a time: it wakes the next one itself if it then finds more than one
-// lane. Waking one for each lane would wake many for work that the first has
-// done by the time they run. No wake-up is lost by that, because always: lanes
-// are ready → a worker is on its way, or none is parked.
+// unparkLocked picks a worker to wake if a source is ready. Only one is on its way at a
+// time: it wakes the next one itself if it then finds more than one source. Waking one for
+// each source would wake many for work that the first has done by the time they run. No
+// wake-up is lost, because of an invariant: while sources are ready, a worker is on its
+// way or none is parked.
 func (p *Pool) unparkLocked() *worker {
 	if p.ready.n == 0 || p.waking > 0 || p.parked == nil {
 		return nil
@@ -152,8 +153,8 @@ func (p *Pool) unparkAllLocked() *worker {
 	return w
 }
 
-// wake sends a chain of workers, taken from parked, on their way. It must not
-// be called with a lock held.
+// wake sends a chain of workers, taken from parked, on their way. The caller must hold no
+// lock.
 func wake(w *worker) {
 	for w != nil {
 		below := w.below
@@ -163,35 +164,35 @@ func wake(w *worker) {
 	}
 }
 
-// readyQueue is a ring of lanes. It never overflows: it has a place for every
-// lane, and each is in it at most once.
+// readyQueue is a ring of sources, guarded by mu of the Pool. It never overflows: it has
+// room for every source, and each is in it at most once.
 type readyQueue struct {
-	slots   []*task // length a power of two
+	slots   []*source // length a power of two
 	head, n int
 }
 
-func (q *readyQueue) push(t *task) {
+func (q *readyQueue) push(s *source) {
 	if q.n == len(q.slots) {
-		panic("pool: a lane is in the ready queue twice")
+		panic("pool: a source is in the ready queue twice")
 	}
-	q.slots[(q.head+q.n)&(len(q.slots)-1)] = t
+	q.slots[(q.head+q.n)&(len(q.slots)-1)] = s
 	q.n++
 }
 
-func (q *readyQueue) pop() *task {
+func (q *readyQueue) pop() *source {
 	if q.n == 0 {
 		return nil
 	}
-	t := q.slots[q.head]
+	s := q.slots[q.head]
 	q.slots[q.head] = nil
 	q.head = (q.head + 1) & (len(q.slots) - 1)
 	q.n--
-	return t
+	return s
 }
 
-// reserve makes places for n lanes more.
+// reserve makes room for n more sources.
 func (q *readyQueue) reserve(n int) {
-	slots := make([]*task, ceilPow2(len(q.slots)+n))
+	slots := make([]*source, ceilPow2(len(q.slots)+n))
 	kept := q.n
 	for i := range kept {
 		slots[i] = q.pop()

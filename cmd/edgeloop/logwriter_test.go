@@ -16,7 +16,7 @@ import (
 // fickle is a reader of the log that takes lines when it likes.
 type fickle struct {
 	// Immutable after construction.
-	gate chan struct{} // nil, or closed when it takes lines again
+	resume chan struct{} // nil, or closed when it takes lines again
 
 	// Guarded by mu.
 	mu    sync.Mutex
@@ -25,8 +25,8 @@ type fickle struct {
 }
 
 func (f *fickle) Write(line []byte) (int, error) {
-	if f.gate != nil {
-		<-f.gate
+	if f.resume != nil {
+		<-f.resume
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -55,7 +55,7 @@ func confess(lost uint64) []byte { return fmt.Appendf(nil, "lost %d\n", lost) }
 // was kept, in order, and the number of what was not.
 func TestLogWriter_StuckReader(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		reader := &fickle{gate: make(chan struct{})}
+		reader := &fickle{resume: make(chan struct{})}
 		w := newLogWriter(reader, confess)
 		line := func(i int) string { return fmt.Sprintf("%06d %s\n", i, strings.Repeat("x", 992)) }
 		const lines = 3000 // 3 MB
@@ -76,7 +76,7 @@ func TestLogWriter_StuckReader(t *testing.T) {
 		if lost := w.Lost(logFull); lost != uint64(lines-kept) {
 			t.Errorf("lost %d lines, want %d", lost, lines-kept)
 		}
-		close(reader.gate)
+		close(reader.resume)
 		w.Close()
 		got := reader.lines()
 		if len(got) != kept+1 || got[kept] != fmt.Sprintf("lost %d", lines-kept) {
@@ -119,7 +119,7 @@ func TestLogWriter_ReaderAway(t *testing.T) {
 // takes nothing, and so does its last word.
 func TestLogWriter_CloseIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		reader := &fickle{gate: make(chan struct{})}
+		reader := &fickle{resume: make(chan struct{})}
 		w := newLogWriter(reader, confess)
 		_, _ = w.Write([]byte("a\n"))
 		began := time.Now()
@@ -128,7 +128,7 @@ func TestLogWriter_CloseIsBounded(t *testing.T) {
 		if took := time.Since(began); took != 2*logPatience {
 			t.Errorf("the end took %s, want %s", took, 2*logPatience)
 		}
-		close(reader.gate)
+		close(reader.resume)
 	})
 }
 
@@ -179,7 +179,7 @@ func TestLogging_LevelChanges(t *testing.T) {
 
 // BenchmarkLogWriter is what one line costs the goroutine that logs it.
 func BenchmarkLogWriter(b *testing.B) {
-	w := newLogWriter(&fickle{gate: make(chan struct{})}, confess)
+	w := newLogWriter(&fickle{resume: make(chan struct{})}, confess)
 	line := []byte(strings.Repeat("x", 159) + "\n")
 	b.ReportAllocs()
 	for b.Loop() {
