@@ -92,7 +92,9 @@ func (h *handler) OnTick() (time.Duration, gnet.Action) {
 	}
 	h.s.minding()
 	for _, l := range h.s.loops() {
-		if l.late.CompareAndSwap(false, true) {
+		if !l.late.Load() {
+			l.asked.Store(h.s.now())
+			l.late.Store(true)
 			l.execute(l.tick)
 		}
 	}

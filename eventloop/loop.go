@@ -66,7 +66,8 @@ type loop struct {
 
 	// Atomic.
 	stats loopStats
-	late  atomic.Bool // a tick is posted and has not run
+	late  atomic.Bool   // a tick is posted and has not run
+	asked atomic.Uint32 // when that one was posted, in ticks
 }
 
 func newLoop(s *Server, el gnet.EventLoop) *loop {

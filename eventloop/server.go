@@ -221,6 +221,18 @@ func (s *Server) endLoops() {
 	}
 }
 
+// Lag is for how long the slowest loop has not done what it was asked to do each
+// tick, 0 if all have; its resolution is a tick. Any goroutine, also before Run.
+func (s *Server) Lag() (most time.Duration) {
+	now := s.now()
+	for _, l := range s.loops() {
+		if asked := l.asked.Load(); l.late.Load() && asked <= now {
+			most = max(most, time.Duration(now-asked)*s.cfg.Tick)
+		}
+	}
+	return most
+}
+
 // now is the present in ticks since the server was made.
 func (s *Server) now() uint32 {
 	return uint32(time.Since(s.start) / s.cfg.Tick) //nolint:gosec // 136 years of seconds

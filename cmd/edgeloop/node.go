@@ -123,6 +123,9 @@ func (n *node) start() (ok bool, err error) {
 	}
 	n.watch.at("run")
 	n.state.Store(stateRunning)
+	n.tellReady()
+	lag := n.server.Lag
+	n.watch.lag.Store(&lag)
 	return true, nil
 }
 

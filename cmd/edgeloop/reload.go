@@ -46,6 +46,8 @@ func (n *node) inTurn(ctx context.Context, do func() error) error {
 // hangUp is what SIGHUP asks for.
 func (n *node) hangUp() {
 	before := n.watch.phase.Load()
+	n.tellReloading()
+	defer n.tellReady()
 	ctx, cancel := n.watch.untilAsked()
 	defer cancel()
 	_, err := step(ctx, n.watch, "read the settings again", reloadMost, n.reload)

@@ -36,8 +36,9 @@ type supervisor struct {
 	leaving chan struct{} // capacity 1: the life ends without a signal
 
 	// Atomic.
-	window atomic.Int64 // over which a drain sends the devices away
-	phase  atomic.Value // string: what the life is doing
+	window atomic.Int64                         // over which a drain sends the devices away
+	phase  atomic.Value                         // string: what the life is doing
+	lag    atomic.Pointer[func() time.Duration] // of the event loops, once there are some
 }
 
 // supervise listens to signals from now on; release ends that.
@@ -89,8 +90,16 @@ func (v *supervisor) untilAsked() (context.Context, context.CancelFunc) {
 // await returns when the life has ended, with how; or when it has to end now.
 func (v *supervisor) await(ended <-chan error) error {
 	asked, overdue := false, (<-chan time.Time)(nil)
+	hungry, every := (<-chan time.Time)(nil), v.log.feedEvery()
+	if every > 0 {
+		ticker := time.NewTicker(every)
+		defer ticker.Stop()
+		hungry = ticker.C
+	}
 	for {
 		select {
+		case <-hungry:
+			v.feed(every, overdue != nil)
 		case err := <-ended:
 			return err
 		case sig := <-v.signals:
@@ -110,6 +119,7 @@ func (v *supervisor) await(ended <-chan error) error {
 				asked = true
 				close(v.asked)
 				overdue = v.inTime()
+				v.log.tellStopping(v.stopTakes())
 			}
 		case <-v.leaving:
 			overdue = v.inTime()
@@ -119,7 +129,10 @@ func (v *supervisor) await(ended <-chan error) error {
 	}
 }
 
-// inTime is when a stop that begins now has to be over.
-func (v *supervisor) inTime() <-chan time.Time {
-	return time.After(time.Duration(v.window.Load()) + stopMost)
+// stopTakes is how long a stop may take.
+func (v *supervisor) stopTakes() time.Duration {
+	return time.Duration(v.window.Load()) + stopMost
 }
+
+// inTime is when a stop that begins now has to be over.
+func (v *supervisor) inTime() <-chan time.Time { return time.After(v.stopTakes()) }

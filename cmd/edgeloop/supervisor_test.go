@@ -2,7 +2,9 @@ package main
 
 import (
 	"errors"
+	"net"
 	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -111,4 +113,47 @@ func TestSupervisor_Hangup(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// TestSupervisor_Watchdog: the service manager's watchdog is fed while the loops
+// turn, and during a stop, which has a bound of its own; not while a loop hangs.
+func TestSupervisor_Watchdog(t *testing.T) {
+	socket, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Net: "unixgram", Name: filepath.Join(t.TempDir(), "notify")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer socket.Close()
+	t.Setenv("NOTIFY_SOCKET", socket.LocalAddr().String())
+	fed := func() bool {
+		_ = socket.SetReadDeadline(time.Now().Add(time.Millisecond))
+		n, _ := socket.Read(make([]byte, 64))
+		return n > 0
+	}
+	log, err := newLogging("error", "text", &fickle{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer log.out.Close()
+	v := newSupervisor(log, 0)
+	for _, c := range []struct {
+		name     string
+		lag      time.Duration // -1: no loops yet
+		stopping bool
+		want     bool
+	}{
+		{"before the loops", -1, false, true},
+		{"loops turn", 0, false, true},
+		{"a loop is slow", 2 * time.Second, false, true},
+		{"a loop hangs", 3 * time.Second, false, false},
+		{"loops have ended", time.Hour, true, true},
+	} {
+		if c.lag >= 0 {
+			lag := func() time.Duration { return c.lag }
+			v.lag.Store(&lag)
+		}
+		v.feed(time.Second, c.stopping)
+		if got := fed(); got != c.want {
+			t.Errorf("%s: fed %v, want %v", c.name, got, c.want)
+		}
+	}
 }
