@@ -2,6 +2,8 @@ package client
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
 	"iter"
 	"net/http"
 	"net/url"
@@ -15,6 +17,29 @@ import (
 func (c *Client) Node(ctx context.Context) (n api.Node, err error) {
 	_, err = c.call(ctx, http.MethodGet, "/v1/node", nil, nil, &n)
 	return n, err
+}
+
+// Live says whether the node's process answers; it needs no token.
+func (c *Client) Live(ctx context.Context) error {
+	_, err := c.call(ctx, http.MethodGet, "/healthz", nil, nil, nil)
+	return err
+}
+
+// Ready says whether the node is ready for devices, and if not, why; it needs no
+// token. An error says that no node answered.
+func (c *Client) Ready(ctx context.Context) (r api.Readiness, err error) {
+	res, err := c.do(ctx, http.MethodGet, "/readyz", nil, nil, "application/json")
+	if err != nil {
+		return r, err
+	}
+	defer res.Body.Close()
+	if res.StatusCode != http.StatusOK && res.StatusCode != http.StatusServiceUnavailable {
+		return r, problemOf(res)
+	}
+	if err := json.NewDecoder(http.MaxBytesReader(nil, res.Body, maxReply)).Decode(&r); err != nil {
+		return r, fmt.Errorf("GET /readyz: read the reply: %w", err)
+	}
+	return r, nil
 }
 
 // Drain starts a drain over window, 0 for the node's own; Node shows its progress.

@@ -22,7 +22,7 @@ const maxReply = 64 << 20
 type Client struct {
 	// URL of the node, "http://127.0.0.1:9090".
 	URL string
-	// Token is the admin token.
+	// Token is the admin token; empty for Live and Ready, which need none.
 	Token string
 	// HTTP sends the requests; nil is http.DefaultClient. It must have no timeout
 	// of its own if commands are waited for or a log is followed.
@@ -55,6 +55,16 @@ func (c *Client) call(ctx context.Context, method, path string, query url.Values
 // send returns a response of class 2xx, its body still to be read; any other
 // one as an *api.Problem.
 func (c *Client) send(ctx context.Context, method, path string, query url.Values, in any, accept string) (*http.Response, error) {
+	res, err := c.do(ctx, method, path, query, in, accept)
+	if err != nil || res.StatusCode/100 == 2 {
+		return res, err
+	}
+	defer res.Body.Close()
+	return nil, problemOf(res)
+}
+
+// do returns whatever response came, its body still to be read.
+func (c *Client) do(ctx context.Context, method, path string, query url.Values, in any, accept string) (*http.Response, error) {
 	var body io.Reader
 	if in != nil {
 		var b bytes.Buffer
@@ -73,7 +83,9 @@ func (c *Client) send(ctx context.Context, method, path string, query url.Values
 	if err != nil {
 		return nil, fmt.Errorf("%s %s: %w", method, path, err)
 	}
-	req.Header.Set("Authorization", "Bearer "+c.Token)
+	if c.Token != "" {
+		req.Header.Set("Authorization", "Bearer "+c.Token)
+	}
 	req.Header.Set("Accept", accept)
 	if in != nil {
 		req.Header.Set("Content-Type", "application/json")
@@ -82,15 +94,7 @@ func (c *Client) send(ctx context.Context, method, path string, query url.Values
 	if hc == nil {
 		hc = http.DefaultClient
 	}
-	res, err := hc.Do(req)
-	if err != nil {
-		return nil, err // it is a *url.Error, which names the request
-	}
-	if res.StatusCode/100 == 2 {
-		return res, nil
-	}
-	defer res.Body.Close()
-	return nil, problemOf(res)
+	return hc.Do(req) //nolint:wrapcheck // it is a *url.Error, which names the request
 }
 
 // problemOf reads the problem document of a refusal, or makes one of what else

@@ -29,6 +29,7 @@ type cli struct {
 	Log     logCmd     `cmd:"" help:"Check and configure the log."`
 	Doctor  doctorCmd  `cmd:"" help:"Say how many devices this machine can hold, and what limits the number."`
 	Echo    echoCmd    `cmd:"" help:"Run an echo server: the event loop and the frames, nothing else."`
+	Health  healthCmd  `cmd:"" help:"Ask a node whether it is ready; exit code 0 if so."`
 	Version versionCmd `cmd:"" help:"Print the version."`
 }
 

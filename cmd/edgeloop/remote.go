@@ -33,16 +33,23 @@ func (r remote) client() (*client.Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w; name the node's data directory with --data-dir, or the file with --admin-token-file", err)
 	}
-	url := r.AdminURL
-	if url == "" {
-		if url, err = r.find(); err != nil {
-			return nil, err
-		}
-	}
-	if u, err := neturl.Parse(url); err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
-		return nil, usageError{fmt.Errorf("--admin-url=%s: give http://host:port", url)}
+	url, err := r.url()
+	if err != nil {
+		return nil, err
 	}
 	return &client.Client{URL: url, Token: token}, nil
+}
+
+// url is where the admin API of that node is.
+func (r remote) url() (string, error) {
+	url := r.AdminURL
+	if url == "" {
+		return r.find()
+	}
+	if u, err := neturl.Parse(url); err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
+		return "", usageError{fmt.Errorf("--admin-url=%s: give http://host:port", url)}
+	}
+	return url, nil
 }
 
 // explain says in one line what went wrong, and what to do where that is known.

@@ -3,6 +3,7 @@ package e2e_test
 import (
 	"bufio"
 	"encoding/json"
+	"net/http"
 	"os"
 	"os/exec"
 	"strings"
@@ -126,4 +127,36 @@ func TestTool_Echo(t *testing.T) {
 			t.Errorf("echo ended with %v after SIGTERM", err)
 		}
 	})
+}
+
+// `edgeloop health` is what a container or a script asks: it needs no token, and its
+// exit code is the answer.
+func TestTool_Health(t *testing.T) {
+	t.Parallel()
+	n := start(t, "--auth=none", "--drain-window=50ms")
+	health := func(flags ...string) (out string, code int) {
+		stdout, stderr, code := runTool(t, append([]string{"health"}, flags...)...)
+		return stdout + stderr, code
+	}
+	here := "--data-dir=" + n.dir
+	if out, code := health(here); code != 0 || out != "ready\n" {
+		t.Errorf("a node that is ready: exit code %d, %q", code, out)
+	}
+	if status, _ := n.api("POST", "/v1/drain", nil); status != http.StatusAccepted {
+		t.Fatalf("drain: status %d", status)
+	}
+	if out, code := health(here); code != 1 || !containsAll(out, "not ready", "drain") {
+		t.Errorf("a node that drains: exit code %d, %q", code, out)
+	}
+	if out, code := health(here, "--live"); code != 0 || out != "alive\n" {
+		t.Errorf("a node that drains, asked whether it lives: exit code %d, %q", code, out)
+	}
+	url := "--admin-url=http://" + n.admin
+	n.stop()
+	if out, code := health(url, "--live"); code != 1 || !containsAll(out, "no node answers", n.admin) {
+		t.Errorf("no node: exit code %d, %q", code, out)
+	}
+	if out, code := health("--admin-url=nowhere"); code != 2 || !containsAll(out, "--admin-url=nowhere", "give http://") {
+		t.Errorf("no address: exit code %d, %q", code, out)
+	}
 }

@@ -1,0 +1,56 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"edgeloop/admin/api"
+	"edgeloop/admin/client"
+)
+
+// healthCmd asks a node how it is; it needs no token.
+type healthCmd struct {
+	DataDir  string        `default:"data" type:"path" help:"Data directory of the node, which has the address."`
+	AdminURL string        `name:"admin-url" default:"" help:"URL of the admin API; default: as in the data directory of the node."`
+	Live     bool          `default:"false" help:"Ask only whether the process answers, not whether it is ready for devices."`
+	Timeout  time.Duration `default:"5s" help:"How long an answer may take."`
+}
+
+// Run prints one line. Exit code 1: the node is not ready, or does not answer.
+func (h *healthCmd) Run(io *streams) error {
+	url, err := remote{DataDir: h.DataDir, AdminURL: h.AdminURL}.url()
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), h.Timeout)
+	defer cancel()
+	c := &client.Client{URL: url}
+	if h.Live {
+		if err := c.Live(ctx); err != nil {
+			return err
+		}
+		fmt.Fprintln(io.out, "alive")
+		return nil
+	}
+	ready, err := c.Ready(ctx)
+	if err != nil {
+		return err
+	}
+	if !ready.Ready {
+		return fmt.Errorf("the node is not ready: %w", reasons(ready.Reasons))
+	}
+	fmt.Fprintln(io.out, "ready")
+	return nil
+}
+
+// reasons are why a node is not ready, in one line.
+func reasons(all []api.Reason) error {
+	said := make([]string, 0, len(all))
+	for _, r := range all {
+		said = append(said, r.Code+": "+r.Detail)
+	}
+	return errors.New(strings.Join(said, "; "))
+}
