@@ -31,8 +31,9 @@ type Devices interface {
 	// Devices is one page, ordered by tenant and name; q.Limit is in 1..MaxPage.
 	// An After that no page ever gave is a *api.FieldError.
 	Devices(q api.DeviceQuery) (api.DevicePage, error)
-	// Device finds a device that is live or remembered.
-	Device(tenant, device string) (api.Device, bool)
+	// Device finds a device that is live or remembered, or that the log has something
+	// of; api.ErrUnknownDevice.
+	Device(ctx context.Context, tenant, device string) (api.Device, error)
 	// Kick closes the device's connection with a code that is valid on the wire
 	// and a reason of at most api.MaxReason bytes. ErrUnknownDevice, ErrNotConnected.
 	Kick(tenant, device string, code uint16, reason string) error

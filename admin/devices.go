@@ -43,9 +43,9 @@ func (s *Server) getDevice(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	d, ok := s.node.Devices.Device(tenant, device)
-	if !ok {
-		return api.ErrUnknownDevice
+	d, err := s.node.Devices.Device(r.Context(), tenant, device)
+	if err != nil {
+		return err
 	}
 	return writeJSON(w, http.StatusOK, d)
 }

@@ -28,6 +28,8 @@ type (
 	Completion = uplog.Completion
 	// Last is where the log stands with a device.
 	Last = uplog.Last
+	// Known is a device that the log has something of.
+	Known = uplog.Known
 	// Writers says who writes the log.
 	Writers = uplog.Writers
 	// LogSettings is what an operator chooses of the log.

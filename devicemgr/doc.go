@@ -3,7 +3,7 @@
 //
 // # Owns
 // The session table: one Session for each device that is connected, and for the
-// Config.MaxOffline devices that left last, so that a storm of reconnects need
+// Config.MaxOffline devices that left last, or that the caller knows of (Remember), so that a storm of reconnects need
 // not ask the log for each one's highest sequence. Groups of connected devices.
 // Presence events. The policy of silence: when to ping and when to evict.
 //

@@ -249,3 +249,27 @@ func TestManager_Concurrent(t *testing.T) {
 	close(stop)
 	readers.Wait()
 }
+
+// A device of an earlier life of the node is there until it returns, behind those that
+// left, and never in the place of one that is known better.
+func TestManager_Remember(t *testing.T) {
+	m := table(t, devicemgr.Config{MaxOffline: 2})
+	seen := time.UnixMilli(1_000_000)
+	s, epoch, _ := m.Connect(device(1), &link{})
+	for n, want := range map[int]bool{1: false, 2: true} {
+		if got := m.Remember(device(n), devicemgr.Memory{Epoch: 1 << 52, Durable: 9, Seen: seen}); got != want {
+			t.Errorf("device %d: remembered %v", n, got)
+		}
+	}
+	old := m.Lookup(device(2))
+	if in := m.Info(old); in.Online || in.Durable != 9 || !in.LastSeen.Equal(seen) || in.End != (devicemgr.End{}) || old.Loaded() {
+		t.Errorf("remembered as %+v", in)
+	}
+	m.Unregister(s, epoch)
+	if m.Remember(device(3), devicemgr.Memory{}) {
+		t.Error("more are remembered than MaxOffline")
+	}
+	if s, epoch, _ := m.Connect(device(2), &link{}); s != old || epoch != 1<<52+1 {
+		t.Errorf("it returned with epoch %d", epoch)
+	}
+}

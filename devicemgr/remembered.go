@@ -1,5 +1,7 @@
 package devicemgr
 
+import "time"
+
 // remembered is the list of offline sessions in the order in which they left. It is linked
 // through the sessions.
 type remembered struct {
@@ -60,5 +62,28 @@ func (m *Manager) forgetLocked(s *Session, evenBusy bool) bool {
 	m.floor = max(m.floor, s.epoch.Swap(forgotten))
 	m.remembered.remove(s)
 	m.dropLocked(s)
+	return true
+}
+
+// A Memory is what was known of a device in an earlier life of the node.
+type Memory struct {
+	Epoch, Durable uint64
+	Seen           time.Time
+}
+
+// Remember adds an offline device, behind those that have left; false if it has a session
+// or there is no room. The log is asked all the same when it comes back (Session.Loaded).
+func (m *Manager) Remember(k Key, was Memory) bool {
+	hash := m.Hash(k)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.remembered.n >= m.cfg.MaxOffline || m.shard(hash).find(hash, k) != nil {
+		return false
+	}
+	s := m.addLocked(hash, k)
+	s.epoch.Store(max(was.Epoch, s.epoch.Load(), 1))
+	s.SetDurable(was.Durable)
+	s.Touch(was.Seen)
+	m.remembered.add(s)
 	return true
 }

@@ -140,7 +140,7 @@ func (g *Gateway) ttl(ctx context.Context, s *devicemgr.Session, key devicemgr.K
 	if err != nil {
 		return 0, fmt.Errorf("gateway: look up the device: %w", err)
 	}
-	if last.Seq == 0 {
+	if last.Position == 0 {
 		g.drops[DropCommandOffline].Add(1)
 		return 0, ErrUnknownDevice
 	}

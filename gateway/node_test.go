@@ -80,7 +80,13 @@ func (l *memLog) Last(_ context.Context, _, device string) (backbone.Last, error
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return backbone.Last{Seq: l.stored[device]}, nil
+	last := backbone.Last{Seq: l.stored[device]}
+	for i := range l.records {
+		if l.records[i].device == device {
+			last.Position = uint64(i) + 1
+		}
+	}
+	return last, nil
 }
 
 func (l *memLog) Flush(context.Context) error { return nil }

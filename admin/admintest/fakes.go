@@ -64,11 +64,13 @@ func (f *Devices) Devices(q api.DeviceQuery) (api.DevicePage, error) {
 }
 
 // Device calls DeviceFunc; without one no device is known.
-func (f *Devices) Device(tenant, device string) (api.Device, bool) {
-	if f.DeviceFunc == nil {
-		return api.Device{}, false
+func (f *Devices) Device(_ context.Context, tenant, device string) (api.Device, error) {
+	if f.DeviceFunc != nil {
+		if d, ok := f.DeviceFunc(tenant, device); ok {
+			return d, nil
+		}
 	}
-	return f.DeviceFunc(tenant, device)
+	return api.Device{}, api.ErrUnknownDevice
 }
 
 // Kick calls KickFunc; without one no device is known.

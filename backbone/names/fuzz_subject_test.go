@@ -25,6 +25,9 @@ func FuzzSubject(f *testing.F) {
 		if (err != nil) != (tenant == "" || device == "") {
 			t.Fatalf("%q %q: %v", tenant, device, err)
 		}
+		if t2, d2, ok := names.Split(subject, names.Up); err == nil && (!ok || t2 != tenant || d2 != device) {
+			t.Errorf("%q %q comes back from %s as %q %q, %v", tenant, device, subject, t2, d2, ok)
+		}
 		other, err2 := names.Subject(names.Up, tenant2, device2)
 		if err != nil || err2 != nil {
 			return

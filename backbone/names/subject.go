@@ -3,6 +3,8 @@ package names
 import (
 	"crypto/sha256"
 	"errors"
+	"strconv"
+	"strings"
 )
 
 // Names of the streams, for whoever looks at the store with NATS' own tools.
@@ -68,6 +70,38 @@ func Subject(prefix, tenant, device string) (string, error) {
 		return "", ErrEmpty
 	}
 	return string(AppendSubject(nil, prefix, tenant, device)), nil
+}
+
+// Split is what Subject was made of; ok is false for what it never makes.
+func Split(subject, prefix string) (tenant, device string, ok bool) {
+	rest, ours := strings.CutPrefix(subject, prefix)
+	first, second, two := strings.Cut(rest, ".")
+	tenant, ok1 := nameOf(first)
+	device, ok2 := nameOf(second)
+	return tenant, device, ours && two && ok1 && ok2
+}
+
+// nameOf is what AppendToken was given.
+func nameOf(token string) (string, bool) {
+	if !strings.Contains(token, "=") {
+		return token, token != "" && !strings.Contains(token, ".")
+	}
+	name := make([]byte, 0, len(token))
+	for i := 0; i < len(token); i++ {
+		c := token[i]
+		if c == '=' {
+			if i+3 > len(token) {
+				return "", false
+			}
+			n, err := strconv.ParseUint(token[i+1:i+3], 16, 8)
+			if err != nil {
+				return "", false
+			}
+			c, i = byte(n), i+2
+		}
+		name = append(name, c)
+	}
+	return string(name), true
 }
 
 // Filter is the subject filter for a tenant and a device; "" means all.

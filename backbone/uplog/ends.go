@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"edgeloop/backbone/names"
 )
@@ -57,9 +58,10 @@ func (x *endIndex) note(k names.Key, l Last) {
 
 // noteAll tells of records that are durable, in a row behind a position.
 func (x *endIndex) noteAll(items []item, head uint64) {
+	now := time.Now().UnixMilli()
 	for i := range items {
 		it := &items[i]
-		x.note(names.KeyOf(it.subject), Last{Seq: cmp.Or(it.seq, it.high), Epoch: it.epoch, Position: head + uint64(i) + 1})
+		x.note(names.KeyOf(it.subject), Last{Seq: cmp.Or(it.seq, it.high), Epoch: it.epoch, Position: head + uint64(i) + 1, At: now})
 	}
 }
 

@@ -35,17 +35,18 @@ const (
 	knownProbes = 4
 )
 
-// loadKnown makes the filter of what is in the stream.
-func loadKnown(ctx context.Context, srv *servers.Servers) (*knownDevices, error) {
-	k := &knownDevices{seed: maphash.MakeSeed()}
+// loadKnown makes the filter of what is in the stream, and lists that.
+func loadKnown(ctx context.Context, srv *servers.Servers) (k *knownDevices, subjects []string, err error) {
+	k = &knownDevices{seed: maphash.MakeSeed()}
 	info, err := srv.Info(ctx, names.StreamUp, jetstream.WithSubjectFilter(names.Up+">"))
 	if err != nil {
-		return nil, fmt.Errorf("list the devices in the log: %w", err)
+		return nil, nil, fmt.Errorf("list the devices in the log: %w", err)
 	}
 	for subject := range info.State.Subjects {
 		k.add(subject)
+		subjects = append(subjects, subject)
 	}
-	return k, nil
+	return k, subjects, nil
 }
 
 // add notes a subject; any goroutine.

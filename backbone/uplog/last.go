@@ -16,7 +16,8 @@ import (
 type Last struct {
 	Seq      uint64 // highest durable sequence
 	Epoch    uint64 // of the connection that sent the last record, or of a later one that presence is kept of
-	Position uint64 // of that record in the log, for Record.After
+	Position uint64 // of that record in the log, for Record.After; 0: the log has nothing of it
+	At       int64  // when that record was stored, Unix milliseconds
 }
 
 // Last is read from the log itself. It knows nothing of records still on their way.
@@ -50,7 +51,7 @@ func (l *Log) Last(ctx context.Context, tenant, device string) (Last, error) {
 		if last, err = lastIn(m.Data); err != nil {
 			return Last{}, err
 		}
-		last.Position = m.Sequence
+		last.Position, last.At = m.Sequence, m.Time.UnixMilli()
 	}
 	if !l.alone {
 		epoch, err := l.epoch(ctx, tenant, device)

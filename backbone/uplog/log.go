@@ -36,11 +36,15 @@ type Log struct {
 	sync      servers.Sync           // what is known of its syncs then
 	known     *knownDevices          // nil where others write
 	ends      *endIndex              // of the devices in the log; nil where others write
+	scanned   chan struct{}          // closed when ends is made, or cannot be; nil where others write
 	durable   *frontier              // how far the log is durable; nil where others write
 	epoch     EpochFunc
 	source    reader.Source
 	pipe      *pipeline
 	committer *committer
+
+	// Owned by who calls Devices.
+	listed []string // subjects of the devices that were in the log at the start
 
 	// Atomic.
 	identity atomic.Pointer[string] // of the log
@@ -106,7 +110,7 @@ func (l Life) Start(ctx context.Context) error {
 	if l.alone {
 		l.durable = newFrontier(l.up.CachedInfo().State.LastSeq)
 		var err error
-		if l.known, err = loadKnown(ctx, l.srv); err != nil {
+		if l.known, l.listed, err = loadKnown(ctx, l.srv); err != nil {
 			return err
 		}
 		if err = l.startEnds(ctx); err != nil {

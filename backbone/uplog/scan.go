@@ -35,8 +35,7 @@ func (e scanError) Error() string { return string(e) }
 // startEnds makes the index of devices on a worker that then keeps up with
 // retention, and waits for it to be made, but not for ever.
 func (l *Log) startEnds(ctx context.Context) error {
-	l.ends = newEndIndex()
-	made := make(chan struct{})
+	l.ends, l.scanned = newEndIndex(), make(chan struct{})
 	end := l.durable.Position()
 	l.srv.Go(func() {
 		err := l.scanEnds(l.ctx, end)
@@ -47,7 +46,7 @@ func (l *Log) startEnds(ctx context.Context) error {
 			l.cfg.Logger.Warn("cannot index the devices in the log, each is looked up in the log instead", zap.Error(err))
 		}
 		l.ends.ready.Store(err == nil)
-		close(made)
+		close(l.scanned)
 		for pause.For(l.ctx, forgetEvery) == nil {
 			if info, err := l.logState(l.ctx); err == nil { // if not, the next time
 				l.ends.forget(info.FirstSeq)
@@ -57,7 +56,7 @@ func (l *Log) startEnds(ctx context.Context) error {
 	patience := time.NewTimer(scanPatience)
 	defer patience.Stop()
 	select {
-	case <-made:
+	case <-l.scanned:
 	case <-patience.C:
 		l.cfg.Logger.Warn("the log is long: the index of its devices is built while the node runs")
 	case <-ctx.Done():
@@ -201,7 +200,7 @@ func (s *blockScan) note(rec *blocks.Record) error {
 	if err != nil {
 		return err
 	}
-	last.Position = rec.Seq
+	last.Position, last.At = rec.Seq, rec.Time/int64(time.Millisecond)
 	s.index.note(names.KeyOf(subject), last)
 	return nil
 }

@@ -140,13 +140,21 @@ func (a adminDevices) Devices(q api.DeviceQuery) (api.DevicePage, error) {
 }
 
 // Device implements admin.Devices.
-func (a adminDevices) Device(tenant, device string) (api.Device, bool) {
-	s := a.gateway.Devices().Lookup(devicemgr.Key{Tenant: tenant, Device: device})
-	if s == nil {
-		return api.Device{}, false
+func (a adminDevices) Device(ctx context.Context, tenant, device string) (api.Device, error) {
+	if s := a.gateway.Devices().Lookup(devicemgr.Key{Tenant: tenant, Device: device}); s != nil {
+		info := a.gateway.Devices().Info(s)
+		return a.device(&info), nil
 	}
-	info := a.gateway.Devices().Info(s)
-	return a.device(&info), true
+	last, err := a.backbone.Last(ctx, tenant, device)
+	switch {
+	case err != nil:
+		return api.Device{}, adminError(err)
+	case last.Position == 0:
+		return api.Device{}, api.ErrUnknownDevice
+	}
+	d := api.Device{Tenant: tenant, Device: device, Epoch: last.Epoch, LastSeen: time.UnixMilli(last.At), Durable: last.Seq}
+	_, d.Banned = a.backbone.Banned(tenant, device)
+	return d, nil
 }
 
 func (a adminDevices) device(in *devicemgr.Info) api.Device {

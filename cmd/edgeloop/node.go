@@ -86,6 +86,7 @@ func (n *node) parts() []part {
 		{name: "keys", start: n.startAuth, startMost: startMost, stopMost: stopMinor},
 		log,
 		{name: "gateway", start: n.startGateway, startMost: startMost, stopMost: stopGateway},
+		{name: "devices of the log", start: n.startRecall, startMost: startMost, stopMost: stopMinor, minor: true},
 		// Presence of others is told again at the next start.
 		{name: "presence of other nodes", start: n.startWatch, startMost: startMost, stopMost: stopMinor, minor: true},
 		{name: "event loops", start: n.startServer, startMost: startMost, stopMost: stopServer},
