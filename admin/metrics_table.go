@@ -30,7 +30,7 @@ type Series struct {
 // source emits samples for these and no others.
 func SeriesTable() []Series {
 	return slices.Concat(
-		buildSeries(), eventloopSeries(), poolSeries(), devicemgrSeries(), gatewaySeries(), backboneSeries(), adminSeries(), logSeries(),
+		buildSeries(), eventloopSeries(), tlsSeries(), poolSeries(), devicemgrSeries(), gatewaySeries(), backboneSeries(), adminSeries(), logSeries(),
 	)
 }
 
@@ -57,6 +57,14 @@ func eventloopSeries() []Series {
 		{"edgeloop_eventloop_gate_closings_total", TypeCounter, nil, "Times that the accept gate closed."},
 		{"edgeloop_eventloop_accept_failures_total", TypeCounter, nil, "Accepts that the kernel refused."},
 		{"edgeloop_eventloop_panics_total", TypeCounter, nil, "Panics contained on a loop; each cost one connection."},
+	}
+}
+
+func tlsSeries() []Series {
+	return []Series{
+		{"edgeloop_tls_handshakes_total", TypeCounter, []string{"outcome"}, "TLS handshakes, by how they ended; full and resumed are those that succeeded."},
+		{"edgeloop_tls_queued_records", TypeGauge, nil, "Records of TLS handshakes that wait for a worker."},
+		{"edgeloop_tls_certificate_expiry_timestamp_seconds", TypeGauge, nil, "When the certificate expires, in Unix time."},
 	}
 }
 

@@ -113,6 +113,8 @@ func (echoed) Step(wire []byte) (eventloop.Step, error) {
 	return eventloop.Step{Used: len(wire), Plain: wire}, nil
 }
 func (echoed) Seal(dst, plain []byte) []byte { return append(dst, plain...) }
+func (echoed) Goodbye(dst []byte) []byte     { return dst }
+func (echoed) Closed()                       {}
 
 // A layer that stays costs no allocation for a message, either.
 func TestAllocs_Greeting(t *testing.T) {

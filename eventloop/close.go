@@ -137,6 +137,9 @@ func (c *Conn) lingerOnLoop() {
 
 // shutOnLoop says that nothing more will come.
 func (c *Conn) shutOnLoop() {
+	if c.goodbyeOnLoop(); c.gc == nil {
+		return
+	}
 	_ = unix.Shutdown(c.gc.Fd(), unix.SHUT_WR) // fails only if the peer is gone already
 }
 
@@ -175,7 +178,18 @@ func (c *Conn) hangUpOnLoop() {
 	if c.gc == nil {
 		return
 	}
+	if c.goodbyeOnLoop(); c.gc == nil {
+		return
+	}
 	_ = c.loop.el.Close(c.socketOnLoop()) // its error is about a socket that is gone by now
+}
+
+// hungUpOnLoop is told by the Greeting that the peer has shut its side.
+func (c *Conn) hungUpOnLoop() {
+	if c.cause == causeNone {
+		c.cause, c.code = CausePeerGone, wsproto.CloseAbnormal
+	}
+	c.hangUpOnLoop()
 }
 
 // closedOnLoop is the end: after it nobody touches the gnet connection, whose
@@ -212,6 +226,9 @@ func (c *Conn) closedOnLoop(err error) {
 	}
 	if waits && l != nil {
 		l.lastOnLoop(c.legacyOnLoop)
+	}
+	if l != nil {
+		l.greeting.Closed()
 	}
 	c.dropHeldOnLoop()
 	c.departOnLoop()

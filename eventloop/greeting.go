@@ -29,6 +29,12 @@ type Greeting interface {
 	// Seal appends plain to dst as it goes over the wire. It is called for everything
 	// that is written, unless the Greeting is over. plain is borrowed until return.
 	Seal(dst, plain []byte) []byte
+	// Goodbye appends to dst what says, as it goes over the wire, that nothing more
+	// comes. It is called once at the most, before we shut the socket; not when the
+	// peer is gone, nor once the Greeting is over.
+	Goodbye(dst []byte) []byte
+	// Closed is the last call, when the connection is gone or the Greeting is over.
+	Closed()
 }
 
 // A Step is what a Greeting made of some bytes.
@@ -44,4 +50,7 @@ type Step struct {
 	Remote netip.AddrPort
 	// Over says that the Greeting is through: all that follows is plain.
 	Over bool
+	// End says that the peer sends nothing more, as if it had shut its socket. The
+	// connection ends, behind Plain and Reply.
+	End bool
 }

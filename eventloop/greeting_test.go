@@ -33,6 +33,8 @@ func (strip) Step(wire []byte) (eventloop.Step, error) {
 	return eventloop.Step{Used: n, Over: true, Remote: netip.MustParseAddrPort("192.0.2.1:5")}, nil
 }
 func (strip) Seal(dst, plain []byte) []byte { return append(dst, plain...) }
+func (strip) Goodbye(dst []byte) []byte     { return dst }
+func (strip) Closed()                       {}
 
 const mask = 0x5a
 
@@ -52,6 +54,8 @@ func (cipher) Step(wire []byte) (s eventloop.Step, err error) {
 	return s, nil
 }
 func (cipher) Seal(dst, plain []byte) []byte { return append(dst, sealed(plain)...) }
+func (cipher) Goodbye(dst []byte) []byte     { return dst }
+func (cipher) Closed()                       {}
 
 func masked(b []byte) []byte {
 	for i := range b {
@@ -294,6 +298,8 @@ func (g *later) Step(wire []byte) (eventloop.Step, error) {
 	return eventloop.Step{Used: len(wire)}, nil
 }
 func (*later) Seal(dst, plain []byte) []byte { return append(dst, plain...) }
+func (*later) Goodbye(dst []byte) []byte     { return dst }
+func (*later) Closed()                       {}
 
 // A greeting may wait for work that is done elsewhere.
 func TestGreeting_Wake(t *testing.T) {

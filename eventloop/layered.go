@@ -24,6 +24,7 @@ type layered struct {
 	waits    bool         // for us, and is lent by Held; else for the peer's next bytes, by Parts
 	over     bool
 	busy     bool // stepOnLoop is at work, and has wire
+	parted   bool // Goodbye was said
 }
 
 // Write writes p through the Greeting.
@@ -76,6 +77,19 @@ func (c *Conn) socketOnLoop() gnet.Conn {
 func (c *Conn) unwrapOnLoop() {
 	if l, ok := c.gc.(*layered); ok && l.over {
 		c.gc = l.Conn
+		l.greeting.Closed()
+	}
+}
+
+// goodbyeOnLoop has the Greeting say that nothing more comes.
+func (c *Conn) goodbyeOnLoop() {
+	l, ok := c.gc.(*layered)
+	if !ok || l.over || l.parted {
+		return
+	}
+	l.parted = true
+	if b := l.greeting.Goodbye(c.loop.sealed[:0]); len(b) > 0 {
+		_, _ = l.writeSealed(b) // a failure closes the connection and tells us, inside
 	}
 }
 
@@ -147,6 +161,11 @@ func (l *layered) stepOnLoop(in []byte, last func(plain []byte)) {
 		}
 		if len(step.Plain) > 0 {
 			take(step.Plain)
+		}
+		if step.End {
+			in = nil
+			c.hungUpOnLoop()
+			return
 		}
 		if step.Used == 0 && !step.Over {
 			return

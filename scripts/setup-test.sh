@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what the tests need beyond Go on a fresh Debian, and only what is
-# missing: a C compiler (race detector), curl, Python's websockets, Node with
+# missing: a C compiler (race detector), curl, openssl, Python's websockets, Node with
 # the ws package, Chromium. Without root and without sudo it changes nothing
 # and says what is missing.
 set -euo pipefail
@@ -14,6 +14,7 @@ python=/usr/bin/python3
 missing=()
 command -v gcc >/dev/null || missing+=(gcc libc6-dev)
 command -v curl >/dev/null || missing+=(curl)
+command -v openssl >/dev/null || missing+=(openssl)
 command -v chromium >/dev/null || missing+=(chromium)
 command -v node >/dev/null || missing+=(nodejs)
 command -v npm >/dev/null || missing+=(npm)

@@ -19,6 +19,8 @@ import (
 	"edgeloop/envelope"
 	"edgeloop/eventloop"
 	"edgeloop/gateway"
+	"edgeloop/pool"
+	"edgeloop/tlsrec"
 )
 
 // A node is what its parts have made: see parts for their order.
@@ -37,6 +39,8 @@ type node struct {
 	verifier *auth.Verifier // nil with --auth=none
 	gateway  *gateway.Gateway
 	server   *eventloop.Server
+	tls      *tlsrec.Server // nil where no listener speaks it
+	tlsQueue *pool.Queue[func()]
 	admin    *admin.Server
 
 	// Owned by the goroutine that starts and stops the node.
@@ -89,6 +93,7 @@ func (n *node) parts() []part {
 		{name: "devices of the log", start: n.startRecall, startMost: startMost, stopMost: stopMinor, minor: true},
 		// Presence of others is told again at the next start.
 		{name: "presence of other nodes", start: n.startWatch, startMost: startMost, stopMost: stopMinor, minor: true},
+		{name: "TLS", start: n.startTLS, startMost: startMost, stopMost: stopMinor},
 		{name: "event loops", start: n.startServer, startMost: startMost, stopMost: stopServer},
 		// That a request was cut is no fault of the node.
 		{name: "admin API", start: n.startAdmin, startMost: startMost, stopMost: stopAdmin, minor: true},
@@ -247,7 +252,7 @@ func (n *node) watchOthers(ctx context.Context) {
 
 func (n *node) startServer(ctx context.Context) (stop stopFunc, err error) {
 	n.server, err = eventloop.New(eventloop.Config{
-		Listeners:        n.cfg.listeners(),
+		Listeners:        n.listeners(),
 		Loops:            n.cfg.EventLoops,
 		MaxConnections:   n.cfg.MaxConnections,
 		RefuseReserve:    refuseReserve,
@@ -298,9 +303,10 @@ func tickFor(timeouts ...time.Duration) time.Duration {
 // announce writes down where the node listens, for those who start it.
 func (n *node) announce(context.Context) (stopFunc, error) {
 	a := addresses{Listen: n.server.Addr().String(), Admin: n.admin.Addr().String(), PID: os.Getpid()}
-	for _, addr := range n.server.Addrs() {
+	schemes := n.schemes()
+	for i, addr := range n.server.Addrs() {
 		a.Listeners = append(a.Listeners, addr.String())
-		n.log.Info("devices connect here", zap.String("url", fmt.Sprintf("ws://%s%s", addr, gateway.DevicePath)))
+		n.log.Info("devices connect here", zap.String("url", fmt.Sprintf("%s://%s%s", schemes[i], addr, gateway.DevicePath)))
 	}
 	n.log.Info("admin API", zap.String("url", fmt.Sprintf("http://%s", n.admin.Addr())))
 	if err := a.write(addressFile(n.cfg.DataDir)); err != nil {

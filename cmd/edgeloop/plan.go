@@ -45,6 +45,9 @@ func (s *serveCmd) plan(log *zap.Logger) error {
 	if err := s.planDataDir(); err != nil {
 		return err
 	}
+	if _, err := s.openTLS(log); err != nil {
+		return err
+	}
 	_, err := s.readTokensFile()
 	return err
 }
@@ -52,7 +55,7 @@ func (s *serveCmd) plan(log *zap.Logger) error {
 // planValues is the part of plan that looks at nothing but the settings, and
 // changes nothing.
 func (s *serveCmd) planValues() error {
-	for _, step := range []func() error{s.planRanges, s.planTogether, s.planNames, s.planListeners} {
+	for _, step := range []func() error{s.planRanges, s.planTogether, s.planNames, s.planTLS, s.planListeners} {
 		if err := step(); err != nil {
 			return err
 		}
@@ -92,22 +95,27 @@ func (s *serveCmd) planNames() error {
 // planListeners checks the addresses. The admin API is not shown to a network by
 // accident.
 func (s *serveCmd) planListeners() error {
-	if n := len(s.Listen); n == 0 || n > eventloop.MaxListeners {
-		return fmt.Errorf("--listen=%s: give host:port 1 to %d times, not %d", strings.Join(s.Listen, ","), eventloop.MaxListeners, n)
+	all := slices.Concat(s.plainListen(), s.TLSListen)
+	if n := len(all); n == 0 || n > eventloop.MaxListeners {
+		return fmt.Errorf("--listen=%s: give host:port 1 to %d times, not %d, those of --tls-listen included", strings.Join(s.Listen, ","), eventloop.MaxListeners, n)
 	}
-	for i, addr := range s.Listen {
-		if err := checkListen("--listen", addr); err != nil {
+	for i, addr := range all {
+		flag := "--listen"
+		if i >= len(s.plainListen()) {
+			flag = "--tls-listen"
+		}
+		if err := checkListen(flag, addr); err != nil {
 			return err
 		}
-		if slices.Contains(s.Listen[:i], addr) {
-			return fmt.Errorf("--listen=%s is there twice: give each an address of its own", addr)
+		if slices.Contains(all[:i], addr) {
+			return fmt.Errorf("%s=%s is there twice: give each an address of its own", flag, addr)
 		}
 	}
 	if err := checkListen("--admin-listen", s.AdminListen); err != nil {
 		return err
 	}
 	host, port, _ := net.SplitHostPort(s.AdminListen)
-	if slices.Contains(s.Listen, s.AdminListen) && port != "0" {
+	if slices.Contains(all, s.AdminListen) && port != "0" {
 		return fmt.Errorf("--listen=%s and --admin-listen=%s are the same: give each a port of its own", s.AdminListen, s.AdminListen)
 	}
 	ip := net.ParseIP(host)
@@ -115,14 +123,6 @@ func (s *serveCmd) planListeners() error {
 		return nil
 	}
 	return fmt.Errorf("--admin-listen=%s can be reached from outside, and the admin token would cross the network in the clear: listen on 127.0.0.1 or [::1], or give --admin-remote if the network is trusted", s.AdminListen)
-}
-
-// listeners is the table of listeners.
-func (s *serveCmd) listeners() (table []eventloop.Listener) {
-	for _, addr := range s.Listen {
-		table = append(table, eventloop.Listener{Address: addr})
-	}
-	return table
 }
 
 // checkListen sees that addr is something to listen on.

@@ -5,7 +5,10 @@ import "time"
 // serveCmd is the node. Each field is a flag, an EDGELOOP_ variable and a key of
 // the configuration file.
 type serveCmd struct {
-	Listen          []string `default:"127.0.0.1:8080" placeholder:"ADDRESS" help:"Address that devices connect to, host:port; port 0 picks a free one. May be given several times."`
+	Listen          []string `default:"127.0.0.1:8080" placeholder:"ADDRESS" help:"Address that devices connect to, host:port; port 0 picks a free one. May be given several times; none with --tls-listen alone."`
+	TLSListen       []string `name:"tls-listen" placeholder:"ADDRESS" help:"Address that devices connect to by TLS (wss), host:port. May be given several times."`
+	TLSCert         string   `name:"tls-cert" default:"" type:"path" help:"Certificate of --tls-listen with its chain, leaf first: a PEM file."`
+	TLSKey          string   `name:"tls-key" default:"" type:"path" help:"Key of --tls-cert: a PEM file that others cannot read."`
 	AdminListen     string   `default:"127.0.0.1:9090" help:"Address of the admin API, metrics and health, host:port."`
 	AdminRemote     bool     `default:"false" help:"Allow --admin-listen on an address that others can reach; the admin token then crosses the network in the clear."`
 	AdminTokensFile string   `default:"" type:"path" help:"Further tokens of the admin API, one JSON object a line, as 'edgeloop token --admin' writes them; default DATA_DIR/admin.tokens, which need not exist."`
@@ -18,6 +21,7 @@ type serveCmd struct {
 
 	PoolSize       int   `default:"16" help:"Workers that handle messages."`
 	AuthPoolSize   int   `default:"4" help:"Workers that check handshakes."`
+	TLSWorkers     int   `name:"tls-workers" default:"0" help:"Workers that make TLS handshakes; 0 is half of the cores, which leaves the other half to the connected devices in a storm."`
 	Lanes          int   `default:"64" help:"Queues between event loops and workers; a device always uses the same one."`
 	LaneDepth      int   `default:"1024" help:"Reads that may wait in one lane before its devices are held back."`
 	InflightBytes  int64 `type:"size" default:"256MiB" help:"Memory that messages between socket and log may take before devices are held back; a quarter above it, connections that would take more are closed with 1013."`

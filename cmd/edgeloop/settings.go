@@ -47,6 +47,9 @@ const (
 // table is every setting, in the order of the documentation.
 var table = []setting{
 	{name: "listen"},
+	{name: "tls-listen"},
+	{name: "tls-cert"},
+	{name: "tls-key"},
 	{name: "admin-listen"},
 	{name: "admin-remote"},
 	{name: "admin-tokens-file"},
@@ -59,6 +62,7 @@ var table = []setting{
 	{name: "fd-reserve", least: 64, most: most}, // the log alone needs some tens
 	{name: "pool-size", least: 1, most: pool.MaxWorkers, limit: true, live: livePoolSize},
 	{name: "auth-pool-size", least: 1, most: pool.MaxWorkers},
+	{name: "tls-workers", least: 0, most: pool.MaxWorkers},
 	{name: "lanes", least: 1, most: most, limit: true},
 	{name: "lane-depth", least: 1, most: most, limit: true},
 	// What has not arrived in full has half of it, and a message takes up to twice its

@@ -34,7 +34,8 @@ var ladder = map[string]rule{
 	"devicemgr": {},
 	"envelope":  {vendor: []string{"google.golang.org/protobuf", "github.com/go-json-experiment/json", "github.com/tidwall/gjson"}},
 	"auth":      {vendor: []string{"github.com/golang-jwt/jwt/v5"}},
-	"eventloop": {ours: []string{"wsproto"}, vendor: []string{"github.com/panjf2000/gnet/v2"}},
+	"tlsrec":    {},
+	"eventloop": {ours: []string{"wsproto", "tlsrec"}, vendor: []string{"github.com/panjf2000/gnet/v2"}},
 	// The whole, for those above.
 	"backbone":       {ours: []string{"backbone/names", "backbone/servers", "backbone/store", "backbone/uplog", "backbone/reader", "backbone/custody"}},
 	"backbone/uplog": {ours: []string{"backbone/names", "backbone/servers", "backbone/reader", "backbone/custody", "backbone/blocks"}},
@@ -55,7 +56,7 @@ var ladder = map[string]rule{
 	"doctor": {vendor: []string{"golang.org/x/sys"}},
 
 	"cmd/edgeloop": {
-		ours:   append([]string{"gateway", "doctor", "admin", "admin/access", "admin/api", "admin/client"}, below...),
+		ours:   append([]string{"gateway", "doctor", "tlsrec", "admin", "admin/access", "admin/api", "admin/client"}, below...),
 		vendor: []string{"github.com/alecthomas/kong", "github.com/goccy/go-yaml", "github.com/coreos/go-systemd/v22"},
 	},
 

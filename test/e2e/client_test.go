@@ -75,11 +75,18 @@ type event struct {
 	Error      string            `json:"error"`
 }
 
-func startClient(t *testing.T, lib string) *client {
+func startClient(t *testing.T, lib string) *client { return startTrusting(t, lib, "") }
+
+// startTrusting is startClient for a process that trusts the authority whose certificate
+// lies in the file.
+func startTrusting(t *testing.T, lib, authority string) *client {
 	t.Helper()
 	l := libraries[lib]
 	need(t, l.name, l.installed())
 	cmd := exec.Command(l.command[0], l.command[1:]...)
+	if authority != "" {
+		cmd.Env = append(os.Environ(), "SSL_CERT_FILE="+authority, "NODE_EXTRA_CA_CERTS="+authority)
+	}
 	cmd.Stderr = os.Stderr
 	stdin, err := cmd.StdinPipe()
 	if err != nil {

@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -23,13 +24,14 @@ import (
 
 // node is one running `edgeloop serve` with a data directory of its own.
 type node struct {
-	t      *testing.T
-	dir    string // --data-dir
-	listen string // host:port for devices
-	admin  string // host:port of the admin API
-	flags  []string
-	env    []string
-	stderr *os.File // where its log goes, nil for log
+	t          *testing.T
+	dir        string // --data-dir
+	listen     string // host:port for devices
+	admin      string // host:port of the admin API
+	listenFlag string // default --listen
+	flags      []string
+	env        []string
+	stderr     *os.File // where its log goes, nil for log
 
 	cmd    *exec.Cmd
 	exited chan struct{} // closed when cmd has been waited for
@@ -75,7 +77,7 @@ func (n *node) boot() {
 // spawn starts the process and waits for nothing.
 func (n *node) spawn() {
 	n.t.Helper()
-	args := append([]string{"serve", "--listen", n.listen, "--admin-listen", n.admin, "--data-dir", n.dir}, n.flags...)
+	args := append([]string{"serve", cmp.Or(n.listenFlag, "--listen"), n.listen, "--admin-listen", n.admin, "--data-dir", n.dir}, n.flags...)
 	n.cmd = exec.Command(nodeBinary, args...)
 	n.cmd.Env = append(os.Environ(), n.env...)
 	n.log = &logBuffer{}

@@ -1,0 +1,164 @@
+package eventloop
+
+import (
+	"errors"
+	"io"
+	"runtime"
+	"sync"
+	"sync/atomic"
+
+	"edgeloop/tlsrec"
+)
+
+// TLS lies around all bytes of a connection. Its handshake is dear, so a worker makes it,
+// record by record, and the loop waits for nothing: it hands a record over, and goes on
+// when the worker has it woken. Everything after that happens on the loop.
+//
+// Who is first among those that wait for a worker is who came last: when there are more
+// than can be served in time, those who waited long have given up, or will, and work for
+// them is lost work.
+
+// errBusy says that no worker takes a record.
+var errBusy = errors.New("eventloop: too many TLS handshakes at a time")
+
+// TLS is the Greeting for listeners where devices speak TLS. run has a worker call the
+// function, and says whether it will; it must not block, and the workers are what bounds
+// the handshakes' use of the processor.
+func TLS(s *tlsrec.Server, run func(func()) bool) func(*Conn) Greeting {
+	w := &workshop{server: s, run: run}
+	w.work = w.workOne
+	return func(c *Conn) Greeting { return &tlsGreeting{c: c, shop: w, session: s.NewSession()} }
+}
+
+// A workshop is where handshakes wait for a worker.
+type workshop struct {
+	// Immutable after construction.
+	server *tlsrec.Server
+	run    func(func()) bool
+	work   func() // workOne
+
+	// Guarded by mu.
+	mu      sync.Mutex
+	waiting []*tlsGreeting
+}
+
+// A tlsGreeting is TLS on one connection.
+type tlsGreeting struct {
+	// Immutable after construction.
+	c       *Conn
+	shop    *workshop
+	session *tlsrec.Session
+
+	// Owned by the loop goroutine.
+	open bool // the handshake is over
+
+	// Owned by whoever has the session: the loop unless it is handed over.
+	record []byte
+
+	// Atomic.
+	held atomic.Int32
+}
+
+// Who has the session.
+const (
+	heldByLoop int32 = iota
+	heldByWorker
+	heldByWorkerAlone // the connection is gone
+)
+
+var _ Greeting = (*tlsGreeting)(nil)
+
+// Step implements Greeting.
+func (g *tlsGreeting) Step(wire []byte) (s Step, err error) {
+	if g.held.Load() != heldByLoop {
+		return s, nil
+	}
+	if !g.open {
+		if s.Reply = g.session.Reply(); s.Reply == nil && g.session.Virgin() && !tlsrec.LooksLikeTLS(wire) {
+			return Step{Used: len(wire), Reply: g.session.NotTLS(wire)}, tlsrec.ErrNotTLS
+		}
+		if g.open, err = g.session.Done(); err != nil {
+			return s, err
+		}
+	}
+	n := tlsrec.Cut(wire)
+	if n == 0 {
+		return s, nil
+	}
+	s.Used = n
+	if !g.open {
+		return s, g.shop.handOver(g, wire[:n])
+	}
+	plain, reply, err := g.session.Open(wire[:n])
+	s.Plain, s.Reply = plain, append(s.Reply, reply...)
+	if errors.Is(err, io.EOF) {
+		s.End, err = true, nil
+	}
+	return s, err
+}
+
+// Seal implements Greeting.
+func (g *tlsGreeting) Seal(dst, plain []byte) []byte { return g.session.Seal(dst, plain) }
+
+// Goodbye implements Greeting.
+func (g *tlsGreeting) Goodbye(dst []byte) []byte {
+	if g.held.Load() != heldByLoop {
+		return dst
+	}
+	return g.session.Goodbye(dst)
+}
+
+// Closed implements Greeting. A worker that has the session closes it instead.
+func (g *tlsGreeting) Closed() {
+	if !g.held.CompareAndSwap(heldByWorker, heldByWorkerAlone) {
+		g.session.Close()
+	}
+}
+
+// handOver leaves a record of the handshake to a worker. It is copied: its memory is the
+// loop's.
+func (w *workshop) handOver(g *tlsGreeting, record []byte) error {
+	g.record = append([]byte(nil), record...)
+	g.held.Store(heldByWorker)
+	w.mu.Lock()
+	w.waiting = append(w.waiting, g)
+	w.mu.Unlock()
+	if w.run(w.work) {
+		return nil
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if n := len(w.waiting) - 1; n >= 0 && w.waiting[n] == g {
+		w.waiting[n], w.waiting = nil, w.waiting[:n]
+		g.held.Store(heldByLoop)
+		return errBusy
+	}
+	return nil // a worker was asked for others, and has taken this one
+}
+
+// workOne goes on with the handshake that came last. A worker calls it, once for each
+// record.
+func (w *workshop) workOne() {
+	w.mu.Lock()
+	n := len(w.waiting) - 1
+	if n < 0 {
+		w.mu.Unlock()
+		return
+	}
+	g := w.waiting[n]
+	w.waiting[n] = nil
+	if w.waiting = w.waiting[:n]; n == 0 {
+		w.waiting = nil // after a storm it is large
+	}
+	w.mu.Unlock()
+	if g.held.Load() == heldByWorker {
+		g.session.Advance(g.record)
+	}
+	g.record = nil
+	if g.held.CompareAndSwap(heldByWorker, heldByLoop) {
+		g.c.Wake()
+	} else {
+		g.session.Close()
+	}
+	runtime.Gosched() // the loops come before the next handshake
+}

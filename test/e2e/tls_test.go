@@ -1,0 +1,130 @@
+package e2e_test
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"edgeloop/internal/testkit"
+)
+
+// secureNode is a node whose devices connect by TLS.
+type secureNode struct {
+	*node
+	ca   *testkit.Authority
+	addr string
+}
+
+func prepareTLS(t *testing.T, flags ...string) *secureNode {
+	t.Helper()
+	ca := testkit.NewAuthority(t)
+	cert, key := ca.Issue("node", nil)
+	s := &secureNode{ca: ca, addr: freeAddr(t)}
+	s.node = prepare(t, append([]string{"--tls-listen", s.addr, "--tls-cert", cert, "--tls-key", key}, flags...)...)
+	return s
+}
+
+func startTLS(t *testing.T, flags ...string) *secureNode {
+	t.Helper()
+	s := prepareTLS(t, flags...)
+	s.boot()
+	return s
+}
+
+func (s *secureNode) wss() string { return "wss://" + s.addr + "/v1/device" }
+
+// Python and Node are devices over TLS as they are without it.
+func TestTLS_Devices(t *testing.T) {
+	n := startTLS(t)
+	withEachLibrary(t, func(t *testing.T, lib string) {
+		c := startTrusting(t, lib, n.ca.File)
+		p := c.dial(order{URL: n.wss(), Protocols: []string{"edgeloop.v1.json"}, Headers: map[string]string{"Authorization": "Bearer " + n.token(lib)}})
+		p.want("open")
+		p.wantMessage("welcome")
+		for seq := uint64(1); seq <= 20; seq++ {
+			p.send(message{"type": "telemetry", "seq": seq, "topic": "t", "data": strings.Repeat("x", int(seq)*2000)})
+		}
+		p.wantAck(20)
+		p.close()
+		distrusts := startClient(t, lib).dial(order{URL: n.wss()})
+		if e := distrusts.want("failed"); !strings.Contains(strings.ToLower(e.Error), "certificate") {
+			t.Errorf("without the authority: %+v", e)
+		}
+	})
+}
+
+// A node may have no plain listener, and says over TLS what it says without.
+func TestTLS_Curl(t *testing.T) {
+	need(t, "curl", exec.Command("curl", "--version").Run() == nil)
+	ca := testkit.NewAuthority(t)
+	cert, key := ca.Issue("node", nil)
+	n := prepare(t, "--listen=none", "--tls-cert", cert, "--tls-key", key)
+	n.listenFlag = "--tls-listen"
+	n.boot()
+	for _, version := range []string{"1.2", "1.3"} {
+		out, err := exec.Command("curl", "--silent", "--show-error", "--max-time", "20", "--cacert", ca.File,
+			"--tls-max", version, "--tlsv"+version, "--output", os.DevNull, "--write-out", "%{http_code} %{http_version}", "--http1.1",
+			"--header", "Upgrade: websocket", "--header", "Connection: Upgrade", "--header", "Sec-WebSocket-Version: 13",
+			"--header", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", "https://"+n.listen+"/v1/device").CombinedOutput()
+		if string(out) != "401 1.1" || err != nil {
+			t.Errorf("TLS %s: %q, %v", version, out, err)
+		}
+	}
+	out, err := exec.Command("curl", "--silent", "--max-time", "20", "http://"+n.listen+"/v1/device").CombinedOutput()
+	if !strings.Contains(string(out), "use wss://") || err != nil {
+		t.Errorf("without TLS: %q, %v", out, err)
+	}
+}
+
+// openssl agrees on each suite; what it may not have it does not get.
+func TestTLS_OpenSSL(t *testing.T) {
+	need(t, "openssl", exec.Command("openssl", "version").Run() == nil)
+	n := startTLS(t)
+	ask := func(stdin string, args ...string) string {
+		t.Helper()
+		cmd := exec.Command("timeout", append([]string{"20", "openssl", "s_client", "-connect", n.addr, "-CAfile", n.ca.File, "-verify_return_error", "-ign_eof"}, args...)...)
+		cmd.Stdin = strings.NewReader(stdin)
+		out, _ := cmd.CombinedOutput() // its exit code says how the peer closed
+		return string(out)
+	}
+	get := fmt.Sprintf("GET /v1/device HTTP/1.1\r\nHost: %s\r\n\r\n", n.addr)
+	for suite, flags := range map[string][]string{
+		"ECDHE-ECDSA-AES128-GCM-SHA256": {"-tls1_2", "-cipher"},
+		"ECDHE-ECDSA-AES256-GCM-SHA384": {"-tls1_2", "-cipher"},
+		"ECDHE-ECDSA-CHACHA20-POLY1305": {"-tls1_2", "-cipher"},
+		"TLS_AES_128_GCM_SHA256":        {"-tls1_3", "-ciphersuites"},
+		"TLS_AES_256_GCM_SHA384":        {"-tls1_3", "-ciphersuites"},
+		"TLS_CHACHA20_POLY1305_SHA256":  {"-tls1_3", "-ciphersuites"},
+	} {
+		out := ask(get, append(flags, suite, "-alpn", "h2,http/1.1")...)
+		for _, want := range []string{"Cipher is " + suite, "ALPN protocol: http/1.1", "HTTP/1.1 426"} {
+			if !strings.Contains(out, want) {
+				t.Errorf("%s: no %q in %s", suite, want, out)
+			}
+		}
+	}
+	for name, args := range map[string][]string{
+		"TLS 1.1":              {"-tls1_1", "-cipher", "DEFAULT@SECLEVEL=0"},
+		"an unknown ALPN":      {"-alpn", "h2"},
+		"a suite that is weak": {"-tls1_2", "-cipher", "ECDHE-ECDSA-AES128-CCM8@SECLEVEL=0"},
+	} {
+		if out := ask(get, args...); strings.Contains(out, "HTTP/1.1") || !strings.Contains(out, "alert") {
+			t.Errorf("%s: %s", name, out)
+		}
+	}
+	if out := ask("R\n"+get, "-tls1_2", "-ign_eof"); strings.Contains(out, "HTTP/1.1 4") && strings.Count(out, "verify return") > 3 {
+		t.Errorf("it was renegotiated: %s", out)
+	}
+}
+
+// An expired certificate does not stop the node, but it says so.
+func TestTLS_ExpiredCertificate(t *testing.T) {
+	ca := testkit.NewAuthority(t)
+	cert, key := ca.Expired("old")
+	n := start(t, "--tls-listen", freeAddr(t), "--tls-cert", cert, "--tls-key", key)
+	if !strings.Contains(n.log.String(), "THE TLS CERTIFICATE HAS EXPIRED") {
+		t.Error("nothing is said")
+	}
+}

@@ -1,0 +1,47 @@
+package tlsrec
+
+import (
+	"errors"
+	"net"
+)
+
+// An Outcome is how a handshake ended. The list is closed.
+type Outcome uint8
+
+// The outcomes.
+const (
+	OutcomeFull    Outcome = iota // the peer is in, by a full handshake
+	OutcomeResumed                // the peer is in, by a ticket
+	OutcomeNotTLS                 // what came first is no TLS
+	OutcomeAlerted                // the peer gave up and said so: it does not trust our certificate, as a rule
+	OutcomeRefused                // nothing that both speak, or what the peer said breaks the rules
+	OutcomeTooLong                // more than 64 records or 64 KiB
+	OutcomeGone                   // the connection ended before: the peer left, or took too long
+	OutcomeFault                  // a panic, which is our fault
+	NumOutcomes    = int(OutcomeFault) + 1
+)
+
+var outcomeNames = [NumOutcomes]string{
+	"full", "resumed", "not_tls", "alerted", "refused", "too_long", "gone", "fault",
+}
+
+func (o Outcome) String() string { return outcomeNames[o] }
+
+func outcomeOf(n *Session) Outcome {
+	var remote *net.OpError
+	switch err := n.err; {
+	case err == nil && n.conn.ConnectionState().DidResume:
+		return OutcomeResumed
+	case err == nil:
+		return OutcomeFull
+	case errors.Is(err, errPanic):
+		return OutcomeFault
+	case errors.Is(err, errTooLong):
+		return OutcomeTooLong
+	case errors.Is(err, ErrNotTLS):
+		return OutcomeNotTLS
+	case errors.As(err, &remote) && remote.Op == "remote error":
+		return OutcomeAlerted
+	}
+	return OutcomeRefused
+}
