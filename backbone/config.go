@@ -154,7 +154,7 @@ func (c *Config) log() uplog.Config {
 		Node: c.Node, Durability: c.Durability, Writers: c.Writers, LogSettings: c.LogSettings, OnDamage: c.OnDamage,
 		BatchMax: c.BatchMax, CommitInterval: c.CommitInterval, BatchBytes: c.BatchBytes,
 		PendingMax: c.PendingMax, PendingBytes: c.PendingBytes, MaxRecord: c.MaxRecord,
-		Logger: c.Logger, Seams: uplog.Seams{Publish: c.Seams.Publish, Hear: c.Seams.Hear, Sync: c.Seams.Sync}, AnswerTimeout: c.Seams.Timeout,
+		Logger: c.Logger, Seams: uplog.Seams{Store: c.Seams.Store, Publish: c.Seams.Publish, Hear: c.Seams.Hear, Sync: c.Seams.Sync}, AnswerTimeout: c.Seams.Timeout,
 	}
 	if c.NATSURL == "" {
 		l.DataDir = c.DataDir
@@ -165,8 +165,10 @@ func (c *Config) log() uplog.Config {
 // Seams is where tests lose, delay and falsify what passes between the node and its
 // servers. The zero value changes nothing.
 type Seams struct {
-	Publish servers.Between               // of records
-	Hear    servers.Hearing               // an answer
+	// Store is for a record on the embedded log: next says where the log ends then.
+	Store   func(next func() (last uint64, err error)) (last uint64, err error)
+	Publish servers.Between               // of records, to servers elsewhere
+	Hear    servers.Hearing               // an answer of them
 	Sync    func(next func() error) error // of a batch
 	Tell    servers.Between               // of states of presence
 	Synced  func(path string)             // a file or directory at the start

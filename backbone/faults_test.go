@@ -21,14 +21,13 @@ import (
 // none may be confirmed before it is there.
 func TestCommitter_FaultsNeverLoseDoubleOrReorder(t *testing.T) {
 	t.Run("embedded log", func(t *testing.T) {
-		s := newSaboteur()
-		b := openWith(t, backbone.Config{DataDir: t.TempDir()}, s.seams())
+		s := newSaboteur(restart, refuseStore, dropStore, failStored)
+		b := openWith(t, backbone.Config{DataDir: t.TempDir()}, backbone.Seams{Store: s.store})
 		s.harm[restart] = func() { _ = backbone.RestartServer(b) }
-		s.harm[disconnect] = func() { _ = backbone.Disconnect(b) }
 		checkFaults(t, b, s)
 	})
 	t.Run("external log", func(t *testing.T) {
-		s := newSaboteur()
+		s := newSaboteur(losePublish, failPublish, disconnect, restart, loseAnswer, delayAnswer, falsifyAnswer)
 		ext := startExternal(t)
 		b := openWith(t, backbone.Config{NATSURL: ext.url}, s.seams())
 		s.harm[restart] = ext.restart
@@ -41,8 +40,8 @@ func checkFaults(t *testing.T, b *backbone.Backbone, s *saboteur) {
 	round := 0
 	defer func() {
 		t.Logf("%d schedules, faults that struck by kind: %v; %+v", round, s.struck, b.Stats())
-		for f, n := range s.struck {
-			if n == 0 && round > 50 {
+		for _, f := range s.kinds {
+			if s.struck[f] == 0 && round > 50 {
 				t.Errorf("fault %d never struck", f)
 			}
 		}
@@ -51,7 +50,7 @@ func checkFaults(t *testing.T, b *backbone.Backbone, s *saboteur) {
 		round++
 		w := workload{tenant: fmt.Sprintf("t%d", round), log: b}
 		calls := rapid.SliceOfN(rapid.SliceOfN(rapid.IntRange(0, 5), 1, 12), 1, 12).Draw(rt, "devices of each Append; 5 is unsequenced")
-		s.arm(rapid.SliceOfN(rapid.Custom(drawAct), 0, 6).Draw(rt, "faults"))
+		s.arm(rapid.SliceOfN(rapid.Custom(s.drawAct), 0, 6).Draw(rt, "faults"))
 		for _, devices := range calls {
 			if err := b.Append(w.records(devices)); err != nil {
 				rt.Fatal(err)
@@ -80,6 +79,9 @@ const (
 	loseAnswer                 // stored, but nobody hears of it
 	delayAnswer                // heard only after the next answer
 	falsifyAnswer              // stored, but the answer says no
+	refuseStore                // a call of the embedded server stores nothing, and says so
+	dropStore                  // it stores nothing, and does not say so
+	failStored                 // it has stored the record, and says that it failed
 	numFaults
 )
 
@@ -89,20 +91,22 @@ type act struct {
 	After int
 }
 
-func drawAct(rt *rapid.T) act {
-	return act{fault(rapid.IntRange(0, int(numFaults)-1).Draw(rt, "fault")), rapid.IntRange(0, 8).Draw(rt, "after")}
+func (s *saboteur) drawAct(rt *rapid.T) act {
+	return act{rapid.SampledFrom(s.kinds).Draw(rt, "fault"), rapid.IntRange(0, 8).Draw(rt, "after")}
 }
 
 type saboteur struct {
-	harm [numFaults]func()
+	kinds []fault // what it does
+	harm  [numFaults]func()
 
 	mu     sync.Mutex
 	plan   []act
 	held   *nats.Msg
+	last   uint64 // where the embedded log ended last
 	struck [numFaults]int
 }
 
-func newSaboteur() *saboteur { return new(saboteur) }
+func newSaboteur(kinds ...fault) *saboteur { return &saboteur{kinds: kinds} }
 
 func (s *saboteur) arm(plan []act) {
 	s.mu.Lock()
@@ -143,6 +147,29 @@ func (s *saboteur) publish(m *nats.Msg, next func(*nats.Msg) error) error {
 		s.harm[f]()
 	}
 	return next(m)
+}
+
+// store sits in front of the embedded server.
+func (s *saboteur) store(next func() (uint64, error)) (last uint64, err error) {
+	s.mu.Lock()
+	last = s.last
+	s.mu.Unlock()
+	f, ok := s.strikes(restart, failStored)
+	switch {
+	case ok && f == refuseStore:
+		return last, errors.New("sabotage")
+	case ok && f == dropStore:
+		return last, nil
+	case ok && f == restart:
+		s.harm[restart]()
+	}
+	if last, err = next(); ok && f == failStored {
+		err = errors.New("sabotage")
+	}
+	s.mu.Lock()
+	s.last = last
+	s.mu.Unlock()
+	return last, err
 }
 
 func (s *saboteur) hear(m *nats.Msg) *nats.Msg {

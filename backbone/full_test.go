@@ -132,7 +132,7 @@ func TestBackbone_FullLogStopsUntilPurged(t *testing.T) {
 		r.Seq++
 	}
 	eventually(t, "a stall", func() bool { return !b.State().OK() })
-	if got := b.State().Cause.Error(); got != "refused: maximum bytes exceeded (10077)" {
+	if got := b.State().Cause.Error(); got != "backbone: the stream is full: maximum bytes exceeded" {
 		t.Errorf("stalled by %q, want the bound", got)
 	}
 	confirmed := int(done.n.Load())

@@ -40,7 +40,8 @@ const (
 // warns at each start.
 const MaxPayload = 8 << 20
 
-var errServerDown = errors.New("backbone: the embedded server is not running")
+// ErrDown says that the server in this process is not running, or is being opened anew.
+var ErrDown = errors.New("backbone: the embedded server is not running")
 
 func serverOptions(c *Config) server.Options {
 	o := server.Options{
@@ -136,13 +137,18 @@ func (e *embedded) isClosed() bool {
 // InProcessConn makes embedded the provider that nats.go asks for its
 // connection, also after a restart.
 func (e *embedded) InProcessConn() (net.Conn, error) {
-	e.mu.Lock()
-	srv := e.srv
-	e.mu.Unlock()
+	srv := e.running()
 	if srv == nil {
-		return nil, errServerDown
+		return nil, ErrDown
 	}
 	return srv.InProcessConn()
+}
+
+// running is nil while there is no server.
+func (e *embedded) running() *server.Server {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.srv
 }
 
 // serverLog gives the server's own lines to our logger. Its notices are about

@@ -29,13 +29,18 @@ func (e *TooLargeError) Error() string {
 // BoundReached says whether a refusal's text is the server's for a stream that takes no
 // more.
 func BoundReached(text string) bool {
-	for _, bound := range []error{server.ErrMaxMsgsPerSubject, server.ErrMaxBytes, server.ErrMaxMsgs} {
+	for _, bound := range bounds {
 		if text == bound.Error() {
 			return true
 		}
 	}
 	return false
 }
+
+// ErrFull says that a stream is at a bound and takes no more.
+var ErrFull = errors.New("backbone: the stream is full")
+
+var bounds = [...]error{server.ErrMaxMsgsPerSubject, server.ErrMaxBytes, server.ErrMaxMsgs}
 
 // Patience is how long one question may take.
 func (s *Servers) Patience() time.Duration { return s.patience }

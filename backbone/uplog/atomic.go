@@ -58,6 +58,7 @@ const (
 )
 
 const (
+	codeWrongLast      = 10071 // another record is the last, of the log or of a subject
 	codeBatchTooLarge  = 10199 // the server allows fewer messages in a batch
 	codeBatchDuplicate = 10201 // the batch holds a message ID that is stored
 	codeIDConflict     = 10158 // a message with that ID was proposed and is not committed

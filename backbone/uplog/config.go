@@ -44,8 +44,8 @@ const (
 	// WhoeverCan has not been chosen: Alone with the server in this process, which
 	// nobody else reaches, and Several with servers elsewhere.
 	WhoeverCan Writers = iota
-	// Alone is this node and no other: each record names the one before it, and batches
-	// are synced by us. It needs the server in this process.
+	// Alone is this node and no other: records are stored by a call of the server, one
+	// behind the other, and batches are synced by us. It needs the server in this process.
 	Alone
 	// Several nodes write: atomic batches, a fence for each device, and servers that
 	// sync before they answer.

@@ -2,8 +2,8 @@
 // writes it, and how far it is durable.
 //
 // It is written by one of two appenders (Config.Writers). Alone is who has the server in
-// its own process: nobody else reaches it, so each record names the sequence before it,
-// and a batch is synced by us (chain, blockSync). Where several nodes write, a batch is
+// its own process: nobody else reaches it, so each record is stored by a call of the
+// server, behind the one before it, and a batch is synced by us (chain, blockSync). Where several nodes write, a batch is
 // one atomic batch of the server, and a fence keeps out what another node has overtaken
 // (atomicLog, fence). The durable position (frontier) moves after the sync; readers wait
 // for it.

@@ -30,7 +30,7 @@ type Log struct {
 	keeper    *custody.Keeper // nil with a log elsewhere
 	kept      bool            // the keeper has seen the log opened
 	blocks    *blockSync      // the committer's, nil when it does not sync
-	writer    *servers.Conn   // the committer's alone, so that nothing delays its answers
+	writer    *servers.Conn   // the committer's alone, so that nothing delays its answers; nil who writes alone
 	up        jetstream.Stream
 	logWas    jetstream.StreamConfig // the log when this node found or made it
 	sync      servers.Sync           // what is known of its syncs then
@@ -54,14 +54,9 @@ type Log struct {
 // EpochFunc gives the epoch of what is kept of a device beside the log.
 type EpochFunc func(ctx context.Context, tenant, device string) (uint64, error)
 
-// How long the answer to a batch may take before the log is asked what it holds, or
-// is sent the batch again. A slow disk is not an error until then. The embedded
-// server answers before anything is synced, so its silence means more, sooner: its
-// store has failed (see servers.ReopenAfter), and devices wait meanwhile.
-const (
-	answerTimeout         = 5 * time.Second
-	embeddedAnswerTimeout = 2 * time.Second
-)
+// answerTimeout is how long the answer to a batch may take before the log is asked what
+// it holds, or is sent the batch again. A slow disk is not an error until then.
+const answerTimeout = 5 * time.Second
 
 // tagLength is the length of the random part of batch IDs, 40 bits: one for each
 // start of a node.
@@ -88,10 +83,12 @@ func (l Life) WatchOver(ctx context.Context) (err error) {
 
 // Ensure makes the stream of the log what was chosen, or compares.
 func (l Life) Ensure(ctx context.Context) (err error) {
-	if l.writer, err = l.srv.Dial(ctx, "writer"); err != nil {
-		return err
+	if !l.alone {
+		if l.writer, err = l.srv.Dial(ctx, "writer"); err != nil {
+			return err
+		}
 	}
-	if room := l.writer.NC.MaxPayload() - servers.RecordOverhead; int64(l.cfg.MaxRecord) > room {
+	if room := l.srv.Asker.NC.MaxPayload() - servers.RecordOverhead; int64(l.cfg.MaxRecord) > room {
 		return fmt.Errorf("MaxRecord %d is more than the server's max_payload allows, %d", l.cfg.MaxRecord, room)
 	}
 	if l.up, err = l.srv.Ensure(ctx, logStream(&l.cfg)); err != nil {
@@ -135,14 +132,6 @@ func (l *Log) Read(ctx context.Context, o reader.Options, fn func(position uint6
 }
 
 func (l *Log) startCommitter() error {
-	timeout := answerTimeout
-	if l.srv.Here() {
-		timeout = embeddedAnswerTimeout
-	}
-	w, err := newWire(l.writer, l.ctx.Done(), cmp.Or(l.cfg.AnswerTimeout, timeout), &l.cfg.Seams)
-	if err != nil {
-		return err
-	}
 	l.pipe = newPipeline(l.cfg.PendingMax, l.cfg.PendingBytes)
 	l.pipe.known = l.known
 	c := &committer{
@@ -158,17 +147,23 @@ func (l *Log) startCommitter() error {
 	c.state.Store(&servers.State{})
 	l.committer = c
 	if l.alone {
-		c.log = l.newChain(w)
+		c.log = l.newChain()
 	} else {
+		w, err := newWire(l.writer, l.ctx.Done(), cmp.Or(l.cfg.AnswerTimeout, answerTimeout), &l.cfg.Seams)
+		if err != nil {
+			return err
+		}
 		c.log = l.newAtomicLog(w)
 	}
 	l.srv.Go(c.run)
 	return nil
 }
 
-func (l *Log) newChain(w *wire) *chain {
+func (l *Log) newChain() *chain {
+	inlet := l.srv.Inlet(names.StreamUp)
 	c := &chain{
-		wire:   w,
+		open:   inlet.Open,
+		put:    inlet.Store,
 		sync:   func(int64) error { return nil },
 		mark:   l.keeper.Advance,
 		reopen: l.srv.Restart,
@@ -180,6 +175,11 @@ func (l *Log) newChain(w *wire) *chain {
 	if l.cfg.Durability == servers.Power {
 		l.blocks = newBlockSync(l.srv.BlocksDir(names.StreamUp))
 		c.sync = l.blocks.sync
+	}
+	if between := l.cfg.Seams.Store; between != nil {
+		c.put = func(subject string, line []byte) (uint64, error) {
+			return between(func() (uint64, error) { return inlet.Store(subject, line) })
+		}
 	}
 	if between := l.cfg.Seams.Sync; between != nil {
 		next := c.sync

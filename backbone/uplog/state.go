@@ -58,7 +58,7 @@ func (c *committer) flowing() {
 // attempt failed, or the connection is lost and the next one would. Any goroutine
 // may call it.
 func (l *Log) State() servers.State {
-	if s := l.committer.state.Load(); !s.OK() {
+	if s := l.committer.state.Load(); !s.OK() || l.alone {
 		return *s
 	}
 	return l.writer.Lost()

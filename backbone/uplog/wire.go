@@ -27,6 +27,7 @@ func (r *refusal) Error() string { return fmt.Sprintf("refused: %s (%d)", r.text
 // Seams is where tests lose, delay and falsify what passes between the committer and
 // the log. The zero value changes nothing.
 type Seams struct {
+	Store   func(next func() (last uint64, err error)) (last uint64, err error) // of a record, by who writes alone
 	Publish func(m *nats.Msg, next func(*nats.Msg) error) error
 	Hear    func(m *nats.Msg) *nats.Msg // nil: not heard
 	Sync    func(next func() error) error
