@@ -14,10 +14,15 @@ func (m *Manager) Check() error {
 	for i := range m.shards {
 		sh := &m.shards[i]
 		sh.mu.RLock()
-		for hash, s := range sh.sessions {
+		n := 0
+		for _, s := range sh.buckets {
 			for ; s != nil; s = s.chain {
-				c.session(sh, hash, s)
+				c.session(sh, s)
+				n++
 			}
+		}
+		if n != sh.n || n > perBucket*len(sh.buckets) {
+			c.faultf("a shard has %d sessions, recorded %d, in %d buckets", n, sh.n, len(sh.buckets))
 		}
 		sh.mu.RUnlock()
 	}
@@ -39,13 +44,13 @@ func (c *checker) faultf(format string, args ...any) {
 	c.faults = append(c.faults, fmt.Errorf("devicemgr: "+format, args...))
 }
 
-func (c *checker) session(sh *shard, hash uint64, s *Session) {
+func (c *checker) session(sh *shard, s *Session) {
 	k := s.Key()
 	if c.keys[k] {
 		c.faultf("%v is in the table twice", k)
 	}
 	c.keys[k] = true
-	if c.m.Hash(k) != hash || c.m.shard(hash) != sh {
+	if hash := c.m.Hash(k); c.m.shard(hash) != sh || sh.find(hash, k) != s {
 		c.faultf("%v is in the wrong place", k)
 	}
 	if c.m.tenants[k.Tenant] != s.tenant {

@@ -21,7 +21,7 @@ func TestMemoryPerDevice(t *testing.T) {
 	if invariants.Race {
 		t.Skip("the race detector makes everything larger")
 	}
-	const devices, budget = 100_000, 190
+	const devices, budget = 100_000, 140
 	names := make([]devicemgr.Key, devices)
 	for n := range names {
 		names[n] = device(n)

@@ -100,9 +100,6 @@ func New(cfg Config) (*Manager, error) {
 	}
 	m := &Manager{cfg: cfg, seed: maphash.MakeSeed(), hashMask: ^uint64(0), tenants: make(map[string]*tenant)}
 	m.remembered.init()
-	for i := range m.shards {
-		m.shards[i].sessions = make(map[uint64]*Session)
-	}
 	return m, nil
 }
 

@@ -25,7 +25,7 @@ type Session struct {
 
 	// Guarded by mu of the shard.
 
-	chain *Session // the next session with the same hash
+	chain *Session // the next session of its bucket
 
 	// Guarded by mu of the Manager.
 
