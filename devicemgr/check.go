@@ -28,6 +28,9 @@ func (m *Manager) Check() error {
 	}
 	c.rememberedList()
 	c.shared()
+	if used := max(len(c.m.memberships.entries)-1, 0) - len(c.m.memberships.free); used != c.joined {
+		c.faultf("%d sessions have memberships in %d places", c.joined, used)
+	}
 	return errors.Join(c.faults...)
 }
 
@@ -38,6 +41,7 @@ type checker struct {
 	tenants         map[*tenant]int
 	members         map[*group]int
 	online, offline int
+	joined          int // sessions with an entry for memberships
 }
 
 func (c *checker) faultf(format string, args ...any) {
@@ -60,21 +64,22 @@ func (c *checker) session(sh *shard, s *Session) {
 	if s.Epoch() == 0 {
 		c.faultf("%v has no epoch", k)
 	}
-	if linked := s.older != nil && s.newer != nil; linked == s.Online() {
-		c.faultf("%v: online %v, remembered %v", k, s.Online(), linked)
-	}
-	if s.Online() {
-		c.online++
-	} else {
+	if !s.Online() {
 		c.offline++
-	}
-	if s.groups == nil {
+		if s.place == 0 || c.m.remembered.places.at(s.place).session != s {
+			c.faultf("%v is offline and not remembered", k)
+		}
 		return
 	}
-	if !s.Online() || len(*s.groups) > MaxGroups {
-		c.faultf("%v: in %d groups, online %v", k, len(*s.groups), s.Online())
+	c.online++
+	if s.place != 0 {
+		c.joined++
 	}
-	for _, ms := range *s.groups {
+	list := c.m.groupsLocked(s)
+	if len(list) > MaxGroups {
+		c.faultf("%v is in %d groups", k, len(list))
+	}
+	for _, ms := range list {
 		c.members[ms.group]++
 		if ms.at >= len(ms.group.members) || ms.group.members[ms.at] != s || s.tenant.groups[ms.group.name] != ms.group {
 			c.faultf("%v is not where it is thought in group %q", k, ms.group.name)
@@ -85,8 +90,9 @@ func (c *checker) session(sh *shard, s *Session) {
 func (c *checker) rememberedList() {
 	r := &c.m.remembered
 	n := 0
-	for s := r.head.newer; s != &r.head; s = s.newer {
-		if s.newer.older != s {
+	for at := r.places.at(r.head).newer; at != r.head; at = r.places.at(at).newer {
+		s := r.places.at(at).session
+		if r.places.at(r.places.at(at).newer).older != at || s.place != at {
 			c.faultf("the list of the remembered is broken at %v", s.Key())
 			return
 		}
@@ -94,6 +100,9 @@ func (c *checker) rememberedList() {
 		if c.m.shard(c.m.Hash(s.Key())).find(c.m.Hash(s.Key()), s.Key()) != s {
 			c.faultf("%v is remembered but not in the table", s.Key())
 		}
+	}
+	if used := len(r.places.entries) - 2 - len(r.places.free); used != n {
+		c.faultf("%d sessions are remembered in %d places", n, used)
 	}
 	if n != r.n || n != c.offline || c.online != c.m.online {
 		c.faultf("counted %d online, %d offline, %d remembered; recorded %d and %d", c.online, c.offline, n, c.m.online, r.n)

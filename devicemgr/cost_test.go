@@ -10,8 +10,8 @@ import (
 )
 
 func TestSessionSize(t *testing.T) {
-	if devicemgr.SessionSize > 112 {
-		t.Errorf("a session takes %d bytes, want at most 112", devicemgr.SessionSize)
+	if devicemgr.SessionSize > 96 {
+		t.Errorf("a session takes %d bytes, want at most 96", devicemgr.SessionSize)
 	}
 }
 

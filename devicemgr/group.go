@@ -49,13 +49,11 @@ func (m *Manager) Join(s *Session, epoch uint64, name string) error {
 	if !s.Online() || s.epoch.Load() != epoch {
 		return ErrOffline
 	}
-	if s.groups == nil {
-		s.groups = new([]membership)
-	}
-	if indexOf(*s.groups, name) >= 0 {
+	list := m.groupsLocked(s)
+	if indexOf(list, name) >= 0 {
 		return nil
 	}
-	if len(*s.groups) == MaxGroups {
+	if len(list) == MaxGroups {
 		return ErrTooManyGroups
 	}
 	g := s.tenant.groups[name]
@@ -66,7 +64,11 @@ func (m *Manager) Join(s *Session, epoch uint64, name string) error {
 		}
 		s.tenant.groups[g.name] = g
 	}
-	*s.groups = append(*s.groups, membership{g, len(g.members)})
+	if s.place == 0 {
+		s.place = m.memberships.put(nil)
+	}
+	list = append(list, membership{g, len(g.members)})
+	*m.memberships.at(s.place) = list
 	g.members = append(g.members, s)
 	return nil
 }
@@ -76,13 +78,21 @@ func (m *Manager) Join(s *Session, epoch uint64, name string) error {
 func (m *Manager) Leave(s *Session, epoch uint64, name string) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if s.groups == nil || s.epoch.Load() != epoch {
+	if !s.Online() || s.epoch.Load() != epoch {
 		return nil
 	}
-	if i := indexOf(*s.groups, name); i >= 0 {
-		s.leaveLocked(i)
+	if i := indexOf(m.groupsLocked(s), name); i >= 0 {
+		m.leaveLocked(s, i)
 	}
 	return nil
+}
+
+// groupsLocked is the memberships of a session that is online.
+func (m *Manager) groupsLocked(s *Session) []membership {
+	if s.place == 0 {
+		return nil
+	}
+	return *m.memberships.at(s.place)
 }
 
 // Members calls fn for the devices in a group until fn returns false. It holds no lock
@@ -107,32 +117,34 @@ func (m *Manager) members(tenant, name string) []*Session {
 	return slices.Clone(t.groups[name].members)
 }
 
-// leaveAllLocked ends the memberships of a connection that has ended.
+// leaveAllLocked ends the memberships of a connection that has ended. The session has no
+// place then.
 func (m *Manager) leaveAllLocked(s *Session) {
-	if s.groups == nil {
+	if s.place == 0 {
 		return
 	}
-	for i := len(*s.groups) - 1; i >= 0; i-- {
-		s.leaveLocked(i)
+	for i := len(m.groupsLocked(s)) - 1; i >= 0; i-- {
+		m.leaveLocked(s, i)
 	}
-	s.groups = nil
+	m.memberships.drop(s.place)
+	s.place = 0
 }
 
-// leaveLocked ends the membership (*s.groups)[i]. The last entry takes the free place, both
-// in the session and in the group.
-func (s *Session) leaveLocked(i int) {
-	list := *s.groups
+// leaveLocked ends the membership i of s. The last entry takes the free place, both in the
+// session's list and in the group.
+func (m *Manager) leaveLocked(s *Session, i int) {
+	list := m.groupsLocked(s)
 	g, at := list[i].group, list[i].at
 	last := len(list) - 1
 	list[i], list[last] = list[last], membership{}
-	*s.groups = list[:last]
+	*m.memberships.at(s.place) = list[:last]
 
 	last = len(g.members) - 1
 	moved := g.members[last]
 	g.members[at], g.members[last] = moved, nil
 	g.members = g.members[:last]
 	if moved != s {
-		theirs := *moved.groups
+		theirs := m.groupsLocked(moved)
 		theirs[indexOf(theirs, g.name)].at = at
 	}
 	if last == 0 {

@@ -41,25 +41,23 @@ type Info struct {
 func (m *Manager) Info(s *Session) Info {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return s.infoLocked()
+	return m.infoLocked(s)
 }
 
-func (s *Session) infoLocked() Info {
+func (m *Manager) infoLocked(s *Session) Info {
 	i := Info{
 		Key: s.Key(), Epoch: s.Epoch(), Link: s.Link(), Online: s.Online(),
 		LastSeen: s.LastSeen(), Durable: s.Durable(),
 	}
-	if i.Online {
-		i.ConnectedAt, i.Remote = s.turned.at(), s.remote
-	} else {
+	if !i.Online {
 		i.End = s.turned.end()
+		return i
 	}
-	if s.groups != nil {
-		for _, ms := range *s.groups {
-			i.Groups = append(i.Groups, ms.group.name)
-		}
-		slices.Sort(i.Groups)
+	i.ConnectedAt, i.Remote = s.turned.at(), s.remote
+	for _, ms := range m.groupsLocked(s) {
+		i.Groups = append(i.Groups, ms.group.name)
 	}
+	slices.Sort(i.Groups)
 	return i
 }
 
@@ -95,7 +93,7 @@ func (m *Manager) List(f Filter, after string, limit int) (page []Info, next str
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, s := range found {
-		page = append(page, s.infoLocked())
+		page = append(page, m.infoLocked(s))
 	}
 	return page, next
 }

@@ -59,9 +59,11 @@ type Manager struct {
 	tenants    map[string]*tenant
 	online     int
 	remembered remembered
-	floor      uint64 // the highest epoch of a session that was forgotten
-	stats      Stats
-	events     eventQueue
+	// memberships of those who have joined a group since they connected.
+	memberships slab[[]membership]
+	floor       uint64 // the highest epoch of a session that was forgotten
+	stats       Stats
+	events      eventQueue
 
 	// Each shard has its own mu.
 

@@ -2,29 +2,45 @@ package devicemgr
 
 import "time"
 
-// remembered is the list of offline sessions in the order in which they left. It is linked
-// through the sessions.
+// remembered is the list of offline sessions in the order in which they left, a ring of
+// neighbours in a slab.
 type remembered struct {
 	// Guarded by mu of the Manager.
 
-	head   Session // head.newer is the one that left first, head.older the last
+	places slab[neighbours]
+	head   uint32 // its newer is the session that left first, its older the last
 	n      int
 	looked uint64 // how often a session was considered for forgetting
 }
 
-func (r *remembered) init() { r.head.newer, r.head.older = &r.head, &r.head }
+// neighbours is a session's place among the remembered.
+type neighbours struct {
+	session      *Session
+	older, newer uint32
+}
+
+func (r *remembered) init() {
+	r.head = r.places.put(neighbours{})
+	head := r.places.at(r.head)
+	head.older, head.newer = r.head, r.head
+}
+
+// first is the session that left first.
+func (r *remembered) first() *Session { return r.places.at(r.places.at(r.head).newer).session }
 
 // add puts s at the end, as the one that left last.
 func (r *remembered) add(s *Session) {
-	last := r.head.older
-	s.older, s.newer = last, &r.head
-	last.newer, r.head.older = s, s
+	last := r.places.at(r.head).older
+	s.place = r.places.put(neighbours{s, last, r.head})
+	r.places.at(last).newer, r.places.at(r.head).older = s.place, s.place
 	r.n++
 }
 
 func (r *remembered) remove(s *Session) {
-	s.older.newer, s.newer.older = s.newer, s.older
-	s.older, s.newer = nil, nil
+	was := *r.places.at(s.place)
+	r.places.at(was.older).newer, r.places.at(was.newer).older = was.newer, was.older
+	r.places.drop(s.place)
+	s.place = 0
 	r.n--
 }
 
@@ -43,7 +59,7 @@ func (m *Manager) forgetSurplusLocked() {
 			return
 		}
 		r.looked++
-		s := r.head.newer
+		s := r.first()
 		if m.forgetLocked(s, false) {
 			m.stats.Forgotten++
 			continue
