@@ -28,7 +28,10 @@ require (
 	pgregory.net/rapid v1.3.0
 )
 
-require github.com/coreos/go-systemd/v22 v22.7.0
+require (
+	github.com/coreos/go-systemd/v22 v22.7.0
+	github.com/mochi-mqtt/server/v2 v2.7.9
+)
 
 require (
 	codeberg.org/go-fonts/liberation v0.5.0 // indirect

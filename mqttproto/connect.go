@@ -98,7 +98,7 @@ func (c *cursor) will(flags byte, v Version) Will {
 	w := Will{Set: true, Retain: flags&flagRetained != 0, QoS: flags & flagWillQoS >> 3}
 	w.Properties = c.properties(v, placeWill)
 	w.Topic = c.text(ErrWillTopic) // [MQTT-3.1.3-11]
-	if c.fault == nil && checkName(w.Topic) != nil {
+	if c.fault == nil && checkNameText(w.Topic) != nil {
 		c.fail(ErrWillTopic)
 	}
 	w.Payload = c.binary()

@@ -1,10 +1,12 @@
 package mqttproto_test
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"slices"
 	"testing"
+	"unicode/utf8"
 
 	"edgeloop/mqttproto"
 )
@@ -136,9 +138,12 @@ func TestNext_SplitInvariance(t *testing.T) {
 	stream := slices.Concat(wire(0x32, str("a/b"), u16(1), raw(0), make([]byte, 300)), raw(0xc0, 0), wire(0x40, u16(7)), wire(0xe0))
 	var sizes []int
 	for rest := stream; len(rest) > 0; {
-		_, n, _, err := mqttproto.Next(rest, v5, 1000)
+		p, n, _, err := mqttproto.Next(rest, v5, 1000)
 		if err != nil || n == 0 {
 			t.Fatal(n, err)
+		}
+		if size := len(p.Body); size != cap(p.Body) || !bytes.Equal(p.Body, rest[n-size:n]) {
+			t.Fatalf("the body is not the end of its packet, and that alone: %x", p.Body[:cap(p.Body)])
 		}
 		for have := range n {
 			_, used, more, err := mqttproto.Next(rest[:have:have], v5, 1000)
@@ -161,5 +166,25 @@ func TestNext_Limit(t *testing.T) {
 	}
 	if _, _, _, err := mqttproto.Next(in[:3], v4, len(in)-1); !errors.Is(err, mqttproto.ErrTooLarge) {
 		t.Errorf("over the limit: %v", err)
+	}
+}
+
+// Text is valid wherever in it the byte is that makes it so.
+func TestValidText(t *testing.T) {
+	for n := range 20 {
+		for at := range n {
+			for c := range 256 {
+				b := bytes.Repeat([]byte{'x'}, n)
+				b[at] = byte(c)
+				if got, want := mqttproto.ValidText(b), utf8.Valid(b) && c != 0; got != want {
+					t.Fatalf("%q: %v", b, got)
+				}
+			}
+		}
+	}
+	for s, want := range map[string]bool{"éééé\x01": true, "é\x00": false, "12345678é": true, "1234567\xc3": false, "\xed\xa0\x80": false, "\ufeff": true} {
+		if got := mqttproto.ValidText([]byte(s)); got != want {
+			t.Errorf("%q: %v", s, got)
+		}
 	}
 }

@@ -104,8 +104,21 @@ func (c *cursor) end() error {
 // ValidText says whether b may be an MQTT string: well-formed UTF-8 without U+0000. A byte
 // order mark is a character like others [MQTT-1.5.4-3]. The length is not looked at.
 func ValidText(b []byte) bool {
-	return utf8.Valid(b) && // [MQTT-1.5.4-1]
-		bytes.IndexByte(b, 0) < 0 // [MQTT-1.5.4-2]
+	for len(b) >= 8 && plain(binary.LittleEndian.Uint64(b)) {
+		b = b[8:]
+	}
+	for len(b) > 0 && b[0]-1 < utf8.RuneSelf-1 {
+		b = b[1:]
+	}
+	return len(b) == 0 ||
+		utf8.Valid(b) && // [MQTT-1.5.4-1]
+			bytes.IndexByte(b, 0) < 0 // [MQTT-1.5.4-2]
+}
+
+// plain says whether none of eight bytes is 0 or above 127.
+func plain(x uint64) bool {
+	const ones, tops = 0x0101010101010101, 0x8080808080808080
+	return (x|(x-ones))&tops == 0
 }
 
 func appendText[T Text](dst []byte, s T) []byte {

@@ -217,7 +217,7 @@ func (c *cursor) check(p *Properties, v Value, at place) {
 		c.fail(ErrTopicAlias)
 	case rule.nonzero && v.Uint == 0:
 		c.fail(ErrPropertyValue)
-	case v.ID == PropResponseTopic && checkName(v.Bytes) != nil: // [MQTT-3.3.2-14]
+	case v.ID == PropResponseTopic && checkNameText(v.Bytes) != nil: // [MQTT-3.3.2-14]
 		c.fail(ErrResponseTopic)
 	}
 	p.set |= 1 << v.ID

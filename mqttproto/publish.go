@@ -41,7 +41,7 @@ func DecodePublish(p Packet, v Version, aliases uint16) (m Publish, err error) {
 	case len(m.Topic) == 0 && v == V5:
 		c.fail(ErrTopicNone)
 	default:
-		if fault := checkName(m.Topic); fault != nil {
+		if fault := checkNameText(m.Topic); fault != nil {
 			c.fail(fault)
 		}
 	}

@@ -74,7 +74,7 @@ func (c *cursor) subscription(options bool) (s Subscription) {
 }
 
 func (c *cursor) checkSubscription(s *Subscription, v Version) {
-	if fault := checkFilter(s.Filter); fault != nil {
+	if fault := checkFilterText(s.Filter); fault != nil {
 		c.fail(fault)
 		return
 	}

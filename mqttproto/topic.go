@@ -21,11 +21,17 @@ func CheckName[T Text](name T) error {
 }
 
 func checkName[T Text](name T) *Error {
+	if len(name) > maxString || !validText(name) { // [MQTT-3.3.2-1] [MQTT-4.7.3-2] [MQTT-4.7.3-3]
+		return ErrTopic
+	}
+	return checkNameText(name)
+}
+
+// checkNameText is checkName for what is text already.
+func checkNameText[T Text](name T) *Error {
 	switch {
 	case len(name) == 0:
 		return ErrTopicEmpty // [MQTT-4.7.3-1]
-	case len(name) > maxString || !validText(name): // [MQTT-3.3.2-1] [MQTT-4.7.3-2] [MQTT-4.7.3-3]
-		return ErrTopic
 	case hasWildcard(name): // [MQTT-3.3.2-2] [MQTT-4.7.0-1]
 		return ErrTopicWild
 	}
@@ -44,6 +50,11 @@ func checkFilter[T Text](filter T) *Error {
 	if len(filter) > maxString || !validText(filter) { // [MQTT-3.8.3-1] [MQTT-4.7.3-2] [MQTT-4.7.3-3]
 		return ErrFilter
 	}
+	return checkFilterText(filter)
+}
+
+// checkFilterText is checkFilter for what is text already.
+func checkFilterText[T Text](filter T) *Error {
 	if len(filter) >= len(SharePrefix) && string(filter[:len(SharePrefix)]) == SharePrefix {
 		rest := filter[len(SharePrefix):]
 		name := level(rest)
