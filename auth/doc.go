@@ -36,5 +36,5 @@
 // # Not here
 //
 // Closing connections at expiry or revocation (gateway), bans that survive a
-// restart (backbone), who may use the admin API (admin, with EqualToken).
+// restart (backbone), who may use the admin API (admin/access).
 package auth

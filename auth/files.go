@@ -3,8 +3,6 @@ package auth
 import (
 	"bytes"
 	"crypto/rand"
-	"crypto/sha256"
-	"crypto/subtle"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -98,13 +96,6 @@ func ReadToken(path string) (token string, err error) {
 // the previous one.
 func ReadTokens(path string) (tokens []string, err error) {
 	return withPrevious(path, ReadToken)
-}
-
-// EqualToken compares two tokens in a time that depends neither on where they differ
-// nor on the length of want. got is borrowed until return.
-func EqualToken(got []byte, want string) bool {
-	a, b := sha256.Sum256(got), sha256.Sum256([]byte(want))
-	return subtle.ConstantTimeCompare(a[:], b[:]) == 1
 }
 
 // ensureFile creates the file path with 32 random bytes if it is missing. When several
