@@ -29,6 +29,21 @@ type harm struct {
 // metric, a copy of what was damaged, and an exit code of `edgeloop log verify`. And it
 // must lose nothing but what the harm took. The crew is sent home before.
 func actDamage(ctx context.Context, l *life.Life) error {
+	if err := loadAndSendHome(ctx, l); err != nil {
+		return err
+	}
+	older := l.Node.Dir + ".older"
+	for i, h := range harms(older) {
+		if err := doHarm(ctx, l, i, &h, older); err != nil {
+			return err
+		}
+	}
+	endInOrder(l)
+	return nil
+}
+
+// loadAndSendHome fills the log and, once all of it is acknowledged, sends the crew home.
+func loadAndSendHome(ctx context.Context, l *life.Life) error {
 	if err := l.Load(ctx); err != nil {
 		return err
 	}
@@ -38,16 +53,14 @@ func actDamage(ctx context.Context, l *life.Life) error {
 	}
 	l.StopOrders()
 	l.Crew.Stop()
-	older := l.Node.Dir + ".older"
-	for i, h := range harms(older) {
-		if err := doHarm(ctx, l, i, &h, older); err != nil {
-			return err
-		}
-	}
+	return nil
+}
+
+// endInOrder stops the node with SIGTERM; anything but exit code 0 breaks a promise.
+func endInOrder(l *life.Life) {
 	if code := l.Node.Stop(30 * time.Second); code != 0 {
 		l.Journal.Break(history.Violation{Promise: history.Died, Detail: fmt.Sprintf("SIGTERM ended the node with exit code %d", code)})
 	}
-	return nil
 }
 
 // harms are in an order in which each finds something to harm.
@@ -87,8 +100,8 @@ func doHarm(ctx context.Context, l *life.Life, turn int, h *harm, older string) 
 	}
 	if turn%2 == 0 {
 		l.Kill("to harm the log")
-	} else if code := l.Node.Stop(30 * time.Second); code != 0 {
-		l.Journal.Break(history.Violation{Promise: history.Died, Detail: fmt.Sprintf("SIGTERM ended the node with exit code %d", code)})
+	} else {
+		endInOrder(l)
 	}
 	if turn == 0 {
 		if err := faults.Command("cp", "-a", l.Node.Dir, older); err != nil {

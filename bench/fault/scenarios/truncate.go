@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"time"
 
 	"edgeloop/bench/fault/history"
 	"edgeloop/bench/fault/life"
@@ -16,15 +15,9 @@ import (
 // before it, and accept devices again. The crew goes home first, because its records are no
 // longer true.
 func actTruncate(ctx context.Context, l *life.Life) error {
-	if err := l.Load(ctx); err != nil {
+	if err := loadAndSendHome(ctx, l); err != nil {
 		return err
 	}
-	l.Crew.Produce(false)
-	if err := l.Await(ctx, life.SettleLimit, "everything to be acknowledged", l.Settled); err != nil {
-		return err
-	}
-	l.StopOrders()
-	l.Crew.Stop()
 	records := l.Crew.Records()
 	for i := range records {
 		records[i].Acked = 0 // the end may be missing
@@ -55,8 +48,6 @@ func actTruncate(ctx context.Context, l *life.Life) error {
 		l.Result.Logged = c.Lines()
 		l.Note("%d bytes cut off %s of %d: %d of %d acknowledged messages are gone", size, filepath.Base(path), info.Size(), before-uint64(c.Lines()), before) //nolint:gosec // a count
 	}
-	if code := l.Node.Stop(30 * time.Second); code != 0 {
-		l.Journal.Break(history.Violation{Promise: history.Died, Detail: fmt.Sprintf("SIGTERM ended the node with exit code %d", code)})
-	}
+	endInOrder(l)
 	return nil
 }
