@@ -5,13 +5,14 @@ import (
 	"testing"
 
 	"edgeloop/backbone"
+	"edgeloop/backbone/backbonetest"
 )
 
 // The log is made anew under a reader: it ends, and does not take the new log's records
 // for those behind its place.
 func TestReader_EndsWithItsLog(t *testing.T) {
 	b := open(t, backbone.Config{NATSURL: startExternal(t).url})
-	appendAll(t, b, records(1, 3))
+	backbonetest.Append(t, b, records(1, 3))
 	r, err := b.OpenReader(t.Context(), "sink", backbone.Oldest)
 	if err != nil {
 		t.Fatal(err)

@@ -1,17 +1,15 @@
 package backbone_test
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"edgeloop/backbone"
+	"edgeloop/backbone/backbonetest"
 )
 
 func TestBackbone_AppendReadLast(t *testing.T) {
@@ -22,7 +20,7 @@ func TestBackbone_AppendReadLast(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	flush(t, b)
+	backbonetest.Flush(t, b)
 	if got := seen.String(); got != "1 2 3 4 5 6 7 8 9 10" {
 		t.Errorf("durable: %s", got)
 	}
@@ -49,8 +47,8 @@ func TestBackbone_SeveralWritersOnTheServerInThisProcess(t *testing.T) {
 	if err := b.Append([]backbone.Record{record("d", 1, &seen), record("d", 2, &seen)}); err != nil {
 		t.Fatal(err)
 	}
-	flush(t, b)
-	closeNow(t, b)
+	backbonetest.Flush(t, b)
+	backbonetest.Close(t, b)
 	b = open(t, cfg)
 	last, err := b.Last(t.Context(), "default", "d")
 	if err != nil || last.Seq != 2 || last.Position != 2 || seen.String() != "1 2" {
@@ -85,15 +83,6 @@ func alone(done backbone.Completion) backbone.Completion {
 		return nil
 	}
 	return &single{done}
-}
-
-func flush(t testing.TB, b *backbone.Backbone) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
-	defer cancel()
-	if err := b.Flush(ctx); err != nil {
-		t.Fatalf("flush: %v (state %+v)", err, b.State())
-	}
 }
 
 // readAll reads the log. A store that is being opened again is asked once more.
@@ -167,23 +156,6 @@ func openWith(t testing.TB, cfg backbone.Config, s backbone.Seams) *backbone.Bac
 	if err != nil {
 		t.Fatal(err)
 	}
-	closeAtEnd(t, b)
+	t.Cleanup(func() { backbonetest.Close(t, b) })
 	return b
-}
-
-func closeAtEnd(t testing.TB, b *backbone.Backbone) {
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-		defer cancel()
-		if err := b.Close(ctx); err != nil {
-			t.Errorf("close: %v", err)
-		}
-	})
-}
-
-func copyDir(t *testing.T, from, to string) {
-	t.Helper()
-	if err := os.CopyFS(to, os.DirFS(from)); err != nil {
-		t.Error(err)
-	}
 }

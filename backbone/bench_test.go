@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"edgeloop/backbone"
+	"edgeloop/backbone/backbonetest"
 )
 
 // BenchmarkAppend measures the whole way of a 128-byte message from Append to
@@ -62,7 +63,7 @@ func benchmarkAppend(b *testing.B, d backbone.Durability, chunk int) {
 			b.Fatal(err)
 		}
 	}
-	flush(b, bb)
+	backbonetest.Flush(b, bb)
 	b.StopTimer()
 	used, wall := cpu()-before, time.Since(start)
 	if got := done.n.Load(); got != int64(b.N) {
@@ -99,7 +100,7 @@ func BenchmarkCommit(b *testing.B) {
 					if err := bb.Append(rs); err != nil {
 						b.Fatal(err)
 					}
-					flush(b, bb)
+					backbonetest.Flush(b, bb)
 				}
 				b.ReportMetric(float64((cpu()-before).Nanoseconds())/1e3/float64(b.N*n), "cpu-us/msg")
 			})

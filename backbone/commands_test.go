@@ -1,7 +1,6 @@
 package backbone_test
 
 import (
-	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -64,15 +63,6 @@ func take(t *testing.T, b *backbone.Backbone, device string) string {
 		t.Fatal(err)
 	}
 	return strings.Join(got, " ")
-}
-
-func closeNow(t *testing.T, b *backbone.Backbone) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
-	defer cancel()
-	if err := b.Close(ctx); err != nil {
-		t.Fatal(err)
-	}
 }
 
 // all lets every command pass.

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"edgeloop/backbone"
+	"edgeloop/backbone/backbonetest"
 )
 
 const (
@@ -45,7 +46,7 @@ func appendMore(t *testing.T, b *backbone.Backbone, from, to int) {
 			t.Fatal(err)
 		}
 	}
-	flush(t, b)
+	backbonetest.Flush(t, b)
 }
 
 func flipBit(t *testing.T, path string, at int64) {
@@ -119,7 +120,7 @@ var harms = []struct {
 	}, 0, wrote, "other_log"},
 	{"an older store restored", func(t *testing.T, dir string) {
 		older := filepath.Join(t.TempDir(), "older")
-		copyDir(t, filepath.Join(dir, "nats"), older)
+		backbonetest.CopyDir(t, filepath.Join(dir, "nats"), older)
 		b, err := backbone.Open(t.Context(), backbone.Config{DataDir: dir, BatchBytes: 50_000, MaxRecord: 10_000, LogSettings: backbone.LogSettings{MaxBytes: smallLog}})
 		must(t, err)
 		appendMore(t, b, wrote+1, wrote+5)
@@ -129,7 +130,7 @@ var harms = []struct {
 	}, 5, wrote, "short"},
 	{"an older copy of the whole data directory restored", func(t *testing.T, dir string) {
 		older := filepath.Join(t.TempDir(), "older")
-		copyDir(t, dir, older)
+		backbonetest.CopyDir(t, dir, older)
 		b, err := backbone.Open(t.Context(), backbone.Config{DataDir: dir, BatchBytes: 50_000, MaxRecord: 10_000, LogSettings: backbone.LogSettings{MaxBytes: smallLog}})
 		must(t, err)
 		appendMore(t, b, wrote+1, wrote+5)

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"edgeloop/backbone"
+	"edgeloop/backbone/backbonetest"
 )
 
 // What a killed process has left counts as durable from the start on, so it has to
@@ -24,8 +25,8 @@ func TestOpen_SyncsBehindSymbolicLinks(t *testing.T) {
 			top := t.TempDir()
 			data := filepath.Join(top, "data")
 			b := open(t, backbone.Config{DataDir: data})
-			appendAll(t, b, []backbone.Record{record("d", 1, nil)})
-			closeNow(t, b)
+			backbonetest.Append(t, b, []backbone.Record{record("d", 1, nil)})
+			backbonetest.Close(t, b)
 			if link != "" {
 				moved, from := filepath.Join(top, "moved"), filepath.Join(data, link)
 				if err := errors.Join(os.Rename(from, moved), os.Symlink(moved, from)); err != nil {
@@ -40,7 +41,7 @@ func TestOpen_SyncsBehindSymbolicLinks(t *testing.T) {
 				}
 				synced = append(synced, target)
 			}})
-			closeNow(t, open2)
+			backbonetest.Close(t, open2)
 			for _, want := range []string{
 				".", "nats", "nats/jetstream", "nats/jetstream/$G", "nats/jetstream/$G/streams",
 				"nats/jetstream/$G/streams/EDGELOOP_UP", "nats/jetstream/$G/streams/EDGELOOP_UP/meta.inf",
@@ -65,7 +66,7 @@ func TestOpen_SyncsBehindSymbolicLinks(t *testing.T) {
 // starting.
 func TestOpen_LeavesAloneWhatIsNotItsOwn(t *testing.T) {
 	data := t.TempDir()
-	closeNow(t, open(t, backbone.Config{DataDir: data}))
+	backbonetest.Close(t, open(t, backbone.Config{DataDir: data}))
 	foreign := []string{
 		"lost+found/x", "notes.bak", "nats/lost+found/x", "nats/notes.bak", "nats/jetstream/notes.bak",
 		"nats/jetstream/$G/streams/EDGELOOP_UP/msgs/1.blk.bak",
@@ -81,8 +82,8 @@ func TestOpen_LeavesAloneWhatIsNotItsOwn(t *testing.T) {
 			t.Errorf("looks at %s", path)
 		}
 	}})
-	appendAll(t, b, []backbone.Record{record("d", 1, nil)})
-	closeNow(t, b)
+	backbonetest.Append(t, b, []backbone.Record{record("d", 1, nil)})
+	backbonetest.Close(t, b)
 }
 
 // The lock goes with the directory, not with a file in it that anybody may remove.
@@ -126,7 +127,7 @@ func replaceFile(path string) error {
 func TestBackbone_ConfirmsNothingInAMovedDirectory(t *testing.T) {
 	data := filepath.Join(t.TempDir(), "data")
 	b := open(t, backbone.Config{DataDir: data})
-	appendAll(t, b, []backbone.Record{record("d", 1, nil)})
+	backbonetest.Append(t, b, []backbone.Record{record("d", 1, nil)})
 	if err := os.Rename(data, data+".old"); err != nil {
 		t.Fatal(err)
 	}
@@ -139,7 +140,7 @@ func TestBackbone_ConfirmsNothingInAMovedDirectory(t *testing.T) {
 	if got := done.String(); got != "" {
 		t.Errorf("confirmed %s", got)
 	}
-	closeNow(t, other)
+	backbonetest.Close(t, other)
 	if err := errors.Join(os.RemoveAll(data), os.Rename(data+".old", data)); err != nil {
 		t.Fatal(err)
 	}

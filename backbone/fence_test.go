@@ -12,6 +12,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"edgeloop/backbone"
+	"edgeloop/backbone/backbonetest"
 )
 
 // holdable holds what a node sends to the log while it is locked.
@@ -76,7 +77,7 @@ func TestFence_OvertakenByAnotherNode(t *testing.T) {
 			east := openWith(t, backbone.Config{NATSURL: ext.url, Node: "east"}, backbone.Seams{Publish: way.publish})
 			west := open(t, backbone.Config{NATSURL: ext.url, Node: "west"})
 			var old, young, other heard
-			appendAll(t, east, after(t, east, "d", &old, 1, 2))
+			backbonetest.Append(t, east, after(t, east, "d", &old, 1, 2))
 
 			way.Lock()
 			rs := after(t, east, "d", &old, 3)
@@ -91,9 +92,9 @@ func TestFence_OvertakenByAnotherNode(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			appendAll(t, west, after(t, west, "d", &young, 3, 4, 5, 6))
+			backbonetest.Append(t, west, after(t, west, "d", &young, 3, 4, 5, 6))
 			way.Unlock()
-			flush(t, east)
+			backbonetest.Flush(t, east)
 
 			wantHeard(t, "the old connection", &old, strings.TrimSpace("1 2 x3 "+strings.Repeat("x4 ", min(others, 1))+"x5"))
 			wantHeard(t, "the new one", &young, "3 4 5 6")
@@ -109,13 +110,13 @@ func TestFence_OvertakenByAnotherNode(t *testing.T) {
 			if late[0].After = 0; backbone.PurgeLog(t.Context(), west) != nil {
 				t.Fatal("the log was not emptied")
 			}
-			appendAll(t, east, late)
+			backbonetest.Append(t, east, late)
 			wantLog(t, east, "d")
 
 			// It comes back, and goes on.
 			var back heard
-			appendAll(t, east, after(t, east, "d", &back, 7))
-			appendAll(t, east, after(t, east, "d", &back, 8))
+			backbonetest.Append(t, east, after(t, east, "d", &back, 7))
+			backbonetest.Append(t, east, after(t, east, "d", &back, 8))
 			wantHeard(t, "the connection after that", &back, "7 8")
 			wantLog(t, west, "d 7 8")
 		})
@@ -131,7 +132,7 @@ func TestFence_RecordsThatAreGone(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			b := open(t, backbone.Config{NATSURL: startExternal(t).url})
 			var one, two heard
-			appendAll(t, b, after(t, b, "d", &one, 1, 2))
+			backbonetest.Append(t, b, after(t, b, "d", &one, 1, 2))
 			idle, busy := after(t, b, "d", &one, 3, 4), after(t, b, "e", &two, 1, 2, 3)
 			for i := range 3 {
 				if i > 0 {
@@ -143,7 +144,7 @@ func TestFence_RecordsThatAreGone(t *testing.T) {
 				if i > 0 {
 					rs = append(rs, idle[i-1])
 				}
-				appendAll(t, b, rs)
+				backbonetest.Append(t, b, rs)
 			}
 			wantHeard(t, "the one that was idle", &one, "1 2 3 4")
 			wantHeard(t, "the busy one", &two, "1 2 3")
@@ -171,14 +172,14 @@ func TestFence_UnclearEnd(t *testing.T) {
 					return m
 				}
 				if close(lost); moves {
-					appendAll(t, west, after(t, west, "d", &young, 3))
+					backbonetest.Append(t, west, after(t, west, "d", &young, 3))
 				}
 				return nil
 			}
 			east := openWith(t, backbone.Config{NATSURL: ext.url}, backbone.Seams{Hear: hear, Timeout: 200 * time.Millisecond})
 			rs := append(after(t, east, "d", &old, 1, 2, 3, 4), after(t, east, "e", &other, 1, 2)...)
-			appendAll(t, east, []backbone.Record{rs[0], rs[4], rs[1]})
-			appendAll(t, east, []backbone.Record{rs[2], rs[5], rs[3]})
+			backbonetest.Append(t, east, []backbone.Record{rs[0], rs[4], rs[1]})
+			backbonetest.Append(t, east, []backbone.Record{rs[2], rs[5], rs[3]})
 			if wantHeard(t, "the other", &other, "1 2"); moves {
 				wantHeard(t, "the old connection", &old, "1 2 x3 x4")
 				wantLog(t, east, "d 1 2 3", "e 1 2")
@@ -213,8 +214,8 @@ func TestFence_EarlierAttemptArrivesLate(t *testing.T) {
 			}
 			b := openWith(t, backbone.Config{NATSURL: startExternal(t).url}, backbone.Seams{Publish: publish, Timeout: 200 * time.Millisecond})
 			var d heard
-			appendAll(t, b, after(t, b, "d", &d, 1, 2, 3)[:n])
-			appendAll(t, b, after(t, b, "d", &d, uint64(n+1)))
+			backbonetest.Append(t, b, after(t, b, "d", &d, 1, 2, 3)[:n])
+			backbonetest.Append(t, b, after(t, b, "d", &d, uint64(n+1)))
 			want := strings.Join([]string{"1", "2", "3", "4"}[:n+1], " ")
 			wantHeard(t, "the device", &d, want)
 			wantLog(t, b, "d "+want)

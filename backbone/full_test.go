@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"edgeloop/backbone"
+	"edgeloop/backbone/backbonetest"
 )
 
 // The disk fills up under a running log. Appends stall and say why; when there is
@@ -41,7 +42,7 @@ func fullDisk(t *testing.T, reserve int64, cause func(error) bool) {
 		}
 	}
 	append1(1)
-	flush(t, b)
+	backbonetest.Flush(t, b)
 	ballast := filepath.Join(dir, "ballast")
 	if err := os.WriteFile(ballast, make([]byte, size-12<<20), 0o600); err != nil {
 		t.Fatal(err)
@@ -68,7 +69,7 @@ func fullDisk(t *testing.T, reserve int64, cause func(error) bool) {
 		t.Fatal(err)
 	}
 	<-appended
-	flush(t, b)
+	backbonetest.Flush(t, b)
 	if !b.State().OK() {
 		t.Errorf("state %+v after the disk has room", b.State())
 	}
@@ -142,7 +143,7 @@ func TestBackbone_FullLogStopsUntilPurged(t *testing.T) {
 	if err := backbone.PurgeLog(t.Context(), b); err != nil {
 		t.Fatal(err)
 	}
-	flush(t, b)
+	backbonetest.Flush(t, b)
 	if got := len(readAll(t, b, backbone.ReadOptions{})); got != 20-confirmed {
 		t.Errorf("%d in the log after the purge, want %d", got, 20-confirmed)
 	}
@@ -162,7 +163,7 @@ func TestBackbone_FullLogDropsOldest(t *testing.T) {
 		}
 		r.Seq++
 	}
-	flush(t, b)
+	backbonetest.Flush(t, b)
 	lines := readAll(t, b, backbone.ReadOptions{})
 	if len(lines) < 5 || len(lines) > 11 {
 		t.Errorf("%d records of 100 kB in a log of 1 MiB", len(lines))
@@ -193,7 +194,7 @@ func TestBackbone_FailedSyncConfirmsNothing(t *testing.T) {
 			t.Fatal(err)
 		}
 		if n == 0 {
-			flush(t, b)
+			backbonetest.Flush(t, b)
 		}
 	}
 	eventually(t, "a stall", func() bool { return !b.State().OK() })
@@ -229,10 +230,10 @@ func TestBackbone_SyncWithoutDescriptorsIsTriedAgain(t *testing.T) {
 			t.Fatal(err)
 		}
 		if n == 0 {
-			flush(t, b)
+			backbonetest.Flush(t, b)
 		}
 	}
-	flush(t, b)
+	backbonetest.Flush(t, b)
 	if got, lines := done.n.Load(), readAll(t, b, backbone.ReadOptions{}); got != 3 || len(lines) != 3 || refusals != 0 {
 		t.Errorf("%d confirmed, %d stored, want 3; %d refusals left", got, len(lines), refusals)
 	}

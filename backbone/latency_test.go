@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"edgeloop/backbone"
+	"edgeloop/backbone/backbonetest"
 	"edgeloop/internal/testkit"
 )
 
@@ -18,7 +19,7 @@ func TestBackbone_CommitLatency(t *testing.T) {
 		},
 	})
 	for n := range 3 {
-		appendAll(t, b, []backbone.Record{record("d", uint64(n+1), nil)})
+		backbonetest.Append(t, b, []backbone.Record{record("d", uint64(n+1), nil)})
 	}
 	var st backbone.Stats
 	counted := uint64(0)

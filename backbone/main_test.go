@@ -5,7 +5,7 @@ import (
 	"os"
 	"testing"
 
-	"go.uber.org/goleak"
+	"edgeloop/backbone/backbonetest"
 )
 
 // TestMain is also the device side of TestBackbone_SurvivesKill: with childDir in
@@ -18,7 +18,5 @@ func TestMain(m *testing.M) {
 		}
 		return
 	}
-	// The store now and then forgets the writer of a block that it replaces (seen with
-	// nats-server 2.15.2); it is not ours to stop.
-	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/nats-io/nats-server/v2/server.(*msgBlock).flushLoop"))
+	backbonetest.Main(m)
 }

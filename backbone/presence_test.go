@@ -1,15 +1,13 @@
 package backbone_test
 
 import (
-	"context"
 	"fmt"
-	"maps"
-	"sync"
 	"testing"
 
 	"github.com/nats-io/nats.go"
 
 	"edgeloop/backbone"
+	"edgeloop/backbone/backbonetest"
 	"edgeloop/backbone/names"
 )
 
@@ -75,7 +73,7 @@ func TestPresence_LastKnowsItsEpoch(t *testing.T) {
 	if err := one.Append([]backbone.Record{{Tenant: "acme", Device: "d", Epoch: 5, Seq: 1, Type: "telemetry", Data: []byte("1")}}); err != nil {
 		t.Fatal(err)
 	}
-	flush(t, one)
+	backbonetest.Flush(t, one)
 	if last, err := two.Last(t.Context(), "acme", "d"); err != nil || last.Epoch != 5 || last.Seq != 1 {
 		t.Errorf("after the record: %+v, %v", last, err)
 	}
@@ -103,38 +101,8 @@ func published(t *testing.T, b *backbone.Backbone) {
 
 // watch collects the newest state of each device until the test ends.
 func watch(t *testing.T, b *backbone.Backbone) (got func() map[string]backbone.Presence) {
-	got, _ = watchMany(t, b)
+	got, _ = backbonetest.Watch(t, b.WatchPresence)
 	return got
-}
-
-// watchMany is watch with the number of devices beside it.
-func watchMany(t *testing.T, b *backbone.Backbone) (got func() map[string]backbone.Presence, seen func() int) {
-	ctx, cancel := context.WithCancel(context.Background())
-	var mu sync.Mutex
-	states := make(map[string]backbone.Presence)
-	var wg sync.WaitGroup
-	wg.Go(func() {
-		_ = b.WatchPresence(ctx, func(p backbone.Presence) {
-			mu.Lock()
-			defer mu.Unlock()
-			states[p.Device] = p
-		})
-	})
-	t.Cleanup(func() {
-		cancel()
-		wg.Wait()
-	})
-	got = func() map[string]backbone.Presence {
-		mu.Lock()
-		defer mu.Unlock()
-		return maps.Clone(states)
-	}
-	seen = func() int {
-		mu.Lock()
-		defer mu.Unlock()
-		return len(states)
-	}
-	return got, seen
 }
 
 // statesKept is of how many devices a state is kept.

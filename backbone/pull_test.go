@@ -15,13 +15,14 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 
 	"edgeloop/backbone"
+	"edgeloop/backbone/backbonetest"
 )
 
 // Nothing stays of a reader that has ended, whether it came to the end or left: no
 // consumer at the server, no goroutine.
 func TestBackbone_ReadLeavesNothing(t *testing.T) {
 	b := open(t, backbone.Config{DataDir: t.TempDir()})
-	appendAll(t, b, []backbone.Record{record("d", 1, nil), record("d", 2, nil)})
+	backbonetest.Append(t, b, []backbone.Record{record("d", 1, nil), record("d", 2, nil)})
 	left := errors.New("left")
 	before := runtime.NumGoroutine()
 	for range 100 {
@@ -59,7 +60,7 @@ func TestBackbone_ReadAheadIsBounded(t *testing.T) {
 		rs = append(rs, r)
 	}
 	rs[40].Data = append(append([]byte{'"'}, bytes.Repeat([]byte("x"), 2<<20)...), '"') // more than the bound by itself
-	appendAll(t, b, rs)
+	backbonetest.Append(t, b, rs)
 	before, n := backbone.ReaderBytes(b), 0
 	err := b.Read(t.Context(), backbone.ReadOptions{}, func(uint64, []byte) error {
 		n++
@@ -133,7 +134,7 @@ func TestBackbone_SilentServer(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer p.thaw()
-	appendAll(t, b, []backbone.Record{record("d", 1, nil)})
+	backbonetest.Append(t, b, []backbone.Record{record("d", 1, nil)})
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	ended, begun := make(chan error, 2), make(chan struct{})

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"edgeloop/backbone"
+	"edgeloop/backbone/backbonetest"
 )
 
 func TestBackbone_ReadChooses(t *testing.T) {
@@ -20,7 +21,7 @@ func TestBackbone_ReadChooses(t *testing.T) {
 		tenant, device, _ := strings.Cut(name, "/")
 		rs = append(rs, backbone.Record{Tenant: tenant, Device: device, Type: "telemetry", Data: fmt.Append(nil, n)})
 	}
-	appendAll(t, b, rs)
+	backbonetest.Append(t, b, rs)
 	for name, tt := range map[string]struct {
 		o    backbone.ReadOptions
 		want string
@@ -44,9 +45,9 @@ func TestBackbone_ReadChooses(t *testing.T) {
 
 func TestBackbone_ReadSince(t *testing.T) {
 	b := open(t, backbone.Config{DataDir: t.TempDir()})
-	appendAll(t, b, []backbone.Record{{Tenant: "acme", Device: "d", Type: "telemetry", Data: []byte("0")}})
+	backbonetest.Append(t, b, []backbone.Record{{Tenant: "acme", Device: "d", Type: "telemetry", Data: []byte("0")}})
 	between := time.Now()
-	appendAll(t, b, []backbone.Record{{Tenant: "acme", Device: "d", Type: "telemetry", Data: []byte("1")}})
+	backbonetest.Append(t, b, []backbone.Record{{Tenant: "acme", Device: "d", Type: "telemetry", Data: []byte("1")}})
 	if got := dataOf(readAll(t, b, backbone.ReadOptions{Since: between})); got != "1" {
 		t.Errorf("read %q", got)
 	}
@@ -55,11 +56,11 @@ func TestBackbone_ReadSince(t *testing.T) {
 func TestBackbone_ReadEndsAtWhatWasNewest(t *testing.T) {
 	b := open(t, backbone.Config{DataDir: t.TempDir()})
 	one := []backbone.Record{{Tenant: "acme", Device: "d", Type: "telemetry", Data: []byte("0")}}
-	appendAll(t, b, one)
+	backbonetest.Append(t, b, one)
 	n := 0
 	err := b.Read(t.Context(), backbone.ReadOptions{}, func(uint64, []byte) error {
 		n++
-		appendAll(t, b, one) // a reader that follows would never end
+		backbonetest.Append(t, b, one) // a reader that follows would never end
 		return nil
 	})
 	if err != nil || n != 1 {
@@ -81,7 +82,7 @@ func TestBackbone_ReadFollows(t *testing.T) {
 		})
 	}()
 	for _, want := range []string{"0", "1", "2"} {
-		appendAll(t, b, []backbone.Record{{Tenant: "acme", Device: "d", Type: "telemetry", Data: []byte(want)}})
+		backbonetest.Append(t, b, []backbone.Record{{Tenant: "acme", Device: "d", Type: "telemetry", Data: []byte(want)}})
 		if got := <-next; got != want {
 			t.Errorf("read %q, want %q", got, want)
 		}
@@ -107,7 +108,7 @@ func TestBackbone_ReadAfter(t *testing.T) {
 	b := open(t, backbone.Config{DataDir: dir})
 	for n := range 5 {
 		device := []string{"d", "e"}[n%2]
-		appendAll(t, b, []backbone.Record{{Tenant: "acme", Device: device, Type: "telemetry", Data: fmt.Append(nil, n)}})
+		backbonetest.Append(t, b, []backbone.Record{{Tenant: "acme", Device: device, Type: "telemetry", Data: fmt.Append(nil, n)}})
 	}
 	var at []uint64
 	if err := b.Read(t.Context(), backbone.ReadOptions{}, func(position uint64, _ []byte) error {
@@ -116,7 +117,7 @@ func TestBackbone_ReadAfter(t *testing.T) {
 	}); err != nil || len(at) != 5 || !slices.IsSorted(at) || at[0] == 0 {
 		t.Fatalf("positions %v, %v", at, err)
 	}
-	closeNow(t, b)
+	backbonetest.Close(t, b)
 	b = open(t, backbone.Config{DataDir: dir})
 	for n, want := range []string{"1 2 3 4", "2 3 4", "3 4", "4", ""} {
 		o := backbone.ReadOptions{After: at[n], Since: time.Now().Add(time.Hour)}
@@ -144,7 +145,7 @@ func TestBackbone_ReadAfter(t *testing.T) {
 	if err := backbone.PurgeLog(t.Context(), b); err != nil {
 		t.Fatal(err)
 	}
-	appendAll(t, b, []backbone.Record{{Tenant: "acme", Device: "d", Type: "telemetry", Data: []byte("5")}})
+	backbonetest.Append(t, b, []backbone.Record{{Tenant: "acme", Device: "d", Type: "telemetry", Data: []byte("5")}})
 	if got := dataOf(readAll(t, b, backbone.ReadOptions{After: at[1]})); got != "5" {
 		t.Errorf("behind what is kept no more: read %q", got)
 	}
@@ -155,7 +156,7 @@ func TestBackbone_ReadAfter(t *testing.T) {
 func TestBackbone_ReadNew(t *testing.T) {
 	b := open(t, backbone.Config{DataDir: t.TempDir()})
 	add := func(data string) {
-		appendAll(t, b, []backbone.Record{{Tenant: "acme", Device: "d", Type: "telemetry", Data: []byte(data)}})
+		backbonetest.Append(t, b, []backbone.Record{{Tenant: "acme", Device: "d", Type: "telemetry", Data: []byte(data)}})
 	}
 	enough := errors.New("enough")
 	for n, old := range []string{"none", "some"} {
@@ -182,7 +183,7 @@ func TestBackbone_ReadNew(t *testing.T) {
 func TestBackbone_LastSeq(t *testing.T) {
 	dir := t.TempDir()
 	b := open(t, backbone.Config{DataDir: dir})
-	appendAll(t, b, []backbone.Record{
+	backbonetest.Append(t, b, []backbone.Record{
 		{Tenant: "acme", Device: "d", Epoch: 7, Seq: 4, Type: "telemetry", Data: []byte("1")},
 		{Tenant: "acme", Device: "d.1", Seq: 9, Type: "telemetry", Data: []byte("1")},
 		{Tenant: "acme", Device: "d", Epoch: 8, High: 4, Type: "telemetry", Data: []byte("1")},
@@ -198,7 +199,7 @@ func TestBackbone_LastSeq(t *testing.T) {
 		}
 	}
 	check(b)
-	closeNow(t, b)
+	backbonetest.Close(t, b)
 	check(open(t, backbone.Config{DataDir: dir}))
 	if _, err := b.Last(t.Context(), "acme", "d"); !errors.Is(err, backbone.ErrClosed) {
 		t.Errorf("Last after Close: %v", err)
@@ -220,11 +221,11 @@ func TestBackbone_ExternalServerIsShared(t *testing.T) {
 	ext := startExternal(t)
 	one := open(t, backbone.Config{NATSURL: ext.url, Node: "one"})
 	two := open(t, backbone.Config{NATSURL: ext.url, Node: "two"})
-	appendAll(t, one, []backbone.Record{record("d", 1, nil), record("d", 2, nil)})
+	backbonetest.Append(t, one, []backbone.Record{record("d", 1, nil), record("d", 2, nil)})
 	if last, err := two.Last(t.Context(), "default", "d"); err != nil || last.Seq != 2 {
 		t.Errorf("Last on the other node = %+v, %v", last, err)
 	}
-	appendAll(t, two, []backbone.Record{record("d", 3, nil)})
+	backbonetest.Append(t, two, []backbone.Record{record("d", 3, nil)})
 	wantSequence(t, one, 3)
 	wantSequence(t, two, 3)
 }
@@ -234,20 +235,12 @@ func TestBackbone_ExternalServerIsShared(t *testing.T) {
 func TestBackbone_ExternalStreamIsMadeAgain(t *testing.T) {
 	ext := startExternal(t)
 	b := open(t, backbone.Config{NATSURL: ext.url})
-	appendAll(t, b, []backbone.Record{record("d", 1, nil), record("d", 2, nil)})
+	backbonetest.Append(t, b, []backbone.Record{record("d", 1, nil), record("d", 2, nil)})
 	if err := backbone.DeleteLog(t.Context(), b); err != nil {
 		t.Fatal(err)
 	}
-	appendAll(t, b, []backbone.Record{record("d", 1, nil), record("d", 2, nil)})
+	backbonetest.Append(t, b, []backbone.Record{record("d", 1, nil), record("d", 2, nil)})
 	wantSequence(t, b, 2)
-}
-
-func appendAll(t *testing.T, b *backbone.Backbone, rs []backbone.Record) {
-	t.Helper()
-	if err := b.Append(rs); err != nil {
-		t.Fatal(err)
-	}
-	flush(t, b)
 }
 
 // dataOf is the data of lines that have nothing behind it.

@@ -16,6 +16,7 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 
 	"edgeloop/backbone"
+	"edgeloop/backbone/backbonetest"
 )
 
 // streamOf gives the log's stream on an external server, as an operator sees it.
@@ -110,11 +111,11 @@ func TestSettings_LostLogIsMadeAgainAsItWas(t *testing.T) {
 	_, want := streamOf(t, ext)
 	seen, lines := observer.New(zapcore.ErrorLevel)
 	b := open(t, backbone.Config{NATSURL: ext.url, Node: "other", Logger: zap.New(seen)})
-	appendAll(t, b, []backbone.Record{record("d", 1, nil)})
+	backbonetest.Append(t, b, []backbone.Record{record("d", 1, nil)})
 	if err := backbone.DeleteLog(t.Context(), b); err != nil {
 		t.Fatal(err)
 	}
-	appendAll(t, b, []backbone.Record{record("d", 2, nil)})
+	backbonetest.Append(t, b, []backbone.Record{record("d", 2, nil)})
 	if _, now := streamOf(t, ext); cmp.Diff(want, now) != "" {
 		t.Error(cmp.Diff(want, now))
 	}
@@ -169,7 +170,7 @@ func TestSettings_SmallestLogKeepsWhatItConfirms(t *testing.T) {
 			r.Data = fmt.Appendf(nil, `"%s"`, strings.Repeat("x", (cfg.MaxRecord-1000)>>(seq%6)))
 			rs, size = append(rs, r), size+len(r.Data)
 		}
-		appendAll(t, b, rs) // which waits until all are confirmed
+		backbonetest.Append(t, b, rs) // which waits until all are confirmed
 		lines := readAll(t, b, backbone.ReadOptions{})
 		if last := lines[len(lines)-1]; !bytes.Contains([]byte(last), fmt.Appendf(nil, `"seq":%d,`, seq)) {
 			t.Errorf("round %d: the last record confirmed is not in the log", round)

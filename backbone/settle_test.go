@@ -9,6 +9,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"edgeloop/backbone"
+	"edgeloop/backbone/backbonetest"
 )
 
 // sayTo has the server answer m, which it never got, so.
@@ -42,7 +43,7 @@ func TestSettle_InProcessIsNotStored(t *testing.T) {
 			if err := b.Append(w.records(slices.Repeat([]int{0}, n))); err != nil {
 				t.Fatal(err)
 			}
-			flush(t, b)
+			backbonetest.Flush(t, b)
 			if err := w.check(t.Context()); err != nil {
 				t.Error(err)
 			}
@@ -94,7 +95,7 @@ func checkLost(t *testing.T, ext *external, b **backbone.Backbone, publish func(
 	if err := (*b).Append(w.records([]int{0})); err != nil {
 		t.Fatal(err)
 	}
-	flush(t, *b)
+	backbonetest.Flush(t, *b)
 	if err := w.check(t.Context()); err != nil {
 		t.Error(err)
 	}

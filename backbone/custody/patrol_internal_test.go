@@ -9,44 +9,24 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/nats-io/nats-server/v2/server"
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"go.uber.org/zap"
 
 	"edgeloop/backbone/blocks"
+	"edgeloop/backbone/natstest"
 )
 
 // aLog is a log of n records as the store left it, and its keeper's options.
 func aLog(t *testing.T, n int) Options {
 	t.Helper()
 	dir := t.TempDir()
-	srv, err := server.NewServer(&server.Options{DontListen: true, NoSigs: true, NoLog: true, JetStream: true, StoreDir: dir})
-	if err != nil {
-		t.Fatal(err)
-	}
-	srv.Start()
-	defer func() { srv.Shutdown(); srv.WaitForShutdown() }()
-	if !srv.ReadyForConnections(30 * time.Second) {
-		t.Fatal("no server")
-	}
-	nc, err := nats.Connect("", nats.InProcessServer(srv))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer nc.Close()
-	js, err := jetstream.New(nc)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "LOG", Subjects: []string{"up.>"}}); err != nil {
-		t.Fatal(err)
-	}
-	for range n {
-		if _, err := js.Publish(t.Context(), "up.default.d", []byte(`{"some":"data"}`)); err != nil {
-			t.Fatal(err)
+	natstest.WithStream(t, dir, "LOG", func(_ jetstream.Stream, js jetstream.JetStream) {
+		for range n {
+			if _, err := js.Publish(t.Context(), "up.default.d", []byte(`{"some":"data"}`)); err != nil {
+				t.Fatal(err)
+			}
 		}
-	}
+	})
 	return Options{Dir: dir, Streams: filepath.Join(dir, "jetstream", "$G", "streams"), Log: "LOG", Logger: zap.NewNop()}
 }
 

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"edgeloop/backbone"
+	"edgeloop/backbone/backbonetest"
 	"edgeloop/backbone/reader"
 )
 
@@ -45,8 +46,8 @@ func readUpTo(t *testing.T, r *backbone.Reader, last uint64) (positions []uint64
 // again, and what it read and did not keep is.
 func TestReader_SurvivesARestart(t *testing.T) {
 	cfg := backbone.Config{DataDir: t.TempDir()}
-	b := open(t, cfg)
-	appendAll(t, b, records(1, 5))
+	b := backbonetest.Open(t, cfg)
+	backbonetest.Append(t, b, records(1, 5))
 	r := openReader(t, b, "sink", backbone.Oldest)
 	openReader(t, b, "tail", backbone.Newest)
 	if got := fmt.Sprint(readUpTo(t, r, 4)); got != "[1 2 3 4]" {
@@ -61,9 +62,9 @@ func TestReader_SurvivesARestart(t *testing.T) {
 	if err := r.Keep(t.Context(), 6); err == nil {
 		t.Error("a place was kept that nobody has reached")
 	}
-	closeNow(t, b)
-	b = open(t, cfg)
-	appendAll(t, b, records(6, 6))
+	backbonetest.Close(t, b)
+	b = backbonetest.Open(t, cfg)
+	backbonetest.Append(t, b, records(6, 6))
 	r = openReader(t, b, "sink", backbone.Newest)
 	if at := r.Place(); at.Position != 3 || at.Log != b.Identity() || at.Missed != 0 {
 		t.Errorf("place %+v of log %s", at, b.Identity())
@@ -83,7 +84,7 @@ func TestReader_DoesNotPassTheDurablePosition(t *testing.T) {
 	release := func() { once.Do(func() { close(hold) }) }
 	defer release()
 	syncs := 0
-	b := open(t, backbone.Config{DataDir: t.TempDir(), Seams: backbone.Seams{Sync: func(next func() error) error {
+	b := backbonetest.Open(t, backbone.Config{DataDir: t.TempDir(), Seams: backbone.Seams{Sync: func(next func() error) error {
 		if syncs++; syncs == 2 {
 			close(held)
 			<-hold
@@ -102,7 +103,7 @@ func TestReader_DoesNotPassTheDurablePosition(t *testing.T) {
 			return nil
 		})
 	})
-	appendAll(t, b, records(1, 1))
+	backbonetest.Append(t, b, records(1, 1))
 	if position := <-read; position != 1 {
 		t.Fatalf("was given %d", position)
 	}
@@ -129,21 +130,21 @@ func TestReader_DoesNotPassTheDurablePosition(t *testing.T) {
 // The place is one of its log. In another one the number means another record.
 func TestReader_PlaceOfAnotherLog(t *testing.T) {
 	cfg := backbone.Config{DataDir: t.TempDir()}
-	b := open(t, cfg)
-	appendAll(t, b, records(1, 3))
+	b := backbonetest.Open(t, cfg)
+	backbonetest.Append(t, b, records(1, 3))
 	r := openReader(t, b, "sink", backbone.Oldest)
 	readUpTo(t, r, 2)
 	if err := r.Keep(t.Context(), 2); err != nil {
 		t.Fatal(err)
 	}
 	was := b.Identity()
-	closeNow(t, b)
+	backbonetest.Close(t, b)
 	if err := os.RemoveAll(filepath.Join(cfg.DataDir, "nats/jetstream/$G/streams", backbone.StreamUp)); err != nil {
 		t.Fatal(err)
 	}
 	cfg.OnDamage = backbone.DamageServe
-	b = open(t, cfg)
-	appendAll(t, b, records(1, 5))
+	b = backbonetest.Open(t, cfg)
+	backbonetest.Append(t, b, records(1, 5))
 	var other *backbone.PositionError
 	if _, err := b.OpenReader(t.Context(), "sink", backbone.Oldest); !errors.As(err, &other) || other.Log != was || other.Is != b.Identity() || other.After != 2 {
 		t.Fatalf("a place of log %s was taken for one of %s: %v", was, b.Identity(), err)
@@ -161,15 +162,15 @@ func TestReader_PlaceOfAnotherLog(t *testing.T) {
 func TestReader_IsToldWhatRetentionTook(t *testing.T) {
 	small := backbone.Config{DataDir: t.TempDir(), BatchMax: 100, BatchBytes: 8 << 10, MaxRecord: 4 << 10}
 	small.MaxBytes = 64 << 10
-	b := open(t, small)
-	appendAll(t, b, records(1, 10))
+	b := backbonetest.Open(t, small)
+	backbonetest.Append(t, b, records(1, 10))
 	r := openReader(t, b, "sink", backbone.Oldest)
 	readUpTo(t, r, 2)
 	if err := r.Keep(t.Context(), 2); err != nil {
 		t.Fatal(err)
 	}
 	const first, last = 2000, 6000
-	appendAll(t, b, records(11, first))
+	backbonetest.Append(t, b, records(11, first))
 	got, missed, gaps := uint64(0), uint64(0), 0
 	err := r.Read(t.Context(), func(e backbone.Entry) error {
 		if got++; got == 1 {
@@ -179,7 +180,7 @@ func TestReader_IsToldWhatRetentionTook(t *testing.T) {
 			if err := b.Append(records(first+1, last)); err != nil { // more than it has ahead
 				return err
 			}
-			flush(t, b)
+			backbonetest.Flush(t, b)
 		}
 		if missed += e.Missed; e.Missed > 0 {
 			gaps++
@@ -202,8 +203,8 @@ func TestReader_IsToldWhatRetentionTook(t *testing.T) {
 
 // Two readers of one name would each skip what the other is done with.
 func TestReader_OfOneNameIsOne(t *testing.T) {
-	b := open(t, backbone.Config{DataDir: t.TempDir()})
-	appendAll(t, b, records(1, 3))
+	b := backbonetest.Open(t, backbone.Config{DataDir: t.TempDir()})
+	backbonetest.Append(t, b, records(1, 3))
 	older := openReader(t, b, "sink", backbone.Oldest)
 	readUpTo(t, older, 1)
 	newer := openReader(t, b, "sink", backbone.Oldest)

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"edgeloop/backbone/backbonetest"
 	"edgeloop/backbone/servers"
 	"edgeloop/backbone/store"
 )
@@ -48,7 +49,7 @@ func TestCommands_AreDeletedBeforeDelivery(t *testing.T) {
 	copied := t.TempDir()
 	_, err := b.TakeCommands(t.Context(), "acme", "d", all, func(string, []byte) {
 		// What is on the disk now is what a kill at this moment would leave.
-		copyDir(t, dir, copied)
+		backbonetest.CopyDir(t, dir, copied)
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -1,9 +1,7 @@
 package store_test
 
 import (
-	"context"
 	"fmt"
-	"maps"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -11,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"edgeloop/backbone/backbonetest"
 	"edgeloop/backbone/store"
 )
 
@@ -52,7 +51,7 @@ func TestPresence_StormKeepsTheFinalState(t *testing.T) {
 	if _, dropped := b.Stats(); dropped != 0 {
 		t.Errorf("%d states dropped", dropped)
 	}
-	got, seen := watchMany(t, b)
+	got, seen := backbonetest.Watch(t, b.Watch)
 	// Not got each time: to copy so many states while more come in keeps a loaded
 	// machine busy with nothing else.
 	eventually(t, "all states", func() bool { return seen() == devices })
@@ -119,38 +118,8 @@ func published(t *testing.T, b *node) {
 
 // watch collects the newest state of each device until the test ends.
 func watch(t *testing.T, b *node) (got func() map[string]store.Presence) {
-	got, _ = watchMany(t, b)
+	got, _ = backbonetest.Watch(t, b.Watch)
 	return got
-}
-
-// watchMany is watch with the number of devices beside it.
-func watchMany(t *testing.T, b *node) (got func() map[string]store.Presence, seen func() int) {
-	ctx, cancel := context.WithCancel(context.Background())
-	var mu sync.Mutex
-	states := make(map[string]store.Presence)
-	var wg sync.WaitGroup
-	wg.Go(func() {
-		_ = b.Watch(ctx, func(p store.Presence) {
-			mu.Lock()
-			defer mu.Unlock()
-			states[p.Device] = p
-		})
-	})
-	t.Cleanup(func() {
-		cancel()
-		wg.Wait()
-	})
-	got = func() map[string]store.Presence {
-		mu.Lock()
-		defer mu.Unlock()
-		return maps.Clone(states)
-	}
-	seen = func() int {
-		mu.Lock()
-		defer mu.Unlock()
-		return len(states)
-	}
-	return got, seen
 }
 
 func queued(b *node) int {

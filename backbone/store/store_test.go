@@ -3,25 +3,20 @@ package store_test
 import (
 	"context"
 	"errors"
-	"os"
 	"strconv"
 	"sync"
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
 	"go.uber.org/zap"
 
+	"edgeloop/backbone/backbonetest"
 	"edgeloop/backbone/servers"
 	"edgeloop/backbone/store"
 	"edgeloop/internal/testkit"
 )
 
-// The store now and then forgets the writer of a block that it replaces (seen with
-// nats-server 2.15.2); it is not ours to stop.
-func TestMain(m *testing.M) {
-	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/nats-io/nats-server/v2/server.(*msgBlock).flushLoop"))
-}
+func TestMain(m *testing.M) { backbonetest.Main(m) }
 
 // config is what a node of these tests is made of.
 type config struct {
@@ -88,10 +83,3 @@ func eventually(t *testing.T, what string, ok func() bool) {
 }
 
 func deviceName(d int) string { return "d" + strconv.Itoa(d) }
-
-func copyDir(t *testing.T, from, to string) {
-	t.Helper()
-	if err := os.CopyFS(to, os.DirFS(from)); err != nil {
-		t.Error(err)
-	}
-}

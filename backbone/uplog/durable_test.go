@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"edgeloop/backbone"
+	"edgeloop/backbone/backbonetest"
 	"edgeloop/backbone/uplog"
 )
 
@@ -14,7 +15,7 @@ import (
 func TestBackbone_ConfirmsAfterTheSync(t *testing.T) {
 	var done counter
 	syncing, release := make(chan struct{}), make(chan struct{})
-	b := open(t, backbone.Config{DataDir: t.TempDir(), Seams: backbone.Seams{
+	b := backbonetest.Open(t, backbone.Config{DataDir: t.TempDir(), Seams: backbone.Seams{
 		Sync: func(next func() error) error {
 			syncing <- struct{}{}
 			<-release
@@ -35,7 +36,7 @@ func TestBackbone_ConfirmsAfterTheSync(t *testing.T) {
 		t.Errorf("%d confirmed before the sync", got)
 	}
 	close(release)
-	flush(t, b)
+	backbonetest.Flush(t, b)
 	if got := done.n.Load(); got != 2 {
 		t.Errorf("%d confirmed, want 2", got)
 	}
@@ -45,7 +46,7 @@ func TestBackbone_ConfirmsAfterTheSync(t *testing.T) {
 // new ones: what libraries do with their files is pinned here.
 func TestBackbone_SyncsTheStoresBlocks(t *testing.T) {
 	dir := t.TempDir()
-	b := open(t, backbone.Config{DataDir: dir})
+	b := backbonetest.Open(t, backbone.Config{DataDir: dir})
 	r := record("d", 1, nil)
 	r.Data = fmt.Appendf(nil, `{"c":"%0200000d"}`, 1)
 	for n := range 120 {
@@ -56,7 +57,7 @@ func TestBackbone_SyncsTheStoresBlocks(t *testing.T) {
 		if n%30 != 29 {
 			continue
 		}
-		flush(t, b)
+		backbonetest.Flush(t, b)
 		path, synced := uplog.SyncedBlock(b.Log)
 		if info, err := os.Stat(path); err != nil || info.Size() != synced {
 			t.Fatalf("after %d: synced %d bytes of %s: %v, %v", n+1, synced, path, info, err)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"edgeloop/backbone"
+	"edgeloop/backbone/backbonetest"
 	"edgeloop/backbone/uplog"
 )
 
@@ -18,7 +19,7 @@ func TestBackbone_LastAsksNobody(t *testing.T) {
 	dir := t.TempDir()
 	names := []string{"d", `quo"te\`, "d.1", "ü\n", "e"}
 	for round := range 3 {
-		b := open(t, backbone.Config{DataDir: dir})
+		b := backbonetest.Open(t, backbone.Config{DataDir: dir})
 		if !uplog.HasIndex(b.Log) {
 			t.Fatal("there is no index")
 		}
@@ -53,26 +54,26 @@ func TestBackbone_LastAsksNobody(t *testing.T) {
 			}
 			rs = append(rs, r)
 		}
-		appendAll(t, b, rs)
+		backbonetest.Append(t, b, rs)
 		same()
-		closeNow(t, b)
+		backbonetest.Close(t, b)
 	}
 }
 
 // An index that may lack something is not used.
 func TestBackbone_LastWithoutABlock(t *testing.T) {
 	dir := t.TempDir()
-	b := open(t, backbone.Config{DataDir: dir})
+	b := backbonetest.Open(t, backbone.Config{DataDir: dir})
 	big := record("d", 1, nil)
 	big.Data = append(append([]byte{'"'}, make([]byte, 3<<20)...), '"')
 	for i := range big.Data[1 : len(big.Data)-1] {
 		big.Data[1+i] = 'x'
 	}
 	for range 6 { // more than one block
-		appendAll(t, b, []backbone.Record{big})
+		backbonetest.Append(t, b, []backbone.Record{big})
 		big.Seq++
 	}
-	appendAll(t, b, []backbone.Record{record("e", 7, nil)})
+	backbonetest.Append(t, b, []backbone.Record{record("e", 7, nil)})
 	list, err := filepath.Glob(filepath.Join(dir, "nats/jetstream/$G/streams/EDGELOOP_UP/msgs/*.blk"))
 	if err != nil || len(list) < 2 {
 		t.Fatalf("blocks %v, %v", list, err)
@@ -94,19 +95,19 @@ func TestBackbone_LastWithoutABlock(t *testing.T) {
 
 // The index does not grow with devices of which the log holds nothing any more.
 func TestBackbone_LastForgetsWhatRetentionTook(t *testing.T) {
-	b := open(t, backbone.Config{DataDir: t.TempDir()})
+	b := backbonetest.Open(t, backbone.Config{DataDir: t.TempDir()})
 	var rs []backbone.Record
 	for n := range 100 {
 		rs = append(rs, record(fmt.Sprint("d", n), 5, nil))
 	}
-	appendAll(t, b, rs)
+	backbonetest.Append(t, b, rs)
 	if n := uplog.Indexed(b.Log); n != 100 {
 		t.Errorf("%d devices are known", n)
 	}
 	if err := uplog.PurgeLog(t.Context(), b.Log); err != nil {
 		t.Fatal(err)
 	}
-	appendAll(t, b, []backbone.Record{record("d7", 6, nil)})
+	backbonetest.Append(t, b, []backbone.Record{record("d7", 6, nil)})
 	if err := uplog.ForgetTaken(t.Context(), b.Log); err != nil {
 		t.Fatal(err)
 	}

@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 
 	"edgeloop/backbone"
+	"edgeloop/backbone/backbonetest"
 	"edgeloop/backbone/uplog"
 	"edgeloop/internal/invariants"
 )
@@ -107,7 +108,7 @@ func TestBackbone_CloseEndsBlockedAppends(t *testing.T) {
 }
 
 func TestBackbone_AppendRefusesWholeCall(t *testing.T) {
-	b := open(t, backbone.Config{DataDir: t.TempDir(), MaxRecord: 1000})
+	b := backbonetest.Open(t, backbone.Config{DataDir: t.TempDir(), MaxRecord: 1000})
 	big := record("d", 2, nil)
 	big.Data = fmt.Appendf(nil, `"%01000d"`, 0)
 	err := b.Append([]backbone.Record{record("d", 1, nil), big})
@@ -118,7 +119,7 @@ func TestBackbone_AppendRefusesWholeCall(t *testing.T) {
 	if err := b.Append([]backbone.Record{{Tenant: "t", Data: []byte("1")}}); err == nil {
 		t.Error("a record without a device was taken")
 	}
-	flush(t, b)
+	backbonetest.Flush(t, b)
 	if n := b.Stats().Records; n != 0 {
 		t.Errorf("%d records are in the log", n)
 	}
