@@ -14,10 +14,12 @@ import (
 
 // Node is the node as a whole.
 type Node interface {
-	// Status is a snapshot. Uptime, Limits and NotReady are left empty.
+	// Status is a snapshot. Uptime, Limits, NotReady and Warnings are left empty.
 	Status() api.Node
 	// Ready lists why the node should get no new devices; empty when it should.
 	Ready() []api.Reason
+	// Warnings lists what will keep the node from being ready if nobody does anything.
+	Warnings() []api.Reason
 	// Reload reads keys, tokens and settings again: all that may change does, or
 	// nothing, and then it is a *api.FieldError.
 	Reload(ctx context.Context) (api.Reloaded, error)

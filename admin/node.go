@@ -9,6 +9,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"edgeloop/admin/access"
 	"edgeloop/admin/api"
 )
 
@@ -18,13 +19,28 @@ func (s *Server) healthz(w http.ResponseWriter, _ *http.Request) error {
 
 // readyz answers 503 with the reasons, not with a problem document: it is an
 // answer to the question, not a refusal of the request.
-func (s *Server) readyz(w http.ResponseWriter, _ *http.Request) error {
-	reasons := s.node.Node.Ready()
+//
+// The details are for who may read them at /v1/node: an error of the log names paths
+// and addresses.
+func (s *Server) readyz(w http.ResponseWriter, r *http.Request) error {
+	reasons, warnings := s.node.Node.Ready(), s.node.Node.Warnings()
 	status := http.StatusOK
 	if len(reasons) > 0 {
 		status = http.StatusServiceUnavailable
 	}
-	return writeJSON(w, status, api.Readiness{Ready: len(reasons) == 0, Reasons: reasons})
+	if h, refused := s.identify(r); refused != nil || h.Tenant != "" || !h.Scopes.Has(access.Read) {
+		reasons, warnings = codesOf(reasons), codesOf(warnings)
+	}
+	return writeJSON(w, status, api.Readiness{Ready: len(reasons) == 0, Reasons: reasons, Warnings: warnings})
+}
+
+// codesOf are the reasons without what only some may know.
+func codesOf(reasons []api.Reason) []api.Reason {
+	codes := slices.Clone(reasons)
+	for i := range codes {
+		codes[i].Detail = "GET /v1/node says more, to who shows a token"
+	}
+	return codes
 }
 
 func (s *Server) getNode(w http.ResponseWriter, r *http.Request) error {
@@ -37,7 +53,7 @@ func (s *Server) getNode(w http.ResponseWriter, r *http.Request) error {
 func (s *Server) snapshot() api.Node {
 	n := s.node.Node.Status()
 	n.Uptime = api.Duration(time.Since(n.Started).Truncate(time.Millisecond))
-	n.NotReady = s.node.Node.Ready()
+	n.NotReady, n.Warnings = s.node.Node.Ready(), s.node.Node.Warnings()
 	n.Limits = make(map[string]any)
 	for _, l := range s.node.Limits.Limits() {
 		n.Limits[l.Name] = l.Kind.JSONValue(l.Value)

@@ -3,9 +3,12 @@ package admin_test
 import (
 	"errors"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
+	"edgeloop/admin"
+	"edgeloop/admin/access"
 	"edgeloop/admin/api"
 )
 
@@ -28,6 +31,45 @@ func TestReady(t *testing.T) {
 	if ready.Ready || len(ready.Reasons) != 1 || ready.Reasons[0].Code != "log_stalled" {
 		t.Errorf("a node that is not ready says %+v", ready)
 	}
+}
+
+// What keeps a node from being ready, and what soon will, is known to everybody by its
+// code. The words are for who may read them at /v1/node.
+func TestReady_Details(t *testing.T) {
+	f := newFixture(t, withPrincipals)
+	f.node.ReadyFunc = func() []api.Reason { return []api.Reason{{Code: "log_stalled", Detail: "open /srv/secret"}} }
+	f.node.WarnFunc = func() []api.Reason { return []api.Reason{{Code: "log_filling", Detail: "room for 7 bytes"}} }
+	for who, details := range map[string]bool{
+		"nobody": false, "a stranger": false, "metrics": false, "bound": false, "reads": true,
+	} {
+		var ready api.Readiness
+		r := f.call("GET", "/readyz", "", "Authorization: Bearer "+strings.Repeat(who, 20)).want(http.StatusServiceUnavailable)
+		r.into(&ready)
+		if len(ready.Reasons) != 1 || len(ready.Warnings) != 1 || ready.Reasons[0].Code != "log_stalled" || ready.Warnings[0].Code != "log_filling" {
+			t.Errorf("%s is told %s", who, r.body)
+		}
+		if strings.Contains(string(r.body), "secret") != details || strings.Contains(string(r.body), "7 bytes") != details {
+			t.Errorf("%s is told %s", who, r.body)
+		}
+	}
+	f.node.ReadyFunc = nil
+	var ready api.Readiness
+	f.call("GET", "/readyz", "").want(http.StatusOK).into(&ready)
+	if !ready.Ready || len(ready.Warnings) != 1 {
+		t.Errorf("a node whose log fills says %+v", ready)
+	}
+}
+
+// withPrincipals takes the tokens of the test's callers: their names, twenty times.
+func withPrincipals(c *admin.Config) {
+	as := func(name, tenant string, scopes access.Scopes) {
+		c.Principals = append(c.Principals, access.Principal{Name: name, Hash: access.HashOf(strings.Repeat(name, 20)), Tenant: tenant, Scopes: scopes})
+	}
+	for name, scope := range map[string]string{"metrics": "metrics", "reads": "read"} {
+		scopes, _ := access.ParseScopes([]string{scope})
+		as(name, "", scopes)
+	}
+	as("bound", "acme", access.AllScopes)
 }
 
 func TestNode(t *testing.T) {

@@ -36,6 +36,8 @@ type (
 	LogSettings = uplog.LogSettings
 	// LogInfo says what the log is.
 	LogInfo = uplog.LogInfo
+	// Usage is what the log takes of its room, and how long the rest lasts.
+	Usage = uplog.Usage
 	// WhenFull says what a log at MaxBytes does.
 	WhenFull = uplog.WhenFull
 	// Latencies are how long something took, by class.

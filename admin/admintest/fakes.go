@@ -12,6 +12,7 @@ import (
 type Node struct {
 	StatusFunc func() api.Node
 	ReadyFunc  func() []api.Reason
+	WarnFunc   func() []api.Reason
 	DrainFunc  func(window time.Duration) error
 	ReloadFunc func() (api.Reloaded, error)
 }
@@ -30,6 +31,14 @@ func (f *Node) Ready() []api.Reason {
 		return nil
 	}
 	return f.ReadyFunc()
+}
+
+// Warnings calls WarnFunc; without one there is nothing to warn of.
+func (f *Node) Warnings() []api.Reason {
+	if f.WarnFunc == nil {
+		return nil
+	}
+	return f.WarnFunc()
 }
 
 // Reload calls ReloadFunc; without one nothing has changed.

@@ -26,13 +26,16 @@ type Node struct {
 	// Limits by name, filled in by the admin server; see GET /v1/limits for
 	// their ranges.
 	Limits map[string]any `json:"limits"`
-	// Log is what the log keeps, as of the start.
+	// Log is what the log keeps, its settings as of the start.
 	Log *NodeLog `json:"log,omitempty"`
 	// Drain is the progress of a drain, absent when none was asked for.
 	Drain *DrainProgress `json:"drain,omitempty"`
 	// NotReady lists why the node is not ready, absent when it is; filled in by
 	// the admin server.
 	NotReady []Reason `json:"not_ready,omitempty"`
+	// Warnings list what will keep the node from being ready if nobody does anything;
+	// filled in by the admin server.
+	Warnings []Reason `json:"warnings,omitempty"`
 }
 
 // NodeLog is what a log keeps and how safe that is.
@@ -50,6 +53,27 @@ type NodeLog struct {
 	// Differences of a shared log's streams from what the node's flags say, which
 	// they do not follow.
 	Differences []LogDifference `json:"differences,omitempty"`
+	// Usage is of some seconds ago; absent while the log has not said.
+	Usage *LogUsage `json:"usage,omitempty"`
+}
+
+// LogUsage is what a log takes of its room, and how long the rest lasts.
+type LogUsage struct {
+	Records uint64 `json:"records"`
+	Bytes   int64  `json:"bytes"`
+	// Oldest is when the oldest record was stored; absent: there is none.
+	Oldest *time.Time `json:"oldest,omitempty"`
+	// DiskFree are the bytes that are free on the log's disk; absent where that is elsewhere.
+	DiskFree *int64 `json:"disk_free_bytes,omitempty"`
+	// Room are the bytes until a bound is reached, of the log or of its disk; absent: no
+	// bound is known. AtFull is what happens then: "stops" or "forgets".
+	Room   *int64 `json:"room_bytes,omitempty"`
+	AtFull string `json:"at_full,omitempty"`
+	// Rate is how many bytes a second came in the last hour, or since the start.
+	Rate float64 `json:"bytes_per_second"`
+	// FullIn is how long the room lasts at that rate; absent: it is not known yet, or the
+	// records leave by their age before.
+	FullIn *Duration `json:"full_in,omitempty"`
 }
 
 // LogDifference is one setting of a shared stream.
@@ -104,7 +128,7 @@ type DrainRequest struct {
 type Reason struct {
 	// Code is a short constant name: "draining", "log_stalled", "gate_closed".
 	Code string `json:"code"`
-	// Detail says it in words.
+	// Detail says it in words, to who shows a token for GET /v1/node.
 	Detail string `json:"detail"`
 }
 
@@ -112,6 +136,8 @@ type Reason struct {
 type Readiness struct {
 	Ready   bool     `json:"ready"`
 	Reasons []Reason `json:"reasons,omitempty"`
+	// Warnings do not keep it from being ready yet.
+	Warnings []Reason `json:"warnings,omitempty"`
 }
 
 // Health is the body of GET /healthz.

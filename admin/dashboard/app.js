@@ -76,12 +76,13 @@ function showNode(n) {
   let about = `version ${n.version} · up ${n.uptime.replace(/\.\d+s$/, 's')}`;
   if (n.drain) about += ` · draining: ${number(n.drain.connections)} of ${number(n.drain.total)} left`;
   $('about').textContent = about;
-  $('reasons').textContent = (n.not_ready || []).map((r) => r.detail).join(' · ');
+  $('reasons').textContent = [...(n.not_ready || []), ...(n.warnings || [])].map((r) => r.detail).join(' · ');
   const c = n.counts;
   $('devices-online').textContent = number(c.devices_online);
   $('connections').textContent = number(c.connections);
   $('pending').textContent = number(c.queued_messages + c.pending_records);
   $('refused').textContent = number(c.messages_refused);
+  showLog(n.log && n.log.usage);
   const now = performance.now();
   if (previous && previous.started === n.started) {
     const seconds = (now - previous.at) / 1000;
@@ -89,6 +90,34 @@ function showNode(n) {
     showRate('acknowledged', (c.messages_acknowledged - previous.counts.messages_acknowledged) / seconds);
   }
   previous = { at: now, counts: c, started: n.started };
+}
+
+function bytes(n) {
+  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
+  let i = 0;
+  while (n >= 1024 && i < units.length - 1) { n /= 1024; i++; }
+  return `${i && n < 100 ? n.toFixed(1) : Math.round(n)} ${units[i]}`;
+}
+
+// long says a Go duration in its largest unit.
+function long(duration) {
+  const h = Number((duration.match(/(\d+)h/) || [0, 0])[1]);
+  const m = Number((duration.match(/(\d+)m(?!s)/) || [0, 0])[1]);
+  if (h >= 48) return `${Math.round(h / 24)} days`;
+  return h ? `${h} h` : m ? `${m} min` : 'moments';
+}
+
+function showLog(u) {
+  if (!u) return;
+  $('log-bytes').textContent = bytes(u.bytes);
+  const note = ['log'];
+  if (u.full_in) note.push(`${u.at_full === 'stops' ? 'full' : 'forgets'} in ${long(u.full_in)}`);
+  $('log-note').textContent = note.join(', ');
+  const facts = [`${number(u.records)} records`];
+  if (u.oldest) facts.push(`the oldest ${ago(u.oldest)}`);
+  if (u.room_bytes !== undefined) facts.push(`room for ${bytes(u.room_bytes)}, then it ${u.at_full}`);
+  if (u.disk_free_bytes !== undefined) facts.push(`${bytes(u.disk_free_bytes)} free on the disk`);
+  $('log-tile').title = facts.join('\n');
 }
 
 function showRate(name, rate) {

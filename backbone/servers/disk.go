@@ -24,15 +24,38 @@ func (e *DiskFullError) Error() string {
 // diskFree gives a function that fails while less than reserve is free at path.
 func diskFree(path string, reserve int64) func() error {
 	return func() error {
-		var s syscall.Statfs_t
-		if err := syscall.Statfs(path, &s); err != nil {
-			return fmt.Errorf("free space of %s: %w", path, err)
+		free, err := freeAt(path)
+		if err != nil {
+			return err
 		}
-		if free := int64(s.Bavail) * s.Bsize; free < reserve {
+		if free < reserve {
 			return &DiskFullError{Free: free, Reserve: reserve}
 		}
 		return nil
 	}
+}
+
+// freeAt is how many bytes are free for this process on the disk of path.
+func freeAt(path string) (int64, error) {
+	var s syscall.Statfs_t
+	if err := syscall.Statfs(path, &s); err != nil {
+		return 0, fmt.Errorf("free space of %s: %w", path, err)
+	}
+	return int64(s.Bavail) * s.Bsize, nil //nolint:gosec // of a disk
+}
+
+// Disk is how many bytes are free on the disk of the server in this process, and how
+// many of them must stay so; free is -1 for servers elsewhere, and where it cannot be
+// asked.
+func (s *Servers) Disk() (free, reserve int64) {
+	if !s.Here() {
+		return -1, 0
+	}
+	free, err := freeAt(StoreDir(s.cfg.DataDir))
+	if err != nil {
+		return -1, 0
+	}
+	return free, max(s.cfg.DiskReserve, 0)
 }
 
 // makeDir makes a directory and those above it, each so that its name is on the

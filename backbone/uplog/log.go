@@ -48,6 +48,7 @@ type Log struct {
 
 	// Atomic.
 	identity atomic.Pointer[string] // of the log
+	usage    atomic.Pointer[Usage]  // what the log took lately; nil: nobody has said yet
 	missed   atomic.Uint64          // records that retention took before a named reader
 }
 
@@ -118,6 +119,7 @@ func (l Life) Start(ctx context.Context) error {
 	if l.alone {
 		l.source.Durable = l.durable // not where it is nil: an interface with nothing in it is not
 	}
+	l.srv.Go(l.watchUsage)
 	return l.startCommitter()
 }
 

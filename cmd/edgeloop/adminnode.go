@@ -57,7 +57,7 @@ func (a adminNode) Status() api.Node {
 		Version: version(),
 		State:   [...]api.NodeState{api.NodeStarting, api.NodeRunning, api.NodeDraining, api.NodeDrained}[a.state.Load()],
 		Started: a.started,
-		Log:     logStatus(a.backbone.LogInfo()),
+		Log:     logStatus(a.backbone),
 		Counts: api.NodeCounts{
 			Connections:          int(ev.Open),
 			DevicesOnline:        g.Online,
@@ -95,6 +95,18 @@ func (a adminNode) Ready() (reasons []api.Reason) {
 		reasons = append(reasons, api.Reason{Code: "log_damaged", Detail: fmt.Sprintf("%s; 'edgeloop log accept' or --on-damage=serve goes on without the lost records", strings.TrimPrefix(err.Error(), "custody: "))})
 	}
 	return reasons
+}
+
+// Warnings implements admin.Node.
+func (a adminNode) Warnings() (warnings []api.Reason) {
+	if u, ok := a.backbone.Usage(); ok && u.Filling() {
+		detail := fmt.Sprintf("the log has room for %d more bytes", u.Room)
+		if u.FullIn > 0 {
+			detail += fmt.Sprintf(", %s at the present rate", u.FullIn.Round(time.Minute))
+		}
+		warnings = append(warnings, api.Reason{Code: "log_filling", Detail: detail + "; then devices are held back"})
+	}
+	return warnings
 }
 
 // Drain implements admin.Node.

@@ -111,13 +111,38 @@ func (n *node) sayLog() {
 }
 
 // logStatus is what /v1/node says of the log.
-func logStatus(l backbone.LogInfo) *api.NodeLog {
+func logStatus(b *backbone.Backbone) *api.NodeLog {
+	l := b.LogInfo()
 	out := &api.NodeLog{
 		MaxBytes: max(l.MaxBytes, 0), MaxAge: api.Duration(max(l.MaxAge, 0)), WhenFull: l.WhenFull.String(),
 		Replicas: l.Replicas, Compressed: l.Compressed, Sync: l.Sync.String(),
 	}
 	for _, d := range l.Differences {
 		out.Differences = append(out.Differences, api.LogDifference(d))
+	}
+	if u, ok := b.Usage(); ok {
+		out.Usage = usageStatus(&u)
+	}
+	return out
+}
+
+func usageStatus(u *backbone.Usage) *api.LogUsage {
+	out := &api.LogUsage{Records: u.Records, Bytes: u.Bytes, Rate: u.Rate}
+	if !u.Oldest.IsZero() {
+		out.Oldest = &u.Oldest
+	}
+	if u.Free >= 0 {
+		out.DiskFree = &u.Free
+	}
+	if u.Room >= 0 {
+		out.Room, out.AtFull = &u.Room, "forgets"
+	}
+	if u.Room >= 0 && u.Stops {
+		out.AtFull = "stops"
+	}
+	if u.FullIn > 0 {
+		in := api.Duration(u.FullIn.Round(time.Second))
+		out.FullIn = &in
 	}
 	return out
 }

@@ -98,7 +98,31 @@ func (n *node) backboneMetrics(to func(admin.Sample)) {
 	emit("edgeloop_backbone_presence_queued_devices", float64(st.PresenceQueued))
 	emit("edgeloop_backbone_presence_dropped_total", float64(st.PresenceDropped))
 	emit("edgeloop_backbone_bans", float64(st.Bans))
+	n.usageMetrics(emit)
 	n.custodyMetrics(emit)
+}
+
+// usageMetrics leave out what is not known.
+func (n *node) usageMetrics(emit emitter) {
+	u, ok := n.backbone.Usage()
+	if !ok {
+		return
+	}
+	emit("edgeloop_backbone_log_records", float64(u.Records))
+	emit("edgeloop_backbone_log_bytes", float64(u.Bytes))
+	if !u.Oldest.IsZero() {
+		emit("edgeloop_backbone_log_oldest_timestamp_seconds", float64(u.Oldest.Unix()))
+	}
+	if u.Free >= 0 {
+		emit("edgeloop_backbone_disk_free_bytes", float64(u.Free))
+	}
+	if u.Room >= 0 {
+		emit("edgeloop_backbone_log_room_bytes", float64(u.Room))
+	}
+	if u.FullIn > 0 {
+		emit("edgeloop_backbone_log_full_in_seconds", u.FullIn.Seconds())
+	}
+	emit("edgeloop_backbone_log_filling", boolean(u.Filling()))
 }
 
 func (n *node) logMetrics(to func(admin.Sample)) {

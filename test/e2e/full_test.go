@@ -1,10 +1,12 @@
 package e2e_test
 
 import (
+	"fmt"
 	"net/http"
 	"slices"
 	"syscall"
 	"testing"
+	"time"
 
 	"edgeloop/internal/testkit"
 )
@@ -38,6 +40,36 @@ func TestFull_HoldsDevicesBackAndResumes(t *testing.T) {
 	_, all := f.acked()
 	if records := checkLog(t, n, all); records != devices*messages {
 		t.Errorf("the log has %d records, %d were sent", records, devices*messages)
+	}
+	n.stop()
+}
+
+// The log is nearly full and told not to forget: the node is ready, and says beforehand
+// that it soon will not be, with what is left.
+func TestFull_SaysSoBefore(t *testing.T) {
+	t.Parallel()
+	const devices, messages = 4, 930 // of 4 KiB: some 96 in 100 of what the log may hold
+	n := start(t, "--log-max-bytes=16MiB", "--when-full=stop", "--auth=none")
+	launch(t, n, devices, messages, func(s *streamer) { s.size = 4 << 10 }).waitAcked(3*patience, devices*messages)
+	testkit.Eventually(t, patience, "the node to say that its log fills", func() bool {
+		status, body := n.api(http.MethodGet, "/readyz", nil)
+		return status == http.StatusOK && containsAll(fmt.Sprint(body["warnings"]), "log_filling", "more bytes")
+	})
+	_, node := n.api(http.MethodGet, "/v1/node", nil)
+	usage, _ := node["log"].(map[string]any)["usage"].(map[string]any)
+	oldest, err := time.Parse(time.RFC3339, fmt.Sprint(usage["oldest"]))
+	if usage["records"] != float64(devices*messages) || usage["at_full"] != "stops" || err != nil || time.Since(oldest) > 10*patience || usage["disk_free_bytes"] == nil {
+		t.Errorf("/v1/node says %v", node["log"])
+	}
+	if used, room := usage["bytes"].(float64), usage["room_bytes"].(float64); used+room != 16<<20 {
+		t.Errorf("the log has %v bytes and room for %v", used, room)
+	}
+	_, metrics := n.apiRaw(http.MethodGet, "/metrics", nil)
+	if !containsAll(string(metrics), "edgeloop_backbone_log_filling 1", "edgeloop_backbone_log_bytes ", "edgeloop_backbone_disk_free_bytes ", "edgeloop_backbone_log_oldest_timestamp_seconds ") {
+		t.Error("/metrics does not say so")
+	}
+	if !containsAll(n.log.String(), "the log fills") {
+		t.Error("the node's log does not say so")
 	}
 	n.stop()
 }
