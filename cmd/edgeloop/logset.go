@@ -10,6 +10,7 @@ import (
 
 	"edgeloop/admin/api"
 	"edgeloop/backbone"
+	"edgeloop/internal/units"
 )
 
 // logSetCmd changes a shared log.
@@ -78,7 +79,7 @@ func checkLogSettings(prefix string, s backbone.LogSettings) error {
 	switch {
 	case s.MaxBytes > 0 && (s.MaxBytes < backbone.MinMaxBytes || s.MaxBytes > 1<<60):
 		return fmt.Errorf("--%smax-bytes=%s: give %s to %s, none for as large as the disk, or auto: a smaller log would push out records that are being acknowledged",
-			prefix, sizeText(s.MaxBytes), sizeText(backbone.MinMaxBytes), sizeText(1<<60))
+			prefix, units.SizeText(s.MaxBytes), units.SizeText(backbone.MinMaxBytes), units.SizeText(1<<60))
 	case s.MaxAge > 0 && (s.MaxAge < backbone.MinMaxAge || s.MaxAge > maxAge):
 		return fmt.Errorf("--%smax-age=%s: give %s to %s, none to keep records, or auto: a shorter one would remove records that a slow disk is still syncing",
 			prefix, s.MaxAge, backbone.MinMaxAge, maxAge)
@@ -92,7 +93,7 @@ func checkLogSettings(prefix string, s backbone.LogSettings) error {
 func settingTexts(s backbone.LogSettings) [4][2]string {
 	size, age := "none", "none"
 	if s.MaxBytes > 0 {
-		size = sizeText(s.MaxBytes)
+		size = units.SizeText(s.MaxBytes)
 	}
 	if s.MaxAge > 0 {
 		age = s.MaxAge.String()

@@ -9,6 +9,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"edgeloop/admin/api"
+	"edgeloop/internal/units"
 )
 
 // rangeText is what a setting may be, as it can be given; "" where the table does
@@ -19,7 +20,7 @@ func (r *setting) rangeText(kind api.LimitKind) string {
 	}
 	text := func(n int64) string {
 		if kind == api.LimitBytes {
-			return sizeText(n)
+			return units.SizeText(n)
 		}
 		return fmt.Sprint(kind.JSONValue(n))
 	}
