@@ -21,6 +21,7 @@ type Backbone struct {
 	*store.BanList
 	life      uplog.Life
 	presence  *store.Presences
+	letters   *store.Letters
 	srv       *servers.Servers
 	closeOnce sync.Once
 
@@ -74,6 +75,7 @@ func (b *Backbone) openStores(ctx context.Context, cfg *Config) (err error) {
 	}); err != nil {
 		return err
 	}
+	b.letters = store.NewLetters(b.srv)
 	if b.presence, err = store.OpenPresences(ctx, b.srv, store.PresenceConfig{
 		Node: cfg.Node, Bytes: cfg.PresenceBytes, Logger: cfg.Logger, Tell: cfg.Seams.Tell,
 	}); err != nil {
@@ -106,6 +108,9 @@ func (b *Backbone) OpenReader(ctx context.Context, name string, start reader.Sta
 	}
 	return reader.Open(ctx, b.life.Source(), places, name, start)
 }
+
+// Letters are what sinks could not deliver.
+func (b *Backbone) Letters() *store.Letters { return b.letters }
 
 // ForgetReader forgets the place that is kept of a name.
 func (b *Backbone) ForgetReader(ctx context.Context, name string) error {

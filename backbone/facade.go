@@ -51,12 +51,16 @@ type (
 	// Presence is whether a device is here.
 	Presence = store.Presence
 
+	// Letter is a record that a sink's destination refused.
+	Letter = store.Letter
 	// ReadOptions choose what Read gives.
 	ReadOptions = reader.Options
 	// PositionError says that a position is of another log.
 	PositionError = reader.PositionError
 	// Reader reads the log under a name, and its place is kept.
 	Reader = reader.Kept
+	// Start says where a reader begins whose name is new.
+	Start = reader.Start
 	// Entry is one record as a Reader gives it.
 	Entry = reader.Entry
 

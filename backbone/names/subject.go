@@ -14,10 +14,13 @@ const (
 	StreamPresence = "EDGELOOP_PRESENCE"
 	StreamBans     = "EDGELOOP_BANS"
 	StreamPlaces   = "EDGELOOP_PLACES"
+	StreamDead     = "EDGELOOP_DEAD"
 )
 
 // Beside are the streams beside the log.
-func Beside() []string { return []string{StreamDown, StreamPresence, StreamBans, StreamPlaces} }
+func Beside() []string {
+	return []string{StreamDown, StreamPresence, StreamBans, StreamPlaces, StreamDead}
+}
 
 // What subjects begin with.
 const (
@@ -28,6 +31,7 @@ const (
 	Sync     = "edgeloop.sync."
 	Node     = "edgeloop.node."
 	Place    = "edgeloop.place."
+	Dead     = "edgeloop.dead."
 )
 
 // ErrEmpty says that a record or a command is of nobody.

@@ -28,6 +28,11 @@ func (c configFlag) BeforeResolve(k *kong.Kong, ctx *kong.Context, trace *kong.P
 	if err != nil {
 		return err
 	}
+	if c, ok := k.Model.Target.Addr().Interface().(*cli); ok {
+		if c.Serve.Sinks, err = r.maps(sinksKey); err != nil {
+			return err
+		}
+	}
 	ctx.AddResolver(r)
 	return nil
 }
@@ -55,9 +60,22 @@ func newFileResolver(path string, r io.Reader) (*fileResolver, error) {
 	return f, nil
 }
 
+// sinksKey has a list of maps, which no flag can have.
+const sinksKey = "sinks"
+
+// maps is a list of maps.
+func (f *fileResolver) maps(key string) ([]any, error) {
+	value, is := f.values[key]
+	list, isList := value.([]any)
+	if is && !isList {
+		return nil, fmt.Errorf("configuration file %s: key %q takes a list, each item of it with keys of its own", f.path, key)
+	}
+	return list, nil
+}
+
 // Validate refuses keys that no flag has, before anything starts.
 func (f *fileResolver) Validate(app *kong.Application) error {
-	known := flagNames(app.Node)
+	known := append(flagNames(app.Node), sinksKey)
 	for key := range f.values {
 		if !slices.Contains(known, key) {
 			return fmt.Errorf("configuration file %s: no such key %q; keys are named like the flags: %s",

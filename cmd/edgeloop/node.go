@@ -20,6 +20,7 @@ import (
 	"edgeloop/eventloop"
 	"edgeloop/gateway"
 	"edgeloop/pool"
+	"edgeloop/sink"
 	"edgeloop/tlsrec"
 )
 
@@ -41,6 +42,7 @@ type node struct {
 	server   *eventloop.Server
 	tls      *tlsrec.Server // nil where no listener speaks it
 	tlsQueue *pool.Queue[func()]
+	sinks    *sink.Set
 	admin    *admin.Server
 
 	// Owned by the goroutine that starts and stops the node.
@@ -72,6 +74,7 @@ const (
 	stopAdmin   = 5 * time.Second
 	stopServer  = 5 * time.Second
 	stopGateway = 5 * time.Second
+	stopSinks   = 5 * time.Second
 	stopLog     = 30 * time.Second // the store writes its index
 	stopClient  = 10 * time.Second // of a log elsewhere
 )
@@ -89,6 +92,8 @@ func (n *node) parts() []part {
 	return []part{
 		{name: "keys", start: n.startAuth, startMost: startMost, stopMost: stopMinor},
 		log,
+		// What a sink has not sent is sent after the next start.
+		{name: "sinks", start: n.startSinks, startMost: startMost, stopMost: stopSinks, minor: true},
 		{name: "gateway", start: n.startGateway, startMost: startMost, stopMost: stopGateway},
 		{name: "devices of the log", start: n.startRecall, startMost: startMost, stopMost: stopMinor, minor: true},
 		// Presence of others is told again at the next start.

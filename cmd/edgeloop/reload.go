@@ -65,7 +65,7 @@ func (n *node) reload(ctx context.Context) (out api.Reloaded, err error) {
 		if err != nil {
 			return err
 		}
-		out, err = n.apply(fresh)
+		out, err = n.apply(ctx, fresh)
 		return err
 	})
 	if err != nil {
@@ -83,12 +83,16 @@ func (n *node) reload(ctx context.Context) (out api.Reloaded, err error) {
 
 // apply puts in force what of fresh may change, and the keys and the tokens. What may
 // fail comes first.
-func (n *node) apply(fresh settings) (out api.Reloaded, err error) {
+func (n *node) apply(ctx context.Context, fresh settings) (out api.Reloaded, err error) {
 	useKeys, err := n.loadKeys()
 	if err != nil {
 		return out, err
 	}
 	useTokens, err := n.loadTokens()
+	if err != nil {
+		return out, err
+	}
+	useSinks, err := n.loadSinks(fresh)
 	if err != nil {
 		return out, err
 	}
@@ -122,6 +126,11 @@ func (n *node) apply(fresh settings) (out api.Reloaded, err error) {
 	}
 	useKeys()
 	useTokens()
+	if useSinks != nil {
+		useSinks(ctx)
+		given[sinksKey] = fresh[sinksKey]
+		out.Changed = append(out.Changed, sinksKey)
+	}
 	n.told.Store(&inForce{given, state.byHand})
 	return out, nil
 }

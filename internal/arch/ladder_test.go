@@ -55,11 +55,16 @@ var ladder = map[string]rule{
 	"admin/access":          {},
 	"admin/...":             {ours: []string{"admin", "admin/api"}},
 
+	// The way out: the engine, and one package for each kind of destination.
+	"sink":      {ours: []string{"backbone/reader", "backbone/store", "sink/keys"}},
+	"sink/keys": {},
+	"sink/...":  {ours: []string{"sink", "sink/keys"}},
+
 	// Standard library and x/sys alone: docs/decisions/0010-a-package-for-the-doctor.md.
 	"doctor": {vendor: []string{"golang.org/x/sys"}},
 
 	"cmd/edgeloop": {
-		ours:   append([]string{"gateway", "doctor", "tlsrec", "admin", "admin/access", "admin/api", "admin/client"}, below...),
+		ours:   append([]string{"gateway", "doctor", "tlsrec", "admin", "admin/access", "admin/api", "admin/client", "sink", "sink/..."}, below...),
 		vendor: []string{"github.com/alecthomas/kong", "github.com/goccy/go-yaml", "github.com/coreos/go-systemd/v22"},
 	},
 

@@ -1,0 +1,65 @@
+package main
+
+import (
+	"context"
+	"reflect"
+
+	"go.uber.org/zap"
+
+	"edgeloop/backbone"
+	"edgeloop/sink"
+	"edgeloop/sink/file"
+	"edgeloop/sink/webhook"
+)
+
+// sinkKinds are the destinations that there are, by the type that the configuration gives.
+var sinkKinds = map[string]sink.Kind{
+	"file":    file.New,
+	"webhook": webhook.New,
+}
+
+// planSinks checks the sinks; secrets are read, and nothing is connected to.
+func (s *serveCmd) planSinks() error {
+	_, err := sink.Parse(s.Sinks, sinkKinds)
+	return err
+}
+
+// startSinks starts the sinks. That their destinations, or the log's servers, are not
+// there is no reason to wait.
+func (n *node) startSinks(ctx context.Context) (stopFunc, error) {
+	n.sinks = sink.NewSet(sink.Node{
+		Open: func(ctx context.Context, name string, start backbone.Start) (sink.Reader, error) {
+			r, err := n.backbone.OpenReader(ctx, name, start)
+			if err != nil {
+				return nil, err
+			}
+			return r, nil
+		},
+		Bury:   n.backbone.Letters().Bury,
+		Logger: n.log.Logger,
+	})
+	specs, err := sink.Parse(n.cfg.Sinks, sinkKinds)
+	if err != nil {
+		return nil, usageError{err}
+	}
+	return n.sinks.Stop, n.sinks.Apply(ctx, specs)
+}
+
+// loadSinks reads the sinks again; use puts them in force, nil if nothing has changed.
+func (n *node) loadSinks(fresh settings) (use func(context.Context), err error) {
+	list, _ := fresh[sinksKey].([]any)
+	if reflect.DeepEqual(n.told.Load().given[sinksKey], fresh[sinksKey]) {
+		return nil, nil
+	}
+	specs, err := sink.Parse(list, sinkKinds)
+	if err != nil {
+		return nil, err
+	}
+	return func(ctx context.Context) {
+		ctx, cancel := context.WithTimeout(ctx, stopSinks)
+		defer cancel()
+		if err := n.sinks.Apply(ctx, specs); err != nil {
+			n.log.Warn("the sinks changed, and something was cut", zap.Error(err))
+		}
+	}, nil
+}

@@ -1,0 +1,167 @@
+package sink
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"edgeloop/backbone/store"
+)
+
+// keepWithin is how long keeping a place, or burying a record, may take.
+const keepWithin = 10 * time.Second
+
+// deliver brings a batch to its destination and moves the place over it. It returns nil
+// when all of it is confirmed or with the dead letters.
+func (r *runner) deliver(soft, hard context.Context, b *batch) error {
+	if b.upto == 0 {
+		return nil
+	}
+	rest, done := b.records, 0
+	for _, bad := range b.bad {
+		if err := r.sendAll(soft, hard, rest[:bad.at-done]); err != nil {
+			return err
+		}
+		rest, done = rest[bad.at-done:], bad.at
+		if err := r.refused(soft, hard, &bad.record, &Refusal{1, bad.reason}); err != nil {
+			return err
+		}
+	}
+	if err := r.sendAll(soft, hard, rest); err != nil {
+		return err
+	}
+	r.status.change(func(s *Status) { s.Counts.Filtered += b.filtered })
+	return r.keep(hard, b.upto)
+}
+
+// sendAll sends records until all are confirmed or with the dead letters, one attempt after
+// the other. What is confirmed in front of a failure is kept, so that it is not sent again
+// after a restart.
+func (r *runner) sendAll(soft, hard context.Context, rest []Record) error {
+	defer r.status.change(func(s *Status) { s.Gathered, s.Oldest = 0, time.Time{} })
+	together := len(rest)
+	for len(rest) > 0 {
+		if err := soft.Err(); err != nil {
+			return err
+		}
+		r.status.change(func(s *Status) { s.Gathered, s.Oldest = len(rest), time.UnixMilli(rest[0].Received) })
+		n := min(together, len(rest))
+		if r.breaker.probes() {
+			n = 1
+		}
+		confirmed, err := r.attempt(hard, rest[:n])
+		if confirmed > 0 && (err != nil || confirmed < len(rest)) {
+			if err := r.keep(hard, rest[confirmed-1].Position); err != nil {
+				return err
+			}
+		}
+		rest, n = rest[confirmed:], n-confirmed
+		var refusal *Refusal
+		switch {
+		case err == nil:
+			together = max(1, min(2*together, len(rest))) // behind what was refused it goes faster again
+			continue
+		case errors.As(err, &refusal) && refusal.Records > 1 && n > 1:
+			together = max(1, min(refusal.Records, n)/2)
+			continue
+		case errors.As(err, &refusal):
+			if err := r.refused(soft, hard, &rest[0], refusal); err != nil {
+				return err
+			}
+			rest = rest[1:]
+			continue
+		}
+		if err := r.failed(soft, err); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// attempt is one call of the destination, with what is to be counted.
+func (r *runner) attempt(hard context.Context, records []Record) (confirmed int, err error) {
+	ctx, cancel := context.WithTimeout(hard, r.spec.Timeout)
+	defer cancel()
+	if r.breaker.probes() {
+		r.status.change(func(s *Status) { s.Breaker = HalfOpen })
+	}
+	confirmed, err = r.spec.Destination.Send(ctx, records)
+	if err == nil && confirmed < len(records) {
+		err = errShort
+	}
+	bytes := uint64(0)
+	for i := range records[:confirmed] {
+		bytes += uint64(len(records[i].Line))
+	}
+	var refusal *Refusal
+	if err == nil || errors.As(err, &refusal) { // a refusal is an answer: somebody is there
+		r.breaker.ok()
+	}
+	r.status.change(func(s *Status) {
+		s.Counts.Attempts++
+		s.Counts.Records += uint64(confirmed) //nolint:gosec // not negative
+		s.Counts.Bytes += bytes
+		if r.breaker.failures == 0 {
+			s.State, s.Breaker = Running, Closed
+		}
+	})
+	return confirmed, err
+}
+
+// failed waits after a failure of the moment, for as long as the destination asks at least.
+func (r *runner) failed(soft context.Context, err error) error {
+	delay := r.breaker.failed()
+	var later *Later
+	if errors.As(err, &later) {
+		delay = min(max(delay, later.After), max(r.spec.Retry.Most, time.Hour))
+	}
+	r.status.change(func(s *Status) {
+		s.Counts.Failed++
+		if r.breaker.probes() {
+			s.Breaker = Open
+		}
+	})
+	r.await(soft, delay, err)
+	return soft.Err()
+}
+
+// refused deals with a record that the destination will never take.
+func (r *runner) refused(soft, hard context.Context, rec *Record, why *Refusal) error {
+	if r.spec.StopOnRefusal {
+		return fmt.Errorf("record %s of device %s/%s: %w", rec.ID(), rec.Tenant, rec.Device, why)
+	}
+	letter := store.Letter{
+		Sink: r.spec.Name, Log: rec.Log, Position: rec.Position,
+		Reason: why.Reason, At: time.Now().UnixMilli(), Record: rec.Line,
+	}
+	for {
+		ctx, cancel := context.WithTimeout(hard, keepWithin)
+		err := r.node.Bury(ctx, letter)
+		cancel()
+		if err == nil {
+			break
+		}
+		if err := r.failed(soft, fmt.Errorf("keep a refused record: %w", err)); err != nil {
+			return err
+		}
+	}
+	r.breaker.ok()
+	r.status.change(func(s *Status) {
+		s.Counts.Refused++
+		s.LastErr, s.LastAt = fmt.Sprintf("record %s: %s", rec.ID(), why.Error()), time.Now()
+	})
+	return r.keep(hard, rec.Position)
+}
+
+// keep moves the place.
+func (r *runner) keep(hard context.Context, position uint64) error {
+	ctx, cancel := context.WithTimeout(hard, keepWithin)
+	defer cancel()
+	if err := r.reader.Keep(ctx, position); err != nil {
+		return err
+	}
+	place := r.reader.Place()
+	r.status.change(func(s *Status) { s.Place, s.Counts.Missed = place.Position, place.Missed })
+	return nil
+}

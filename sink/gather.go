@@ -1,0 +1,147 @@
+package sink
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"edgeloop/backbone/reader"
+)
+
+// gathering is the batch that fills while another is sent. The reader of a sink puts into
+// it, and waits while it is full; the sender takes it.
+type gathering struct {
+	// Immutable after construction.
+	log  string
+	want Filter
+	most Batch
+	// Tokens, each at most one: there is something, it is full, it was taken.
+	some, full, room chan struct{}
+
+	mu sync.Mutex
+	// Guarded by mu.
+	batch batch
+}
+
+// A batch is what was read behind the place, as far as the filter lets it through.
+type batch struct {
+	records  []Record
+	buf      []byte // their lines
+	upto     uint64 // the position that was read last; 0: nothing was
+	missed   uint64 // records that retention took before them
+	bad      []badRecord
+	filtered uint64 // records that the filter kept back
+}
+
+// badRecord is one that cannot be read; it stands in the batch's order before records[at].
+type badRecord struct {
+	at     int
+	record Record
+	reason string
+}
+
+func newGathering(log string, s *Spec) *gathering {
+	return &gathering{
+		log: log, want: s.Filter, most: s.Batch,
+		some: make(chan struct{}, 1), full: make(chan struct{}, 1), room: make(chan struct{}, 1),
+	}
+}
+
+func token(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+// put takes one entry of the log, when there is room for it. e.Line is borrowed.
+func (g *gathering) put(ctx context.Context, e reader.Entry) error {
+	for !g.tryPut(e) {
+		select {
+		case <-g.room:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
+func (g *gathering) tryPut(e reader.Entry) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	b := &g.batch
+	if g.fullLocked() {
+		return false
+	}
+	from := len(b.buf)
+	b.buf = append(b.buf, e.Line...) // a larger buf leaves the lines before where they are
+	r, err := parse(g.log, e.Position, b.buf[from:len(b.buf):len(b.buf)])
+	switch {
+	case err != nil:
+		b.bad = append(b.bad, badRecord{len(b.records), r, err.Error()})
+	case g.want.wants(&r):
+		b.records = append(b.records, r)
+	default:
+		b.buf, b.filtered = b.buf[:from], b.filtered+1
+	}
+	b.upto, b.missed = e.Position, b.missed+e.Missed
+	token(g.some)
+	if g.fullLocked() {
+		token(g.full)
+	}
+	return true
+}
+
+func (g *gathering) fullLocked() bool {
+	return len(g.batch.records)+len(g.batch.bad) >= g.most.Records || len(g.batch.buf) >= g.most.Bytes
+}
+
+// oldest is when the node got the first record that gathers, Unix milliseconds; 0: none.
+func (g *gathering) oldest() int64 {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if len(g.batch.records) == 0 {
+		return 0
+	}
+	return g.batch.records[0].Received
+}
+
+// idleKeep is how often the place moves over records that the filter keeps back.
+const idleKeep = time.Second
+
+// take waits for something, gives it time to become a full batch, and takes it. poked ends
+// the waiting early.
+func (g *gathering) take(ctx context.Context, poked <-chan struct{}) (batch, error) {
+	select {
+	case <-g.some:
+	case <-poked:
+		return batch{}, nil
+	case <-ctx.Done():
+		return batch{}, ctx.Err()
+	}
+	wait := g.most.Wait
+	if g.oldest() == 0 {
+		wait = max(wait, idleKeep)
+	}
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-g.full:
+	case <-timer.C:
+	case <-poked:
+	case <-ctx.Done():
+		return batch{}, ctx.Err()
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	b := g.batch
+	g.batch = batch{}
+	for _, stale := range []chan struct{}{g.some, g.full} {
+		select {
+		case <-stale:
+		default:
+		}
+	}
+	token(g.room)
+	return b, nil
+}
