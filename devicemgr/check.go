@@ -17,7 +17,7 @@ func (m *Manager) Check() error {
 		n := 0
 		for _, s := range sh.buckets {
 			for ; s != nil; s = s.chain {
-				c.session(sh, s)
+				c.sessionLocked(sh, s)
 				n++
 			}
 		}
@@ -26,7 +26,7 @@ func (m *Manager) Check() error {
 		}
 		sh.mu.RUnlock()
 	}
-	c.rememberedList()
+	c.rememberedListLocked()
 	c.shared()
 	if used := max(len(c.m.memberships.entries)-1, 0) - len(c.m.memberships.free); used != c.joined {
 		c.faultf("%d sessions have memberships in %d places", c.joined, used)
@@ -48,13 +48,13 @@ func (c *checker) faultf(format string, args ...any) {
 	c.faults = append(c.faults, fmt.Errorf("devicemgr: "+format, args...))
 }
 
-func (c *checker) session(sh *shard, s *Session) {
+func (c *checker) sessionLocked(sh *shard, s *Session) {
 	k := s.Key()
 	if c.keys[k] {
 		c.faultf("%v is in the table twice", k)
 	}
 	c.keys[k] = true
-	if hash := c.m.Hash(k); c.m.shard(hash) != sh || sh.find(hash, k) != s {
+	if hash := c.m.Hash(k); c.m.shard(hash) != sh || sh.findLocked(hash, k) != s {
 		c.faultf("%v is in the wrong place", k)
 	}
 	if c.m.tenants[k.Tenant] != s.tenant {
@@ -87,7 +87,7 @@ func (c *checker) session(sh *shard, s *Session) {
 	}
 }
 
-func (c *checker) rememberedList() {
+func (c *checker) rememberedListLocked() {
 	r := &c.m.remembered
 	n := 0
 	for at := r.places.at(r.head).newer; at != r.head; at = r.places.at(at).newer {
@@ -97,7 +97,7 @@ func (c *checker) rememberedList() {
 			return
 		}
 		n++
-		if c.m.shard(c.m.Hash(s.Key())).find(c.m.Hash(s.Key()), s.Key()) != s {
+		if c.m.shard(c.m.Hash(s.Key())).findLocked(c.m.Hash(s.Key()), s.Key()) != s {
 			c.faultf("%v is remembered but not in the table", s.Key())
 		}
 	}

@@ -114,7 +114,7 @@ func New(cfg Config) (*Manager, error) {
 func (m *Manager) Connect(k Key, l Link) (s *Session, epoch uint64, replaced Link) {
 	hash := m.Hash(k)
 	m.mu.Lock()
-	if s = m.shard(hash).find(hash, k); s != nil {
+	if s = m.shard(hash).findLocked(hash, k); s != nil {
 		replaced = s.Link()
 	}
 	s, epoch = m.connectLocked(hash, k, s, l)
@@ -129,7 +129,7 @@ func (m *Manager) Replace(k Key, l, old Link, remote *net.TCPAddr) (s *Session, 
 	hash := m.Hash(k)
 	m.mu.Lock()
 	var now Link
-	if s = m.shard(hash).find(hash, k); s != nil {
+	if s = m.shard(hash).findLocked(hash, k); s != nil {
 		now = s.Link()
 	}
 	if now != old {
@@ -155,7 +155,7 @@ func (m *Manager) connectLocked(hash uint64, k Key, s *Session, l Link) (_ *Sess
 		m.stats.Takeovers++
 		cause = CauseTookOver
 	default:
-		m.remembered.remove(s)
+		m.remembered.removeLocked(s)
 		m.online++
 	}
 	epoch = max(s.epoch.Load()+1, uint64(max(now.UnixMicro(), 1)))
@@ -167,7 +167,7 @@ func (m *Manager) connectLocked(hash uint64, k Key, s *Session, l Link) (_ *Sess
 	if m.cfg.Lifted {
 		s.durable.And(^uint64(spokenOf))
 	} else {
-		m.events.push(Presence{Key: s.Key(), Epoch: epoch, Online: true, At: now, Cause: cause})
+		m.events.pushLocked(Presence{Key: s.Key(), Epoch: epoch, Online: true, At: now, Cause: cause})
 	}
 	return s, epoch
 }
@@ -198,9 +198,9 @@ func (m *Manager) endLocked(s *Session, end End, why Presence) {
 	s.remote, s.turned = nil, went(end)
 	m.leaveAllLocked(s)
 	m.online--
-	m.remembered.add(s)
+	m.remembered.addLocked(s)
 	m.forgetSurplusLocked()
-	m.events.push(why)
+	m.events.pushLocked(why)
 }
 
 // Heard takes the presence that a node has announced for a device and all nodes now
@@ -224,7 +224,7 @@ func (m *Manager) Heard(said Presence, speaker int) Link {
 	m.mu.Lock()
 	var epoch uint64
 	var here Link
-	s := m.shard(hash).find(hash, said.Key)
+	s := m.shard(hash).findLocked(hash, said.Key)
 	if s != nil {
 		epoch, here = s.epoch.Load(), s.Link()
 	}
@@ -240,10 +240,10 @@ func (m *Manager) Heard(said Presence, speaker int) Link {
 		m.endLocked(s, End{At: now, Cause: EndElsewhere}, p)
 	case here != nil && (speaker != 0 || said.Epoch != epoch):
 		p.Online = true
-		m.events.push(p)
+		m.events.pushLocked(p)
 	case here == nil && speaker == 0 && said.Online:
 		p.Epoch = max(epoch, said.Epoch)
-		m.events.push(p)
+		m.events.pushLocked(p)
 	}
 	m.unlockAndTell()
 	return ended
@@ -270,7 +270,7 @@ func (m *Manager) Lift(s *Session, epoch, above uint64) (lifted uint64, ok bool)
 	}
 	if m.cfg.Lifted || lifted != epoch {
 		s.durable.Or(spokenOf)
-		m.events.push(Presence{Key: s.Key(), Epoch: lifted, Online: true, At: now, Cause: CauseConnected})
+		m.events.pushLocked(Presence{Key: s.Key(), Epoch: lifted, Online: true, At: now, Cause: CauseConnected})
 	}
 	m.unlockAndTell()
 	return lifted, true
@@ -291,12 +291,12 @@ func (m *Manager) Discard(s *Session) Link {
 	m.stats.Discarded++
 	l := s.Link()
 	if l == nil {
-		m.remembered.remove(s)
+		m.remembered.removeLocked(s)
 	} else {
 		s.link.Store(nil)
 		m.leaveAllLocked(s)
 		m.online--
-		m.events.push(Presence{Key: s.Key(), Epoch: epoch, At: now, Cause: CauseDiscarded})
+		m.events.pushLocked(Presence{Key: s.Key(), Epoch: epoch, At: now, Cause: CauseDiscarded})
 	}
 	m.dropLocked(s)
 	m.unlockAndTell()
@@ -310,7 +310,7 @@ func (m *Manager) Forget(k Key) bool {
 	hash := m.Hash(k)
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	s := m.shard(hash).find(hash, k)
+	s := m.shard(hash).findLocked(hash, k)
 	if s == nil || s.Online() {
 		return false
 	}
@@ -323,7 +323,7 @@ func (m *Manager) Lookup(k Key) *Session {
 	sh := m.shard(hash)
 	sh.mu.RLock()
 	defer sh.mu.RUnlock()
-	return sh.find(hash, k)
+	return sh.findLocked(hash, k)
 }
 
 // Len is the number of connected and of remembered devices.

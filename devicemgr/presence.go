@@ -49,7 +49,7 @@ type eventQueue struct {
 	telling bool       // a goroutine is in unlockAndTell
 }
 
-func (q *eventQueue) push(p Presence) { q.waiting = append(q.waiting, p) }
+func (q *eventQueue) pushLocked(p Presence) { q.waiting = append(q.waiting, p) }
 
 // unlockAndTell releases mu and delivers the events, without the lock and yet in order: the
 // first goroutine delivers those of all that come meanwhile.

@@ -25,18 +25,18 @@ func (r *remembered) init() {
 	head.older, head.newer = r.head, r.head
 }
 
-// first is the session that left first.
-func (r *remembered) first() *Session { return r.places.at(r.places.at(r.head).newer).session }
+// firstLocked is the session that left firstLocked.
+func (r *remembered) firstLocked() *Session { return r.places.at(r.places.at(r.head).newer).session }
 
-// add puts s at the end, as the one that left last.
-func (r *remembered) add(s *Session) {
+// addLocked puts s at the end, as the one that left last.
+func (r *remembered) addLocked(s *Session) {
 	last := r.places.at(r.head).older
 	s.place = r.places.put(neighbours{s, last, r.head})
 	r.places.at(last).newer, r.places.at(r.head).older = s.place, s.place
 	r.n++
 }
 
-func (r *remembered) remove(s *Session) {
+func (r *remembered) removeLocked(s *Session) {
 	was := *r.places.at(s.place)
 	r.places.at(was.older).newer, r.places.at(was.newer).older = was.newer, was.older
 	r.places.drop(s.place)
@@ -59,13 +59,13 @@ func (m *Manager) forgetSurplusLocked() {
 			return
 		}
 		r.looked++
-		s := r.first()
+		s := r.firstLocked()
 		if m.forgetLocked(s, false) {
 			m.stats.Forgotten++
 			continue
 		}
-		r.remove(s)
-		r.add(s)
+		r.removeLocked(s)
+		r.addLocked(s)
 	}
 }
 
@@ -76,7 +76,7 @@ func (m *Manager) forgetLocked(s *Session, evenBusy bool) bool {
 		return false
 	}
 	m.floor = max(m.floor, s.epoch.Swap(forgotten))
-	m.remembered.remove(s)
+	m.remembered.removeLocked(s)
 	m.dropLocked(s)
 	return true
 }
@@ -93,13 +93,13 @@ func (m *Manager) Remember(k Key, was Memory) bool {
 	hash := m.Hash(k)
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.remembered.n >= m.cfg.MaxOffline || m.shard(hash).find(hash, k) != nil {
+	if m.remembered.n >= m.cfg.MaxOffline || m.shard(hash).findLocked(hash, k) != nil {
 		return false
 	}
 	s := m.addLocked(hash, k)
 	s.epoch.Store(max(was.Epoch, s.epoch.Load(), 1))
 	s.SetDurable(was.Durable)
 	s.Touch(was.Seen)
-	m.remembered.add(s)
+	m.remembered.addLocked(s)
 	return true
 }

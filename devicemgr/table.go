@@ -38,20 +38,20 @@ func (m *Manager) Hash(k Key) uint64 {
 
 func (m *Manager) shard(hash uint64) *shard { return &m.shards[hash>>56] }
 
-// find finds the session of k, or nil. Its caller holds the shard's lock or the Manager's.
-func (sh *shard) find(hash uint64, k Key) *Session {
+// findLocked finds the session of k, or nil. The Manager's lock is enough, too.
+func (sh *shard) findLocked(hash uint64, k Key) *Session {
 	if sh.n == 0 {
 		return nil
 	}
-	s := *sh.bucket(hash)
+	s := *sh.bucketLocked(hash)
 	for s != nil && (s.device != k.Device || s.tenant.name != k.Tenant) {
 		s = s.chain
 	}
 	return s
 }
 
-// bucket is where the chain of a hash begins. There must be buckets.
-func (sh *shard) bucket(hash uint64) **Session {
+// bucketLocked is where the chain of a hash begins. There must be buckets.
+func (sh *shard) bucketLocked(hash uint64) **Session {
 	return &sh.buckets[hash&uint64(len(sh.buckets)-1)]
 }
 
@@ -65,7 +65,7 @@ func (m *Manager) growLocked(sh *shard) {
 	for _, s := range old {
 		for s != nil {
 			next := s.chain
-			first := sh.bucket(m.Hash(s.Key()))
+			first := sh.bucketLocked(m.Hash(s.Key()))
 			s.chain, *first = *first, s
 			s = next
 		}
@@ -85,7 +85,7 @@ func (m *Manager) addLocked(hash uint64, k Key) *Session {
 	sh := m.shard(hash)
 	sh.mu.Lock()
 	m.growLocked(sh)
-	first := sh.bucket(hash)
+	first := sh.bucketLocked(hash)
 	s.chain, *first = *first, s
 	sh.n++
 	sh.mu.Unlock()
@@ -97,7 +97,7 @@ func (m *Manager) dropLocked(s *Session) {
 	hash := m.Hash(s.Key())
 	sh := m.shard(hash)
 	sh.mu.Lock()
-	at := sh.bucket(hash)
+	at := sh.bucketLocked(hash)
 	for *at != s {
 		at = &(*at).chain
 	}

@@ -82,16 +82,16 @@ func (c *Conn) listenOnLoop() {
 // deafenOnLoop has epoll report nothing of this connection but its end.
 func (c *Conn) deafenOnLoop() {
 	c.deaf = true
-	c.interestOnLoop(c.deafEvents())
+	c.interestOnLoop(c.deafEventsOnLoop())
 	if !c.push && c.gc.OutboundBuffered() > 0 {
 		c.push = true
 		c.loop.blocked = append(c.loop.blocked, c)
 	}
 }
 
-// deafEvents are what epoll reports of a connection that is not read from. Who
+// deafEventsOnLoop are what epoll reports of a connection that is not read from. Who
 // hangs up before it was decided is to be noticed: it needs no decision any more.
-func (c *Conn) deafEvents() uint32 {
+func (c *Conn) deafEventsOnLoop() uint32 {
 	if c.state.undecided() {
 		return unix.EPOLLRDHUP
 	}

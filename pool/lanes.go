@@ -157,7 +157,10 @@ func (l *Lanes[T]) Post(key uint64, ts ...T) int {
 		ln.mu.Unlock()
 		return 0
 	}
-	return l.postUnlock(ln, ln.queueOfLocked(key, home), ts[:n])
+	n, sleeper := l.postLocked(ln, ln.queueOfLocked(key, home), ts[:n])
+	ln.mu.Unlock()
+	wake(sleeper)
+	return n
 }
 
 // PostLast appends the last task of a key, for who has gone and cannot wait for room:
@@ -169,14 +172,18 @@ func (l *Lanes[T]) PostLast(key uint64, t T) bool {
 	}
 	ln, home := l.place(key)
 	ln.mu.Lock()
-	return l.postUnlock(ln, ln.queueOfLocked(key, home), []T{t}) == 1
+	n, sleeper := l.postLocked(ln, ln.queueOfLocked(key, home), []T{t})
+	ln.mu.Unlock()
+	wake(sleeper)
+	return n == 1
 }
 
-// postUnlock puts ts into a lane that is locked, has it handled, and lets go of it.
-func (l *Lanes[T]) postUnlock(ln *lane[T], q int, ts []T) (n int) {
+// postLocked puts ts into a lane, whose lock the caller holds, and has it handled. It
+// returns how many it put there, all or, after Stop, none. The caller unlocks the lane,
+// then wakes the worker returned.
+func (l *Lanes[T]) postLocked(ln *lane[T], q int, ts []T) (n int, sleeper *worker) {
 	n = len(ts)
 	ln.putLocked(q, ts)
-	var sleeper *worker
 	if !ln.scheduled {
 		sleeper, ln.scheduled = l.pool.schedule(&ln.source)
 		if !ln.scheduled {
@@ -185,9 +192,7 @@ func (l *Lanes[T]) postUnlock(ln *lane[T], q int, ts []T) (n int) {
 		}
 	}
 	ln.posted += uint64(n)
-	ln.mu.Unlock()
-	wake(sleeper)
-	return n
+	return n, sleeper
 }
 
 // Wait asks for one call of w.LaneReady as soon as the lane of key has fallen

@@ -207,7 +207,7 @@ func (k *Keeper) visited(stream string, b *found, newest bool) error {
 		c.strangers(stream, b, newest)
 		return k.reportLocked(k.unheard(c.damages), c.files)
 	}
-	k.neighbours(c, b)
+	k.neighboursLocked(c, b)
 	was := k.man.block(b.Index)
 	changed := was == nil || *was != b.blockInfo
 	k.man.put(b.blockInfo)
@@ -226,8 +226,8 @@ func (k *Keeper) visited(stream string, b *found, newest bool) error {
 	return errors.Join(err, k.reportLocked(found, c.files))
 }
 
-// neighbours bounds what the block should hold by the blocks before and behind.
-func (k *Keeper) neighbours(c *check, b *found) {
+// neighboursLocked bounds what the block should hold by the blocks before and behind.
+func (k *Keeper) neighboursLocked(c *check, b *found) {
 	c.mark.first, c.mark.last = b.First, b.Last
 	if was := k.man.block(b.Index - 1); was != nil && was.Last > 0 {
 		c.mark.first = max(was.Last+1, k.mark.first.Load())

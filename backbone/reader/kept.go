@@ -78,7 +78,7 @@ func Open(ctx context.Context, src *Source, places *store.Places, name string, s
 	case k.revision == 0:
 		k.place = store.Place{Log: is.Identity, Position: max(is.First, 1) - 1}
 	default:
-		err = k.fits(&is)
+		err = k.fitsLocked(&is)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("open reader %q: %w", name, err)
@@ -88,9 +88,9 @@ func Open(ctx context.Context, src *Source, places *store.Places, name string, s
 	return k, err
 }
 
-// fits says whether the place is one of the log that there is. It is called before the
+// fitsLocked says whether the place is one of the log that there is. It is called before the
 // reader is shared, or with its lock held.
-func (k *Kept) fits(is *State) error {
+func (k *Kept) fitsLocked(is *State) error {
 	switch at := &k.place; {
 	case at.Log != is.Identity:
 		return &PositionError{After: at.Position, Log: at.Log, Is: is.Identity}
@@ -140,7 +140,7 @@ func (k *Kept) check(ctx context.Context) error {
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return k.fits(&is)
+	return k.fitsLocked(&is)
 }
 
 // taken says how many of the positions between two retention has taken. The others, if

@@ -37,7 +37,7 @@ type loop struct {
 	table *crc32.Table
 	done  chan struct{}
 
-	// Owned by the loop goroutine.
+	// Owned by the goroutine of run, which calls every method but run itself, post and now.
 	conns   []conn
 	dialect dialect
 	opener  *opener
