@@ -9,6 +9,10 @@ SHELL       := bash
 GOLANGCI_LINT_VERSION := v2.15.0
 GOLANGCI_LINT         := bin/golangci-lint-$(GOLANGCI_LINT_VERSION)
 
+# So are the tools that make a release.
+NFPM      := bin/nfpm-v2.45.2
+CYCLONEDX := bin/cyclonedx-gomod-v1.10.0
+
 FUZZTIME    ?= 30s
 TESTFLAGS   ?=
 GO_TEST     := go test -shuffle=on -timeout=15m $(TESTFLAGS)
@@ -98,6 +102,27 @@ cover: setup ## Coverage of each package by all tests, in coverage.html
 	$(GO_TEST) -coverpkg=./... -coverprofile=coverage.out ./...
 	go tool cover -func=coverage.out | tail -1
 	go tool cover -html=coverage.out -o coverage.html
+
+.PHONY: release
+release: $(NFPM) $(CYCLONEDX) ## dist/: archives, Debian packages, SBOM, checksums, for amd64 and arm64; VERSION=1.2.3
+	NFPM=$(NFPM) CYCLONEDX=$(CYCLONEDX) scripts/release.sh
+
+.PHONY: package-test
+package-test: $(NFPM) $(CYCLONEDX) ## Use, break, upgrade and purge the package in a booted Debian; needs root
+	NFPM=$(NFPM) CYCLONEDX=$(CYCLONEDX) scripts/package-test.sh
+
+.PHONY: licences
+licences: ## Write docs/licences.md: what is inside, and under which licence
+	go build -o bin/edgeloop ./cmd/edgeloop
+	cd packaging/licences && go run . ../../bin/edgeloop >../../docs/licences.md
+
+$(NFPM):
+	GOBIN=$(CURDIR)/bin go install github.com/goreleaser/nfpm/v2/cmd/nfpm@$(NFPM:bin/nfpm-%=%)
+	mv bin/nfpm $@
+
+$(CYCLONEDX):
+	GOBIN=$(CURDIR)/bin go install github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@$(CYCLONEDX:bin/cyclonedx-gomod-%=%)
+	mv bin/cyclonedx-gomod $@
 
 # govulncheck needs its online database, so it is not part of ci. It is held at
 # v1.1.4: v1.9.0 wants a release of x/telemetry that the module proxy refuses.

@@ -14,7 +14,7 @@ import (
 // doctorCmd says how many devices this machine holds.
 type doctorCmd struct {
 	Connections int    `short:"c" default:"100000" help:"Wanted devices; the default is what serve lets in if the machine allows it."`
-	DataDir     string `default:"data" type:"path" help:"Data directory of the node: its disk is measured. It need not exist."`
+	DataDir     string `default:"${data_dir}" type:"path" help:"Data directory of the node: its disk is measured. It need not exist."`
 	FDReserve   int    `name:"fd-reserve" default:"512" help:"Descriptors that serve reserves: its --fd-reserve."`
 	JSON        bool   `name:"json" help:"Write the report as JSON; docs/doctor.md describes it."`
 	All         bool   `help:"Show how to lift each limit, even if it is high enough."`

@@ -17,7 +17,7 @@ import (
 func parseServe(t *testing.T, resolver kong.Resolver, args ...string) (serveCmd, error) {
 	t.Helper()
 	var c cli
-	parser, err := kong.New(&c, kong.Name("edgeloop"), unitFlags, kong.Vars{"version": "x"}, kong.Resolvers(resolver))
+	parser, err := kong.New(&c, kong.Name("edgeloop"), unitFlags, kong.Vars{"version": "x", "data_dir": dataDir}, kong.Resolvers(resolver))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -31,7 +31,7 @@ var noFile = kong.ResolverFunc(func(*kong.Context, *kong.Path, *kong.Flag) (any,
 // serveFlags are the names of the flags of serve.
 func serveFlags(f *testing.F) []string {
 	f.Helper()
-	parser, err := kong.New(new(cli), unitFlags, kong.Vars{"version": "x"})
+	parser, err := kong.New(new(cli), unitFlags, kong.Vars{"version": "x", "data_dir": dataDir})
 	if err != nil {
 		f.Fatal(err)
 	}

@@ -13,7 +13,7 @@ import (
 
 // healthCmd asks a node how it is; it needs no token.
 type healthCmd struct {
-	DataDir  string        `default:"data" type:"path" help:"Data directory of the node, which has the address."`
+	DataDir  string        `default:"${data_dir}" type:"path" help:"Data directory of the node, which has the address."`
 	AdminURL string        `name:"admin-url" default:"" help:"URL of the admin API; default: as in the data directory of the node."`
 	Live     bool          `default:"false" help:"Ask only whether the process answers, not whether it is ready for devices."`
 	Timeout  time.Duration `default:"5s" help:"How long an answer may take."`

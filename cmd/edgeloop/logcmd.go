@@ -16,7 +16,7 @@ type logCmd struct {
 
 // logVerifyCmd checks the log on the disk.
 type logVerifyCmd struct {
-	DataDir string `default:"data" type:"path" help:"Data directory of the node."`
+	DataDir string `default:"${data_dir}" type:"path" help:"Data directory of the node."`
 }
 
 // damagedError ends verify with an exit code that tells.
@@ -60,7 +60,7 @@ func (l *logVerifyCmd) Run(io *streams) error {
 
 // logAcceptCmd is the decision.
 type logAcceptCmd struct {
-	DataDir string `default:"data" type:"path" help:"Data directory of the node."`
+	DataDir string `default:"${data_dir}" type:"path" help:"Data directory of the node."`
 }
 
 // Run notes it with the reports. What was found but not yet reported by a node, it

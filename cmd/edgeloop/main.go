@@ -71,7 +71,7 @@ func newParser(c *cli, stdout, stderr io.Writer) (*kong.Kong, error) {
 		unitFlags,
 		kong.Writers(stdout, stderr),
 		kong.Exit(func(code int) { panic(exitCode(code)) }),
-		kong.Vars{"version": version()},
+		kong.Vars{"version": version(), "data_dir": dataDir},
 	)
 	if err != nil {
 		return nil, err

@@ -18,7 +18,7 @@ import (
 
 // remote says how a command reaches the node's admin API.
 type remote struct {
-	DataDir        string `default:"data" type:"path" help:"Data directory of the node, which has the admin token and the address."`
+	DataDir        string `default:"${data_dir}" type:"path" help:"Data directory of the node, which has the admin token and the address."`
 	AdminURL       string `name:"admin-url" default:"" help:"URL of the admin API; default: as in the data directory of the node."`
 	AdminTokenFile string `default:"" type:"path" help:"File of the admin token; default DATA_DIR/admin.token."`
 }

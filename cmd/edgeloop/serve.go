@@ -1,6 +1,9 @@
 package main
 
-import "time"
+import (
+	"runtime/debug"
+	"time"
+)
 
 // serveCmd is the node. Each field is a flag, an EDGELOOP_ variable and a key of
 // the configuration file.
@@ -12,7 +15,7 @@ type serveCmd struct {
 	AdminListen     string   `default:"127.0.0.1:9090" help:"Address of the admin API, metrics and health, host:port."`
 	AdminRemote     bool     `default:"false" help:"Allow --admin-listen on an address that others can reach; the admin token then crosses the network in the clear."`
 	AdminTokensFile string   `default:"" type:"path" help:"Further tokens of the admin API, one JSON object a line, as 'edgeloop token --admin' writes them; default DATA_DIR/admin.tokens, which need not exist."`
-	DataDir         string   `default:"data" type:"path" help:"Directory of the log, the secrets and the admin token; created if missing."`
+	DataDir         string   `default:"${data_dir}" type:"path" help:"Directory of the log, the secrets and the admin token; created if missing."`
 	Node            string   `default:"" help:"Name of this node, unique among the nodes on --nats-url; default the host name."`
 	EventLoops      int      `default:"0" help:"Event loops; 0 is one for each core."`
 	MaxConnections  int      `default:"0" help:"Devices before newcomers are answered 503; 0 is what the descriptors allow, at most 100000."`
@@ -73,6 +76,9 @@ func (s *serveCmd) Run(io *streams) error {
 		return usageError{err}
 	}
 	defer log.out.Close()
+	// A crash ends by a signal: exit code 2, Go's own for it, says that a setting is
+	// wrong, and no service manager would start the node again.
+	debug.SetTraceback("crash")
 	v := supervise(log, s.DrainWindow)
 	defer v.release()
 	ended := make(chan error, 1)

@@ -21,7 +21,7 @@ type tokenCmd struct {
 	Tenant          *string       `help:"Tenant of the device, default is the tenant default; or the only tenant that the admin token sees and commands."`
 	Topic           []string      `help:"Topic pattern that the device may send to, as in MQTT (+ and #); may be repeated. Default: all."`
 	TTL             time.Duration `name:"ttl" default:"8760h" help:"How long the token is valid; 0 is forever."`
-	DataDir         string        `default:"data" type:"path" help:"Data directory of the node."`
+	DataDir         string        `default:"${data_dir}" type:"path" help:"Data directory of the node."`
 	SecretFile      string        `default:"" type:"path" help:"Secret to sign with; default DATA_DIR/device.secret, made if missing."`
 	AdminTokensFile string        `default:"" type:"path" help:"File of the admin tokens; default DATA_DIR/admin.tokens, made if missing."`
 }

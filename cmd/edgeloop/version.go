@@ -1,8 +1,18 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"runtime/debug"
+)
+
+// What a release is built with, by the linker (scripts/release.sh).
+var (
+	release = "" // its version; a build without one has the module's
+	commit  = "" // the commit, where Go does not note it by itself
+	// dataDir is the default of --data-dir. A package for a system that runs the node
+	// as a service names the service's, so that the tools find it from anywhere.
+	dataDir = "data"
 )
 
 // versionCmd prints what this binary is.
@@ -14,17 +24,21 @@ func (versionCmd) Run(io *streams) error {
 	return err
 }
 
-// version is the module's version, or the commit that it was built from.
+// version is the release or the module's version, the commit and the toolchain.
 func version() string {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
-		return "unknown"
+		return cmp.Or(release, "unknown")
 	}
-	v := info.Main.Version
+	rev := commit
 	for _, s := range info.Settings {
 		if s.Key == "vcs.revision" {
-			v += " " + s.Value
+			rev = s.Value
 		}
+	}
+	v := cmp.Or(release, info.Main.Version)
+	if rev != "" {
+		v += " " + rev
 	}
 	return v + " " + info.GoVersion
 }

@@ -76,3 +76,19 @@ func TestSystemd_Notifications(t *testing.T) {
 		t.Errorf("exit code %d", code)
 	}
 }
+
+// A crash does not look like a wrong setting, which is not worth another start: it
+// ends by a signal, with what every goroutine was doing.
+func TestSystemd_ACrashIsNoWrongSetting(t *testing.T) {
+	t.Parallel()
+	n := start(t, "--auth=none")
+	n.signal(syscall.SIGABRT)
+	n.wait()
+	status, ok := n.cmd.ProcessState.Sys().(syscall.WaitStatus)
+	if !ok || !status.Signaled() || status.Signal() != syscall.SIGABRT {
+		t.Errorf("the node ended with %v, want the signal", n.cmd.ProcessState)
+	}
+	if said := n.log.String(); !strings.Contains(said, "goroutine ") {
+		t.Error("no word of what it was doing")
+	}
+}
