@@ -15,21 +15,21 @@ const maxLanes, maxDepth, maxBatch = 1 << 20, 1 << 20, 1 << 12
 
 // LaneConfig shapes the lanes of one Lanes. The zero value is usable.
 type LaneConfig struct {
-	// Lanes is their number; default 1024. One worker at a time is with a lane, so
-	// it should be well above the number of workers.
+	// Lanes is their number; default 1024. A lane occupies at most one worker at a time,
+	// so the number should be well above that of the workers.
 	Lanes int
 
-	// Depth is the number of tasks that wait in one lane at most; default 1024.
-	// Too small and devices are paused by short bursts; the product with Lanes
-	// and the size of a task is the memory that can wait.
+	// Depth is the largest number of tasks that wait in one lane; default 1024. If it is
+	// too small, short bursts pause devices. Depth times Lanes times the size of a task
+	// is the memory that can wait.
 	Depth int
 
-	// Batch is the number of tasks that are handled at once at most; default
-	// 64. Larger is cheaper per task, and lets other lanes wait longer.
+	// Batch is the largest number of tasks that are handled at once; default 64. A larger
+	// one costs less per task and makes other lanes wait longer.
 	Batch int
 
-	// BatchCost bounds what they cost together, see Weigh; one more may come on
-	// top. Default no bound.
+	// BatchCost bounds the cost of a batch (see Weigh); its last task may exceed it.
+	// Default no bound.
 	BatchCost int
 }
 
@@ -57,15 +57,16 @@ func (c LaneConfig) withDefaults() (LaneConfig, error) {
 	return c, nil
 }
 
-// Waiter is told when a lane that was full has room again.
+// Waiter hears when a lane that was full has room again.
 type Waiter interface {
-	// LaneReady is called once for each Wait that returned true, from a worker.
-	// It must not block.
+	// LaneReady is called by a worker, once for each Wait that returned true. It must
+	// not block.
 	LaneReady()
 }
 
-// Lanes is a set of queues of T whose tasks one function handles: those of one key
-// in the order they were posted, those of different keys in turn. Every method may be called from any goroutine, handlers included unless noted.
+// Lanes is a set of lanes whose tasks, of type T, one function handles: those of one key in
+// the order they were posted, those of different keys in turn. Every method may be called
+// from any goroutine, from a handler too unless noted.
 type Lanes[T any] struct {
 	// Immutable after construction.
 
@@ -73,8 +74,8 @@ type Lanes[T any] struct {
 	cfg    LaneConfig
 	handle func(batch []T)
 	cost   func(*T) int32 // nil: one each
-	most   int            // that a batch costs
-	share  int32          // of one queue's turn: what its tasks may cost, the last not counted
+	most   int            // cost of a batch
+	share  int32          // cost of one queue's turn, without its last task
 	number int            // index of this Lanes in a worker's scratch
 	lanes  []lane[T]
 	group  *group
@@ -86,22 +87,22 @@ type Lanes[T any] struct {
 
 // LaneStats is a snapshot of all lanes of one Lanes.
 type LaneStats struct {
-	Lanes   int    // queues
-	Active  int    // queues that hold tasks or are being handled
+	Lanes   int    // lanes
+	Active  int    // lanes that hold tasks or are being handled
 	Queued  int    // tasks that wait
-	Slots   int    // tasks that the queues have memory for now
+	Slots   int    // tasks that the lanes have memory for now
 	Waiting int    // waiters registered
 	Posted  uint64 // tasks accepted
 	Refused uint64 // tasks not accepted, because the lane was full
 }
 
-// NewLanes makes the lanes. handle is given at most cfg.Batch tasks of one
-// lane, those of one key in the order they were posted, and never runs twice at once for one
-// lane. The batch is borrowed until return: it is zeroed and used again.
+// NewLanes makes the lanes. handle gets at most cfg.Batch tasks of one lane, those of one key
+// in the order they were posted, and never runs twice at once for one lane. The batch is
+// borrowed until return: it is zeroed and used again.
 //
-// When handle panics, each task of that batch is handled again as a batch of
-// its own, so that only the guilty one is given up. So let a handler take
-// effect in its last step, or recognise what it has done before.
+// If handle panics, each task of that batch is handled again as a batch of its own, so that
+// only the guilty one is given up. A handler must therefore take effect in its last step,
+// or recognise what it has done before.
 func NewLanes[T any](p *Pool, cfg LaneConfig, handle func(batch []T)) (*Lanes[T], error) {
 	cfg, err := cfg.withDefaults()
 	if err != nil {
@@ -124,10 +125,10 @@ func NewLanes[T any](p *Pool, cfg LaneConfig, handle func(batch []T)) (*Lanes[T]
 	return l, nil
 }
 
-// Weigh has the cost of a task said by cost, to be held to LaneConfig.BatchCost, of
-// which one queue has at most about half in its turn. Without it each task costs one,
-// and each queue has one in its turn. It must be called before the first Post. cost
-// runs with the lane's lock held, and is positive.
+// Weigh sets the function that returns the cost of a task. LaneConfig.BatchCost bounds the
+// cost of a batch, and one queue gets at most about half of it in a turn. Without Weigh
+// each task costs one, and a queue's turn is one task. It must be called before the first
+// Post. cost runs with the lane's lock held and must return a positive number.
 func (l *Lanes[T]) Weigh(cost func(*T) int32) {
 	l.cost, l.share = cost, int32(min(max(1, l.cfg.BatchCost/2), 1<<20)) //nolint:gosec // bounded here
 }
@@ -139,9 +140,9 @@ func (l *Lanes[T]) costOf(t *T) int32 {
 	return l.cost(t)
 }
 
-// Post appends tasks to the lane of key and returns how many it took: a prefix
-// of ts, shorter when the lane is full, and none while others wait for room in
-// it or after Stop. It copies ts, never blocks and does not allocate.
+// Post appends tasks to the lane of key and returns how many it took: a prefix of ts, which
+// is shorter if the lane is full, and empty while others wait for room and after Stop. It
+// copies ts, never blocks and does not allocate.
 func (l *Lanes[T]) Post(key uint64, ts ...T) int {
 	if l.pool.stopping.Load() {
 		return 0
@@ -163,8 +164,8 @@ func (l *Lanes[T]) Post(key uint64, ts ...T) int {
 	return n
 }
 
-// PostLast appends the last task of a key, for who has gone and cannot wait for room:
-// it is taken beyond the lane's depth, so the caller bounds what it does that with.
+// PostLast appends the last task of a key, for a device that has left and cannot wait for
+// room. It goes beyond the lane's depth, so the caller must bound what it posts this way.
 // It returns false only after Stop.
 func (l *Lanes[T]) PostLast(key uint64, t T) bool {
 	if l.pool.stopping.Load() {
@@ -195,12 +196,12 @@ func (l *Lanes[T]) postLocked(ln *lane[T], q int, ts []T) (n int, sleeper *worke
 	return n, sleeper
 }
 
-// Wait asks for one call of w.LaneReady as soon as the lane of key has fallen
-// to half its depth; until then Post takes nothing more there, so that those
-// who wait are not overtaken. It returns false, and registers nothing, when
-// there is room already. After Stop it returns true and never calls back.
+// Wait asks for one call of w.LaneReady as soon as the lane of key has fallen to half its
+// depth. Until then Post takes nothing more there, so nobody overtakes those who wait. It
+// returns false, and registers nothing, if there is room already. After Stop it returns
+// true and never calls back.
 //
-// A waiter registers again only after its LaneReady.
+// A waiter may register again only after its LaneReady.
 func (l *Lanes[T]) Wait(key uint64, w Waiter) bool {
 	if l.pool.stopping.Load() {
 		return true
@@ -218,8 +219,8 @@ func (l *Lanes[T]) Wait(key uint64, w Waiter) bool {
 	return true
 }
 
-// Forget takes back a Wait of w, compared by ==, for a waiter that has gone. Its
-// LaneReady is not called afterwards, but may be running.
+// Forget takes back the Wait of w, compared by ==, for a waiter that has gone. LaneReady is
+// not called afterwards, but may be running.
 func (l *Lanes[T]) Forget(key uint64, w Waiter) {
 	ln := l.lane(key)
 	ln.mu.Lock()
@@ -227,9 +228,9 @@ func (l *Lanes[T]) Forget(key uint64, w Waiter) {
 	delete(ln.waiters, w)
 }
 
-// WaitEmpty waits until all lanes are empty and no handler runs, or until ctx ends,
-// and then returns an error that wraps ctx.Err(). Posting goes on meanwhile,
-// and may keep it waiting. Not to be called by a handler.
+// WaitEmpty waits until all lanes are empty and no handler runs. If ctx ends first, it
+// returns an error that wraps ctx.Err(). Posts that go on meanwhile may keep it waiting. A
+// handler must not call it.
 func (l *Lanes[T]) WaitEmpty(ctx context.Context) error {
 	p := l.pool
 	p.mu.Lock()
@@ -244,11 +245,11 @@ func (l *Lanes[T]) WaitEmpty(ctx context.Context) error {
 	case <-emptied:
 		return nil
 	case <-ctx.Done():
-		return fmt.Errorf("pool: %d lanes not drained: %w", l.Stats().Active, ctx.Err())
+		return fmt.Errorf("pool: %d lanes not empty: %w", l.Stats().Active, ctx.Err())
 	}
 }
 
-// Stats takes a snapshot, lane by lane.
+// Stats returns a snapshot, taken lane by lane.
 func (l *Lanes[T]) Stats() LaneStats {
 	s := LaneStats{Lanes: len(l.lanes)}
 	for i := range l.lanes {
@@ -257,14 +258,14 @@ func (l *Lanes[T]) Stats() LaneStats {
 	return s
 }
 
-// lane is the lane of key.
+// lane returns the lane of key.
 func (l *Lanes[T]) lane(key uint64) *lane[T] {
 	ln, _ := l.place(key)
 	return ln
 }
 
-// place is the lane of key and which of its queues is the home of key. Multiplying
-// spreads keys that are not hashes; what lies behind the point picks the queue.
+// place returns the lane of key and the number of the queue there that is the home of key.
+// The multiplication spreads keys that are not hashes; the fraction picks the queue.
 func (l *Lanes[T]) place(key uint64) (ln *lane[T], home int) {
 	i, behind := bits.Mul64(key*0x9E3779B97F4A7C15, uint64(len(l.lanes)))
 	return &l.lanes[i], int(behind >> (64 - queueBits))
