@@ -163,15 +163,20 @@ func (c *Conn) dueOnLoop() (wait uint32) {
 // quietOnLoop tells the Receiver how silent its peer is.
 func (c *Conn) quietOnLoop(idle uint32) (wait uint32) {
 	w, s := c.loop.wheel, c.loop.s
-	if c.paused || (idle > 0 && c.unreadOnLoop()) { // it is we who do not listen
-		w.Touch(c.node)
-		return 1
-	}
 	asked := NotAsked
-	if ago, ok := w.Marked(c.node); ok {
+	ago, marked := w.Marked(c.node)
+	deaf := c.paused || (idle > 0 && c.unreadOnLoop()) // it is we who do not listen
+	switch {
+	case deaf:
+		w.Touch(c.node)
+		idle = 0
+	case marked:
 		asked = time.Duration(ago) * s.cfg.Tick
 	}
 	next := c.recv.Quiet(time.Duration(idle)*s.cfg.Tick, asked)
+	if deaf {
+		next = min(next, s.cfg.Tick)
+	}
 	switch c.state {
 	case stateOpen:
 		return s.ticks(next)
@@ -179,6 +184,19 @@ func (c *Conn) quietOnLoop(idle uint32) (wait uint32) {
 		return c.closeTicksOnLoop()
 	}
 	return 0
+}
+
+// AskQuietOnLoop has Quiet called now, and then when it says: for a Receiver that wants
+// to be told sooner than it last said.
+func (c *Conn) AskQuietOnLoop() {
+	c.loop.assertOnLoop()
+	if c.state != stateOpen {
+		return
+	}
+	wait := c.quietOnLoop(c.loop.wheel.Idle(c.node))
+	if c.state == stateOpen {
+		c.loop.wheel.Move(c.node, wait)
+	}
 }
 
 // wokenOnLoop passes a wake on, to the layer in charge.

@@ -21,7 +21,8 @@ type Receiver interface {
 	// It returns when it wants to be told again, and may Ping or Close. It is first
 	// called right after Woken, and then at times of its own choice and some more,
 	// also for a peer that is not silent. The clock of both stands still while the
-	// loop does, and while reading is paused.
+	// loop does; while reading is paused nobody is silent, and it is called with each
+	// tick.
 	Quiet(idle, asked time.Duration) time.Duration
 	// Closed is the last call, exactly one for each Receiver that was given to
 	// the server. It may come from inside a write of the Receiver's own.

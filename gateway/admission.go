@@ -79,7 +79,6 @@ func (g *Gateway) turnAway(c *candidate, refusal *eventloop.Refusal) {
 		return
 	}
 	if l != nil {
-		g.expiry.remove(l)
 		g.devices.Unregister(l.session, l.epoch)
 	}
 	c.hello.Refuse(refusal)
@@ -114,7 +113,7 @@ func (g *Gateway) admit(c *candidate) *eventloop.Refusal {
 		return g.later("the log does not answer")
 	}
 	if id != nil {
-		g.expiry.set(l, id.Expires)
+		l.expires.Store(expiryOf(id.Expires))
 	}
 	c.hello.Admit(l)
 	l.admitted()
@@ -251,7 +250,6 @@ func equalFold(b []byte, lower string) bool {
 
 // leave is told by a link that its connection is gone.
 func (g *Gateway) leave(l *link, gone *eventloop.Gone) {
-	g.expiry.remove(l)
 	end := devicemgr.End{Code: uint16(gone.Code), Cause: uint8(gone.Cause)}
 	if l.session != nil && g.devices.UnregisterAs(l.session, l.epoch, end) {
 		if line := g.logger.Check(zap.DebugLevel, "device left"); line != nil { // fields cost, also unwritten

@@ -90,6 +90,8 @@ type Config struct {
 	OnPresence func(Presence)
 	// Logger gets what an operator should know; default none.
 	Logger *zap.Logger
+
+	clocks func() (elapsed time.Duration, wall time.Time) // tests set the wall clock
 }
 
 // DefaultSequenceJump lets devices that number by a clock begin anywhere and be silent
@@ -124,6 +126,9 @@ func (c Config) withDefaults() (Config, error) {
 	defaults.Set(&c.RetryAfter, 5*time.Second)
 	if c.Logger == nil {
 		c.Logger = zap.NewNop()
+	}
+	if c.clocks == nil {
+		c.clocks = clocksSince(time.Now())
 	}
 	if c.Log == nil || c.Store == nil {
 		return c, errors.New("gateway: a log and a store are required")

@@ -10,8 +10,8 @@
 // # Goroutines
 //
 // None per device. Link methods run on the loop of their connection
-// (eventloop.Receiver) or on the device's lane (pool). One goroutine ends the
-// connections whose token expired (expiry.go); New starts it, Close ends it.
+// (eventloop.Receiver) or on the device's lane (pool). One goroutine notices
+// that the wall clock was set, for the tokens' sake (expiry.go); New starts it, Close ends it.
 //
 // # Memory
 //

@@ -172,7 +172,7 @@ func (e *edgeloop) refresh(l *link, m *envelope.Message) {
 		e.refuse(l, &envelope.Fault{Code: envelope.CodeBadToken, Message: "the token is for another device"})
 	default:
 		l.topics.Store(id.Topics)
-		l.g.expiry.set(l, id.Expires)
+		l.renew(id.Expires)
 	}
 }
 

@@ -2,150 +2,80 @@ package gateway
 
 import (
 	"math"
-	"sync"
 	"time"
 
+	"edgeloop/devicemgr"
 	"edgeloop/eventloop"
-	"edgeloop/internal/wheel"
 )
 
-// expiry closes connections when their token has expired. It is a wheel of one
-// second a tick that is touched when a device connects, refreshes its token or
-// leaves, never by traffic.
+// A connection ends with its token. The wheel of its loop comes to it now and then
+// anyway (link.Quiet), and comes when the token is over at the latest, so all that is
+// kept of the end is one word of the link.
 //
-// Tokens go by the wall clock, ticks by the monotonic one, and the wall clock may
-// be set: by hand, or by NTP on a machine that woke up in 1970. So a token is
-// judged by the wall clock of the moment its tick comes, and when the two clocks
-// have parted by half a second all ticks are worked out anew. A connection outlives its
-// token by less than two seconds, whatever the clock does, and is never closed
-// with a token that would be taken again.
+// Tokens go by the wall clock, the wheel by the monotonic one, and the wall clock may
+// be set: by hand, or by NTP on a machine that woke up in 1970. So a token is judged by
+// the wall clock of the moment the wheel comes, and when the two clocks have parted by
+// half a second all connections are looked at anew. A connection outlives its token by
+// less than two seconds, whatever the clock does, and is never closed with a token that
+// would be taken again.
 type expiry struct {
 	// Immutable after construction.
 	now func() (elapsed time.Duration, wall time.Time) // both clocks at one moment
 
-	// Guarded by mu.
-	mu    sync.Mutex
-	wheel *wheel.Wheel
-	tick  uint32     // the wheel's present
-	zero  time.Time  // what the wall clock showed when nothing had elapsed, as far as it is right now
-	links []expiring // by wheel id
+	// Owned by the goroutine that runs watch.
+	zero time.Time // what the wall clock showed when nothing had elapsed
 }
 
-// expiring is a link and when its token expires.
-type expiring struct {
-	link *link // nil: the id is free
-	at   int64 // Unix seconds, rounded up
+func newExpiry(now func() (elapsed time.Duration, wall time.Time)) *expiry {
+	elapsed, wall := now()
+	return &expiry{now: now, zero: wall.Add(-elapsed)}
 }
 
-// Values of link.timer that are no place on the wheel.
-const (
-	noTimer   uint32 = 0
-	timerOver uint32 = 1<<32 - 1 // the connection is gone: it gets none any more
-)
-
-func newExpiry(start time.Time) *expiry {
-	return newExpiryBy(func() (time.Duration, time.Time) {
+// clocksSince reads both clocks.
+func clocksSince(start time.Time) func() (elapsed time.Duration, wall time.Time) {
+	return func() (time.Duration, time.Time) {
 		now := time.Now()
 		return now.Sub(start), now.Round(0)
-	})
-}
-
-func newExpiryBy(now func() (time.Duration, time.Time)) *expiry {
-	e := &expiry{now: now, wheel: wheel.New(4096, 0)}
-	elapsed, wall := now()
-	e.zero = wall.Add(-elapsed)
-	return e
-}
-
-// set has l closed when the time has come; the zero time means never.
-func (e *expiry) set(l *link, at time.Time) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if at.IsZero() || l.timer == timerOver { // over: its refresh was still on a lane when it went
-		e.removeLocked(l)
-		return
-	}
-	x := expiring{l, at.Add(time.Second - 1).Unix()}
-	elapsed, wall := e.clocksLocked()
-	wait := e.waitLocked(x.at, elapsed, wall)
-	if l.timer == noTimer {
-		l.timer = e.wheel.Add(wait)
-		for int(l.timer) >= len(e.links) {
-			e.links = append(e.links, expiring{})
-		}
-	} else {
-		e.wheel.Reset(l.timer, wait)
-	}
-	e.links[l.timer] = x
-}
-
-// maxWait bounds a wait in ticks, 34 years: a later end is looked at in between.
-const maxWait = 1 << 30
-
-// waitLocked is how many ticks there are until the first that is not before at:
-// a connection closed earlier could come back with the same token.
-func (e *expiry) waitLocked(at int64, elapsed time.Duration, wall time.Time) uint32 {
-	left := min(time.Unix(at, 0).Sub(wall), maxWait*time.Second)
-	due := (elapsed + left + time.Second - 1) / time.Second
-	return uint32(max(1, due-time.Duration(e.tick))) //nolint:gosec // bounded here
-}
-
-func (e *expiry) remove(l *link) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.removeLocked(l)
-	l.timer = timerOver
-}
-
-func (e *expiry) removeLocked(l *link) {
-	if l.timer != noTimer && l.timer != timerOver {
-		e.links[l.timer] = expiring{}
-		e.wheel.Remove(l.timer)
-		l.timer = noTimer
 	}
 }
 
-// advance closes those whose time has come.
-func (e *expiry) advance() {
-	var due []*link
-	e.mu.Lock()
-	elapsed, wall := e.clocksLocked()
-	e.tick = uint32(elapsed / time.Second) //nolint:gosec // 136 years
-	e.wheel.Advance(e.tick)
-	e.wheel.Fire(math.MaxInt, func(id uint32) uint32 {
-		x := e.links[id]
-		if wall.Unix() < x.at {
-			return e.waitLocked(x.at, elapsed, wall)
-		}
-		e.removeLocked(x.link)
-		due = append(due, x.link)
+// expiryOf is the end of a token in Unix seconds, rounded up: a connection closed earlier
+// could come back with the same token. 0: it has none before 2106.
+func expiryOf(at time.Time) uint32 {
+	if at.IsZero() {
 		return 0
-	})
-	e.mu.Unlock()
-	for _, l := range due {
-		l.Close(uint16(eventloop.CloseTokenExpired), "token expired")
 	}
+	end := at.Add(time.Second - 1).Unix()
+	if end >= math.MaxUint32 {
+		return 0
+	}
+	return uint32(max(end, 1)) //nolint:gosec // bounded here
 }
 
-// clocksLocked reads both clocks. If the wall clock was set it works all ticks out
-// anew, which takes some milliseconds for 100,000 connections.
-func (e *expiry) clocksLocked() (elapsed time.Duration, wall time.Time) {
-	elapsed, wall = e.now()
+// left is for how long a token is good that ends at end, not positive when it is over.
+// limited is false for one without an end.
+func (e *expiry) left(end uint32) (left time.Duration, limited bool) {
+	if end == 0 {
+		return 0, false
+	}
+	_, wall := e.now()
+	return time.Unix(int64(end), 0).Sub(wall), true
+}
+
+// wasSet says whether the wall clock was set since it was last asked.
+func (e *expiry) wasSet() bool {
+	elapsed, wall := e.now()
 	zero := wall.Add(-elapsed)
 	if zero.Sub(e.zero).Abs() < time.Second/2 {
-		return elapsed, wall
+		return false
 	}
 	e.zero = zero
-	for id, x := range e.links {
-		if x.link != nil {
-			e.wheel.Reset(uint32(id), e.waitLocked(x.at, elapsed, wall)) //nolint:gosec // the wheel's own ids
-		}
-	}
-	return elapsed, wall
+	return true
 }
 
-// run advances once a second until stop is closed.
-func (e *expiry) run(stop <-chan struct{}) {
+// watch asks once a second, until stop is closed, whether the wall clock was set, and has
+// all connections look at their tokens if it was.
+func (e *expiry) watch(devices *devicemgr.Manager, stop <-chan struct{}) {
 	t := time.NewTicker(time.Second)
 	defer t.Stop()
 	for {
@@ -153,7 +83,43 @@ func (e *expiry) run(stop <-chan struct{}) {
 		case <-stop:
 			return
 		case <-t.C:
-			e.advance()
 		}
+		if !e.wasSet() {
+			continue
+		}
+		devices.Range("", func(s *devicemgr.Session) bool {
+			if l, ok := s.Link().(*link); ok && l.expires.Load() != 0 {
+				l.lookAtToken()
+			}
+			return true
+		})
 	}
+}
+
+// renew gives the link another end of its token; any goroutine.
+func (l *link) renew(at time.Time) {
+	l.expires.Store(expiryOf(at))
+	l.lookAtToken()
+}
+
+// lookAtToken has the loop see how long the token is good now.
+func (l *link) lookAtToken() {
+	l.flags.Or(flagToken)
+	l.conn.Wake()
+}
+
+// tokenOnLoop closes the connection if its token is over, and says by when it has to look
+// again: next, or sooner; 0 is never.
+func (l *link) tokenOnLoop(next time.Duration) time.Duration {
+	left, limited := l.g.expiry.left(l.expires.Load())
+	switch {
+	case !limited:
+		return next
+	case left <= 0:
+		l.Close(uint16(eventloop.CloseTokenExpired), "token expired")
+		return time.Second
+	case next <= 0:
+		return left
+	}
+	return min(next, left)
 }

@@ -25,6 +25,45 @@ func (c *clocks) pass(d time.Duration) {
 	c.wall = c.wall.Add(d)
 }
 
+// loop stands for a loop with its wheel: each connection is come to when it said, at a
+// tick of one second. Between two ticks it has its own ideas, so it asks sooner than need
+// be; it is a heartbeat here.
+type loop struct {
+	*clocks
+	g    *Gateway
+	due  map[*link]time.Duration
+	beat time.Duration
+}
+
+func newLoop(c *clocks) *loop {
+	return &loop{c, &Gateway{expiry: newExpiry(c.now)}, map[*link]time.Duration{}, 30 * time.Second}
+}
+
+// give lets a connection come, or takes another token of one.
+func (p *loop) give(l *link, at time.Time) {
+	l.voice = &voice{g: p.g}
+	l.expires.Store(expiryOf(at))
+	p.look(l)
+}
+
+func (p *loop) look(l *link) {
+	wait := l.tokenOnLoop(p.beat)
+	delete(p.due, l)
+	if !l.isExpired() {
+		p.due[l] = p.elapsed.Truncate(time.Second) + max(1, (wait+time.Second-1)/time.Second)*time.Second
+	}
+}
+
+// advance is one tick of all.
+func (p *loop) advance() {
+	set := p.g.expiry.wasSet()
+	for l, at := range p.due {
+		if set || at <= p.elapsed {
+			p.look(l)
+		}
+	}
+}
+
 func (l *link) isExpired() bool {
 	return eventloop.CloseCode(l.flags.Load()>>closeShift) == eventloop.CloseTokenExpired //nolint:gosec // 16 bits
 }
@@ -56,10 +95,10 @@ func TestExpiry_ClockIsSet(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := &clocks{wall: start}
-			e, l := newExpiryBy(c.now), new(link)
+			p, l := newLoop(c), new(link)
 			step := func() {
 				c.pass(time.Second)
-				e.advance()
+				p.advance()
 			}
 			step()
 			c.wall = c.wall.Add(tt.before)
@@ -68,7 +107,7 @@ func TestExpiry_ClockIsSet(t *testing.T) {
 			if tt.token == math.MaxInt64 {
 				at = time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC)
 			}
-			e.set(l, at)
+			p.give(l, at)
 			came := c.elapsed
 			for !l.isExpired() && c.elapsed < came+2*time.Hour {
 				if c.elapsed == came+5*time.Second {
@@ -84,9 +123,6 @@ func TestExpiry_ClockIsSet(t *testing.T) {
 			case l.isExpired() && (tt.closed == 0 || took < tt.closed-time.Second || took > tt.closed+2*time.Second):
 				t.Errorf("closed after %s, want %s", took, tt.closed)
 			}
-			if l.isExpired() && (e.wheel.Len() != 0 || l.timer != noTimer) {
-				t.Errorf("%d timers are left", e.wheel.Len())
-			}
 		})
 	}
 }
@@ -99,7 +135,8 @@ func TestExpiry_Model(t *testing.T) {
 			return time.Duration(rapid.IntRange(least, most).Draw(rt, what)) * time.Millisecond
 		}
 		c := &clocks{wall: time.Date(2026, 11, 21, 9, 0, 0, 0, time.UTC).Add(millis(0, 999, "phase"))}
-		e := newExpiryBy(c.now)
+		p := newLoop(c)
+		p.beat = millis(1, 60000, "heartbeat")
 		untilTick := func() time.Duration { return time.Second - c.elapsed%time.Second }
 		type connection struct {
 			*link
@@ -108,7 +145,7 @@ func TestExpiry_Model(t *testing.T) {
 		var open []*connection
 		give := func(o *connection) {
 			o.end = c.wall.Add(millis(1, 20000, "valid"))
-			e.set(o.link, o.end)
+			p.give(o.link, o.end)
 		}
 		for range rapid.IntRange(1, 100).Draw(rt, "steps") {
 			which := 0
@@ -119,7 +156,7 @@ func TestExpiry_Model(t *testing.T) {
 			switch {
 			case act < 4:
 				c.pass(untilTick())
-				e.advance()
+				p.advance()
 				open = slices.DeleteFunc(open, func(o *connection) bool {
 					left := o.end.Sub(c.wall)
 					if o.isExpired() && left > 0 || !o.isExpired() && left <= -2*time.Second {
@@ -137,23 +174,35 @@ func TestExpiry_Model(t *testing.T) {
 			case act == 8 && len(open) > 0:
 				give(open[which])
 			case act == 9 && len(open) > 0:
-				e.remove(open[which].link)
-				e.set(open[which].link, c.wall) // a late refresh
+				delete(p.due, open[which].link)
 				open = slices.Delete(open, which, which+1)
 			}
-		}
-		if got := e.wheel.Len(); got != len(open) {
-			rt.Fatalf("%d timers for %d connections", got, len(open))
 		}
 	})
 }
 
-// The two clocks of a real node agree: nothing is worked out anew all the time.
+// The two clocks of a real node agree: connections are not looked at all the time.
 func TestExpiry_RealClock(t *testing.T) {
-	e := newExpiry(time.Now())
-	zero := e.zero
-	e.advance()
-	if !e.zero.Equal(zero) {
+	e := newExpiry(clocksSince(time.Now()))
+	if zero := e.zero; e.wasSet() {
 		t.Errorf("the clock seems to have been set by %s", e.zero.Sub(zero))
+	}
+}
+
+// The end of a token is one word: rounded up, and none for what is further away than that
+// can say.
+func TestExpiry_Of(t *testing.T) {
+	for at, want := range map[time.Time]uint32{
+		{}:                             0,
+		time.Unix(-5, 0):               1,
+		time.Unix(1000, 0):             1000,
+		time.Unix(1000, 1):             1001,
+		time.Unix(math.MaxUint32-1, 0): math.MaxUint32 - 1,
+		time.Unix(math.MaxUint32, 0):   0,
+		time.Unix(1<<40, 0):            0,
+	} {
+		if got := expiryOf(at); got != want {
+			t.Errorf("%v: %d, want %d", at, got, want)
+		}
 	}
 }

@@ -84,7 +84,7 @@ func New(cfg Config) (*Gateway, error) {
 		store:    cfg.Store,
 		verifier: cfg.Verifier,
 		logger:   cfg.Logger.Named("gateway"),
-		expiry:   newExpiry(time.Now()),
+		expiry:   newExpiry(cfg.clocks),
 		stopping: make(chan struct{}),
 		flaps:    newFlaps(cfg.FreeTakeovers),
 	}
@@ -101,7 +101,7 @@ func New(cfg Config) (*Gateway, error) {
 	g.wait.Add(1)
 	go func() {
 		defer g.wait.Done()
-		g.expiry.run(g.stopping)
+		g.expiry.watch(g.devices, g.stopping)
 	}()
 	return g, nil
 }

@@ -44,13 +44,11 @@ type link struct {
 	acked uint64 // what the device was last told
 	paid  int64  // until when what it sent is paid for, by its rate: Unix nanoseconds
 
-	// Guarded by Gateway.expiry.mu.
-	timer uint32 // its place among the expiring, or noTimer, or timerOver
-
 	// Atomic.
-	flags  atomic.Uint32               // and, above closeShift, the code with which it is being closed
-	onWay  atomic.Uint64               // messages and bytes with the lane and the log, see oneMessage; the bytes of a batch until it ends
-	topics atomic.Pointer[auth.Topics] // what its token allows; nil: everything
+	expires atomic.Uint32               // when its token ends, in Unix seconds; 0: never
+	flags   atomic.Uint32               // and, above closeShift, the code with which it is being closed
+	onWay   atomic.Uint64               // messages and bytes with the lane and the log, see oneMessage; the bytes of a batch until it ends
+	topics  atomic.Pointer[auth.Topics] // what its token allows; nil: everything
 }
 
 const (
@@ -63,6 +61,7 @@ const (
 	flagParked                      // LaneReady will be called when it is worth while to look again
 	flagHeld                        // the lane had no room for batch: reading is paused; the loop's own
 	flagWelcomed                    // the first message went out; the loop's own
+	flagToken                       // the token or the clock is another one: look when it ends
 
 	closeShift = 16
 )
@@ -106,6 +105,10 @@ func (l *link) Woken() {
 		l.admitted()
 	}
 	l.dialect.tellOnLoop(l)
+	if l.flags.Load()&flagToken != 0 {
+		l.flags.And(^flagToken)
+		l.conn.AskQuietOnLoop()
+	}
 	l.fetchOnLoop()
 	l.pump()
 }
@@ -120,9 +123,10 @@ func (l *link) Quiet(idle, asked time.Duration) time.Duration {
 		l.g.counts.evicted.Add(1)
 		l.markClosing(uint16(eventloop.CloseSilent))
 		l.conn.CloseOnLoop(eventloop.CloseSilent, "silent for "+idle.String())
+		return 0
 	case devicemgr.Wait:
 	}
-	return next
+	return l.tokenOnLoop(next)
 }
 
 // Closed implements eventloop.Receiver. What was received and held back goes to the

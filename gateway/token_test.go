@@ -3,6 +3,8 @@ package gateway_test
 import (
 	"encoding/json"
 	"net/http"
+	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -16,6 +18,11 @@ import (
 // startTokenNode is a node that checks tokens; sign makes them.
 func startTokenNode(t *testing.T) (n *node, sign func(auth.Claims) string) {
 	t.Helper()
+	return startTokenNodeWith(t, gateway.Config{})
+}
+
+func startTokenNodeWith(t *testing.T, cfg gateway.Config) (n *node, sign func(auth.Claims) string) {
+	t.Helper()
 	secret, _, err := auth.EnsureSecret(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
@@ -24,7 +31,8 @@ func startTokenNode(t *testing.T) (n *node, sign func(auth.Claims) string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return startNode(t, &memLog{}, gateway.Config{Verifier: v}), func(c auth.Claims) string {
+	cfg.Verifier = v
+	return startNode(t, &memLog{}, cfg), func(c auth.Claims) string {
 		t.Helper()
 		token, err := auth.Sign(secret, c)
 		if err != nil {
@@ -108,6 +116,51 @@ func TestToken_Expiry(t *testing.T) {
 	stays.telemetry(1)
 	stays.wantAck(1)
 	n.until("only one is online", func() bool { return n.gateway.Stats().Online == 1 })
+}
+
+// TestToken_ExpiryBroughtForward: a newer token may end sooner than the old one. The wheel would come
+// to the connection after ten seconds by itself; a witness ends before that.
+func TestToken_ExpiryBroughtForward(t *testing.T) {
+	t.Parallel()
+	n, sign := startTokenNode(t)
+	d := n.connectWith(sign(auth.Claims{Device: "tom", Expires: time.Now().Add(time.Hour)}))
+	witness := n.connectWith(sign(auth.Claims{Device: "witness", Expires: time.Now().Add(8 * time.Second)}))
+	d.send(message{Type: "token", Token: sign(auth.Claims{Device: "tom", Expires: time.Now().Add(time.Second)})})
+	d.wantClosed(4401)
+	witness.wantOpen()
+}
+
+// wantOpen sees that the connection still carries messages both ways.
+func (d *device) wantOpen() {
+	d.Helper()
+	d.telemetry(1)
+	d.wantAck(1)
+}
+
+// TestToken_ExpiryWhilePaused: a device that is not read from, here because it is far over
+// its rate, ends with its token all the same.
+func TestToken_ExpiryWhilePaused(t *testing.T) {
+	t.Parallel()
+	n, sign := startTokenNodeWith(t, gateway.Config{RateBytes: 10})
+	d := n.connectWith(sign(auth.Claims{Device: "eager", Expires: time.Now().Add(2 * time.Second)}))
+	d.send(message{Type: "telemetry", Seq: 1, Data: json.RawMessage(`"` + strings.Repeat("x", 8<<10) + `"`)})
+	d.wantAck(1)
+	d.wantClosed(4401)
+}
+
+// TestToken_ExpiryWhenTheClockIsSet: NTP sets the clock, and connections end whose tokens
+// are over by that, and no others. The witness is as above.
+func TestToken_ExpiryWhenTheClockIsSet(t *testing.T) {
+	t.Parallel()
+	var off atomic.Int64
+	n, sign := startTokenNodeWith(t, gateway.WithWall(gateway.Config{}, &off))
+	soon := n.connectWith(sign(auth.Claims{Device: "soon", Expires: time.Now().Add(time.Hour)}))
+	later := n.connectWith(sign(auth.Claims{Device: "later", Expires: time.Now().Add(4 * time.Hour)}))
+	off.Store(int64(2 * time.Hour))
+	witness := n.connectWith(sign(auth.Claims{Device: "witness", Expires: time.Now().Add(2*time.Hour + 8*time.Second)}))
+	soon.wantClosed(4401)
+	witness.wantOpen()
+	later.wantOpen()
 }
 
 // TestToken_Topics: what the token does not allow is refused, and what a newer

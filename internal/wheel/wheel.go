@@ -90,9 +90,14 @@ func (n *node) marked() bool { return int32(n.mark-n.last) > 0 } //nolint:gosec 
 
 // Reset has id fire in wait ticks from now; it counts as a Touch.
 func (w *Wheel) Reset(id, wait uint32) {
-	w.check(id)
 	n := &w.nodes[id]
 	n.last, n.mark = w.now, w.now
+	w.Move(id, wait)
+}
+
+// Move has id fire in wait ticks from now. Unlike Reset it is no Touch.
+func (w *Wheel) Move(id, wait uint32) {
+	w.check(id)
 	w.unlink(id)
 	w.place(id, wait)
 }

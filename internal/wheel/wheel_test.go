@@ -165,6 +165,24 @@ func TestWheel_Reset(t *testing.T) {
 	wantFired(t, w, 7, id)
 }
 
+// Move changes when a timer fires and nothing of what is known of it.
+func TestWheel_Move(t *testing.T) {
+	w := wheel.New(8, 0)
+	id := w.Add(6)
+	w.Advance(1)
+	w.Mark(id)
+	w.Advance(2)
+	w.Move(id, 1)
+	if ago, ok := w.Marked(id); w.Idle(id) != 2 || !ok || ago != 1 {
+		t.Errorf("idle %d, marked %v %d ticks ago: want 2, and 1", w.Idle(id), ok, ago)
+	}
+	wantFired(t, w, 3, id)
+	wantFired(t, w, 7)
+	w.Advance(8)
+	w.Move(id, 2) // it was parked
+	wantFired(t, w, 10, id)
+}
+
 func TestWheel_Remove(t *testing.T) {
 	t.Run("a removed timer never fires and its id is used again", func(t *testing.T) {
 		w := wheel.New(8, 0)
