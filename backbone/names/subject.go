@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// Names of the streams, for whoever looks at the store with NATS' own tools.
+// Names of the streams, as NATS' own tools show them.
 const (
 	StreamUp       = "EDGELOOP_UP"
 	StreamDown     = "EDGELOOP_DOWN"
@@ -17,12 +17,12 @@ const (
 	StreamDead     = "EDGELOOP_DEAD"
 )
 
-// Beside are the streams beside the log.
+// Beside returns the names of the streams beside the log.
 func Beside() []string {
 	return []string{StreamDown, StreamPresence, StreamBans, StreamPlaces, StreamDead}
 }
 
-// What subjects begin with.
+// Prefixes of subjects.
 const (
 	Up       = "edgeloop.up."
 	Down     = "edgeloop.down."
@@ -34,21 +34,21 @@ const (
 	Dead     = "edgeloop.dead."
 )
 
-// ErrEmpty says that a record or a command is of nobody.
+// ErrEmpty says that a record or a command names no tenant or no device.
 var ErrEmpty = errors.New("backbone: tenant and device must not be empty")
 
 const upperHex = "0123456789ABCDEF"
 
-// plainByte says whether a byte of a name stands for itself in a subject token.
-// '=' does not: it opens an escape.
+// plainByte says whether a byte of a name stands for itself in a subject token. '=' does
+// not, because it opens an escape.
 func plainByte(c byte) bool {
 	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' ||
 		c == '-' || c == '_' || c == ':' || c == '@'
 }
 
 // AppendToken appends name as one subject token: other bytes become "=XX".
-// Different names give different tokens, so no device can write to or read
-// another one's subject by a choice of name.
+// Different names give different tokens, so no choice of a name lets a device write to or
+// read the subject of another.
 func AppendToken(dst []byte, name string) []byte {
 	for i := 0; i < len(name); i++ {
 		if c := name[i]; plainByte(c) {
@@ -68,7 +68,7 @@ func AppendSubject(dst []byte, prefix, tenant, device string) []byte {
 	return AppendToken(dst, device)
 }
 
-// Subject is the subject of a device; ErrEmpty if it or its tenant has no name.
+// Subject returns the subject of a device, or ErrEmpty if it or its tenant has no name.
 func Subject(prefix, tenant, device string) (string, error) {
 	if tenant == "" || device == "" {
 		return "", ErrEmpty
@@ -76,7 +76,7 @@ func Subject(prefix, tenant, device string) (string, error) {
 	return string(AppendSubject(nil, prefix, tenant, device)), nil
 }
 
-// Split is what Subject was made of; ok is false for what it never makes.
+// Split undoes Subject; ok is false for a subject that Subject never makes.
 func Split(subject, prefix string) (tenant, device string, ok bool) {
 	rest, ours := strings.CutPrefix(subject, prefix)
 	first, second, two := strings.Cut(rest, ".")
@@ -85,7 +85,7 @@ func Split(subject, prefix string) (tenant, device string, ok bool) {
 	return tenant, device, ours && two && ok1 && ok2
 }
 
-// nameOf is what AppendToken was given.
+// nameOf undoes AppendToken.
 func nameOf(token string) (string, bool) {
 	if !strings.Contains(token, "=") {
 		return token, token != "" && !strings.Contains(token, ".")
@@ -108,7 +108,7 @@ func nameOf(token string) (string, bool) {
 	return string(name), true
 }
 
-// Filter is the subject filter for a tenant and a device; "" means all.
+// Filter returns the subject filter for a tenant and a device; "" means all.
 func Filter(prefix, tenant, device string) string {
 	f := append(make([]byte, 0, 64), prefix...)
 	if tenant == "" {
@@ -129,7 +129,7 @@ func Filter(prefix, tenant, device string) string {
 // share one.
 type Key [16]byte
 
-// KeyOf is the key of a subject.
+// KeyOf returns the key of a subject.
 func KeyOf[S string | []byte](subject S) Key {
 	h := sha256.Sum256([]byte(subject))
 	return Key(h[:16])

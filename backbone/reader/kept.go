@@ -12,13 +12,13 @@ import (
 	"edgeloop/backbone/store"
 )
 
-// Start says where a reader begins whose name is new.
+// Start says where a reader with a new name begins.
 type Start uint8
 
 const (
-	// Oldest begins with the oldest record that there is.
+	// Oldest begins with the oldest record in the log.
 	Oldest Start = iota
-	// Newest begins with what comes from now on.
+	// Newest begins with the next record that is appended.
 	Newest
 )
 
@@ -26,17 +26,17 @@ const (
 type Entry struct {
 	Position uint64
 	Line     []byte // as stored, without a line break; borrowed until the callback returns
-	// Missed is how many records were before this one that the reader did not get:
+	// Missed is how many records just before this one the reader did not get, because
 	// retention took them first.
 	Missed uint64
 }
 
-// Kept is a reader with a name, whose place in the log survives restarts. What lies
-// behind the place is given again after each restart, so whoever reads it moves the
-// place when it is done with a record: at least once, in order.
+// Kept is a reader with a name, whose place in the log survives restarts. After a restart it
+// gives the records behind its place again, so its user moves the place only when it is
+// done with a record. It delivers at least once, in order.
 //
-// The latest who opens a name has it: an older one, here or on another node, hears
-// store.ErrTaken from Keep.
+// A name belongs to the reader that opened it last: Keep of an older one, here or on
+// another node, returns store.ErrTaken.
 type Kept struct {
 	// Immutable after construction.
 	name   string
@@ -54,15 +54,15 @@ type Kept struct {
 // gap is what retention took before a record was given.
 type gap struct{ before, missed uint64 }
 
-// maxGaps bounds what is remembered between two calls of Keep; what comes on top is
-// counted with the last of them.
+// maxGaps bounds the gaps that are remembered between two calls of Keep; further ones are
+// added to the last of them.
 const maxGaps = 1024
 
 var errNotGiven = errors.New("backbone: a place beyond what was read")
 
-// Open gives the reader of a name, at its place. A name that is new begins at start.
-// *PositionError: the place is of another log, or beyond the end of this one; then
-// nothing is changed, and store.Places.Forget lets the name begin anew.
+// Open returns the reader of a name, at its place. A new name begins at start. It returns a
+// *PositionError if the place is of another log or beyond the end of this one; then it has
+// changed nothing, and store.Places.Forget lets the name begin anew.
 func Open(ctx context.Context, src *Source, places *store.Places, name string, start Start) (*Kept, error) {
 	k := &Kept{name: name, src: src, places: places}
 	is, err := src.look(ctx)
@@ -88,8 +88,7 @@ func Open(ctx context.Context, src *Source, places *store.Places, name string, s
 	return k, err
 }
 
-// fitsLocked says whether the place is one of the log that there is. It is called before the
-// reader is shared, or with its lock held.
+// fitsLocked returns a *PositionError unless the place lies within this log.
 func (k *Kept) fitsLocked(is *State) error {
 	switch at := &k.place; {
 	case at.Log != is.Identity:
@@ -100,17 +99,18 @@ func (k *Kept) fitsLocked(is *State) error {
 	return nil
 }
 
-// Place is up to where the reader is done.
+// Place returns the position up to which the reader is done.
 func (k *Kept) Place() store.Place {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return k.place
 }
 
-// Read gives fn every record behind the place, in the order of the log, and goes on with
-// what comes, until ctx ends or fn fails; an error of fn is returned. No record is given
-// before it is durable. It does not move the place: that is for Keep, within fn or from
-// another goroutine. One Read at a time. *PositionError: the log was made anew.
+// Read calls fn with every record behind the place, in the order of the log, and goes on
+// with new ones until ctx ends or fn fails; it returns the error of fn. It gives no record
+// before it is durable. It does not move the place; Keep does, called by fn or by another
+// goroutine. Only one Read may run at a time. It returns a *PositionError if the log was
+// made anew.
 func (k *Kept) Read(ctx context.Context, fn func(Entry) error) error {
 	ctx, cancel := k.src.within(ctx)
 	defer cancel()
@@ -132,7 +132,7 @@ func (k *Kept) Read(ctx context.Context, fn func(Entry) error) error {
 	return r.toTheEnd(ctx)
 }
 
-// check looks whether the log is still the one that the place is of.
+// check returns a *PositionError if the place is no longer one of this log.
 func (k *Kept) check(ctx context.Context) error {
 	is, err := k.src.look(ctx)
 	if err != nil {
@@ -143,8 +143,9 @@ func (k *Kept) check(ctx context.Context) error {
 	return k.fitsLocked(&is)
 }
 
-// taken says how many of the positions between two retention has taken. The others, if
-// any, held no record of a device: the marks of a shared log, or what was damaged.
+// taken returns how many of the positions between after and position retention has taken.
+// The others, if any, held no record of a device: they are marks of a shared log, or
+// damaged.
 func (k *Kept) taken(ctx context.Context, after, position uint64) (uint64, error) {
 	is, err := k.src.Look(ctx)
 	if err != nil {
@@ -173,9 +174,10 @@ func (k *Kept) note(e *Entry) {
 	}
 }
 
-// Keep moves the place to a position that Read has given: all up to it is done with. It
-// is durable when Keep returns nil. One Keep at a time. store.ErrTaken: another reader of
-// this name was opened since, and this one must end.
+// Keep moves the place to a position that Read has given; the reader is done with all
+// records up to there. The place is durable when Keep returns nil. Only one Keep may run at
+// a time. It returns store.ErrTaken if another reader of this name was opened since; then
+// this one must end.
 func (k *Kept) Keep(ctx context.Context, position uint64) error {
 	k.mu.Lock()
 	next, revision, given := k.place, k.revision, k.given

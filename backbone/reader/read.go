@@ -24,9 +24,9 @@ type Options struct {
 	Follow bool      // go on with what comes, until ctx ends or fn fails
 }
 
-// A PositionError says that the log does not reach the position behind which it
-// was to be read: another log gave it. Log is that one's identity and Is that of the
-// log there is, where that is how it is known.
+// A PositionError says that the log does not reach the position behind which it was to be
+// read, because another log gave that position. Log is the identity of that log and Is
+// that of this one, if it was known by its identity.
 type PositionError struct {
 	After, End uint64
 	Log, Is    string
@@ -39,14 +39,13 @@ func (e *PositionError) Error() string {
 	return fmt.Sprintf("backbone: the log ends at position %d, before %d", e.End, e.After)
 }
 
-// Read gives fn the records in the order of the log, each with its position and as
-// one JSON object, exactly as stored, without a line break. Positions grow, with
-// gaps, and are never given twice; After takes one. line is borrowed until fn
-// returns; with New, and only then, fn is first called without a line, with the
-// position behind which the reading begins. An error of fn ends the reading and is
-// returned. Without Follow it ends with what was the newest record when it began.
-// On the embedded log no record is given before it is as durable as
-// Config.Durability asks.
+// Read calls fn with the records in the order of the log, each with its position and as one
+// JSON object, exactly as stored, without a line break. Positions grow, with gaps, and are
+// never given twice; After takes one. line is borrowed until fn returns. With New, and only
+// then, the first call of fn has no line: it tells the position behind which the reading
+// begins. An error of fn ends the reading and is returned. Without Follow, Read ends with
+// the record that was the newest when it began. On the embedded log it gives no record
+// before it is as durable as Config.Durability asks.
 func Read(ctx context.Context, src *Source, o Options, fn func(position uint64, line []byte) error) error {
 	ctx, cancel := src.within(ctx)
 	defer cancel()
@@ -70,7 +69,8 @@ func Read(ctx context.Context, src *Source, o Options, fn func(position uint64, 
 	return r.toTheEnd(ctx)
 }
 
-// toTheEnd begins anew behind what was given whenever something breaks.
+// toTheEnd calls once until it is done; after a failure it goes on behind the last record
+// given.
 func (r *run) toTheEnd(ctx context.Context) error {
 	for attempt := 0; ; attempt++ {
 		before := r.o.After
@@ -89,8 +89,8 @@ func (r *run) toTheEnd(ctx context.Context) error {
 	}
 }
 
-// readAttempts is how often a reader that does not follow begins anew without
-// getting on.
+// readAttempts is how often a reader that does not follow tries again without getting
+// further.
 const readAttempts = 5
 
 // run is one reading.
@@ -99,16 +99,17 @@ type run struct {
 	src *Source
 	end uint64 // where to stop, but with Follow
 	fn  func(position uint64, line []byte) error
-	// check, if set, is asked before each attempt; a *PositionError ends the reading.
+	// check, if set, is called before each attempt; a *PositionError ends the reading.
 	check func(context.Context) error
-	// skipped, if set, hears of the position of a record that does not follow the one before it.
+	// skipped, if set, is called with the position of each record that does not follow directly
+	// on the one before.
 	skipped func(ctx context.Context, position uint64) error
 
-	// Owned by who reads.
+	// Owned by the caller of toTheEnd.
 	o Options // After moves on
 }
 
-// once reads until the end, or until something breaks: then it may be called again.
+// once reads until the end or the first failure; then it may be called again.
 func (r *run) once(ctx context.Context) (done bool, err error) {
 	if !r.o.Follow && r.o.After >= r.end {
 		return true, nil

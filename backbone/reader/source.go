@@ -12,16 +12,17 @@ import (
 type Source struct {
 	// Immutable after construction.
 	Servers *servers.Servers
-	// Look asks the log what it is.
+	// Look asks the server for the state of the log.
 	Look func(context.Context) (State, error)
-	// Durable is how far the log is durable; nil: as far as the servers show it.
+	// Durable tells how far the log is durable; nil: as far as the servers show it.
 	Durable Durable
-	// Missed hears of records that retention took before a named reader came to them.
+	// Missed is called with the number of records that retention took before a named
+	// reader came to them.
 	Missed func(records uint64)
 	Logger *zap.Logger
 }
 
-// State is what a log is.
+// State describes a log.
 type State struct {
 	Identity    string
 	First, Last uint64
@@ -30,11 +31,11 @@ type State struct {
 // Durable is a position that moves. Any goroutine may ask.
 type Durable interface {
 	Position() uint64
-	// Wait returns when the log is durable up to a position, or with why not.
+	// Wait returns nil once the log is durable up to a position, or an error.
 	Wait(ctx context.Context, position uint64) error
 }
 
-// within ends with the node too.
+// within returns a context that also ends when the node closes.
 func (s *Source) within(ctx context.Context) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(ctx)
 	stop := context.AfterFunc(s.Servers.Context(), cancel)
@@ -44,7 +45,7 @@ func (s *Source) within(ctx context.Context) (context.Context, context.CancelFun
 	}
 }
 
-// look is Look, with Last where the log is durable.
+// look is Look, with Last at the durable position.
 func (s *Source) look(ctx context.Context) (State, error) {
 	is, err := s.Look(ctx)
 	if err == nil && s.Durable != nil {

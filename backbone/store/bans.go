@@ -29,7 +29,8 @@ func (n *Ban) inForce(now time.Time) bool {
 	return !n.Lifted && (n.Until.IsZero() || n.Until.After(now))
 }
 
-// BanList is the devices that are kept out. Its methods may be called from any goroutine.
+// BanList holds the devices that are kept out. Its methods may be called from any
+// goroutine.
 type BanList struct {
 	// Immutable after construction.
 	srv   *servers.Servers
@@ -39,8 +40,8 @@ type BanList struct {
 	set banSet
 }
 
-// OpenBans makes the stream and catches up with it. onBan, if set, hears of each ban, of
-// this node and of others, and of those kept from before. It must not block.
+// OpenBans makes the stream and catches up with it. onBan, if set, is called for each ban, of
+// this node and of others, those from before included. It must not block.
 func OpenBans(ctx context.Context, srv *servers.Servers, onBan func(Ban)) (*BanList, error) {
 	b := &BanList{srv: srv, onBan: onBan}
 	if _, err := srv.Ensure(ctx, servers.Want{Stream: banStream()}); err != nil {
@@ -49,8 +50,8 @@ func OpenBans(ctx context.Context, srv *servers.Servers, onBan func(Ban)) (*BanL
 	return b, srv.StartWatch(ctx, b.watch())
 }
 
-// liftKept is how long the lifting of a ban is kept, for nodes that were cut off
-// to hear of it.
+// liftKept is how long the lifting of a ban is kept, so that nodes that were cut off learn
+// of it.
 const liftKept = 30 * 24 * time.Hour
 
 func banStream() jetstream.StreamConfig {
@@ -65,8 +66,8 @@ func banStream() jetstream.StreamConfig {
 	}
 }
 
-// Ban keeps a device out until the given time; zero: until Unban. It holds on
-// this node, and is kept, when Ban returns nil; other nodes follow at once.
+// Ban keeps a device out until the given time; zero: until Unban. When Ban returns nil, the
+// ban is stored and in force on this node; other nodes follow at once.
 func (b *BanList) Ban(ctx context.Context, tenant, device string, until time.Time, reason string) error {
 	n := Ban{Tenant: tenant, Device: device, Until: until, Reason: reason}
 	ttl := time.Duration(0)
@@ -78,7 +79,7 @@ func (b *BanList) Ban(ctx context.Context, tenant, device string, until time.Tim
 	return b.storeBan(ctx, n, ttl)
 }
 
-// Unban lets a device in again. It is no error when it was not banned.
+// Unban lets a device in again. It is not an error if the device was not banned.
 func (b *BanList) Unban(ctx context.Context, tenant, device string) error {
 	return b.storeBan(ctx, Ban{Tenant: tenant, Device: device, Lifted: true}, liftKept)
 }
@@ -104,7 +105,7 @@ func (b *BanList) storeBan(ctx context.Context, n Ban, ttl time.Duration) error 
 	return nil
 }
 
-// Banned says whether a device is kept out, and why, without asking the server.
+// Banned says whether a device is kept out and why, without asking the server.
 func (b *BanList) Banned(tenant, device string) (reason string, banned bool) {
 	n, ok := b.set.find(tenant, device)
 	if !ok || !n.inForce(time.Now()) {
@@ -113,7 +114,7 @@ func (b *BanList) Banned(tenant, device string) (reason string, banned bool) {
 	return n.Reason, true
 }
 
-// Bans are those in force, by tenant and device.
+// Bans returns the bans in force, sorted by tenant and device.
 func (b *BanList) Bans() []Ban { return b.set.list(time.Now()) }
 
 func (b *BanList) watch() *servers.Watcher {
@@ -137,8 +138,8 @@ type banSet struct {
 	mu sync.RWMutex
 	// Guarded by mu.
 	bans     map[deviceKey]storedBan
-	followed uint64 // sequence up to which the watcher has come
-	sweepAt  int    // size at which what is over is removed next
+	followed uint64 // the sequence that the watcher has reached
+	sweepAt  int    // size at which expired bans are removed next
 }
 
 type storedBan struct {
@@ -166,8 +167,8 @@ func (s *banSet) set(n Ban, seq uint64, followed bool) {
 	}
 }
 
-// sweepLocked forgets what is over, but not before the watcher has passed it: an
-// older ban that it is about to see would come to life again.
+// sweepLocked forgets what is over, but not before the watcher has passed it: an older ban
+// that the watcher has yet to see would come back to life.
 func (s *banSet) sweepLocked(now time.Time) {
 	for k, n := range s.bans {
 		if !n.inForce(now) && n.seq <= s.followed {

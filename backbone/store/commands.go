@@ -15,8 +15,8 @@ import (
 	"edgeloop/backbone/servers"
 )
 
-// ErrCommandsFull says that CommandsPerDevice commands wait for the device, or
-// that CommandBytes are waiting in all.
+// ErrCommandsFull says that CommandsPerDevice commands wait for the device, or CommandBytes
+// for all devices.
 var ErrCommandsFull = errors.New("backbone: too many commands are waiting")
 
 var errCommandID = errors.New("backbone: a command's id is 1 to 128 printable ASCII characters")
@@ -32,7 +32,7 @@ const (
 
 // CommandConfig bounds the commands that wait.
 type CommandConfig struct {
-	MaxAge    time.Duration // the longest one waits
+	MaxAge    time.Duration // how long a command waits at most
 	PerDevice int
 	Bytes     int64 // of all, on disk
 }
@@ -55,18 +55,18 @@ func OpenCommands(ctx context.Context, srv *servers.Servers, cfg CommandConfig) 
 	if c.stream, err = srv.Ensure(ctx, servers.Want{Stream: downStream(&cfg)}); err != nil {
 		return nil, err
 	}
-	// What waits longer than the store keeps it is not promised to wait.
+	// A command does not wait longer than the stream keeps it.
 	if most := c.stream.CachedInfo().Config.MaxAge; most > 0 {
 		c.cfg.MaxAge = min(c.cfg.MaxAge, most)
 	}
 	return c, srv.StartWatch(ctx, c.watch())
 }
 
-// CommandDevices is how many devices may have commands waiting.
+// CommandDevices returns how many devices may have commands waiting.
 func (c *Commands) CommandDevices() int { return c.set.len() }
 
-// downStream keeps commands for devices that are away. A device with too many
-// refuses the newest: what the operator was told is waiting must not vanish.
+// downStream keeps commands for devices that are away. When a device has too many, the
+// stream refuses the newest: a command that an operator was told is waiting must not vanish.
 func downStream(c *CommandConfig) jetstream.StreamConfig {
 	return jetstream.StreamConfig{
 		Name:                 names.StreamDown,
@@ -84,12 +84,14 @@ func downStream(c *CommandConfig) jetstream.StreamConfig {
 	}
 }
 
-// StoreCommand leaves a command for a device that is away. It is durable when
-// StoreCommand returns nil. Storing an id twice stores it once. ttl <= 0, or
-// above CommandMaxAge, means CommandMaxAge. payload is borrowed until return.
-// Errors: ErrCommandsFull and *servers.TooLargeError, and nothing is stored; *servers.UnavailableError and others, after
-// which the outcome is unknown: the command may be stored and be given out. The same
-// call may be repeated, as long as the store remembers the id.
+// StoreCommand stores a command for a device that is away. It is durable when StoreCommand
+// returns nil. An id that is stored twice is kept once. ttl <= 0, or above CommandMaxAge,
+// means CommandMaxAge. payload is borrowed until return.
+//
+// After ErrCommandsFull or *servers.TooLargeError nothing is stored. After
+// *servers.UnavailableError and other errors the outcome is unknown: the command may be
+// stored and be given out. The same call may be repeated for as long as the store remembers
+// the id.
 func (c *Commands) StoreCommand(ctx context.Context, tenant, device, id string, payload []byte, ttl time.Duration) error {
 	subject, err := names.Subject(names.Down, tenant, device)
 	if err != nil {
@@ -126,20 +128,19 @@ func (c *Commands) StoreCommand(ctx context.Context, tenant, device, id string, 
 	return nil
 }
 
-// HasCommands says whether commands may wait for a device, without asking the
-// server. It is never wrong when it says no for longer than another node's
-// command takes to arrive here.
+// HasCommands says whether commands may wait for a device, without asking the server. Its no
+// is wrong only for as long as a command of another node takes to arrive here.
 func (c *Commands) HasCommands(tenant, device string) bool {
 	var buf [256]byte
 	return c.set.has(names.AppendSubject(buf[:0], names.Down, tenant, device), time.Now().UnixMilli())
 }
 
-// TakeCommands gives fn the commands that wait for a device, oldest first, until
-// fits says of one that it must wait; more says that it did. What fits has let pass
-// is deleted from the store before fn gets it, and only the node whose deletion took
-// gives it out: at most once for each id, whatever ends in between. On an error the
-// others wait for the next call, but for those whose deletion was not answered or
-// not synced: they may be lost. payload is borrowed by fits, and fn's to keep.
+// TakeCommands calls fn with the commands that wait for a device, oldest first, until fits
+// refuses one; more says that it did. A command that fits accepted is deleted from the
+// store before fn gets it, and only the node whose deletion succeeded gives it out: at most
+// once for each id, whatever ends in between. On an error the remaining commands wait for
+// the next call; those whose deletion was not answered or not synced may be lost. fits
+// borrows payload until it returns; its ownership passes to fn.
 func (c *Commands) TakeCommands(ctx context.Context, tenant, device string, fits func(id string, payload []byte) bool, fn func(id string, payload []byte)) (more bool, err error) {
 	subject, err := names.Subject(names.Down, tenant, device)
 	if err != nil {
@@ -166,8 +167,7 @@ func (c *Commands) TakeCommands(ctx context.Context, tenant, device string, fits
 	}
 }
 
-// takeBytes is about how many bytes of commands are taken out of the store at
-// once, for one sync.
+// takeBytes is roughly how many bytes of commands are taken out of the store for one sync.
 const takeBytes = 1 << 20
 
 // taking is one call of TakeCommands.
@@ -181,7 +181,7 @@ type taking struct {
 	taken []*jetstream.RawStreamMsg // by the last call of some
 }
 
-// some deletes commands; taken are those that were there, also with an error.
+// some deletes commands. taken holds those that it did delete, also after an error.
 func (t *taking) some(ctx context.Context) (err error) {
 	t.taken = t.taken[:0]
 	for size := 0; size < takeBytes && err == nil; {
@@ -208,8 +208,8 @@ func (t *taking) some(ctx context.Context) (err error) {
 		return err
 	}
 	if failed := t.c.srv.SyncStream(names.StreamDown); failed != nil {
-		// After a loss of power they may be there again: given out now, they could
-		// be given out twice.
+		// After a loss of power they may be in the store again: given out now, they
+		// could be given out twice.
 		n := len(t.taken)
 		t.taken = t.taken[:0]
 		return errors.Join(err, fmt.Errorf("%d commands were deleted and not delivered: %w", n, failed))
@@ -217,7 +217,7 @@ func (t *taking) some(ctx context.Context) (err error) {
 	return err
 }
 
-// deleteCommand deletes one command; false when it was gone already.
+// deleteCommand deletes one command. It returns false if it was gone already.
 func (c *Commands) deleteCommand(ctx context.Context, seq uint64) (bool, error) {
 	err := c.stream.DeleteMsg(ctx, seq)
 	if errors.Is(err, jetstream.ErrMsgDeleteUnsuccessful) {
@@ -256,9 +256,9 @@ func (c *Commands) watch() *servers.Watcher {
 	}
 }
 
-// commandSet is the set of devices for which commands may wait, 32 bytes and
-// the map's share for each. Entries go when the device took its commands, or
-// when the last of them has expired.
+// commandSet is the set of devices for which commands may wait, 32 bytes and the map's share
+// for each. An entry goes when the device has taken its commands or the last of them has
+// expired.
 type commandSet struct {
 	mu sync.RWMutex
 	// Guarded by mu.
@@ -311,7 +311,7 @@ func (s *commandSet) latest(subject string) uint64 {
 	return s.waiting[k].seq
 }
 
-// cleared notes that all commands up to seq are gone; one stored since stays.
+// cleared notes that all commands up to seq are gone; later ones stay.
 func (s *commandSet) cleared(subject string, seq uint64) {
 	k := names.KeyOf(subject)
 	s.mu.Lock()

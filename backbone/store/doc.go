@@ -1,11 +1,11 @@
-// Package store keeps what is not of the log: commands that wait for their device, who
-// is here, and who is kept out. Each is a small stream of its own; what is
-// asked often of it is kept in memory too, by a watch on the stream.
+// Package store keeps the small state beside the log: commands that wait for their device,
+// presence, bans, the places of readers. Each has a small stream of its own; what is asked
+// often is also kept in memory, by a watch on the stream.
 //
 // # Goroutines
 //
-// presence publisher (one), command watcher and ban watcher (one each); OnBan is called
-// on the last. They end with the servers' Context.
+// The presence publisher, the command watcher and the ban watcher, one each; the last calls
+// OnBan. They end with the servers' Context.
 //
 // # Errors
 //

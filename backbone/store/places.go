@@ -14,14 +14,14 @@ import (
 	"edgeloop/backbone/servers"
 )
 
-// Place is how far a named reader of the log has come.
+// Place says how far a named reader of the log has come.
 type Place struct {
 	Log      string `json:"log"`      // the identity of the log
-	Position uint64 `json:"position"` // of the last record that it is done with
-	// Missed is how many records retention has taken before the reader came to them, in
-	// all its life.
+	Position uint64 `json:"position"` // of the last record that the reader is done with
+	// Missed is how many records retention has ever taken before the reader came to
+	// them.
 	Missed uint64 `json:"missed,omitempty"`
-	// By is who keeps it: the latest reader of the name, of whichever node.
+	// By identifies the latest reader of the name, on whichever node.
 	By string `json:"by"`
 }
 
@@ -39,7 +39,7 @@ type placeError string
 
 func (e placeError) Error() string { return string(e) }
 
-// Places are kept for the named readers of the log. Its methods may be called from any
+// Places keeps the places of named readers of the log. Its methods may be called from any
 // goroutine.
 type Places struct {
 	// Immutable after construction.
@@ -47,8 +47,8 @@ type Places struct {
 	stream jetstream.Stream
 }
 
-// OpenPlaces makes the stream. It is made for the first reader only, so that nodes
-// without one need no leave of a shared server's operator for it.
+// OpenPlaces makes the stream. It is called for the first reader only, so that nodes without
+// one need no permission from the operator of a shared server.
 func OpenPlaces(ctx context.Context, srv *servers.Servers) (*Places, error) {
 	p := &Places{srv: srv}
 	var err error
@@ -73,7 +73,7 @@ func placeSubject(name string) (string, error) {
 	return string(names.AppendToken([]byte(names.Place), name)), nil
 }
 
-// Get gives the place of a reader, and its revision for Put; 0: there is none.
+// Get returns the place of a reader and its revision for Put; revision 0: there is none.
 func (p *Places) Get(ctx context.Context, name string) (at Place, revision uint64, err error) {
 	subject, err := placeSubject(name)
 	if err != nil {
@@ -94,8 +94,8 @@ func (p *Places) Get(ctx context.Context, name string) (at Place, revision uint6
 	return at, m.Sequence, nil
 }
 
-// Put keeps the place of a reader in the stead of the one with a revision. It is durable
-// when Put returns its new revision. ErrTaken: somebody else has put one since.
+// Put replaces the place of a reader that has the given revision. It is durable when Put
+// returns the new revision. It returns ErrTaken if another reader has put one since.
 func (p *Places) Put(ctx context.Context, name string, at Place, revision uint64) (uint64, error) {
 	now, err := p.put(ctx, name, at, revision)
 	var api *jetstream.APIError
@@ -131,7 +131,7 @@ func (p *Places) put(ctx context.Context, name string, at Place, revision uint64
 	return now, nil
 }
 
-// Forget removes the place of a reader. It is no error when there is none.
+// Forget removes the place of a reader. It is not an error if there is none.
 func (p *Places) Forget(ctx context.Context, name string) error {
 	subject, err := placeSubject(name)
 	if err != nil {

@@ -16,9 +16,9 @@ import (
 	"edgeloop/internal/pause"
 )
 
-// Presence is whether a device is here. A newer connection has the higher epoch, but
-// for a clock that was set back; of one epoch, offline follows online. What counts of
-// a device is what was published last.
+// Presence says whether a device is here. A newer connection has a higher epoch, unless a
+// clock was set back; within one epoch, offline follows online. What was published last
+// counts.
 type Presence struct {
 	Tenant string    `json:"tenant"`
 	Device string    `json:"device"`
@@ -43,7 +43,8 @@ func presenceStream(bytes int64) jetstream.StreamConfig {
 	}
 }
 
-// Presences are who is here, on all nodes. Its methods may be called from any goroutine.
+// Presences tells which devices are here, on all nodes. Its methods may be called from any
+// goroutine.
 type Presences struct {
 	// Immutable after construction.
 	srv    *servers.Servers
@@ -56,12 +57,12 @@ type Presences struct {
 	queue *presenceQueue
 }
 
-// PresenceConfig is what Presences are made of.
+// PresenceConfig is the configuration of Presences.
 type PresenceConfig struct {
 	Node   string
 	Bytes  int64 // of the kept last states, on disk
 	Logger *zap.Logger
-	// Tell is where tests come between the publisher and the server; nil: nowhere.
+	// Tell lets tests come between the publisher and the server; nil: they do not.
 	Tell func(m *nats.Msg, next func(*nats.Msg) error) error
 }
 
@@ -79,11 +80,10 @@ func OpenPresences(ctx context.Context, srv *servers.Servers, cfg PresenceConfig
 	return p, nil
 }
 
-// Publish tells the other nodes, and keeps, what became of a device. It
-// never blocks and is published soon after: while states wait, a newer one of
-// the same device takes the place of the older, so that however many come at
-// once, the final one is published. Node is filled in when empty. What is kept is
-// what arrived last, from whichever node: see Watch.
+// Publish stores the state of a device and tells the other nodes. It never blocks; the state
+// is published soon after. A newer state of the same device replaces one that waits, so
+// the final one is published however many come at once. An empty Node is filled in. The
+// state that arrives last, from whichever node, is the one that is kept: see Watch.
 func (p *Presences) Publish(state Presence) {
 	if state.Node == "" {
 		state.Node = p.node
@@ -91,11 +91,11 @@ func (p *Presences) Publish(state Presence) {
 	p.queue.push(state)
 }
 
-// Watch gives fn the last state of every device and then each change,
-// also this node's own, until ctx ends, in the order in which they arrived. That may
-// not be the order in which they came about: an old state may come after a newer one
-// and is then what is kept, until a node that knows better publishes the newer again
-// (docs/decisions/0014). fn may see a state again.
+// Watch calls fn with the last state of every device and then with each change, those of this
+// node included, until ctx ends, in the order in which they arrived. That need not be the
+// order in which they happened: an old state may arrive after a newer one and is then the
+// one that is kept, until a node that knows better publishes the newer one again
+// (docs/decisions/0014). fn may see a state twice.
 func (p *Presences) Watch(ctx context.Context, fn func(Presence)) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -117,7 +117,7 @@ func (p *Presences) Watch(ctx context.Context, fn func(Presence)) error {
 	return ctx.Err()
 }
 
-// Epoch is that of what is kept of a device, 0 if nothing is.
+// Epoch returns the epoch of the state that is kept of a device, 0 if there is none.
 func (p *Presences) Epoch(ctx context.Context, tenant, device string) (uint64, error) {
 	m, err := p.stream.GetLastMsgForSubject(ctx, string(names.AppendSubject(nil, names.Presence, tenant, device)))
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
@@ -133,8 +133,8 @@ func (p *Presences) Epoch(ctx context.Context, tenant, device string) (uint64, e
 	return state.Epoch, nil
 }
 
-// Settle waits until what was said is published, while that goes on, and at most until
-// ctx ends. What is not then, this node puts right when it starts again.
+// Settle waits until all states are published, as long as publishing makes progress and at
+// most until ctx ends. What is left then, this node puts right when it starts again.
 func (p *Presences) Settle(ctx context.Context) {
 	if left := p.queue.settle(ctx, p.srv.Patience()); left > 0 {
 		p.log.Warn("closing before presence was published", zap.Int("devices", left))
@@ -144,17 +144,17 @@ func (p *Presences) Settle(ctx context.Context) {
 // Close ends the publisher.
 func (p *Presences) Close() { p.queue.close() }
 
-// Stats are how many devices have a latest state that is not yet published, and
-// how many states were given up because the queue was full.
+// Stats returns how many devices have a state that is not published yet, and how many states
+// were given up because the queue was full.
 func (p *Presences) Stats() (queued int, dropped uint64) { return p.queue.stats() }
 
-// presenceQueue holds the states to publish, the newest of each device, in the
-// order in which the devices came.
+// presenceQueue holds the states to publish, the newest of each device, in the order in
+// which the devices came.
 type presenceQueue struct {
 	mu sync.Mutex
 	// Guarded by mu.
 	work    sync.Cond // there is something to take, or closed
-	idle    sync.Cond // nothing waits or is under way, or somebody gives up on that
+	idle    sync.Cond // nothing waits or is under way, or a waiter gives up
 	states  map[deviceKey]Presence
 	order   []deviceKey // keys of states, each once
 	under   int         // states taken and not yet known to be published
@@ -164,8 +164,8 @@ type presenceQueue struct {
 
 type deviceKey struct{ tenant, device string }
 
-// maxPresenceQueue bounds the devices in the queue; as many connections as one
-// node is built for fit twice.
+// maxPresenceQueue bounds the devices in the queue: twice as many as the connections that a
+// node is built for.
 const maxPresenceQueue = 1 << 21
 
 func newPresenceQueue() *presenceQueue {
@@ -199,9 +199,8 @@ func (q *presenceQueue) pushLocked(p Presence, newest bool) {
 	q.order = append(q.order, k)
 }
 
-// take moves up to limit states into dst, waiting for the first: those taken
-// before are published or were put back. It returns nothing when the queue is
-// closed.
+// take moves up to limit states into dst and waits for the first. The states taken before
+// must be published or put back. It returns nothing when the queue is closed.
 func (q *presenceQueue) take(dst []Presence, limit int) []Presence {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -229,7 +228,7 @@ func (q *presenceQueue) take(dst []Presence, limit int) []Presence {
 	return dst
 }
 
-// putBack returns states that were not published, behind newer ones.
+// putBack returns states that were not published to the queue; a newer one that waits stays.
 func (q *presenceQueue) putBack(ps []Presence) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -239,8 +238,8 @@ func (q *presenceQueue) putBack(ps []Presence) {
 	q.under = 0
 }
 
-// settle waits until all states are published, at most until ctx ends, or none was
-// within patience, and returns how many are not.
+// settle waits until all states are published, at most until ctx ends or none was published
+// within patience. It returns how many are left.
 func (q *presenceQueue) settle(ctx context.Context, patience time.Duration) (left int) {
 	for before, _ := q.stats(); ; before = left {
 		within, cancel := context.WithTimeout(ctx, patience)
@@ -283,8 +282,8 @@ func (q *presenceQueue) stats() (queued int, dropped uint64) {
 // presenceBatch is how many states are published at once.
 const presenceBatch = 500
 
-// publish is the presence publisher. Publishing a state twice does no
-// harm, so an unclear end is treated as a failure.
+// publish is the presence publisher. To publish a state twice does no harm, so an unclear
+// outcome counts as a failure.
 func (p *Presences) publish() {
 	var states []Presence
 	for failures := 0; ; {
@@ -311,10 +310,10 @@ func (p *Presences) publish() {
 	}
 }
 
-// publishStates publishes states and waits until the last of them is stored. The
-// server takes them in the order in which they were sent, so its one answer
-// speaks for all that were sent on the same connection, but for a failure of one
-// alone; a state that is lost so is overtaken by the device's next.
+// publishStates publishes states and waits until the last of them is stored. The server takes
+// them in the order in which they were sent, so its one answer covers all that were sent on
+// the same connection, except for the failure of a single one; the device's next state
+// makes up for one that is lost this way.
 func (p *Presences) publishStates(states []Presence) error {
 	ctx, cancel := context.WithTimeout(p.srv.Context(), p.srv.Patience())
 	defer cancel()
