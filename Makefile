@@ -111,6 +111,10 @@ release: $(NFPM) $(CYCLONEDX) ## dist/: archives, Debian packages, SBOM, checksu
 package-test: $(NFPM) $(CYCLONEDX) ## Use, break, upgrade and purge the package in a booted Debian; needs root
 	NFPM=$(NFPM) CYCLONEDX=$(CYCLONEDX) scripts/package-test.sh
 
+.PHONY: monitoring-test
+monitoring-test: ## The alerts in packaging/monitoring fire when they should, and not before
+	scripts/monitoring-test.sh
+
 .PHONY: licences
 licences: ## Write docs/licences.md: what is inside, and under which licence
 	go build -o bin/edgeloop ./cmd/edgeloop

@@ -15,7 +15,7 @@ base=.cache/debian
 if ! [ -e $base/made ]; then
 	rm -rf $base
 	mkdir -p $base
-	mirror=$(cat /etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null | awk '$1 == "URIs:" || $1 == "deb" {print $2; exit}')
+	mirror=$(apt-get indextargets --format '$(SITE)' 'Created-By: Packages' | head -n 1)
 	debootstrap --variant=minbase \
 		--include=systemd,systemd-sysv,init-system-helpers,procps,man-db,python3,python3-websockets \
 		bookworm $base "$mirror" >.cache/debootstrap.log || { tail .cache/debootstrap.log; exit 1; }
