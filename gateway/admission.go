@@ -24,8 +24,9 @@ type candidate struct {
 	conn  *eventloop.Conn
 	hello *eventloop.Hello
 	proto protocol
-	addr  *net.TCPAddr // of the peer, shared and never written
-	link  *link        // once it is in the session table
+	addr  *net.TCPAddr  // of the peer, shared and never written
+	key   devicemgr.Key // once it is known
+	link  *link         // once it is in the session table
 }
 
 // Accept implements eventloop.Acceptor. On the loop only what costs nothing is
@@ -67,6 +68,7 @@ func (g *Gateway) later(reason string) *eventloop.Refusal {
 // check runs on the pool.
 func (g *Gateway) check(c *candidate) {
 	if refusal := g.admit(c); refusal != nil {
+		g.noticeRefused(c, refusal)
 		g.turnAway(c, refusal)
 	}
 }
@@ -93,6 +95,7 @@ func (g *Gateway) turnAway(c *candidate, refusal *eventloop.Refusal) {
 func (g *Gateway) admit(c *candidate) *eventloop.Refusal {
 	key, id, refusal := g.identify(&c.hello.Credentials)
 	if refusal == nil {
+		c.key = key
 		refusal = g.unwelcome(key)
 	}
 	if refusal != nil {
@@ -178,14 +181,19 @@ func (g *Gateway) load(l *link, key devicemgr.Key) error {
 	return nil
 }
 
+// queryOf reads the query.
+func queryOf(h *eventloop.Credentials) (url.Values, error) {
+	if len(h.Query) == 0 {
+		return url.Values{}, nil
+	}
+	return url.ParseQuery(string(h.Query)) //nolint:wrapcheck // nobody is told more than that
+}
+
 // identify says who is connecting.
 func (g *Gateway) identify(h *eventloop.Credentials) (devicemgr.Key, *auth.Identity, *eventloop.Refusal) {
-	query := url.Values{}
-	if len(h.Query) > 0 {
-		var err error
-		if query, err = url.ParseQuery(string(h.Query)); err != nil {
-			return devicemgr.Key{}, nil, &eventloop.Refusal{Reason: eventloop.ReasonMalformed, Text: "the query is malformed"}
-		}
+	query, err := queryOf(h)
+	if err != nil {
+		return devicemgr.Key{}, nil, &eventloop.Refusal{Reason: eventloop.ReasonMalformed, Text: "the query is malformed"}
 	}
 	if g.verifier == nil {
 		return anonymous(query)
@@ -250,6 +258,9 @@ func equalFold(b []byte, lower string) bool {
 
 // leave is told by a link that its connection is gone.
 func (g *Gateway) leave(l *link, gone *eventloop.Gone) {
+	if l.session != nil {
+		l.noticeGone(gone)
+	}
 	end := devicemgr.End{Code: uint16(gone.Code), Cause: uint8(gone.Cause)}
 	if l.session != nil && g.devices.UnregisterAs(l.session, l.epoch, end) {
 		if line := g.logger.Check(zap.DebugLevel, "device left"); line != nil { // fields cost, also unwritten

@@ -43,6 +43,7 @@ type Gateway struct {
 	encoders sync.Pool // *encoder
 	replies  replies
 	memory   memory
+	notices  notices
 	drain    drain
 	wait     sync.WaitGroup
 	stop     sync.Once

@@ -23,16 +23,21 @@ func startTokenNode(t *testing.T) (n *node, sign func(auth.Claims) string) {
 
 func startTokenNodeWith(t *testing.T, cfg gateway.Config) (n *node, sign func(auth.Claims) string) {
 	t.Helper()
+	cfg.Verifier, sign = tokens(t)
+	return startNode(t, &memLog{}, cfg), sign
+}
+
+// tokens are signed by one and checked by the other.
+func tokens(t *testing.T) (verifier *auth.Verifier, sign func(auth.Claims) string) {
+	t.Helper()
 	secret, _, err := auth.EnsureSecret(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
-	v, err := auth.New(auth.Config{SecretFile: secret})
-	if err != nil {
+	if verifier, err = auth.New(auth.Config{SecretFile: secret}); err != nil {
 		t.Fatal(err)
 	}
-	cfg.Verifier = v
-	return startNode(t, &memLog{}, cfg), func(c auth.Claims) string {
+	return verifier, func(c auth.Claims) string {
 		t.Helper()
 		token, err := auth.Sign(secret, c)
 		if err != nil {

@@ -80,6 +80,7 @@ const maxFaults = 8
 // faultOnLane counts a message that was refused, for the reason given.
 func (l *link) faultOnLane(reason string) {
 	l.g.drops[DropBadEnvelope].Add(1)
+	l.noticeFaultOnLane(reason)
 	if l.faults == maxFaults {
 		return // it is being closed for it
 	}
