@@ -87,6 +87,22 @@ func TestRun_Echo(t *testing.T) {
 	}
 }
 
+// Devices of MQTT connect and stay, and what one of them costs is in the result.
+func TestRun_ConnTCP(t *testing.T) {
+	t.Parallel()
+	opt := options(fleettest.Broker(t, func(byte, []byte, int) []byte { return []byte{0x20, 2, 0, 0} }), 40)
+	opt.Dialect = "json" // the default of the flag
+	r := run(t, opt, bench.ConnTCP{Hold: 10 * time.Millisecond, Settle: time.Second})
+	for _, name := range []string{"connects_per_s", "handshake_p99_ms", "connections"} {
+		if r.Figures[name] <= 0 {
+			t.Errorf("figure %s = %v", name, r.Figures[name])
+		}
+	}
+	if _, ok := r.Figures["rss_bytes_per_connection"]; !ok || !r.OK || r.Figures["ended_while_held"] != 0 {
+		t.Errorf("%+v", r.Figures)
+	}
+}
+
 // What the fleet notices reaches the verdict.
 func TestRun_FaultyServerIsNotOK(t *testing.T) {
 	t.Parallel()

@@ -24,7 +24,8 @@ var ErrOptions = errors.New("bench: bad options")
 type Options struct {
 	URL         string `help:"Where the devices connect; default: as in the data directory of the node." placeholder:"URL"`
 	Connections int    `help:"Number of devices." short:"c" default:"1000"`
-	Dialect     string `help:"Encoding of the devices: raw, json, frame.json, frame.proto." default:"json" enum:"raw,json,frame.json,frame.proto"`
+	Dialect     string `help:"What the devices speak: raw, json, frame.json or frame.proto over WebSocket; mqtt (3.1.1) or mqtt5 over TCP." default:"json" enum:"raw,json,frame.json,frame.proto,mqtt,mqtt5"`
+	Subscribe   string `help:"Topic filter that each MQTT device subscribes to; default: in scenarios with commands the node's, else none." placeholder:"FILTER"`
 	Tenant      string `help:"Tenant of all devices." default:"default"`
 	Prefix      string `help:"Prefix of the device names; a number follows." default:"bench-"`
 	DataDir     string `help:"The data directory of a node on this machine: edgebench reads its addresses, process id, device secret and admin token there."`
@@ -59,7 +60,9 @@ func (o *Options) locate() error {
 			return fmt.Errorf("%w: no --url, and %w", ErrOptions, err)
 		}
 		if err == nil && o.URL == "" {
-			o.URL = "ws://" + at.Listen + "/v1/device"
+			if o.URL, err = at.url(o.mqtt()); err != nil {
+				return err
+			}
 			o.AdminURL = cmp.Or(o.AdminURL, "http://"+at.Admin)
 			o.PID = cmp.Or(o.PID, at.PID)
 		}
@@ -73,8 +76,30 @@ func (o *Options) locate() error {
 // Addresses is what a node writes down for those who look for it.
 type Addresses struct {
 	Listen string `json:"listen"`
+	MQTT   string `json:"mqtt"`
 	Admin  string `json:"admin"`
 	PID    int    `json:"pid"`
+}
+
+// url is where devices connect.
+func (a Addresses) url(mqtt bool) (string, error) {
+	switch {
+	case !mqtt:
+		return "ws://" + a.Listen + "/v1/device", nil
+	case a.MQTT == "":
+		return "", fmt.Errorf("%w: the node of --data-dir says of no MQTT listener; give --url=mqtt://host:port", ErrOptions)
+	}
+	return "mqtt://" + a.MQTT, nil
+}
+
+// mqtt says whether the devices speak MQTT.
+func (o Options) mqtt() bool { return strings.HasPrefix(o.Dialect, "mqtt") }
+
+// hearCommands has devices of MQTT subscribe to what a node tells them.
+func (o *Options) hearCommands() {
+	if o.mqtt() {
+		o.Subscribe = cmp.Or(o.Subscribe, "$edgeloop/command/#")
+	}
 }
 
 // ReadAddresses reads them from the node's data directory.
@@ -90,7 +115,7 @@ func ReadAddresses(dataDir string) (Addresses, error) {
 // fleetConfig is the configuration of the fleet of devices [first, first+count).
 func (o Options) fleetConfig(first, count int) (fleet.Config, error) {
 	cfg := fleet.Config{
-		URL: o.URL, Dialect: o.Dialect, First: first, Count: count, Loops: o.Loops, PerSource: o.PerSource,
+		URL: o.URL, Dialect: o.Dialect, Subscribe: o.Subscribe, First: first, Count: count, Loops: o.Loops, PerSource: o.PerSource,
 		Tenant: o.Tenant, Prefix: o.Prefix, HandshakeTimeout: o.HandshakeTimeout,
 		MessageTimeout: o.MessageTimeout, Heartbeat: o.Heartbeat, ReceiveBuffer: o.ReceiveBuffer,
 	}

@@ -77,6 +77,12 @@ func (Idle) Name() string { return "idle" }
 
 // Run implements Scenario.
 func (i Idle) Run(ctx context.Context, s *Session) error {
+	_, err := i.run(ctx, s)
+	return err
+}
+
+// run also returns the phase of the last step's connects.
+func (i Idle) run(ctx context.Context, s *Session) (connects *Phase, err error) {
 	var first, last *stepCost
 	base := probe.ReadKernel()
 	if len(i.Steps) == 0 {
@@ -86,13 +92,12 @@ func (i Idle) Run(ctx context.Context, s *Session) error {
 		if n > s.opt.Connections || last != nil && n <= last.n {
 			continue
 		}
-		p, err := s.connect(ctx, n)
-		if err != nil {
-			return err
+		if connects, err = s.connect(ctx, n); err != nil {
+			return nil, err
 		}
-		cost, err := s.settle(ctx, i.Settle, n, p)
+		cost, err := s.settle(ctx, i.Settle, n, connects)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if last = cost; first == nil {
 			first = cost
@@ -100,11 +105,11 @@ func (i Idle) Run(ctx context.Context, s *Session) error {
 	}
 	s.idleFigures(first, last, base)
 	if i.Hold == 0 {
-		return nil
+		return connects, nil
 	}
 	p, err := s.phase("hold", func() error { return s.hold(ctx, i.Hold) })
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if p.Server != nil {
 		s.figure("cpu_us_per_connection_s", p.Server.CPUS()*1e6/p.TookS/float64(last.n))
@@ -113,6 +118,36 @@ func (i Idle) Run(ctx context.Context, s *Session) error {
 		s.warn("%d connections ended while held", lost)
 	}
 	s.figure("ended_while_held", float64(p.Counts[fleet.Closed]))
+	return connects, nil
+}
+
+// ConnTCP is what the makers of brokers measure under the name singlenode-conn-tcp:
+// devices of MQTT over TCP connect, at --connect-rate, and stay. It is Connect and Idle in
+// one, for any broker.
+type ConnTCP struct {
+	Hold   time.Duration `help:"Time to hold all connections, for CPU per connection; 0 skips it." default:"30s"`
+	Settle time.Duration `help:"Longest wait for the server's memory to settle." default:"20s"`
+}
+
+// Name implements Scenario.
+func (ConnTCP) Name() string { return "singlenode-conn-tcp" }
+
+func (ConnTCP) prepare(o *Options) {
+	if !o.mqtt() {
+		o.Dialect = "mqtt"
+	}
+}
+
+// Run implements Scenario.
+func (c ConnTCP) Run(ctx context.Context, s *Session) error {
+	p, err := Idle{Hold: c.Hold, Settle: c.Settle}.run(ctx, s)
+	if err != nil {
+		return err
+	}
+	n := p.Counts[fleet.Registered]
+	s.figure("connects_per_s", rate(n, p.TookS))
+	s.cpuFigures("connect", p, n)
+	s.latencyFigures("handshake", p, fleet.Handshake)
 	return nil
 }
 

@@ -32,6 +32,8 @@ type Command struct {
 // Name implements Scenario.
 func (Command) Name() string { return "command" }
 
+func (Command) prepare(o *Options) { o.hearCommands() }
+
 // Run implements Scenario.
 func (c Command) Run(ctx context.Context, s *Session) error {
 	admin, ok, err := s.opt.admin()
@@ -203,6 +205,8 @@ type Broadcast struct {
 
 // Name implements Scenario.
 func (Broadcast) Name() string { return "broadcast" }
+
+func (Broadcast) prepare(o *Options) { o.hearCommands() }
 
 // Run implements Scenario.
 func (b Broadcast) Run(ctx context.Context, s *Session) error {

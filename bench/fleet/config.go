@@ -20,10 +20,14 @@ var (
 // Config says which devices a fleet is and how they reach the node. It can be
 // written as JSON, so that a worker process can be told.
 type Config struct {
-	// URL of the node: ws://host:port/path. TLS is not spoken.
+	// URL of the node: ws://host:port/path, or mqtt://host:port. TLS is not spoken.
 	URL string
-	// Dialect: raw, json, frame.json or frame.proto. Default raw.
+	// Dialect: raw, json, frame.json or frame.proto over WebSocket, default raw; mqtt
+	// (3.1.1) or mqtt5 over TCP, default mqtt.
 	Dialect string
+	// Subscribe is the topic filter that each device of MQTT subscribes to; it is ready
+	// with the answer. Default: none.
+	Subscribe string
 	// First and Count: this fleet is the devices numbered [First, First+Count).
 	First, Count int
 	// Loops is the number of epoll loops. Default 1; one drives 50,000 devices.
@@ -60,6 +64,7 @@ type target struct {
 	addr netip.AddrPort
 	host string
 	path string
+	mqtt bool
 }
 
 func (c Config) withDefaults() (Config, target, error) {
@@ -70,7 +75,7 @@ func (c Config) withDefaults() (Config, target, error) {
 	if c.Count < 1 || c.First < 0 || c.Loops < 0 || c.PerSource < 0 {
 		return c, t, fmt.Errorf("%w: count %d, first %d, loops %d, per source %d", ErrConfig, c.Count, c.First, c.Loops, c.PerSource)
 	}
-	c.Dialect = orDefault(c.Dialect, "raw")
+	c.Dialect = orDefault(c.Dialect, map[bool]string{false: "raw", true: "mqtt"}[t.mqtt])
 	c.Loops = min(orDefault(c.Loops, 1), c.Count)
 	c.Tenant = orDefault(c.Tenant, "default")
 	c.Prefix = orDefault(c.Prefix, "bench-")
@@ -80,8 +85,12 @@ func (c Config) withDefaults() (Config, target, error) {
 	c.Backoff = orDefault(c.Backoff, 8*time.Second)
 	c.Seed = orDefault(c.Seed, 1)
 	c.PerSource = orDefault(c.PerSource, perSource())
-	if _, err := newDialect(c.Dialect); err != nil {
+	d, err := newDialect(c)
+	if err != nil {
 		return c, t, err
+	}
+	if _, speaks := d.(*mqtt); speaks != t.mqtt {
+		return c, t, fmt.Errorf("%w: dialect %s at %s: mqtt and mqtt5 want mqtt://, the others ws://", ErrConfig, c.Dialect, c.URL)
 	}
 	return c, t, nil
 }
@@ -99,10 +108,10 @@ func parseTarget(raw string) (target, error) {
 	if err != nil {
 		return target{}, fmt.Errorf("%w: url: %w", ErrConfig, err)
 	}
-	if u.Scheme != "ws" || u.Host == "" {
-		return target{}, fmt.Errorf("%w: url %q: want ws://host:port/path", ErrConfig, raw)
+	if u.Scheme != "ws" && u.Scheme != "mqtt" || u.Host == "" {
+		return target{}, fmt.Errorf("%w: url %q: want ws://host:port/path or mqtt://host:port", ErrConfig, raw)
 	}
-	port := orDefault(u.Port(), "80")
+	port := orDefault(u.Port(), map[string]string{"ws": "80", "mqtt": "1883"}[u.Scheme])
 	n, err := strconv.ParseUint(port, 10, 16)
 	if err != nil {
 		return target{}, fmt.Errorf("%w: url %q: port: %w", ErrConfig, raw, err)
@@ -122,5 +131,6 @@ func parseTarget(raw string) (target, error) {
 		addr: netip.AddrPortFrom(ip.Unmap(), uint16(n)),
 		host: u.Host,
 		path: orDefault(u.RequestURI(), "/"),
+		mqtt: u.Scheme == "mqtt",
 	}, nil
 }

@@ -34,7 +34,7 @@ type event struct {
 	stamp  int64  // command, broadcast: when it was sent, 0 if it does not say
 }
 
-// dialect is the language of a device above WebSocket: what it writes and how
+// dialect is the language of a device above WebSocket, or on TCP: what it writes and how
 // it reads the node. Stateless but for scratch memory: one per loop.
 type dialect interface {
 	protocol() string
@@ -46,8 +46,8 @@ type dialect interface {
 	read(payload []byte, e *event)
 }
 
-func newDialect(name string) (dialect, error) {
-	switch name {
+func newDialect(cfg Config) (dialect, error) {
+	switch cfg.Dialect {
 	case "raw":
 		return raw{}, nil
 	case "json":
@@ -56,8 +56,10 @@ func newDialect(name string) (dialect, error) {
 		return &jsonFrame{}, nil
 	case "frame.proto":
 		return &protoFrame{}, nil
+	case "mqtt", "mqtt5":
+		return newMQTT(cfg), nil
 	}
-	return nil, fmt.Errorf("%w: dialect %q: want raw, json, frame.json or frame.proto", ErrConfig, name)
+	return nil, fmt.Errorf("%w: dialect %q: want raw, json, frame.json, frame.proto, mqtt or mqtt5", ErrConfig, cfg.Dialect)
 }
 
 // stamped reads `"n":17` and `"at":1795234836000000000` out of a broadcast's or

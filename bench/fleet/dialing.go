@@ -134,13 +134,20 @@ func (l *loop) connected(i int, events uint32) bool {
 		return false
 	}
 	c.state = upgrading
-	l.framer.out = l.opener.request(l.framer.out, l.first+i, c.tries)
+	if l.mqtt != nil {
+		l.framer.out = l.mqtt.hello(l.framer.out, l.opener, l.first+i)
+	} else {
+		l.framer.out = l.opener.request(l.framer.out, l.first+i, c.tries)
+	}
 	l.write(i, c.since)
 	return c.state == upgrading
 }
 
 // answered reads the node's answer to the handshake and returns its size.
 func (l *loop) answered(i int, b []byte, now int64) int {
+	if l.mqtt != nil {
+		return l.connacked(i, b, now)
+	}
 	c := &l.conns[i]
 	r, err := l.opener.parse(b, l.first+i, c.tries)
 	switch {

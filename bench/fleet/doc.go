@@ -1,9 +1,9 @@
 // Package fleet is the client side of a load test: up to a million simulated
-// devices, each a real WebSocket connection, driven by a few epoll loops.
+// devices, each a real connection of WebSocket or MQTT, driven by a few epoll loops.
 //
 // It speaks to a node from outside and therefore shares no code with it: frames
-// are made and read with gobwas/ws, envelopes are written and read here, tokens
-// are signed here. A fault in the node's own codec cannot cancel itself out.
+// are made and read with gobwas/ws, envelopes and the packets of MQTT are written and
+// read here, tokens are signed here. A fault in the node's own codec cannot cancel itself out.
 //
 // # Owns
 //

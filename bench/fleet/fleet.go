@@ -43,7 +43,7 @@ func New(cfg Config) (*Fleet, error) {
 // Do carries out an order and returns when all loops have begun it. Devices
 // outside the fleet are ignored, so one order may go to several fleets.
 func (f *Fleet) Do(o Order) error {
-	o, err := o.withDefaults(f.cfg.Count)
+	o, err := o.withDefaults(f.cfg)
 	if err != nil {
 		return err
 	}

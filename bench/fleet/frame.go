@@ -19,6 +19,7 @@ var errFrameTooBig = errors.New("fleet: message above 16 MiB")
 // One per loop; the header work is gobwas/ws.
 type framer struct {
 	out    []byte // frames gathered for one write
+	bare   bool   // no frames: what is written are packets
 	rng    *rand.Rand
 	header [ws.MaxHeaderSize]byte
 	src    bytes.Reader
@@ -32,6 +33,10 @@ func (f *framer) Write(p []byte) (int, error) {
 
 // frame appends a whole masked frame. payload is borrowed until return.
 func (f *framer) frame(op ws.OpCode, payload []byte) {
+	if f.bare {
+		f.out = append(f.out, payload...)
+		return
+	}
 	var mask [4]byte
 	binary.LittleEndian.PutUint32(mask[:], f.rng.Uint32())
 	h := ws.Header{Fin: true, OpCode: op, Masked: true, Mask: mask, Length: int64(len(payload))}

@@ -190,7 +190,11 @@ func (l *loop) drop(i int, how string, now int64) {
 	}
 	c.ordered = true
 	if how == CloseFrame && c.state == open {
-		l.framer.frame(ws.OpClose, []byte{0x03, 0xE8}) // 1000
+		bye := []byte{0x03, 0xE8} // 1000
+		if l.mqtt != nil {
+			bye = []byte{mqttDisconnect, 0}
+		}
+		l.framer.frame(ws.OpClose, bye)
 		c.state, c.since = closing, now
 		l.write(i, now)
 		return

@@ -40,6 +40,7 @@ type loop struct {
 	// Owned by the goroutine of run, which calls every method but run itself, post and now.
 	conns   []conn
 	dialect dialect
+	mqtt    *mqtt // the dialect, where it is MQTT over TCP
 	opener  *opener
 	framer  framer
 	rng     *rand.Rand
@@ -61,7 +62,7 @@ type loop struct {
 }
 
 func newLoop(cfg Config, to target, first, count, number int) (*loop, error) {
-	d, err := newDialect(cfg.Dialect)
+	d, err := newDialect(cfg)
 	if err != nil {
 		return nil, err
 	}
@@ -78,6 +79,7 @@ func newLoop(cfg Config, to target, first, count, number int) (*loop, error) {
 	}
 	l.unix0 = l.base.UnixNano()
 	l.framer.rng = l.rng
+	l.mqtt, l.framer.bare = d.(*mqtt)
 	for i := range l.conns {
 		l.conns[i].fd = -1
 	}

@@ -3,6 +3,7 @@ package fleet
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/gobwas/ws"
@@ -50,14 +51,14 @@ const (
 	Reset   = "reset"   // empty the histograms
 )
 
-func (o Order) withDefaults(count int) (Order, error) {
+func (o Order) withDefaults(cfg Config) (Order, error) {
 	verbs := []string{Connect, Load, Quiet, Settle, Drop, Rest, Stall, Resume, Say, Reset}
 	if !slices.Contains(verbs, o.Verb) {
 		return o, fmt.Errorf("%w: verb %q: want one of %v", ErrOrder, o.Verb, verbs)
 	}
 	o.Size = orDefault(o.Size, 128)
 	o.How = orDefault(o.How, CloseFrame)
-	o.Of = orDefault(o.Of, count)
+	o.Of = orDefault(o.Of, cfg.Count)
 	switch o.Verb {
 	case Connect, Drop:
 		o.InFlight = orDefault(o.InFlight, 256)
@@ -65,15 +66,18 @@ func (o Order) withDefaults(count int) (Order, error) {
 			return o, fmt.Errorf("%w: how %q: want close, fin or rst", ErrOrder, o.How)
 		}
 	case Load:
-		return o, o.checkLoad()
+		return o, o.checkLoad(strings.HasPrefix(cfg.Dialect, "mqtt"))
 	}
 	return o, nil
 }
 
-func (o *Order) checkLoad() error {
+func (o *Order) checkLoad(mqtt bool) error {
 	kinds := []string{EchoLoad, TelemetryLoad, PushLoad, PingLoad, ChurnLoad}
 	if !slices.Contains(kinds, o.Kind) {
 		return fmt.Errorf("%w: kind %q: want one of %v", ErrOrder, o.Kind, kinds)
+	}
+	if mqtt && slices.Contains([]string{EchoLoad, PingLoad}, o.Kind) {
+		return fmt.Errorf("%w: no %s over MQTT: nothing of it comes back", ErrOrder, o.Kind)
 	}
 	o.InFlight = orDefault(o.InFlight, 1)
 	if o.Rate == 0 && slices.Contains([]string{PushLoad, PingLoad, ChurnLoad}, o.Kind) {

@@ -81,6 +81,9 @@ func (l *loop) keep(c *conn, b []byte) {
 
 // frame handles the first frame in b and returns its size.
 func (l *loop) frame(i int, b []byte, now int64) (size int, ok bool) {
+	if l.mqtt != nil {
+		return l.packet(i, b, now)
+	}
 	c := &l.conns[i]
 	state := ws.StateClientSide
 	if c.spill != nil && c.spill.fragmented {

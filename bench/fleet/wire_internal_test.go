@@ -10,7 +10,7 @@ import (
 // The payload of telemetry has the size asked for, in every dialect.
 func TestDialects_TelemetrySize(t *testing.T) {
 	for _, name := range []string{"raw", "json", "frame.json", "frame.proto"} {
-		d, err := newDialect(name)
+		d, err := newDialect(Config{Dialect: name})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -72,7 +72,7 @@ func TestDialects_Read(t *testing.T) {
 		{"raw", appendEcho(nil, castagnoli(), 5, 8, 1, 2, 64), event{kind: isEcho, device: 5, seq: 8, due: 1, sent: 2}},
 		{"raw", []byte("EBM1 but spoilt"), event{kind: isBroken}},
 	} {
-		d, err := newDialect(tc.dialect)
+		d, err := newDialect(Config{Dialect: tc.dialect})
 		if err != nil {
 			t.Fatal(err)
 		}

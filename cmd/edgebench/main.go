@@ -45,6 +45,7 @@ type cli struct {
 	Slow      scenarioCmd[bench.Slow]      `cmd:"" help:"Some of the devices stop reading."`
 	Soak      scenarioCmd[bench.Soak]      `cmd:"" help:"Hours of mixed traffic; fails on drift."`
 	Capacity  scenarioCmd[bench.Capacity]  `cmd:"" help:"Everything that a node must do with many devices: fill, hold, telemetry, broadcast, storm, drain."`
+	ConnTCP   scenarioCmd[bench.ConnTCP]   `cmd:"" name:"singlenode-conn-tcp" help:"Devices of MQTT connect at a rate and stay, at any broker: connects, memory and CPU for each."`
 	Report    reportCmd                    `cmd:"" help:"Turn results into one HTML page with plots."`
 	Table     tableCmd                     `cmd:"" help:"Print results of capacity runs as one table."`
 	Ready     readyCmd                     `cmd:"" help:"Wait until a node is ready for devices."`
