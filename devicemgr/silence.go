@@ -11,6 +11,9 @@ type Silence struct {
 	// Limit is the silence after which the device is evicted; 0: never. The time to
 	// answer is Limit minus Heartbeat.
 	Limit time.Duration
+	// Unasked says that the device cannot be pinged and has to speak by itself: it is
+	// evicted at the Limit, and the Heartbeat does not count.
+	Unasked bool
 }
 
 // Verdict is what to do about a silence.
@@ -38,6 +41,9 @@ func (v Verdict) String() string {
 // if it was not. next is the time from now at which to judge again if the silence lasts;
 // 0: no need to.
 func (p Silence) Verdict(idle, asked time.Duration) (v Verdict, next time.Duration) {
+	if p.Unasked {
+		return p.unasked(idle)
+	}
 	heartbeat := p.Heartbeat
 	if heartbeat <= 0 {
 		heartbeat = p.Limit / 2
@@ -54,4 +60,15 @@ func (p Silence) Verdict(idle, asked time.Duration) (v Verdict, next time.Durati
 		return Ping, min(heartbeat, answer-max(asked, 0))
 	}
 	return Ping, heartbeat
+}
+
+// unasked judges the silence of a device that is not pinged.
+func (p Silence) unasked(idle time.Duration) (v Verdict, next time.Duration) {
+	switch {
+	case p.Limit == 0:
+		return Wait, 0
+	case idle >= p.Limit:
+		return Evict, 0
+	}
+	return Wait, p.Limit - max(idle, 0)
 }

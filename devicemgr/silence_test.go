@@ -38,6 +38,11 @@ func TestSilence_Verdict(t *testing.T) {
 		{devicemgr.Silence{Limit: 60 * s}, 59 * s, never, devicemgr.Ping, 30 * s},
 		{devicemgr.Silence{Limit: 60 * s}, 60 * s, 30 * s, devicemgr.Evict, 0},
 		{devicemgr.Silence{}, time.Hour, never, devicemgr.Wait, 0},
+		// Who cannot be asked has the limit alone.
+		{devicemgr.Silence{Limit: 90 * s, Unasked: true}, 60 * s, never, devicemgr.Wait, 30 * s},
+		{devicemgr.Silence{Limit: 90 * s, Unasked: true}, 89 * s, never, devicemgr.Wait, s},
+		{devicemgr.Silence{Limit: 90 * s, Unasked: true}, 90 * s, never, devicemgr.Evict, 0},
+		{devicemgr.Silence{Unasked: true}, time.Hour, never, devicemgr.Wait, 0},
 	} {
 		if v, next := tc.p.Verdict(tc.idle, tc.asked); v != tc.want || next != tc.next {
 			t.Errorf("%+v, idle %v, asked %v ago: %v and %v, want %v and %v", tc.p, tc.idle, tc.asked, v, next, tc.want, tc.next)

@@ -9,8 +9,20 @@ import (
 	"edgeloop/wsproto"
 )
 
-// closeOnLoop begins the closing handshake from this side. [RFC6455 7.1.2]
+// closeOnLoop closes from this side. MQTT has no answer to wait for: nothing more is
+// taken, and the peer hangs up.
 func (c *Conn) closeOnLoop(code wsproto.CloseCode, reason string) {
+	if c.state == stateOpen && c.partOnLoop() {
+		c.dropHeldOnLoop() // of what was only begun nobody knows
+	}
+	c.startCloseOnLoop(code, reason)
+	if c.speech.mqtt() && c.state == stateClosing {
+		c.lingerOnLoop()
+	}
+}
+
+// startCloseOnLoop begins the closing handshake from this side. [RFC6455 7.1.2]
+func (c *Conn) startCloseOnLoop(code wsproto.CloseCode, reason string) {
 	switch c.state {
 	case stateOpen:
 	case stateGreeting, stateHello, statePending:
@@ -221,7 +233,7 @@ func (c *Conn) closedOnLoop(err error) {
 		c.loop.cur, c.loop.scratch = nil, c.loop.scratch[:0]
 	}
 	c.loop.leaveOnLoop(c)
-	if waits && c.hold != nil {
+	if waits && c.hold != nil && !c.partOnLoop() {
 		c.borrowHeldOnLoop(c.legacyOnLoop)
 	}
 	if waits && l != nil {

@@ -38,7 +38,7 @@ type Conn struct {
 	node   uint32 // wheel id
 	state  connState
 	cause  Cause
-	window uint8 // permessage-deflate: window bits of what we send; 0 = not negotiated
+	speech speech
 	paused bool  // reading is paused by the Receiver
 	deaf   bool  // epoll does not report what the peer sends
 	push   bool  // it is in loop.blocked

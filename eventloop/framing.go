@@ -2,16 +2,71 @@ package eventloop
 
 import "edgeloop/wsproto"
 
-// Framing is the layer that makes messages of bytes and bytes of messages: RFC 6455.
-// Nobody outside this package builds a frame. A frame is a header and the payload
-// as it is, so a message for many connections is encoded once, its bytes are shared,
-// and each loop only puts the header before them. What comes in is cut in read.go, one
-// event at a time.
+// Framing is the layer that makes messages of bytes and bytes of messages. Nobody
+// outside this package builds a frame. What comes in is cut in read.go, one event at a
+// time. There are two of them, RFC 6455 (framing_ws.go) and MQTT on the bare stream
+// (framing_mqtt.go), and each has the opening that goes with it.
+
+// A framing has no state: what it keeps of a connection lies in the Conn.
+type framing interface {
+	// nextOnLoop takes the next event off the front of in, which it may write to. What
+	// the event carries is borrowed, of in or of the Conn.
+	nextOnLoop(c *Conn, in []byte) (ev wsproto.Event, n int, ok bool, err error)
+	// frameOnLoop gathers one message, or writes it if it is not worth a copy. payload
+	// is borrowed until return.
+	frameOnLoop(c *Conn, kind Kind, payload []byte)
+	// pingOnLoop gathers a question for a sign of life, and says whether there is one.
+	pingOnLoop(c *Conn) (asked bool)
+	// sayOnLoop gathers the last words.
+	sayOnLoop(c *Conn, code wsproto.CloseCode, reason string)
+}
+
+// An opening is how a peer says who it is, and what it is answered (opening.go).
+type opening interface {
+	// helloOnLoop gathers what the peer says and, when it is whole, has it decided. in
+	// is borrowed until return.
+	helloOnLoop(c *Conn, in []byte)
+	// yesOnLoop appends the answer to one that is let in, and begins with the framing.
+	yesOnLoop(c *Conn, h *Hello, dst []byte) []byte
+	// noOnLoop gathers a refusal.
+	noOnLoop(c *Conn, r *Refusal)
+}
+
+// Speech is what is spoken on a connection: which framing, and what it has to remember.
+type speech uint8
+
+const (
+	// Of WebSocket: the window bits of permessage-deflate in what we send; 0: not
+	// negotiated. Of MQTT: the version; 0: no CONNECT was read.
+	speechParameter speech = 0x0f
+	speechMQTT      speech = 0x10
+	speechTerse     speech = 0x20 // MQTT: no words for people, there is no room for them
+)
+
+// mqtt says whether this is MQTT on the bare stream.
+func (s speech) mqtt() bool { return s&speechMQTT != 0 }
+
+// parameter is the window or the version.
+func (s speech) parameter() uint8 { return uint8(s & speechParameter) }
+
+func (c *Conn) framing() framing {
+	if c.speech.mqtt() {
+		return mqttFraming{}
+	}
+	return wsFraming{}
+}
+
+func (c *Conn) opening() opening {
+	if c.speech.mqtt() {
+		return mqttOpening{}
+	}
+	return httpOpening{}
+}
 
 // A Kind says what a message holds.
 type Kind uint8
 
-// The kinds.
+// The kinds. A message of MQTT is one whole control packet, and Binary.
 const (
 	Text   = Kind(wsproto.OpText)
 	Binary = Kind(wsproto.OpBinary)
@@ -27,23 +82,17 @@ func (c *Conn) WriteOnLoop(kind Kind, payload []byte) {
 	if c.state != stateOpen {
 		return
 	}
-	if c.window == 0 {
-		c.frameOnLoop(wsproto.OpCode(kind), payload)
+	if c.speech == 0 || c.speech.mqtt() {
+		c.framing().frameOnLoop(c, kind, payload)
 		return
 	}
-	if b := c.loop.gatherOnLoop(c); c.state == stateOpen {
-		c.loop.scratch = wsproto.AppendCompressed(b, wsproto.OpCode(kind), payload, &c.loop.s.deflate, c.window)
-	}
+	wsFraming{}.compressOnLoop(c, kind, payload)
 }
 
-// PingOnLoop asks the peer for a sign of life.
+// PingOnLoop asks the peer for a sign of life, if its protocol has a question for it.
 func (c *Conn) PingOnLoop() {
 	c.loop.assertOnLoop()
-	if c.state != stateOpen {
-		return
-	}
-	c.frameOnLoop(wsproto.OpPing, nil)
-	if c.state == stateOpen {
+	if c.state == stateOpen && c.framing().pingOnLoop(c) && c.state == stateOpen {
 		c.loop.wheel.Mark(c.node)
 	}
 }
@@ -55,54 +104,19 @@ func (c *Conn) sendOnLoop(kind Kind, payload []byte) {
 		return
 	}
 	c.loop.stats.framesOut.Add(1)
-	c.frameOnLoop(wsproto.OpCode(kind), payload)
+	c.framing().frameOnLoop(c, kind, payload)
 }
 
-// frameOnLoop gathers one whole frame, or writes it if it is not worth a copy.
-// payload is borrowed until return.
-func (c *Conn) frameOnLoop(op wsproto.OpCode, payload []byte) {
-	b := c.loop.gatherOnLoop(c)
-	switch {
-	case c.state != stateOpen: // what was gathered before found the peer gone
-	case len(payload) < scratchCap:
-		c.loop.scratch = wsproto.AppendFrame(b, op, payload)
-	default:
-		c.loop.scratch = wsproto.AppendFrameHeader(b, op, true, false, len(payload))
-		c.loop.flushWithOnLoop(payload)
-	}
-}
-
-// sayOnLoop gathers a Close frame.
+// sayOnLoop gathers the last words.
 func (c *Conn) sayOnLoop(code wsproto.CloseCode, reason string) {
-	if b := c.loop.gatherOnLoop(c); c.gc != nil {
-		c.loop.scratch = wsproto.AppendClose(b, code, reason)
-	}
-}
-
-// frameAsOnLoop begins with what h agreed on.
-func (c *Conn) frameAsOnLoop(h *Hello) {
-	c.dec = wsproto.NewDecoder(h.upgrade.Compression)
-	if h.upgrade.Compression {
-		c.window = h.upgrade.WindowBits
-	}
+	c.framing().sayOnLoop(c, code, reason)
 }
 
 // nextOnLoop takes the next event off the front of in. What it carries is borrowed, of
 // in or of the decoder.
 func (c *Conn) nextOnLoop(in []byte) (ev wsproto.Event, n int, ok bool, err error) {
-	return c.dec.Next(c.loop.s.decode, in)
+	return c.framing().nextOnLoop(c, in)
 }
-
-// reclaimOnLoop ends the loan of the last event's payload.
-func (c *Conn) reclaimOnLoop() { c.dec.Reclaim(c.loop.s.decode) }
-
-// releaseOnLoop gives back all that the decoder holds: nothing more is taken from the
-// peer.
-func (c *Conn) releaseOnLoop() { c.dec.Release(c.loop.s.decode) }
-
-// unfinishedOnLoop is how many bytes the decoder holds of a message that has not
-// arrived in full.
-func (c *Conn) unfinishedOnLoop() int { return c.dec.Held() }
 
 // eventOnLoop deals with one event.
 func (c *Conn) eventOnLoop(ev wsproto.Event) {
@@ -112,10 +126,13 @@ func (c *Conn) eventOnLoop(ev wsproto.Event) {
 		c.recv.Receive(Kind(ev.Op), ev.Payload)
 	case wsproto.OpPing:
 		if c.state == stateOpen {
-			c.frameOnLoop(wsproto.OpPong, ev.Payload) // [RFC6455 5.5.3]
+			wsFraming{}.controlOnLoop(c, wsproto.OpPong, ev.Payload) // [RFC6455 5.5.3]
 		}
 	case wsproto.OpPong, wsproto.OpContinuation: // a Pong has done its work by touching the wheel
 	case wsproto.OpClose:
+		if c.speech.mqtt() { // DISCONNECT says more than that
+			c.recv.Receive(Binary, ev.Payload)
+		}
 		c.recv.Flush()
 		c.peerClosedOnLoop(ev.Code)
 	}

@@ -37,6 +37,9 @@ type Credentials struct {
 	// is how many they were without bearer tokens.
 	Protocol string
 	Offered  int
+	// Connect is the CONNECT of a client of MQTT, a whole packet that was decoded
+	// without an error. All other fields but Listener and Remote are empty then.
+	Connect []byte
 }
 
 // Hello is one opening that waits for its answer: what the peer presented, and the
@@ -80,6 +83,9 @@ type Reason uint8
 // The reasons.
 const (
 	ReasonMalformed    Reason = iota // what it presented cannot be understood
+	ReasonName                       // it calls itself by a name that it cannot have
+	ReasonQoS                        // it asks for a quality of service that is not offered
+	ReasonRetain                     // it asks to have something retained
 	ReasonUnauthorized               // nobody that is known here, or no proof of it
 	ReasonForbidden                  // known, and not allowed
 	ReasonNotFound                   // it asks for something that is not here

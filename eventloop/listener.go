@@ -20,6 +20,8 @@ type Listener struct {
 	Name string
 	// Address is "host:port"; port 0 picks a free one.
 	Address string
+	// MQTT has the listener's clients speak MQTT on the bare stream, not HTTP.
+	MQTT bool
 	// Greet makes the Greeting of a connection; nil: the listener is plain.
 	Greet func(c *Conn) Greeting
 }
@@ -109,6 +111,14 @@ func (l *listener) firstState() connState {
 		return stateGreeting
 	}
 	return stateHello
+}
+
+// firstSpeech is what is spoken until the opening says more.
+func (l *listener) firstSpeech() speech {
+	if l.row.MQTT {
+		return speechMQTT
+	}
+	return 0
 }
 
 // listener is by which c has come.

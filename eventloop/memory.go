@@ -20,7 +20,7 @@ const shedMost = 16
 // partsHeldOnLoop is how many bytes c holds of what has not arrived in full.
 func (c *Conn) partsHeldOnLoop() int {
 	n := c.unfinishedOnLoop()
-	if c.state == stateHello {
+	if c.partOnLoop() {
 		n += c.hold.Size()
 	}
 	n += c.wireHeldOnLoop()

@@ -12,9 +12,12 @@ import (
 // The opening in HTTP: the header block of a WebSocket handshake, and the answer to
 // it. What is decided in between is in opening.go, and knows nothing of it.
 
+// httpOpening has no state.
+type httpOpening struct{}
+
 // helloOnLoop gathers the header block of the opening handshake and, when it is
 // whole, has it checked and decided. in is borrowed until return.
-func (c *Conn) helloOnLoop(in []byte) {
+func (o httpOpening) helloOnLoop(c *Conn, in []byte) {
 	s := c.loop.s
 	block := in
 	if c.hold != nil { // the block came in pieces, of which FindHeaderBlock allows only so many bytes
@@ -23,7 +26,7 @@ func (c *Conn) helloOnLoop(in []byte) {
 	}
 	n, err := wsproto.FindHeaderBlock(block, &s.handshake)
 	if err != nil {
-		c.faultOnLoop(err)
+		o.faultOnLoop(c, err)
 		return
 	}
 	if n == 0 {
@@ -41,7 +44,7 @@ func (c *Conn) helloOnLoop(in []byte) {
 	}
 	if err := h.upgrade.Parse(&s.handshake, h.block); err != nil {
 		s.putHello(h)
-		c.faultOnLoop(err)
+		o.faultOnLoop(c, err)
 		return
 	}
 	h.Credentials = presented(&h.upgrade)
@@ -68,11 +71,14 @@ func addrPortOf(addr net.Addr) netip.AddrPort {
 	return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
 }
 
-// appendYes appends the 101.
-func (h *Hello) appendYes(dst []byte) []byte { return h.upgrade.AppendResponse(dst) }
+// yesOnLoop appends the 101.
+func (httpOpening) yesOnLoop(c *Conn, h *Hello, dst []byte) []byte {
+	wsFraming{}.begin(c, h)
+	return h.upgrade.AppendResponse(dst)
+}
 
 // faultOnLoop refuses a request that is none.
-func (c *Conn) faultOnLoop(err error) {
+func (httpOpening) faultOnLoop(c *Conn, err error) {
 	if !c.noteRefusedOnLoop(CauseRefused) {
 		return
 	}
@@ -84,8 +90,8 @@ func (c *Conn) faultOnLoop(err error) {
 	c.lingerOnLoop()
 }
 
-// sayNoOnLoop gathers a refusal.
-func (c *Conn) sayNoOnLoop(r *Refusal) {
+// noOnLoop gathers a refusal.
+func (httpOpening) noOnLoop(c *Conn, r *Refusal) {
 	c.loop.scratch = inHTTP(r).Append(c.loop.gatherOnLoop(c))
 }
 
@@ -93,6 +99,9 @@ func (c *Conn) sayNoOnLoop(r *Refusal) {
 func inHTTP(r *Refusal) *wsproto.Refusal {
 	status := [numReasons]int{
 		ReasonMalformed:    http.StatusBadRequest,
+		ReasonName:         http.StatusBadRequest,
+		ReasonQoS:          http.StatusBadRequest,
+		ReasonRetain:       http.StatusBadRequest,
 		ReasonUnauthorized: http.StatusUnauthorized,
 		ReasonForbidden:    http.StatusForbidden,
 		ReasonNotFound:     http.StatusNotFound,

@@ -21,7 +21,7 @@ func (c *Conn) trafficOnLoop(in []byte) {
 func (c *Conn) takeOnLoop(in []byte) {
 	switch c.state {
 	case stateHello:
-		c.helloOnLoop(in)
+		c.opening().helloOnLoop(c, in)
 	case statePending:
 		c.stashOnLoop(in)
 	case stateOpen:
@@ -41,11 +41,15 @@ func (c *Conn) takeOnLoop(in []byte) {
 // because the Receiver resumed from within one of its calls; in is empty for the
 // latter alone. in is borrowed until return.
 func (c *Conn) decodeOnLoop(in []byte) {
+	if c.partOnLoop() {
+		c.joinOnLoop(in)
+		return
+	}
 	c.decoding = true
 	if len(in) > 0 {
 		c.stashOnLoop(c.cutOnLoop(in))
 	}
-	for c.state == stateOpen && !c.paused && c.hold != nil {
+	for c.state == stateOpen && !c.paused && c.hold != nil && !c.partOnLoop() {
 		c.replayOnLoop()
 	}
 	c.decoding = false

@@ -23,7 +23,7 @@ const DevicePath = "/v1/device"
 type candidate struct {
 	conn  *eventloop.Conn
 	hello *eventloop.Hello
-	proto protocol
+	voice *voice
 	addr  *net.TCPAddr  // of the peer, shared and never written
 	key   devicemgr.Key // once it is known
 	link  *link         // once it is in the session table
@@ -32,22 +32,34 @@ type candidate struct {
 // Accept implements eventloop.Acceptor. On the loop only what costs nothing is
 // decided; who the device is, is decided on the pool.
 func (g *Gateway) Accept(c *eventloop.Conn, h *eventloop.Hello) (eventloop.Receiver, *eventloop.Refusal) {
-	if string(h.Path) != DevicePath {
+	if h.Connect == nil && string(h.Path) != DevicePath {
 		return nil, &eventloop.Refusal{Reason: eventloop.ReasonNotFound, Text: "devices connect to " + DevicePath}
 	}
 	if g.draining.Load() {
 		g.drops[DropDraining].Add(1)
 		return nil, g.later("this node is going away")
 	}
-	proto, ok := protocolOf(h.Protocol)
-	if !ok || (h.Protocol == "" && h.Offered > 0) {
-		return nil, &eventloop.Refusal{Reason: eventloop.ReasonMalformed, Text: "this node knows none of the offered subprotocols: offer " + envelope.ProtoJSON + ", " + envelope.ProtoFrameJSON + " or " + envelope.ProtoFrameProto + ", or none for raw messages"}
+	v, refusal := g.voiceFor(&h.Credentials)
+	if refusal != nil {
+		return nil, refusal
 	}
-	if !g.checks.Post(&candidate{conn: c, hello: h, proto: proto, addr: peerOf(c, h)}) {
+	if !g.checks.Post(&candidate{conn: c, hello: h, voice: v, addr: peerOf(c, h)}) {
 		g.drops[DropAuthBusy].Add(1)
 		return nil, g.later("too many devices are connecting")
 	}
 	return nil, nil
+}
+
+// voiceFor is how to speak with who has come.
+func (g *Gateway) voiceFor(h *eventloop.Credentials) (*voice, *eventloop.Refusal) {
+	if h.Connect != nil {
+		return g.newMQTT(h.Connect)
+	}
+	proto, ok := protocolOf(h.Protocol)
+	if !ok || (h.Protocol == "" && h.Offered > 0) {
+		return nil, &eventloop.Refusal{Reason: eventloop.ReasonMalformed, Text: "this node knows none of the offered subprotocols: offer " + envelope.ProtoJSON + ", " + envelope.ProtoFrameJSON + " or " + envelope.ProtoFrameProto + ", or none for raw messages"}
+	}
+	return g.voices[proto], nil
 }
 
 // peerOf is who has come, without memory of its own where no proxy is between.
@@ -101,10 +113,11 @@ func (g *Gateway) admit(c *candidate) *eventloop.Refusal {
 	if refusal != nil {
 		return refusal
 	}
-	l := &link{voice: g.voices[c.proto], conn: c.conn, laneKey: uint32(g.devices.Hash(key))} //nolint:gosec // any 32 bits of the hash will do
+	l := &link{voice: c.voice, conn: c.conn, laneKey: uint32(g.devices.Hash(key))} //nolint:gosec // any 32 bits of the hash will do
 	if id != nil {
 		l.topics.Store(id.Topics)
 	}
+	l.flags.Store(l.dialect.protocol().firstFlags())
 	if refusal := g.register(c, l, key); refusal != nil {
 		return refusal
 	}
@@ -120,7 +133,7 @@ func (g *Gateway) admit(c *candidate) *eventloop.Refusal {
 	}
 	c.hello.Admit(l)
 	l.admitted()
-	if l.live() {
+	if l.hears() {
 		g.deliverStored(l)
 	}
 	return nil
@@ -191,6 +204,9 @@ func queryOf(h *eventloop.Credentials) (url.Values, error) {
 
 // identify says who is connecting.
 func (g *Gateway) identify(h *eventloop.Credentials) (devicemgr.Key, *auth.Identity, *eventloop.Refusal) {
+	if h.Connect != nil {
+		return g.identifyMQTT(h.Connect)
+	}
 	query, err := queryOf(h)
 	if err != nil {
 		return devicemgr.Key{}, nil, &eventloop.Refusal{Reason: eventloop.ReasonMalformed, Text: "the query is malformed"}
@@ -203,6 +219,11 @@ func (g *Gateway) identify(h *eventloop.Credentials) (devicemgr.Key, *auth.Ident
 		g.drops[DropUnauthorized].Add(1)
 		return devicemgr.Key{}, nil, &eventloop.Refusal{Reason: eventloop.ReasonUnauthorized, Text: "no token: send Authorization: Bearer TOKEN, ?token=TOKEN, or offer the subprotocol bearer.TOKEN"}
 	}
+	return g.identifyToken(token)
+}
+
+// identifyToken says whose a token is.
+func (g *Gateway) identifyToken(token []byte) (devicemgr.Key, *auth.Identity, *eventloop.Refusal) {
 	id, err := g.verifier.Verify(token)
 	switch {
 	case errors.Is(err, auth.ErrRevoked):
@@ -217,13 +238,18 @@ func (g *Gateway) identify(h *eventloop.Credentials) (devicemgr.Key, *auth.Ident
 
 // anonymous takes the identity that the device gives itself (--auth=none).
 func anonymous(query url.Values) (devicemgr.Key, *auth.Identity, *eventloop.Refusal) {
-	key := devicemgr.Key{Tenant: query.Get("tenant"), Device: query.Get("device")}
+	return nameItself(query.Get("tenant"), query.Get("device"))
+}
+
+// nameItself checks the names that a device gives itself.
+func nameItself(tenant, device string) (devicemgr.Key, *auth.Identity, *eventloop.Refusal) {
+	key := devicemgr.Key{Tenant: tenant, Device: device}
 	if key.Tenant == "" {
 		key.Tenant = auth.DefaultTenant
 	}
 	for kind, name := range map[string]string{"tenant": key.Tenant, "device": key.Device} {
 		if err := auth.CheckName(kind, name); err != nil {
-			return key, nil, &eventloop.Refusal{Reason: eventloop.ReasonMalformed, Text: err.Error()}
+			return key, nil, &eventloop.Refusal{Reason: eventloop.ReasonName, Text: err.Error()}
 		}
 	}
 	return key, nil, nil

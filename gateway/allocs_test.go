@@ -4,6 +4,7 @@ package gateway_test
 
 import (
 	"context"
+	"io"
 	"runtime"
 	"sync/atomic"
 	"testing"
@@ -67,4 +68,36 @@ func mallocs() uint64 {
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	return m.Mallocs
+}
+
+// TestAllocs_MQTT: nor does a PUBLISH of QoS 1 and its PUBACK.
+func TestAllocs_MQTT(t *testing.T) {
+	const budget = 0.15
+	const burst, bursts = 32, 500
+	log := &countLog{}
+	n := startNodeOn(t, log, gateway.Config{})
+	c := n.mqttDevice("thrifty", false)
+	var packets []byte
+	for i := range uint16(burst) {
+		packets = append(packets, c.publishOf(i+1, "t", `{"celsius":21.5}`)...)
+	}
+	acks := make([]byte, 4*burst)
+	send := func() {
+		for range bursts {
+			if _, err := c.conn.Write(packets); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := io.ReadFull(c.conn, acks); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	send()
+	before := mallocs()
+	send()
+	perMessage := float64(mallocs()-before) / (burst * bursts)
+	t.Logf("%.4f allocations per message", perMessage)
+	if perMessage > budget {
+		t.Errorf("%.3f allocations per message, the budget is %.2f", perMessage, budget)
+	}
 }

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"encoding/binary"
+	"sync/atomic"
 
 	"edgeloop/backbone"
 	"edgeloop/eventloop"
@@ -30,6 +31,13 @@ type batch struct {
 	// records were made of the messages, and are not settled. The lane sets it before
 	// the log has the first.
 	records int32
+
+	// Of a dialect that answers each message, so that the batch goes back to the loop,
+	// which ends it (await).
+	next    *batch // the loop's: begun after this one
+	awaited bool
+	void    bool        // not all of it is in the log: nothing of it is acknowledged
+	done    atomic.Bool // one of the two is through: the loop, or who had it last
 }
 
 // prefixSize is the size in bytes of what precedes each message in a batch: its kind and
@@ -63,6 +71,15 @@ func (b *batch) room() int {
 	return cap(b.bytes.B) - len(b.bytes.B)
 }
 
+// A message is one of a batch: its prefix, and what it holds. A piece of the batch.
+type message []byte
+
+// kind is what came with it.
+func (m message) kind() eventloop.Kind { return eventloop.Kind(m[0]) }
+
+// payload is what it holds.
+func (m message) payload() []byte { return m[prefixSize:len(m):len(m)] }
+
 // add copies a message to the end, for which there is room. payload is borrowed until
 // return.
 func (b *batch) add(kind eventloop.Kind, payload []byte) {
@@ -74,10 +91,10 @@ func (b *batch) add(kind eventloop.Kind, payload []byte) {
 	b.cost += int32(len(payload)) + prefixSize + messageCost //nolint:gosec // as above
 }
 
-// cutMessage takes the first message off the bytes of a batch. payload is a piece of b.
-func cutMessage(b []byte) (kind eventloop.Kind, payload, rest []byte) {
+// cutMessage takes the first message off the bytes of a batch.
+func cutMessage(b []byte) (m message, rest []byte) {
 	n := prefixSize + int(binary.BigEndian.Uint32(b[1:]))
-	return eventloop.Kind(b[0]), b[prefixSize:n:n], b[n:]
+	return b[:n:n], b[n:]
 }
 
 // newBatch has room for n bytes.
@@ -87,7 +104,23 @@ func (l *link) newBatch(n int) *batch {
 		b = new(batch)
 	}
 	b.link, b.bytes = l, l.g.memory.budget.Moving.Get(n)
+	l.dialect.begunOnLoop(b)
 	return b
+}
+
+// await has b come back to the loop, in pop, and must be called before anybody else has
+// it. Two are through with b then, in any order, and the second ends it.
+func (b *batch) await() { b.awaited = true }
+
+// through is called by who had b last, or gives it up: b is ended, or is the loop's. It
+// says what that takes off its link's window. b must not be touched afterwards.
+func (b *batch) through() (bytes uint64) {
+	l := b.link
+	if !b.awaited || b.done.Swap(true) {
+		return b.end()
+	}
+	l.conn.Wake()
+	return 0
 }
 
 // end gives b back, of which nothing is on its way any more, and says what that
@@ -127,6 +160,7 @@ func (b *batch) Durable(seq uint64, n int) {
 func (b *batch) Overtaken(_ uint64, n int) {
 	l := b.link
 	l.g.drops[DropOvertaken].Add(uint64(n)) //nolint:gosec // positive
+	b.void = true
 	b.settle(n)
 	if now := l.g.devices.Discard(l.session); now != nil {
 		now.Close(uint16(eventloop.CloseInternal), reasonOvertaken)
@@ -144,7 +178,7 @@ func (b *batch) Wanted() bool { return !b.link.session.Discarded() }
 func (b *batch) settle(n int) {
 	l, way := b.link, uint64(n)*oneMessage     //nolint:gosec // positive
 	if b.records -= int32(n); b.records == 0 { //nolint:gosec // at most as many
-		way += b.end()
+		way += b.through()
 	}
 	l.onWay.Add(-way)
 }

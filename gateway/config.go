@@ -66,6 +66,9 @@ type Config struct {
 	// it is largest, and what is sent at once of those that waited; default 128 KiB. It must
 	// be below the event loop's OutBuffer, or the command cuts its device off.
 	MaxCommand int
+	// MaxPacket is the largest packet that a client of MQTT may send, bytes, as it is
+	// told; default 64 KiB. The event loop refuses larger ones at its MaxMessage.
+	MaxPacket int
 	// Heartbeat and IdleTimeout say when a silent device is pinged and evicted;
 	// defaults 30 s and 60 s.
 	Heartbeat, IdleTimeout time.Duration
@@ -118,6 +121,7 @@ func (c Config) withDefaults() (Config, error) {
 	defaults.Set(&c.WindowBytes, 256<<10)
 	defaults.Set(&c.InFlight, 256<<20)
 	defaults.Set(&c.MaxCommand, 128<<10)
+	defaults.Set(&c.MaxPacket, 64<<10)
 	defaults.Set(&c.Heartbeat, 30*time.Second)
 	defaults.Set(&c.IdleTimeout, 60*time.Second)
 	defaults.Set(&c.MaxRemembered, 1_000_000)

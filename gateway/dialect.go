@@ -4,6 +4,7 @@ import (
 	"edgeloop/devicemgr"
 	"edgeloop/envelope"
 	"edgeloop/eventloop"
+	"edgeloop/mqttproto"
 )
 
 // A dialect is what a protocol has of its own: how a message of a device is
@@ -17,14 +18,19 @@ type dialect interface {
 	// hearOnLoop looks at a message before it is copied, and says whether it has dealt
 	// with it; false sends it to the lane. payload is borrowed until return.
 	hearOnLoop(l *link, kind eventloop.Kind, payload []byte) (done bool)
-	// takeOnLane takes one message of b in: it adds a record to t's, or deals with it.
-	// payload is a piece of b, to which the record refers until the log copied it.
-	takeOnLane(l *link, t *turn, b *batch, kind eventloop.Kind, payload []byte)
+	// begunOnLoop hears of a batch that is going to be filled; see batch.await.
+	begunOnLoop(b *batch)
+	// takeOnLane takes one message m of b in: it adds a record to t's, or deals with it.
+	// m is a piece of b, to which the record refers until the log copied it.
+	takeOnLane(l *link, t *turn, b *batch, m message)
 	// tellOnLoop writes what the device does not know yet: first the welcome, then
 	// what has become durable.
 	tellOnLoop(l *link)
 	// silenceOnLoop is how long this connection may be silent.
 	silenceOnLoop(l *link) devicemgr.Silence
+	// goneOnLoop hears that the connection has ended. What it adds to the link's batch
+	// still goes to the lane.
+	goneOnLoop(l *link, gone *eventloop.Gone)
 }
 
 // A voice is a dialect at a node. The link has one pointer to both, where it had one
@@ -43,17 +49,29 @@ const (
 	protocolJSON
 	protocolFrameJSON
 	protocolFrameProto
+	protocolMQTT3
+	protocolMQTT5
 	numProtocols
+
+	numEdgeloop = protocolMQTT3 // those before it are edgeloop's, one for each encoding
 )
 
-// name is the subprotocol.
+// name is what lists call it: of edgeloop's the subprotocol.
 func (p protocol) name() string {
-	return [numProtocols]string{envelope.ProtoRaw, envelope.ProtoJSON, envelope.ProtoFrameJSON, envelope.ProtoFrameProto}[p]
+	return [numProtocols]string{envelope.ProtoRaw, envelope.ProtoJSON, envelope.ProtoFrameJSON, envelope.ProtoFrameProto, "mqtt.3.1.1", "mqtt.5.0"}[p]
 }
 
-// protocolOf finds a subprotocol by its name.
+// firstFlags are those with which a link begins: an MQTT device has to ask for commands.
+func (p protocol) firstFlags() uint32 {
+	if p < numEdgeloop {
+		return 0
+	}
+	return flagMute
+}
+
+// protocolOf finds an encoding of edgeloop's protocol by its subprotocol.
 func protocolOf(name string) (protocol, bool) {
-	for p := range numProtocols {
+	for p := range numEdgeloop {
 		if p.name() == name {
 			return p, true
 		}
@@ -73,11 +91,13 @@ type form interface {
 type forms [numProtocols]form
 
 // voices are the voices of the dialects that are shared.
-type voices [numProtocols]*voice
+type voices [numEdgeloop]*voice
 
 func (g *Gateway) learnProtocols() {
-	for p := range numProtocols {
+	for p := range numEdgeloop {
 		e := newEdgeloop(p)
 		g.forms[p], g.voices[p] = e, &voice{g, e}
 	}
+	g.forms[protocolMQTT3] = mqttForm(mqttproto.V311)
+	g.forms[protocolMQTT5] = mqttForm(mqttproto.V5)
 }

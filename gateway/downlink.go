@@ -215,13 +215,13 @@ func (g *Gateway) Kick(key devicemgr.Key, code uint16, reason string) error {
 // Devices is the session table, for lists.
 func (g *Gateway) Devices() *devicemgr.Manager { return g.devices }
 
-// liveLink is the link of a device that frames reach, or nil.
+// liveLink is the link of a device that commands reach, or nil.
 func liveLink(s *devicemgr.Session) *link {
 	if s == nil {
 		return nil
 	}
 	l, ok := s.Link().(*link)
-	if !ok || !l.live() {
+	if !ok || !l.hears() {
 		return nil
 	}
 	return l

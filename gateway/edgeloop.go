@@ -41,6 +41,10 @@ func (e *edgeloop) appendCommand(dst []byte, id, name string, data []byte) []byt
 // silenceOnLoop is the same for all, as the welcome says.
 func (e *edgeloop) silenceOnLoop(l *link) devicemgr.Silence { return *l.g.limits.silence.Load() }
 
+// begunOnLoop and goneOnLoop: acks go by the session's sequence, not by batches.
+func (e *edgeloop) begunOnLoop(*batch)                {}
+func (e *edgeloop) goneOnLoop(*link, *eventloop.Gone) {}
+
 // hearOnLoop answers heartbeats: whether the node is there is no question to the log,
 // behind which the lane may wait.
 func (e *edgeloop) hearOnLoop(l *link, kind eventloop.Kind, payload []byte) bool {
@@ -108,9 +112,9 @@ func (e *edgeloop) write(l *link, fill func(*envelope.Message)) {
 }
 
 // takeOnLane takes one message in.
-func (e *edgeloop) takeOnLane(l *link, t *turn, b *batch, kind eventloop.Kind, payload []byte) {
+func (e *edgeloop) takeOnLane(l *link, t *turn, b *batch, in message) {
 	m := t.message()
-	if err := e.codec.Decode(kind == eventloop.Binary, payload, m); err != nil {
+	if err := e.codec.Decode(in.kind() == eventloop.Binary, in.payload(), m); err != nil {
 		e.refuse(l, err)
 		return
 	}

@@ -67,7 +67,7 @@ func (g *Gateway) handle(batches []*batch) {
 	for _, r := range t.rest {
 		bytes := uint64(0)
 		if r.batch != nil {
-			bytes = r.batch.end()
+			bytes = r.batch.through()
 		}
 		r.link.settle(r.messages, bytes)
 	}
@@ -80,10 +80,9 @@ func (t *turn) decode(b *batch) {
 	t.bytes += len(b.bytes.B)
 	made := len(t.records)
 	for rest := b.bytes.B; len(rest) > 0; {
-		var kind eventloop.Kind
-		var payload []byte
-		kind, payload, rest = cutMessage(rest)
-		b.link.dialect.takeOnLane(b.link, t, b, kind, payload)
+		var m message
+		m, rest = cutMessage(rest)
+		b.link.dialect.takeOnLane(b.link, t, b, m)
 	}
 	b.records = int32(len(t.records) - made) //nolint:gosec // at most its messages
 	switch {
@@ -116,6 +115,7 @@ func (t *turn) lost(batches []*batch) {
 	t.rollBack()
 	t.rest = t.rest[:0]
 	for _, b := range batches {
+		b.void = true
 		b.link.breakOff(DropStopping, b.records)
 		t.rest = append(t.rest, rest{b.link, b, b.messages})
 	}
@@ -168,7 +168,8 @@ func (g *Gateway) panicked(t, v any, stack []byte) {
 	case *batch:
 		l, n := t.link, t.messages
 		l.breakOff(DropPanic, n)
-		l.settle(n, t.end())
+		t.void = true
+		l.settle(n, t.through())
 	case *link:
 		t.Close(uint16(eventloop.CloseInternal), "internal error")
 	case *candidate:

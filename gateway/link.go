@@ -62,6 +62,7 @@ const (
 	flagHeld                        // the lane had no room for batch: reading is paused; the loop's own
 	flagWelcomed                    // the first message went out; the loop's own
 	flagToken                       // the token or the clock is another one: look when it ends
+	flagMute                        // it has not asked for commands
 
 	closeShift = 16
 )
@@ -133,6 +134,7 @@ func (l *link) Quiet(idle, asked time.Duration) time.Duration {
 // lane all the same, behind what went there before: it is counted in the node's
 // memory already.
 func (l *link) Closed(gone *eventloop.Gone) {
+	l.dialect.goneOnLoop(l, gone)
 	if l.batch != nil && !l.postLast() {
 		l.giveUp()
 	}
@@ -144,7 +146,8 @@ func (l *link) Closed(gone *eventloop.Gone) {
 // so the device keeps those it numbered; the others are lost, and counted.
 func (l *link) giveUp() {
 	l.g.drops[DropClosed].Add(uint64(l.batch.messages)) //nolint:gosec // positive
-	l.batch.end()
+	l.batch.void = true
+	l.batch.through()
 	l.batch = nil
 }
 
@@ -180,6 +183,9 @@ func (l *link) markClosing(code uint16) (before uint32, first bool) {
 		}
 	}
 }
+
+// hears says whether commands that are posted now reach the device.
+func (l *link) hears() bool { return l.live() && l.flags.Load()&flagMute == 0 }
 
 // live says whether frames that are posted now reach the device.
 func (l *link) live() bool {

@@ -18,7 +18,7 @@ func TestLink_Size(t *testing.T) {
 // TestLink_AdmittedBeforeItsWelcome: a device that has been welcomed is one that
 // commands reach, whether or not the worker that admitted it has run on.
 func TestLink_AdmittedBeforeItsWelcome(t *testing.T) {
-	for proto := range numProtocols {
+	for proto := range numEdgeloop {
 		l := &link{voice: &voice{dialect: newEdgeloop(proto)}, session: &devicemgr.Session{}}
 		l.flags.Store(flagWelcomed) // as if: there is nothing to write to
 		if l.live() {

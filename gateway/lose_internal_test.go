@@ -6,6 +6,7 @@ import (
 
 	"edgeloop/devicemgr"
 	"edgeloop/eventloop"
+	"edgeloop/internal/bytebuf"
 )
 
 // TestLink_TakesNothingMoreAfterALoss: whatever a message was lost for, no later one of
@@ -14,8 +15,8 @@ import (
 func TestLink_TakesNothingMoreAfterALoss(t *testing.T) {
 	send := func(l *link, tn *turn, seq int) int {
 		before := len(tn.records)
-		l.dialect.takeOnLane(l, tn, &batch{link: l}, eventloop.Text, fmt.Appendf(nil, `{"type":"telemetry","seq":%d,"data":1}`, seq))
-		l.dialect.takeOnLane(l, tn, &batch{link: l}, eventloop.Text, []byte(`{"type":"telemetry","data":1}`))
+		l.dialect.takeOnLane(l, tn, &batch{link: l}, messageOf(`{"type":"telemetry","seq":%d,"data":1}`, seq))
+		l.dialect.takeOnLane(l, tn, &batch{link: l}, messageOf(`{"type":"telemetry","data":1}`))
 		return len(tn.records) - before
 	}
 	devices, err := devicemgr.New(devicemgr.Config{})
@@ -29,7 +30,7 @@ func TestLink_TakesNothingMoreAfterALoss(t *testing.T) {
 		if why == DropReplaced {
 			ways["of another epoch for a moment"] = func(l *link, tn *turn) {
 				l.epoch++
-				l.dialect.takeOnLane(l, tn, &batch{link: l}, eventloop.Text, []byte(`{"type":"telemetry","seq":2,"data":1}`))
+				l.dialect.takeOnLane(l, tn, &batch{link: l}, messageOf(`{"type":"telemetry","seq":2,"data":1}`))
 				l.epoch--
 			}
 		}
@@ -51,4 +52,12 @@ func TestLink_TakesNothingMoreAfterALoss(t *testing.T) {
 			}
 		}
 	}
+}
+
+// messageOf is a message as a batch has it.
+func messageOf(format string, args ...any) message {
+	b := batch{bytes: &bytebuf.Buf{}}
+	b.add(eventloop.Text, fmt.Appendf(nil, format, args...))
+	m, _ := cutMessage(b.bytes.B)
+	return m
 }

@@ -218,7 +218,7 @@ func startNodeWith(t *testing.T, log gateway.Log, store *memStore, cfg gateway.C
 		t.Fatal(err)
 	}
 	n.server, err = eventloop.New(eventloop.Config{
-		Listeners: []eventloop.Listener{{Address: "127.0.0.1:0"}}, Loops: 2, Tick: 20 * time.Millisecond,
+		Listeners: []eventloop.Listener{{Address: "127.0.0.1:0"}, {Address: "127.0.0.2:0", MQTT: true}}, Loops: 2, Tick: 20 * time.Millisecond,
 		Protocols: envelope.Protocols(), Compression: compression, Memory: n.gateway.Memory(),
 	}, n.gateway)
 	if err != nil {

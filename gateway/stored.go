@@ -106,8 +106,8 @@ func (g *Gateway) fetch(links []*link) {
 // sends them. The store forgets each before it is sent: at most once.
 func (g *Gateway) fetchOne(l *link) {
 	defer l.fetched()
-	if !l.live() {
-		return // they wait for the next connection
+	if !l.hears() {
+		return // they wait for the next connection, or until it asks
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), fetchTimeout)
 	defer cancel()

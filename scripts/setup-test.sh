@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Installs what the tests need beyond Go on a fresh Debian, and only what is
-# missing: a C compiler (race detector), curl, openssl, mosquitto, Python's websockets,
-# Node with the ws package, Chromium. Without root and without sudo it changes nothing
-# and says what is missing.
+# missing: a C compiler (race detector), curl, openssl, mosquitto and its clients,
+# Python's websockets, Node with the ws package, Chromium. Without root and without sudo
+# it changes nothing and says what is missing.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 . scripts/apt.sh
@@ -18,6 +18,7 @@ command -v openssl >/dev/null || missing+=(openssl)
 PATH=$PATH:/usr/sbin command -v mosquitto >/dev/null || missing+=(mosquitto)
 command -v chromium >/dev/null || missing+=(chromium)
 command -v node >/dev/null || missing+=(nodejs)
+command -v mosquitto_pub >/dev/null || missing+=(mosquitto-clients)
 command -v npm >/dev/null || missing+=(npm)
 { [ -x "$python" ] && "$python" -c 'import websockets' 2>/dev/null; } || missing+=(python3 python3-websockets)
 

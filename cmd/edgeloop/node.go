@@ -218,6 +218,7 @@ func (n *node) startGateway(context.Context) (stop stopFunc, err error) {
 		RateBytes:       n.cfg.MaxRateBytes,
 		InFlight:        n.cfg.InflightBytes,
 		MaxCommand:      n.cfg.maxCommand(),
+		MaxPacket:       n.cfg.MaxMessage,
 		Heartbeat:       n.cfg.Heartbeat,
 		IdleTimeout:     n.cfg.IdleTimeout,
 		MaxRemembered:   n.cfg.RememberedMost,
@@ -308,10 +309,10 @@ func tickFor(timeouts ...time.Duration) time.Duration {
 // announce writes down where the node listens, for those who start it.
 func (n *node) announce(context.Context) (stopFunc, error) {
 	a := addresses{Listen: n.server.Addr().String(), Admin: n.admin.Addr().String(), PID: os.Getpid()}
-	schemes := n.schemes()
+	doors := n.cfg.doors()
 	for i, addr := range n.server.Addrs() {
 		a.Listeners = append(a.Listeners, addr.String())
-		n.log.Info("devices connect here", zap.String("url", fmt.Sprintf("%s://%s%s", schemes[i], addr, gateway.DevicePath)))
+		n.log.Info("devices connect here", zap.String("url", doors[i].url(addr.String())))
 	}
 	n.log.Info("admin API", zap.String("url", fmt.Sprintf("http://%s", n.admin.Addr())))
 	if err := a.write(addressFile(n.cfg.DataDir)); err != nil {

@@ -95,28 +95,16 @@ func (s *serveCmd) planNames() error {
 // planListeners checks the addresses. The admin API is not shown to a network by
 // accident.
 func (s *serveCmd) planListeners() error {
-	all := slices.Concat(s.plainListen(), s.TLSListen)
-	if n := len(all); n == 0 || n > eventloop.MaxListeners {
-		return fmt.Errorf("--listen=%s: give host:port 1 to %d times, not %d, those of --tls-listen included", strings.Join(s.Listen, ","), eventloop.MaxListeners, n)
-	}
-	for i, addr := range all {
-		flag := "--listen"
-		if i >= len(s.plainListen()) {
-			flag = "--tls-listen"
-		}
-		if err := checkListen(flag, addr); err != nil {
-			return err
-		}
-		if slices.Contains(all[:i], addr) {
-			return fmt.Errorf("%s=%s is there twice: give each an address of its own", flag, addr)
-		}
+	all, err := s.planDoors()
+	if err != nil {
+		return err
 	}
 	if err := checkListen("--admin-listen", s.AdminListen); err != nil {
 		return err
 	}
 	host, port, _ := net.SplitHostPort(s.AdminListen)
-	if slices.Contains(all, s.AdminListen) && port != "0" {
-		return fmt.Errorf("--listen=%s and --admin-listen=%s are the same: give each a port of its own", s.AdminListen, s.AdminListen)
+	if i := slices.Index(all, s.AdminListen); i >= 0 && port != "0" {
+		return fmt.Errorf("%s=%s and --admin-listen=%s are the same: give each a port of its own", s.doors()[i].flag, s.AdminListen, s.AdminListen)
 	}
 	ip := net.ParseIP(host)
 	if s.AdminRemote || host == "localhost" || (ip != nil && ip.IsLoopback()) {

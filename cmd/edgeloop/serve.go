@@ -8,9 +8,11 @@ import (
 // serveCmd is the node. Each field is a flag, an EDGELOOP_ variable and a key of
 // the configuration file.
 type serveCmd struct {
-	Listen          []string `default:"127.0.0.1:8080" placeholder:"ADDRESS" help:"Address that devices connect to, host:port; port 0 picks a free one. May be given several times; none with --tls-listen alone."`
+	Listen          []string `default:"127.0.0.1:8080" placeholder:"ADDRESS" help:"Address that devices connect to, host:port; port 0 picks a free one. May be given several times; none where devices connect by other listeners alone."`
 	TLSListen       []string `name:"tls-listen" placeholder:"ADDRESS" help:"Address that devices connect to by TLS (wss), host:port. May be given several times."`
-	TLSCert         string   `name:"tls-cert" default:"" type:"path" help:"Certificate of --tls-listen with its chain, leaf first: a PEM file."`
+	MQTTListen      []string `name:"mqtt-listen" placeholder:"ADDRESS" help:"Address that devices connect to by MQTT 3.1.1 or 5.0 over TCP, host:port. May be given several times."`
+	MQTTTLSListen   []string `name:"mqtt-tls-listen" placeholder:"ADDRESS" help:"Address that devices connect to by MQTT over TLS, host:port. May be given several times."`
+	TLSCert         string   `name:"tls-cert" default:"" type:"path" help:"Certificate of --tls-listen and --mqtt-tls-listen with its chain, leaf first: a PEM file."`
 	TLSKey          string   `name:"tls-key" default:"" type:"path" help:"Key of --tls-cert: a PEM file that others cannot read."`
 	AdminListen     string   `default:"127.0.0.1:9090" help:"Address of the admin API, metrics and health, host:port."`
 	AdminRemote     bool     `default:"false" help:"Allow --admin-listen on an address that others can reach; the admin token then crosses the network in the clear."`

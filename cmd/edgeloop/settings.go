@@ -48,6 +48,8 @@ const (
 var table = []setting{
 	{name: "listen"},
 	{name: "tls-listen"},
+	{name: "mqtt-listen"},
+	{name: "mqtt-tls-listen"},
 	{name: "tls-cert"},
 	{name: "tls-key"},
 	{name: "admin-listen"},

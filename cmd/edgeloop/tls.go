@@ -6,17 +6,15 @@ import (
 	"fmt"
 	"runtime"
 	"slices"
-	"strings"
 	"time"
 
 	"go.uber.org/zap"
 
-	"edgeloop/eventloop"
 	"edgeloop/pool"
 	"edgeloop/tlsrec"
 )
 
-// noListen says that devices connect by TLS alone.
+// noListen says that no devices connect by WebSocket without TLS.
 const noListen = "none"
 
 // expirySoon is how long before the end of the certificate the node begins to warn.
@@ -25,12 +23,13 @@ const expirySoon = 14 * 24 * time.Hour
 // planTLS checks the flags of TLS against each other. Files are looked at by openTLS.
 func (s *serveCmd) planTLS() error {
 	switch {
-	case len(s.TLSListen) == 0 && (s.TLSCert != "" || s.TLSKey != ""):
+	case !s.wantsTLS() && (s.TLSCert != "" || s.TLSKey != ""):
 		return errors.New("--tls-cert and --tls-key are for --tls-listen: give the address where devices connect by TLS")
-	case len(s.TLSListen) > 0 && (s.TLSCert == "" || s.TLSKey == ""):
-		return fmt.Errorf("--tls-listen=%s: give --tls-cert and --tls-key, PEM files of a certificate with its chain and of its key", strings.Join(s.TLSListen, ","))
-	case slices.Contains(s.Listen, noListen) && (len(s.Listen) > 1 || len(s.TLSListen) == 0):
-		return errors.New("--listen=none is for nodes whose devices connect by --tls-listen alone: give that too, and no other --listen")
+	case s.wantsTLS() && (s.TLSCert == "" || s.TLSKey == ""):
+		i := slices.IndexFunc(s.doors(), func(d door) bool { return d.tls })
+		return fmt.Errorf("%s=%s: give --tls-cert and --tls-key, PEM files of a certificate with its chain and of its key", s.doors()[i].flag, s.doors()[i].addr)
+	case slices.Contains(s.Listen, noListen) && (len(s.Listen) > 1 || len(s.doors()) == 0):
+		return errors.New("--listen=none is for nodes whose devices connect by --tls-listen, --mqtt-listen or --mqtt-tls-listen alone: give one of them too, and no other --listen")
 	}
 	return nil
 }
@@ -45,11 +44,11 @@ func (s *serveCmd) plainListen() []string {
 
 // openTLS reads the files of TLS; nil where no listener speaks it.
 func (s *serveCmd) openTLS(log *zap.Logger) (*tlsrec.Server, error) {
-	if len(s.TLSListen) == 0 {
+	if !s.wantsTLS() {
 		return nil, nil
 	}
 	server, err := tlsrec.New(tlsrec.Config{
-		CertFile: s.TLSCert, KeyFile: s.TLSKey, Protocols: []string{"http/1.1"},
+		CertFile: s.TLSCert, KeyFile: s.TLSKey, Protocols: []string{"http/1.1", "mqtt"},
 		OnPanic: func(v any) { log.Error("a TLS handshake panicked", zap.Any("panic", v)) },
 	})
 	if err != nil {
@@ -94,32 +93,6 @@ func (n *node) startTLS(context.Context) (stopFunc, error) {
 	}
 	n.tls, n.tlsQueue = server, queue
 	return work.Stop, nil
-}
-
-// listeners is the table of listeners.
-func (n *node) listeners() (table []eventloop.Listener) {
-	for _, addr := range n.cfg.plainListen() {
-		table = append(table, eventloop.Listener{Address: addr})
-	}
-	if n.tls == nil {
-		return table
-	}
-	greet := eventloop.TLS(n.tls, n.tlsQueue.Post)
-	for _, addr := range n.cfg.TLSListen {
-		table = append(table, eventloop.Listener{Address: addr, Greet: greet})
-	}
-	return table
-}
-
-// schemes are how devices speak to each of the listeners.
-func (n *node) schemes() (all []string) {
-	for range n.cfg.plainListen() {
-		all = append(all, "ws")
-	}
-	for range n.cfg.TLSListen {
-		all = append(all, "wss")
-	}
-	return all
 }
 
 func (n *node) tlsMetrics(emit emitter) {

@@ -20,7 +20,7 @@ type rule struct{ ours, vendor []string }
 
 // below lists the rungs under gateway, which may stand on all of them but the
 // framing: nobody outside eventloop reads or makes a frame.
-var below = []string{"pool", "devicemgr", "envelope", "auth", "eventloop", "backbone"}
+var below = []string{"pool", "devicemgr", "envelope", "mqttproto", "auth", "eventloop", "backbone"}
 
 // faultBelow lists the packages that run one node and its devices.
 var faultBelow = []string{"bench/fault/history", "bench/fault/faults", "bench/fault/node", "bench/fault/crew", "bench/fault/attack"}
@@ -35,7 +35,7 @@ var ladder = map[string]rule{
 	"envelope":  {vendor: []string{"google.golang.org/protobuf", "github.com/go-json-experiment/json", "github.com/tidwall/gjson"}},
 	"auth":      {vendor: []string{"github.com/golang-jwt/jwt/v5"}},
 	"tlsrec":    {},
-	"eventloop": {ours: []string{"wsproto", "tlsrec"}, vendor: []string{"github.com/panjf2000/gnet/v2"}},
+	"eventloop": {ours: []string{"wsproto", "mqttproto", "tlsrec"}, vendor: []string{"github.com/panjf2000/gnet/v2"}},
 	// The whole, for those above.
 	"backbone":       {ours: []string{"backbone/names", "backbone/servers", "backbone/store", "backbone/uplog", "backbone/reader", "backbone/custody"}},
 	"backbone/uplog": {ours: []string{"backbone/names", "backbone/servers", "backbone/reader", "backbone/custody", "backbone/blocks"}},

@@ -50,6 +50,9 @@ func (b *Buf) Size() int {
 	return int(b.size)
 }
 
+// LentBy says whether p lent the buffer; nobody lent nil.
+func (b *Buf) LentBy(p *Pool) bool { return b != nil && b.home == p }
+
 // Held is the capacity of all lent buffers.
 func (p *Pool) Held() int64 { return p.held.Load() }
 

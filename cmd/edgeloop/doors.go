@@ -1,0 +1,75 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"edgeloop/eventloop"
+	"edgeloop/gateway"
+)
+
+// A door is an address where devices connect, and what is spoken there.
+type door struct {
+	flag, addr string
+	scheme     string // of its URL
+	tls, mqtt  bool
+}
+
+// doors are those of a node, in the order of its listeners.
+func (s *serveCmd) doors() (all []door) {
+	for _, addr := range s.plainListen() {
+		all = append(all, door{"--listen", addr, "ws", false, false})
+	}
+	for _, addr := range s.TLSListen {
+		all = append(all, door{"--tls-listen", addr, "wss", true, false})
+	}
+	for _, addr := range s.MQTTListen {
+		all = append(all, door{"--mqtt-listen", addr, "mqtt", false, true})
+	}
+	for _, addr := range s.MQTTTLSListen {
+		all = append(all, door{"--mqtt-tls-listen", addr, "mqtts", true, true})
+	}
+	return all
+}
+
+// wantsTLS says whether there is a door with TLS.
+func (s *serveCmd) wantsTLS() bool { return len(s.TLSListen)+len(s.MQTTTLSListen) > 0 }
+
+// planDoors checks the addresses, and returns them.
+func (s *serveCmd) planDoors() (all []string, err error) {
+	doors := s.doors()
+	if n := len(doors); n == 0 || n > eventloop.MaxListeners {
+		return nil, fmt.Errorf("--listen=%s: give host:port 1 to %d times, not %d, those of --tls-listen, --mqtt-listen and --mqtt-tls-listen included", strings.Join(s.Listen, ","), eventloop.MaxListeners, n)
+	}
+	for _, d := range doors {
+		if err := checkListen(d.flag, d.addr); err != nil {
+			return nil, err
+		}
+		if slices.Contains(all, d.addr) {
+			return nil, fmt.Errorf("%s=%s is there twice: give each an address of its own", d.flag, d.addr)
+		}
+		all = append(all, d.addr)
+	}
+	return all, nil
+}
+
+// listeners is the table of listeners.
+func (n *node) listeners() (table []eventloop.Listener) {
+	for _, d := range n.cfg.doors() {
+		row := eventloop.Listener{Address: d.addr, MQTT: d.mqtt}
+		if d.tls {
+			row.Greet = eventloop.TLS(n.tls, n.tlsQueue.Post)
+		}
+		table = append(table, row)
+	}
+	return table
+}
+
+// url is where devices connect, addr being where it listens.
+func (d *door) url(addr string) string {
+	if d.mqtt {
+		return d.scheme + "://" + addr
+	}
+	return d.scheme + "://" + addr + gateway.DevicePath
+}

@@ -1,0 +1,270 @@
+package gateway
+
+import (
+	"encoding/binary"
+	"time"
+
+	"edgeloop/devicemgr"
+	"edgeloop/envelope"
+	"edgeloop/eventloop"
+	"edgeloop/mqttproto"
+)
+
+// mqtt is the dialect of MQTT 3.1.1 and 5.0 (docs/mqtt.md), with what it keeps of one
+// connection. A message of it is one control packet.
+//
+// PUBACK goes by batches: a PUBLISH is answered when all records of its batch are on the
+// disk, and the batches of a connection in the order in which they began. So nothing is
+// kept for a packet that waits for its answer but the packet itself, in its batch.
+type mqtt struct {
+	voice
+
+	// Immutable after construction.
+	peer     mqttproto.Peer
+	silence  time.Duration // evicted after it; 0: never
+	assigned bool          // the device has not said a client identifier
+	told     bool          // silence is ours, not what the client asked for
+	asked    uint32        // Session Expiry Interval, seconds
+
+	// Owned by the loop goroutine.
+	first, last *batch // begun and not answered, the oldest first
+	will        []byte // a PUBLISH, for when it goes without a word; nil: none
+	gone        bool
+}
+
+// codeNone says of a message that it gets no answer. It is what comes with all
+// messages, and no reason code of PUBACK.
+const codeNone = byte(eventloop.Binary)
+
+func (q *mqtt) protocol() protocol {
+	if q.peer.Version == mqttproto.V5 {
+		return protocolMQTT5
+	}
+	return protocolMQTT3
+}
+
+// silenceOnLoop is one and a half times the keep alive. [MQTT-3.1.2-22]
+func (q *mqtt) silenceOnLoop(*link) devicemgr.Silence {
+	return devicemgr.Silence{Limit: q.silence, Unasked: true}
+}
+
+// hearOnLoop answers PINGREQ: whether the node is there is no question to the log.
+func (q *mqtt) hearOnLoop(l *link, _ eventloop.Kind, packet []byte) bool {
+	switch mqttproto.Type(packet[0] >> 4) {
+	case mqttproto.PINGREQ:
+		if l.beats == beatsMost || len(packet) != 2 {
+			return false
+		}
+		l.beats++
+		var answer [2]byte
+		l.conn.WriteOnLoop(eventloop.Binary, mqttproto.AppendPingresp(answer[:0])) // [MQTT-3.12.4-1]
+		l.answeredOnLoop(len(packet))
+		return true
+	case mqttproto.DISCONNECT:
+		q.farewell(packet)
+		return true
+	}
+	return false
+}
+
+// farewell hears a DISCONNECT, behind which nothing follows. [MQTT-3.14.4-3]
+func (q *mqtt) farewell(packet []byte) {
+	p, _, _, err := mqttproto.Next(packet, q.peer.Version, mqttproto.MaxPacket)
+	if err != nil {
+		return
+	}
+	if m, err := mqttproto.DecodeDisconnect(p, q.peer.Version); err == nil && m.Reason == mqttproto.ReasonSuccess {
+		q.will = nil // [MQTT-3.1.2-8] [MQTT-3.1.2-10]
+	}
+}
+
+// begunOnLoop notes the order of the batches.
+func (q *mqtt) begunOnLoop(b *batch) {
+	if q.gone {
+		return
+	}
+	b.await()
+	if q.last == nil {
+		q.first = b
+	} else {
+		q.last.next = b
+	}
+	q.last = b
+}
+
+// tellOnLoop writes CONNACK, or answers what is through.
+func (q *mqtt) tellOnLoop(l *link) {
+	if l.flags.Load()&flagWelcomed == 0 {
+		l.flags.Or(flagWelcomed)
+		q.welcome(l)
+		return
+	}
+	if q.first == nil || !q.first.done.Load() {
+		return
+	}
+	e := l.g.encoder()
+	defer l.g.encoders.Put(e)
+	e.out = e.out[:0]
+	for b := q.first; b != nil && b.done.Load(); b = q.first {
+		if q.first = b.next; q.first == nil {
+			q.last = nil
+		}
+		if !b.void {
+			e.out = q.appendAnswers(e.out, b)
+		}
+		l.onWay.Add(-b.end())
+	}
+	if len(e.out) > 0 {
+		l.conn.WriteOnLoop(eventloop.Binary, e.out) // all the answers, in one write
+		l.g.counts.acks.Add(1)
+	}
+}
+
+// appendAnswers appends the answers to the packets of b, in their order. [MQTT-4.6.0-2]
+func (q *mqtt) appendAnswers(dst []byte, b *batch) []byte {
+	for rest := b.bytes.B; len(rest) > 0; {
+		var m message
+		if m, rest = cutMessage(rest); m[0] != codeNone {
+			dst = mqttproto.AppendAck(dst, q.peer, mqttproto.PUBACK, publishID(m.payload()), mqttproto.ReasonCode(m[0]), nil)
+		}
+	}
+	return dst
+}
+
+// publishID is the packet identifier of a PUBLISH that was decoded before.
+func publishID(packet []byte) uint16 {
+	i := 1
+	for packet[i] >= 0x80 {
+		i++
+	}
+	i++
+	i += 2 + int(binary.BigEndian.Uint16(packet[i:]))
+	return binary.BigEndian.Uint16(packet[i:])
+}
+
+// takeOnLane takes one packet in. After a fault nothing more of the connection is.
+// [MQTT-4.13.1-1]
+func (q *mqtt) takeOnLane(l *link, t *turn, b *batch, m message) {
+	p, _, _, err := mqttproto.Next(m.payload(), q.peer.Version, mqttproto.MaxPacket)
+	if err == nil {
+		err = q.packet(l, t, b, m, p)
+	}
+	if err == nil {
+		return
+	}
+	if l.lost == 0 {
+		code, reason := eventloop.PacketFault(err)
+		l.Close(uint16(code), reason)
+	}
+	l.lose(DropBadEnvelope, 1)
+}
+
+func (q *mqtt) packet(l *link, t *turn, b *batch, m message, p mqttproto.Packet) error {
+	switch p.Type {
+	case mqttproto.PUBLISH:
+		return q.publish(l, t, b, m, p)
+	case mqttproto.SUBSCRIBE, mqttproto.UNSUBSCRIBE:
+		return q.subscribe(l, p)
+	case mqttproto.PINGREQ:
+		if err := mqttproto.DecodePingreq(p); err != nil {
+			return err //nolint:wrapcheck // it is the fault that is told
+		}
+		q.send(l, mqttproto.AppendPingresp(nil))
+	case mqttproto.PUBREL:
+		a, err := mqttproto.DecodeAck(p, q.peer.Version)
+		if err != nil {
+			return err //nolint:wrapcheck // as above
+		}
+		q.send(l, mqttproto.AppendAck(nil, q.peer, mqttproto.PUBCOMP, a.ID, mqttproto.ReasonPacketIDNotFound, nil))
+	case mqttproto.AUTH:
+		return errAuth
+	default: // answers to what we never ask: commands go down with QoS 0
+		_, err := mqttproto.DecodeAck(p, q.peer.Version)
+		return err //nolint:wrapcheck // as above
+	}
+	return nil
+}
+
+// The faults that lie in what this node does not offer.
+var (
+	errAuth   = &mqttproto.Error{Reason: mqttproto.ReasonBadAuthMethod, What: "no authentication was begun", Tag: "MQTT-4.12.0-1"}
+	errQoS2   = &mqttproto.Error{Reason: mqttproto.ReasonQoSNotSupported, What: "this node takes QoS 0 and 1", Tag: "MQTT-3.2.2-11"}
+	errRetain = &mqttproto.Error{Reason: mqttproto.ReasonRetainNotSupported, What: "this node retains nothing", Tag: "MQTT-3.2.2-14"}
+)
+
+// publish makes a record of a PUBLISH, or a reply.
+func (q *mqtt) publish(l *link, t *turn, b *batch, m message, p mqttproto.Packet) error {
+	pub, err := mqttproto.DecodePublish(p, q.peer.Version, 0)
+	switch {
+	case err != nil:
+		return err //nolint:wrapcheck // it is the fault that is told
+	case pub.QoS == 2:
+		return errQoS2
+	case pub.Retain && q.peer.Version == mqttproto.V5:
+		return errRetain
+	}
+	code := q.store(l, t, b, &pub)
+	switch {
+	case code == mqttproto.ReasonCode(codeNone):
+	case code.Failed() && q.peer.Version == mqttproto.V311: // it cannot be told otherwise [MQTT3-3.3.5-2]
+		l.Close(uint16(eventloop.ClosePolicy), code.String())
+	case pub.QoS == 1:
+		m[0] = byte(code)
+	}
+	return nil
+}
+
+// store says how a PUBLISH is to be answered once it is on the disk.
+func (q *mqtt) store(l *link, t *turn, b *batch, pub *mqttproto.Publish) mqttproto.ReasonCode {
+	if pub.Topic[0] == '$' {
+		return q.reply(l, pub)
+	}
+	if len(pub.Topic) > envelope.MaxTopic {
+		l.faultOnLane("the topic is too long")
+		return mqttproto.ReasonTopicNameInvalid
+	}
+	r := t.message()
+	r.Reset()
+	r.Type, r.Topic, r.Data = envelope.TypeTelemetry, pub.Topic, pub.Payload
+	made := len(t.records)
+	fault := l.record(t, b, r, true)
+	switch {
+	case fault != nil:
+		l.faultOnLane(fault.Message)
+		if fault.Code == envelope.CodeNotAllowed {
+			return mqttproto.ReasonNotAuthorized
+		}
+		return mqttproto.ReasonImplementation
+	case len(t.records) > made:
+		return mqttproto.ReasonSuccess
+	}
+	return mqttproto.ReasonCode(codeNone) // lost
+}
+
+// goneOnLoop leaves the batches to those who have them, and publishes the Will.
+func (q *mqtt) goneOnLoop(l *link, _ *eventloop.Gone) {
+	q.gone = true
+	for b := q.first; b != nil; {
+		next := b.next
+		if b.done.Swap(true) {
+			b.end()
+		}
+		b = next
+	}
+	q.first, q.last = nil, nil
+	if q.will == nil || l.session == nil || l.flags.Load()&flagWelcomed == 0 {
+		return
+	}
+	if n := prefixSize + len(q.will); l.batch.room() >= n || l.makeRoom(n) { // [MQTT-3.1.2-8]
+		l.batch.add(eventloop.Binary, q.will)
+	}
+}
+
+// send posts a packet to the device; any goroutine.
+func (q *mqtt) send(l *link, packet []byte) {
+	if len(packet) > 0 {
+		_ = l.conn.Send(eventloop.Binary, packet) // who is gone needs no answer
+	}
+}
+
+var _ dialect = (*mqtt)(nil)

@@ -1,0 +1,119 @@
+package gateway
+
+import (
+	"time"
+
+	"edgeloop/auth"
+	"edgeloop/devicemgr"
+	"edgeloop/eventloop"
+	"edgeloop/mqttproto"
+)
+
+// The opening of MQTT: who a CONNECT is of, and the CONNACK to one that is let in.
+
+// newMQTT is the voice of the client that has sent connect, which is borrowed until
+// return. cannot says why it cannot be had.
+func (g *Gateway) newMQTT(connect []byte) (v *voice, cannot *eventloop.Refusal) {
+	c, err := decodeConnect(connect)
+	if err != nil {
+		return nil, &eventloop.Refusal{Reason: eventloop.ReasonMalformed, Text: err.Error()}
+	}
+	if c.Properties.Has(mqttproto.PropAuthMethod) { // [MQTT-4.12.0-1]
+		return nil, &eventloop.Refusal{Reason: eventloop.ReasonUnauthorized, Text: "this node has no authentication method: send the token as password"}
+	}
+	if refusal := willOffered(&c); refusal != nil {
+		return nil, refusal
+	}
+	q := &mqtt{
+		voice: voice{g: g}, peer: mqttproto.PeerOf(&c),
+		silence:  time.Duration(c.KeepAlive) * time.Second * 3 / 2,
+		assigned: len(c.ClientID) == 0,
+		asked:    c.Properties.Uint(mqttproto.PropSessionExpiry, 0),
+	}
+	q.dialect = q
+	if limit := g.limits.silence.Load().Limit; c.Version == mqttproto.V5 && (q.silence == 0 || q.silence > limit) {
+		q.silence, q.told = max(limit.Truncate(time.Second), time.Second), true
+		q.silence = q.silence * 3 / 2
+	}
+	if c.Will.Set {
+		q.will, _ = mqttproto.AppendPublish(nil, mqttproto.Peer{Version: c.Version}, &mqttproto.Publish{
+			Topic: c.Will.Topic, Payload: c.Will.Payload,
+		})
+	}
+	return &q.voice, nil
+}
+
+// willOffered refuses a Will that asks for more than there is.
+func willOffered(c *mqttproto.Connect) *eventloop.Refusal {
+	if c.Version != mqttproto.V5 || !c.Will.Set {
+		return nil
+	}
+	switch {
+	case c.Will.QoS > 1: // [MQTT-3.2.2-12]
+		return &eventloop.Refusal{Reason: eventloop.ReasonQoS, Text: "this node takes QoS 0 and 1, also of a Will"}
+	case c.Will.Retain: // [MQTT-3.2.2-13]
+		return &eventloop.Refusal{Reason: eventloop.ReasonRetain, Text: "this node retains nothing, also no Will"}
+	}
+	return nil
+}
+
+func decodeConnect(packet []byte) (mqttproto.Connect, error) {
+	p, _, _, err := mqttproto.Next(packet, 0, mqttproto.MaxPacket)
+	if err != nil {
+		return mqttproto.Connect{}, err //nolint:wrapcheck // the opening has decoded it before
+	}
+	return mqttproto.DecodeConnect(p) //nolint:wrapcheck // as above
+}
+
+// identifyMQTT says who is connecting: the token's device, its client identifier being
+// that or empty, or, with --auth=none, the client identifier, of the tenant that the user
+// name says.
+func (g *Gateway) identifyMQTT(connect []byte) (devicemgr.Key, *auth.Identity, *eventloop.Refusal) {
+	c, err := decodeConnect(connect)
+	if err != nil {
+		return devicemgr.Key{}, nil, &eventloop.Refusal{Reason: eventloop.ReasonMalformed, Text: err.Error()}
+	}
+	if g.verifier == nil {
+		device := string(c.ClientID)
+		if device == "" { // [MQTT-3.1.3-6] [MQTT-3.1.3-7]
+			device = "mqtt-" + newID()
+		}
+		return nameItself(string(c.User), device)
+	}
+	if len(c.Password) == 0 {
+		g.drops[DropUnauthorized].Add(1)
+		return devicemgr.Key{}, nil, &eventloop.Refusal{Reason: eventloop.ReasonUnauthorized, Text: "no token: send it as the password, with any user name"}
+	}
+	key, id, refusal := g.identifyToken(c.Password)
+	if refusal == nil && len(c.ClientID) > 0 && string(c.ClientID) != key.Device {
+		g.drops[DropForbidden].Add(1)
+		refusal = &eventloop.Refusal{Reason: eventloop.ReasonName, Text: "the token is for device " + key.Device + ": give that as client identifier, or none"}
+	}
+	return key, id, refusal
+}
+
+// welcome writes the CONNACK. [MQTT-3.2.0-1] [MQTT-3.2.2-2]
+func (q *mqtt) welcome(l *link) {
+	var props mqttproto.Properties
+	if q.peer.Version == mqttproto.V5 {
+		props.AddUint(mqttproto.PropReceiveMaximum, uint32(min(l.g.limits.window.Load(), 65_535))) //nolint:gosec // bounded here
+		props.AddUint(mqttproto.PropMaximumQoS, 1)                                                 // [MQTT-3.2.2-9]
+		props.AddUint(mqttproto.PropRetainAvailable, 0)
+		props.AddUint(mqttproto.PropMaximumPacket, uint32(l.g.cfg.MaxPacket)) //nolint:gosec // at most a GiB
+		props.AddUint(mqttproto.PropSubIDAvailable, 0)
+		props.AddUint(mqttproto.PropSharedAvailable, 0)
+		if q.asked > 0 {
+			props.AddUint(mqttproto.PropSessionExpiry, 0)
+		}
+		if q.assigned { // [MQTT-3.2.2-16]
+			props.AddString(mqttproto.PropAssignedClientID, l.session.Key().Device)
+		}
+		if q.told { // [MQTT-3.2.2-21]
+			props.AddUint(mqttproto.PropServerKeepAlive, uint32(q.silence*2/3/time.Second)) //nolint:gosec // seconds of two days
+		}
+	}
+	e := l.g.encoder()
+	defer l.g.encoders.Put(e)
+	e.out = mqttproto.AppendConnack(e.out[:0], q.peer, false, mqttproto.ReasonSuccess, &props)
+	l.conn.WriteOnLoop(eventloop.Binary, e.out)
+}

@@ -1,0 +1,105 @@
+package gateway
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+
+	"edgeloop/envelope"
+	"edgeloop/eventloop"
+	"edgeloop/mqttproto"
+)
+
+// The way down in MQTT. A command is a PUBLISH of QoS 0 to $edgeloop/command/ID/NAME,
+// and reaches a device from when it has subscribed to $edgeloop/command/#; until then
+// commands are as for a device that is away. The reply is a PUBLISH to
+// $edgeloop/reply/ID, or, of a command that was not carried out, to
+// $edgeloop/reply/ID/CODE.
+const (
+	commandTopic = "$edgeloop/command/"
+	replyTopic   = "$edgeloop/reply/"
+)
+
+// mqttForm is how a command looks in a version of MQTT.
+type mqttForm mqttproto.Version
+
+func (mqttForm) kind() eventloop.Kind { return eventloop.Binary }
+
+func (f mqttForm) appendCommand(dst []byte, id, name string, data []byte) []byte {
+	dst, _ = mqttproto.AppendPublish(dst, mqttproto.Peer{Version: mqttproto.Version(f)}, &mqttproto.Publish{
+		Topic: []byte(commandTopic + id + "/" + escapeLevel(name)), Payload: data,
+	})
+	return dst
+}
+
+// escapeLevel makes a level of a topic of a name: what is special in topics is written
+// as % and two hex digits, as in URLs.
+func escapeLevel(name string) string {
+	if !strings.ContainsAny(name, "/+#%") {
+		return name
+	}
+	var b strings.Builder
+	for i := range len(name) {
+		switch c := name[i]; c {
+		case '/', '+', '#', '%':
+			fmt.Fprintf(&b, "%%%02X", c)
+		default:
+			b.WriteByte(c)
+		}
+	}
+	return b.String()
+}
+
+// subscribe answers SUBSCRIBE and UNSUBSCRIBE.
+func (q *mqtt) subscribe(l *link, p mqttproto.Packet) error {
+	m, err := mqttproto.DecodeSubscribe(p, q.peer.Version)
+	if err != nil {
+		return err //nolint:wrapcheck // it is the fault that is told
+	}
+	codes, wants := make([]mqttproto.ReasonCode, 0, m.N), false
+	for _, s := range m.All() {
+		covers := coversCommands(s.Filter)
+		switch {
+		case p.Type == mqttproto.SUBSCRIBE && covers:
+			wants = true
+			codes = append(codes, mqttproto.ReasonSuccess) // QoS 0
+		case p.Type == mqttproto.SUBSCRIBE:
+			codes = append(codes, mqttproto.ReasonNotAuthorized)
+		case covers && l.flags.Or(flagMute)&flagMute == 0:
+			codes = append(codes, mqttproto.ReasonSuccess)
+		default:
+			codes = append(codes, mqttproto.ReasonNoSubscription)
+		}
+	}
+	if p.Type == mqttproto.UNSUBSCRIBE {
+		q.send(l, mqttproto.AppendUnsuback(nil, q.peer, m.ID, codes, nil)) // [MQTT-3.10.4-4]
+		return nil
+	}
+	q.send(l, mqttproto.AppendSuback(nil, q.peer, m.ID, codes, nil)) // [MQTT-3.8.4-1]
+	if wants {
+		l.flags.And(^flagMute)
+		l.g.deliverStored(l)
+	}
+	return nil
+}
+
+// coversCommands says whether a filter matches every command.
+func coversCommands(filter []byte) bool {
+	switch string(filter) {
+	case commandTopic + "#", commandTopic + "+/+":
+		return true
+	}
+	return false
+}
+
+// reply takes a PUBLISH to a topic of this node's own.
+func (q *mqtt) reply(l *link, pub *mqttproto.Publish) mqttproto.ReasonCode {
+	rest, ok := bytes.CutPrefix(pub.Topic, []byte(replyTopic))
+	id, code, failed := bytes.Cut(rest, []byte{'/'})
+	if !ok || len(id) == 0 || len(id) > envelope.MaxID || len(code) > envelope.MaxCode {
+		l.faultOnLane("topics that begin with $ are the node's own")
+		return mqttproto.ReasonTopicNameInvalid
+	}
+	l.g.replied(l, &envelope.Message{Type: envelope.TypeReply, ID: id, OK: !failed, Code: code, Data: pub.Payload})
+	return mqttproto.ReasonSuccess
+}
