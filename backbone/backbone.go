@@ -12,8 +12,8 @@ import (
 	"edgeloop/backbone/uplog"
 )
 
-// Backbone is the node's durable side. Build it with Open. Its methods may be
-// called from any goroutine; those that take a context wait for the server.
+// Backbone is the node's durable side. Open makes it. Its methods may be called from any
+// goroutine; those that take a context wait for the server.
 type Backbone struct {
 	// Immutable after construction.
 	*uplog.Log
@@ -30,8 +30,8 @@ type Backbone struct {
 	places *store.Places // nil until the first reader asks
 }
 
-// Open starts the embedded server, or connects to the external one and waits
-// for it until ctx ends, and makes the streams what cfg says.
+// Open starts the embedded server, or waits for the external one until ctx ends and connects
+// to it, and makes the streams that cfg describes.
 func Open(ctx context.Context, cfg Config) (*Backbone, error) {
 	cfg, err := cfg.withDefaults()
 	if err != nil {
@@ -89,18 +89,18 @@ func (b *Backbone) epoch(ctx context.Context, tenant, device string) (uint64, er
 	return b.presence.Epoch(ctx, tenant, device)
 }
 
-// PublishPresence tells the other nodes, and keeps, what became of a device. It never
-// blocks: see store.Presences.
+// PublishPresence stores the state of a device and tells the other nodes. It never blocks: see
+// store.Presences.
 func (b *Backbone) PublishPresence(p Presence) { b.presence.Publish(p) }
 
-// WatchPresence gives fn the last state of every device and then each change, until ctx
-// ends: see store.Presences.
+// WatchPresence calls fn with the last state of every device and then with each change, until
+// ctx ends: see store.Presences.
 func (b *Backbone) WatchPresence(ctx context.Context, fn func(Presence)) error {
 	return b.presence.Watch(ctx, fn)
 }
 
-// OpenReader gives the reader of a name, at the place that is kept of it: see
-// reader.Open. A new name begins at start.
+// OpenReader returns the reader of a name, at the place that is kept for it: see reader.Open.
+// A new name begins at start.
 func (b *Backbone) OpenReader(ctx context.Context, name string, start reader.Start) (*Reader, error) {
 	places, err := b.openPlaces(ctx)
 	if err != nil {
@@ -109,10 +109,10 @@ func (b *Backbone) OpenReader(ctx context.Context, name string, start reader.Sta
 	return reader.Open(ctx, b.life.Source(), places, name, start)
 }
 
-// Letters are what sinks could not deliver.
+// Letters returns the store of what sinks could not deliver.
 func (b *Backbone) Letters() *store.Letters { return b.letters }
 
-// ForgetReader forgets the place that is kept of a name.
+// ForgetReader forgets the place that is kept for a name.
 func (b *Backbone) ForgetReader(ctx context.Context, name string) error {
 	places, err := b.openPlaces(ctx)
 	if err != nil {
@@ -138,7 +138,7 @@ func (b *Backbone) openPlaces(ctx context.Context) (*store.Places, error) {
 	return places, nil
 }
 
-// Stats are counters since Open, and gauges of now.
+// Stats holds counters since Open and present values.
 type Stats struct {
 	uplog.Stats
 
@@ -156,9 +156,9 @@ func (b *Backbone) Stats() Stats {
 	return s
 }
 
-// Close waits for what was appended to become durable, for as long as ctx
-// allows, and ends everything the Backbone started. Its error says that records
-// were left unconfirmed; their devices will send them again.
+// Close waits until what was appended is durable, for as long as ctx allows, and ends all that
+// the Backbone started. An error says that records were left unconfirmed; their devices
+// will send them again.
 func (b *Backbone) Close(ctx context.Context) error {
 	err := error(nil)
 	b.closeOnce.Do(func() {
@@ -172,8 +172,8 @@ func (b *Backbone) Close(ctx context.Context) error {
 	return err
 }
 
-// shutdown is in the order that the files need: nobody writes, the server has closed
-// them, the log's keeper has seen them, the directory is free.
+// shutdown keeps the order that the files need: nobody writes, then the server closes them,
+// then the log's keeper looks at them, then the directory is released.
 func (b *Backbone) shutdown() (err error) {
 	b.srv.Cancel()
 	if b.Log != nil {

@@ -11,12 +11,12 @@ import (
 // Suffix of a block's file.
 const Suffix = ".blk"
 
-// Path is the file of a block.
+// Path returns the file of a block.
 func Path(dir string, index uint32) string {
 	return filepath.Join(dir, strconv.FormatUint(uint64(index), 10)+Suffix)
 }
 
-// Index is the index of the block that a file of that name holds.
+// Index returns the index of the block that a file of that name holds.
 func Index(name string) (uint32, bool) {
 	digits, ok := strings.CutSuffix(name, Suffix)
 	if !ok {
@@ -26,7 +26,7 @@ func Index(name string) (uint32, bool) {
 	return uint32(n), err == nil && strconv.FormatUint(n, 10) == digits
 }
 
-// List gives the indexes of the blocks in dir, in order.
+// List returns the indexes of the blocks in dir, in order.
 func List(dir string) ([]uint32, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {

@@ -25,7 +25,7 @@ const (
 	Erased
 )
 
-// Record is one record of a block. The slices are borrowed from what NewReader got.
+// Record is one record of a block. Its slices are borrowed from the data of NewReader.
 type Record struct {
 	Kind    Kind
 	Seq     uint64
@@ -37,11 +37,11 @@ type Record struct {
 	Size    int // in the block
 }
 
-// Reason says why bytes are no record.
+// Reason says why bytes are not a record.
 type Reason uint8
 
 const (
-	// BadCut is a record of which the end is missing.
+	// BadCut is a record whose end is missing.
 	BadCut Reason = iota
 	// BadLength is a length that no record has.
 	BadLength
@@ -51,19 +51,18 @@ const (
 	numReasons
 )
 
-// String is the reason in words.
+// String returns the reason in words.
 func (r Reason) String() string {
 	return [numReasons]string{"the record is cut off", "no record has such a length", "the checksum does not match"}[r]
 }
 
-// BadError says that a block holds something that is no record.
+// BadError says that a block holds something that is not a record.
 type BadError struct {
 	Reason Reason
 	Offset int    // where it begins
 	Next   int    // where the next sound record begins; the length of the block if there is none
 	Seq    uint64 // what it says its sequence is, if its header is whole; not to be relied on
-	// Subject is what it says its subject is; not to be relied on, borrowed like a
-	// record's.
+	// Subject is what it says its subject is; not reliable, borrowed like a record's.
 	Subject []byte
 	// Whole says that exactly one record is bad: the next begins where its length says.
 	Whole bool
@@ -82,12 +81,12 @@ const (
 	hasHeader = 1 << 31
 	erasedBit = 1 << 63
 	tombBit   = 1 << 62
-	// maxSize is the largest record the store takes for one.
+	// maxSize is the largest record that the store accepts.
 	maxSize = 32 << 20
 	// MaxBlock is more than the store puts into one block.
 	MaxBlock = maxSize + 8<<20
-	// seekBudget times the length of a block is hashed at most in search of sound
-	// records.
+	// seekBudget bounds the search for sound records: it hashes at most so many times the
+	// length of the block.
 	seekBudget = 16
 )
 
@@ -98,13 +97,13 @@ type Reader struct {
 	// Immutable after construction.
 	data []byte
 
-	// Owned by who reads.
+	// Owned by the caller of Next.
 	hash   hash.Hash64
 	off    int
 	budget int // bytes that may still be hashed in search of a record
 }
 
-// NewReader reads the block with that index of a stream. Data is borrowed for as
+// NewReader returns a reader of the block with that index of a stream. data is borrowed for as
 // long as the Reader and its records are used.
 func NewReader(stream string, index uint32, data []byte) *Reader {
 	return &Reader{data: data, hash: blockHash(stream, index), budget: seekBudget * len(data)}
@@ -123,15 +122,15 @@ func hashOf(name string) hash.Hash64 {
 	return h
 }
 
-// MetaSum is the checksum that the store keeps beside the metadata of a stream.
+// MetaSum returns the checksum that the store keeps beside the metadata of a stream.
 func MetaSum(stream string, meta []byte) string {
 	h := hashOf(stream)
 	_, _ = h.Write(meta) // never fails
 	return hex.EncodeToString(h.Sum(nil))
 }
 
-// Next gives the next record, io.EOF behind the last one, and *BadError for what is
-// none; the call after that goes on behind it.
+// Next returns the next record, io.EOF behind the last one, or a *BadError for bytes that are
+// not a record; the following call goes on behind them.
 func (r *Reader) Next() (Record, error) {
 	if r.off >= len(r.data) {
 		return Record{}, io.EOF
@@ -173,8 +172,8 @@ func (r *Reader) seek(off int) int {
 	return len(r.data)
 }
 
-// at reads what stands at off. Of a record that is not sound it gives what can be
-// read, with Size 0 when that is not known.
+// at reads the record at off. If it is not sound, at returns what can be read, with Size 0 if
+// the size is not known.
 func (r *Reader) at(off int) (rec Record, why Reason, ok bool) {
 	data := r.data[off:]
 	rec.Offset = off
@@ -225,7 +224,7 @@ func (r *Reader) at(off int) (rec Record, why Reason, ok bool) {
 	return rec, 0, true
 }
 
-// splitHeader takes the header off the message.
+// splitHeader cuts the header off the message.
 func splitHeader(rec *Record, rest []byte, has bool) bool {
 	if !has {
 		return true
@@ -248,9 +247,8 @@ func plain(b []byte) bool {
 	return len(b) > 0
 }
 
-// AppendErased appends a record that says of a sequence that its message is no more,
-// in exactly size bytes. In the place of a bad record it keeps the store from cutting
-// off everything behind.
+// AppendErased appends a record of exactly size bytes that declares the message of a sequence
+// erased. In place of a bad record it keeps the store from cutting off everything behind.
 func AppendErased(dst []byte, stream string, index uint32, seq uint64, size int) []byte {
 	from := len(dst)
 	dst = binary.LittleEndian.AppendUint32(dst, uint32(size)) //nolint:gosec // of a record

@@ -22,7 +22,7 @@ type check struct {
 	live bool // a node is writing
 
 	fresh   bool // there is no log yet
-	adopted bool // a log without a mark: of a version that kept none
+	adopted bool // a log without a mark, made by a version that kept none
 	mark    mark
 	turn    uint64 // of the mark
 	man     manifest
@@ -38,7 +38,7 @@ type check struct {
 
 func (c *check) msgs() string { return filepath.Join(c.o.Streams, c.o.Log, "msgs") }
 
-// run looks at everything, or until ctx ends: nothing has been changed then.
+// run looks at everything. If ctx ends first, it has changed nothing.
 func (c *check) run(ctx context.Context) error {
 	c.scan.stream, c.scan.dir = c.o.Log, c.msgs()
 	if err := c.readMark(); err != nil || c.fresh {
@@ -92,7 +92,7 @@ func (c *check) damage(d Damage, files ...string) {
 	c.files = append(c.files, files...)
 }
 
-// streamGone says whether there is no log where there was one.
+// streamGone says whether the log is gone although there was one.
 func (c *check) streamGone() bool {
 	if c.adopted {
 		return false
@@ -111,8 +111,8 @@ func (c *check) streamGone() bool {
 	return true
 }
 
-// checkMeta looks at the description that the store keeps of a stream, without which
-// it does not take it for one.
+// checkMeta looks at the store's description of a stream, without which the store does not
+// recognise it.
 func (c *check) checkMeta(name string) {
 	dir := filepath.Join(c.o.Streams, name)
 	meta, err := os.ReadFile(filepath.Join(dir, "meta.inf"))
@@ -132,9 +132,9 @@ func (c *check) checkMeta(name string) {
 	c.damage(Damage{Kind: NoStream, Stream: name, Detail: detail}, filepath.Join(dir, "meta.inf"), filepath.Join(dir, "meta.sum"))
 }
 
-// readBlocks reads the blocks: all after an unclean end, for then the store reads all
-// of them too and cuts off what it does not like; after an orderly stop those that are
-// not as they were.
+// readBlocks reads the blocks: after an unclean end all of them, because the store then reads
+// all of them too and cuts off what it cannot read; after an orderly stop only those that
+// have changed.
 func (c *check) readBlocks(ctx context.Context) error {
 	list, err := blocks.List(c.msgs())
 	if err != nil {
@@ -185,8 +185,8 @@ func (c *check) readBlocks(ctx context.Context) error {
 	return nil
 }
 
-// adopt takes a log without a mark for what it is: what was lost before cannot be
-// told from what never was.
+// adopt accepts a log without a mark as it is: a record that was lost before cannot be told
+// from one that never existed.
 func (c *check) adopt() {
 	c.mark.first, c.mark.last, c.mark.log = c.first, 0, ""
 	for i, b := range c.list {
@@ -205,7 +205,7 @@ func (c *check) adopt() {
 	c.man.addGaps(holes...)
 }
 
-// holes are the positions between the messages there are.
+// holes returns the positions between the messages.
 func (c *check) holes() (holes []span) {
 	prev := uint64(0)
 	for _, b := range c.list {
@@ -221,8 +221,8 @@ func (c *check) holes() (holes []span) {
 	return holes
 }
 
-// checkOthers looks at the streams beside the log: they delete here and there, so
-// only what cannot be read shows.
+// checkOthers looks at the streams beside the log. They delete messages anywhere, so only
+// unreadable ones can be noticed.
 func (c *check) checkOthers() error {
 	for _, name := range c.man.Streams {
 		s := scanner{stream: name, dir: filepath.Join(c.o.Streams, name, "msgs"), buf: c.scan.buf, tick: c.scan.tick}
@@ -247,8 +247,8 @@ func (c *check) checkOthers() error {
 	return nil
 }
 
-// strangers says what cannot be read in a block of a stream beside the log, but for
-// what a node leaves behind that ends while it writes.
+// strangers reports what cannot be read in a block of a stream beside the log, except what a
+// node leaves behind that was killed while it wrote.
 func (c *check) strangers(stream string, b *found, newest bool) {
 	path := blocks.Path(filepath.Join(c.o.Streams, stream, "msgs"), b.Index)
 	for _, bad := range b.bad {

@@ -11,12 +11,12 @@ type Kind uint8
 const (
 	// Unreadable is a record whose bytes are not those that were written.
 	Unreadable Kind = iota
-	// Missing is records that are not there: a block is gone, empty or cut, or the
-	// log goes on behind a gap.
+	// Missing is records that are absent: a block is gone, empty or cut, or the log has a
+	// gap.
 	Missing
 	// Short is a log that ends before what was acknowledged.
 	Short
-	// NoStream is a log that is gone as a whole, or its description.
+	// NoStream is a log that is gone, or whose description is.
 	NoStream
 	// OtherLog is a log that is not the one this node wrote.
 	OtherLog
@@ -35,7 +35,7 @@ const (
 
 var kindNames = [NumKinds]string{"unreadable", "missing", "short", "no_stream", "other_log", "restored", "miscounted", "bad_mark"}
 
-// String is the kind as the metric and the report have it.
+// String returns the kind as the metric and the report spell it.
 func (k Kind) String() string {
 	if k < NumKinds {
 		return kindNames[k]
@@ -43,7 +43,7 @@ func (k Kind) String() string {
 	return "unknown"
 }
 
-// MarshalText is String.
+// MarshalText returns the bytes of String.
 func (k Kind) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
 
 // UnmarshalText reads what MarshalText wrote.
@@ -57,7 +57,7 @@ func (k *Kind) UnmarshalText(b []byte) error {
 	return fmt.Errorf("custody: no such kind of damage: %q", b)
 }
 
-// Damage is one thing that is not as it was acknowledged.
+// Damage is one thing that differs from what was acknowledged.
 type Damage struct {
 	Kind   Kind   `json:"kind"`
 	Stream string `json:"stream"`
@@ -67,12 +67,12 @@ type Damage struct {
 	To   uint64 `json:"to,omitempty"`
 	// Records is how many are missing, as far as known.
 	Records uint64 `json:"records"`
-	// Devices are those that are known to have lost something. There may be others.
+	// Devices lists those known to have lost something. There may be others.
 	Devices []string `json:"devices,omitempty"`
 	Detail  string   `json:"detail"`
 }
 
-// String is the damage in one line.
+// String describes the damage in one line.
 func (d *Damage) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s: %s", d.Kind, d.Detail)
@@ -94,8 +94,8 @@ func (d *Damage) String() string {
 	return b.String()
 }
 
-// Error says that what was acknowledged is damaged and that nobody has decided what
-// to do. Nothing was changed in the log.
+// Error says that acknowledged records are damaged and that nobody has decided what to do.
+// Nothing was changed in the log.
 type Error struct {
 	Damages []Damage
 	Copies  []string // where the damaged files were copied to
@@ -113,7 +113,7 @@ func (e *Error) Error() string {
 	return b.String()
 }
 
-// span is a row of positions, both ends included.
+// span is a range of positions, both ends included.
 type span struct {
 	From uint64 `json:"from"`
 	To   uint64 `json:"to"`
@@ -121,7 +121,7 @@ type span struct {
 
 func (s span) size() uint64 { return s.To - s.From + 1 }
 
-// without cuts what is known off a row of spans; both are in order.
+// without returns spans less those that are known; both are in order.
 func without(spans, known []span) (left []span) {
 	for _, s := range spans {
 		for _, k := range known {
@@ -144,7 +144,7 @@ func without(spans, known []span) (left []span) {
 	return left
 }
 
-// countWithin is how many positions of spans lie within first to last.
+// countWithin returns how many positions of spans lie within first to last.
 func countWithin(spans []span, first, last uint64) (n uint64) {
 	for _, s := range spans {
 		if from, to := max(s.From, first), min(s.To, last); from <= to {

@@ -1,19 +1,18 @@
-// Package custody watches over a log that the store keeps in files, from outside of
-// the store: what was acknowledged and is not there any more is noticed, copied before
-// the store repairs it in silence, and put on record.
+// Package custody watches, from outside the store, over the files in which the store keeps the
+// log. It notices when an acknowledged record is lost or damaged, copies the files before
+// the store repairs them in silence, and reports the damage.
 //
 // # Owns
 //
 // In the data directory: the mark (log.mark: the log's identity, its first and last
-// acknowledged position), what is known of its blocks (log.blocks.json), and
-// damaged/TIME/ with the report of what was found and copies of the damaged files. The
-// store's own files it reads, and changes only before the store opens them: bad bytes
-// become records that say that something was lost (heal.go), so that the store does
-// not cut off everything behind.
+// acknowledged position), what is known of its blocks (log.blocks.json), and damaged/TIME/
+// with a report and copies of the damaged files. It reads the store's own files and changes
+// them only before the store opens them: bad bytes become records that say that something
+// was lost (heal.go), so that the store does not cut off everything behind.
 //
-// What is looked at: at the start the mark, the files and, after an unclean end, every
-// record; what the store counts when it has opened the log, and every ten seconds; and
-// all the time, slowly, every record again.
+// At the start it looks at the mark, the files and, after an unclean end, every record; when
+// the store has opened the log, and every ten seconds from then on, at the store's counts;
+// and all the time, slowly, at every record again.
 //
 // # Goroutines
 //
@@ -21,18 +20,18 @@
 //
 // # Memory
 //
-// One block at a time, at most 40 MiB, usually 8; about 100 B for each block there is.
+// One block at a time, at most 40 MiB, usually 8, and about 100 B for each block.
 //
 // # Errors
 //
-// *Error: there is damage that nobody has decided about.
+// *Error: there is damage about which nobody has decided.
 //
 // # When full
 //
-// A copy that finds no room is an error of Open: going on would destroy it.
+// If there is no room for a copy, Open fails: going on would destroy the evidence.
 //
 // # Not here
 //
-// The format of blocks (backbone/blocks). Logs on an external server: their files are
-// their operator's.
+// The format of blocks (backbone/blocks). Logs on an external server, whose files belong to
+// its operator.
 package custody

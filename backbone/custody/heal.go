@@ -9,10 +9,10 @@ import (
 	"edgeloop/backbone/blocks"
 )
 
-// heal keeps the store from losing more than is lost. Opened as it is, it cuts a
-// block off at the first bad record, and gives the positions of a lost end out anew.
-// So bad bytes become records that say of their positions that they are no more, and
-// where the end is missing the last of these says how far the log had come.
+// heal keeps the store from losing more than is lost already. Left alone, the store cuts a
+// block off at the first bad record and gives the positions of a lost end out again. So
+// heal replaces bad bytes by records that declare their positions erased; where the end is
+// missing, the last of these says how far the log had come.
 func (c *check) heal() error {
 	healed := false
 	for i, b := range c.list {
@@ -60,7 +60,7 @@ func (c *check) fill(i int, bad *badBytes) (bool, error) {
 	return true, writeAt(blocks.Path(c.msgs(), index), patch, int64(bad.from), -1)
 }
 
-// seal has the log go on behind what was acknowledged, when its end is missing.
+// seal makes the log go on behind what was acknowledged if its end is missing.
 func (c *check) seal() (bool, error) {
 	if c.top >= c.mark.last {
 		return false, nil
@@ -80,8 +80,8 @@ func (c *check) seal() (bool, error) {
 	return false, nil
 }
 
-// writeAt writes b at an offset, after cutting the file off at cut if that is not
-// negative, and has it on the disk.
+// writeAt writes b at an offset, after truncating the file to cut unless that is negative, and
+// syncs the file.
 func writeAt(path string, b []byte, at, cut int64) error {
 	f, err := os.OpenFile(path, os.O_WRONLY, 0)
 	if err != nil {

@@ -7,7 +7,7 @@ import (
 	"edgeloop/backbone/blocks"
 )
 
-// judge compares what is there with what was acknowledged.
+// judge compares what the blocks hold with what was acknowledged.
 func (c *check) judge() {
 	lost := c.holes()
 	moving := c.live && (c.man.MaxAge > 0 || c.man.MaxBytes > 0) // retention is at work meanwhile
@@ -36,7 +36,7 @@ func (c *check) judge() {
 	c.judgeRest()
 }
 
-// explain says what became of positions that are lost.
+// explain returns the damage behind positions that are lost.
 func (c *check) explain(s span) Damage {
 	d := Damage{Kind: Missing, Stream: c.o.Log, From: s.From, To: s.To, Records: s.size()}
 	for i, b := range c.list {
@@ -79,7 +79,7 @@ func (c *check) explain(s span) Damage {
 	return d
 }
 
-// around is which positions bad bytes of block i may have held.
+// around returns which positions bad bytes of block i may have held.
 func (c *check) around(i int, bad *badBytes) (from, to uint64) {
 	from, to = bad.after+1, bad.before-1
 	if bad.after == 0 {
@@ -103,8 +103,8 @@ func (c *check) around(i int, bad *badBytes) (from, to uint64) {
 	return from, to
 }
 
-// judgeRest says of bad bytes with which no record is missing that they are there,
-// but for those at the end that a killed node leaves behind.
+// judgeRest reports bad bytes that lost no record, except those that a killed node leaves at
+// the end.
 func (c *check) judgeRest() {
 	for i, b := range c.list {
 		for k := range b.bad {
@@ -128,8 +128,8 @@ func (c *check) fileOf(block uint32) []string {
 	return []string{blocks.Path(c.msgs(), block)}
 }
 
-// retained says whether retention may have taken the oldest records. It may when
-// they were older than it allows, or when they and the rest were more than it does.
+// retained says whether retention may have taken the oldest records: because they were older
+// than it allows, or because all records together were larger than it allows.
 func (c *check) retained(front span) bool {
 	for i, b := range c.list {
 		for k := range b.bad {
@@ -151,7 +151,7 @@ func (c *check) retained(front span) bool {
 		return false
 	}
 	if !whole {
-		// Blocks the manifest knows nothing of, or a part of one: as large as they can be.
+		// Blocks that the manifest does not know in full count as large as they can be.
 		const largest = 8 << 20
 		size = largest
 	}

@@ -16,15 +16,15 @@ import (
 	"go.uber.org/zap"
 )
 
-// Policy says what a node does about damage that nobody has decided about.
+// Policy says what a node does about damage about which nobody has decided.
 type Policy uint8
 
 const (
-	// Unready goes on, not ready, until somebody decides.
+	// Unready starts the node, which stays not ready until somebody decides.
 	Unready Policy = iota
-	// Stop does not start.
+	// Stop does not start the node.
 	Stop
-	// Serve is the decision to go on: what is damaged is on record and accepted.
+	// Serve decides to go on: the damage is reported and accepted.
 	Serve
 
 	numPolicies
@@ -32,7 +32,7 @@ const (
 
 var policyNames = [numPolicies]string{"unready", "stop", "serve"}
 
-// String is the word used by the --on-damage flag.
+// String returns the word of the --on-damage flag.
 func (p Policy) String() string {
 	if p < numPolicies {
 		return policyNames[p]
@@ -40,7 +40,7 @@ func (p Policy) String() string {
 	return "unknown"
 }
 
-// Options are where a log lies and what is asked of its keeper.
+// Options say where a log lies and what its keeper is to do.
 type Options struct {
 	Dir      string        // the data directory: mark, manifest, reports and copies
 	Streams  string        // the store's folder of streams
@@ -53,9 +53,8 @@ type Options struct {
 	Logger   *zap.Logger
 }
 
-// Keeper watches over a log that was opened: it keeps the mark of what was
-// acknowledged, looks at the blocks in the background, and knows of damage that
-// nobody has decided about.
+// Keeper watches over an open log: it keeps the mark of what was acknowledged, looks at the
+// blocks in the background, and knows the damage about which nobody has decided.
 type Keeper struct {
 	// Immutable after construction.
 	o       Options
@@ -80,9 +79,10 @@ type Keeper struct {
 	read, passes, lastPass, took atomic.Uint64 // of the patrol; bytes, number, Unix and nanoseconds
 }
 
-// Open looks at the log before the store opens it, which repairs in silence. What is
-// damaged is copied and reported; then it is for o.OnDamage. *Error: nobody has
-// decided, and Stop was asked for. When ctx ends while the log is read, nothing was changed.
+// Open checks the log before the store opens it, because the store repairs in silence. It
+// copies and reports what is damaged, then does what o.OnDamage says. It returns an *Error
+// if nobody has decided and the policy is Stop. If ctx ends while the log is read, nothing
+// was changed.
 func Open(ctx context.Context, o Options) (*Keeper, error) {
 	c := &check{o: &o}
 	if err := c.run(ctx); err != nil {
@@ -127,7 +127,7 @@ func Open(ctx context.Context, o Options) (*Keeper, error) {
 	return k, nil
 }
 
-// tighter is the bound that takes more away; 0 is none.
+// tighter returns the bound that takes more away; 0 is none.
 func tighter[T int64 | time.Duration](a, b T) T {
 	if a == 0 || b != 0 && b < a {
 		return b
@@ -135,7 +135,8 @@ func tighter[T int64 | time.Duration](a, b T) T {
 	return a
 }
 
-// decide reports what was found, does what the policy says, and heals.
+// decide reports what was found, follows the policy, and heals. Open calls it, before k is
+// shared.
 func (k *Keeper) decide(c *check) error {
 	for i := range c.lapses {
 		k.o.Logger.Warn("a loss of power took acknowledged records", zap.Stringer("damage", &c.lapses[i]))
@@ -198,7 +199,7 @@ func (k *Keeper) say(damages []Damage, r *Report) {
 	}
 }
 
-// recountLocked shows what nobody has decided about to those who ask.
+// recountLocked updates what Undecided returns.
 func (k *Keeper) recountLocked() {
 	if len(k.reports) == 0 {
 		k.shown.Store(nil)
@@ -212,8 +213,8 @@ func (k *Keeper) recountLocked() {
 	k.shown.Store(e)
 }
 
-// Undecided is an *Error with the damage that nobody has decided about; nil: there is
-// none. Any goroutine may call it.
+// Undecided returns an *Error with the damage about which nobody has decided, or nil. Any
+// goroutine may call it.
 func (k *Keeper) Undecided() error {
 	if e := k.shown.Load(); e != nil {
 		return e
@@ -226,15 +227,15 @@ const identityLength = 8
 
 func newIdentity() string { return strings.ToLower(rand.Text()[:identityLength]) }
 
-// IdentityOf is the identity of a log that was given none: it follows from when it was
-// created.
+// IdentityOf returns the identity of a log that was given none: it follows from the time of
+// creation.
 func IdentityOf(created time.Time) string {
 	sum := sha256.Sum256([]byte(created.UTC().Format(time.RFC3339Nano)))
 	return strings.ToLower(base32.StdEncoding.EncodeToString(sum[:])[:identityLength])
 }
 
-// Advance notes that records up to last are durable. It is called before they are
-// acknowledged, by who writes the log.
+// Advance notes that records up to last are durable. The writer of the log calls it before
+// they are acknowledged.
 func (k *Keeper) Advance(last uint64) {
 	k.mark.m.last = last
 	k.last.Store(last)
@@ -247,7 +248,7 @@ func (k *Keeper) Advance(last uint64) {
 	}
 }
 
-// Stats are counters since Open, and gauges of now.
+// Stats holds counters since Open and present values.
 type Stats struct {
 	Found     [NumKinds]uint64 // damages
 	Undecided uint64           // records that are missing in damage nobody has decided about

@@ -10,17 +10,17 @@ import (
 	"time"
 )
 
-// manifest is what is known of the log's blocks outside of them. It is only as new
-// as the last round of the patrol, or the last orderly stop.
+// manifest is what is known of the log's blocks outside them. It dates from the last round of
+// the patrol or the last orderly stop.
 type manifest struct {
 	Log string `json:"log"`
-	// What retention was in force.
+	// The retention in force.
 	MaxBytes int64         `json:"max_bytes"`
 	MaxAge   time.Duration `json:"max_age_ns"`
 	Blocks   []blockInfo   `json:"blocks"`
-	// Gaps are the positions that are known to be lost, decided about or not.
+	// Gaps lists the positions known to be lost, whether decided about or not.
 	Gaps []span `json:"gaps,omitempty"`
-	// Streams are the other ones that were there.
+	// Streams lists the other streams that existed.
 	Streams []string `json:"streams,omitempty"`
 }
 
@@ -59,7 +59,7 @@ func (m *manifest) write(dir string) error {
 	return replaceFile(filepath.Join(dir, manifestName), b)
 }
 
-// replaceFile writes a file whole or not at all, and has it on the disk.
+// replaceFile writes a file whole or not at all, and syncs it.
 func replaceFile(path string, b []byte) error {
 	tmp := path + ".tmp"
 	f, err := os.OpenFile(tmp, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
@@ -76,7 +76,7 @@ func replaceFile(path string, b []byte) error {
 	return syncPath(filepath.Dir(path))
 }
 
-// block is what is known of a block; nil: nothing.
+// block returns what is known of a block, or nil.
 func (m *manifest) block(index uint32) *blockInfo {
 	if i, ok := slices.BinarySearchFunc(m.Blocks, index, func(b blockInfo, i uint32) int { return int(b.Index) - int(i) }); ok {
 		return &m.Blocks[i]

@@ -15,7 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// mark is what is known of the log outside of it.
+// mark is what is known of the log outside it.
 type mark struct {
 	log   string // the log's identity, at most idSize bytes
 	first uint64 // the oldest record, as far as retention was seen to have come
@@ -32,14 +32,14 @@ type place struct {
 	born  int64 // Unix nanoseconds; 0: the file system does not say
 }
 
-// markFile keeps the mark in two slots that are written in turn, so that one is
-// whole whatever happens. A slot lies within a sector and a page: a killed process
-// leaves it as written, a loss of power as it was or as it is.
+// markFile keeps the mark in two slots that are written in turn, so that one is whole whatever
+// happens. A slot lies within a sector and a page: a killed process leaves it as written, a
+// loss of power leaves the old or the new one.
 type markFile struct {
 	// Immutable after construction.
 	f *os.File
 
-	// Owned by who writes the log: one goroutine at a time.
+	// Owned by the writer of the log: one goroutine at a time.
 	m    mark
 	turn uint64
 	slot [slotSize]byte
@@ -63,10 +63,10 @@ const (
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// errMark is of a mark file in which no slot is whole.
+// errMark says that no slot of a mark file is whole.
 var errMark = errors.New("custody: the mark beside the log is damaged")
 
-// readMark reads the mark in dir; fs.ErrNotExist when there is none.
+// readMark reads the mark in dir; fs.ErrNotExist says that there is none.
 func readMark(dir string) (mark, uint64, error) {
 	b, err := os.ReadFile(filepath.Join(dir, markName))
 	if err != nil {
@@ -132,8 +132,8 @@ func openMark(dir string, m mark, turn uint64) (*markFile, error) {
 		return nil, errors.Join(err, f.Close())
 	}
 	k.first.Store(m.first)
-	// Both slots, and on the disk: from here on a write takes no room that a full
-	// disk could refuse.
+	// Both slots are written and synced: from here on a write needs no room that a
+	// full disk could refuse.
 	err = errors.Join(k.write(), k.write(), k.sync(), syncPath(dir))
 	if err != nil {
 		return nil, errors.Join(err, f.Close())
@@ -150,7 +150,7 @@ func (k *markFile) write() error {
 	return err
 }
 
-// sync has the mark on the disk; any goroutine.
+// sync syncs the mark; any goroutine.
 func (k *markFile) sync() error {
 	if !k.dirty.Swap(false) {
 		return nil
@@ -176,11 +176,11 @@ func placeOf(path string) (place, error) {
 	return p, nil
 }
 
-// copied says that who was at one place was copied to the other. File systems that
-// keep no time of birth may number files anew at each mount and say nothing here.
+// copied says whether the file at one place is a copy of that at the other. A file system that
+// keeps no time of birth may number files anew at each mount; then copied returns false.
 func (p place) copied(to place) bool { return p.born != 0 && to.born != 0 && p != to }
 
-// bootID names the run of the machine.
+// bootID identifies the present boot of the machine.
 func bootID() string {
 	b, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	if err != nil {

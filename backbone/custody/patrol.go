@@ -16,8 +16,8 @@ import (
 )
 
 const (
-	// For each second of work the patrol rests so long: it stays below one in a
-	// hundred of a core.
+	// restFactor is how many seconds the patrol rests for each second of work, so
+	// that it takes less than a hundredth of a core.
 	restFactor  = 150
 	restMost    = 10 * time.Second // after one piece
 	syncEvery   = time.Second      // the mark
@@ -26,8 +26,8 @@ const (
 	roundEvery  = time.Minute      // least time between two rounds
 )
 
-// Watch keeps the mark on the disk and compares what the store counts with what is
-// known, until ctx ends. look asks the store, and deleted for what it holds nothing of.
+// Watch syncs the mark and compares the store's counts with what is known, until ctx ends.
+// look asks the store for its state, deleted for the positions that it has deleted.
 func (k *Keeper) Watch(ctx context.Context, look func(context.Context) (State, error), deleted func() ([]uint64, error)) {
 	k.setOpened()
 	sync, ask := time.NewTicker(syncEvery), time.NewTicker(lookEvery)
@@ -63,7 +63,7 @@ func (k *Keeper) setOpened() {
 	k.opened = true
 }
 
-// reread sees what somebody decided meanwhile.
+// reread notices what somebody has decided meanwhile.
 func (k *Keeper) reread() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -85,8 +85,8 @@ func (k *Keeper) reread() {
 	}
 }
 
-// Compare holds what the store says against what is known; last is what was
-// acknowledged before it was asked.
+// Compare compares the store's state with what is known; last is the position that was
+// acknowledged before the store was asked.
 func (k *Keeper) Compare(s State, last uint64, deleted func() ([]uint64, error), files bool) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -120,7 +120,7 @@ func (k *Keeper) Compare(s State, last uint64, deleted func() ([]uint64, error),
 	return errors.Join(err, k.reportLocked(found, copies))
 }
 
-// vanishedLocked says which blocks are gone that retention has not reached.
+// vanishedLocked returns the blocks that are gone although retention has not reached them.
 func (k *Keeper) vanishedLocked(gone []blockInfo, s State) (found []Damage) {
 	for _, b := range gone {
 		lost := span{max(b.First, s.First), b.Last}
@@ -153,8 +153,8 @@ func (k *Keeper) Patrol(ctx context.Context) {
 	}
 }
 
-// Round reads all blocks once, and rests so many times as long as it works; false
-// when ctx ended first.
+// Round reads all blocks once and rests rest times as long as it works. It returns false if
+// ctx ended first.
 func (k *Keeper) Round(ctx context.Context, rest int) bool {
 	s := scanner{}
 	since := time.Now()
@@ -226,7 +226,7 @@ func (k *Keeper) visited(stream string, b *found, newest bool) error {
 	return errors.Join(err, k.reportLocked(found, c.files))
 }
 
-// neighboursLocked bounds what the block should hold by the blocks before and behind.
+// neighboursLocked infers from the blocks before and behind what a block should hold.
 func (k *Keeper) neighboursLocked(c *check, b *found) {
 	c.mark.first, c.mark.last = b.First, b.Last
 	if was := k.man.block(b.Index - 1); was != nil && was.Last > 0 {
@@ -241,8 +241,8 @@ func (k *Keeper) neighboursLocked(c *check, b *found) {
 	}
 }
 
-// unheard leaves out what is on record already: what nobody has decided about or the
-// node has not gone on from, and what cannot be read and stays where it is.
+// unheard leaves out the damage that is reported already and still there: nobody has decided
+// about it, or the node has not gone on since, or it cannot be read and stays where it is.
 func (k *Keeper) unheard(found []Damage) []Damage {
 	all, err := Reports(k.o.Dir)
 	if err != nil {

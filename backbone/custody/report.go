@@ -11,14 +11,14 @@ import (
 	"time"
 )
 
-// Report is damage that was found, and what was decided. It lies with the copies of
-// the damaged files in a folder of its own, DIR/damaged/TIME/.
+// Report holds damage that was found and what was decided. It lies beside the copies of the
+// damaged files in a folder of its own, DIR/damaged/TIME/.
 type Report struct {
 	At      time.Time `json:"at"`
 	Damages []Damage  `json:"damages"`
 	// Accepted is when somebody decided to go on; nil: nobody has.
 	Accepted *time.Time `json:"accepted,omitempty"`
-	// Applied says that the node went on since: what is lost is known as lost.
+	// Applied says that the node has gone on since and counts the records as lost.
 	Applied bool `json:"applied"`
 
 	path string
@@ -29,10 +29,10 @@ const (
 	reportName = "report.json"
 )
 
-// Folder is where the report and the copies lie.
+// Folder returns where the report and the copies lie.
 func (r *Report) Folder() string { return filepath.Dir(r.path) }
 
-// Reports are all that there are for a data directory, the oldest first.
+// Reports returns all reports of a data directory, the oldest first.
 func Reports(dir string) ([]Report, error) {
 	folders, err := os.ReadDir(filepath.Join(dir, damagedDir)) // sorted by name, which is the time
 	if errors.Is(err, fs.ErrNotExist) {
@@ -74,8 +74,8 @@ func (r *Report) accept() error {
 	return r.write()
 }
 
-// Accept notes of all reports that somebody decided to go on, and says how many
-// nobody had decided about. A running node sees it within moments.
+// Accept notes in all reports that somebody decided to go on. It returns how many had been
+// undecided. A running node notices within moments.
 func Accept(dir string) (int, error) {
 	n := 0
 	all, err := Reports(dir)
@@ -129,7 +129,7 @@ func copyName(dir, path string) string {
 	return stream + "-" + filepath.Base(path)
 }
 
-// copyFile copies a file as far as it can be read; what is not there is no error.
+// copyFile copies a file as far as it can be read. It is not an error if the file is missing.
 func copyFile(from, to string) error {
 	in, err := os.Open(from)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -20,7 +20,7 @@ type found struct {
 	top   uint64 // the highest sequence that it speaks of, that of what was erased too
 }
 
-// badBytes are bytes of a block that are no record, between two that are.
+// badBytes is a stretch of a block between two sound records that is not a record.
 type badBytes struct {
 	from, to int
 	after    uint64 // the message before, 0: none
@@ -29,7 +29,7 @@ type badBytes struct {
 	reason   string
 }
 
-// scanner reads blocks one after another into the same memory.
+// scanner reads blocks, one after another, into the same memory.
 type scanner struct {
 	stream string
 	dir    string // of the blocks
@@ -39,7 +39,7 @@ type scanner struct {
 
 const tickEvery = 64 << 10
 
-// scan reads a block whole. fs.ErrNotExist says that it is gone.
+// scan reads a whole block. fs.ErrNotExist says that it is gone.
 func (s *scanner) scan(index uint32) (*found, error) {
 	f, err := os.Open(blocks.Path(s.dir, index))
 	if err != nil {
@@ -58,7 +58,7 @@ func (s *scanner) scan(index uint32) (*found, error) {
 	}
 	data, err := s.load(f, int(info.Size()))
 	if err != nil {
-		// A disk that cannot read a block back says so here: the whole of it is bad.
+		// The disk cannot read the block back: all of it is bad.
 		b.Bad, b.bad = true, []badBytes{{to: int(info.Size()), reason: err.Error()}}
 		return b, nil
 	}
@@ -129,7 +129,7 @@ func (b *found) message(rec *blocks.Record) {
 	b.Last, b.LastTime = rec.Seq, rec.Time
 }
 
-// same says that a file is as it was when the manifest was written.
+// same says whether a file is as it was when the manifest was written.
 func (s *scanner) same(was *blockInfo) (bool, error) {
 	info, err := os.Stat(blocks.Path(s.dir, was.Index))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -141,8 +141,8 @@ func (s *scanner) same(was *blockInfo) (bool, error) {
 	return info.Size() == was.Size && info.ModTime().Equal(was.Changed), nil
 }
 
-// deviceOf is the subject of a bad record, which names tenant and device, where it
-// can be read. It may be damaged itself.
+// deviceOf returns tenant and device from the subject of a bad record, if it can be read. The
+// subject may itself be damaged.
 func deviceOf(subject []byte) string {
 	const maxShown = 200
 	if len(subject) == 0 || len(subject) > maxShown {

@@ -15,9 +15,8 @@ import (
 	"edgeloop/backbone/blocks"
 )
 
-// survey brings what is known of the log's blocks up to date without reading them:
-// their files, and in each its first position. A block ends where the next begins,
-// the newest one with last.
+// survey brings the manifest up to date without reading whole blocks: it looks at the files and
+// at the first position in each. A block ends where the next begins, the newest with last.
 func survey(stream, dir string, m *manifest, last uint64) (gone []blockInfo, err error) {
 	s := scanner{stream: stream, dir: dir}
 	list, err := blocks.List(dir)
@@ -75,8 +74,8 @@ func survey(stream, dir string, m *manifest, last uint64) (gone []blockInfo, err
 	return gone, nil
 }
 
-// firstOf is the sequence of the first record of a block, 0 if it has none. It is not
-// plain when that record is no message.
+// firstOf returns the sequence of the first record of a block, 0 if it has none. plain says
+// that this record is a message.
 func firstOf(path string) (seq uint64, plain bool, err error) {
 	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -95,8 +94,8 @@ func firstOf(path string) (seq uint64, plain bool, err error) {
 	return seq, seq&marks == 0, nil
 }
 
-// Close keeps the mark. After an orderly stop, with the store closed, the next start
-// need not read the log.
+// Close writes the mark. After an orderly stop, with the store closed, the next start need not
+// read the log.
 func (k *Keeper) Close(orderly bool) error {
 	var err error
 	if orderly {

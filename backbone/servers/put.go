@@ -14,8 +14,8 @@ import (
 // RecordOverhead is room for subject and headers beside what is stored.
 const RecordOverhead = 1 << 10
 
-// TooLargeError says that a record does not fit the log, or a command the store. Nothing
-// of the call that returned it was taken.
+// TooLargeError says that a record does not fit the log, or a command the store. The call that
+// returned it took nothing.
 type TooLargeError struct {
 	Index int // position in the slice given to Append
 	Size  int // bytes the record takes in the log
@@ -26,8 +26,8 @@ func (e *TooLargeError) Error() string {
 	return fmt.Sprintf("backbone: record %d takes %d bytes, allowed are %d", e.Index, e.Size, e.Max)
 }
 
-// BoundReached says whether a refusal's text is the server's for a stream that takes no
-// more.
+// BoundReached says whether text is how the server refuses a message for a stream that is
+// full.
 func BoundReached(text string) bool {
 	for _, bound := range bounds {
 		if text == bound.Error() {
@@ -45,8 +45,8 @@ var bounds = [...]error{server.ErrMaxMsgsPerSubject, server.ErrMaxBytes, server.
 // Patience is how long one question may take.
 func (s *Servers) Patience() time.Duration { return s.patience }
 
-// Put stores one message that is not of the log and returns its sequence
-// when it is durable.
+// Put stores one message in a stream beside the log. It returns the sequence once the message
+// is durable.
 func (s *Servers) Put(ctx context.Context, stream string, m *nats.Msg) (uint64, error) {
 	if err := s.writable(); err != nil {
 		return 0, &UnavailableError{err}
@@ -66,9 +66,8 @@ func (s *Servers) Put(ctx context.Context, stream string, m *nats.Msg) (uint64, 
 	return ack.Sequence, nil
 }
 
-// SyncStream makes what a stream of the embedded server holds safe against the
-// loss of power, if that was asked for. Such streams are small, and syncing a
-// file that is on the disk already costs nothing.
+// SyncStream syncs what a stream of the embedded server holds, if Durability asks for it. Such
+// streams are small, and to sync a file that is on the disk already costs nothing.
 func (s *Servers) SyncStream(stream string) error {
 	if !s.Here() || s.cfg.Durability != Power {
 		return nil
@@ -76,12 +75,13 @@ func (s *Servers) SyncStream(stream string) error {
 	return SyncBlocks(s.BlocksDir(stream), SyncPath)
 }
 
-// ReopenAfter attempts without an answer the store is opened again: one that met a
-// write error takes nothing more until then, and does not say so.
+// ReopenAfter is how many attempts in a row may go without an answer before the store is
+// opened again. A store that met a write error takes nothing more until then, and does not
+// say so.
 const ReopenAfter = 2
 
-// NoteAnswer opens the embedded store again after ReopenAfter questions in a row
-// without an answer, as the writer does for the log. The log rides it out.
+// NoteAnswer opens the embedded store again after ReopenAfter questions in a row without an
+// answer, as the writer does for the log. The log survives that.
 func (s *Servers) NoteAnswer(err error) {
 	if !s.Here() {
 		return

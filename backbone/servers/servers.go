@@ -16,26 +16,26 @@ import (
 	"edgeloop/backbone/names"
 )
 
-// ErrClosed is returned by every call on what is closing or closed.
+// ErrClosed is returned by every call on a node that is closing or closed.
 var ErrClosed = errors.New("backbone: closed")
 
 // Durability says what must have happened before a record counts as durable.
 type Durability uint8
 
 const (
-	// Power is written and synced: it survives the loss of power. An external
-	// server must be told so itself (`sync_interval: always`, or replicas).
+	// Power means written and synced, which survives the loss of power. An external
+	// server needs its own setting for that (`sync_interval: always`, or replicas).
 	Power Durability = iota
-	// Process is written to the operating system: it survives the end of the
-	// process by any signal. A loss of power loses what was confirmed in about the
-	// last second, the interval at which the log is synced then.
+	// Process means written to the operating system, which survives the end of the
+	// process by any signal. A loss of power loses what was confirmed in about the last
+	// second, the interval at which the log is then synced.
 	Process
 
-	// NumDurabilities is how many there are.
+	// NumDurabilities is their number.
 	NumDurabilities
 )
 
-// String is the word used by the --durability flag.
+// String returns the word of the --durability flag.
 func (d Durability) String() string {
 	switch d {
 	case Power:
@@ -54,29 +54,29 @@ type Config struct {
 	Node        string
 	Durability  Durability
 	DiskReserve int64 // bytes that must stay free under DataDir; not positive: no check
-	// SyncAlways has the server in this process sync each batch before it answers. What
-	// is written by this node alone is synced by the writer, which is cheaper.
+	// SyncAlways makes the server in this process sync each batch before it answers. If
+	// this node alone writes, the writer syncs instead, which is cheaper.
 	SyncAlways bool
-	// Shared says that other nodes use the streams, too: they belong to all of them.
+	// Shared says that the streams belong to several nodes.
 	Shared bool
 	Logger *zap.Logger
 	Seams  Seams
 }
 
-// Seams is where tests come in. The zero value changes nothing.
+// Seams lets tests interfere. The zero value changes nothing.
 type Seams struct {
 	Synced  func(path string) // a file or directory at the start
 	Silence time.Duration     // instead of pullSilence
 	Timeout time.Duration     // instead of RequestTimeout
 }
 
-// Between is where tests come in between who sends a message and its connection.
+// Between lets tests come between the sender of a message and its connection.
 type Between = func(m *nats.Msg, next func(*nats.Msg) error) error
 
-// Hearing is where tests change an answer; nil: it is not heard.
+// Hearing lets tests change an answer; if it returns nil, the answer is lost.
 type Hearing = func(m *nats.Msg) *nats.Msg
 
-// State says whether a server takes what is written.
+// State says whether a server takes writes.
 type State struct {
 	// Since is when it stopped; zero while it takes them.
 	Since time.Time
@@ -87,12 +87,12 @@ type State struct {
 // OK is true while it does.
 func (s State) OK() bool { return s.Cause == nil }
 
-// Servers is what a node knows of its servers. Its methods may be called from any
-// goroutine, but those of start and stop.
+// Servers holds a node's servers and its connections to them. Its methods may be called from
+// any goroutine, except those that start and stop it.
 type Servers struct {
 	// Immutable after Start.
-	Reader *Conn // of all who read streams, so that they delay nobody's answers
-	Asker  *Conn // of all questions
+	Reader *Conn // for all who read streams, so that they do not delay answers
+	Asker  *Conn // for all questions
 
 	cfg        Config
 	patience   time.Duration   // of one question
@@ -113,8 +113,8 @@ type Servers struct {
 	reopened atomic.Uint64
 }
 
-// New takes the data directory, where the servers are in this process. Close must be
-// called, whatever comes.
+// New locks the data directory if the server is in this process. The caller must call Stop
+// and Unlock, whatever Start returns.
 func New(cfg Config) (*Servers, error) {
 	s := &Servers{cfg: cfg, patience: cmp.Or(cfg.Seams.Timeout, RequestTimeout), writable: func() error { return nil }}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
@@ -142,8 +142,8 @@ func New(cfg Config) (*Servers, error) {
 	return s, nil
 }
 
-// Start starts the server of this process, or waits until ctx ends for those
-// elsewhere, and connects.
+// Start starts the server of this process, or waits for those elsewhere until ctx ends, and
+// connects.
 func (s *Servers) Start(ctx context.Context) (err error) {
 	if s.Here() {
 		if s.embedded, err = startEmbedded(&s.cfg); err != nil {
@@ -163,19 +163,19 @@ func (s *Servers) Start(ctx context.Context) (err error) {
 	return nil
 }
 
-// Here is true when the server is in this process, with its files under DataDir.
+// Here returns true if the server is in this process, with its files under DataDir.
 func (s *Servers) Here() bool { return s.cfg.URL == "" }
 
-// Context ends when the node closes.
+// Context returns a context that ends when the node closes.
 func (s *Servers) Context() context.Context { return s.ctx }
 
-// Go starts a worker that ends with Context; Stop waits for it.
+// Go starts a goroutine that must end with Context; Stop waits for it.
 func (s *Servers) Go(f func()) { s.background.Go(f) }
 
-// Writable says why nothing may be written now; nil: it may.
+// Writable returns why nothing may be written now, or nil.
 func (s *Servers) Writable() error { return s.writable() }
 
-// Dial makes a connection of its own, which Stop closes.
+// Dial makes another connection, which Stop closes.
 func (s *Servers) Dial(ctx context.Context, name string) (*Conn, error) {
 	c, err := dial(ctx, &s.cfg, s.embedded, name)
 	if err != nil {
@@ -187,38 +187,38 @@ func (s *Servers) Dial(ctx context.Context, name string) (*Conn, error) {
 	return c, nil
 }
 
-// Conns are all connections, in the order in which they were made.
+// Conns returns all connections, in the order in which they were made.
 func (s *Servers) Conns() []*Conn {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Clone(s.conns)
 }
 
-// Restart opens the store in this process anew.
+// Restart opens the store in this process again.
 func (s *Servers) Restart() error { return s.embedded.restart() }
 
-// Reopened is how often NoteAnswer had the store opened anew.
+// Reopened returns how often NoteAnswer opened the store again.
 func (s *Servers) Reopened() uint64 { return s.reopened.Load() }
 
-// Differences of the streams of servers elsewhere from what this node would make.
+// Differences returns where shared streams differ from what this node would make.
 func (s *Servers) Differences() []Difference {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Clone(s.differences)
 }
 
-// BlocksDir is where the server of this process keeps the messages of a stream.
+// BlocksDir returns where the server of this process keeps the messages of a stream.
 func (s *Servers) BlocksDir(stream string) string { return BlocksDir(s.cfg.DataDir, stream) }
 
-// closeGrace is how long the workers may take to end in peace with an external
-// server. One that stands still would hold them up.
+// closeGrace is how long the goroutines of Go may take to finish with an external server;
+// one that stands still would hold them up.
 const closeGrace = 2 * time.Second
 
 // Cancel ends Context.
 func (s *Servers) Cancel() { s.cancel() }
 
-// Stop ends Context, waits for the workers, and ends connections and server: its files
-// are closed when it returns. The data directory stays locked.
+// Stop ends Context, waits for the goroutines of Go, and closes connections and server, whose
+// files are closed when it returns. The data directory stays locked.
 func (s *Servers) Stop() {
 	s.cancel()
 	conns := s.Conns()
@@ -239,7 +239,7 @@ func (s *Servers) Stop() {
 	}
 }
 
-// Unlock gives the data directory back.
+// Unlock releases the data directory.
 func (s *Servers) Unlock() error {
 	if s.lock == nil {
 		return nil
@@ -247,8 +247,8 @@ func (s *Servers) Unlock() error {
 	return s.lock.close()
 }
 
-// SyncStore makes what an earlier process has left of the streams safe against the loss
-// of power, where that is asked for: it counts as durable from then on.
+// SyncStore syncs what an earlier process has left of the streams, if Durability asks for
+// it: from then on that counts as durable.
 func (s *Servers) SyncStore() error {
 	if !s.Here() || s.cfg.Durability != Power {
 		return nil
@@ -256,7 +256,7 @@ func (s *Servers) SyncStore() error {
 	return syncStore(s.cfg.DataDir, StoreDir(s.cfg.DataDir), s.cfg.Seams.syncer())
 }
 
-// SyncNewStream does it for one stream that was made while the node runs.
+// SyncNewStream does the same for one stream that was made while the node runs.
 func (s *Servers) SyncNewStream(stream string) error {
 	if !s.Here() || s.cfg.Durability != Power {
 		return nil
@@ -264,7 +264,7 @@ func (s *Servers) SyncNewStream(stream string) error {
 	return syncStream(StoreDir(s.cfg.DataDir), stream, s.cfg.Seams.syncer())
 }
 
-// syncer syncs one file or directory at the start.
+// syncer returns the function that syncs one file or directory at the start.
 func (s *Seams) syncer() func(path string) error {
 	if s.Synced == nil {
 		return SyncPath
@@ -275,24 +275,24 @@ func (s *Seams) syncer() func(path string) error {
 	}
 }
 
-// StoreDir is where the server of this process keeps everything.
+// StoreDir returns where the server of this process keeps everything.
 func StoreDir(dataDir string) string { return filepath.Join(dataDir, "nats") }
 
-// msgsDir is the directory of a stream's messages in its own.
+// msgsDir is the directory of the messages within that of a stream.
 const msgsDir = "msgs"
 
-// streamDir is where the store keeps a stream.
+// streamDir returns where the store keeps a stream.
 func streamDir(storeDir, stream string) string { return filepath.Join(StreamsDir(storeDir), stream) }
 
-// StreamsDir is where the store keeps all streams.
+// StreamsDir returns where the store keeps all streams.
 func StreamsDir(storeDir string) string {
 	return filepath.Join(storeDir, "jetstream", "$G", "streams")
 }
 
-// BlocksDir is where the store under a data directory keeps the messages of a stream.
+// BlocksDir returns where the store under a data directory keeps the messages of a stream.
 func BlocksDir(dataDir, stream string) string {
 	return filepath.Join(streamDir(StoreDir(dataDir), stream), msgsDir)
 }
 
-// allStreams are those whose files are synced at a start.
+// allStreams returns the streams whose files are synced at a start.
 func allStreams() []string { return append([]string{names.StreamUp}, names.Beside()...) }

@@ -13,25 +13,24 @@ import (
 	"go.uber.org/zap"
 )
 
-// DedupeWindow is how long the server remembers the ID of a batch. It must be
-// longer than a batch can stay under way unseen, and costs about 100 B for each
-// batch within it.
+// DedupeWindow is how long the server remembers the ID of a batch. It must be longer than a
+// batch can be on its way unseen, and costs about 100 B for each batch within it.
 const DedupeWindow = 2 * time.Minute
 
-// A Want is a stream as this node makes it where there is none.
+// A Want describes a stream as this node makes it if there is none.
 type Want struct {
 	Stream jetstream.StreamConfig
-	// Apply changes what somebody has chosen, and nothing else: what nobody has chosen
-	// is the stream's own affair. nil: all of Stream is chosen, but for Replicas.
+	// Apply sets what the operator has chosen and leaves the rest of the stream as it is.
+	// nil: all of Stream is chosen, except Replicas.
 	Apply func(*jetstream.StreamConfig)
-	// Fresh completes what only a new stream gets; nil: nothing.
+	// Fresh sets what only a new stream gets; nil: nothing.
 	Fresh func(*jetstream.StreamConfig) error
 }
 
-// Ensure gives the stream that want describes. Where there is none it is made.
-// One that is there and that only this node uses gets what want says, and keeps what
-// want does not speak of. A shared one belongs to all who use it: it stays as it is,
-// what is different is said, and it is an error when the node cannot work with it.
+// Ensure returns the stream that want describes and makes it if there is none. An existing
+// stream that only this node uses gets the settings that want names and keeps the others.
+// A shared one belongs to all who use it: Ensure leaves it as it is, logs where it differs,
+// and returns an error if the node cannot work with it.
 func (s *Servers) Ensure(ctx context.Context, want Want) (jetstream.Stream, error) {
 	st, err := s.Asker.JS.Stream(ctx, want.Stream.Name)
 	switch {
@@ -50,9 +49,9 @@ func (s *Servers) Ensure(ctx context.Context, want Want) (jetstream.Stream, erro
 	return st, nil
 }
 
-// leaderAnswers has reads go to the leader where there are replicas: a follower's
-// answer may be older than what was confirmed. The stream may well allow them for
-// others.
+// leaderAnswers sends reads to the leader if there are replicas, because the answer of a
+// follower may be older than what was confirmed. The stream may still allow direct reads
+// for others.
 func leaderAnswers(s jetstream.Stream) {
 	if have := &s.CachedInfo().Config; have.Replicas > 1 {
 		have.AllowDirect = false
@@ -83,7 +82,7 @@ func (s *Servers) makeStream(ctx context.Context, want Want) (jetstream.Stream, 
 	return st, nil
 }
 
-// adaptStream gives the node's own stream what want says.
+// adaptStream gives the node's own stream the settings of want.
 func (s *Servers) adaptStream(ctx context.Context, st jetstream.Stream, w Want) (jetstream.Stream, error) {
 	have, want := st.CachedInfo().Config, &w.Stream
 	to := have
@@ -121,8 +120,8 @@ func (s *Servers) compareStream(have jetstream.StreamConfig, w Want) error {
 	return nil
 }
 
-// Info asks for the state of a stream. What a jetstream.Stream is told by its own Info
-// takes the place of what leaderAnswers has set.
+// Info asks for the state of a stream. The Info of a jetstream.Stream itself would undo what
+// leaderAnswers has set.
 func (s *Servers) Info(ctx context.Context, stream string, opts ...jetstream.StreamInfoOpt) (*jetstream.StreamInfo, error) {
 	st, err := s.Asker.JS.Stream(ctx, stream)
 	if err != nil {
@@ -134,8 +133,8 @@ func (s *Servers) Info(ctx context.Context, stream string, opts ...jetstream.Str
 	return st.Info(ctx, opts...)
 }
 
-// Remake makes a shared stream that is gone again, as it was when this node found it;
-// nothing of it is there any more.
+// Remake makes a shared stream that has vanished again, empty, with the settings that it had
+// when this node found it.
 func (s *Servers) Remake(ctx context.Context, was jetstream.StreamConfig) (jetstream.Stream, error) {
 	st, err := s.Asker.JS.Stream(ctx, was.Name)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
@@ -150,7 +149,7 @@ func (s *Servers) Remake(ctx context.Context, was jetstream.StreamConfig) (jetst
 	return st, nil
 }
 
-// A Difference is a setting of a shared stream that is not what this node's flags say.
+// A Difference is a setting of a shared stream that differs from this node's flags.
 type Difference struct {
 	Stream, Setting, Has, Flags string
 }
@@ -184,7 +183,7 @@ func differences(have, want *jetstream.StreamConfig) (out []Difference) {
 	return out
 }
 
-// lacking says what a stream does not have that the node cannot work without.
+// lacking returns an error that names what a stream lacks and the node cannot do without.
 func lacking(have, want *jetstream.StreamConfig) error {
 	var names []string
 	for _, n := range []struct {

@@ -12,27 +12,27 @@ import (
 	"go.uber.org/zap"
 )
 
-// Sync says what is known of whether the log has synced what it confirms.
+// Sync says whether the log is known to sync what it confirms.
 type Sync uint8
 
 const (
-	// SyncUnknown is where the servers do not say. By default they sync every two minutes.
+	// SyncUnknown means that the servers do not say. By default they sync every two minutes.
 	SyncUnknown Sync = iota
-	// Synced is where each record is on a disk before it is confirmed.
+	// Synced means that each record is on a disk before it is confirmed.
 	Synced
-	// SyncReplicated is where it is on three servers or more, of which it is not known that
-	// they sync: it survives all but a loss of power of most of them at once.
+	// SyncReplicated means that each record is on three servers or more, not known to sync.
+	// It survives unless most of them lose power at once.
 	SyncReplicated
-	// Unsynced is where what was confirmed last is lost with the power.
+	// Unsynced means that the records confirmed last are lost with the power.
 	Unsynced
 
 	numSyncs
 )
 
-// NumSyncs is how many there are; they count from zero.
+// NumSyncs is their number; they count from zero.
 const NumSyncs = int(numSyncs)
 
-// String is the metric label.
+// String returns the metric label.
 func (s Sync) String() string {
 	if s >= numSyncs {
 		return "unknown"
@@ -41,17 +41,17 @@ func (s Sync) String() string {
 }
 
 const (
-	// askServers reaches the servers from an account that imports it from the system
-	// account; elsewhere nobody answers.
+	// askServers reaches the servers only from an account that imports it from the
+	// system account; elsewhere nobody answers.
 	askServers = "$SYS.REQ.SERVER.PING.JSZ"
-	// askPatience is how long answers of further servers are waited for.
+	// askPatience is how long to wait for answers of further servers.
 	askPatience = 300 * time.Millisecond
-	// enoughReplicas outvote one that has lost what it did not sync.
+	// enoughReplicas can outvote one that has lost what it did not sync.
 	enoughReplicas = 3
 )
 
-// AskSync finds out whether the log syncs before it confirms, and warns when that is
-// asked for and not known.
+// AskSync finds out whether the log syncs before it confirms. It warns if that is asked for
+// and not known.
 func (s *Servers) AskSync(ctx context.Context, log *jetstream.StreamConfig) Sync {
 	if s.Here() {
 		if s.cfg.Durability == Power {
@@ -75,7 +75,7 @@ func (s *Servers) AskSync(ctx context.Context, log *jetstream.StreamConfig) Sync
 	return known
 }
 
-// judgeSync decides; always are the answers of the servers that gave one.
+// judgeSync decides; always holds the answers of the servers that gave one.
 func judgeSync(s *jetstream.StreamConfig, always []bool) Sync {
 	all := len(always) > 0
 	for _, one := range always {
@@ -121,7 +121,8 @@ func askSyncAlways(ctx context.Context, nc *nats.Conn) (always []bool) {
 	}
 }
 
-// older compares a server's version; what is no version is not older.
+// older says whether a server's version is below major.minor; what is not a version is not
+// older.
 func older(version string, major, minor int) bool {
 	var a, b int
 	if n, _ := fmt.Sscanf(version, "%d.%d", &a, &b); n < 2 {

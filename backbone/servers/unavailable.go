@@ -15,19 +15,19 @@ var (
 	ErrNoResponders = errors.New("no server takes records: no stream, or no leader")
 )
 
-// UnavailableError says that the log, or what is kept beside it, cannot be asked
-// or written now: its server is away, or the disk is full or failed. The same
-// call may be repeated when Cause is mended. What took too long without a reason
-// that is known is context.DeadlineExceeded instead.
+// UnavailableError says that the log, or a stream beside it, cannot be read or written now:
+// its server is away, or the disk is full or failed. The call may be repeated once Cause is
+// mended. A call that takes too long for no known reason returns context.DeadlineExceeded
+// instead.
 type UnavailableError struct{ Cause error }
 
 func (e *UnavailableError) Error() string { return "backbone: unavailable: " + e.Cause.Error() }
 
-// Unwrap gives the cause.
+// Unwrap returns the cause.
 func (e *UnavailableError) Unwrap() error { return e.Cause }
 
-// OrClosed is ErrClosed for what failed because the node closes, and an
-// *UnavailableError where the reason is that nobody can answer.
+// OrClosed returns ErrClosed if err comes from the closing of the node, an *UnavailableError
+// if nobody could answer, and else err.
 func (s *Servers) OrClosed(err error) error {
 	var known *UnavailableError
 	var api *jetstream.APIError
@@ -47,8 +47,7 @@ func (s *Servers) OrClosed(err error) error {
 	return err
 }
 
-// isConnectionError says that a question was not sent because there is no
-// connection, or no longer.
+// isConnectionError says whether a question was not sent because there is no connection.
 func isConnectionError(err error) bool {
 	for _, away := range []error{
 		nats.ErrReconnectBufExceeded, nats.ErrConnectionReconnecting, nats.ErrConnectionClosed,

@@ -12,9 +12,8 @@ import (
 	"edgeloop/internal/pause"
 )
 
-// Watcher follows a stream from what it holds now to what comes, across lost
-// connections and reopened stores. After such a break it begins anew, so each must
-// cope with seeing a message again.
+// Watcher reads what a stream holds and then follows it, across lost connections and reopened
+// stores. After such a break it begins again, so Each must cope with seeing a message twice.
 type Watcher struct {
 	// Immutable after construction.
 	srv    *Servers
@@ -23,8 +22,8 @@ type Watcher struct {
 	Each   func(*Delivery) // borrowed until return
 }
 
-// run follows until ctx ends. caughtUp is called whenever all that the stream
-// held has been seen.
+// run follows until ctx ends. It calls caughtUp whenever it has seen all that the stream
+// held.
 func (w *Watcher) run(ctx context.Context, caughtUp func()) {
 	for attempt := 0; ctx.Err() == nil; attempt++ {
 		began := time.Now()
@@ -66,7 +65,8 @@ func (s *Servers) Watch(ctx context.Context, w *Watcher) {
 	w.run(ctx, func() {})
 }
 
-// StartWatch runs w on a worker and returns when it has caught up once.
+// StartWatch runs w on a goroutine of its own until the node closes. It returns when w has
+// caught up once.
 func (s *Servers) StartWatch(ctx context.Context, w *Watcher) error {
 	w.srv = s
 	ready := make(chan struct{}, 1)
