@@ -41,7 +41,11 @@ func FuzzHello(f *testing.F) {
 		}
 		switch {
 		case err != nil || !ok(tenant) || !ok(device):
-			if refusal == nil || refusal.Reason != eventloop.ReasonMalformed || refusal.Text == "" {
+			reason := eventloop.ReasonName
+			if err != nil {
+				reason = eventloop.ReasonMalformed
+			}
+			if refusal == nil || refusal.Reason != reason || refusal.Text == "" {
 				t.Errorf("%q: %+v is taken, refusal %+v", query, key, refusal)
 			}
 		case refusal != nil || key.Tenant != tenant || key.Device != device:

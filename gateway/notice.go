@@ -87,13 +87,20 @@ func (g *Gateway) noticeRefused(c *candidate, r *eventloop.Refusal) {
 // codeOf is a reason in one word.
 func codeOf(r eventloop.Reason) string {
 	return map[eventloop.Reason]string{
-		eventloop.ReasonMalformed: "malformed", eventloop.ReasonUnauthorized: "unauthorized", eventloop.ReasonForbidden: "forbidden",
+		eventloop.ReasonMalformed: "malformed", eventloop.ReasonName: "bad_name", eventloop.ReasonQoS: "qos", eventloop.ReasonRetain: "retain", eventloop.ReasonUnauthorized: "unauthorized", eventloop.ReasonForbidden: "forbidden",
 		eventloop.ReasonNotFound: "not_found", eventloop.ReasonUnavailable: "unavailable", eventloop.ReasonInternal: "internal",
 	}[r]
 }
 
 // claimed is whom a token names that nobody has confirmed.
 func claimed(h *eventloop.Credentials) (tenant, device string, ok bool) {
+	if h.Connect != nil {
+		c, err := decodeConnect(h.Connect)
+		if err != nil || len(c.Password) == 0 {
+			return "", "", false
+		}
+		return auth.Claimed(c.Password)
+	}
 	query, err := queryOf(h)
 	if err != nil {
 		return "", "", false
