@@ -66,6 +66,10 @@ type Config struct {
 	// What one read brought (64 KiB at most) may come on top, and is all that is
 	// kept for one that is paused.
 	InBuffer int
+	// Nap is how long a loop without work lets its sockets gather where Receivers ask
+	// for it (Conn.GatherOnLoop); default 500 µs, negative never. Longer holds up what
+	// comes meanwhile, to at most that and what the timers of the runtime add.
+	Nap time.Duration
 	// RetryAfter is told with every 503; default 5 s. Each answer is spread
 	// between it and twice it.
 	RetryAfter time.Duration
@@ -105,6 +109,7 @@ func (c Config) withDefaults() (Config, error) {
 	defaults.Set(&c.InBuffer, 64<<10)
 	defaults.Set(&c.SocketBuffer, 128<<10)
 	defaults.Set(&c.SendTimeout, 60*time.Second)
+	defaults.Set(&c.Nap, 500*time.Microsecond)
 	defaults.Set(&c.RetryAfter, 5*time.Second)
 	defaults.Set(&c.MaxMessage, 64<<10)
 	if c.Memory == nil {

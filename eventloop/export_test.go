@@ -148,3 +148,6 @@ func GatesFound(s *Server) bool {
 
 // HandOver has the first listener take in a connected socket.
 func HandOver(s *Server, fd int) bool { return s.listeners[0].handOver(fd) }
+
+// Napping says whether c's loop naps, or is about to.
+func Napping(c *Conn) bool { return c.loop.napping.Load() }

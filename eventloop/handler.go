@@ -69,6 +69,7 @@ func (h *handler) OnTraffic(gc gnet.Conn) gnet.Action {
 	c.trafficOnLoop(in)
 	c.loop.flushOnLoop()
 	c.loop.heardOnLoop()
+	c.loop.napOnLoop()
 	return gnet.None
 }
 

@@ -31,6 +31,7 @@ type loop struct {
 	tick gnet.Runnable // advances the wheel
 	ring func()        // has turn run, from another goroutine
 	fire func(id uint32) (wait uint32)
+	bell chan struct{} // ends a nap, too; holds one
 
 	// Owned by the loop goroutine; methods ending in OnLoop.
 	epfd    int // gnet's epoll descriptor of this loop; 0 until found
@@ -52,8 +53,11 @@ type loop struct {
 	// replaying is the size of the held buffer that is being decoded, which is not
 	// in its connection's hold meanwhile (read.go).
 	replaying int
-	sliced    time.Time // when the last slice ended
-	owner     owner     // for assertOnLoop
+	sliced    time.Time   // when the last slice ended
+	gather    bool        // what was handed on since the last nap is not answered at once
+	napped    time.Time   // when the last nap ended, or could have begun after a silence
+	alarm     *time.Timer // ends a nap (nap.go)
+	owner     owner       // for assertOnLoop
 
 	// Guarded by mailbox.mu.
 	mailbox mailbox
@@ -65,9 +69,10 @@ type loop struct {
 	dead  bool
 
 	// Atomic.
-	stats loopStats
-	late  atomic.Bool   // a tick is posted and has not run
-	asked atomic.Uint32 // when that one was posted, in ticks
+	stats   loopStats
+	late    atomic.Bool   // a tick is posted and has not run
+	asked   atomic.Uint32 // when that one was posted, in ticks
+	napping atomic.Bool
 }
 
 func newLoop(s *Server, el gnet.EventLoop) *loop {
@@ -77,6 +82,8 @@ func newLoop(s *Server, el gnet.EventLoop) *loop {
 		ticked:  s.now(),
 		wheel:   wheel.New(wheelSlots, 0),
 		scratch: make([]byte, 0, scratchCap),
+		bell:    make(chan struct{}, 1),
+		alarm:   time.NewTimer(0),
 	}
 	l.turn = runnable(func() { l.turnOnLoop() })
 	l.tick = runnable(func() { l.tickOnLoop() })
@@ -101,6 +108,7 @@ func (l *loop) execute(r gnet.Runnable) {
 	defer l.alive.RUnlock()
 	if !l.dead {
 		_ = l.el.Execute(context.Background(), r) // fails only once the engine has ended
+		l.endNap()
 	}
 }
 

@@ -110,6 +110,14 @@ func (b *mailbox) takeWakes(spare []*Conn) []*Conn {
 	return wakes
 }
 
+// waiting says whether something is in it, or was taken out and the loop not told yet
+// that it is empty.
+func (b *mailbox) waiting() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.posted
+}
+
 // done says whether nothing was put in since it was emptied; only then the next
 // put has the loop told again.
 func (b *mailbox) done() bool {

@@ -140,6 +140,7 @@ func (l *link) post() bool {
 		return false
 	}
 	l.batch = nil
+	l.conn.GatherOnLoop()
 	return true
 }
 
