@@ -56,7 +56,7 @@ type Config struct {
 	BatchMax int
 	// CommitInterval is the least time from the begin of one batch to the next,
 	// unless a whole batch is waiting. Longer: less CPU for each record of a
-	// moderate load, acknowledgements later by up to that. Default 2 ms; negative: none.
+	// moderate load, acknowledgements later by up to that. Default 4 ms; negative: none.
 	CommitInterval time.Duration
 	// BatchBytes bounds the bytes of one batch. Default 2 MiB.
 	BatchBytes int
@@ -105,7 +105,7 @@ func (c Config) withDefaults() (Config, error) {
 	orDefault(&c.CommandBytes, 256*mib)
 	orDefault(&c.PresenceBytes, 256*mib)
 	orDefault(&c.BatchMax, uplog.BatchMost)
-	orDefault(&c.CommitInterval, 2*time.Millisecond)
+	orDefault(&c.CommitInterval, 4*time.Millisecond)
 	orDefault(&c.BatchBytes, 2*mib)
 	orDefault(&c.PendingMax, 2048)
 	orDefault(&c.PendingBytes, 4*mib)
