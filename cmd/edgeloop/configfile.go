@@ -88,7 +88,7 @@ func (f *fileResolver) Validate(app *kong.Application) error {
 // Resolve implements kong.Resolver. The environment is above the file.
 func (f *fileResolver) Resolve(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
 	value, ok := f.values[flag.Name]
-	if !ok {
+	if !ok || action(flag) { // what says what to do is in no file
 		return nil, nil //nolint:nilnil // kong's way to say: not here
 	}
 	for _, env := range flag.Envs {
@@ -125,10 +125,10 @@ func (f *fileResolver) one(name string, value any) (string, error) {
 	}
 }
 
-// flagNames lists the flags of a command and of those below it.
+// flagNames lists the flags of a command and of those below it that may be in a file.
 func flagNames(n *kong.Node) (names []string) {
 	for _, flag := range n.Flags {
-		if flag.Name != "help" && flag.Name != "config" && !slices.Contains(names, flag.Name) {
+		if flag.Name != "help" && flag.Name != "config" && !action(flag) && !slices.Contains(names, flag.Name) {
 			names = append(names, flag.Name)
 		}
 	}

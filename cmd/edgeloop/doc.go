@@ -5,7 +5,12 @@
 //	edgeloop devices    list devices
 //	edgeloop send       send a command to a device
 //	edgeloop kick       close a device's connection
+//	edgeloop ban        keep a device out; unban, bans
 //	edgeloop tail       print the log
+//	edgeloop node       say what a node is and does
+//	edgeloop limits     show limits, or change them while the node runs
+//	edgeloop reload     have a node read its keys, tokens and settings again
+//	edgeloop drain      send the devices of a node away
 //	edgeloop echo       run an echo server: only the event loop and the frames
 //	edgeloop doctor     say how many devices this machine can hold, and what limits it
 //	edgeloop version    print the version

@@ -16,8 +16,9 @@ const (
 	exitUsage = 2
 )
 
-// cli is the whole command line. Every flag is also an environment variable,
-// EDGELOOP_ and the flag's name in capitals, and a key of the configuration file.
+// cli is the whole command line. The flags of a node are also environment variables,
+// EDGELOOP_ and the flag's name in capitals, and keys of the configuration file; of the
+// other commands' flags those that say where the node is (variables.go).
 type cli struct {
 	Config  configFlag `help:"Configuration file (YAML): one key a line, named like the flags." placeholder:"FILE"`
 	Serve   serveCmd   `cmd:"" help:"Run a node."`
@@ -25,7 +26,14 @@ type cli struct {
 	Devices devicesCmd `cmd:"" help:"List devices."`
 	Send    sendCmd    `cmd:"" help:"Send a command to a device."`
 	Kick    kickCmd    `cmd:"" help:"Close a device's connection."`
+	Ban     banCmd     `cmd:"" help:"Keep a device out, and close its connection."`
+	Unban   unbanCmd   `cmd:"" help:"Let a banned device in again."`
+	Bans    bansCmd    `cmd:"" help:"List the bans."`
 	Tail    tailCmd    `cmd:"" help:"Print the log."`
+	Node    nodeCmd    `cmd:"" help:"Say what a node is and does, as JSON."`
+	Limits  limitsCmd  `cmd:"" help:"Show the limits of a node, or change them while it runs."`
+	Reload  reloadCmd  `cmd:"" help:"Have a node read its keys, tokens and settings again."`
+	Drain   drainCmd   `cmd:"" help:"Send the devices of a node away, and wait until their messages are in the log."`
 	Log     logCmd     `cmd:"" help:"Check and configure the log."`
 	Doctor  doctorCmd  `cmd:"" help:"Say how many devices this machine can hold, and what limits the number."`
 	Echo    echoCmd    `cmd:"" help:"Run an echo server: the event loop and the frames, nothing else."`
@@ -39,6 +47,7 @@ func main() {
 
 // run is main without the process, for tests.
 func run(args []string, stdout, stderr io.Writer) int {
+	dropEmptyVariables()
 	var c cli
 	parser, err := newParser(&c, stdout, stderr)
 	if err != nil {
@@ -77,6 +86,7 @@ func newParser(c *cli, stdout, stderr io.Writer) (*kong.Kong, error) {
 		return nil, err
 	}
 	describe(parser.Model)
+	keepActionsOut(parser.Model)
 	return parser, nil
 }
 

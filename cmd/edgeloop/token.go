@@ -5,7 +5,9 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"time"
 
 	"edgeloop/admin/access"
@@ -22,7 +24,8 @@ type tokenCmd struct {
 	Topic           []string      `help:"Topic pattern that the device may send to, as in MQTT (+ and #); may be repeated. Default: all."`
 	TTL             time.Duration `name:"ttl" default:"8760h" help:"How long the token is valid; 0 is forever."`
 	DataDir         string        `default:"${data_dir}" type:"path" help:"Data directory of the node."`
-	SecretFile      string        `default:"" type:"path" help:"Secret to sign with; default DATA_DIR/device.secret, made if missing."`
+	SecretFile      string        `default:"" type:"path" help:"Secret to sign with; default DATA_DIR/device.secret, which the first start of a node makes."`
+	NewSecret       bool          `default:"false" help:"Make DATA_DIR/device.secret if it is missing, for a node that has not been started yet."`
 	AdminTokensFile string        `default:"" type:"path" help:"File of the admin tokens; default DATA_DIR/admin.tokens, made if missing."`
 }
 
@@ -70,11 +73,22 @@ func (t *tokenCmd) device(_ *streams, issued, expires time.Time) (string, error)
 	secret := t.SecretFile
 	if secret == "" {
 		var err error
-		if secret, _, err = auth.EnsureSecret(t.DataDir); err != nil {
+		if secret, err = t.secret(); err != nil {
 			return "", err
 		}
 	}
 	return auth.Sign(secret, auth.Claims{Tenant: tenant, Device: t.Device, Topics: t.Topic, IssuedAt: issued, Expires: expires})
+}
+
+// secret is the path of the node's own secret. One that is made in the wrong directory
+// signs tokens that no node takes.
+func (t *tokenCmd) secret() (path string, err error) {
+	path = filepath.Join(t.DataDir, auth.SecretName)
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) && !t.NewSecret {
+		return "", fmt.Errorf("no node has run in %s: it has no %s; name the node's directory with --data-dir, or the secret with --secret-file, or give --new-secret before its first start", t.DataDir, auth.SecretName)
+	}
+	path, _, err = auth.EnsureSecret(t.DataDir)
+	return path, err
 }
 
 // admin makes a token and has its hash in the tokens file.
@@ -89,8 +103,8 @@ func (t *tokenCmd) admin(io *streams, _, expires time.Time) (string, error) {
 	path := t.AdminTokensFile
 	if path == "" {
 		path = adminTokensFile(t.DataDir)
-		if err := os.MkdirAll(t.DataDir, 0o700); err != nil {
-			return "", err
+		if _, err := os.Stat(t.DataDir); errors.Is(err, fs.ErrNotExist) {
+			return "", fmt.Errorf("no node has run in %s: there is no such directory; name the node's with --data-dir, or the file with --admin-tokens-file", t.DataDir)
 		}
 	}
 	random := [32]byte{}
