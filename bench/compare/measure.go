@@ -72,6 +72,9 @@ func (m measure) applies(p plan, s server) bool {
 	if len(p.measures) > 0 && !slices.Contains(p.measures, m.name) {
 		return false
 	}
+	if s.mqtt {
+		return !m.echo && !m.cast
+	}
 	return (!m.node || s.node) && (!m.echo || !s.node) && (!m.cast || !s.noBroadcast) && (!s.idleOnly || m.name == "idle")
 }
 
@@ -109,19 +112,15 @@ func (r *report) measureAll(ctx context.Context, p plan, side []server, round in
 	return err
 }
 
-// measured carries out one measure in the server's own protocol.
-func (p *process) measured(ctx context.Context, pl plan, m measure, round int) (r record) {
+// measured carries out one measure.
+func (p *process) measured(ctx context.Context, pl plan, m measure, round int) record {
 	began := time.Now()
-	if p.mqtt {
-		r = p.mqttIdle(ctx, pl)
-	} else {
-		r = p.run(ctx, pl, m)
-	}
+	r := p.run(ctx, pl, m)
 	r.Round, r.TookS = round, time.Since(began).Seconds()
 	return r
 }
 
-// run carries out one measure.
+// run carries out one measure in the server's own protocol.
 func (p *process) run(ctx context.Context, pl plan, m measure) record {
 	ctx, cancel := context.WithTimeout(ctx, pl.limit)
 	defer cancel()
@@ -130,16 +129,21 @@ func (p *process) run(ctx context.Context, pl plan, m measure) record {
 	args = append(args, "--connections", strconv.Itoa(pl.connections), "--pid", strconv.Itoa(p.cmd.Process.Pid), "--json",
 		"--message-timeout=30s") // a peer that stands still for a while is slow, not wrong
 	switch {
+	case p.mqtt:
+		args = append(args, "--url", "mqtt://"+p.addr, "--dialect=mqtt")
 	case p.node:
-		args = append(args, "--url", "ws://"+p.addr+"/v1/device", "--dialect=json", "--data-dir", p.data, "--admin-url", "http://"+p.adm)
+		args = append(args, "--url", "ws://"+p.addr+"/v1/device", "--dialect=json")
 	default:
 		args = append(args, "--url", "ws://"+p.addr+"/", "--dialect=raw")
-		if p.control {
-			args = append(args, "--admin-url", "http://"+p.adm)
-		}
 		if m.cast {
 			args = append(args, "--via=device")
 		}
+	}
+	if p.node {
+		args = append(args, "--data-dir", p.data)
+	}
+	if p.control {
+		args = append(args, "--admin-url", "http://"+p.adm)
 	}
 	cmd := exec.CommandContext(ctx, "bin/edgebench", args...)
 	r.Command = cmd.Args

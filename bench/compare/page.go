@@ -62,6 +62,56 @@ func (r report) nodeColumns() []column {
 	}
 }
 
+// mqttColumns are what a broker and a node do alike: from a PUBLISH with QoS 1 to PUBACK.
+func (r report) mqttColumns() []column {
+	paced := fmt.Sprintf(" at %s messages/s", thousands(float64(r.plan.rate)))
+	return []column{
+		{title: "CPU µs per message", heading: "CPU for one message of QoS 1, eight in flight", measure: "telemetry", unit: "µs", figure: "cpu_us_per_message", digits: 2, mqtt: true},
+		{title: "CPU µs" + paced, heading: "CPU for one message of QoS 1" + paced, measure: "telemetry-paced", unit: "µs", figure: "cpu_us_per_message", digits: 2, mqtt: true},
+		{title: "PUBACK p50 ms" + paced, heading: "PUBACK" + paced + ", 50th percentile", measure: "telemetry-paced", unit: "ms", figure: "ack_p50_ms", digits: 2, mqtt: true},
+		{title: "p99 ms", heading: "PUBACK" + paced + ", 99th percentile", measure: "telemetry-paced", unit: "ms", figure: "ack_p99_ms", digits: 2, mqtt: true},
+	}
+}
+
+// mqttTable sets brokers beside the node by MQTT, and that beside itself by WebSocket; the
+// ratios are to the node by MQTT.
+func (r report) mqttTable(b *strings.Builder, rows []server) {
+	columns := append(slices.DeleteFunc(r.columns(), func(c column) bool { return c.measure != "idle" && c.measure != "connect" }), r.mqttColumns()...)
+	titles := []string{"server", "an acknowledged message is"}
+	for _, c := range columns {
+		titles = append(titles, c.title)
+	}
+	head(b, titles...)
+	for _, s := range rows {
+		cells := []string{s.what, s.promise}
+		for _, c := range columns {
+			v, ok := r.of(s.name, c.measure, c.figure)
+			if !ok {
+				cells = append(cells, "")
+				continue
+			}
+			text := c.show(v.median)
+			if ours, ok := r.of(nodeMQTT, c.measure, c.figure); ok && ours.median > 0 && s.name != nodeMQTT {
+				text += fmt.Sprintf(" ×%.2f", v.median/ours.median)
+			}
+			if span := c.between(v); span != "" {
+				text += " (" + span + ")"
+			}
+			cells = append(cells, text)
+		}
+		row(b, cells...)
+	}
+}
+
+// brokers are the rows of the table of MQTT; none where no broker was measured.
+func brokers(all []server) []server {
+	rows := slices.DeleteFunc(slices.Clone(all), func(s server) bool { return !s.mqtt && s.name != wholeOne })
+	if !slices.ContainsFunc(rows, func(s server) bool { return s.mqtt }) {
+		return nil
+	}
+	return rows
+}
+
 // show is a number with the digits of the column.
 func (c column) show(v float64) string {
 	if c.digits == 0 {
@@ -240,11 +290,18 @@ func (r report) markdown(jsonName string) string {
 		"Medians of %d rounds, %d s for each measurement.\n\n",
 		thousands(float64(r.plan.connections)), thousands(float64(few)), thousands(float64(r.plan.connections)),
 		thousands(float64(r.plan.rate)), r.rounds(), r.plan.seconds)
-	r.overview(&b, all)
+	plain := slices.DeleteFunc(slices.Clone(all), func(s server) bool { return s.mqtt })
+	nodes = slices.DeleteFunc(nodes, func(s server) bool { return s.mqtt })
+	r.overview(&b, plain)
 	if len(nodes) > 0 {
 		b.WriteString("\n## The whole node\n\nFrom socket to synced acknowledgement, JSON envelope, every device authenticated (HS256) and registered; " +
 			"the first three with eight messages of each in flight.\n\n")
 		r.nodeTable(&b, nodes)
+	}
+	if rows := brokers(all); len(rows) > 0 {
+		b.WriteString("\n## MQTT\n\nBrokers and the node by MQTT 3.1.1 over TCP, and the node by WebSocket: a message of 128 B in all, PUBLISH with QoS 1 to PUBACK, " +
+			"or JSON envelope to its acknowledgement. The node checks a token of each device. × is the ratio to the node by MQTT, then the rounds' range.\n\n")
+		r.mqttTable(&b, rows)
 	}
 	r.beforeAfter(&b)
 	b.WriteString("\n## Each figure with its spread\n\n“Within noise” marks a difference to edgeloop that is smaller than the rounds' own: " +
@@ -253,7 +310,7 @@ func (r report) markdown(jsonName string) string {
 		"connections behind a lock, and one process of each is in all its rows: its place there is part of a connection's memory, and of each connect, " +
 		"and `edgeloop echo` keeps none.\n")
 	for _, c := range r.columns() {
-		r.detail(&b, all, c)
+		r.detail(&b, plain, c)
 	}
 	if list := r.wrong(); len(list) > 0 {
 		b.WriteString("\n## What went wrong\n\n- " + strings.Join(list, "\n- ") + "\n")

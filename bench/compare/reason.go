@@ -25,8 +25,11 @@ func (r report) reason(l lead) string {
 
 // knownReason is for rows where the peer does something else.
 func knownReason(l lead) string {
-	if l.peer.mqtt {
-		return "It is written in C and speaks MQTT over plain TCP: no WebSocket, no token, no registry of devices with their place in the log."
+	switch {
+	case l.peer.mqtt && l.mqtt:
+		return "Its PUBACK says: " + l.peer.promise + "."
+	case l.peer.mqtt:
+		return "It checks no token, and knows of no place in a log."
 	}
 	return ""
 }

@@ -81,6 +81,7 @@ type column struct {
 	unit    string
 	digits  int
 	ratio   bool   // to the raw loop with two threads
+	mqtt    bool   // of brokers
 	part    string // another figure of the same measure, shown beside it
 	partIs  string
 }
@@ -91,12 +92,17 @@ const (
 	physical = "raw-2"
 	loopOnly = "edgeloop-echo"
 	wholeOne = "edgeloop-serve"
+	nodeMQTT = "edgeloop-mqtt"
 )
 
 // ours is the row of edgeloop that a peer stands beside: echo servers beside the
-// echo server, whole products and what only the node can do beside the node.
+// echo server, brokers beside the node by MQTT, other whole products and what only the
+// node can do beside the node.
 func (c column) ours(s server) string {
-	if c.measure == "broadcast" || s.idleOnly {
+	switch {
+	case s.mqtt:
+		return nodeMQTT
+	case c.measure == "broadcast" || s.idleOnly:
 		return wholeOne
 	}
 	return loopOnly
@@ -112,9 +118,9 @@ type lead struct {
 // leads lists every place where a peer needs less than edgeloop, however little.
 func (r report) leads() []lead {
 	var out []lead
-	for _, c := range r.columns() {
+	for _, c := range append(r.columns(), r.mqttColumns()...) {
 		for _, s := range r.plan.servers() {
-			if s.own {
+			if s.own || c.mqtt && !s.mqtt {
 				continue
 			}
 			theirs, ok1 := r.of(s.name, c.measure, c.figure)
@@ -132,7 +138,7 @@ func (r report) gaps() []string {
 	var out []string
 	for _, c := range r.columns() {
 		for _, s := range r.peers() {
-			if s.idleOnly && c.measure != "idle" {
+			if (s.idleOnly || s.mqtt) && c.measure != "idle" {
 				continue
 			}
 			gap := c.title + " of " + c.ours(s)

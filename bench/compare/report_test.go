@@ -31,7 +31,9 @@ func sample() report {
 		of3("raw-2", "echo-8", cpu(2, 0), cpu(2, 0), cpu(2, 0)),
 		of3("edgeloop-echo", "echo-8", cpu(4, 1), cpu(4, 1), cpu(4.2, 1)),
 		of3("gws", "echo-8", cpu(3, 2), cpu(3, 2), cpu(3.1, 2)), // less, and not by chance
-		of3("edgeloop-serve", "idle", map[string]float64{"rss_bytes_per_connection": 1100}, map[string]float64{"rss_bytes_per_connection": 1120}),
+		of3("edgeloop-mqtt", "idle", map[string]float64{"rss_bytes_per_connection": 1100}, map[string]float64{"rss_bytes_per_connection": 1120}),
+		of3("edgeloop-mqtt", "telemetry", map[string]float64{"cpu_us_per_message": 10}),
+		of3("mosquitto", "telemetry", map[string]float64{"cpu_us_per_message": 5}),
 		of3("mosquitto", "idle", map[string]float64{"rss_bytes_per_connection": 500}, map[string]float64{"rss_bytes_per_connection": 510}),
 	} {
 		r.Runs = append(r.Runs, runs...)
@@ -59,7 +61,9 @@ func TestReport_Of(t *testing.T) {
 // TestReport_Page: every lead of a peer is at the top with its reason, and a
 // difference that the rounds do not carry is called one, here and in the tables.
 func TestReport_Page(t *testing.T) {
-	page := sample().markdown("x.json")
+	r := sample()
+	r.Runs = append(r.Runs, of3("edgeloop-serve", "telemetry", map[string]float64{"cpu_us_per_message": 11})...)
+	page := r.markdown("x.json")
 	top, rest, ok := strings.Cut(page, "10,000 connections")
 	if !ok {
 		t.Fatalf("no text under the list:\n%s", page)
@@ -67,14 +71,15 @@ func TestReport_Page(t *testing.T) {
 	for _, want := range []string{
 		"one echo of 128 B, one in flight: gws has 10.90 µs, edgeloop 11.00 (-1 %, within noise). The rounds lie further apart",
 		"eight in flight: gws has 3.00 µs, edgeloop 4.00 (-25 %). User part: 2.00 against edgeloop's 1.00; kernel's part: 1.00 against 3.00. The lead is what the kernel does",
-		"mosquitto has 505 B, edgeloop 1,110 (-55 %). It is written in C",
+		"mosquitto has 505 B, edgeloop 1,110 (-55 %). It checks no token",
+		"one message of QoS 1, eight in flight: mosquitto has 5.00 µs, edgeloop 10.00 (-50 %, one round). Its PUBACK says: taken into memory, nothing written.",
 	} {
 		if !strings.Contains(top, want) {
 			t.Errorf("the list has no %q:\n%s", want, top)
 		}
 	}
-	if strings.Count(top, "\n- ") != 3 {
-		t.Errorf("not three leads:\n%s", top)
+	if strings.Count(top, "\n- ") != 4 {
+		t.Errorf("not four leads:\n%s", top)
 	}
 	for _, want := range []string{
 		"| lxzan/gws 1.8.9 |  |  | 10.90 ×1.36 | 3.00 ×1.50 |",
@@ -82,6 +87,9 @@ func TestReport_Page(t *testing.T) {
 		"| lxzan/gws 1.8.9 | 3.00 | 3.00–3.10 | ×1.50 | 2.00 | -25 % |",
 		"| gorilla/websocket 1.5.3 | 20.00 | 19.00–21.00 | ×2.50 | 5.00 | +82 % |",
 		"and `edgeloop echo` keeps none.",
+		"| `edgeloop serve`, by MQTT | synced to the disk | 1,110 (1,100–1,120) |  | 10.00 |",
+		"| `edgeloop serve`: the whole node | synced to the disk |  |  | 11.00 ×1.10 |",
+		"| mosquitto (C) | taken into memory, nothing written | 505 ×0.45 (500–510) |  | 5.00 ×0.50 |",
 		"| `edgeloop echo`: loop and frames | 11.00 | 10.00–12.00 | ×1.38 | 1.00 |  |",
 	} {
 		if !strings.Contains(rest, want) {

@@ -30,11 +30,16 @@ type server struct {
 	idleOnly bool
 	// mqtt: it speaks MQTT over TCP.
 	mqtt bool
+	// promise is what has become of a message of QoS 1 when its PUBACK is sent.
+	promise string
 	// own: a row of edgeloop or the raw loop, not a peer.
 	own bool
 	// optional: a program of the machine's, which may not be installed.
 	optional bool
 }
+
+// inMemory is the promise of a broker that has only looked who subscribed.
+const inMemory = "taken into memory, nothing written"
 
 func goPeer(name, what string) server {
 	return server{
@@ -53,7 +58,7 @@ func servers() []server {
 			args: []string{"bin/edgeloop", "echo", "--listen", "ADDR", "--control-listen", "CONTROL"},
 		},
 		{
-			name: wholeOne, own: true, what: "`edgeloop serve`: the whole node", control: true, node: true,
+			name: wholeOne, own: true, what: "`edgeloop serve`: the whole node", control: true, node: true, promise: "synced to the disk",
 			args: []string{"bin/edgeloop", "serve", "--listen", "ADDR", "--admin-listen", "CONTROL", "--data-dir", "DATA", "--log-level", "warn"},
 		},
 		goPeer("greatws", "antlabs/greatws 0.2.2, event loop"),
@@ -67,8 +72,17 @@ func servers() []server {
 			args: []string{"bin/peers/natsws", "-addr", "ADDR", "-control", "CONTROL"},
 		},
 		{
-			name: "mosquitto", what: "mosquitto, plain TCP", idleOnly: true, mqtt: true, optional: true,
+			name: nodeMQTT, own: true, what: "`edgeloop serve`, by MQTT", control: true, node: true, mqtt: true,
+			promise: "synced to the disk",
+			args:    []string{"bin/edgeloop", "serve", "--listen", "none", "--mqtt-listen", "ADDR", "--admin-listen", "CONTROL", "--data-dir", "DATA", "--log-level", "warn"},
+		},
+		{
+			name: "mosquitto", what: "mosquitto (C)", mqtt: true, optional: true, promise: inMemory,
 			args: []string{"mosquitto", "-p", "PORT"},
+		},
+		{
+			name: "mochi", what: "mochi-mqtt/server 2.7.9 (Go)", control: true, mqtt: true, promise: inMemory,
+			args: []string{"bin/peers/mochi", "-addr", "ADDR", "-control", "CONTROL"},
 		},
 	}
 }
