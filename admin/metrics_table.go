@@ -63,6 +63,7 @@ func eventloopSeries() []Series {
 func tlsSeries() []Series {
 	return []Series{
 		{"edgeloop_tls_handshakes_total", TypeCounter, []string{"outcome"}, "TLS handshakes, by how they ended; full and resumed are those that succeeded."},
+		{"edgeloop_tls_reloads_total", TypeCounter, []string{"outcome"}, "Times that certificates, authorities, lists and ticket keys were read again; failed is when those before stayed in force."},
 		{"edgeloop_tls_queued_records", TypeGauge, nil, "Records of TLS handshakes that wait for a worker."},
 		{"edgeloop_tls_certificate_expiry_timestamp_seconds", TypeGauge, nil, "When the certificate expires, in Unix time."},
 	}

@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"time"
 
+	"edgeloop/tlsrec"
 	"edgeloop/wsproto"
 )
 
@@ -33,6 +34,8 @@ type Credentials struct {
 	Authorization []byte
 	// Bearer is TOKEN of an offered subprotocol "bearer.TOKEN".
 	Bearer []byte
+	// Certificate is who the peer's certificate stands for, nil where it has none.
+	Certificate *tlsrec.Identity
 	// Protocol is the subprotocol that was chosen, "" for none of those Offered, which
 	// is how many they were without bearer tokens.
 	Protocol string

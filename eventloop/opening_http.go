@@ -50,6 +50,7 @@ func (o httpOpening) helloOnLoop(c *Conn, in []byte) {
 	h.Credentials = presented(&h.upgrade)
 	h.Listener = c.listener().row.Name
 	h.Remote = c.remoteOnLoop()
+	h.Certificate = c.certificateOnLoop()
 	c.decideOnLoop(h, rest)
 }
 

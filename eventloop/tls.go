@@ -97,6 +97,16 @@ func (g *tlsGreeting) Step(wire []byte) (s Step, err error) {
 	return s, err
 }
 
+// certificateOnLoop is who the peer's certificate stands for, nil where it has none.
+func (c *Conn) certificateOnLoop() *tlsrec.Identity {
+	if l, ok := c.gc.(*layered); ok {
+		if g, ok := l.greeting.(*tlsGreeting); ok {
+			return g.session.Peer()
+		}
+	}
+	return nil
+}
+
 // Seal implements Greeting.
 func (g *tlsGreeting) Seal(dst, plain []byte) []byte { return g.session.Seal(dst, plain) }
 

@@ -205,7 +205,7 @@ func queryOf(h *eventloop.Credentials) (url.Values, error) {
 // identify says who is connecting.
 func (g *Gateway) identify(h *eventloop.Credentials) (devicemgr.Key, *auth.Identity, *eventloop.Refusal) {
 	if h.Connect != nil {
-		return g.identifyMQTT(h.Connect)
+		return g.identifyMQTT(h.Connect, h.Certificate)
 	}
 	query, err := queryOf(h)
 	if err != nil {
@@ -215,11 +215,11 @@ func (g *Gateway) identify(h *eventloop.Credentials) (devicemgr.Key, *auth.Ident
 		return anonymous(query)
 	}
 	token, ok := tokenOf(h, query)
-	if !ok {
+	if !ok && !g.enough(h.Certificate) {
 		g.drops[DropUnauthorized].Add(1)
 		return devicemgr.Key{}, nil, &eventloop.Refusal{Reason: eventloop.ReasonUnauthorized, Text: "no token: send Authorization: Bearer TOKEN, ?token=TOKEN, or offer the subprotocol bearer.TOKEN"}
 	}
-	return g.identifyToken(token)
+	return g.prove(token, h.Certificate)
 }
 
 // identifyToken says whose a token is.

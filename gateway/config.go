@@ -81,6 +81,9 @@ type Config struct {
 	DrainWindow time.Duration
 	// RetryAfter is told with each 503, spread up to twice; default 5 s.
 	RetryAfter time.Duration
+	// CertificateIsEnough lets a device in whose certificate says who it is, without a
+	// token (--auth=cert). A token that it has all the same must be for that device.
+	CertificateIsEnough bool
 	// Verifier checks tokens; nil means that devices name themselves (--auth=none).
 	Verifier *auth.Verifier
 	// SharedLog says that other nodes write the log too. What a session remembers

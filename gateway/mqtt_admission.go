@@ -7,6 +7,7 @@ import (
 	"edgeloop/devicemgr"
 	"edgeloop/eventloop"
 	"edgeloop/mqttproto"
+	"edgeloop/tlsrec"
 )
 
 // The opening of MQTT: who a CONNECT is of, and the CONNACK to one that is let in.
@@ -68,7 +69,7 @@ func decodeConnect(packet []byte) (mqttproto.Connect, error) {
 // identifyMQTT says who is connecting: the token's device, its client identifier being
 // that or empty, or, with --auth=none, the client identifier, of the tenant that the user
 // name says.
-func (g *Gateway) identifyMQTT(connect []byte) (devicemgr.Key, *auth.Identity, *eventloop.Refusal) {
+func (g *Gateway) identifyMQTT(connect []byte, cert *tlsrec.Identity) (devicemgr.Key, *auth.Identity, *eventloop.Refusal) {
 	c, err := decodeConnect(connect)
 	if err != nil {
 		return devicemgr.Key{}, nil, &eventloop.Refusal{Reason: eventloop.ReasonMalformed, Text: err.Error()}
@@ -80,14 +81,14 @@ func (g *Gateway) identifyMQTT(connect []byte) (devicemgr.Key, *auth.Identity, *
 		}
 		return nameItself(string(c.User), device)
 	}
-	if len(c.Password) == 0 {
+	if len(c.Password) == 0 && !g.enough(cert) {
 		g.drops[DropUnauthorized].Add(1)
 		return devicemgr.Key{}, nil, &eventloop.Refusal{Reason: eventloop.ReasonUnauthorized, Text: "no token: send it as the password, with any user name"}
 	}
-	key, id, refusal := g.identifyToken(c.Password)
+	key, id, refusal := g.prove(c.Password, cert)
 	if refusal == nil && len(c.ClientID) > 0 && string(c.ClientID) != key.Device {
 		g.drops[DropForbidden].Add(1)
-		refusal = &eventloop.Refusal{Reason: eventloop.ReasonName, Text: "the token is for device " + key.Device + ": give that as client identifier, or none"}
+		refusal = &eventloop.Refusal{Reason: eventloop.ReasonName, Text: "its token or certificate is for device " + key.Device + ": give that as client identifier, or none"}
 	}
 	return key, id, refusal
 }

@@ -1,29 +1,150 @@
 package tlsrec
 
 import (
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
 	"errors"
+	"fmt"
 	"io"
+	"io/fs"
 	"os"
+	"strings"
 )
 
-// maxFile is the largest file that is read: a bundle of all public authorities has 200 KB.
-const maxFile = 16 << 20
+// maxFile is the largest file that is read: a list of a million revoked certificates has
+// 40 MB.
+const maxFile = 64 << 20
 
-var errLarge = errors.New("larger than 16 MiB: this is not a PEM file")
+var (
+	errLarge  = errors.New("larger than 64 MiB")
+	errNoCert = errors.New("no certificate in it: give a PEM file")
+)
 
-// readSmall reads a file that is not large.
-func readSmall(name string) ([]byte, error) {
-	f, err := os.Open(name)
+// FileError is about one file. It quotes nothing of it.
+type FileError struct {
+	File string
+	Err  error
+}
+
+func (e *FileError) Error() string { return e.File + ": " + e.Err.Error() }
+
+// Unwrap is what is wrong with the file.
+func (e *FileError) Unwrap() error { return e.Err }
+
+// material is what the files say.
+type material struct {
+	pair        tls.Certificate
+	authorities *x509.CertPool
+	crls        *revoked
+	tickets     [][ticketKeyLen]byte // nil without a file
+}
+
+func (c *Config) read() (m material, err error) {
+	if m.pair, err = loadPair(c.CertFile, c.KeyFile); err != nil {
+		return m, err
+	}
+	m.crls = &revoked{}
+	if c.ClientAuth != ClientAuthNone {
+		authorities, err := loadAuthorities(c.ClientCAFile)
+		if err != nil {
+			return m, err
+		}
+		m.authorities = x509.NewCertPool()
+		for _, a := range authorities {
+			m.authorities.AddCert(a)
+		}
+		if m.crls, err = loadRevoked(c.CRLFiles, authorities); err != nil {
+			return m, err
+		}
+	}
+	if c.TicketFile != "" {
+		m.tickets, err = loadTicketKeys(c.TicketFile)
+	}
+	return m, err
+}
+
+// Stamp changes when one of the files does.
+func (s *Server) Stamp() string {
+	var b strings.Builder
+	for _, name := range append([]string{s.cfg.CertFile, s.cfg.KeyFile, s.cfg.ClientCAFile, s.cfg.TicketFile}, s.cfg.CRLFiles...) {
+		if name == "" {
+			continue
+		}
+		if info, err := os.Stat(name); err != nil {
+			b.WriteString("-;")
+		} else {
+			fmt.Fprintf(&b, "%d,%d;", info.Size(), info.ModTime().UnixNano())
+		}
+	}
+	return b.String()
+}
+
+// loadPair reads a certificate and its key. No error quotes either.
+func loadPair(certFile, keyFile string) (tls.Certificate, error) {
+	certPEM, err := readFile(certFile)
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	keyPEM, err := readFile(keyFile)
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	pair, err := tls.X509KeyPair(certPEM, keyPEM)
+	clear(keyPEM)
+	if err != nil {
+		return tls.Certificate{}, fmt.Errorf("%s and %s do not go together: %w", certFile, keyFile, err)
+	}
+	return pair, nil
+}
+
+// loadAuthorities reads who signs the certificates of devices.
+func loadAuthorities(name string) (all []*x509.Certificate, err error) {
+	rest, err := readFile(name)
 	if err != nil {
 		return nil, err
+	}
+	for {
+		var block *pem.Block
+		if block, rest = pem.Decode(rest); block == nil {
+			break
+		}
+		if block.Type != "CERTIFICATE" {
+			continue
+		}
+		cert, err := x509.ParseCertificate(block.Bytes)
+		if err != nil {
+			return nil, &FileError{name, err}
+		}
+		all = append(all, cert)
+	}
+	if len(all) == 0 {
+		return nil, &FileError{name, errNoCert}
+	}
+	return all, nil
+}
+
+// readFile reads a file that is not large, and that a person may have got wrong.
+func readFile(name string) ([]byte, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, fileError(name, err)
 	}
 	defer f.Close()
 	b, err := io.ReadAll(io.LimitReader(f, maxFile+1))
 	switch {
 	case err != nil:
-		return nil, err
+		return nil, fileError(name, err)
 	case len(b) > maxFile:
-		return nil, errLarge
+		return nil, &FileError{name, errLarge}
 	}
 	return b, nil
+}
+
+func fileError(name string, err error) error {
+	var path *fs.PathError
+	if errors.As(err, &path) {
+		err = path.Err
+	}
+	return &FileError{name, err}
 }

@@ -1,9 +1,15 @@
 package tlsrec
 
 import (
+	"crypto/tls"
 	"errors"
 	"net"
+	"strings"
 )
+
+// ErrIdentity is wrapped by what Config.Identify returns for a certificate that stands for
+// nobody here.
+var ErrIdentity = errors.New("the certificate stands for no device here")
 
 // An Outcome is how a handshake ended. The list is closed.
 type Outcome uint8
@@ -14,6 +20,8 @@ const (
 	OutcomeResumed                // the peer is in, by a ticket
 	OutcomeNotTLS                 // what came first is no TLS
 	OutcomeAlerted                // the peer gave up and said so: it does not trust our certificate, as a rule
+	OutcomeRevoked                // its certificate is revoked
+	OutcomeCert                   // it has no certificate, or none that is good here
 	OutcomeRefused                // nothing that both speak, or what the peer said breaks the rules
 	OutcomeTooLong                // more than 64 records or 64 KiB
 	OutcomeGone                   // the connection ended before: the peer left, or took too long
@@ -22,13 +30,14 @@ const (
 )
 
 var outcomeNames = [NumOutcomes]string{
-	"full", "resumed", "not_tls", "alerted", "refused", "too_long", "gone", "fault",
+	"full", "resumed", "not_tls", "alerted", "revoked", "certificate", "refused", "too_long", "gone", "fault",
 }
 
 func (o Outcome) String() string { return outcomeNames[o] }
 
 func outcomeOf(n *Session) Outcome {
 	var remote *net.OpError
+	var cert *tls.CertificateVerificationError
 	switch err := n.err; {
 	case err == nil && n.conn.ConnectionState().DidResume:
 		return OutcomeResumed
@@ -40,6 +49,10 @@ func outcomeOf(n *Session) Outcome {
 		return OutcomeTooLong
 	case errors.Is(err, ErrNotTLS):
 		return OutcomeNotTLS
+	case errors.Is(err, errRevoked):
+		return OutcomeRevoked
+	case errors.As(err, &cert), errors.Is(err, ErrIdentity), strings.Contains(err.Error(), "didn't provide a certificate"):
+		return OutcomeCert
 	case errors.As(err, &remote) && remote.Op == "remote error":
 		return OutcomeAlerted
 	}

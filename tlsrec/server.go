@@ -3,9 +3,7 @@ package tlsrec
 import (
 	"crypto/tls"
 	"crypto/x509"
-	"errors"
-	"fmt"
-	"io/fs"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -15,10 +13,39 @@ type Config struct {
 	// CertFile and KeyFile are PEM files: the certificate with its chain, leaf first, and
 	// its key.
 	CertFile, KeyFile string
+	// MinVersion is the lowest version that is spoken; default TLS 1.2.
+	MinVersion uint16
 	// Protocols are what may be agreed on by ALPN; default none is asked for.
 	Protocols []string
+	// ClientAuth says whether devices present certificates, ClientCAFile, in PEM, who
+	// signs those, and CRLFiles, in PEM or DER, which of them are revoked.
+	ClientAuth   ClientAuth
+	ClientCAFile string
+	CRLFiles     []string
+	// Identify says who the certificate of a device stands for; an error ends the
+	// handshake. It is called by workers, and must not block. Default nobody.
+	Identify func(*x509.Certificate) (Identity, error)
+	// TicketFile has the keys of session tickets, as WriteTicketKey writes them; the first
+	// seals, all open. Default keys of this Server's own, which Rotate makes anew.
+	TicketFile string
 	// OnPanic hears of a panic of a handshake; default nobody does. It must not block.
 	OnPanic func(v any)
+}
+
+// ClientAuth is whether devices present certificates.
+type ClientAuth uint8
+
+// The ways. A certificate that is presented is always verified.
+const (
+	ClientAuthNone     = ClientAuth(tls.NoClientCert)
+	ClientAuthOptional = ClientAuth(tls.VerifyClientCertIfGiven)
+	ClientAuthRequired = ClientAuth(tls.RequireAndVerifyClientCert)
+)
+
+// An Identity is who a certificate stands for, until when.
+type Identity struct {
+	Tenant, Device string
+	Expires        time.Time
 }
 
 // A Server terminates TLS: it makes Sessions. Any goroutine.
@@ -26,57 +53,79 @@ type Server struct {
 	// Immutable after construction.
 	cfg Config
 
+	// Guarded by mu.
+	mu      sync.Mutex // taken by who changes config, which others only read
+	tickets tickets
+
 	// Atomic.
 	config   atomic.Pointer[tls.Config]
 	leaf     atomic.Pointer[x509.Certificate]
+	crls     atomic.Pointer[revoked]
 	outcomes [NumOutcomes]atomic.Uint64
 }
 
 // New reads the files. Its errors name the file that cannot be used, and why.
 func New(cfg Config) (*Server, error) {
 	s := &Server{cfg: cfg}
-	pair, err := loadPair(cfg.CertFile, cfg.KeyFile)
+	use, err := s.Load()
 	if err != nil {
 		return nil, err
 	}
-	s.leaf.Store(pair.Leaf)
-	s.config.Store(&tls.Config{
-		Certificates: []tls.Certificate{pair},
-		MinVersion:   tls.VersionTLS12,
-		NextProtos:   cfg.Protocols,
-		// One write of ours is one record, as long as it fits.
-		DynamicRecordSizingDisabled: true,
-	})
+	use()
 	return s, nil
 }
 
-// FileError is about one file.
-type FileError struct {
-	File string
-	Err  error
+// Load reads the files again; use puts all of them in force, for the handshakes that
+// begin from then on. Without it, and after an error, everything stays as it is.
+func (s *Server) Load() (use func(), err error) {
+	m, err := s.cfg.read()
+	if err != nil {
+		return nil, err
+	}
+	return func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		c := &tls.Config{
+			Certificates: []tls.Certificate{m.pair},
+			MinVersion:   max(s.cfg.MinVersion, tls.VersionTLS12),
+			NextProtos:   s.cfg.Protocols,
+			ClientAuth:   tls.ClientAuthType(s.cfg.ClientAuth),
+			ClientCAs:    m.authorities,
+			// Also of a resumed session: what is revoked stays out, with a ticket too.
+			VerifyConnection: s.verify,
+			// One write of ours is one record, as long as it fits.
+			DynamicRecordSizingDisabled: true,
+		}
+		if m.tickets != nil || s.tickets.keys == nil {
+			s.tickets.take(m.tickets, time.Now())
+		}
+		c.SetSessionTicketKeys(s.tickets.keys)
+		s.crls.Store(m.crls)
+		s.leaf.Store(m.pair.Leaf)
+		s.config.Store(c)
+	}, nil
 }
 
-func (e *FileError) Error() string { return e.File + ": " + e.Err.Error() }
+// verify looks at what the chain of certificates itself does not say.
+func (s *Server) verify(st tls.ConnectionState) error {
+	if len(st.PeerCertificates) == 0 {
+		return nil
+	}
+	if err := s.crls.Load().check(st.VerifiedChains); err != nil {
+		return err
+	}
+	_, err := s.identify(st.PeerCertificates[0])
+	return err
+}
 
-// Unwrap is what is wrong with the file.
-func (e *FileError) Unwrap() error { return e.Err }
-
-// loadPair reads a certificate and its key. No error quotes either.
-func loadPair(certFile, keyFile string) (tls.Certificate, error) {
-	certPEM, err := readPEM(certFile)
-	if err != nil {
-		return tls.Certificate{}, err
+// identify says who a certificate stands for.
+func (s *Server) identify(cert *x509.Certificate) (Identity, error) {
+	if s.cfg.Identify == nil {
+		return Identity{}, nil
 	}
-	keyPEM, err := readPEM(keyFile)
-	if err != nil {
-		return tls.Certificate{}, err
-	}
-	pair, err := tls.X509KeyPair(certPEM, keyPEM)
-	clear(keyPEM)
-	if err != nil {
-		return tls.Certificate{}, fmt.Errorf("%s and %s do not go together: %w", certFile, keyFile, err)
-	}
-	return pair, nil
+	id, err := s.cfg.Identify(cert)
+	id.Expires = cert.NotAfter
+	return id, err
 }
 
 // Expires is when the certificate ends, and from when on it is good.
@@ -84,6 +133,10 @@ func (s *Server) Expires() (from, until time.Time) {
 	leaf := s.leaf.Load()
 	return leaf.NotBefore, leaf.NotAfter
 }
+
+// ListsUntil is when the first of the lists of what is revoked is out of date; zero where
+// there is none.
+func (s *Server) ListsUntil() time.Time { return s.crls.Load().until }
 
 // Outcomes is how many handshakes ended how.
 func (s *Server) Outcomes() (all [NumOutcomes]uint64) {
@@ -99,17 +152,4 @@ func (s *Server) panicked(v any) {
 	if s.cfg.OnPanic != nil {
 		s.cfg.OnPanic(v)
 	}
-}
-
-// readPEM reads a file that a person may have got wrong.
-func readPEM(name string) ([]byte, error) {
-	b, err := readSmall(name)
-	var path *fs.PathError
-	switch {
-	case errors.As(err, &path):
-		return nil, &FileError{name, path.Err}
-	case err != nil:
-		return nil, &FileError{name, err}
-	}
-	return b, nil
 }

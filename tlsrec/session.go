@@ -39,6 +39,7 @@ type Session struct {
 	err     error // of the handshake, final
 	done    bool  // the handshake is over, and well
 	ended   bool  // our close_notify is out, or nothing may follow any more
+	peer    *Identity
 }
 
 // NewSession begins with a connection whose peer has not said anything yet.
@@ -88,8 +89,19 @@ func (n *Session) fail(why error) {
 	n.note()
 }
 
-// note counts how a handshake ended.
-func (n *Session) note() { n.server.count(outcomeOf(n)) }
+// note counts how a handshake ended, and notes who came.
+func (n *Session) note() {
+	n.server.count(outcomeOf(n))
+	if certs := n.conn.ConnectionState().PeerCertificates; n.done && len(certs) > 0 && n.server.cfg.Identify != nil {
+		if id, err := n.server.identify(certs[0]); err == nil { // as it was in the handshake
+			n.peer = &id
+		}
+	}
+}
+
+// Peer is who the certificate of the peer stands for; nil where it has none. Once the
+// handshake is over.
+func (n *Session) Peer() *Identity { return n.peer }
 
 // Virgin says that nothing was heard of the peer yet.
 func (n *Session) Virgin() bool { return n.records == 0 }

@@ -106,7 +106,7 @@ func (a adminNode) Warnings() (warnings []api.Reason) {
 		}
 		warnings = append(warnings, api.Reason{Code: "log_filling", Detail: detail + "; then devices are held back"})
 	}
-	return warnings
+	return append(warnings, a.tlsWarnings(time.Now())...)
 }
 
 // Drain implements admin.Node.

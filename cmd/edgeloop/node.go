@@ -56,6 +56,7 @@ type node struct {
 	told        atomic.Pointer[inForce] // changed in turn
 	drainWindow atomic.Int64
 	state       atomic.Int32
+	tlsReloads  [numReloads]atomic.Uint64
 }
 
 // The states of a node, for atomic.
@@ -103,6 +104,7 @@ func (n *node) parts() []part {
 		// That a request was cut is no fault of the node.
 		{name: "admin API", start: n.startAdmin, startMost: startMost, stopMost: stopAdmin, minor: true},
 		{name: "address file", start: n.announce, startMost: startMost, stopMost: stopMinor, minor: true},
+		{name: "TLS files", start: n.startWatchTLS, startMost: startMost, stopMost: stopMinor, minor: true},
 		{name: "tidier", start: n.startTidy, startMost: startMost, stopMost: stopMinor, minor: true},
 	}
 }
@@ -226,11 +228,14 @@ func (n *node) startGateway(context.Context) (stop stopFunc, err error) {
 		DrainWindow:     n.cfg.DrainWindow,
 		RetryAfter:      n.cfg.RetryAfter,
 		Verifier:        n.verifier,
-		SharedLog:       shared,
-		Log:             n.backbone,
-		Store:           n.backbone,
-		OnPresence:      presence,
-		Logger:          n.log.Logger,
+
+		CertificateIsEnough: n.cfg.Auth == "cert",
+
+		SharedLog:  shared,
+		Log:        n.backbone,
+		Store:      n.backbone,
+		OnPresence: presence,
+		Logger:     n.log.Logger,
 	})
 	if err != nil {
 		return nil, err

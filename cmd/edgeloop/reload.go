@@ -57,7 +57,7 @@ func (n *node) hangUp() {
 	n.watch.phase.Store(before)
 }
 
-// reload reads keys and tokens again, and of the settings what may change while the
+// reload reads keys, tokens and certificates again, and of the settings what may change while the
 // node runs. All of it changes, or nothing. What the API has changed stays.
 func (n *node) reload(ctx context.Context) (out api.Reloaded, err error) {
 	err = n.inTurn(ctx, func() error {
@@ -89,6 +89,10 @@ func (n *node) apply(ctx context.Context, fresh settings) (out api.Reloaded, err
 		return out, err
 	}
 	useTokens, err := n.loadTokens()
+	if err != nil {
+		return out, err
+	}
+	useTLS, err := n.loadTLS()
 	if err != nil {
 		return out, err
 	}
@@ -126,6 +130,7 @@ func (n *node) apply(ctx context.Context, fresh settings) (out api.Reloaded, err
 	}
 	useKeys()
 	useTokens()
+	useTLS()
 	if useSinks != nil {
 		useSinks(ctx)
 		given[sinksKey] = fresh[sinksKey]

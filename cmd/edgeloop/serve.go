@@ -14,6 +14,13 @@ type serveCmd struct {
 	MQTTTLSListen   []string `name:"mqtt-tls-listen" placeholder:"ADDRESS" help:"Address that devices connect to by MQTT over TLS, host:port. May be given several times."`
 	TLSCert         string   `name:"tls-cert" default:"" type:"path" help:"Certificate of --tls-listen and --mqtt-tls-listen with its chain, leaf first: a PEM file."`
 	TLSKey          string   `name:"tls-key" default:"" type:"path" help:"Key of --tls-cert: a PEM file that others cannot read."`
+	TLSMinVersion   string   `name:"tls-min-version" default:"1.2" enum:"1.2,1.3" help:"Lowest version of TLS that is spoken."`
+	TLSClientAuth   string   `name:"tls-client-auth" default:"none" enum:"none,optional,required" help:"Whether devices present a certificate of --tls-client-ca."`
+	TLSClientCA     string   `name:"tls-client-ca" default:"" type:"path" help:"Authorities that sign the certificates of devices: a PEM file."`
+	TLSCRL          []string `name:"tls-crl" type:"path" placeholder:"FILE" help:"Lists of revoked certificates, signed by --tls-client-ca: PEM or DER files. May be given several times."`
+	TLSIdentity     string   `name:"tls-identity" default:"{cn}" help:"Device that a certificate stands for: text with {cn}, {o}, {ou}, {san.dns}, {san.email}, {san.uri} or {san.uri.last}."`
+	TLSTenant       string   `name:"tls-tenant" default:"default" help:"Its tenant, in the same way."`
+	TLSTickets      string   `name:"tls-ticket-keys" default:"" type:"path" help:"Keys of session tickets that nodes share: lines of 32 bytes in base64, the one that seals first; default keys of the node's own, made anew every 12h."`
 	AdminListen     string   `default:"127.0.0.1:9090" help:"Address of the admin API, metrics and health, host:port."`
 	AdminRemote     bool     `default:"false" help:"Allow --admin-listen on an address that others can reach; the admin token then crosses the network in the clear."`
 	AdminTokensFile string   `default:"" type:"path" help:"Further tokens of the admin API, one JSON object a line, as 'edgeloop token --admin' writes them; default DATA_DIR/admin.tokens, which need not exist."`
@@ -50,7 +57,7 @@ type serveCmd struct {
 	DrainWindow      time.Duration `default:"10s" help:"Time over which a drain spreads its closes."`
 	RetryAfter       time.Duration `default:"5s" help:"Delay given to devices that are refused or sent away; each gets between this and twice this."`
 
-	Auth          string        `default:"jwt" enum:"jwt,none" help:"How devices prove who they are: jwt, or none (anyone may be any device)."`
+	Auth          string        `default:"jwt" enum:"jwt,cert,none" help:"How devices prove who they are: jwt, a token (and their certificate, where they have one, is for the same device); cert, a certificate or a token; or none (anyone may be any device)."`
 	SecretFile    string        `default:"" type:"path" help:"Secret of HS256 tokens; default DATA_DIR/device.secret, created on the first start."`
 	PublicKeyFile string        `default:"" type:"path" help:"PEM public keys of ES256, EdDSA or RS256 tokens."`
 	TokenCache    int           `default:"131072" help:"Number of ES256, EdDSA and RS256 tokens that are remembered, so that a reconnect costs no signature check."`

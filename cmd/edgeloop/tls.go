@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"runtime"
@@ -10,15 +12,13 @@ import (
 
 	"go.uber.org/zap"
 
+	"edgeloop/auth"
 	"edgeloop/pool"
 	"edgeloop/tlsrec"
 )
 
 // noListen says that no devices connect by WebSocket without TLS.
 const noListen = "none"
-
-// expirySoon is how long before the end of the certificate the node begins to warn.
-const expirySoon = 14 * 24 * time.Hour
 
 // planTLS checks the flags of TLS against each other. Files are looked at by openTLS.
 func (s *serveCmd) planTLS() error {
@@ -30,8 +30,40 @@ func (s *serveCmd) planTLS() error {
 		return fmt.Errorf("%s=%s: give --tls-cert and --tls-key, PEM files of a certificate with its chain and of its key", s.doors()[i].flag, s.doors()[i].addr)
 	case slices.Contains(s.Listen, noListen) && (len(s.Listen) > 1 || len(s.doors()) == 0):
 		return errors.New("--listen=none is for nodes whose devices connect by --tls-listen, --mqtt-listen or --mqtt-tls-listen alone: give one of them too, and no other --listen")
+	case (s.TLSClientAuth == "none") != (s.TLSClientCA == ""):
+		return fmt.Errorf("--tls-client-auth=%s: give --tls-client-ca, the authorities that sign the certificates of devices, with optional or required, and only then", s.TLSClientAuth)
+	case s.TLSClientAuth == "none" && len(s.TLSCRL) > 0:
+		return errors.New("--tls-crl is for --tls-client-auth=optional or required")
+	case !s.wantsTLS() && (s.TLSClientAuth != "none" || s.TLSTickets != ""):
+		return errors.New("--tls-client-auth and --tls-ticket-keys are for --tls-listen: give the address where devices connect by TLS")
+	case s.Auth == "cert" && s.TLSClientAuth == "none":
+		return errors.New("--auth=cert: give --tls-client-auth=optional or required, or devices have no certificate")
+	case s.Auth == "none" && s.TLSClientAuth != "none":
+		return errors.New("--auth=none does not go with --tls-client-auth: devices would name themselves whatever their certificate says; give --auth=cert")
 	}
-	return nil
+	_, err := s.identify()
+	return err
+}
+
+// identify is how a certificate names a device.
+func (s *serveCmd) identify() (func(*x509.Certificate) (tlsrec.Identity, error), error) {
+	device, err := auth.ParseCertTemplate(s.TLSIdentity)
+	if err != nil {
+		return nil, fmt.Errorf("--tls-identity: %w", err)
+	}
+	tenant, err := auth.ParseCertTemplate(s.TLSTenant)
+	if err != nil {
+		return nil, fmt.Errorf("--tls-tenant: %w", err)
+	}
+	return func(cert *x509.Certificate) (id tlsrec.Identity, err error) {
+		var noTenant error
+		id.Device, err = device.Name("device", cert)
+		id.Tenant, noTenant = tenant.Name("tenant", cert)
+		if err = errors.Join(err, noTenant); err != nil {
+			err = fmt.Errorf("%w: %w", tlsrec.ErrIdentity, err)
+		}
+		return id, err
+	}, nil
 }
 
 // plainListen are the addresses without TLS.
@@ -47,27 +79,23 @@ func (s *serveCmd) openTLS(log *zap.Logger) (*tlsrec.Server, error) {
 	if !s.wantsTLS() {
 		return nil, nil
 	}
+	identify, err := s.identify()
+	if err != nil {
+		return nil, err
+	}
 	server, err := tlsrec.New(tlsrec.Config{
 		CertFile: s.TLSCert, KeyFile: s.TLSKey, Protocols: []string{"http/1.1", "mqtt"},
+		MinVersion: map[string]uint16{"1.2": tls.VersionTLS12, "1.3": tls.VersionTLS13}[s.TLSMinVersion],
+		ClientAuth: map[string]tlsrec.ClientAuth{
+			"none": tlsrec.ClientAuthNone, "optional": tlsrec.ClientAuthOptional, "required": tlsrec.ClientAuthRequired,
+		}[s.TLSClientAuth],
+		ClientCAFile: s.TLSClientCA, CRLFiles: s.TLSCRL, Identify: identify, TicketFile: s.TLSTickets,
 		OnPanic: func(v any) { log.Error("a TLS handshake panicked", zap.Any("panic", v)) },
 	})
 	if err != nil {
-		return nil, fmt.Errorf("--tls-cert, --tls-key: %w: give PEM files that this user may read, the certificate with its chain, leaf first", err)
+		return nil, fmt.Errorf("files of TLS: %w: give files that this user may read, --tls-cert with its chain, leaf first, and the key of that certificate", err)
 	}
 	return server, nil
-}
-
-// warnExpiry says when the certificate is not good now, or not for long.
-func warnExpiry(log *zap.Logger, server *tlsrec.Server, now time.Time) {
-	from, until := server.Expires()
-	switch left := until.Sub(now); {
-	case now.Before(from):
-		log.Error("the TLS certificate is not valid yet, devices will refuse it", zap.Time("from", from))
-	case left <= 0:
-		log.Error("THE TLS CERTIFICATE HAS EXPIRED, devices will refuse it: renew --tls-cert", zap.Time("until", until))
-	case left < expirySoon:
-		log.Warn("the TLS certificate expires soon: renew --tls-cert", zap.Time("until", until))
-	}
 }
 
 // startTLS starts the workers that make handshakes.
@@ -76,7 +104,6 @@ func (n *node) startTLS(context.Context) (stopFunc, error) {
 	if server == nil || err != nil {
 		return nil, err
 	}
-	warnExpiry(n.log.Logger, server, time.Now())
 	workers := n.cfg.TLSWorkers
 	if workers == 0 {
 		workers = max(1, runtime.GOMAXPROCS(0)/2)
@@ -92,17 +119,6 @@ func (n *node) startTLS(context.Context) (stopFunc, error) {
 		return work.Stop, err
 	}
 	n.tls, n.tlsQueue = server, queue
+	n.warnTLS(time.Now())
 	return work.Stop, nil
-}
-
-func (n *node) tlsMetrics(emit emitter) {
-	if n.tls == nil {
-		return
-	}
-	for o, count := range n.tls.Outcomes() {
-		emit("edgeloop_tls_handshakes_total", float64(count), tlsrec.Outcome(o).String()) //nolint:gosec // small
-	}
-	emit("edgeloop_tls_queued_records", float64(n.tlsQueue.Stats().Queued))
-	_, until := n.tls.Expires()
-	emit("edgeloop_tls_certificate_expiry_timestamp_seconds", float64(until.Unix()))
 }

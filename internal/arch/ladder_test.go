@@ -50,7 +50,7 @@ var ladder = map[string]rule{
 	// For tests: a backbone, and a server without one.
 	"backbone/backbonetest": {ours: []string{"backbone"}, vendor: []string{"go.uber.org/goleak"}},
 	"backbone/natstest":     {vendor: []string{"github.com/nats-io/nats-server/v2", "github.com/nats-io/nats.go"}},
-	"gateway":               {ours: below},
+	"gateway":               {ours: append([]string{"tlsrec"}, below...)},
 	"admin":                 {ours: []string{"admin/api", "admin/access"}, vendor: []string{"github.com/prometheus/client_golang"}},
 	"admin/access":          {},
 	"admin/...":             {ours: []string{"admin", "admin/api"}},

@@ -1,11 +1,16 @@
 package e2e_test
 
 import (
+	"crypto/tls"
+	"crypto/x509"
 	"fmt"
+	"net/http"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"edgeloop/internal/testkit"
 )
@@ -127,4 +132,121 @@ func TestTLS_ExpiredCertificate(t *testing.T) {
 	if !strings.Contains(n.log.String(), "THE TLS CERTIFICATE HAS EXPIRED") {
 		t.Error("nothing is said")
 	}
+}
+
+// curlWith is what a device made of curl hears over TLS: the status of its handshake, or
+// why there is none.
+func (s *secureNode) curlWith(args ...string) string {
+	s.t.Helper()
+	need(s.t, "curl", exec.Command("curl", "--version").Run() == nil)
+	all := []string{"--silent", "--show-error", "--max-time", "2", "--cacert", s.ca.File, "--output", os.DevNull, "--write-out", "%{http_code}", "--http1.1"}
+	for k, v := range upgrade {
+		all = append(all, "--header", k+": "+v)
+	}
+	var errs strings.Builder
+	cmd := exec.Command("curl", append(append(all, args...), "https://"+s.addr+"/v1/device")...)
+	cmd.Stderr = &errs
+	out, _ := cmd.Output() // a WebSocket has no end: it gives up
+	return string(out) + " " + errs.String()
+}
+
+// A certificate is who a device is: alone with --auth=cert, together with a token that is
+// for the same device with --auth=jwt.
+func TestTLS_CertificateIsTheDevice(t *testing.T) {
+	ca := testkit.NewAuthority(t)
+	crl := ca.Revoke("list", time.Now().Add(time.Hour), ca.Pair("stolen", nil).Leaf)
+	mine := func(name string) []string {
+		cert, key := ca.Issue(name, func(c *x509.Certificate) { c.Subject.Organization = []string{"acme"} })
+		return []string{"--cert", cert, "--key", key}
+	}
+	pump, stolen := mine("pump-1"), []string{"--cert", strings.TrimSuffix(ca.File, "ca.crt") + "stolen.crt", "--key", strings.TrimSuffix(ca.File, "ca.crt") + "stolen.key"}
+	flags := []string{"--tls-client-ca", ca.File, "--tls-crl", crl, "--tls-identity", "{cn}", "--tls-tenant", "{o}"}
+
+	alone := startTLS(t, append(flags, "--auth=cert", "--tls-client-auth=required")...)
+	if got := alone.curlWith(pump...); !strings.HasPrefix(got, "101") {
+		t.Errorf("with its certificate: %s", got)
+	}
+	if out := alone.tool("devices", "--tenant=acme"); !strings.Contains(out, "acme") || !strings.Contains(out, "pump-1") {
+		t.Errorf("the devices are %s", out)
+	}
+	for name, args := range map[string][]string{"no certificate": nil, "a revoked one": stolen, "a name that is none": mine("a b")} {
+		if got := alone.curlWith(args...); !strings.Contains(got, "000") || !strings.Contains(got, "alert") {
+			t.Errorf("%s: %s", name, got)
+		}
+	}
+	bearer := func(token string) []string { return []string{"--header", "Authorization: Bearer " + token} }
+	if got := alone.curlWith(append(pump, bearer(alone.token("pump-2", "--tenant=acme"))...)...); !strings.HasPrefix(got, "403") {
+		t.Errorf("with another device's token: %s", got)
+	}
+
+	both := startTLS(t, append(flags, "--tls-client-auth=optional")...)
+	for name, c := range map[string]struct{ args, want string }{
+		"certificate and token":            {both.token("pump-1", "--tenant=acme"), "101"},
+		"certificate and another's token":  {both.token("pump-2", "--tenant=acme"), "403"},
+		"certificate and another tenant's": {both.token("pump-1"), "403"},
+		"certificate alone":                {"", "401"},
+	} {
+		args := pump
+		if c.args != "" {
+			args = append(slices.Clone(pump), bearer(c.args)...)
+		}
+		if got := both.curlWith(args...); !strings.HasPrefix(got, c.want) {
+			t.Errorf("%s: %s", name, got)
+		}
+	}
+	if got := both.curlWith(bearer(both.token("pump-2"))...); !strings.HasPrefix(got, "101") {
+		t.Errorf("a token alone: %s", got)
+	}
+}
+
+// A certificate that was renewed is served without a signal and without a connection lost;
+// one that is broken changes nothing, which is said.
+func TestTLS_Renewal(t *testing.T) {
+	n := startTLS(t)
+	c := startTrusting(t, "python", n.ca.File)
+	p := c.dial(order{URL: n.wss(), Protocols: []string{"edgeloop.v1.json"}, Headers: map[string]string{"Authorization": "Bearer " + n.token("d")}})
+	p.want("open")
+	p.wantMessage("welcome")
+	served := func() string {
+		t.Helper()
+		conn, err := tls.Dial("tcp", n.addr, &tls.Config{RootCAs: n.ca.Pool(), ServerName: "127.0.0.1"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		return conn.ConnectionState().PeerCertificates[0].SerialNumber.String()
+	}
+	first := served()
+	cert, key := n.ca.Issue("node", nil)
+	testkit.Eventually(t, patience, "the new certificate to be served", func() bool { return served() != first })
+	second := served()
+
+	if err := os.WriteFile(cert, []byte("oh no"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	testkit.Eventually(t, patience, "the node to say so", func() bool {
+		return strings.Contains(n.log.String(), "cannot be used") && strings.Contains(n.log.String(), cert)
+	})
+	if status, body := n.api(http.MethodPost, "/v1/reload", nil); status == http.StatusOK || !strings.Contains(fmt.Sprint(body), cert) {
+		t.Errorf("a reload says %d %v", status, body)
+	}
+	if got := served(); got != second {
+		t.Error("it is not served any more")
+	}
+	if log := n.log.String(); strings.Contains(log, "PRIVATE KEY") || strings.Contains(log, secretOf(t, key)) {
+		t.Error("the key is in the log")
+	}
+	p.send(message{"type": "telemetry", "seq": 1, "topic": "t", "data": 1})
+	p.wantAck(1)
+	p.close()
+}
+
+// secretOf is a line out of the middle of a key.
+func secretOf(t *testing.T, key string) string {
+	t.Helper()
+	b, err := os.ReadFile(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.Split(string(b), "\n")[1]
 }

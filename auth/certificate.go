@@ -1,0 +1,87 @@
+package auth
+
+import (
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// A CertTemplate makes a name of a certificate: text, with fields of it in braces.
+// Immutable.
+type CertTemplate struct{ pieces []string } // text and field in turns
+
+// certFields are the values that a certificate has of a field.
+var certFields = map[string]func(*x509.Certificate) []string{
+	"cn":        func(c *x509.Certificate) []string { return nonEmpty(c.Subject.CommonName) },
+	"o":         func(c *x509.Certificate) []string { return c.Subject.Organization },
+	"ou":        func(c *x509.Certificate) []string { return c.Subject.OrganizationalUnit },
+	"san.dns":   func(c *x509.Certificate) []string { return c.DNSNames },
+	"san.email": func(c *x509.Certificate) []string { return c.EmailAddresses },
+	"san.uri": func(c *x509.Certificate) (all []string) {
+		for _, u := range c.URIs {
+			all = append(all, u.String())
+		}
+		return all
+	},
+	// The last segment of the path, as a device of spiffe://example.org/device/NAME is called.
+	"san.uri.last": func(c *x509.Certificate) (all []string) {
+		for _, u := range c.URIs {
+			path := u.EscapedPath()
+			all = append(all, path[strings.LastIndexByte(path, '/')+1:])
+		}
+		return all
+	},
+}
+
+func nonEmpty(s string) []string {
+	if s == "" {
+		return nil
+	}
+	return []string{s}
+}
+
+// ParseCertTemplate reads a template. Its error says which fields there are.
+func ParseCertTemplate(text string) (*CertTemplate, error) {
+	t := &CertTemplate{}
+	for rest := text; ; {
+		before, behind, braced := strings.Cut(rest, "{")
+		t.pieces = append(t.pieces, before)
+		if !braced {
+			break
+		}
+		field, after, closed := strings.Cut(behind, "}")
+		if _, known := certFields[field]; !known || !closed {
+			return nil, fmt.Errorf("%q: {%s} is no field of a certificate: give text with {cn}, {o}, {ou}, {san.dns}, {san.email}, {san.uri} or {san.uri.last}", text, field)
+		}
+		t.pieces = append(t.pieces, field)
+		rest = after
+	}
+	if len(t.pieces) == 1 && text == "" {
+		return nil, errors.New("the template is empty: give text with fields such as {cn}")
+	}
+	return t, nil
+}
+
+// Name is what the template makes of cert, checked as names of kind are. A field that
+// the certificate does not have, or has several times, makes no name: which of them is
+// meant would be the certificate's own choice.
+func (t *CertTemplate) Name(kind string, cert *x509.Certificate) (string, error) {
+	var b strings.Builder
+	for i, piece := range t.pieces {
+		if i%2 == 0 {
+			b.WriteString(piece)
+			continue
+		}
+		values := slices.Compact(slices.Sorted(slices.Values(certFields[piece](cert))))
+		if len(values) != 1 {
+			return "", fmt.Errorf("the certificate has %d values of {%s}, want one", len(values), piece)
+		}
+		b.WriteString(values[0])
+	}
+	if err := CheckName(kind, b.String()); err != nil {
+		return "", err
+	}
+	return b.String(), nil
+}

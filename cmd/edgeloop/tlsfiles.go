@@ -1,0 +1,139 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"go.uber.org/zap"
+
+	"edgeloop/admin/api"
+	"edgeloop/tlsrec"
+)
+
+const (
+	// expirySoon is how long before the end of the certificate the node begins to warn.
+	expirySoon = 14 * 24 * time.Hour
+	// filesEvery is how often the node looks whether files of TLS have changed. They are
+	// read once they have stayed the same for as long: a certificate and its key come in
+	// two steps.
+	filesEvery = 2 * time.Second
+	// warnEvery is how often it says again what it warned of.
+	warnEvery = 12 * time.Hour
+)
+
+// loadTLS reads the files of TLS again; use puts them in force, for new connections.
+func (n *node) loadTLS() (use func(), err error) {
+	if n.tls == nil {
+		return func() {}, nil
+	}
+	put, err := n.tls.Load()
+	if err != nil {
+		n.tlsReloads[reloadFailed].Add(1)
+		return nil, fmt.Errorf("files of TLS: %w", err)
+	}
+	return func() {
+		put()
+		n.tlsReloads[reloadDone].Add(1)
+		n.warnTLS(time.Now())
+	}, nil
+}
+
+// How reloads of the files of TLS end.
+const (
+	reloadDone = iota
+	reloadFailed
+	numReloads
+)
+
+// startWatchTLS looks after the files of TLS and the keys of tickets.
+func (n *node) startWatchTLS(context.Context) (stopFunc, error) {
+	if n.tls == nil {
+		return nil, nil
+	}
+	return inBackground(n.watchTLS), nil
+}
+
+func (n *node) watchTLS(ctx context.Context) {
+	tick := time.NewTicker(filesEvery)
+	defer tick.Stop()
+	known := n.tls.Stamp()
+	last, warned := known, time.Now()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case now := <-tick.C:
+			n.tls.Rotate(now)
+			if now.Sub(warned) >= warnEvery {
+				warned = now
+				n.warnTLS(now)
+			}
+			stamp := n.tls.Stamp()
+			if stamp == last && stamp != known {
+				known = stamp
+				n.rereadTLS(ctx)
+			}
+			last = stamp
+		}
+	}
+}
+
+// rereadTLS is for files that have changed.
+func (n *node) rereadTLS(ctx context.Context) {
+	err := n.inTurn(ctx, func() error {
+		use, err := n.loadTLS()
+		if err == nil {
+			use()
+		}
+		return err
+	})
+	if err != nil {
+		n.log.Error("the files of TLS have changed and cannot be used, those before stay in force", zap.Error(err))
+		return
+	}
+	_, until := n.tls.Expires()
+	n.log.Info("the files of TLS have changed and were read again", zap.Time("certificate_until", until))
+}
+
+// tlsWarnings are what an operator should see to.
+func (n *node) tlsWarnings(now time.Time) (all []api.Reason) {
+	if n.tls == nil {
+		return nil
+	}
+	from, until := n.tls.Expires()
+	switch left := until.Sub(now); {
+	case now.Before(from):
+		all = append(all, api.Reason{Code: "tls_certificate_early", Detail: fmt.Sprintf("the TLS certificate is not valid before %s, devices will refuse it", from.Format(time.RFC3339))})
+	case left <= 0:
+		all = append(all, api.Reason{Code: "tls_certificate_expired", Detail: fmt.Sprintf("THE TLS CERTIFICATE HAS EXPIRED on %s, devices will refuse it: renew --tls-cert", until.Format(time.RFC3339))})
+	case left < expirySoon:
+		all = append(all, api.Reason{Code: "tls_certificate_expires", Detail: fmt.Sprintf("the TLS certificate expires on %s: renew --tls-cert", until.Format(time.RFC3339))})
+	}
+	if at := n.tls.ListsUntil(); !at.IsZero() && !now.Before(at) {
+		all = append(all, api.Reason{Code: "tls_crl_old", Detail: fmt.Sprintf("a list of revoked certificates was to be renewed by %s and is used all the same: renew --tls-crl", at.Format(time.RFC3339))})
+	}
+	return all
+}
+
+// warnTLS logs them.
+func (n *node) warnTLS(now time.Time) {
+	for _, r := range n.tlsWarnings(now) {
+		n.log.Warn(r.Detail, zap.String("code", r.Code))
+	}
+}
+
+func (n *node) tlsMetrics(emit emitter) {
+	if n.tls == nil {
+		return
+	}
+	for o, count := range n.tls.Outcomes() {
+		emit("edgeloop_tls_handshakes_total", float64(count), tlsrec.Outcome(o).String()) //nolint:gosec // small
+	}
+	emit("edgeloop_tls_queued_records", float64(n.tlsQueue.Stats().Queued))
+	_, until := n.tls.Expires()
+	emit("edgeloop_tls_certificate_expiry_timestamp_seconds", float64(until.Unix()))
+	for outcome, name := range [numReloads]string{"done", "failed"} {
+		emit("edgeloop_tls_reloads_total", float64(n.tlsReloads[outcome].Load()), name)
+	}
+}

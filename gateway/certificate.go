@@ -1,0 +1,37 @@
+package gateway
+
+import (
+	"edgeloop/auth"
+	"edgeloop/devicemgr"
+	"edgeloop/eventloop"
+	"edgeloop/tlsrec"
+)
+
+// enough says whether a certificate lets its device in without a token. cert is nil where
+// the device has shown none.
+func (g *Gateway) enough(cert *tlsrec.Identity) bool {
+	return cert != nil && g.cfg.CertificateIsEnough
+}
+
+// prove says who shows a token, empty where the certificate is enough, and a certificate,
+// nil where there is none. With both they are for one device, and the first that ends
+// ends the connection.
+func (g *Gateway) prove(token []byte, cert *tlsrec.Identity) (devicemgr.Key, *auth.Identity, *eventloop.Refusal) {
+	if len(token) == 0 && g.enough(cert) {
+		id := &auth.Identity{Tenant: cert.Tenant, Device: cert.Device, Expires: cert.Expires}
+		return devicemgr.Key{Tenant: id.Tenant, Device: id.Device}, id, nil
+	}
+	key, id, refusal := g.identifyToken(token)
+	switch {
+	case refusal != nil || cert == nil:
+		return key, id, refusal
+	case cert.Tenant != key.Tenant || cert.Device != key.Device:
+		g.drops[DropForbidden].Add(1)
+		return devicemgr.Key{}, nil, &eventloop.Refusal{Reason: eventloop.ReasonForbidden, Text: "the token and the certificate are for two devices"}
+	case id.Expires.IsZero() || cert.Expires.Before(id.Expires):
+		both := *id
+		both.Expires = cert.Expires
+		id = &both
+	}
+	return key, id, nil
+}
