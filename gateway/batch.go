@@ -37,6 +37,7 @@ type batch struct {
 	next    *batch // the loop's: begun after this one
 	awaited bool
 	void    bool        // not all of it is in the log: nothing of it is acknowledged
+	upto    uint64      // a sequence in it that an earlier batch has: it has to be durable first
 	done    atomic.Bool // one of the two is through: the loop, or who had it last
 }
 

@@ -26,6 +26,8 @@ type dialect interface {
 	// tellOnLoop writes what the device does not know yet: first the welcome, then
 	// what has become durable.
 	tellOnLoop(l *link)
+	// mostDown is the largest message that the device takes, bytes; 0: any. Any goroutine.
+	mostDown() int
 	// silenceOnLoop is how long this connection may be silent.
 	silenceOnLoop(l *link) devicemgr.Silence
 	// goneOnLoop hears that the connection has ended. What it adds to the link's batch

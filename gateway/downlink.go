@@ -87,6 +87,8 @@ func (g *Gateway) Command(ctx context.Context, key devicemgr.Key, c Command) (id
 			g.counts.commandsSent.Add(1)
 			out, reply = await(ctx, answer, c.Wait)
 			return id, out, reply, nil
+		} else if refused := (*CommandError)(nil); errors.As(err, &refused) {
+			return id, 0, Reply{}, refused
 		} else if errors.Is(err, eventloop.ErrSlowConsumer) {
 			g.drops[DropCommandSlow].Add(1)
 			return id, 0, Reply{}, ErrSlowDevice
@@ -155,6 +157,10 @@ func (l *link) command(id, name string, data []byte) error {
 // sendCommand sends a command that is encoded for this link; any goroutine. The bytes
 // are shared, never written.
 func (l *link) sendCommand(encoded []byte) error {
+	if most := l.dialect.mostDown(); most > 0 && len(encoded) > most {
+		l.g.drops[DropCommandLarge].Add(1)
+		return &CommandError{"data", fmt.Sprintf("makes a message of %d bytes, and the device takes %d", len(encoded), most)}
+	}
 	return l.conn.Send(l.g.forms[l.dialect.protocol()].kind(), encoded)
 }
 

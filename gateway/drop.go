@@ -19,7 +19,7 @@ const (
 	DropStopping                   // the node stopped before the message was in the log
 	DropCommandOffline             // a command for a device that is not here and has no time to live
 	DropCommandSlow                // a command for a device that does not read, or that left while it was handed over
-	DropCommandLarge               // a stored command that is larger than what may wait for a device now
+	DropCommandLarge               // a command that is larger than what may wait for a device now, or than it takes
 	DropAuthBusy                   // a handshake refused with 503: too many are being checked
 	DropNodeFull                   // a handshake refused with 503: --max-connections are here, and not this device
 	DropSuperseded                 // a handshake that was late: a later one of the same device was admitted before, or its socket is gone

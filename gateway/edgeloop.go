@@ -24,6 +24,9 @@ func newEdgeloop(p protocol) *edgeloop {
 
 func (e *edgeloop) protocol() protocol { return e.proto }
 
+// mostDown: commands are held to Config.MaxCommand, which all devices take.
+func (e *edgeloop) mostDown() int { return 0 }
+
 // kind implements form.
 func (e *edgeloop) kind() eventloop.Kind {
 	if e.codec.Binary() {

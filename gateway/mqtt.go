@@ -1,7 +1,9 @@
 package gateway
 
 import (
+	"bytes"
 	"encoding/binary"
+	"strconv"
 	"time"
 
 	"edgeloop/devicemgr"
@@ -26,6 +28,9 @@ type mqtt struct {
 	told     bool          // silence is ours, not what the client asked for
 	asked    uint32        // Session Expiry Interval, seconds
 
+	// Owned by the device's lane.
+	aliases [][]byte // topics by alias, less 1; nil until one is used
+
 	// Owned by the loop goroutine.
 	first, last *batch // begun and not answered, the oldest first
 	will        []byte // a PUBLISH, for when it goes without a word; nil: none
@@ -42,6 +47,9 @@ func (q *mqtt) protocol() protocol {
 	}
 	return protocolMQTT3
 }
+
+// mostDown is the client's Maximum Packet Size. [MQTT-3.1.2-24]
+func (q *mqtt) mostDown() int { return int(q.peer.MaxPacket) }
 
 // silenceOnLoop is one and a half times the keep alive. [MQTT-3.1.2-22]
 func (q *mqtt) silenceOnLoop(*link) devicemgr.Silence {
@@ -99,13 +107,15 @@ func (q *mqtt) tellOnLoop(l *link) {
 		q.welcome(l)
 		return
 	}
-	if q.first == nil || !q.first.done.Load() {
+	durable := l.session.Durable()
+	if !q.first.answerable(durable) {
 		return
 	}
+	l.flags.And(^flagReack)
 	e := l.g.encoder()
 	defer l.g.encoders.Put(e)
 	e.out = e.out[:0]
-	for b := q.first; b != nil && b.done.Load(); b = q.first {
+	for b := q.first; b.answerable(durable); b = q.first {
 		if q.first = b.next; q.first == nil {
 			q.last = nil
 		}
@@ -118,6 +128,11 @@ func (q *mqtt) tellOnLoop(l *link) {
 		l.conn.WriteOnLoop(eventloop.Binary, e.out) // all the answers, in one write
 		l.g.counts.acks.Add(1)
 	}
+}
+
+// answerable says that b is through, and what it repeats is durable; nil is not.
+func (b *batch) answerable(durable uint64) bool {
+	return b != nil && b.done.Load() && b.upto <= durable
 }
 
 // appendAnswers appends the answers to the packets of b, in their order. [MQTT-4.6.0-2]
@@ -194,7 +209,10 @@ var (
 
 // publish makes a record of a PUBLISH, or a reply.
 func (q *mqtt) publish(l *link, t *turn, b *batch, m message, p mqttproto.Packet) error {
-	pub, err := mqttproto.DecodePublish(p, q.peer.Version, 0)
+	pub, err := mqttproto.DecodePublish(p, q.peer.Version, maxAliases)
+	if err == nil && pub.Alias != 0 {
+		err = q.alias(&pub)
+	}
 	switch {
 	case err != nil:
 		return err //nolint:wrapcheck // it is the fault that is told
@@ -226,6 +244,11 @@ func (q *mqtt) store(l *link, t *turn, b *batch, pub *mqttproto.Publish) mqttpro
 	r := t.message()
 	r.Reset()
 	r.Type, r.Topic, r.Data = envelope.TypeTelemetry, pub.Topic, pub.Payload
+	var ok bool
+	if r.Seq, ok = sequenceOf(pub); !ok {
+		l.faultOnLane("the user property seq is no number from 1 to 2^53-1")
+		return mqttproto.ReasonImplementation
+	}
 	made := len(t.records)
 	fault := l.record(t, b, r, true)
 	switch {
@@ -237,8 +260,57 @@ func (q *mqtt) store(l *link, t *turn, b *batch, pub *mqttproto.Publish) mqttpro
 		return mqttproto.ReasonImplementation
 	case len(t.records) > made:
 		return mqttproto.ReasonSuccess
+	case l.lost == 0: // the log has it, or will
+		b.upto = max(b.upto, r.Seq)
+		return mqttproto.ReasonSuccess
 	}
-	return mqttproto.ReasonCode(codeNone) // lost
+	return mqttproto.ReasonCode(codeNone)
+}
+
+// sequenceProperty is the user property with a PUBLISH's sequence (5.0). uptoProperty, in
+// CONNACK, is the highest that is durable.
+const (
+	sequenceProperty = "seq"
+	uptoProperty     = "upto"
+)
+
+// sequenceOf is the sequence that a PUBLISH has, 0 for none.
+func sequenceOf(pub *mqttproto.Publish) (seq uint64, ok bool) {
+	if !pub.Properties.Has(mqttproto.PropUser) {
+		return 0, true
+	}
+	for v := range pub.Properties.All() {
+		if v.ID == mqttproto.PropUser && string(v.Name) == sequenceProperty {
+			seq, err := strconv.ParseUint(string(v.Bytes), 10, 64)
+			return seq, err == nil && seq > 0 && seq <= envelope.MaxSeq
+		}
+	}
+	return 0, true
+}
+
+// maxAliases is the Topic Alias Maximum: with topics of 256 bytes, 2 KiB of a connection.
+const maxAliases = 8
+
+// errUnknownAlias is a fault of the client: it has not said what the alias stands for.
+var errUnknownAlias = &mqttproto.Error{Reason: mqttproto.ReasonProtocolError, What: "a topic alias that stands for nothing", Tag: "MQTT 3.3.2.3.4"}
+
+// alias notes which topic an alias stands for, or puts that into pub. [MQTT-3.3.2-7]
+func (q *mqtt) alias(pub *mqttproto.Publish) error {
+	if q.aliases == nil {
+		q.aliases = make([][]byte, maxAliases)
+	}
+	known := &q.aliases[pub.Alias-1]
+	switch {
+	case len(pub.Topic) == 0 && *known == nil:
+		return errUnknownAlias
+	case len(pub.Topic) == 0:
+		pub.Topic = *known
+	case len(pub.Topic) <= envelope.MaxTopic: // a longer one is refused, with each use of it
+		*known = bytes.Clone(pub.Topic)
+	default:
+		*known = nil
+	}
+	return nil
 }
 
 // goneOnLoop leaves the batches to those who have them, and publishes the Will.

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"strconv"
 	"time"
 
 	"edgeloop/auth"
@@ -101,6 +102,8 @@ func (q *mqtt) welcome(l *link) {
 		props.AddUint(mqttproto.PropMaximumQoS, 1)                                                 // [MQTT-3.2.2-9]
 		props.AddUint(mqttproto.PropRetainAvailable, 0)
 		props.AddUint(mqttproto.PropMaximumPacket, uint32(l.g.cfg.MaxPacket)) //nolint:gosec // at most a GiB
+		props.AddUint(mqttproto.PropTopicAliasMaximum, maxAliases)
+		props.AddUserString(uptoProperty, strconv.FormatUint(l.session.Durable(), 10))
 		props.AddUint(mqttproto.PropSubIDAvailable, 0)
 		props.AddUint(mqttproto.PropSharedAvailable, 0)
 		if q.asked > 0 {

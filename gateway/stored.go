@@ -155,7 +155,12 @@ func (g *Gateway) sendStored(l *link, id string, payload []byte) {
 			zap.String("command_id", id), zap.Int("size", len(message)), zap.Int("max", g.cfg.MaxCommand))
 		return
 	}
-	if err := l.sendCommand(message); err != nil {
+	var refused *CommandError // counted already
+	switch err := l.sendCommand(message); {
+	case errors.As(err, &refused):
+		g.logger.Warn("stored command dropped", device, zap.String("command_id", id), zap.Error(err))
+		return
+	case err != nil:
 		g.drops[DropCommandSlow].Add(1)
 		g.logger.Warn("stored command lost with its connection", device, zap.Error(err))
 		return
