@@ -87,7 +87,7 @@ func (a Addresses) url(mqtt bool) (string, error) {
 	case !mqtt:
 		return "ws://" + a.Listen + "/v1/device", nil
 	case a.MQTT == "":
-		return "", fmt.Errorf("%w: the node of --data-dir says of no MQTT listener; give --url=mqtt://host:port", ErrOptions)
+		return "", fmt.Errorf("%w: the node of --data-dir has no listener for plain MQTT: start it with --mqtt-listen, or give --url=mqtt://host:port", ErrOptions)
 	}
 	return "mqtt://" + a.MQTT, nil
 }

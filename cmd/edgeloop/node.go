@@ -317,6 +317,9 @@ func (n *node) announce(context.Context) (stopFunc, error) {
 	doors := n.cfg.doors()
 	for i, addr := range n.server.Addrs() {
 		a.Listeners = append(a.Listeners, addr.String())
+		if doors[i].scheme == "mqtt" && a.MQTT == "" {
+			a.MQTT = addr.String()
+		}
 		n.log.Info("devices connect here", zap.String("url", doors[i].url(addr.String())))
 	}
 	n.log.Info("admin API", zap.String("url", fmt.Sprintf("http://%s", n.admin.Addr())))

@@ -93,6 +93,7 @@ func (r remote) find() (string, error) {
 type addresses struct {
 	Listen    string   `json:"listen"` // the first of Listeners
 	Listeners []string `json:"listeners"`
+	MQTT      string   `json:"mqtt,omitempty"` // the first of them that speaks MQTT without TLS
 	Admin     string   `json:"admin"`
 	PID       int      `json:"pid"`
 }

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
@@ -152,6 +153,30 @@ func TestServe_Listeners(t *testing.T) {
 		if line, err := bufio.NewReader(conn).ReadString('\n'); err != nil || !strings.Contains(line, "101") {
 			t.Errorf("%s answers %q, %v", addr, line, err)
 		}
+	}
+	r.stop(t, exitOK)
+}
+
+// TestServe_MQTTListen: the address for MQTT is written down too, and answers CONNECT.
+func TestServe_MQTTListen(t *testing.T) {
+	r := serve(t, "--mqtt-listen=127.0.0.2:0", "--auth=none")
+	b, err := os.ReadFile(addressFile(r.dir))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var a addresses
+	if err := json.Unmarshal(b, &a); err != nil || len(a.Listeners) != 2 || a.MQTT != a.Listeners[1] {
+		t.Fatalf("%s holds %s: %v", addressFile(r.dir), b, err)
+	}
+	conn, err := net.DialTimeout("tcp", a.MQTT, patience)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	fmt.Fprint(conn, "\x10\x0d\x00\x04MQTT\x04\x02\x00\x3c\x00\x01d")
+	var ack [4]byte
+	if _, err := io.ReadFull(conn, ack[:]); err != nil || ack != [4]byte{0x20, 2, 0, 0} {
+		t.Errorf("CONNECT is answered with % x, %v", ack, err)
 	}
 	r.stop(t, exitOK)
 }
