@@ -95,6 +95,19 @@ type Log interface {
 	Tail(ctx context.Context, q api.TailQuery, fn func(position uint64, line []byte) error) error
 }
 
+// Sinks are the ways out of the log.
+type Sinks interface {
+	// Sinks lists them in the order of the configuration.
+	Sinks() []api.Sink
+	// ChangeSink does what c says. api.ErrUnknownSink; a *api.FieldError names "to" or
+	// "position", or "sink" for one that is not in the state for it.
+	ChangeSink(ctx context.Context, c api.SinkChange) error
+	// DeadLetters is one page of those with a number above after; api.ErrUnknownSink.
+	DeadLetters(ctx context.Context, sink string, after uint64, limit int) (api.DeadLetterPage, error)
+	// RemoveDeadLetter removes one; false: there is none. api.ErrUnknownSink.
+	RemoveDeadLetter(ctx context.Context, sink string, number uint64) (bool, error)
+}
+
 // Backends is the node behind the API; every field is needed.
 type Backends struct {
 	Node     Node
@@ -103,10 +116,11 @@ type Backends struct {
 	Bans     Bans
 	Limits   Limits
 	Log      Log
+	Sinks    Sinks
 }
 
 func (b Backends) check() error {
-	if b.Node == nil || b.Devices == nil || b.Commands == nil || b.Bans == nil || b.Limits == nil || b.Log == nil {
+	if b.Node == nil || b.Devices == nil || b.Commands == nil || b.Bans == nil || b.Limits == nil || b.Log == nil || b.Sinks == nil {
 		return errors.New("admin: a backend is missing")
 	}
 	return nil

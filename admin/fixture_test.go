@@ -30,6 +30,7 @@ type fixture struct {
 	bans     *admintest.Bans
 	limits   *admintest.Limits
 	log      *admintest.Log
+	sinks    *admintest.Sinks
 
 	server *admin.Server
 	http   *httptest.Server
@@ -49,7 +50,7 @@ func newFakes(t *testing.T, change ...func(*admin.Config)) *fixture {
 	t.Helper()
 	f := &fixture{
 		t: t, node: new(admintest.Node), devices: new(admintest.Devices), commands: new(admintest.Commands),
-		bans: new(admintest.Bans), limits: new(admintest.Limits), log: new(admintest.Log),
+		bans: new(admintest.Bans), limits: new(admintest.Limits), log: new(admintest.Log), sinks: new(admintest.Sinks),
 		doc: readDocument(t, admin.OpenAPIDocument()),
 	}
 	cfg := admin.Config{Principals: own}
@@ -66,7 +67,7 @@ func newFakes(t *testing.T, change ...func(*admin.Config)) *fixture {
 
 func (f *fixture) backends() admin.Backends {
 	return admin.Backends{
-		Node: f.node, Devices: f.devices, Commands: f.commands, Bans: f.bans, Limits: f.limits, Log: f.log,
+		Node: f.node, Devices: f.devices, Commands: f.commands, Bans: f.bans, Limits: f.limits, Log: f.log, Sinks: f.sinks,
 	}
 }
 

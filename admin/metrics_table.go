@@ -30,7 +30,7 @@ type Series struct {
 // source emits samples for these and no others.
 func SeriesTable() []Series {
 	return slices.Concat(
-		buildSeries(), eventloopSeries(), tlsSeries(), poolSeries(), devicemgrSeries(), gatewaySeries(), backboneSeries(), adminSeries(), logSeries(),
+		buildSeries(), eventloopSeries(), tlsSeries(), poolSeries(), devicemgrSeries(), gatewaySeries(), backboneSeries(), adminSeries(), logSeries(), sinkSeries(),
 	)
 }
 
@@ -155,5 +155,23 @@ func adminSeries() []Series {
 func logSeries() []Series {
 	return []Series{
 		{"edgeloop_log_lost_lines_total", TypeCounter, []string{"cause"}, "Lines of the node's own log that nobody got: full, its reader was too slow; failed, it was away."},
+	}
+}
+
+// sinkSeries have the name of a sink as a label: there are as many as are configured.
+func sinkSeries() []Series {
+	return []Series{
+		{"edgeloop_sink_state", TypeGauge, []string{"sink", "state"}, "1 for the state that the sink is in."},
+		{"edgeloop_sink_breaker", TypeGauge, []string{"sink"}, "0 while the breaker is closed, 1 half open, 2 open."},
+		{"edgeloop_sink_lag_records", TypeGauge, []string{"sink"}, "About how many records lie behind the sink's place; absent where it is not known."},
+		{"edgeloop_sink_lag_bytes", TypeGauge, []string{"sink"}, "About how many bytes they have; absent where it is not known."},
+		{"edgeloop_sink_oldest_unconfirmed_seconds", TypeGauge, []string{"sink"}, "Age of the oldest record that was read and is not confirmed; 0 if there is none."},
+		{"edgeloop_sink_sent_records_total", TypeCounter, []string{"sink"}, "Records that the destination has confirmed."},
+		{"edgeloop_sink_sent_bytes_total", TypeCounter, []string{"sink"}, "Their bytes, as stored in the log."},
+		{"edgeloop_sink_attempts_total", TypeCounter, []string{"sink"}, "Attempts to send a batch."},
+		{"edgeloop_sink_failures_total", TypeCounter, []string{"sink"}, "Failures of the moment, that are tried again."},
+		{"edgeloop_sink_refused_records_total", TypeCounter, []string{"sink"}, "Records that the destination refused, with the dead letters."},
+		{"edgeloop_sink_filtered_records_total", TypeCounter, []string{"sink"}, "Records that the filter kept back."},
+		{"edgeloop_sink_missed_records", TypeGauge, []string{"sink"}, "Records that retention took before the sink had them, in all its life."},
 	}
 }

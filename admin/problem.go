@@ -92,6 +92,7 @@ func problemOf(err error) *api.Problem {
 		kind problemKind
 	}{
 		{api.ErrUnknownDevice, kindUnknownDevice},
+		{api.ErrUnknownSink, kindNotFound},
 		{api.ErrNotConnected, kindNotConnected},
 		{api.ErrBusy, kindBusy},
 		{api.ErrUnavailable, kindUnavailable},

@@ -14,6 +14,7 @@ import (
 	"go.uber.org/zap"
 
 	"edgeloop/admin/access"
+	"edgeloop/admin/api"
 	"edgeloop/internal/redact"
 )
 
@@ -79,6 +80,16 @@ func (s *Server) routes() []route {
 		{"GET /v1/bans/{tenant}/{device}", reads, "", s.getBan},
 		{"PUT /v1/bans/{tenant}/{device}", administers, "ban", s.putBan},
 		{"DELETE /v1/bans/{tenant}/{device}", administers, "unban", s.deleteBan},
+
+		{"GET /v1/sinks", ofNode(reads), "", s.listSinks},
+		{"GET /v1/sinks/{sink}", ofNode(reads), "", s.getSink},
+		{"POST /v1/sinks/{sink}/pause", ofNode(administers), "pause sink", s.changeSink(api.SinkPause)},
+		{"POST /v1/sinks/{sink}/resume", ofNode(administers), "resume sink", s.changeSink(api.SinkResume)},
+		{"POST /v1/sinks/{sink}/rewind", ofNode(administers), "rewind sink", s.changeSink(api.SinkRewind)},
+		{"POST /v1/sinks/{sink}/skip", ofNode(administers), "skip record of sink", s.changeSink(api.SinkSkip)},
+		{"POST /v1/sinks/{sink}/resend", ofNode(administers), "resend dead letters", s.changeSink(api.SinkResend)},
+		{"GET /v1/sinks/{sink}/dead-letters", ofNode(reads), "", s.listDeadLetters},
+		{"DELETE /v1/sinks/{sink}/dead-letters/{number}", ofNode(administers), "remove dead letter", s.deleteDeadLetter},
 
 		{"GET /v1/tail", reads, "", s.tail},
 

@@ -109,6 +109,15 @@ func (b *Backbone) OpenReader(ctx context.Context, name string, start reader.Sta
 	return reader.Open(ctx, b.life.Source(), places, name, start)
 }
 
+// SeekReader puts the place of a name behind a position: see reader.Seek.
+func (b *Backbone) SeekReader(ctx context.Context, name, log string, position uint64) error {
+	places, err := b.openPlaces(ctx)
+	if err != nil {
+		return err
+	}
+	return reader.Seek(ctx, b.life.Source(), places, name, log, position)
+}
+
 // Letters returns the store of what sinks could not deliver.
 func (b *Backbone) Letters() *store.Letters { return b.letters }
 

@@ -40,11 +40,13 @@ func (r *runner) deliver(soft, hard context.Context, b *batch) error {
 // after a restart.
 func (r *runner) sendAll(soft, hard context.Context, rest []Record) error {
 	defer r.status.change(func(s *Status) { s.Gathered, s.Oldest = 0, time.Time{} })
+	defer r.status.at(nil)
 	together := len(rest)
 	for len(rest) > 0 {
 		if err := soft.Err(); err != nil {
 			return err
 		}
+		r.status.at(&rest[0])
 		r.status.change(func(s *Status) { s.Gathered, s.Oldest = len(rest), time.UnixMilli(rest[0].Received) })
 		n := min(together, len(rest))
 		if r.breaker.probes() {
@@ -129,16 +131,11 @@ func (r *runner) failed(soft context.Context, err error) error {
 // refused deals with a record that the destination will never take.
 func (r *runner) refused(soft, hard context.Context, rec *Record, why *Refusal) error {
 	if r.spec.StopOnRefusal {
+		r.status.refused(rec)
 		return fmt.Errorf("record %s of device %s/%s: %w", rec.ID(), rec.Tenant, rec.Device, why)
 	}
-	letter := store.Letter{
-		Sink: r.spec.Name, Log: rec.Log, Position: rec.Position,
-		Reason: why.Reason, At: time.Now().UnixMilli(), Record: rec.Line,
-	}
 	for {
-		ctx, cancel := context.WithTimeout(hard, keepWithin)
-		err := r.node.Bury(ctx, letter)
-		cancel()
+		err := bury(hard, r.node, r.spec.Name, rec, why.Reason)
 		if err == nil {
 			break
 		}
@@ -164,4 +161,13 @@ func (r *runner) keep(hard context.Context, position uint64) error {
 	place := r.reader.Place()
 	r.status.change(func(s *Status) { s.Place, s.Counts.Missed = place.Position, place.Missed })
 	return nil
+}
+
+// bury keeps a record with the dead letters.
+func bury(ctx context.Context, node Node, sink string, rec *Record, reason string) error {
+	ctx, cancel := context.WithTimeout(ctx, keepWithin)
+	defer cancel()
+	return node.Letters.Bury(ctx, store.Letter{
+		Sink: sink, Log: rec.Log, Position: rec.Position, Reason: reason, At: time.Now().UnixMilli(), Record: rec.Line,
+	})
 }

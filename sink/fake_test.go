@@ -56,6 +56,9 @@ func (l *fakeLog) buried() (out []string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, letter := range l.letters {
+		if letter.Sink == "" {
+			continue // removed
+		}
 		out = append(out, (&sink.Record{Log: letter.Log, Position: letter.Position}).ID())
 	}
 	return out
@@ -69,15 +72,44 @@ func (l *fakeLog) node() sink.Node {
 			defer l.mu.Unlock()
 			return &fakeReader{l, name}, l.openErr
 		},
-		Bury: func(_ context.Context, letter store.Letter) error {
+		Seek: func(_ context.Context, name, _ string, position uint64) error {
 			l.mu.Lock()
 			defer l.mu.Unlock()
-			if l.buryErr == nil {
-				l.letters = append(l.letters, letter)
-			}
-			return l.buryErr
+			l.places[name] = position
+			return nil
 		},
+		Letters: fakeLetters{l},
 	}
+}
+
+type fakeLetters struct{ *fakeLog }
+
+func (l fakeLetters) Bury(_ context.Context, letter store.Letter) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.buryErr == nil {
+		l.letters = append(l.letters, letter)
+	}
+	return l.buryErr
+}
+
+func (l fakeLetters) Each(_ context.Context, _ string, after uint64, fn func(uint64, store.Letter) bool) error {
+	l.mu.Lock()
+	letters := slices.Clone(l.letters)
+	l.mu.Unlock()
+	for i, letter := range letters {
+		if number := uint64(i) + 1; number > after && letter.Sink != "" && !fn(number, letter) {
+			break
+		}
+	}
+	return nil
+}
+
+func (l fakeLetters) Remove(_ context.Context, _ string, number uint64) (bool, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.letters[number-1] = store.Letter{}
+	return true, nil
 }
 
 type fakeReader struct {

@@ -110,14 +110,14 @@ func (g *gathering) oldest() int64 {
 const idleKeep = time.Second
 
 // take waits for something, gives it time to become a full batch, and takes it. poked ends
-// the waiting early.
-func (g *gathering) take(ctx context.Context, poked <-chan struct{}) (batch, error) {
+// the waiting early, and is told.
+func (g *gathering) take(ctx context.Context, poked <-chan struct{}) (b batch, wasPoked bool, err error) {
 	select {
 	case <-g.some:
 	case <-poked:
-		return batch{}, nil
+		return batch{}, true, nil
 	case <-ctx.Done():
-		return batch{}, ctx.Err()
+		return batch{}, false, ctx.Err()
 	}
 	wait := g.most.Wait
 	if g.oldest() == 0 {
@@ -129,12 +129,13 @@ func (g *gathering) take(ctx context.Context, poked <-chan struct{}) (batch, err
 	case <-g.full:
 	case <-timer.C:
 	case <-poked:
+		wasPoked = true
 	case <-ctx.Done():
-		return batch{}, ctx.Err()
+		return batch{}, false, ctx.Err()
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	b := g.batch
+	b = g.batch
 	g.batch = batch{}
 	for _, stale := range []chan struct{}{g.some, g.full} {
 		select {
@@ -143,5 +144,5 @@ func (g *gathering) take(ctx context.Context, poked <-chan struct{}) (batch, err
 		}
 	}
 	token(g.room)
-	return b, nil
+	return b, wasPoked, nil
 }

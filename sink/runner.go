@@ -23,21 +23,30 @@ type Reader interface {
 type Node struct {
 	// Open opens the reader of a name: reader.Open says how.
 	Open func(ctx context.Context, name string, start reader.Start) (Reader, error)
-	// Bury keeps a refused record; it is durable when Bury returns nil.
-	Bury   func(context.Context, store.Letter) error
-	Logger *zap.Logger
+	// Seek puts the place of a name behind a position: reader.Seek says how.
+	Seek    func(ctx context.Context, name, log string, position uint64) error
+	Letters Letters
+	Logger  *zap.Logger
+}
+
+// Letters are the dead letters: store.Letters says what its methods do.
+type Letters interface {
+	Bury(ctx context.Context, letter store.Letter) error
+	Each(ctx context.Context, sink string, after uint64, fn func(number uint64, letter store.Letter) bool) error
+	Remove(ctx context.Context, sink string, number uint64) (bool, error)
 }
 
 // runner is one sink at work.
 type runner struct {
 	// Immutable after construction.
-	spec Spec
-	node Node
-	log  *zap.Logger
-	done chan struct{} // closed when both goroutines have ended
-	stop context.CancelFunc
-	cut  context.CancelFunc
-	poke chan struct{}
+	spec   Spec
+	node   Node
+	paused bool
+	log    *zap.Logger
+	done   chan struct{} // closed when both goroutines have ended
+	stop   context.CancelFunc
+	cut    context.CancelFunc
+	poke   chan struct{} // a token: the dead letters are to be sent again
 
 	// Owned by the sender.
 	breaker breaker
@@ -51,16 +60,22 @@ type runner struct {
 func ReaderName(sink string) string { return "sink:" + sink }
 
 // start begins to work. stop asks it to end when what is on its way is confirmed; cut
-// ends that too.
-func start(spec Spec, node Node, was Counts) *runner {
+// ends that too. One that is paused does nothing and has ended.
+func start(spec Spec, node Node, was Counts, paused bool) *runner {
 	r := &runner{
-		spec: spec, node: node, log: node.Logger.With(zap.String("sink", spec.Name)),
+		spec: spec, node: node, paused: paused, log: node.Logger.With(zap.String("sink", spec.Name)),
 		done: make(chan struct{}), poke: make(chan struct{}, 1), breaker: breaker{retry: spec.Retry},
 	}
 	r.status.is = Status{Name: spec.Name, Type: spec.Type, Counts: was, Since: time.Now()}
 	hard, cut := context.WithCancel(context.Background())
 	soft, stop := context.WithCancel(hard)
 	r.cut, r.stop = cut, stop
+	if paused {
+		r.status.is.State = Paused
+		cut()
+		close(r.done)
+		return r
+	}
 	go func() {
 		defer close(r.done)
 		defer cut()
@@ -152,9 +167,12 @@ func (r *runner) session(soft, hard context.Context) error {
 		ended <- r.reader.Read(reading, func(e reader.Entry) error { return g.put(reading, e) })
 	}()
 	for {
-		b, err := g.take(reading, r.poke)
+		b, again, err := g.take(reading, r.poke)
 		if err == nil {
 			err = r.deliver(soft, hard, &b)
+		}
+		if err == nil && again {
+			err = r.sendLetters(soft, hard)
 		}
 		if err == nil {
 			continue

@@ -70,9 +70,9 @@ func (s *Set) Apply(ctx context.Context, specs []Spec) error {
 			case i >= 0 && !slices.Contains(stale, was[i]):
 				runs = append(runs, was[i])
 			case i >= 0:
-				runs = append(runs, start(spec, s.node, was[i].status.read().Counts))
+				runs = append(runs, start(spec, s.node, was[i].status.read().Counts, was[i].paused))
 			default:
-				runs = append(runs, start(spec, s.node, Counts{}))
+				runs = append(runs, start(spec, s.node, Counts{}, false))
 			}
 		}
 		s.put(runs)

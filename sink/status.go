@@ -58,13 +58,45 @@ type Status struct {
 	Since    time.Time // it is in State
 	Oldest   time.Time // when the node got the oldest record that is not confirmed; zero: it has read none
 	Gathered int       // records read and not confirmed
+	Next     string    // the position of the first of them; "" if there is none
 }
 
 // watchable is the part of a sink that others look at.
 type watchable struct {
 	mu sync.Mutex
 	// Guarded by mu.
-	is Status
+	is    Status
+	head  *Record // the first record that is not confirmed; its bytes are shared, never written
+	stuck bool    // the sink stops in front of it
+}
+
+// at notes the first record that is not confirmed, nil for none. It forgets no record that
+// the sink has stopped in front of.
+func (w *watchable) at(rec *Record) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	switch {
+	case rec != nil:
+		head := *rec
+		w.head, w.is.Next = &head, head.ID()
+	case !w.stuck:
+		w.head, w.is.Next = nil, ""
+	}
+}
+
+// refused notes the record that the sink stops in front of.
+func (w *watchable) refused(rec *Record) {
+	w.at(rec)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.stuck = true
+}
+
+// first is the first record that is not confirmed, nil if there is none.
+func (w *watchable) first() *Record {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.head
 }
 
 func (w *watchable) change(fn func(*Status)) {
@@ -81,4 +113,12 @@ func (w *watchable) read() Status {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.is
+}
+
+// inherit takes over what was known of a sink that begins again.
+func (w *watchable) inherit(from *watchable) {
+	was := from.read()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.is.Log, w.is.Place, w.is.LastErr, w.is.LastAt = was.Log, was.Place, was.LastErr, was.LastAt
 }

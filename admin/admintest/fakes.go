@@ -203,3 +203,43 @@ var (
 	_ admin.Limits   = (*Limits)(nil)
 	_ admin.Log      = (*Log)(nil)
 )
+
+// Sinks fakes admin.Sinks.
+type Sinks struct {
+	SinksFunc       func() []api.Sink
+	ChangeFunc      func(ctx context.Context, c api.SinkChange) error
+	DeadLettersFunc func(ctx context.Context, sink string, after uint64, limit int) (api.DeadLetterPage, error)
+	RemoveFunc      func(ctx context.Context, sink string, number uint64) (bool, error)
+}
+
+// Sinks calls SinksFunc; without one there are none.
+func (f *Sinks) Sinks() []api.Sink {
+	if f.SinksFunc == nil {
+		return nil
+	}
+	return f.SinksFunc()
+}
+
+// ChangeSink calls ChangeFunc; without one there is no sink.
+func (f *Sinks) ChangeSink(ctx context.Context, c api.SinkChange) error {
+	if f.ChangeFunc == nil {
+		return api.ErrUnknownSink
+	}
+	return f.ChangeFunc(ctx, c)
+}
+
+// DeadLetters calls DeadLettersFunc; without one there is no sink.
+func (f *Sinks) DeadLetters(ctx context.Context, sink string, after uint64, limit int) (api.DeadLetterPage, error) {
+	if f.DeadLettersFunc == nil {
+		return api.DeadLetterPage{}, api.ErrUnknownSink
+	}
+	return f.DeadLettersFunc(ctx, sink, after, limit)
+}
+
+// RemoveDeadLetter calls RemoveFunc; without one there is no sink.
+func (f *Sinks) RemoveDeadLetter(ctx context.Context, sink string, number uint64) (bool, error) {
+	if f.RemoveFunc == nil {
+		return false, api.ErrUnknownSink
+	}
+	return f.RemoveFunc(ctx, sink, number)
+}

@@ -7,6 +7,8 @@ import "errors"
 var (
 	// ErrUnknownDevice: the device was never seen here (404).
 	ErrUnknownDevice = errors.New("api: the device is not known")
+	// ErrUnknownSink: there is no sink of this name (404).
+	ErrUnknownSink = errors.New("api: there is no such sink")
 	// ErrNotConnected: the device is known and not connected (404).
 	ErrNotConnected = errors.New("api: the device is not connected")
 	// ErrBusy: the device's queue is full, on its connection or of the commands

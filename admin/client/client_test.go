@@ -33,6 +33,7 @@ type node struct {
 	bans     admintest.Bans
 	limits   admintest.Limits
 	log      admintest.Log
+	sinks    admintest.Sinks
 	*client.Client
 }
 
@@ -40,7 +41,7 @@ func newNode(t *testing.T) *node {
 	t.Helper()
 	n := new(node)
 	server, err := admin.New(admin.Config{Principals: []access.Principal{access.Own("own", token)}}, admin.Backends{
-		Node: &n.Node, Devices: &n.Devices, Commands: &n.commands, Bans: &n.bans, Limits: &n.limits, Log: &n.log,
+		Node: &n.Node, Devices: &n.Devices, Commands: &n.commands, Bans: &n.bans, Limits: &n.limits, Log: &n.log, Sinks: &n.sinks,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -267,3 +267,12 @@ func (l Life) Release() (err error) {
 	}
 	return err
 }
+
+// Durable is the position up to which the log is durable, of a log that this node alone
+// writes; false for one that others write too. Any goroutine may call it.
+func (l *Log) Durable() (position uint64, ok bool) {
+	if l.source.Durable == nil {
+		return 0, false
+	}
+	return l.source.Durable.Position(), true
+}

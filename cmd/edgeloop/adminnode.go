@@ -39,6 +39,7 @@ func (n *node) startAdmin(context.Context) (stopFunc, error) {
 		Bans:     adminBans{n.gateway, n.backbone},
 		Limits:   adminLimits{n},
 		Log:      adminLog{n.backbone},
+		Sinks:    adminSinks{n},
 	})
 	if err != nil {
 		return nil, usageError{err}

@@ -9,7 +9,7 @@ import (
 
 // metricSources read the parts' counters when somebody asks for /metrics.
 func (n *node) metricSources() []admin.Source {
-	return []admin.Source{n.eventloopMetrics, n.gatewayMetrics, n.backboneMetrics, n.logMetrics}
+	return []admin.Source{n.eventloopMetrics, n.gatewayMetrics, n.backboneMetrics, n.logMetrics, n.sinkMetrics}
 }
 
 // emitter emits samples of one kind: a number and label values.

@@ -35,8 +35,9 @@ func (n *node) startSinks(ctx context.Context) (stopFunc, error) {
 			}
 			return r, nil
 		},
-		Bury:   n.backbone.Letters().Bury,
-		Logger: n.log.Logger,
+		Seek:    n.backbone.SeekReader,
+		Letters: n.backbone.Letters(),
+		Logger:  n.log.Logger,
 	})
 	specs, err := sink.Parse(n.cfg.Sinks, sinkKinds)
 	if err != nil {

@@ -1,0 +1,47 @@
+package client
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"strconv"
+
+	"edgeloop/admin/api"
+)
+
+// Sinks lists the ways out of the log.
+func (c *Client) Sinks(ctx context.Context) ([]api.Sink, error) {
+	var all api.Sinks
+	_, err := c.call(ctx, http.MethodGet, "/v1/sinks", nil, nil, &all)
+	return all.Sinks, err
+}
+
+// ChangeSink does one action, and says how the sink stands then.
+func (c *Client) ChangeSink(ctx context.Context, change api.SinkChange) (s api.Sink, err error) {
+	var body any
+	switch change.Action {
+	case api.SinkRewind:
+		body = map[string]string{"to": change.To}
+	case api.SinkSkip:
+		body = map[string]string{"position": change.Position}
+	}
+	_, err = c.call(ctx, http.MethodPost, sinkPath(change.Name)+"/"+string(change.Action), nil, body, &s)
+	return s, err
+}
+
+// DeadLetters is one page of the records that a destination refused; after is the Next of
+// the page before.
+func (c *Client) DeadLetters(ctx context.Context, sink, after string) (page api.DeadLetterPage, err error) {
+	query := make(url.Values)
+	setString(query, "after", after)
+	_, err = c.call(ctx, http.MethodGet, sinkPath(sink)+"/dead-letters", query, nil, &page)
+	return page, err
+}
+
+// RemoveDeadLetter gives up a refused record; a Problem with status 404 when there is none.
+func (c *Client) RemoveDeadLetter(ctx context.Context, sink string, number uint64) error {
+	_, err := c.call(ctx, http.MethodDelete, sinkPath(sink)+"/dead-letters/"+strconv.FormatUint(number, 10), nil, nil, nil)
+	return err
+}
+
+func sinkPath(sink string) string { return "/v1/sinks/" + url.PathEscape(sink) }

@@ -1,0 +1,32 @@
+package reader
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+
+	"edgeloop/backbone/store"
+)
+
+// Seek puts the place of a name behind a position of the log: what lies behind it is given
+// next, again or for the first time. Whoever reads under the name now hears store.ErrTaken.
+// *PositionError: the position is beyond the end of the log, or log is another one; then
+// nothing is changed. A log of "" is whichever there is.
+func Seek(ctx context.Context, src *Source, places *store.Places, name, log string, position uint64) error {
+	is, err := src.look(ctx)
+	if err != nil {
+		return fmt.Errorf("move reader %q: %w", name, src.Servers.OrClosed(err))
+	}
+	switch {
+	case log != "" && log != is.Identity:
+		return &PositionError{After: position, Log: log, Is: is.Identity}
+	case position > is.Last:
+		return &PositionError{After: position, End: is.Last}
+	}
+	was, revision, err := places.Get(ctx, name)
+	if err != nil {
+		return err
+	}
+	_, err = places.Put(ctx, name, store.Place{Log: is.Identity, Position: position, Missed: was.Missed, By: rand.Text()}, revision)
+	return err
+}

@@ -1,0 +1,164 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"text/tabwriter"
+	"time"
+
+	"edgeloop/admin/api"
+)
+
+// sinksCmd looks at the ways out of the log and changes them.
+type sinksCmd struct {
+	Remote remote `embed:""`
+
+	List        sinksListCmd    `cmd:"" default:"withargs" help:"List the sinks and how they stand."`
+	Pause       sinksPauseCmd   `cmd:"" help:"Have a sink send nothing until it is resumed, or the node starts again."`
+	Resume      sinksResumeCmd  `cmd:"" help:"Have a sink go on that is paused or has stopped; one that waits tries at once."`
+	Rewind      sinksRewindCmd  `cmd:"" help:"Have a sink go on from another place in the log."`
+	Skip        sinksSkipCmd    `cmd:"" help:"Have a sink leave out the record that it sends next; it goes to the dead letters."`
+	DeadLetters sinksLettersCmd `cmd:"" help:"Print the records that the destination of a sink refused, one JSON object a line."`
+	Resend      sinksResendCmd  `cmd:"" help:"Have a sink send its dead letters again; those that are confirmed are removed."`
+	Discard     sinksDiscardCmd `cmd:"" help:"Give up one dead letter."`
+}
+
+type sinksListCmd struct {
+	JSON bool `name:"json" default:"false" help:"One JSON object a line."`
+}
+
+// Run prints a table, or lines of JSON.
+func (c *sinksListCmd) Run(io *streams, of *sinksCmd) error {
+	node, err := of.Remote.client()
+	if err != nil {
+		return err
+	}
+	sinks, err := node.Sinks(context.Background())
+	if err != nil {
+		return err
+	}
+	table := tabwriter.NewWriter(io.out, 0, 0, 2, ' ', 0)
+	if !c.JSON {
+		fmt.Fprintln(table, "SINK\tTYPE\tSTATE\tLAG\tSENT\tREFUSED\tMISSED\tOLDEST\tLAST ERROR")
+	}
+	for i := range sinks {
+		s := &sinks[i]
+		if c.JSON {
+			if err := json.NewEncoder(io.out).Encode(s); err != nil {
+				return err
+			}
+			continue
+		}
+		lag, oldest := "?", "-"
+		if s.LagRecords != nil {
+			lag = fmt.Sprint(*s.LagRecords)
+		}
+		if s.Oldest != nil {
+			oldest = time.Since(*s.Oldest).Round(time.Second).String()
+		}
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%d\t%d\t%d\t%s\t%s\n", s.Name, s.Type, s.State, lag, s.Records, s.Refused, s.Missed, oldest, s.LastError)
+	}
+	return table.Flush()
+}
+
+// changeSink does one action and prints how the sink stands then.
+func changeSink(r remote, io *streams, change api.SinkChange) error {
+	node, err := r.client()
+	if err != nil {
+		return err
+	}
+	s, err := node.ChangeSink(context.Background(), change)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(io.out, "%s: %s, place %s\n", s.Name, s.State, s.Place)
+	return nil
+}
+
+type sinksPauseCmd struct {
+	Name string `arg:"" help:"Name of the sink."`
+}
+
+// Run pauses a sink.
+func (c *sinksPauseCmd) Run(io *streams, of *sinksCmd) error {
+	return changeSink(of.Remote, io, api.SinkChange{Name: c.Name, Action: api.SinkPause})
+}
+
+type sinksResumeCmd struct {
+	Name string `arg:"" help:"Name of the sink."`
+}
+
+// Run has a sink go on.
+func (c *sinksResumeCmd) Run(io *streams, of *sinksCmd) error {
+	return changeSink(of.Remote, io, api.SinkChange{Name: c.Name, Action: api.SinkResume})
+}
+
+type sinksRewindCmd struct {
+	Name string `arg:"" help:"Name of the sink."`
+	To   string `required:"" help:"oldest, newest, a time as in 2026-11-28T06:00:00Z, or a position, behind which it goes on."`
+}
+
+// Run moves the place of a sink.
+func (c *sinksRewindCmd) Run(io *streams, of *sinksCmd) error {
+	return changeSink(of.Remote, io, api.SinkChange{Name: c.Name, Action: api.SinkRewind, To: c.To})
+}
+
+type sinksSkipCmd struct {
+	Name     string `arg:"" help:"Name of the sink."`
+	Position string `required:"" help:"Position of the record, as 'edgeloop sinks --json' shows it under next."`
+}
+
+// Run skips a record.
+func (c *sinksSkipCmd) Run(io *streams, of *sinksCmd) error {
+	return changeSink(of.Remote, io, api.SinkChange{Name: c.Name, Action: api.SinkSkip, Position: c.Position})
+}
+
+type sinksResendCmd struct {
+	Name string `arg:"" help:"Name of the sink."`
+}
+
+// Run has dead letters sent again.
+func (c *sinksResendCmd) Run(io *streams, of *sinksCmd) error {
+	return changeSink(of.Remote, io, api.SinkChange{Name: c.Name, Action: api.SinkResend})
+}
+
+type sinksLettersCmd struct {
+	Name string `arg:"" help:"Name of the sink."`
+}
+
+// Run prints the dead letters.
+func (c *sinksLettersCmd) Run(io *streams, of *sinksCmd) error {
+	node, err := of.Remote.client()
+	if err != nil {
+		return err
+	}
+	for after := ""; ; {
+		page, err := node.DeadLetters(context.Background(), c.Name, after)
+		if err != nil {
+			return err
+		}
+		for _, letter := range page.DeadLetters {
+			if err := json.NewEncoder(io.out).Encode(letter); err != nil {
+				return err
+			}
+		}
+		if after = page.Next; after == "" {
+			return nil
+		}
+	}
+}
+
+type sinksDiscardCmd struct {
+	Name   string `arg:"" help:"Name of the sink."`
+	Number uint64 `arg:"" help:"Number of the dead letter."`
+}
+
+// Run removes a dead letter.
+func (c *sinksDiscardCmd) Run(of *sinksCmd) error {
+	node, err := of.Remote.client()
+	if err != nil {
+		return err
+	}
+	return node.RemoveDeadLetter(context.Background(), c.Name, c.Number)
+}

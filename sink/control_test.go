@@ -1,0 +1,139 @@
+package sink_test
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"edgeloop/sink"
+	"edgeloop/sink/sinktest"
+)
+
+// A paused sink sends nothing, also after a new configuration, and goes on where it was.
+func TestSet_PauseAndResume(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, d := newLog(sinktest.Records(1, 5)...), &fakeDestination{}
+		s := run(t, l, specs(t, nil, []string{"a"}, d))
+		time.Sleep(time.Minute)
+		if err := s.Pause(t.Context(), "a"); err != nil {
+			t.Fatal(err)
+		}
+		l.grow(sinktest.Records(6, 9)...)
+		time.Sleep(time.Hour)
+		if err := s.Apply(t.Context(), specs(t, map[string]any{"timeout": "9s"}, []string{"a"}, d)); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Hour)
+		if got := d.received(); len(got) != 5 || state(s) != sink.Paused || s.Status()[0].Place != 5 && s.Status()[0].Place != 0 {
+			t.Errorf("arrived %v, %+v", got, s.Status()[0])
+		}
+		if err := s.SendLetters("a"); !errors.Is(err, sink.ErrPaused) {
+			t.Errorf("dead letters of a paused sink: %v", err)
+		}
+		if err := s.Resume(t.Context(), "a"); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		if got := d.received(); !slices.Equal(got, sinktest.IDs(sinktest.Records(1, 9)...)) || state(s) != sink.Running {
+			t.Errorf("arrived %v, %v", got, state(s))
+		}
+		for _, err := range []error{
+			s.Pause(t.Context(), "b"), s.Resume(t.Context(), "b"), s.Rewind(t.Context(), "b", "", 1), s.Skip(t.Context(), "b", "x"), s.SendLetters("b"),
+		} {
+			if !errors.Is(err, sink.ErrUnknown) {
+				t.Errorf("of a sink that there is not: %v", err)
+			}
+		}
+		stop(t, s)
+	})
+}
+
+// Rewound, a sink sends what lies behind the position, again.
+func TestSet_Rewind(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, d := newLog(sinktest.Records(1, 9)...), &fakeDestination{}
+		s := run(t, l, specs(t, nil, []string{"a"}, d))
+		time.Sleep(time.Minute)
+		if err := s.Rewind(t.Context(), "a", sinktest.Log, 6); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		if got, want := d.received(), append(sinktest.IDs(sinktest.Records(1, 9)...), sinktest.IDs(sinktest.Records(7, 9)...)...); !slices.Equal(got, want) {
+			t.Errorf("arrived %v", got)
+		}
+		stop(t, s)
+	})
+}
+
+// The record that holds a sink up can be skipped, it and no other one: whether it was
+// refused, or its destination fails of it again and again.
+func TestSet_Skip(t *testing.T) {
+	for name, failure := range map[string]error{"refused": &sink.Refusal{Records: 1, Reason: "poison"}, "failing": errDown} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				l, d := newLog(sinktest.Records(1, 9)...), &fakeDestination{}
+				d.judge = func(_ context.Context, records []sink.Record) (int, error) {
+					if i := slices.IndexFunc(records, func(r sink.Record) bool { return r.Position == 4 }); i >= 0 {
+						return i, failure
+					}
+					return len(records), nil
+				}
+				s := run(t, l, specs(t, map[string]any{"on_refusal": "stop"}, []string{"a"}, d))
+				time.Sleep(time.Hour)
+				if next := s.Status()[0].Next; next != sinktest.Log+"-4" {
+					t.Fatalf("the next one is %s", next)
+				}
+				if err := s.Skip(t.Context(), "a", sinktest.Log+"-5"); !errors.Is(err, sink.ErrNotNext) || l.buried() != nil {
+					t.Errorf("another one was skipped: %v, %v", err, l.buried())
+				}
+				if err := s.Skip(t.Context(), "a", sinktest.Log+"-4"); err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(time.Hour)
+				want := sinktest.IDs(append(sinktest.Records(1, 3), sinktest.Records(5, 9)...)...)
+				if got := d.received(); !slices.Equal(got, want) || !slices.Equal(l.buried(), sinktest.IDs(sinktest.Records(4, 4)...)) {
+					t.Errorf("arrived %v, with the dead letters %v", got, l.buried())
+				}
+				if err := s.Skip(t.Context(), "a", sinktest.Log+"-4"); !errors.Is(err, sink.ErrNotNext) {
+					t.Errorf("skipped twice: %v", err)
+				}
+				stop(t, s)
+			})
+		})
+	}
+}
+
+// Dead letters that are sent again leave when they are confirmed, and stay when not; what is
+// new goes on.
+func TestSet_SendLetters(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, d := newLog(sinktest.Records(1, 9)...), &fakeDestination{}
+		var mended atomic.Bool
+		d.judge = func(_ context.Context, records []sink.Record) (int, error) {
+			poison := func(r sink.Record) bool { return r.Position == 3 || r.Position == 5 && !mended.Load() }
+			if i := slices.IndexFunc(records, poison); i >= 0 {
+				return i, &sink.Refusal{Records: 1, Reason: "poison"}
+			}
+			return len(records), nil
+		}
+		s := run(t, l, specs(t, nil, []string{"a"}, d))
+		time.Sleep(time.Hour)
+		mended.Store(true)
+		if err := s.SendLetters("a"); err != nil {
+			t.Fatal(err)
+		}
+		l.grow(sinktest.Records(10, 11)...)
+		time.Sleep(time.Hour)
+		got := d.received()
+		slices.SortFunc(got, byPosition)
+		want := sinktest.IDs(slices.Concat(sinktest.Records(1, 2), sinktest.Records(4, 11))...)
+		if !slices.Equal(got, want) || !slices.Equal(l.buried(), sinktest.IDs(sinktest.Records(3, 3)...)) || l.place("a") != 11 {
+			t.Errorf("arrived %v, with the dead letters %v, place %d", got, l.buried(), l.place("a"))
+		}
+		stop(t, s)
+	})
+}
