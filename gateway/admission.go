@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net"
 	"net/url"
-	"time"
 
 	"go.uber.org/zap"
 
@@ -169,9 +168,6 @@ func (g *Gateway) unwelcome(key devicemgr.Key) *eventloop.Refusal {
 	return nil
 }
 
-// askTimeout bounds how long the log may hold one worker of the handshakes.
-const askTimeout = 5 * time.Second
-
 // load reads from the log where it stands with the device, unless the session
 // remembers it.
 func (g *Gateway) load(l *link, key devicemgr.Key) error {
@@ -179,9 +175,7 @@ func (g *Gateway) load(l *link, key devicemgr.Key) error {
 	if s.Loaded() && !g.cfg.SharedLog {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), askTimeout)
-	defer cancel()
-	last, err := g.log.Last(ctx, key.Tenant, key.Device)
+	last, err := g.log.Last(context.Background(), key.Tenant, key.Device)
 	if err != nil {
 		return err //nolint:wrapcheck // the log says what it could not do
 	}
