@@ -116,8 +116,8 @@ func TestAllocs_Verify(t *testing.T) {
 	}
 	topic := []byte("b/c/d")
 	for want, claims := range map[float64]jwt.MapClaims{
-		5: {"sub": "pump-1", "exp": noon.Unix() + 10},
-		7: {"sub": "pump-1", "tenant": "acme", "exp": noon.Unix() + 10, "jti": "t1", "topics": []string{"a/+", "b/#"}},
+		2: {"sub": "pump-1", "exp": noon.Unix() + 10},
+		4: {"sub": "pump-1", "tenant": "acme", "exp": noon.Unix() + 10, "jti": "t1", "topics": []string{"a/+", "b/#"}},
 	} {
 		token := signHS256(t, claims)
 		if n := testing.AllocsPerRun(1000, func() {

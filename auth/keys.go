@@ -54,18 +54,23 @@ func (k *key) matches(signed, signature []byte) bool {
 	if k.method != nil {
 		return k.method.Verify(string(signed), signature, k.public) == nil
 	}
-	mac := k.macs.Get().(hash.Hash)
-	defer k.macs.Put(mac)
-	mac.Reset()
-	mac.Write(signed)
-	var sum [sha256.Size]byte
-	return hmac.Equal(mac.Sum(sum[:0]), signature)
+	m := k.macs.Get().(*mac)
+	defer k.macs.Put(m)
+	m.Reset()
+	m.Write(signed)
+	return hmac.Equal(m.Sum(m.sum[:0]), signature)
+}
+
+// mac is a hash with room for its sum, which would be allocated for each token otherwise.
+type mac struct {
+	hash.Hash
+	sum [sha256.Size]byte
 }
 
 func newSecretKey(secret []byte) key {
 	return key{
 		algorithm: algorithmHS256,
-		macs:      &sync.Pool{New: func() any { return hmac.New(sha256.New, secret) }},
+		macs:      &sync.Pool{New: func() any { return &mac{Hash: hmac.New(sha256.New, secret)} }},
 	}
 }
 

@@ -18,7 +18,9 @@ type token struct {
 	payload   []byte // the claims as JSON
 }
 
-func parseToken(b []byte) (t token, err error) {
+// parseToken splits a token. What it decodes lies in room, or in a larger one where that
+// is too small: t is good until room is used again.
+func parseToken(b, room []byte) (t token, err error) {
 	header, rest, ok := bytes.Cut(b, dot)
 	if !ok {
 		return t, ErrMalformed
@@ -30,16 +32,20 @@ func parseToken(b []byte) (t token, err error) {
 	if t.algorithm, t.kid, err = readHeader(header); err != nil {
 		return t, err
 	}
-	if t.signature, err = decodeSegment(sealed); err != nil {
+	room = slices.Grow(room[:0], len(b)) // both fit, so neither moves
+	if t.signature, err = appendSegment(room, sealed); err != nil {
 		return t, err
 	}
 	t.signed = b[:len(header)+1+len(claims)]
-	t.payload, err = decodeSegment(claims)
+	t.payload, err = appendSegment(t.signature[len(t.signature):], claims)
 	return t, err
 }
 
 // dot is never written.
 var dot = []byte{'.'}
+
+// strict refuses bits that say nothing: each token has one form.
+var strict = base64.RawURLEncoding.Strict()
 
 // checkSignature returns nil once one of the keys has confirmed the signature. If the
 // header names one of our keys, only that one is tried. Otherwise the nameless keys are;
@@ -77,7 +83,7 @@ func readHeader(header []byte) (algorithm, kid string, err error) {
 	case "eyJhbGciOiJSUzI1NiIsInR5cCI6IkpXVCJ9":
 		return "RS256", "", nil
 	}
-	b, err := decodeSegment(header)
+	b, err := appendSegment(nil, header)
 	if err != nil {
 		return "", "", err
 	}
@@ -100,18 +106,17 @@ func readHeader(header []byte) (algorithm, kid string, err error) {
 	return algorithm, kid, nil
 }
 
-// decodeSegment decodes one part of a token.
-func decodeSegment(b []byte) ([]byte, error) {
+// appendSegment decodes one part of a token.
+func appendSegment(dst, b []byte) ([]byte, error) {
 	// The base64 package skips line breaks; RFC 7515 has none.
 	if bytes.ContainsAny(b, "\r\n") {
 		return nil, ErrMalformed
 	}
-	out := make([]byte, base64.RawURLEncoding.DecodedLen(len(b)))
-	n, err := base64.RawURLEncoding.Strict().Decode(out, b)
+	out, err := strict.AppendDecode(dst, b)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrMalformed, err)
 	}
-	return out[:n], nil
+	return out, nil
 }
 
 func cut(s string, n int) string {
@@ -124,7 +129,7 @@ func cut(s string, n int) string {
 // Claimed is whom a token names, which nobody has confirmed: only for people to read. ok
 // is false where it names nobody who could be. b is borrowed until return.
 func Claimed(b []byte) (tenant, device string, ok bool) {
-	t, err := parseToken(b)
+	t, err := parseToken(b, nil)
 	if err != nil {
 		return "", "", false
 	}

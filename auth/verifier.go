@@ -3,6 +3,7 @@ package auth
 import (
 	"errors"
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -58,6 +59,9 @@ type Verifier struct {
 	cfg     Config
 	revoked *revocations
 	lists   *topicLists
+
+	// Safe for concurrent use.
+	rooms sync.Pool // of *[]byte, for what is decoded of a token while it is verified
 
 	// Atomic.
 	trust   atomic.Pointer[trust]
@@ -125,11 +129,22 @@ func (v *Verifier) Verify(token []byte) (*Identity, error) {
 	return id, nil
 }
 
+// room is memory for the usual token.
+func (v *Verifier) room() *[]byte {
+	if room, ok := v.rooms.Get().(*[]byte); ok {
+		return room
+	}
+	room := make([]byte, 0, 1<<10)
+	return &room
+}
+
 func (v *Verifier) verify(b []byte) (*Identity, error) {
 	if len(b) > MaxToken {
 		return nil, fmt.Errorf("%w: %d bytes, allowed are up to %d", ErrMalformed, len(b), MaxToken)
 	}
-	t, err := parseToken(b)
+	room := v.room()
+	defer v.rooms.Put(room)
+	t, err := parseToken(b, *room)
 	if err != nil {
 		return nil, err
 	}

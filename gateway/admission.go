@@ -191,7 +191,7 @@ func (g *Gateway) load(l *link, key devicemgr.Key) error {
 // queryOf reads the query.
 func queryOf(h *eventloop.Credentials) (url.Values, error) {
 	if len(h.Query) == 0 {
-		return url.Values{}, nil
+		return nil, nil // which reads as empty
 	}
 	return url.ParseQuery(string(h.Query)) //nolint:wrapcheck // nobody is told more than that
 }
