@@ -35,6 +35,8 @@ type lobby struct {
 	sending line // in stageHello
 	refused line // in stageLingering
 	hurry   hurry
+	spare   *guest // of guests that have left, linked by next
+	spares  int
 
 	// Atomic; changed with mu held.
 	inside  atomic.Int64 // guests that do not wait
@@ -80,7 +82,13 @@ func (b *lobby) init(most, perAddress int) {
 func (b *lobby) enter(c *Conn, addr net.Addr, now time.Time) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	g := &guest{stage: stageWaiting, conn: c, addr: sourceOf(addr), since: now}
+	g := b.spare
+	if g == nil {
+		g = new(guest)
+	} else {
+		b.spare, b.spares = g.next, b.spares-1
+	}
+	*g = guest{stage: stageWaiting, conn: c, addr: sourceOf(addr), since: now}
 	b.guests[c] = g
 	if b.inside.Load() >= int64(b.most) || b.waiting.Load() > 0 {
 		b.queue = append(b.queue, c)
@@ -123,6 +131,15 @@ func (b *lobby) stepOutLocked(g *guest) {
 	g.stepOut()
 }
 
+// spareLocked keeps the memory of a guest that has left for the next one. Else each device
+// that comes would leave a hole of its size among what it keeps for good.
+func (b *lobby) spareLocked(g *guest) {
+	if b.spares < b.most {
+		*g = guest{next: b.spare}
+		b.spare, b.spares = g, b.spares+1
+	}
+}
+
 // leave lets c go, as a device or for good.
 func (b *lobby) leave(c *Conn) {
 	b.mu.Lock()
@@ -133,6 +150,7 @@ func (b *lobby) leave(c *Conn) {
 	}
 	delete(b.guests, c)
 	b.stepOutLocked(g)
+	defer b.spareLocked(g)
 	if g.stage == stageWaiting {
 		b.waiting.Add(-1)
 		return
