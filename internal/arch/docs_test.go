@@ -35,6 +35,27 @@ func TestDocs_TestsNamedExist(t *testing.T) {
 	}
 }
 
+// The tour and the table of where to put things lead to files: those must be there.
+func TestDocs_FilesNamedExist(t *testing.T) {
+	top := root(t)
+	path := regexp.MustCompile("`([a-z][A-Za-z0-9_./-]*/[A-Za-z0-9_.-]+\\.(?:go|json|md|sh))`")
+	for _, name := range []string{"architecture.md", "tour.md"} {
+		text, err := os.ReadFile(filepath.Join(top, "docs", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		named := path.FindAllStringSubmatch(string(text), -1)
+		if len(named) == 0 {
+			t.Fatalf("docs/%s names no file at all", name)
+		}
+		for _, m := range named {
+			if _, err := os.Stat(filepath.Join(top, filepath.FromSlash(m[1]))); err != nil {
+				t.Errorf("docs/%s names %s, which does not exist", name, m[1])
+			}
+		}
+	}
+}
+
 // Links between our pages must lead somewhere.
 func TestDocs_LinksLeadSomewhere(t *testing.T) {
 	top := root(t)
