@@ -2,6 +2,7 @@ package mqttproto_test
 
 import (
 	"bytes"
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -181,5 +182,39 @@ func TestReasonCode(t *testing.T) {
 	}
 	if slices.Sort(names); len(names) != 43 || len(slices.Compact(names)) != 43 {
 		t.Errorf("%d codes: %q", len(names), names)
+	}
+}
+
+// A packet of any size has its length in the shortest form, is read back whole, and is
+// refused by a limit one byte below it, on either side. [MQTT-1.5.5-1]
+func TestAppendPublish_Sizes(t *testing.T) {
+	for _, remaining := range []int{3, 127, 128, 16_383, 16_384, 2_097_151, 2_097_152} {
+		m := mqttproto.Publish{Topic: []byte("a"), Payload: make([]byte, remaining-3)}
+		out, ok := mqttproto.AppendPublish(nil, old, &m)
+		head := append([]byte{0x30}, length(remaining)...)
+		if !ok || len(out) != len(head)+remaining || !bytes.HasPrefix(out, head) {
+			t.Fatalf("%d: %d bytes that begin with %x, want %x", remaining, len(out), out[:5], head)
+		}
+		p, n, _, err := mqttproto.Next(out, v5, len(out))
+		if n != len(out) || err != nil || len(p.Body) != remaining {
+			t.Errorf("%d: %d bytes, %v", remaining, n, err)
+		}
+		if _, _, _, err := mqttproto.Next(out, v5, len(out)-1); !errors.Is(err, mqttproto.ErrTooLarge) {
+			t.Errorf("%d over the limit: %v", remaining, err)
+		}
+		if _, ok := mqttproto.AppendPublish(nil, mqttproto.Peer{Version: v4, MaxPacket: uint32(len(out) - 1)}, &m); ok {
+			t.Errorf("%d: more is sent than the client takes", remaining)
+		}
+		if _, ok := mqttproto.AppendPublish(nil, mqttproto.Peer{Version: v4, MaxPacket: uint32(len(out))}, &m); !ok {
+			t.Errorf("%d: less is sent than the client takes", remaining)
+		}
+	}
+}
+
+func TestType_String(t *testing.T) {
+	for typ, want := range map[mqttproto.Type]string{0: "reserved", mqttproto.CONNECT: "CONNECT", mqttproto.AUTH: "AUTH", 16: "reserved"} {
+		if got := typ.String(); got != want {
+			t.Errorf("%d: %s", typ, got)
+		}
 	}
 }
