@@ -51,11 +51,14 @@ func plainByte(c byte) bool {
 // read the subject of another.
 func AppendToken(dst []byte, name string) []byte {
 	for i := 0; i < len(name); i++ {
-		if c := name[i]; plainByte(c) {
-			dst = append(dst, c)
-		} else {
-			dst = append(dst, '=', upperHex[c>>4], upperHex[c&15])
+		from := i
+		for i < len(name) && plainByte(name[i]) {
+			i++
 		}
+		if dst = append(dst, name[from:i]...); i == len(name) {
+			break
+		}
+		dst = append(dst, '=', upperHex[name[i]>>4], upperHex[name[i]&15])
 	}
 	return dst
 }

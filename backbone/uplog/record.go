@@ -90,13 +90,16 @@ func appendData(dst []byte, r *Record) []byte {
 	from := len(dst)
 	dst = append(dst, r.Data...)
 	// A line break in JSON can only be white space between tokens.
-	for rest := dst[from:]; ; {
-		i := bytes.IndexAny(rest, "\n\r")
-		if i < 0 {
-			return dst
-		}
-		rest[i] = ' '
-		rest = rest[i+1:]
+	blank(dst[from:], '\n')
+	blank(dst[from:], '\r')
+	return dst
+}
+
+// blank makes each c of b a space.
+func blank(b []byte, c byte) {
+	for i := bytes.IndexByte(b, c); i >= 0; i = bytes.IndexByte(b, c) {
+		b[i] = ' '
+		b = b[i+1:]
 	}
 }
 
@@ -106,14 +109,20 @@ const hexDigits = "0123456789ABCDEF"
 func appendQuoted[S string | []byte](dst []byte, s S) []byte {
 	dst = append(dst, '"')
 	for i := 0; i < len(s); {
+		plain := i
+		for plain < len(s) && plainInJSON(s[plain]) {
+			plain++
+		}
+		if dst = append(dst, s[i:plain]...); plain == len(s) {
+			break
+		}
+		i = plain
 		c := s[i]
 		switch {
 		case c == '"' || c == '\\':
 			dst = append(dst, '\\', c)
 		case c < ' ':
 			dst = append(dst, '\\', 'u', '0', '0', hexDigits[c>>4], hexDigits[c&15])
-		case c < utf8.RuneSelf:
-			dst = append(dst, c)
 		default:
 			r, n := decodeRune(s[i:])
 			dst = utf8.AppendRune(dst, r)
@@ -124,6 +133,9 @@ func appendQuoted[S string | []byte](dst []byte, s S) []byte {
 	}
 	return append(dst, '"')
 }
+
+// plainInJSON says whether a byte stands for itself in a JSON string, whatever is around it.
+func plainInJSON(c byte) bool { return c >= ' ' && c < utf8.RuneSelf && c != '"' && c != '\\' }
 
 func decodeRune[S string | []byte](s S) (rune, int) {
 	var b [utf8.UTFMax]byte
