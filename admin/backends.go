@@ -44,10 +44,15 @@ type Devices interface {
 // Commands go down to devices.
 type Commands interface {
 	// Command sends one command and waits up to c.Wait for the reply, less when
-	// ctx ends. ErrUnknownDevice for a device never seen when c.TTL is 0; ErrBusy,
+	// ctx ends. ErrUnknownDevice for a device never seen when c.TTL is 0; ErrNotConnected with c.Now; ErrBusy,
 	// ErrUnavailable, ErrDraining; *api.FieldError for a ttl or data out of bounds.
 	// c.Data belongs to the callee.
 	Command(ctx context.Context, c api.Command) (api.CommandResult, error)
+	// WaitingCommands lists what waits for a device, oldest first.
+	WaitingCommands(ctx context.Context, tenant, device string) ([]api.WaitingCommand, error)
+	// CancelCommands takes back the command of that id, or all for "", and says how many
+	// that were.
+	CancelCommands(ctx context.Context, tenant, device, id string) (int, error)
 	// Broadcast hands one command to every connected device that is selected and
 	// waits for no reply. Exactly one of All, Tenant (with or without Group) is set.
 	Broadcast(ctx context.Context, b api.Broadcast) (api.BroadcastResult, error)

@@ -37,8 +37,10 @@ func (s *Server) command(w http.ResponseWriter, r *http.Request) error {
 	if err := checkCommandName(c.Name); err != nil {
 		return err
 	}
-	if _, given := obj["ttl"]; given && time.Duration(c.TTL) < time.Second {
-		return &api.FieldError{Field: "ttl", Reason: "is less than a second", Min: "1s"}
+	if raw, given := obj["ttl"]; given {
+		if c.Now = c.TTL == 0 && string(raw) != "null"; !c.Now && time.Duration(c.TTL) < time.Second {
+			return &api.FieldError{Field: "ttl", Reason: `is less than a second, and not "0s" for now or never`, Min: "1s"}
+		}
 	}
 	note(r, zap.String("command", c.Name))
 	s.extendWrite(w, wait)
@@ -53,6 +55,47 @@ func (s *Server) command(w http.ResponseWriter, r *http.Request) error {
 	return writeCommandResult(w, res, within)
 }
 
+func (s *Server) waitingCommands(w http.ResponseWriter, r *http.Request) error {
+	if _, err := readQuery(r); err != nil {
+		return err
+	}
+	tenant, device, err := s.pathDevice(r)
+	if err != nil {
+		return err
+	}
+	waiting, err := s.node.Commands.WaitingCommands(r.Context(), tenant, device)
+	if err != nil {
+		return err
+	}
+	if waiting == nil {
+		waiting = []api.WaitingCommand{}
+	}
+	return writeJSON(w, http.StatusOK, api.WaitingCommands{Commands: waiting})
+}
+
+func (s *Server) cancelCommands(w http.ResponseWriter, r *http.Request) error {
+	q, err := readQuery(r, "id")
+	if err != nil {
+		return err
+	}
+	tenant, device, err := s.pathDevice(r)
+	if err != nil {
+		return err
+	}
+	id := q.Get("id")
+	if q.Has("id") && (id == "" || len(id) > maxCommandID) { // a script's variable that is not set must not cancel all
+		return &api.FieldError{Field: "id", Reason: "does not have 1 to 128 bytes", Min: 1, Max: maxCommandID}
+	}
+	note(r, zap.String("command_id", id))
+	n, err := s.node.Commands.CancelCommands(r.Context(), tenant, device, id)
+	if err != nil {
+		return err
+	}
+	return writeJSON(w, http.StatusOK, api.Cancelled{Cancelled: n})
+}
+
+const maxCommandID = 128
+
 func writeCommandResult(w http.ResponseWriter, res api.CommandResult, within string) error {
 	switch res.State {
 	case api.CommandReplied:
@@ -62,7 +105,7 @@ func writeCommandResult(w http.ResponseWriter, res api.CommandResult, within str
 		}
 		return writeJSON(w, http.StatusOK, res.Reply)
 	case api.CommandSent, api.CommandLeft:
-		return writeJSON(w, http.StatusAccepted, api.Accepted{ID: res.ID, State: res.State})
+		return writeJSON(w, http.StatusAccepted, api.Accepted{ID: res.ID, State: res.State, Expires: res.Expires})
 	case api.CommandNoReply:
 		p := kindNoReply.problem("the device got the command and did not answer within " + within)
 		p.ID = res.ID

@@ -31,6 +31,7 @@ func TestCommand_Request(t *testing.T) {
 		"the longest name":    {"", `{"name":"` + strings.Repeat("n", 128) + `"}`, api.Command{CommandRequest: api.CommandRequest{Name: strings.Repeat("n", 128)}}},
 		"the longest wait":    {"?wait=5m", `{"name":"x"}`, api.Command{CommandRequest: api.CommandRequest{Name: "x"}, Wait: api.Duration(5 * time.Minute)}},
 		"the least to live":   {"", `{"name":"x","ttl":"1s"}`, api.Command{CommandRequest: api.CommandRequest{Name: "x", TTL: api.Duration(time.Second)}}},
+		"now or never":        {"", `{"name":"x","ttl":"0s"}`, api.Command{CommandRequest: api.CommandRequest{Name: "x", Now: true}}},
 		"a name not in ASCII": {"", `{"name":"läuft"}`, api.Command{CommandRequest: api.CommandRequest{Name: "läuft"}}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -60,7 +61,6 @@ func TestCommand_Refused(t *testing.T) {
 		`{"name":"x","ttl":5}`:                        "ttl",
 		`{"name":"x","ttl":"5"}`:                      "ttl",
 		`{"name":"x","ttl":null}`:                     "ttl",
-		`{"name":"x","ttl":"0s"}`:                     "ttl",
 		`{"name":"x","ttl":"999ms"}`:                  "ttl",
 		`{"name":"x","ttl":"-1h"}`:                    "ttl",
 	} {
@@ -103,6 +103,12 @@ func TestCommand_Outcome(t *testing.T) {
 		if got.ID != "01J" || got.State != state {
 			t.Errorf("accepted %+v, want state %s", got, state)
 		}
+	}
+	until := time.Date(2026, 11, 28, 6, 0, 0, 0, time.UTC)
+	result = api.CommandResult{ID: "01J", State: api.CommandLeft, Expires: &until}
+	r = f.call("POST", commandPath, `{"name":"x"}`).want(http.StatusAccepted)
+	if want := `{"id":"01J","state":"left","expires":"2026-11-28T06:00:00Z"}` + "\n"; string(r.body) != want {
+		t.Errorf("left is %s, want %s", r.body, want)
 	}
 	result = api.CommandResult{ID: "01J", State: api.CommandNoReply}
 	if p := f.call("POST", commandPath+"?wait=5s", `{"name":"x"}`).problem(http.StatusGatewayTimeout, "no-reply"); p.ID != "01J" {
@@ -180,4 +186,30 @@ func TestBroadcast(t *testing.T) {
 		return api.BroadcastResult{}, api.ErrDraining
 	}
 	f.call("POST", "/v1/broadcast", `{"name":"x","all":true}`).problem(http.StatusServiceUnavailable, "draining")
+}
+
+// What waits for a device is listed, and taken back one by one or, without an id, all.
+func TestCommands_Waiting(t *testing.T) {
+	f := newFixture(t)
+	r := f.call("GET", commandPath, "").want(http.StatusOK)
+	if want := `{"commands":[]}` + "\n"; string(r.body) != want {
+		t.Errorf("nothing is %s, want %s", r.body, want)
+	}
+	at := time.Date(2026, 11, 28, 6, 0, 0, 0, time.UTC)
+	f.commands.WaitingFunc = func(tenant, device string) []api.WaitingCommand {
+		return []api.WaitingCommand{{ID: "01J", Name: tenant + "/" + device, Stored: at, Expires: at.Add(time.Hour)}}
+	}
+	var got api.WaitingCommands
+	f.call("GET", commandPath, "").want(http.StatusOK).into(&got)
+	if len(got.Commands) != 1 || got.Commands[0].ID != "01J" || !strings.Contains(commandPath, got.Commands[0].Name) || !got.Commands[0].Expires.Equal(at.Add(time.Hour)) {
+		t.Errorf("listed %+v", got)
+	}
+	f.commands.CancelFunc = func(_, _, id string) int { return map[string]int{"": 7, "01J": 1}[id] }
+	for query, want := range map[string]int{"": 7, "?id=01J": 1, "?id=other": 0} {
+		var got api.Cancelled
+		if f.call("DELETE", commandPath+query, "").want(http.StatusOK).into(&got); got.Cancelled != want {
+			t.Errorf("%q took back %d, want %d", query, got.Cancelled, want)
+		}
+	}
+	f.call("DELETE", commandPath+"?id=", "").refused("id")
 }

@@ -120,8 +120,8 @@ func readCommand(body []byte, o map[string]json.RawMessage) (any, bool) {
 	c.Name, c.Data = v.Name, o["data"]
 	if raw, given := o["ttl"]; ok && given {
 		ttl, err := time.ParseDuration(deref(v.TTL))
-		ok = string(raw) != "null" && err == nil && ttl >= time.Second
-		c.TTL = api.Duration(ttl)
+		ok = string(raw) != "null" && err == nil && (ttl >= time.Second || ttl == 0)
+		c.TTL, c.Now = api.Duration(ttl), ok && ttl == 0
 	}
 	return c, ok && c.Name != "" && len(c.Name) <= 128
 }

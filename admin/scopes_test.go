@@ -59,6 +59,8 @@ var asked = map[string]asks{
 	"GET /v1/devices/{t}/{d}":                       {access.Read, "path", ""},
 	"DELETE /v1/devices/{t}/{d}/connection":         {access.Command, "path", ""},
 	"POST /v1/devices/{t}/{d}/commands":             {access.Command, "path", `{"name":"x"}`},
+	"GET /v1/devices/{t}/{d}/commands":              {access.Read, "path", ""},
+	"DELETE /v1/devices/{t}/{d}/commands":           {access.Command, "path", ""},
 }
 
 // request is the route asked for a device d1 of tenant.
@@ -106,6 +108,8 @@ func (n *tenants) listen(f *fixture) {
 		n.note(c.Tenant)
 		return api.CommandResult{ID: "1", State: api.CommandSent}, nil
 	}
+	f.commands.WaitingFunc = func(t, _ string) []api.WaitingCommand { n.note(t); return nil }
+	f.commands.CancelFunc = func(t, _, _ string) int { n.note(t); return 0 }
 	f.commands.BroadcastFunc = func(_ context.Context, b api.Broadcast) (api.BroadcastResult, error) {
 		n.note(b.Tenant)
 		return api.BroadcastResult{ID: "1"}, nil

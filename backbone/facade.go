@@ -48,6 +48,8 @@ type (
 	DamageError = uplog.DamageError
 	// Ban keeps a device out.
 	Ban = store.Ban
+	// Waiting is a command that waits for its device.
+	Waiting = store.Waiting
 	// Presence is whether a device is here.
 	Presence = store.Presence
 

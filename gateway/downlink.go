@@ -42,6 +42,8 @@ type Command struct {
 	// TTL is how long it may wait for a device that is not here; 0: not at all if
 	// the device was never seen, DefaultTTL otherwise.
 	TTL time.Duration
+	// Now: it does not wait for a device that is not here, whatever TTL says.
+	Now bool
 	// Wait is how long to wait for the reply; 0: not at all.
 	Wait time.Duration
 }
@@ -66,6 +68,7 @@ type Reply struct {
 	Data []byte // JSON or, from protobuf devices, any bytes; nil for none
 	Code string
 	Text string
+	TTL  time.Duration // with OutcomeLeft, instead of all others: how long the command was to wait
 }
 
 // Command sends a command to a device, or leaves it for one that is not here,
@@ -94,11 +97,15 @@ func (g *Gateway) Command(ctx context.Context, key devicemgr.Key, c Command) (id
 			return id, 0, Reply{}, ErrSlowDevice
 		}
 	}
+	if c.Now {
+		g.drops[DropCommandOffline].Add(1)
+		return id, 0, Reply{}, ErrNotConnected
+	}
 	ttl, err := g.ttl(ctx, s, key, c.TTL)
 	if err != nil {
 		return id, 0, Reply{}, err
 	}
-	return id, OutcomeLeft, Reply{}, g.leaveCommand(ctx, key, id, c, ttl)
+	return id, OutcomeLeft, Reply{TTL: ttl}, g.leaveCommand(ctx, key, id, c, ttl)
 }
 
 // checkCommand sees that a command can be encoded for every protocol, and that in

@@ -17,7 +17,7 @@ const (
 	DropClosed                     // the connection closed while its messages were held back
 	DropPanic                      // a worker panicked over it; what follows on its connection is dropped too
 	DropStopping                   // the node stopped before the message was in the log
-	DropCommandOffline             // a command for a device that is not here and has no time to live
+	DropCommandOffline             // a command for a device that is not here: one never seen and without a time to live, or now or never
 	DropCommandSlow                // a command for a device that does not read, or that left while it was handed over
 	DropCommandLarge               // a command that is larger than what may wait for a device now, or than it takes
 	DropAuthBusy                   // a handshake refused with 503: too many are being checked

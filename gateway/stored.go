@@ -167,3 +167,10 @@ func (g *Gateway) sendStored(l *link, id string, payload []byte) {
 	}
 	g.counts.commandsTaken.Add(1)
 }
+
+// StoredName is the name of a stored command, "" where it cannot be read.
+func StoredName(payload []byte) string {
+	var c storedCommand
+	_ = json.Unmarshal(payload, &c)
+	return c.Name
+}

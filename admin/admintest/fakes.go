@@ -94,6 +94,24 @@ func (f *Devices) Kick(tenant, device string, code uint16, reason string) error 
 type Commands struct {
 	CommandFunc   func(ctx context.Context, c api.Command) (api.CommandResult, error)
 	BroadcastFunc func(ctx context.Context, b api.Broadcast) (api.BroadcastResult, error)
+	WaitingFunc   func(tenant, device string) []api.WaitingCommand
+	CancelFunc    func(tenant, device, id string) int
+}
+
+// WaitingCommands calls WaitingFunc; without one nothing waits.
+func (f *Commands) WaitingCommands(_ context.Context, tenant, device string) ([]api.WaitingCommand, error) {
+	if f.WaitingFunc == nil {
+		return nil, nil
+	}
+	return f.WaitingFunc(tenant, device), nil
+}
+
+// CancelCommands calls CancelFunc; without one nothing waits.
+func (f *Commands) CancelCommands(_ context.Context, tenant, device, id string) (int, error) {
+	if f.CancelFunc == nil {
+		return 0, nil
+	}
+	return f.CancelFunc(tenant, device, id), nil
 }
 
 // Command calls CommandFunc; without one no device is known.

@@ -1,6 +1,9 @@
 package api
 
-import "encoding/json"
+import (
+	"encoding/json"
+	"time"
+)
 
 // CommandRequest is the body of a command.
 type CommandRequest struct {
@@ -9,8 +12,10 @@ type CommandRequest struct {
 	// Data is any JSON value, absent for none.
 	Data json.RawMessage `json:"data,omitempty"`
 	// TTL is how long the command may wait for an offline device; 0 leaves it
-	// to the node, which keeps it only for a device that it knows.
+	// to the node, which keeps it for a minute, and only for a device that it knows.
 	TTL Duration `json:"ttl,omitempty"`
+	// Now: the command does not wait for an offline device. On the wire it is a TTL of "0s".
+	Now bool `json:"-"`
 }
 
 // MaxCommandName is the longest name of a command, in bytes.
@@ -47,6 +52,8 @@ type CommandResult struct {
 	State CommandState
 	// Reply is the device's, set when State is CommandReplied; but for its ID.
 	Reply Reply
+	// Expires is until when it waits, when State is CommandLeft.
+	Expires *time.Time
 }
 
 // Reply is the body of status 200: what the device answered.
@@ -67,6 +74,26 @@ type Accepted struct {
 	ID string `json:"id"`
 	// State is "sent" or "left".
 	State CommandState `json:"state"`
+	// Expires is until when a command that was left waits.
+	Expires *time.Time `json:"expires,omitempty"`
+}
+
+// WaitingCommand is a command that waits for its device.
+type WaitingCommand struct {
+	ID      string    `json:"id"`
+	Name    string    `json:"name"`
+	Stored  time.Time `json:"stored"`
+	Expires time.Time `json:"expires"`
+}
+
+// WaitingCommands are those of one device, oldest first.
+type WaitingCommands struct {
+	Commands []WaitingCommand `json:"commands"`
+}
+
+// Cancelled says how many commands were taken back.
+type Cancelled struct {
+	Cancelled int `json:"cancelled"`
 }
 
 // Broadcast is one command to many connected devices: to a group of a tenant,

@@ -122,17 +122,42 @@ func (c *Client) Send(ctx context.Context, tenant, device string, cmd api.Comman
 	}
 	var answer struct {
 		api.Reply
-		State api.CommandState `json:"state"`
+		State   api.CommandState `json:"state"`
+		Expires *time.Time       `json:"expires"`
 	}
-	status, err := c.call(ctx, http.MethodPost, devicePath("devices", tenant, device)+"/commands", query, cmd, &answer)
+	body := struct {
+		api.CommandRequest
+		TTL *api.Duration `json:"ttl,omitempty"`
+	}{CommandRequest: cmd}
+	if cmd.Now || cmd.TTL != 0 {
+		body.TTL = &cmd.TTL
+	}
+	status, err := c.call(ctx, http.MethodPost, devicePath("devices", tenant, device)+"/commands", query, body, &answer)
 	if err != nil {
 		return api.CommandResult{}, err
 	}
-	res := api.CommandResult{ID: answer.ID, State: answer.State}
+	res := api.CommandResult{ID: answer.ID, State: answer.State, Expires: answer.Expires}
 	if status == http.StatusOK {
 		res.State, res.Reply = api.CommandReplied, answer.Reply
 	}
 	return res, nil
+}
+
+// WaitingCommands lists the commands that wait for a device, oldest first.
+func (c *Client) WaitingCommands(ctx context.Context, tenant, device string) ([]api.WaitingCommand, error) {
+	var w api.WaitingCommands
+	_, err := c.call(ctx, http.MethodGet, devicePath("devices", tenant, device)+"/commands", nil, nil, &w)
+	return w.Commands, err
+}
+
+// CancelCommands takes back the command of that id that waits for a device, or all for
+// "", and says how many that were.
+func (c *Client) CancelCommands(ctx context.Context, tenant, device, id string) (int, error) {
+	query := make(url.Values)
+	setString(query, "id", id)
+	var out api.Cancelled
+	_, err := c.call(ctx, http.MethodDelete, devicePath("devices", tenant, device)+"/commands", query, nil, &out)
+	return out.Cancelled, err
 }
 
 // Broadcast hands a command to every connected device that is selected.

@@ -35,7 +35,7 @@ func (n *node) startAdmin(context.Context) (stopFunc, error) {
 	}, admin.Backends{
 		Node:     adminNode{n},
 		Devices:  adminDevices{n.gateway, n.backbone},
-		Commands: adminCommands{n.gateway},
+		Commands: adminCommands{n.gateway, n.backbone, n.cfg.CommandMaxAge},
 		Bans:     adminBans{n.gateway, n.backbone},
 		Limits:   adminLimits{n},
 		Log:      adminLog{n.backbone},
@@ -196,12 +196,35 @@ func (a adminDevices) Kick(tenant, device string, code uint16, reason string) er
 }
 
 // adminCommands is the way down.
-type adminCommands struct{ gateway *gateway.Gateway }
+type adminCommands struct {
+	gateway  *gateway.Gateway
+	backbone *backbone.Backbone
+	most     time.Duration // that a command may wait
+}
+
+// WaitingCommands implements admin.Commands.
+func (a adminCommands) WaitingCommands(ctx context.Context, tenant, device string) ([]api.WaitingCommand, error) {
+	waiting, err := a.backbone.WaitingCommands(ctx, tenant, device)
+	if err != nil {
+		return nil, adminError(err)
+	}
+	out := make([]api.WaitingCommand, len(waiting))
+	for i, w := range waiting {
+		out[i] = api.WaitingCommand{ID: w.ID, Name: gateway.StoredName(w.Payload), Stored: w.Stored, Expires: w.Expires}
+	}
+	return out, nil
+}
+
+// CancelCommands implements admin.Commands.
+func (a adminCommands) CancelCommands(ctx context.Context, tenant, device, id string) (int, error) {
+	n, err := a.backbone.CancelCommands(ctx, tenant, device, id)
+	return n, adminError(err)
+}
 
 // Command implements admin.Commands.
 func (a adminCommands) Command(ctx context.Context, c api.Command) (api.CommandResult, error) {
 	id, outcome, reply, err := a.gateway.Command(ctx, devicemgr.Key{Tenant: c.Tenant, Device: c.Device}, gateway.Command{
-		Name: c.Name, Data: c.Data, TTL: time.Duration(c.TTL), Wait: time.Duration(c.Wait),
+		Name: c.Name, Data: c.Data, TTL: time.Duration(c.TTL), Now: c.Now, Wait: time.Duration(c.Wait),
 	})
 	if err != nil {
 		return api.CommandResult{}, adminError(err)
@@ -215,7 +238,8 @@ func (a adminCommands) Command(ctx context.Context, c api.Command) (api.CommandR
 	case gateway.OutcomeNoReply:
 		out.State = api.CommandNoReply
 	case gateway.OutcomeLeft:
-		out.State = api.CommandLeft
+		until := time.Now().Add(min(reply.TTL, a.most))
+		out.State, out.Expires = api.CommandLeft, &until
 	case gateway.OutcomeSent:
 		out.State = api.CommandSent
 	}

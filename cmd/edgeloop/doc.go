@@ -4,6 +4,7 @@
 //	edgeloop token      print a token for a device
 //	edgeloop devices    list devices
 //	edgeloop send       send a command to a device
+//	edgeloop commands   list the commands that wait for a device; cancel
 //	edgeloop kick       close a device's connection
 //	edgeloop ban        keep a device out; unban, bans
 //	edgeloop tail       print the log

@@ -20,26 +20,28 @@ const (
 // EDGELOOP_ and the flag's name in capitals, and keys of the configuration file; of the
 // other commands' flags those that say where the node is (variables.go).
 type cli struct {
-	Config  configFlag `help:"Configuration file (YAML): one key a line, named like the flags." placeholder:"FILE"`
-	Serve   serveCmd   `cmd:"" help:"Run a node."`
-	Token   tokenCmd   `cmd:"" help:"Print a token for a device."`
-	Devices devicesCmd `cmd:"" help:"List devices."`
-	Send    sendCmd    `cmd:"" help:"Send a command to a device."`
-	Kick    kickCmd    `cmd:"" help:"Close a device's connection."`
-	Ban     banCmd     `cmd:"" help:"Keep a device out, and close its connection."`
-	Unban   unbanCmd   `cmd:"" help:"Let a banned device in again."`
-	Bans    bansCmd    `cmd:"" help:"List the bans."`
-	Tail    tailCmd    `cmd:"" help:"Print the log."`
-	Node    nodeCmd    `cmd:"" help:"Say what a node is and does, as JSON."`
-	Limits  limitsCmd  `cmd:"" help:"Show the limits of a node, or change them while it runs."`
-	Reload  reloadCmd  `cmd:"" help:"Have a node read its keys, tokens and settings again."`
-	Drain   drainCmd   `cmd:"" help:"Send the devices of a node away, and wait until their messages are in the log."`
-	Sinks   sinksCmd   `cmd:"" help:"List and change the ways out of the log."`
-	Log     logCmd     `cmd:"" help:"Check and configure the log."`
-	Doctor  doctorCmd  `cmd:"" help:"Say how many devices this machine can hold, and what limits the number."`
-	Echo    echoCmd    `cmd:"" help:"Run an echo server: the event loop and the frames, nothing else."`
-	Health  healthCmd  `cmd:"" help:"Ask a node whether it is ready; exit code 0 if so."`
-	Version versionCmd `cmd:"" help:"Print the version."`
+	Config   configFlag  `help:"Configuration file (YAML): one key a line, named like the flags." placeholder:"FILE"`
+	Serve    serveCmd    `cmd:"" help:"Run a node."`
+	Token    tokenCmd    `cmd:"" help:"Print a token for a device."`
+	Devices  devicesCmd  `cmd:"" help:"List devices."`
+	Send     sendCmd     `cmd:"" help:"Send a command to a device."`
+	Commands commandsCmd `cmd:"" help:"List the commands that wait for a device."`
+	Cancel   cancelCmd   `cmd:"" help:"Take back commands that wait for a device."`
+	Kick     kickCmd     `cmd:"" help:"Close a device's connection."`
+	Ban      banCmd      `cmd:"" help:"Keep a device out, and close its connection."`
+	Unban    unbanCmd    `cmd:"" help:"Let a banned device in again."`
+	Bans     bansCmd     `cmd:"" help:"List the bans."`
+	Tail     tailCmd     `cmd:"" help:"Print the log."`
+	Node     nodeCmd     `cmd:"" help:"Say what a node is and does, as JSON."`
+	Limits   limitsCmd   `cmd:"" help:"Show the limits of a node, or change them while it runs."`
+	Reload   reloadCmd   `cmd:"" help:"Have a node read its keys, tokens and settings again."`
+	Drain    drainCmd    `cmd:"" help:"Send the devices of a node away, and wait until their messages are in the log."`
+	Sinks    sinksCmd    `cmd:"" help:"List and change the ways out of the log."`
+	Log      logCmd      `cmd:"" help:"Check and configure the log."`
+	Doctor   doctorCmd   `cmd:"" help:"Say how many devices this machine can hold, and what limits the number."`
+	Echo     echoCmd     `cmd:"" help:"Run an echo server: the event loop and the frames, nothing else."`
+	Health   healthCmd   `cmd:"" help:"Ask a node whether it is ready; exit code 0 if so."`
+	Version  versionCmd  `cmd:"" help:"Print the version."`
 }
 
 func main() {

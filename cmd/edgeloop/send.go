@@ -21,7 +21,8 @@ type sendCmd struct {
 	Group  string        `help:"Send to every connected member of this group instead."`
 	All    bool          `help:"Send to every connected device of every tenant instead."`
 	Wait   time.Duration `default:"5s" help:"How long to wait for the reply of a device; 0 does not wait."`
-	TTL    time.Duration `name:"ttl" default:"0s" help:"How long the command may wait for a device that is not connected."`
+	TTL    time.Duration `name:"ttl" default:"0s" help:"How long the command may wait for a device that is not connected; 0 is a minute for a device that is known, and not at all for another."`
+	Now    bool          `help:"Do not leave the command for a device that is not connected: now or never."`
 }
 
 // Run prints the reply, or what became of the command.
@@ -35,6 +36,9 @@ func (s *sendCmd) Run(io *streams) error {
 	}
 	if s.Wait < 0 || s.TTL < 0 {
 		return usageError{fmt.Errorf("--wait=%s and --ttl=%s must not be negative", s.Wait, s.TTL)}
+	}
+	if s.Now && s.TTL != 0 {
+		return usageError{fmt.Errorf("--now and --ttl=%s exclude each other", s.TTL)}
 	}
 	c, err := s.Remote.client()
 	if err != nil {
@@ -59,7 +63,7 @@ func (s *sendCmd) Run(io *streams) error {
 		return usageError{fmt.Errorf("give one of --device, --group and --all")}
 	}
 	res, err := c.Send(context.Background(), s.Tenant, s.Device,
-		api.CommandRequest{Name: s.Name, Data: data, TTL: api.Duration(s.TTL)}, s.Wait)
+		api.CommandRequest{Name: s.Name, Data: data, TTL: api.Duration(s.TTL), Now: s.Now}, s.Wait)
 	if err != nil {
 		return err
 	}
@@ -69,5 +73,5 @@ func (s *sendCmd) Run(io *streams) error {
 		}
 		return fmt.Errorf("the device answered that it did not carry out %s", s.Name)
 	}
-	return enc.Encode(api.Accepted{ID: res.ID, State: res.State})
+	return enc.Encode(api.Accepted{ID: res.ID, State: res.State, Expires: res.Expires})
 }

@@ -3,6 +3,7 @@ package e2e_test
 import (
 	"fmt"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -139,4 +140,49 @@ func TestCommand_Offline(t *testing.T) {
 		d.send(message{"type": "telemetry", "seq": 1, "data": 0})
 		d.wantAck(1) // and no command before it
 	})
+}
+
+// What waits for a device is known with its end, listed, and taken back; a command that
+// is now or never does not wait, also for a device that is known.
+func TestCommand_WaitingIsTakenBack(t *testing.T) {
+	t.Parallel()
+	n := start(t)
+	c := startClient(t, "python")
+	d, _ := c.connect(n, "sleeper")
+	d.close()
+	testkit.Eventually(t, patience, "the device to be offline", func() bool { return !n.online("sleeper") })
+	path := "/v1/devices/default/sleeper/commands"
+	leave := func(body map[string]any, least, most time.Duration) string {
+		t.Helper()
+		status, answer := n.api(http.MethodPost, path, body)
+		expires, err := time.Parse(time.RFC3339, fmt.Sprint(answer["expires"]))
+		if left := time.Until(expires); status != http.StatusAccepted || err != nil || left < least || left > most {
+			t.Fatalf("the API answered %d %v", status, answer)
+		}
+		return answer["id"].(string)
+	}
+	first := leave(map[string]any{"name": "first"}, 0, time.Minute)
+	leave(map[string]any{"name": "second", "ttl": "1h"}, 50*time.Minute, time.Hour)
+	leave(map[string]any{"name": "third", "ttl": "9999h"}, 100*time.Hour, 168*time.Hour) // no longer than --command-max-age
+	if status, body := n.api(http.MethodPost, path, map[string]any{"name": "now", "ttl": "0s"}); status != http.StatusNotFound || !containsAll(fmt.Sprint(body["type"]), "not-connected") {
+		t.Errorf("now or never was answered %d %v", status, body)
+	}
+	if _, errs, code := n.run("send", "now", "--device=sleeper", "--now", "--data-dir", n.dir); code != 1 || !containsAll(errs, "not connected") {
+		t.Errorf("send --now: exit code %d, %s", code, errs)
+	}
+	if out := n.tool("commands", "--device=sleeper"); !containsAll(out, first, "first", "second", "third") || strings.Contains(out, "now") {
+		t.Errorf("edgeloop commands printed %q", out)
+	}
+	n.tool("cancel", first, "--device=sleeper")
+	if _, errs, code := n.run("cancel", first, "--device=sleeper", "--data-dir", n.dir); code != 1 || !containsAll(errs, "no such command") {
+		t.Errorf("cancel again: exit code %d, %s", code, errs)
+	}
+	d, _ = c.connect(n, "sleeper")
+	for _, want := range []string{"second", "third"} {
+		if m := d.wantMessage("command"); m.str("name") != want {
+			t.Errorf("the device got %v, want %s", m, want)
+		}
+	}
+	d.close()
+	n.stop()
 }

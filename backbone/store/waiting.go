@@ -1,0 +1,79 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"edgeloop/backbone/names"
+)
+
+// Waiting is a command that waits for its device.
+type Waiting struct {
+	ID      string
+	Stored  time.Time
+	Expires time.Time
+	Payload []byte
+}
+
+// WaitingCommands lists the commands that wait for a device, oldest first; there are at
+// most as many as may wait for one device.
+func (c *Commands) WaitingCommands(ctx context.Context, tenant, device string) (all []Waiting, err error) {
+	err = c.each(ctx, tenant, device, func(m *jetstream.RawStreamMsg, w Waiting) error {
+		all = append(all, w)
+		return nil
+	})
+	return all, err
+}
+
+// CancelCommands deletes the command of that id that waits for a device, or all of them
+// for "", and returns how many it was. One that is being delivered meanwhile is not.
+func (c *Commands) CancelCommands(ctx context.Context, tenant, device, id string) (n int, err error) {
+	err = c.each(ctx, tenant, device, func(m *jetstream.RawStreamMsg, w Waiting) error {
+		if id != "" && w.ID != id {
+			return nil
+		}
+		mine, err := c.deleteCommand(ctx, m.Sequence)
+		if mine {
+			n++
+		}
+		return err
+	})
+	if n > 0 {
+		err = errors.Join(err, c.srv.SyncStream(names.StreamDown))
+	}
+	if err != nil {
+		err = fmt.Errorf("cancel commands: %w", c.srv.OrClosed(err))
+	}
+	return n, err
+}
+
+// each gives fn the commands of a device that have not expired, oldest first.
+func (c *Commands) each(ctx context.Context, tenant, device string, fn func(*jetstream.RawStreamMsg, Waiting) error) error {
+	subject, err := names.Subject(names.Down, tenant, device)
+	if err != nil {
+		return err
+	}
+	for next := uint64(1); ; {
+		m, err := c.stream.GetMsg(ctx, next, jetstream.WithGetMsgSubject(subject))
+		if errors.Is(err, jetstream.ErrMsgNotFound) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("list commands: %w", c.srv.OrClosed(err))
+		}
+		next = m.Sequence + 1
+		ms, _ := strconv.ParseInt(m.Header.Get(headerExpires), 10, 64)
+		w := Waiting{ID: m.Header.Get(headerCommandID), Stored: m.Time, Expires: time.UnixMilli(ms), Payload: m.Data}
+		if w.Expires.Before(time.Now()) {
+			continue
+		}
+		if err := fn(m, w); err != nil {
+			return err
+		}
+	}
+}
