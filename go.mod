@@ -33,6 +33,8 @@ require (
 	github.com/mochi-mqtt/server/v2 v2.7.9
 )
 
+require github.com/redis/rueidis v1.0.79
+
 require (
 	codeberg.org/go-fonts/liberation v0.5.0 // indirect
 	codeberg.org/go-latex/latex v0.2.0 // indirect

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what the tests need beyond Go on a fresh Debian, and only what is
 # missing: a C compiler (race detector), curl, openssl, mosquitto and its clients,
-# Python's websockets, Node with the ws package, Chromium. Without root and without sudo
+# Python's websockets, Node with the ws package, Chromium, Redis. Without root and without sudo
 # it changes nothing and says what is missing.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -17,6 +17,7 @@ command -v curl >/dev/null || missing+=(curl)
 command -v openssl >/dev/null || missing+=(openssl)
 PATH=$PATH:/usr/sbin command -v mosquitto >/dev/null || missing+=(mosquitto)
 command -v chromium >/dev/null || missing+=(chromium)
+command -v redis-server >/dev/null || missing+=(redis-server)
 command -v node >/dev/null || missing+=(nodejs)
 command -v mosquitto_pub >/dev/null || missing+=(mosquitto-clients)
 command -v npm >/dev/null || missing+=(npm)

@@ -9,12 +9,16 @@ import (
 	"edgeloop/backbone"
 	"edgeloop/sink"
 	"edgeloop/sink/file"
+	"edgeloop/sink/nats"
+	"edgeloop/sink/redis"
 	"edgeloop/sink/webhook"
 )
 
 // sinkKinds are the destinations that there are, by the type that the configuration gives.
 var sinkKinds = map[string]sink.Kind{
 	"file":    file.New,
+	"nats":    nats.New,
+	"redis":   redis.New,
 	"webhook": webhook.New,
 }
 

@@ -56,9 +56,11 @@ var ladder = map[string]rule{
 	"admin/...":             {ours: []string{"admin", "admin/api"}},
 
 	// The way out: the engine, and one package for each kind of destination.
-	"sink":      {ours: []string{"backbone/reader", "backbone/store", "sink/keys"}},
-	"sink/keys": {},
-	"sink/...":  {ours: []string{"sink", "sink/keys"}},
+	"sink":       {ours: []string{"backbone/reader", "backbone/store", "sink/keys"}},
+	"sink/keys":  {},
+	"sink/nats":  {ours: []string{"sink", "sink/keys"}},
+	"sink/redis": {ours: []string{"sink", "sink/keys"}, vendor: []string{"github.com/redis/rueidis"}},
+	"sink/...":   {ours: []string{"sink", "sink/keys"}},
 
 	// Standard library and x/sys alone: docs/decisions/0010-a-package-for-the-doctor.md.
 	"doctor": {vendor: []string{"golang.org/x/sys"}},
@@ -102,11 +104,12 @@ var ladder = map[string]rule{
 
 var benchVendor = []string{"github.com/gobwas/ws", "github.com/HdrHistogram/hdrhistogram-go", "gonum.org/v1/plot", "github.com/alecthomas/kong"}
 
-// client is how what stands on backbone/servers speaks to them: messages, streams.
+// client is how what stands on backbone/servers speaks to them: messages, streams. And
+// sink/nats to those of others.
 var client = struct {
 	module string
 	users  []string
-}{"github.com/nats-io/nats.go", []string{"backbone/uplog", "backbone/store", "backbone/reader"}}
+}{"github.com/nats-io/nats.go", []string{"backbone/uplog", "backbone/store", "backbone/reader", "sink/nats"}}
 
 // shared may be imported wherever it is of use.
 var shared = []string{"go.uber.org/zap", "golang.org/x/sys", "golang.org/x/time"}

@@ -1,0 +1,12 @@
+// Package nats sends records to another NATS: into a stream of JetStream, which confirms each
+// and drops what comes twice by its message id, or over core NATS, which keeps nothing.
+//
+// # Errors
+//
+// A record larger than the server or the stream takes is refused. All else is of the moment:
+// no stream for the subject, no leave, no server.
+//
+// # Goroutines
+//
+// Those of nats.go, for as long as there is a connection; Close ends them.
+package nats

@@ -1,0 +1,207 @@
+package nats
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"edgeloop/internal/redact"
+	"edgeloop/sink"
+	"edgeloop/sink/keys"
+)
+
+// server is another NATS.
+type server struct {
+	// Immutable after construction.
+	url, user         string
+	password, token   keys.Secret
+	credsFile, caFile string
+	subject           sink.Template
+	core              bool
+
+	// Owned by who sends.
+	conn *nats.Conn // nil: none
+	js   jetstream.JetStream
+	line []byte
+}
+
+// New makes the destination of its keys.
+func New(m *keys.Map) sink.Destination {
+	s := &server{
+		url:       m.Needed("url", "nats://host:4222"),
+		user:      m.Text("user", ""),
+		password:  m.Secret("password"),
+		token:     m.Secret("token"),
+		credsFile: m.Text("creds_file", ""),
+		caFile:    m.Text("ca_file", ""),
+		subject:   sink.ReadTemplate(m, "subject", "telemetry.{tenant}.{device}"),
+		core:      m.Word("mode", "jetstream", "jetstream", "core") == "core",
+	}
+	for one := range strings.SplitSeq(s.url, ",") {
+		u, err := url.Parse(strings.TrimSpace(one))
+		switch {
+		case s.url == "":
+		case err != nil || u.Host == "" || u.Scheme != "nats" && u.Scheme != "tls":
+			m.Fail("url", "%s: give nats://host:port or tls://host:port, several separated by commas", redact.URL(s.url))
+		case u.User != nil:
+			m.Fail("url", "%s: a secret is not written into the configuration: give user and password_file, token_file or creds_file", redact.URL(s.url))
+		}
+	}
+	for key, path := range map[string]string{"creds_file": s.credsFile, "ca_file": s.caFile} {
+		if path == "" {
+			continue
+		}
+		if _, err := os.ReadFile(path); err != nil {
+			m.Fail(key, "%s: give a file that the node may read", err)
+		}
+	}
+	if (s.user != "") != s.password.Given() {
+		m.Fail("user", "goes with password_file or password_env: give both or none")
+	}
+	return s
+}
+
+// connect has a connection. A lost one is not mended behind the back of who sends: records
+// would wait in it, and go out later than those that come again.
+func (s *server) connect(ctx context.Context) (err error) {
+	if s.conn != nil && s.conn.IsConnected() {
+		return nil
+	}
+	s.drop()
+	o := []nats.Option{nats.Name("edgeloop sink"), nats.NoReconnect(), nats.Timeout(within(ctx))}
+	if s.password.Given() {
+		password, err := s.password.Read()
+		if err != nil {
+			return err
+		}
+		o = append(o, nats.UserInfo(s.user, password))
+	}
+	if s.token.Given() {
+		token, err := s.token.Read()
+		if err != nil {
+			return err
+		}
+		o = append(o, nats.Token(token))
+	}
+	if s.credsFile != "" {
+		o = append(o, nats.UserCredentials(s.credsFile))
+	}
+	if s.caFile != "" {
+		o = append(o, nats.RootCAs(s.caFile))
+	}
+	if s.conn, err = nats.Connect(s.url, o...); err != nil {
+		return err
+	}
+	s.js, err = jetstream.New(s.conn)
+	return err
+}
+
+// within is how long a connection may take to come about.
+func within(ctx context.Context) time.Duration {
+	const most = 10 * time.Second
+	if end, has := ctx.Deadline(); has {
+		return min(most, max(time.Millisecond, time.Until(end)))
+	}
+	return most
+}
+
+func (s *server) drop() {
+	if s.conn != nil {
+		s.conn.Close()
+	}
+	s.conn = nil
+}
+
+// Send implements sink.Destination.
+func (s *server) Send(ctx context.Context, records []sink.Record) (int, error) {
+	if err := s.connect(ctx); err != nil {
+		s.drop()
+		return 0, fmt.Errorf("connect to NATS: %w", err)
+	}
+	n, err := s.send(ctx, records)
+	if err == nil && s.core {
+		// The answer to a ping comes when all before it was taken.
+		if err = s.conn.FlushWithContext(ctx); err != nil {
+			n = 0
+		}
+	}
+	var no *sink.Refusal
+	if err != nil && !errors.As(err, &no) {
+		s.drop() // what is still on its way in it must not come behind what is sent again
+	}
+	return n, err
+}
+
+// send sends one record after the other: with several on their way, one that fails would be
+// overtaken by those behind it.
+func (s *server) send(ctx context.Context, records []sink.Record) (int, error) {
+	for i := range records {
+		r := &records[i]
+		s.line = r.AppendJSON(s.line[:0])
+		m := &nats.Msg{Subject: s.subject.Expand(r, subjectToken), Data: s.line, Header: nats.Header{jetstream.MsgIDHeader: {r.ID()}}}
+		var err error
+		if s.core {
+			err = s.conn.PublishMsg(m)
+		} else {
+			_, err = s.js.PublishMsg(ctx, m, jetstream.WithRetryAttempts(0))
+		}
+		var api *jetstream.APIError
+		switch {
+		case err == nil:
+		case errors.Is(err, nats.ErrMaxPayload), errors.As(err, &api) && api.ErrorCode == codeMessageTooLarge:
+			return s.before(ctx, i, &sink.Refusal{Records: 1, Reason: err.Error()})
+		default:
+			return s.before(ctx, i, fmt.Errorf("publish to %s: %w", m.Subject, err))
+		}
+	}
+	return len(records), nil
+}
+
+// codeMessageTooLarge is JetStream's for a message above the stream's max_msg_size.
+const codeMessageTooLarge jetstream.ErrorCode = 10054
+
+// before says how many in front of a failure are confirmed: with core NATS those that a
+// ping shows to be.
+func (s *server) before(ctx context.Context, n int, failure error) (int, error) {
+	if !s.core {
+		return n, failure
+	}
+	if err := s.conn.FlushWithContext(ctx); err != nil {
+		return 0, err
+	}
+	return n, failure
+}
+
+// subjectToken makes a field one token of a subject: what has a meaning there becomes "=" and
+// two hexadecimal digits, as in the subjects of the log. Levels of a topic become tokens.
+func subjectToken(field string) string {
+	const hex = "0123456789ABCDEF"
+	out := make([]byte, 0, len(field)+8)
+	for i := range len(field) {
+		switch c := field[i]; {
+		case c == '/' && i > 0 && i < len(field)-1 && field[i-1] != '/':
+			out = append(out, '.')
+		case c <= ' ' || c >= 0x7f || strings.IndexByte(".*>=/", c) >= 0:
+			out = append(out, '=', hex[c>>4], hex[c&15])
+		default:
+			out = append(out, c)
+		}
+	}
+	if len(out) == 0 {
+		return "="
+	}
+	return string(out)
+}
+
+// Close implements sink.Destination.
+func (s *server) Close(context.Context) error {
+	s.drop()
+	return nil
+}

@@ -1,0 +1,216 @@
+package nats_test
+
+import (
+	"encoding/json"
+	"errors"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"go.uber.org/goleak"
+
+	"edgeloop/internal/testkit"
+	"edgeloop/sink"
+	"edgeloop/sink/keys"
+	sinknats "edgeloop/sink/nats"
+	"edgeloop/sink/sinktest"
+)
+
+var binary string
+
+func TestMain(m *testing.M) {
+	dir, err := os.MkdirTemp("", "edgeloop-nats-")
+	if err != nil {
+		panic(err)
+	}
+	binary = filepath.Join(dir, "nats-server")
+	if out, err := exec.Command("go", "build", "-o", binary, "github.com/nats-io/nats-server/v2").CombinedOutput(); err != nil {
+		panic(string(out))
+	}
+	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
+		_ = os.RemoveAll(dir) // in the system's temporary folder
+		os.Exit(code)
+	}))
+}
+
+// server is a nats-server of its own process.
+type server struct {
+	addr, dir string
+	cmd       *exec.Cmd
+}
+
+const patience = 30 * time.Second
+
+func (s *server) up(t *testing.T) {
+	t.Helper()
+	host, port, _ := net.SplitHostPort(s.addr)
+	s.cmd = exec.Command(binary, "-a", host, "-p", port, "-js", "-sd", s.dir, "--user", "edge", "--pass", "right", "-l", filepath.Join(s.dir, "log"))
+	if err := s.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	testkit.Eventually(t, patience, "the server to take connections", func() bool {
+		nc, err := nats.Connect("nats://"+s.addr, nats.UserInfo("edge", "right"))
+		if err != nil {
+			return false
+		}
+		defer nc.Close()
+		js, err := jetstream.New(nc)
+		if err != nil {
+			return false
+		}
+		_, err = js.CreateOrUpdateStream(t.Context(), jetstream.StreamConfig{Name: "IN", Subjects: []string{"in.>"}, MaxMsgSize: 4096})
+		return err == nil
+	})
+}
+
+func (s *server) down() {
+	if s.cmd != nil {
+		_ = s.cmd.Process.Kill()
+		_ = s.cmd.Wait()
+		s.cmd = nil
+	}
+}
+
+// received reads the whole stream.
+func (s *server) received(t *testing.T) (ids []string) {
+	t.Helper()
+	nc, err := nats.Connect("nats://"+s.addr, nats.UserInfo("edge", "right"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	js, err := jetstream.New(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stream, err := js.Stream(t.Context(), "IN")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n := uint64(1); n <= stream.CachedInfo().State.LastSeq; n++ {
+		m, err := stream.GetMsg(t.Context(), n)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var r struct{ Position, Device string }
+		if err := json.Unmarshal(m.Data, &r); err != nil || m.Subject != "in.default."+r.Device {
+			t.Fatalf("%s %s: %v", m.Subject, m.Data, err)
+		}
+		ids = append(ids, r.Position)
+	}
+	return ids
+}
+
+func freeAddr(t *testing.T) string {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	return ln.Addr().String()
+}
+
+func open(t *testing.T) (*server, map[string]any) {
+	t.Helper()
+	s := &server{addr: freeAddr(t), dir: t.TempDir()}
+	s.up(t)
+	t.Cleanup(s.down)
+	password := filepath.Join(t.TempDir(), "password")
+	put(t, password, "right")
+	return s, map[string]any{"url": "nats://" + s.addr, "user": "edge", "password_file": password, "subject": "in.{tenant}.{device}"}
+}
+
+func put(t *testing.T, path, text string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestNATS_IsADestination(t *testing.T) {
+	for _, mode := range []string{"jetstream", "core"} {
+		t.Run(mode, func(t *testing.T) {
+			sinktest.Run(t, func(t *testing.T) *sinktest.Harness {
+				s, values := open(t)
+				values["mode"] = mode
+				return &sinktest.Harness{
+					New:      func(t *testing.T) sink.Destination { return sinktest.New(t, sinknats.New, values) },
+					Received: s.received,
+					Down:     func(*testing.T) { s.down() }, Up: s.up,
+					Hang: func(t *testing.T) func() {
+						signal(t, s, syscall.SIGSTOP)
+						return func() { signal(t, s, syscall.SIGCONT) }
+					},
+					Credentials: func(t *testing.T, right bool) {
+						put(t, values["password_file"].(string), map[bool]string{true: "right", false: "wrong"}[right])
+					},
+					Once: true, // by the message id
+				}
+			})
+		})
+	}
+}
+
+func signal(t *testing.T, s *server, what os.Signal) {
+	t.Helper()
+	if err := s.cmd.Process.Signal(what); err != nil {
+		t.Error(err)
+	}
+}
+
+// A record that is too large for the stream, or for the server, is refused; where no stream
+// takes the subject, somebody may make one yet.
+func TestNATS_Refuses(t *testing.T) {
+	s, values := open(t)
+	d := sinktest.New(t, sinknats.New, values)
+	for _, size := range []int{5000, 2 << 20} {
+		large := sinktest.Record(2, strings.Repeat("x", size))
+		n, err := sinktest.Send(t, d, []sink.Record{sinktest.Record(1, "a"), large, sinktest.Record(3, "a")})
+		var no *sink.Refusal
+		if n != 1 || !errors.As(err, &no) || no.Records != 1 {
+			t.Errorf("%d bytes: %d confirmed, %v", size, n, err)
+		}
+	}
+	if got := s.received(t); len(got) != 1 {
+		t.Errorf("the stream has %v", got)
+	}
+	values["subject"] = "nowhere.{tenant}"
+	n, err := sinktest.Send(t, sinktest.New(t, sinknats.New, values), sinktest.Records(1, 1))
+	var no *sink.Refusal
+	if n != 0 || err == nil || errors.As(err, &no) {
+		t.Errorf("%d confirmed, %v", n, err)
+	}
+}
+
+// What cannot work is refused before anything is sent, and no secret is shown.
+func TestNATS_RefusedKeys(t *testing.T) {
+	for _, c := range []struct {
+		values map[string]any
+		say    []string
+	}{
+		{map[string]any{}, []string{"sinks.test.url", "missing"}},
+		{map[string]any{"url": "http://x"}, []string{"sinks.test.url", "nats://host:port"}},
+		{map[string]any{"url": "nats://u:s3cret@x"}, []string{"sinks.test.url", "password_file"}},
+		{map[string]any{"url": "nats://x", "user": "u"}, []string{"sinks.test.user", "password_file"}},
+		{map[string]any{"url": "nats://x", "subject": "a.{tenat}"}, []string{"sinks.test.subject", "{tenat}", "{tenant}"}},
+		{map[string]any{"url": "nats://x", "creds_file": "/nonexistent"}, []string{"sinks.test.creds_file"}},
+		{map[string]any{"url": "nats://x", "mode": "fast"}, []string{"sinks.test.mode", "jetstream, core"}},
+	} {
+		m := keys.New("sinks.test", c.values)
+		sinknats.New(m)
+		err := m.Err()
+		for _, word := range c.say {
+			if err == nil || !strings.Contains(err.Error(), word) || strings.Contains(err.Error(), "s3cret") {
+				t.Errorf("%v: it says %v, without %q", c.values, err, word)
+			}
+		}
+	}
+}
