@@ -11,6 +11,7 @@ import (
 	"go.uber.org/zap"
 
 	"edgeloop/internal/wheel"
+	"edgeloop/tlsrec"
 	"edgeloop/wsproto"
 )
 
@@ -42,7 +43,8 @@ type loop struct {
 	parts   map[*Conn]struct{} // those that hold something that has not arrived in full (memory.go)
 	cur     *Conn              // whose output scratch holds
 	scratch []byte
-	sealed  []byte // scratch of the layers (layered.go)
+	sealed  []byte       // scratch of the layers (layered.go)
+	ciphers tlsrec.Cache // of those that spoke last (tls.go)
 	pieces  [2][]byte
 	mails   queue[mail]  // taken out of the mailbox and not delivered yet
 	wakes   queue[*Conn] // the same of those that are to be woken

@@ -80,6 +80,9 @@ func (g *tlsGreeting) Step(wire []byte) (s Step, err error) {
 		if g.open, err = g.session.Done(); err != nil {
 			return s, err
 		}
+		if g.open {
+			g.session.Keep(&g.c.loop.ciphers)
+		}
 	}
 	n := tlsrec.Cut(wire)
 	if n == 0 {

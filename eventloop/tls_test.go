@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -40,11 +41,23 @@ func oneForEach(do func()) bool {
 }
 
 // secureServer is a listener's TLS, and who trusts it.
-func secureServer(t *testing.T) (*tlsrec.Server, *x509.CertPool) {
+func secureServer(t *testing.T) (*tlsrec.Server, *x509.CertPool) { return secureServerBy(t, false) }
+
+// byBoth tells a story with each record layer.
+func byBoth(t *testing.T, story func(t *testing.T, server *tlsrec.Server, pool *x509.CertPool)) {
+	for _, own := range []bool{false, true} {
+		t.Run(fmt.Sprintf("own=%v", own), func(t *testing.T) {
+			server, pool := secureServerBy(t, own)
+			story(t, server, pool)
+		})
+	}
+}
+
+func secureServerBy(t *testing.T, own bool) (*tlsrec.Server, *x509.CertPool) {
 	t.Helper()
 	ca := testkit.NewAuthority(t)
 	cert, key := ca.Issue("node", nil)
-	s, err := tlsrec.New(tlsrec.Config{CertFile: cert, KeyFile: key, Protocols: []string{"http/1.1"}})
+	s, err := tlsrec.New(tlsrec.Config{CertFile: cert, KeyFile: key, Protocols: []string{"http/1.1"}, OwnRecords: own})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -94,8 +107,9 @@ func outcomes(t *testing.T, s *tlsrec.Server, o tlsrec.Outcome, want uint64) {
 }
 
 // Messages of all sizes go both ways, by each version.
-func TestTLS_Echo(t *testing.T) {
-	server, pool := secureServer(t)
+func TestTLS_Echo(t *testing.T) { byBoth(t, tellsEcho) }
+
+func tellsEcho(t *testing.T, server *tlsrec.Server, pool *x509.CertPool) {
 	memory := bytebuf.NewBudget(1<<20, nil)
 	accept, conns, gone := reporting()
 	n := serve(t, eventloop.Config{Listeners: over(server, oneForEach), Memory: memory}, accept)
@@ -255,8 +269,9 @@ func TestTLS_PeerSaysGoodbye(t *testing.T) {
 }
 
 // A record that was altered ends the connection.
-func TestTLS_AlteredRecord(t *testing.T) {
-	server, pool := secureServer(t)
+func TestTLS_AlteredRecord(t *testing.T) { byBoth(t, tellsAlteredRecord) }
+
+func tellsAlteredRecord(t *testing.T, server *tlsrec.Server, pool *x509.CertPool) {
 	accept, _, gone := reporting()
 	n := serve(t, eventloop.Config{Listeners: over(server, oneForEach)}, accept)
 	d := n.dialTLS(&tls.Config{RootCAs: pool})
@@ -270,8 +285,9 @@ func TestTLS_AlteredRecord(t *testing.T) {
 }
 
 // While reading is paused, what waits is ciphertext; it is read with the resume.
-func TestTLS_PausedKeepsCiphertext(t *testing.T) {
-	server, pool := secureServer(t)
+func TestTLS_PausedKeepsCiphertext(t *testing.T) { byBoth(t, tellsPausedKeepsCiphertext) }
+
+func tellsPausedKeepsCiphertext(t *testing.T, server *tlsrec.Server, pool *x509.CertPool) {
 	memory := bytebuf.NewBudget(1<<20, nil)
 	heard := make(chan string, 8)
 	conns := make(chan *eventloop.Conn, 1)

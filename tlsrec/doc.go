@@ -6,7 +6,8 @@
 // A Server holds the certificate and counts; a Session is the TLS of one connection. The
 // handshake is crypto/tls's own, as a coroutine: Session.Advance runs it until it needs
 // the peer's next record, so a worker is never held by a peer that is slow. After it, Open
-// and Seal turn records into bytes and back.
+// and Seal turn records into bytes and back: those of crypto/tls, or, for TLS 1.3 where
+// Config.OwnRecords says so, own.go, which is given the secrets and lets the rest go.
 //
 // # Goroutines
 //

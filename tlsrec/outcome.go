@@ -35,11 +35,11 @@ var outcomeNames = [NumOutcomes]string{
 
 func (o Outcome) String() string { return outcomeNames[o] }
 
-func outcomeOf(n *Session) Outcome {
+func outcomeOf(n *Session, st *tls.ConnectionState) Outcome {
 	var remote *net.OpError
 	var cert *tls.CertificateVerificationError
 	switch err := n.err; {
-	case err == nil && n.conn.ConnectionState().DidResume:
+	case err == nil && st.DidResume:
 		return OutcomeResumed
 	case err == nil:
 		return OutcomeFull

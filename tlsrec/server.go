@@ -28,6 +28,9 @@ type Config struct {
 	// TicketFile has the keys of session tickets, as WriteTicketKey writes them; the first
 	// seals, all open. Default keys of this Server's own, which Rotate makes anew.
 	TicketFile string
+	// OwnRecords has connections of TLS 1.3 served by this package after the handshake,
+	// and their tls.Conn let go.
+	OwnRecords bool
 	// OnPanic hears of a panic of a handshake; default nobody does. It must not block.
 	OnPanic func(v any)
 }

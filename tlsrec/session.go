@@ -30,26 +30,40 @@ type Session struct {
 	server *Server
 
 	// Owned by whoever has the Session now.
+	m     *machine // nil once the record layer of our own has taken over
+	own   *records // nil before, and without it
+	err   error    // of the handshake, final
+	done  bool     // the handshake is over, and well
+	ended bool     // our close_notify is out, or nothing may follow any more
+	peer  *Identity
+}
+
+// A machine is crypto/tls at work, with what only a handshake needs.
+type machine struct {
 	conn    *tls.Conn
 	pipe    pipe
 	next    func() (struct{}, bool)
 	stop    func()
 	records int // of the handshake, so far
 	bytes   int
-	err     error // of the handshake, final
-	done    bool  // the handshake is over, and well
-	ended   bool  // our close_notify is out, or nothing may follow any more
-	peer    *Identity
+	secrets *secrets // nil where they stay with the tls.Conn
 }
 
 // NewSession begins with a connection whose peer has not said anything yet.
 func (s *Server) NewSession() *Session {
-	n := &Session{server: s}
-	n.conn = tls.Server(&n.pipe, s.config.Load())
-	n.next, n.stop = iter.Pull(func(yield func(struct{}) bool) {
-		n.pipe.more = func() bool { return yield(struct{}{}) }
-		n.err = n.conn.Handshake()
-		n.pipe.more = nil
+	n := &Session{server: s, m: &machine{}}
+	m, cfg := n.m, s.config.Load()
+	if s.cfg.OwnRecords {
+		m.secrets = &secrets{}
+		cfg = cfg.Clone()
+		cfg.KeyLogWriter = m.secrets
+		m.pipe.wrote = m.secrets.wrote
+	}
+	m.conn = tls.Server(&m.pipe, cfg)
+	m.next, m.stop = iter.Pull(func(yield func(struct{}) bool) {
+		m.pipe.more = func() bool { return yield(struct{}{}) }
+		n.err = m.conn.Handshake()
+		m.pipe.more = nil
 		n.done = n.err == nil
 	})
 	return n
@@ -61,42 +75,52 @@ func (n *Session) Advance(record []byte) {
 	if n.err != nil || n.done {
 		return
 	}
-	n.records++
-	if n.bytes += len(record); n.records > handshakeRecords || n.bytes > handshakeBytes {
+	m := n.m
+	m.records++
+	if m.bytes += len(record); m.records > handshakeRecords || m.bytes > handshakeBytes {
 		n.fail(errTooLong)
 		return
 	}
 	defer func() {
-		n.pipe.in = nil
+		m.pipe.in = nil
 		if v := recover(); v != nil {
 			n.err, n.done = errPanic, false
 			n.server.panicked(v)
 			n.note()
 		}
 	}()
-	n.pipe.in = record
-	if _, under := n.next(); !under {
-		n.next, n.stop = nil, func() {} // and what they hold
+	m.pipe.in = record
+	if _, under := m.next(); !under {
+		m.next, m.stop = nil, func() {} // and what they hold
 		n.note()
 	}
 }
 
 // fail ends the handshake before its time.
 func (n *Session) fail(why error) {
-	n.stop()
+	n.m.stop()
 	n.err, n.done = why, false
-	n.next, n.stop = nil, func() {}
+	n.m.next, n.m.stop = nil, func() {}
 	n.note()
 }
 
-// note counts how a handshake ended, and notes who came.
+// note counts how a handshake ended, notes who came, and takes over from crypto/tls.
 func (n *Session) note() {
-	n.server.count(outcomeOf(n))
-	if certs := n.conn.ConnectionState().PeerCertificates; n.done && len(certs) > 0 && n.server.cfg.Identify != nil {
-		if id, err := n.server.identify(certs[0]); err == nil { // as it was in the handshake
+	m, st := n.m, n.m.conn.ConnectionState()
+	n.server.count(outcomeOf(n, &st))
+	if n.done && len(st.PeerCertificates) > 0 && n.server.cfg.Identify != nil {
+		if id, err := n.server.identify(st.PeerCertificates[0]); err == nil { // as it was in the handshake
 			n.peer = &id
 		}
 	}
+	if m.secrets == nil {
+		return
+	}
+	if n.done {
+		n.own = m.secrets.own(&st)
+	}
+	m.secrets.wipe()
+	m.secrets, m.pipe.wrote = nil, nil
 }
 
 // Peer is who the certificate of the peer stands for; nil where it has none. Once the
@@ -104,12 +128,12 @@ func (n *Session) note() {
 func (n *Session) Peer() *Identity { return n.peer }
 
 // Virgin says that nothing was heard of the peer yet.
-func (n *Session) Virgin() bool { return n.records == 0 }
+func (n *Session) Virgin() bool { return n.m != nil && n.m.records == 0 }
 
 // NotTLS ends a Session whose peer says first what is no TLS, and returns what to tell
 // it: one that speaks HTTP understands it.
 func (n *Session) NotTLS(wire []byte) []byte {
-	n.records = 1
+	n.m.records = 1
 	n.fail(ErrNotTLS)
 	if !startsHTTP(wire) {
 		return nil
@@ -123,9 +147,22 @@ func (n *Session) Done() (bool, error) { return n.done, n.err }
 
 // Reply is what the peer is to be sent, as it goes over the wire; the caller's from now on.
 func (n *Session) Reply() []byte {
-	out := n.pipe.out
-	n.pipe.out = nil
+	if n.m == nil {
+		return nil
+	}
+	out := n.m.pipe.out
+	n.m.pipe.out = nil
+	if n.own != nil { // that was the last word of crypto/tls
+		n.m = nil
+	}
 	return out
+}
+
+// Keep has the ciphers kept by c, whose owner the caller is from now on.
+func (n *Session) Keep(c *Cache) {
+	if n.own != nil {
+		n.own.cache = c
+	}
 }
 
 // Open reads one record after the handshake: plain is what it says, in the memory of
@@ -133,9 +170,15 @@ func (n *Session) Reply() []byte {
 // the peer before anything else, also with an error. io.EOF: the peer has said that it
 // sends nothing more. [RFC8446 6.1]
 func (n *Session) Open(record []byte) (plain, reply []byte, err error) {
-	n.pipe.in = record
-	used, err := n.conn.Read(record) // it has copied the record before it writes
-	n.pipe.in = nil
+	if n.own != nil {
+		plain, reply, err = n.own.open(nil, record)
+		n.ended = n.ended || (err != nil && !errors.Is(err, io.EOF))
+		return plain, reply, err
+	}
+	p := &n.m.pipe
+	p.in = record
+	used, err := n.m.conn.Read(record) // it has copied the record before it writes
+	p.in = nil
 	switch {
 	case errors.Is(err, errDry):
 		err = nil
@@ -150,12 +193,16 @@ func (n *Session) Open(record []byte) (plain, reply []byte, err error) {
 
 // Seal appends plain to dst as records.
 func (n *Session) Seal(dst, plain []byte) []byte {
-	if n.ended || !n.done {
+	switch {
+	case n.ended || !n.done:
 		return dst
+	case n.own != nil:
+		return n.own.seal(dst, typeApplication, plain)
 	}
-	n.pipe.out = dst
-	_, _ = n.conn.Write(plain) // it fails only once an alert has ended everything
-	dst, n.pipe.out = n.pipe.out, nil
+	p := &n.m.pipe
+	p.out = dst
+	_, _ = n.m.conn.Write(plain) // it fails only once an alert has ended everything
+	dst, p.out = p.out, nil
 	return dst
 }
 
@@ -165,17 +212,25 @@ func (n *Session) Goodbye(dst []byte) []byte {
 	if n.ended || !n.done {
 		return dst
 	}
-	n.pipe.out = dst
-	_ = n.conn.CloseWrite() // as in Seal
 	n.ended = true
-	dst, n.pipe.out = n.pipe.out, nil
+	if n.own != nil {
+		return n.own.seal(dst, typeAlert, []byte{1, byte(alertCloseNotify)})
+	}
+	p := &n.m.pipe
+	p.out = dst
+	_ = n.m.conn.CloseWrite() // as in Seal
+	dst, p.out = p.out, nil
 	return dst
 }
 
-// Close gives up a Session, whose connection is gone. Idempotent.
+// Close gives up a Session, whose connection is gone, and what is secret of it. Idempotent.
 func (n *Session) Close() {
+	if n.own != nil {
+		n.own.wipe()
+		n.ended = true
+	}
 	if n.err == nil && !n.done {
-		n.stop()
+		n.m.stop()
 		n.err = io.ErrClosedPipe
 		n.server.count(OutcomeGone)
 	}

@@ -14,6 +14,7 @@ type serveCmd struct {
 	MQTTTLSListen   []string `name:"mqtt-tls-listen" placeholder:"ADDRESS" help:"Address that devices connect to by MQTT over TLS, host:port. May be given several times."`
 	TLSCert         string   `name:"tls-cert" default:"" type:"path" help:"Certificate of --tls-listen and --mqtt-tls-listen with its chain, leaf first: a PEM file."`
 	TLSKey          string   `name:"tls-key" default:"" type:"path" help:"Key of --tls-cert: a PEM file that others cannot read."`
+	TLSRecords      string   `name:"tls-records" default:"std" enum:"std,own" help:"What serves TLS 1.3 after the handshake: the standard library (std), or edgeloop's own record layer (own), which holds an idle connection in far less memory."`
 	TLSMinVersion   string   `name:"tls-min-version" default:"1.2" enum:"1.2,1.3" help:"Lowest version of TLS that is spoken."`
 	TLSClientAuth   string   `name:"tls-client-auth" default:"none" enum:"none,optional,required" help:"Whether devices present a certificate of --tls-client-ca."`
 	TLSClientCA     string   `name:"tls-client-ca" default:"" type:"path" help:"Authorities that sign the certificates of devices: a PEM file."`

@@ -52,6 +52,7 @@ var table = []setting{
 	{name: "mqtt-tls-listen"},
 	{name: "tls-cert"},
 	{name: "tls-key"},
+	{name: "tls-records"},
 	{name: "tls-min-version"},
 	{name: "tls-client-auth"},
 	{name: "tls-client-ca"},

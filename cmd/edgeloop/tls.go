@@ -85,6 +85,7 @@ func (s *serveCmd) openTLS(log *zap.Logger) (*tlsrec.Server, error) {
 	}
 	server, err := tlsrec.New(tlsrec.Config{
 		CertFile: s.TLSCert, KeyFile: s.TLSKey, Protocols: []string{"http/1.1", "mqtt"},
+		OwnRecords: s.TLSRecords == "own",
 		MinVersion: map[string]uint16{"1.2": tls.VersionTLS12, "1.3": tls.VersionTLS13}[s.TLSMinVersion],
 		ClientAuth: map[string]tlsrec.ClientAuth{
 			"none": tlsrec.ClientAuthNone, "optional": tlsrec.ClientAuthOptional, "required": tlsrec.ClientAuthRequired,

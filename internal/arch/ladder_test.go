@@ -34,7 +34,7 @@ var ladder = map[string]rule{
 	"devicemgr": {},
 	"envelope":  {vendor: []string{"google.golang.org/protobuf", "github.com/go-json-experiment/json", "github.com/tidwall/gjson"}},
 	"auth":      {vendor: []string{"github.com/golang-jwt/jwt/v5"}},
-	"tlsrec":    {},
+	"tlsrec":    {vendor: []string{"golang.org/x/crypto"}}, // ChaCha20-Poly1305: docs/decisions/0037-tls-in-the-loop.md
 	"eventloop": {ours: []string{"wsproto", "mqttproto", "tlsrec"}, vendor: []string{"github.com/panjf2000/gnet/v2"}},
 	// The whole, for those above.
 	"backbone":       {ours: []string{"backbone/names", "backbone/servers", "backbone/store", "backbone/uplog", "backbone/reader", "backbone/custody"}},
