@@ -155,3 +155,37 @@ func TestMQTT_MosquittoSub(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// By TLS a client shows its token, or, with --auth=cert, its certificate alone.
+func TestMQTT_TLS(t *testing.T) {
+	t.Parallel()
+	ca := testkit.NewAuthority(t)
+	cert, key := ca.Issue("node", nil)
+	addr := freeAddr(t)
+	tls := []string{"--mqtt-tls-listen", addr, "--tls-cert", cert, "--tls-key", key}
+	publish := func(args ...string) error {
+		return mosquitto(t, "mosquitto_pub", addr, append([]string{"--cafile", ca.File, "-q", "1", "-t", "t", "-m", "1"}, args...)...).Run()
+	}
+	n, _ := mqttNode(t, tls...)
+	if err := publish("-i", "pump", "-u", "any", "-P", n.token("pump")); err != nil {
+		t.Errorf("with a token: %v", err)
+	}
+	if err := publish("-i", "pump"); err == nil {
+		t.Error("let in with nothing")
+	}
+	if records := n.tail(); len(records) != 1 || records[0].Device != "pump" {
+		t.Errorf("the log has %+v", records)
+	}
+	n.stop()
+	n, _ = mqttNode(t, append(tls, "--auth=cert", "--tls-client-ca", ca.File, "--tls-client-auth=required", "--tls-identity", "{cn}")...)
+	mine, mineKey := ca.Issue("valve", nil)
+	if err := publish("-i", "valve", "--cert", mine, "--key", mineKey); err != nil {
+		t.Errorf("with its certificate: %v", err)
+	}
+	if err := publish("-i", "other", "--cert", mine, "--key", mineKey); err == nil {
+		t.Error("let in by another device's name")
+	}
+	if records := n.tail(); len(records) != 1 || records[0].Device != "valve" {
+		t.Errorf("the log has %+v", records)
+	}
+}
