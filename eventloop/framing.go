@@ -49,14 +49,14 @@ func (s speech) mqtt() bool { return s&speechMQTT != 0 }
 // parameter is the window or the version.
 func (s speech) parameter() uint8 { return uint8(s & speechParameter) }
 
-func (c *Conn) framing() framing {
+func (c *Conn) framingOnLoop() framing {
 	if c.speech.mqtt() {
 		return mqttFraming{}
 	}
 	return wsFraming{}
 }
 
-func (c *Conn) opening() opening {
+func (c *Conn) openingOnLoop() opening {
 	if c.speech.mqtt() {
 		return mqttOpening{}
 	}
@@ -83,7 +83,7 @@ func (c *Conn) WriteOnLoop(kind Kind, payload []byte) {
 		return
 	}
 	if c.speech == 0 || c.speech.mqtt() {
-		c.framing().frameOnLoop(c, kind, payload)
+		c.framingOnLoop().frameOnLoop(c, kind, payload)
 		return
 	}
 	wsFraming{}.compressOnLoop(c, kind, payload)
@@ -92,7 +92,7 @@ func (c *Conn) WriteOnLoop(kind Kind, payload []byte) {
 // PingOnLoop asks the peer for a sign of life, if its protocol has a question for it.
 func (c *Conn) PingOnLoop() {
 	c.loop.assertOnLoop()
-	if c.state == stateOpen && c.framing().pingOnLoop(c) && c.state == stateOpen {
+	if c.state == stateOpen && c.framingOnLoop().pingOnLoop(c) && c.state == stateOpen {
 		c.loop.wheel.Mark(c.node)
 	}
 }
@@ -104,18 +104,18 @@ func (c *Conn) sendOnLoop(kind Kind, payload []byte) {
 		return
 	}
 	c.loop.stats.framesOut.Add(1)
-	c.framing().frameOnLoop(c, kind, payload)
+	c.framingOnLoop().frameOnLoop(c, kind, payload)
 }
 
 // sayOnLoop gathers the last words.
 func (c *Conn) sayOnLoop(code wsproto.CloseCode, reason string) {
-	c.framing().sayOnLoop(c, code, reason)
+	c.framingOnLoop().sayOnLoop(c, code, reason)
 }
 
 // nextOnLoop takes the next event off the front of in. What it carries is borrowed, of
 // in or of the decoder.
 func (c *Conn) nextOnLoop(in []byte) (ev wsproto.Event, n int, ok bool, err error) {
-	return c.framing().nextOnLoop(c, in)
+	return c.framingOnLoop().nextOnLoop(c, in)
 }
 
 // eventOnLoop deals with one event.

@@ -13,7 +13,7 @@ import (
 type mqttFraming struct{}
 
 func (mqttFraming) nextOnLoop(c *Conn, in []byte) (ev wsproto.Event, n int, ok bool, err error) {
-	p, n, _, err := mqttproto.Next(in, c.version(), c.loop.s.cfg.MaxMessage)
+	p, n, _, err := mqttproto.Next(in, c.versionOnLoop(), c.loop.s.cfg.MaxMessage)
 	switch {
 	case err != nil:
 		return ev, 0, false, packetError(err)
@@ -57,11 +57,11 @@ func (mqttFraming) sayOnLoop(c *Conn, code wsproto.CloseCode, reason string) {
 	if reason != "" && c.speech&speechTerse == 0 {
 		props.AddString(mqttproto.PropReasonString, reason)
 	}
-	c.loop.scratch = mqttproto.AppendDisconnect(b, mqttproto.Peer{Version: c.version()}, disconnectReason(code), &props)
+	c.loop.scratch = mqttproto.AppendDisconnect(b, mqttproto.Peer{Version: c.versionOnLoop()}, disconnectReason(code), &props)
 }
 
-// version is what the peer's CONNECT said, 0 before it.
-func (c *Conn) version() mqttproto.Version { return mqttproto.Version(c.speech.parameter()) }
+// versionOnLoop is what the peer's CONNECT said, 0 before it.
+func (c *Conn) versionOnLoop() mqttproto.Version { return mqttproto.Version(c.speech.parameter()) }
 
 // terseBelow is the smallest Maximum Packet Size of a client that is told reasons in
 // words, which are no longer than a Close frame takes.
@@ -102,7 +102,7 @@ func (c *Conn) joinOnLoop(in []byte) {
 	}
 	whole.Grow(&memory.Parts, len(in))
 	whole.B = append(whole.B, in...)
-	if _, n, _, err := mqttproto.Next(whole.B, c.version(), c.loop.s.cfg.MaxMessage); n == 0 && err == nil {
+	if _, n, _, err := mqttproto.Next(whole.B, c.versionOnLoop(), c.loop.s.cfg.MaxMessage); n == 0 && err == nil {
 		c.listenOnLoop()
 		return
 	}

@@ -50,7 +50,7 @@ func (c *Conn) admitOnLoop(h *Hello, r Receiver) {
 		c.tellGone(r, &Gone{Cause: CauseRefused, Code: wsproto.CloseAbnormal, Err: ErrFull})
 		return
 	}
-	c.loop.scratch = c.opening().yesOnLoop(c, h, b)
+	c.loop.scratch = c.openingOnLoop().yesOnLoop(c, h, b)
 	c.state, c.recv = stateOpen, r
 	c.loop.stats.admitted.Add(1)
 	c.listener().decidedOnLoop(c)
@@ -74,7 +74,7 @@ func (c *Conn) refuseOnLoop(r *Refusal) { c.turnAwayOnLoop(r, CauseRefused) }
 // turnAwayOnLoop is refuseOnLoop for another cause.
 func (c *Conn) turnAwayOnLoop(r *Refusal, cause Cause) {
 	if c.noteRefusedOnLoop(cause) {
-		c.opening().noOnLoop(c, r)
+		c.openingOnLoop().noOnLoop(c, r)
 		c.lingerOnLoop()
 	}
 }
@@ -108,7 +108,7 @@ func (c *Conn) undecidedOnLoop(idle uint32) (wait uint32) {
 			return 1
 		}
 	case c.state == stateHello && c.deaf: // it had to wait in the lobby, and may not take a place there to linger
-		c.opening().noOnLoop(c, late)
+		c.openingOnLoop().noOnLoop(c, late)
 		fallthrough
 	default:
 		c.endOnLoop(CauseHandshakeTimeout, wsproto.CloseAbnormal)
@@ -130,7 +130,7 @@ func (c *Conn) giveWayOnLoop() {
 	case stateGreeting: // nothing can be said before it has said it
 		c.endOnLoop(CauseCrowdedOut, wsproto.CloseAbnormal)
 	case stateHello:
-		c.opening().noOnLoop(c, c.loop.s.later("too many are connecting"))
+		c.openingOnLoop().noOnLoop(c, c.loop.s.later("too many are connecting"))
 		c.endOnLoop(CauseCrowdedOut, wsproto.CloseAbnormal)
 	case stateLingering: // it had its answer
 		c.hangUpOnLoop()

@@ -61,7 +61,7 @@ func (o mqttOpening) faultOnLoop(c *Conn, err error) {
 	if errors.As(err, &fault) {
 		reason = fault.Reason
 	}
-	if c.version() != 0 {
+	if c.versionOnLoop() != 0 {
 		o.connackOnLoop(c, reason, err.Error())
 	}
 	c.lingerOnLoop()
@@ -70,7 +70,7 @@ func (o mqttOpening) faultOnLoop(c *Conn, err error) {
 func (mqttOpening) yesOnLoop(_ *Conn, _ *Hello, dst []byte) []byte { return dst }
 
 func (o mqttOpening) noOnLoop(c *Conn, r *Refusal) {
-	if c.version() == 0 { // it has not said how to speak to it
+	if c.versionOnLoop() == 0 { // it has not said how to speak to it
 		return
 	}
 	text := r.Text
@@ -90,7 +90,7 @@ func (mqttOpening) connackOnLoop(c *Conn, reason mqttproto.ReasonCode, text stri
 	if c.speech&speechTerse == 0 {
 		props.AddString(mqttproto.PropReasonString, text)
 	}
-	c.loop.scratch = mqttproto.AppendConnack(b, mqttproto.Peer{Version: c.version()}, false, reason, &props)
+	c.loop.scratch = mqttproto.AppendConnack(b, mqttproto.Peer{Version: c.versionOnLoop()}, false, reason, &props)
 }
 
 // inMQTT is a reason as MQTT puts it.

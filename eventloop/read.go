@@ -21,7 +21,7 @@ func (c *Conn) trafficOnLoop(in []byte) {
 func (c *Conn) takeOnLoop(in []byte) {
 	switch c.state {
 	case stateHello:
-		c.opening().helloOnLoop(c, in)
+		c.openingOnLoop().helloOnLoop(c, in)
 	case statePending:
 		c.stashOnLoop(in)
 	case stateOpen:

@@ -42,7 +42,7 @@ func (g *Gateway) Accept(c *eventloop.Conn, h *eventloop.Hello) (eventloop.Recei
 	if refusal != nil {
 		return nil, refusal
 	}
-	if !g.checks.Post(&candidate{conn: c, hello: h, voice: v, addr: peerOf(c, h)}) {
+	if !g.checks.Post(&candidate{conn: c, hello: h, voice: v, addr: peerOnLoop(c, h)}) {
 		g.drops[DropAuthBusy].Add(1)
 		return nil, g.later("too many devices are connecting")
 	}
@@ -61,8 +61,8 @@ func (g *Gateway) voiceFor(h *eventloop.Credentials) (*voice, *eventloop.Refusal
 	return g.voices[proto], nil
 }
 
-// peerOf is who has come, without memory of its own where no proxy is between.
-func peerOf(c *eventloop.Conn, h *eventloop.Hello) *net.TCPAddr {
+// peerOnLoop is who has come, without memory of its own where no proxy is between.
+func peerOnLoop(c *eventloop.Conn, h *eventloop.Hello) *net.TCPAddr {
 	peer := c.PeerOnLoop()
 	if there := peer.AddrPort(); there.Port() != h.Remote.Port() || there.Addr().Unmap() != h.Remote.Addr().Unmap() {
 		return net.TCPAddrFromAddrPort(h.Remote)

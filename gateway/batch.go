@@ -98,8 +98,8 @@ func cutMessage(b []byte) (m message, rest []byte) {
 	return b[:n:n], b[n:]
 }
 
-// newBatch has room for n bytes.
-func (l *link) newBatch(n int) *batch {
+// newBatchOnLoop has room for n bytes.
+func (l *link) newBatchOnLoop(n int) *batch {
 	b, ok := l.g.batches.Get().(*batch)
 	if !ok {
 		b = new(batch)

@@ -52,7 +52,7 @@ func (e *edgeloop) goneOnLoop(*link, *eventloop.Gone) {}
 // behind which the lane may wait.
 func (e *edgeloop) hearOnLoop(l *link, kind eventloop.Kind, payload []byte) bool {
 	return l.beats < beatsMost && len(payload) <= heartbeatMost && e.proto != protocolRaw &&
-		envelope.MayBeHeartbeat(kind == eventloop.Binary, payload) && e.beat(l, kind, payload)
+		envelope.MayBeHeartbeat(kind == eventloop.Binary, payload) && e.beatOnLoop(l, kind, payload)
 }
 
 const (
@@ -65,15 +65,15 @@ const (
 	beatsMost = 4
 )
 
-// beat answers a heartbeat, and says whether it was one.
-func (e *edgeloop) beat(l *link, kind eventloop.Kind, payload []byte) bool {
+// beatOnLoop answers a heartbeat, and says whether it was one.
+func (e *edgeloop) beatOnLoop(l *link, kind eventloop.Kind, payload []byte) bool {
 	l.beats++
 	s := l.g.encoder()
 	defer l.g.encoders.Put(s)
 	if e.codec.Decode(kind == eventloop.Binary, payload, &s.msg) != nil || s.msg.Type != envelope.TypeHeartbeat {
 		return false
 	}
-	e.write(l, func(m *envelope.Message) { m.Type = envelope.TypeHeartbeat })
+	e.writeOnLoop(l, func(m *envelope.Message) { m.Type = envelope.TypeHeartbeat })
 	l.answeredOnLoop(len(payload))
 	return true
 }
@@ -86,27 +86,27 @@ func (e *edgeloop) tellOnLoop(l *link) {
 	durable := l.session.Durable()
 	switch {
 	case l.flags.Load()&flagWelcomed == 0:
-		e.welcome(l, durable)
+		e.welcomeOnLoop(l, durable)
 	case durable > l.acked || l.flags.Load()&flagReack != 0:
 		l.flags.And(^flagReack)
-		e.write(l, func(m *envelope.Message) { m.Type, m.Upto = envelope.TypeAck, durable })
+		e.writeOnLoop(l, func(m *envelope.Message) { m.Type, m.Upto = envelope.TypeAck, durable })
 		l.acked = durable
 		l.g.counts.acks.Add(1)
 	}
 }
 
-func (e *edgeloop) welcome(l *link, durable uint64) {
+func (e *edgeloop) welcomeOnLoop(l *link, durable uint64) {
 	l.flags.Or(flagWelcomed)
 	l.acked = durable
-	e.write(l, func(m *envelope.Message) {
+	e.writeOnLoop(l, func(m *envelope.Message) {
 		m.Type, m.Epoch, m.Upto = envelope.TypeWelcome, l.epoch, durable
 		m.HeartbeatS = int(e.silenceOnLoop(l).Heartbeat / time.Second)
 		m.Window = int(l.g.limits.window.Load())
 	})
 }
 
-// write encodes one message and writes it with whatever else this event writes.
-func (e *edgeloop) write(l *link, fill func(*envelope.Message)) {
+// writeOnLoop encodes one message and writes it with whatever else this event writes.
+func (e *edgeloop) writeOnLoop(l *link, fill func(*envelope.Message)) {
 	s := l.g.encoder()
 	defer l.g.encoders.Put(s)
 	fill(&s.msg)
@@ -118,32 +118,32 @@ func (e *edgeloop) write(l *link, fill func(*envelope.Message)) {
 func (e *edgeloop) takeOnLane(l *link, t *turn, b *batch, in message) {
 	m := t.message()
 	if err := e.codec.Decode(in.kind() == eventloop.Binary, in.payload(), m); err != nil {
-		e.refuse(l, err)
+		e.refuseOnLane(l, err)
 		return
 	}
 	switch m.Type {
 	case envelope.TypeTelemetry, envelope.TypeStatus, envelope.TypeAlert:
-		if fault := l.record(t, b, m, e.anyBytes()); fault != nil {
-			e.refuse(l, fault)
+		if fault := l.recordOnLane(t, b, m, e.anyBytes()); fault != nil {
+			e.refuseOnLane(l, fault)
 		}
 	case envelope.TypeHeartbeat:
 		e.send(l, &envelope.Message{Type: envelope.TypeHeartbeat})
 	case envelope.TypeReply:
 		l.g.replied(l, m)
 	case envelope.TypeJoin, envelope.TypeLeave:
-		e.group(l, m)
+		e.groupOnLane(l, m)
 	case envelope.TypeToken:
-		e.refresh(l, m)
+		e.refreshOnLane(l, m)
 	default:
-		e.refuse(l, &envelope.Fault{Code: envelope.CodeUnsupportedType, Message: "type " + m.Type.String() + " does not come from a device"})
+		e.refuseOnLane(l, &envelope.Fault{Code: envelope.CodeUnsupportedType, Message: "type " + m.Type.String() + " does not come from a device"})
 	}
 }
 
 // anyBytes says whether data may be something else than JSON.
 func (e *edgeloop) anyBytes() bool { return e.proto == protocolRaw || e.proto == protocolFrameProto }
 
-// refuse tells the device what was wrong with its message.
-func (e *edgeloop) refuse(l *link, err error) {
+// refuseOnLane tells the device what was wrong with its message.
+func (e *edgeloop) refuseOnLane(l *link, err error) {
 	fault := &envelope.Fault{Code: envelope.CodeBadEnvelope, Message: err.Error()}
 	errors.As(err, &fault)
 	e.send(l, &envelope.Message{
@@ -152,8 +152,8 @@ func (e *edgeloop) refuse(l *link, err error) {
 	l.faultOnLane(fault.Message)
 }
 
-// group joins or leaves.
-func (e *edgeloop) group(l *link, m *envelope.Message) {
+// groupOnLane joins or leaves.
+func (e *edgeloop) groupOnLane(l *link, m *envelope.Message) {
 	var err error
 	if m.Type == envelope.TypeJoin {
 		err = l.g.devices.Join(l.session, l.epoch, string(m.Group))
@@ -161,12 +161,12 @@ func (e *edgeloop) group(l *link, m *envelope.Message) {
 		err = l.g.devices.Leave(l.session, l.epoch, string(m.Group))
 	}
 	if err != nil && !errors.Is(err, devicemgr.ErrOffline) { // gone already: nobody to tell
-		e.refuse(l, &envelope.Fault{Code: envelope.CodeOverLimit, Message: err.Error()})
+		e.refuseOnLane(l, &envelope.Fault{Code: envelope.CodeOverLimit, Message: err.Error()})
 	}
 }
 
-// refresh takes a newer token of a connected device.
-func (e *edgeloop) refresh(l *link, m *envelope.Message) {
+// refreshOnLane takes a newer token of a connected device.
+func (e *edgeloop) refreshOnLane(l *link, m *envelope.Message) {
 	if l.g.verifier == nil {
 		return
 	}
@@ -174,9 +174,9 @@ func (e *edgeloop) refresh(l *link, m *envelope.Message) {
 	key := l.session.Key()
 	switch {
 	case err != nil:
-		e.refuse(l, &envelope.Fault{Code: envelope.CodeBadToken, Message: err.Error()})
+		e.refuseOnLane(l, &envelope.Fault{Code: envelope.CodeBadToken, Message: err.Error()})
 	case id.Tenant != key.Tenant || id.Device != key.Device:
-		e.refuse(l, &envelope.Fault{Code: envelope.CodeBadToken, Message: "the token is for another device"})
+		e.refuseOnLane(l, &envelope.Fault{Code: envelope.CodeBadToken, Message: "the token is for another device"})
 	default:
 		l.topics.Store(id.Topics)
 		l.renew(id.Expires)

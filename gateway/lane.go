@@ -54,14 +54,14 @@ func (g *Gateway) handle(batches []*batch) {
 	done := false
 	defer func() {
 		if !done {
-			t.rollBack()
+			t.rollBackOnLane()
 		}
 	}()
 	for _, b := range batches {
-		t.decode(b)
+		t.decodeOnLane(b)
 	}
 	if !g.append(t) {
-		t.lost(batches)
+		t.lostOnLane(batches)
 	}
 	done = true
 	for _, r := range t.rest {
@@ -75,8 +75,8 @@ func (g *Gateway) handle(batches []*batch) {
 	g.turns.Put(t)
 }
 
-// decode takes in the messages of b and makes records of those that are for the log.
-func (t *turn) decode(b *batch) {
+// decodeOnLane takes in the messages of b and makes records of those that are for the log.
+func (t *turn) decodeOnLane(b *batch) {
 	t.bytes += len(b.bytes.B)
 	made := len(t.records)
 	for rest := b.bytes.B; len(rest) > 0; {
@@ -107,22 +107,22 @@ func (g *Gateway) append(t *turn) bool {
 	return true
 }
 
-// lost is what becomes of records that the log did not take: it is closed, because
+// lostOnLane is what becomes of records that the log did not take: it is closed, because
 // the node stops. Nothing of this was acknowledged, so devices send again what they
 // numbered; the connections end here, or a later message could be acknowledged over
 // the hole.
-func (t *turn) lost(batches []*batch) {
-	t.rollBack()
+func (t *turn) lostOnLane(batches []*batch) {
+	t.rollBackOnLane()
 	t.rest = t.rest[:0]
 	for _, b := range batches {
 		b.void = true
-		b.link.breakOff(DropStopping, b.records)
+		b.link.breakOffOnLane(DropStopping, b.records)
 		t.rest = append(t.rest, rest{b.link, b, b.messages})
 	}
 }
 
-// rollBack takes back the sequences that were accepted for t's records.
-func (t *turn) rollBack() {
+// rollBackOnLane takes back the sequences that were accepted for t's records.
+func (t *turn) rollBackOnLane() {
 	for i := len(t.before) - 1; i >= 0; i-- {
 		t.before[i].session.TakeBackOnLane(t.before[i].seq)
 	}
@@ -147,16 +147,16 @@ func (t *turn) reset() {
 	t.bytes = 0
 }
 
-// breakOff ends a connection of which n messages were lost on the lane: the device
+// breakOffOnLane ends a connection of which n messages were lost on the lane: the device
 // resumes on a new one.
-func (l *link) breakOff(why Drop, n int32) {
+func (l *link) breakOffOnLane(why Drop, n int32) {
 	if n == 0 {
 		return
 	}
 	if l.lost == 0 {
 		l.Close(uint16(eventloop.CloseInternal), "a message was not taken, connect again and resume")
 	}
-	l.lose(why, n)
+	l.loseOnLane(why, n)
 }
 
 // panicked hears of a panic in a worker, which the pool has contained; t is the
@@ -167,7 +167,7 @@ func (g *Gateway) panicked(t, v any, stack []byte) {
 	switch t := t.(type) {
 	case *batch:
 		l, n := t.link, t.messages
-		l.breakOff(DropPanic, n)
+		l.breakOffOnLane(DropPanic, n)
 		t.void = true
 		l.settle(n, t.through())
 	case *link:

@@ -111,7 +111,7 @@ func (l *link) Woken() {
 		l.conn.AskQuietOnLoop()
 	}
 	l.fetchOnLoop()
-	l.pump()
+	l.pumpOnLoop()
 }
 
 // Quiet implements eventloop.Receiver.
@@ -135,16 +135,16 @@ func (l *link) Quiet(idle, asked time.Duration) time.Duration {
 // memory already.
 func (l *link) Closed(gone *eventloop.Gone) {
 	l.dialect.goneOnLoop(l, gone)
-	if l.batch != nil && !l.postLast() {
-		l.giveUp()
+	if l.batch != nil && !l.postLastOnLoop() {
+		l.giveUpOnLoop()
 	}
 	l.unpark()
 	l.g.leave(l, gone)
 }
 
-// giveUp drops messages that cannot be handed on. They were not acknowledged,
+// giveUpOnLoop drops messages that cannot be handed on. They were not acknowledged,
 // so the device keeps those it numbered; the others are lost, and counted.
-func (l *link) giveUp() {
+func (l *link) giveUpOnLoop() {
 	l.g.drops[DropClosed].Add(uint64(l.batch.messages)) //nolint:gosec // positive
 	l.batch.void = true
 	l.batch.through()

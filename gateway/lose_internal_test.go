@@ -25,7 +25,7 @@ func TestLink_TakesNothingMoreAfterALoss(t *testing.T) {
 	}
 	for why := range numDrops {
 		ways := map[string]func(*link, *turn){
-			"told": func(l *link, _ *turn) { l.lose(why, 1) },
+			"told": func(l *link, _ *turn) { l.loseOnLane(why, 1) },
 		}
 		if why == DropReplaced {
 			ways["of another epoch for a moment"] = func(l *link, tn *turn) {

@@ -69,14 +69,14 @@ func (q *mqtt) hearOnLoop(l *link, _ eventloop.Kind, packet []byte) bool {
 		l.answeredOnLoop(len(packet))
 		return true
 	case mqttproto.DISCONNECT:
-		q.farewell(packet)
+		q.farewellOnLoop(packet)
 		return true
 	}
 	return false
 }
 
-// farewell hears a DISCONNECT, behind which nothing follows. [MQTT-3.14.4-3]
-func (q *mqtt) farewell(packet []byte) {
+// farewellOnLoop hears a DISCONNECT, behind which nothing follows. [MQTT-3.14.4-3]
+func (q *mqtt) farewellOnLoop(packet []byte) {
 	p, _, _, err := mqttproto.Next(packet, q.peer.Version, mqttproto.MaxPacket)
 	if err != nil {
 		return
@@ -104,7 +104,7 @@ func (q *mqtt) begunOnLoop(b *batch) {
 func (q *mqtt) tellOnLoop(l *link) {
 	if l.flags.Load()&flagWelcomed == 0 {
 		l.flags.Or(flagWelcomed)
-		q.welcome(l)
+		q.welcomeOnLoop(l)
 		return
 	}
 	durable := l.session.Durable()
@@ -162,7 +162,7 @@ func publishID(packet []byte) uint16 {
 func (q *mqtt) takeOnLane(l *link, t *turn, b *batch, m message) {
 	p, _, _, err := mqttproto.Next(m.payload(), q.peer.Version, mqttproto.MaxPacket)
 	if err == nil {
-		err = q.packet(l, t, b, m, p)
+		err = q.packetOnLane(l, t, b, m, p)
 	}
 	if err == nil {
 		return
@@ -171,13 +171,13 @@ func (q *mqtt) takeOnLane(l *link, t *turn, b *batch, m message) {
 		code, reason := eventloop.PacketFault(err)
 		l.Close(uint16(code), reason)
 	}
-	l.lose(DropBadEnvelope, 1)
+	l.loseOnLane(DropBadEnvelope, 1)
 }
 
-func (q *mqtt) packet(l *link, t *turn, b *batch, m message, p mqttproto.Packet) error {
+func (q *mqtt) packetOnLane(l *link, t *turn, b *batch, m message, p mqttproto.Packet) error {
 	switch p.Type {
 	case mqttproto.PUBLISH:
-		return q.publish(l, t, b, m, p)
+		return q.publishOnLane(l, t, b, m, p)
 	case mqttproto.SUBSCRIBE, mqttproto.UNSUBSCRIBE:
 		return q.subscribe(l, p)
 	case mqttproto.PINGREQ:
@@ -207,11 +207,11 @@ var (
 	errRetain = &mqttproto.Error{Reason: mqttproto.ReasonRetainNotSupported, What: "this node retains nothing", Tag: "MQTT-3.2.2-14"}
 )
 
-// publish makes a record of a PUBLISH, or a reply.
-func (q *mqtt) publish(l *link, t *turn, b *batch, m message, p mqttproto.Packet) error {
+// publishOnLane makes a record of a PUBLISH, or a reply.
+func (q *mqtt) publishOnLane(l *link, t *turn, b *batch, m message, p mqttproto.Packet) error {
 	pub, err := mqttproto.DecodePublish(p, q.peer.Version, maxAliases)
 	if err == nil && pub.Alias != 0 {
-		err = q.alias(&pub)
+		err = q.aliasOnLane(&pub)
 	}
 	switch {
 	case err != nil:
@@ -221,7 +221,7 @@ func (q *mqtt) publish(l *link, t *turn, b *batch, m message, p mqttproto.Packet
 	case pub.Retain && q.peer.Version == mqttproto.V5:
 		return errRetain
 	}
-	code := q.store(l, t, b, &pub)
+	code := q.storeOnLane(l, t, b, &pub)
 	switch {
 	case code == mqttproto.ReasonCode(codeNone):
 	case code.Failed() && q.peer.Version == mqttproto.V311: // it cannot be told otherwise [MQTT3-3.3.5-2]
@@ -232,10 +232,10 @@ func (q *mqtt) publish(l *link, t *turn, b *batch, m message, p mqttproto.Packet
 	return nil
 }
 
-// store says how a PUBLISH is to be answered once it is on the disk.
-func (q *mqtt) store(l *link, t *turn, b *batch, pub *mqttproto.Publish) mqttproto.ReasonCode {
+// storeOnLane says how a PUBLISH is to be answered once it is on the disk.
+func (q *mqtt) storeOnLane(l *link, t *turn, b *batch, pub *mqttproto.Publish) mqttproto.ReasonCode {
 	if pub.Topic[0] == '$' {
-		return q.reply(l, pub)
+		return q.replyOnLane(l, pub)
 	}
 	if len(pub.Topic) > envelope.MaxTopic {
 		l.faultOnLane("the topic is too long")
@@ -250,7 +250,7 @@ func (q *mqtt) store(l *link, t *turn, b *batch, pub *mqttproto.Publish) mqttpro
 		return mqttproto.ReasonImplementation
 	}
 	made := len(t.records)
-	fault := l.record(t, b, r, true)
+	fault := l.recordOnLane(t, b, r, true)
 	switch {
 	case fault != nil:
 		l.faultOnLane(fault.Message)
@@ -294,8 +294,8 @@ const maxAliases = 8
 // errUnknownAlias is a fault of the client: it has not said what the alias stands for.
 var errUnknownAlias = &mqttproto.Error{Reason: mqttproto.ReasonProtocolError, What: "a topic alias that stands for nothing", Tag: "MQTT 3.3.2.3.4"}
 
-// alias notes which topic an alias stands for, or puts that into pub. [MQTT-3.3.2-7]
-func (q *mqtt) alias(pub *mqttproto.Publish) error {
+// aliasOnLane notes which topic an aliasOnLane stands for, or puts that into pub. [MQTT-3.3.2-7]
+func (q *mqtt) aliasOnLane(pub *mqttproto.Publish) error {
 	if q.aliases == nil {
 		q.aliases = make([][]byte, maxAliases)
 	}
@@ -327,7 +327,7 @@ func (q *mqtt) goneOnLoop(l *link, _ *eventloop.Gone) {
 	if q.will == nil || l.session == nil || l.flags.Load()&flagWelcomed == 0 {
 		return
 	}
-	if n := prefixSize + len(q.will); l.batch.room() >= n || l.makeRoom(n) { // [MQTT-3.1.2-8]
+	if n := prefixSize + len(q.will); l.batch.room() >= n || l.makeRoomOnLoop(n) { // [MQTT-3.1.2-8]
 		l.batch.add(eventloop.Binary, q.will)
 	}
 }

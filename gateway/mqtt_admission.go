@@ -94,8 +94,8 @@ func (g *Gateway) identifyMQTT(connect []byte, cert *tlsrec.Identity) (devicemgr
 	return key, id, refusal
 }
 
-// welcome writes the CONNACK. [MQTT-3.2.0-1] [MQTT-3.2.2-2]
-func (q *mqtt) welcome(l *link) {
+// welcomeOnLoop writes the CONNACK. [MQTT-3.2.0-1] [MQTT-3.2.2-2]
+func (q *mqtt) welcomeOnLoop(l *link) {
 	var props mqttproto.Properties
 	if q.peer.Version == mqttproto.V5 {
 		props.AddUint(mqttproto.PropReceiveMaximum, uint32(min(l.g.limits.window.Load(), 65_535))) //nolint:gosec // bounded here

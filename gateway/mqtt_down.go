@@ -92,8 +92,8 @@ func coversCommands(filter []byte) bool {
 	return false
 }
 
-// reply takes a PUBLISH to a topic of this node's own.
-func (q *mqtt) reply(l *link, pub *mqttproto.Publish) mqttproto.ReasonCode {
+// replyOnLane takes a PUBLISH to a topic of this node's own.
+func (q *mqtt) replyOnLane(l *link, pub *mqttproto.Publish) mqttproto.ReasonCode {
 	rest, ok := bytes.CutPrefix(pub.Topic, []byte(replyTopic))
 	id, code, failed := bytes.Cut(rest, []byte{'/'})
 	if !ok || len(id) == 0 || len(id) > envelope.MaxID || len(code) > envelope.MaxCode {

@@ -8,9 +8,9 @@ import (
 	"edgeloop/eventloop"
 )
 
-// record checks a message of b that is for the log and adds it to t's records.
+// recordOnLane checks a message of b that is for the log and adds it to t's records.
 // anyBytes says that its data need not be JSON. A fault is for the device to hear.
-func (l *link) record(t *turn, b *batch, m *envelope.Message, anyBytes bool) *envelope.Fault {
+func (l *link) recordOnLane(t *turn, b *batch, m *envelope.Message, anyBytes bool) *envelope.Fault {
 	if !l.mayPublish(m.Topic) {
 		return &envelope.Fault{
 			Code: envelope.CodeNotAllowed, Seq: m.Seq,
@@ -18,7 +18,7 @@ func (l *link) record(t *turn, b *batch, m *envelope.Message, anyBytes bool) *en
 		}
 	}
 	if l.lost != 0 {
-		l.lose(Drop(l.lost-1), 1)
+		l.loseOnLane(Drop(l.lost-1), 1)
 		return nil
 	}
 	high := l.session.AcceptedOnLane()
@@ -40,13 +40,13 @@ func (l *link) record(t *turn, b *batch, m *envelope.Message, anyBytes bool) *en
 		// A newer connection was told what is durable, and the device sends the rest
 		// again there; a session that was forgotten is not asked by the next one.
 		if l.session.Epoch() != l.epoch || !l.session.AcceptOnLane(m.Seq) {
-			l.lose(DropReplaced, 1)
+			l.loseOnLane(DropReplaced, 1)
 			return nil
 		}
 		t.before = append(t.before, accepted{l.session, high})
 		high = m.Seq
 	} else if l.session.Forgotten() {
-		l.lose(DropReplaced, 1)
+		l.loseOnLane(DropReplaced, 1)
 		return nil
 	}
 	key := l.session.Key()
@@ -60,10 +60,10 @@ func (l *link) record(t *turn, b *batch, m *envelope.Message, anyBytes bool) *en
 	return nil
 }
 
-// lose gives up n messages that were for the log, and with them all that follow on
+// loseOnLane gives up n messages that were for the log, and with them all that follow on
 // this connection: a later one could be acknowledged over the hole. Every way of
 // losing one on the lane ends here.
-func (l *link) lose(why Drop, n int32) {
+func (l *link) loseOnLane(why Drop, n int32) {
 	l.lost = uint8(why) + 1
 	l.g.drops[why].Add(uint64(n)) //nolint:gosec // positive
 }

@@ -31,16 +31,16 @@ func (l *link) Receive(kind eventloop.Kind, payload []byte) {
 	if l.dialect.hearOnLoop(l, kind, payload) {
 		return
 	}
-	if n := prefixSize + len(payload); l.batch.room() < n && !l.makeRoom(n) {
+	if n := prefixSize + len(payload); l.batch.room() < n && !l.makeRoomOnLoop(n) {
 		return
 	}
 	b := l.batch
 	b.add(kind, payload)
-	if !l.withinWindow() {
-		l.stall()
+	if !l.withinWindowOnLoop() {
+		l.stallOnLoop()
 	}
 	if !l.held() && (b.messages >= pieceMessages || len(b.bytes.B) >= pieceBytes) {
-		l.hand()
+		l.handOnLoop()
 	}
 }
 
@@ -49,15 +49,15 @@ func (l *link) Receive(kind eventloop.Kind, payload []byte) {
 func (l *link) answeredOnLoop(n int) {
 	now := l.g.clock()
 	l.session.Touch(now)
-	if l.charge(now, prefixSize+n); l.overRate(now) > 0 {
+	if l.chargeOnLoop(now, prefixSize+n); l.overRateOnLoop(now) > 0 {
 		l.g.drops[DropOverRate].Add(1)
-		l.stall()
+		l.stallOnLoop()
 	}
 }
 
-// makeRoom takes memory for n bytes more. Beyond the second bound there is none,
+// makeRoomOnLoop takes memory for n bytes more. Beyond the second bound there is none,
 // and the connection is closed for it.
-func (l *link) makeRoom(n int) bool {
+func (l *link) makeRoomOnLoop(n int) bool {
 	budget, b := l.g.memory.budget, l.batch
 	if b != nil {
 		n = max(len(b.bytes.B)+n, min(4*cap(b.bytes.B), pieceBytes)) // few copies
@@ -68,29 +68,29 @@ func (l *link) makeRoom(n int) bool {
 		return false
 	}
 	if b == nil {
-		l.batch = l.newBatch(n)
+		l.batch = l.newBatchOnLoop(n)
 	} else {
 		b.bytes.Grow(&budget.Moving, n-len(b.bytes.B))
 	}
 	return true
 }
 
-// withinWindow says whether one more message may be on its way. Of a batch that is
+// withinWindowOnLoop says whether one more message may be on its way. Of a batch that is
 // not through the bytes count all, the messages those that are not settled.
-func (l *link) withinWindow() bool {
+func (l *link) withinWindowOnLoop() bool {
 	way := l.onWay.Load() + l.batch.way()
 	return int64(way/oneMessage) <= l.g.limits.window.Load() && int64(way&byteMask) <= l.g.limits.windowBytes.Load() //nolint:gosec // far below 2^63
 }
 
-// stall pauses reading until pump finds nothing in the way any more. The flag is
+// stallOnLoop pauses reading until pump finds nothing in the way any more. The flag is
 // set before the message that is one too many goes to the lane, so who settles that
 // message sees the flag, and wakes the link.
-func (l *link) stall() {
+func (l *link) stallOnLoop() {
 	l.flags.Or(flagStalled)
 	l.conn.PauseOnLoop()
 }
 
-func (l *link) unstall() {
+func (l *link) unstallOnLoop() {
 	l.flags.And(^(flagStalled | flagGranted))
 	l.conn.ResumeOnLoop()
 }
@@ -101,38 +101,38 @@ func (l *link) unstall() {
 func (l *link) Flush() {
 	switch {
 	case l.batch != nil && !l.held():
-		l.hand()
+		l.handOnLoop()
 	case l.beats == 0: // a pong, or a part of a message
 		l.session.Touch(l.g.clock())
 	}
 	l.beats = 0
 	if l.flags.Load()&flagStalled != 0 {
-		l.pump()
+		l.pumpOnLoop()
 	}
 }
 
-// hand posts the batch to the lane, and pauses reading for what must not go on.
+// handOnLoop posts the batch to the lane, and pauses reading for what must not go on.
 // Flush then has pump look again, once for all.
-func (l *link) hand() {
+func (l *link) handOnLoop() {
 	now := l.g.clock()
 	l.session.Touch(now)
-	l.charge(now, len(l.batch.bytes.B))
+	l.chargeOnLoop(now, len(l.batch.bytes.B))
 	switch {
-	case !l.post():
+	case !l.postOnLoop():
 		l.flags.Or(flagHeld)
 		l.g.drops[DropLaneFull].Add(1)
 	case l.g.memory.budget.Full():
 		l.g.drops[DropMemoryFull].Add(1)
-	case l.overRate(now) > 0:
+	case l.overRateOnLoop(now) > 0:
 		l.g.drops[DropOverRate].Add(1)
 	default:
 		return
 	}
-	l.stall()
+	l.stallOnLoop()
 }
 
-// post hands the batch to the lane, if that has room.
-func (l *link) post() bool {
+// postOnLoop hands the batch to the lane, if that has room.
+func (l *link) postOnLoop() bool {
 	way := l.batch.way()
 	l.onWay.Add(way) // before the lane has it, and might be through with it
 	if l.g.lanes.Post(uint64(l.laneKey), l.batch) == 0 {
@@ -144,8 +144,8 @@ func (l *link) post() bool {
 	return true
 }
 
-// postLast is post for a connection that has ended.
-func (l *link) postLast() bool {
+// postLastOnLoop is post for a connection that has ended.
+func (l *link) postLastOnLoop() bool {
 	if l.session == nil {
 		return false
 	}
@@ -157,13 +157,13 @@ func (l *link) postLast() bool {
 	return true
 }
 
-// pump goes on reading when nothing is in the way. Else it sees to it that the link
+// pumpOnLoop goes on reading when nothing is in the way. Else it sees to it that the link
 // is woken: by who settles its messages, or by LaneReady, once, from its lane, from
 // who gives memory back, or from a timer. Whoever is parked for one of those does
 // not ask again, however often it is woken for other reasons.
-func (l *link) pump() {
+func (l *link) pumpOnLoop() {
 	for l.held() {
-		if l.post() {
+		if l.postOnLoop() {
 			l.flags.And(^flagHeld)
 			break
 		}
@@ -172,7 +172,7 @@ func (l *link) pump() {
 		}
 		l.flags.And(^flagParked)
 	}
-	if l.flags.Load()&flagStalled == 0 || !l.withinWindow() {
+	if l.flags.Load()&flagStalled == 0 || !l.withinWindowOnLoop() {
 		return
 	}
 	if l.g.memory.budget.Full() && l.flags.Load()&flagGranted == 0 {
@@ -181,14 +181,14 @@ func (l *link) pump() {
 		}
 		return
 	}
-	if wait := l.overRate(l.g.clock()); wait > 0 {
+	if wait := l.overRateOnLoop(l.g.clock()); wait > 0 {
 		if l.park() {
 			time.AfterFunc(min(wait, rateBurst), l.LaneReady) // not longer, or it would keep who has left
 		}
 		return
 	}
 	if l.flags.Load()&flagParked == 0 {
-		l.unstall()
+		l.unstallOnLoop()
 	}
 }
 
@@ -202,17 +202,17 @@ func (l *link) park() bool { return l.flags.Or(flagParked)&flagParked == 0 }
 // rateBurst is how much of its rate a device may use at once, as time.
 const rateBurst = time.Second
 
-// charge has n bytes paid for at the device's rate: paid moves on by the time they
+// chargeOnLoop has n bytes paid for at the device's rate: paid moves on by the time they
 // take.
-func (l *link) charge(now time.Time, n int) {
+func (l *link) chargeOnLoop(now time.Time, n int) {
 	if rate := l.g.limits.rate.Load(); rate > 0 {
 		l.paid = max(l.paid, now.UnixNano()) + int64(n)*int64(time.Second)/rate
 	}
 }
 
-// overRate is for how long a device that used up its burst has to wait until half
+// overRateOnLoop is for how long a device that used up its burst has to wait until half
 // of it is there again.
-func (l *link) overRate(now time.Time) time.Duration {
+func (l *link) overRateOnLoop(now time.Time) time.Duration {
 	if l.paid == 0 || l.g.limits.rate.Load() == 0 {
 		return 0
 	}
