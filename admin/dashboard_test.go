@@ -47,3 +47,19 @@ func TestDashboard_NoMarkupFromData(t *testing.T) {
 		}
 	}
 }
+
+// Behind a proxy the page may lie under a path of its own: what it asks for is relative to
+// that.
+func TestDashboard_UnderAPath(t *testing.T) {
+	f := newFixture(t)
+	script := string(f.call("GET", "/dashboard/app.js", "").want(http.StatusOK).body)
+	calls := regexp.MustCompile(`fetch\(([^,]*)`).FindAllStringSubmatch(script, -1)
+	if len(calls) != 2 {
+		t.Errorf("the script asks in %d places, want 2", len(calls))
+	}
+	for _, call := range calls {
+		if strings.HasPrefix(call[1], "'/") || call[1] == "path" {
+			t.Errorf("it asks for %s, from the root of the host", call[1])
+		}
+	}
+}

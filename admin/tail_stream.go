@@ -34,6 +34,7 @@ func (t *tailStream) open() error {
 		mediaType = "application/x-ndjson"
 	}
 	t.w.Header().Set("Content-Type", mediaType)
+	t.w.Header().Set("X-Accel-Buffering", "no") // nginx would hold lines back until it has many
 	t.w.WriteHeader(http.StatusOK)
 	return t.control.Flush()
 }

@@ -208,6 +208,9 @@ func TestTail_Failed(t *testing.T) {
 	}
 	for _, accept := range []string{ndjson, "Accept: text/event-stream"} {
 		r := f.call("GET", "/v1/tail?follow=false", "", accept).want(http.StatusOK)
+		if got := r.header.Get("X-Accel-Buffering"); got != "no" {
+			t.Errorf("a proxy may hold the stream back: X-Accel-Buffering is %q", got)
+		}
 		body := string(r.body)
 		if !strings.Contains(body, `"seq":1`) || !strings.Contains(body, `{"end":"failed","detail":`) || strings.Contains(body, "secret") {
 			t.Errorf("the stream is %s", body)

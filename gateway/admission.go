@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"net"
@@ -252,9 +253,13 @@ func nameItself(tenant, device string) (devicemgr.Key, *auth.Identity, *eventloo
 // tokenOf finds the token in the three places where it may be.
 func tokenOf(h *eventloop.Credentials, query url.Values) ([]byte, bool) {
 	const scheme = "bearer "
+	var sent []byte
+	if len(h.Authorization) > len(scheme) && equalFold(h.Authorization[:len(scheme)], scheme) {
+		sent = bytes.TrimLeft(h.Authorization[len(scheme):], " ") // [RFC9110 11.4]: one space or more
+	}
 	switch {
-	case len(h.Authorization) > len(scheme) && equalFold(h.Authorization[:len(scheme)], scheme):
-		return h.Authorization[len(scheme):], true
+	case len(sent) > 0:
+		return sent, true
 	case query.Get("token") != "":
 		return []byte(query.Get("token")), true
 	case len(h.Bearer) > 0:

@@ -23,6 +23,8 @@ func FuzzHello(f *testing.F) {
 	}
 	f.Add([]byte("token=q"), []byte("Bearer h"), []byte("p"))
 	f.Add([]byte("token=q"), []byte("bEARER "), []byte("p"))
+	f.Add([]byte("token=q"), []byte("Bearer   h"), []byte("p"))
+	f.Add([]byte(""), []byte("Bearer   "), []byte(""))
 	f.Add([]byte("token="), []byte("Basic h"), []byte("p"))
 	name := regexp.MustCompile(`^[A-Za-z0-9._:@-]{1,128}$`)
 	ok := func(s string) bool { return name.MatchString(s) && s != "." && s != ".." }
@@ -58,7 +60,9 @@ func FuzzHello(f *testing.F) {
 			wantToken = q
 		}
 		if a := string(authorization); len(a) > 7 && strings.EqualFold(a[:7], "bearer ") {
-			wantToken = a[7:]
+			if a = strings.TrimLeft(a[7:], " "); a != "" {
+				wantToken = a
+			}
 		}
 		if found != (wantToken != "") || string(token) != wantToken {
 			t.Errorf("%q %q %q: token %q, %v, want %q", query, authorization, protocol, token, found, wantToken)

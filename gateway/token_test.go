@@ -72,6 +72,8 @@ func TestToken_Places(t *testing.T) {
 		status    int
 	}{
 		"header":                   {"", "Bearer " + token, []string{envelope.ProtoJSON}, 101},
+		"two spaces":               {"", "Bearer  " + token, []string{envelope.ProtoJSON}, 101},
+		"spaces and no token":      {"", "Bearer   ", nil, 401},
 		"header in other letters":  {"", "bEARER " + token, []string{envelope.ProtoJSON}, 101},
 		"query":                    {"token=" + token, "", nil, 101},
 		"subprotocol":              {"", "", []string{envelope.ProtoJSON, "bearer." + token}, 101},

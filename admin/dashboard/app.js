@@ -14,7 +14,7 @@ const history = { received: [], acknowledged: [] };
 
 // api calls the node; a refusal is thrown as its problem document.
 async function api(method, path, body) {
-  const res = await fetch(path, {
+  const res = await fetch(path.slice(1), { // under whatever path the page has behind a proxy
     method,
     headers: { Authorization: 'Bearer ' + token, Accept: 'application/json' },
     body: body === undefined ? undefined : JSON.stringify(body),
@@ -61,10 +61,13 @@ function ago(time) {
 async function pollNode() {
   try {
     showNode((await api('GET', '/v1/node')).answer);
+    document.body.classList.remove('stale');
   } catch (e) {
-    $('state').textContent = 'out of reach';
+    const away = e instanceof TypeError; // of fetch: nobody has answered
+    $('state').textContent = away ? 'does not answer' : e.status === 401 ? 'unknown token' : 'refused';
     $('state').className = 'badge lost';
-    $('reasons').textContent = said(e);
+    $('reasons').textContent = away ? 'The node has stopped, or is out of reach; the figures are old.' : said(e);
+    document.body.classList.add('stale');
     previous = null;
   }
 }
@@ -142,13 +145,16 @@ async function loadDevices() {
     const { answer } = await api('GET', '/v1/devices?' + q);
     page.next = answer.next || '';
     $('device-rows').replaceChildren(...answer.devices.map(deviceRow));
-    $('page-note').textContent = answer.devices.length ? '' : 'no such device';
+    $('page-note').textContent = answer.devices.length ? '' : narrowed() ? 'no such device' : 'no device has been here yet';
     $('next').disabled = !page.next;
     $('first').disabled = !page.after;
   } catch (e) {
     $('page-note').textContent = said(e);
   }
 }
+
+// narrowed says that the filter leaves devices out.
+const narrowed = () => page.after || ['prefix', 'tenant', 'group', 'online'].some((name) => $(name).value);
 
 function isChosen(d) {
   return chosen && chosen.tenant === d.tenant && chosen.device === d.device;
@@ -161,7 +167,7 @@ function deviceRow(d) {
   const first = element('td');
   first.append(dot);
   row.append(first);
-  for (const text of [d.device, d.tenant, ago(d.last_seen), number(d.durable), d.protocol || 'raw']) {
+  for (const text of [d.device, d.tenant, ago(d.last_seen), number(d.durable), d.online ? d.protocol || 'raw' : '']) {
     const cell = element('td', text);
     cell.title = text;
     row.append(cell);
@@ -270,7 +276,7 @@ async function startTail() {
     q.set('device', chosen.device);
   }
   try {
-    const res = await fetch('/v1/tail?' + q, {
+    const res = await fetch('v1/tail?' + q, {
       headers: { Authorization: 'Bearer ' + token, Accept: 'application/x-ndjson' },
       signal: mine.signal,
     });
