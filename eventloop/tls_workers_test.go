@@ -1,0 +1,89 @@
+package eventloop_test
+
+import (
+	"crypto/tls"
+	"sync"
+	"testing"
+	"time"
+
+	"edgeloop/eventloop"
+	"edgeloop/internal/testkit"
+	"edgeloop/tlsrec"
+)
+
+// Workers that do nothing hold up nobody who is connected, and who goes while one has its
+// handshake is cleaned up by that one. Then the one that came last has its turn first.
+func TestTLS_WorkersAreBusy(t *testing.T) {
+	server, pool := secureServer(t)
+	var mu sync.Mutex
+	var held []func()
+	holding := false
+	run := func(do func()) bool {
+		mu.Lock()
+		defer mu.Unlock()
+		if holding {
+			held = append(held, do)
+			return true
+		}
+		go do()
+		return true
+	}
+	waiting := func(want int) {
+		t.Helper()
+		testkit.Eventually(t, patience, "handshakes to wait", func() bool {
+			mu.Lock()
+			defer mu.Unlock()
+			return len(held) == want
+		})
+	}
+	n := serve(t, eventloop.Config{Loops: 1, Listeners: over(server, run), HandshakeTimeout: time.Hour}, echoing())
+	d := n.dialTLS(&tls.Config{RootCAs: pool})
+	d.open()
+	mu.Lock()
+	holding = true
+	mu.Unlock()
+	through := make(chan int, 3)
+	var late []*secure
+	for i := range 3 {
+		s := n.dialTLS(&tls.Config{RootCAs: pool})
+		late = append(late, s)
+		go func() {
+			if s.tls.Handshake() == nil {
+				through <- i
+			}
+		}()
+		waiting(i + 1)
+	}
+	d.raw(wire(text("not held up")))
+	d.want(text("not held up"))
+	late[2].reset()
+	n.gone(eventloop.CausePeerGone, 1)
+	mu.Lock()
+	do := held
+	holding = false
+	mu.Unlock()
+	if server.Outcomes()[tlsrec.OutcomeGone] != 0 {
+		t.Error("the loop closed what a worker has")
+	}
+	do[0]() // takes the one that is gone
+	outcomes(t, server, tlsrec.OutcomeGone, 1)
+	do[1]()
+	if got := testkit.Receive(t, patience, "a handshake", through); got != 1 {
+		t.Errorf("the handshake of %d was first", got)
+	}
+	do[2]()
+	if got := testkit.Receive(t, patience, "a handshake", through); got != 0 {
+		t.Errorf("the handshake of %d was second", got)
+	}
+}
+
+// Where no worker takes a handshake, it ends.
+func TestTLS_NoWorker(t *testing.T) {
+	server, pool := secureServer(t)
+	n := serve(t, eventloop.Config{Listeners: over(server, func(func()) bool { return false }), CloseTimeout: tick, Tick: tick}, echoing())
+	if err := n.dialTLS(&tls.Config{RootCAs: pool}).tls.Handshake(); err == nil {
+		t.Error("it went through")
+	}
+	n.gone(eventloop.CauseRefused, 1)
+	outcomes(t, server, tlsrec.OutcomeGone, 1)
+}
