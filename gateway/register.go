@@ -64,7 +64,7 @@ func (g *Gateway) mayComeFor(c *candidate, key devicemgr.Key, old devicemgr.Link
 	return nil
 }
 
-// takeOver closes old, which is out of the session table, and takes its seat.
+// takeOver closes old [MQTT-3.1.4-3], which is out of the session table, and takes its seat.
 func (g *Gateway) takeOver(c *candidate, key devicemgr.Key, old devicemgr.Link) *eventloop.Refusal {
 	if old == nil {
 		return nil
@@ -76,7 +76,7 @@ func (g *Gateway) takeOver(c *candidate, key devicemgr.Key, old devicemgr.Link) 
 		seated = c.conn.TakeSeat()
 	}
 	g.counts.takeovers.Add(1)
-	old.Close(closeReplaced, reasonReplaced) // [MQTT-3.1.4-3]
+	old.Close(closeReplaced, reasonReplaced)
 	if held, before, say := g.flaps.note(g.devices.Hash(key), c.addr.String(), g.clock()); say {
 		g.logger.Warn("connections of one device replace each other, it is held back: look for two devices with one identity",
 			zap.String("tenant", key.Tenant), zap.String("device_id", key.Device),
