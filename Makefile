@@ -115,6 +115,10 @@ package-test: $(NFPM) $(CYCLONEDX) ## Use, break, upgrade and purge the package 
 monitoring-test: ## The alerts in packaging/monitoring fire when they should, and not before
 	scripts/monitoring-test.sh
 
+.PHONY: manifests-test
+manifests-test: ## The Kubernetes manifests, field by field, by the types of its API
+	cd packaging/manifests && go run . ../kubernetes/edgeloop.yaml
+
 .PHONY: licences
 licences: ## Write docs/licences.md: what is inside, and under which licence
 	go build -o bin/edgeloop ./cmd/edgeloop
