@@ -35,6 +35,8 @@ require (
 
 require github.com/redis/rueidis v1.0.79
 
+require github.com/pires/go-proxyproto v0.15.0
+
 require (
 	codeberg.org/go-fonts/liberation v0.5.0 // indirect
 	codeberg.org/go-latex/latex v0.2.0 // indirect

@@ -2,6 +2,7 @@ package eventloop
 
 import (
 	"fmt"
+	"net/netip"
 	"runtime"
 	"time"
 
@@ -70,6 +71,9 @@ type Config struct {
 	// for it (Conn.GatherOnLoop); default 500 µs, negative never. Longer holds up what
 	// comes meanwhile, to at most that and what the timers of the runtime add.
 	Nap time.Duration
+	// TrustedProxies says whose X-Forwarded-For and Forwarded are believed; nil:
+	// nobody's. It is called on the loops.
+	TrustedProxies func(netip.Addr) bool
 	// RetryAfter is told with every 503; default 5 s. Each answer is spread
 	// between it and twice it.
 	RetryAfter time.Duration

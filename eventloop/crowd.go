@@ -107,7 +107,7 @@ func (b *lobby) crowdedOut(now time.Time) (out []*Conn) {
 		if took < crowd {
 			break
 		}
-		if took >= hello || b.hellos[g.addr] > b.perAddress {
+		if took >= hello || (g.addr.IsValid() && b.hellos[g.addr] > b.perAddress) {
 			b.stepOutLocked(g)
 			out = append(out, g.conn)
 		}

@@ -137,7 +137,7 @@ func (s *listener) makeWay() bool {
 	if !ok {
 		return false
 	}
-	if s.row.Greet == nil { // if it only was slow it hears when to come again
+	if s.row.Greet == nil && !s.row.MQTT { // if it only was slow it hears when to come again
 		d.answer = inHTTP(s.later("too many are connecting")).Append(d.answer[:0])
 		_, _ = unix.Write(fd, d.answer)
 	}

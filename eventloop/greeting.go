@@ -48,6 +48,8 @@ type Step struct {
 	Reply []byte
 	// Remote is who the peer is, if that is not the other end of the socket.
 	Remote netip.AddrPort
+	// Next takes over from this Greeting, whose Closed is called.
+	Next Greeting
 	// Over says that the Greeting is through: all that follows is plain.
 	Over bool
 	// End says that the peer sends nothing more, as if it had shut its socket. The

@@ -46,7 +46,7 @@ func (h *handler) OnOpen(gc gnet.Conn) ([]byte, gnet.Action) {
 	s := h.s
 	l := s.loopOf(gc.EventLoop())
 	by := s.listenerOf(gc)
-	c := &Conn{loop: l, id: s.nextID.Add(1), gc: gc, via: by.index, state: by.firstState(), speech: by.firstSpeech()}
+	c := &Conn{loop: l, id: s.nextID.Add(1), gc: gc, via: by.index, state: by.firstState(gc), speech: by.firstSpeech()}
 	gc.SetContext(c)
 	l.owner.adopt()
 	l.learnEpollOnLoop(gc.Fd())

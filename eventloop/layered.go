@@ -59,7 +59,7 @@ func (l *layered) writeSealed(b []byte) (int, error) {
 func (c *Conn) layerOnLoop() *layered {
 	l, ok := c.gc.(*layered)
 	if !ok && c.state == stateGreeting {
-		l = &layered{Conn: c.gc, c: c, greeting: c.listener().row.Greet(c)}
+		l = &layered{Conn: c.gc, c: c, greeting: c.listener().greetingOf(c)}
 		c.gc = l
 	}
 	return l
@@ -192,6 +192,10 @@ func (l *layered) answerOnLoop(step *Step, err error) {
 		return
 	case step.Remote.IsValid():
 		l.remote = step.Remote
+	}
+	if step.Next != nil {
+		l.greeting.Closed()
+		l.greeting = step.Next
 	}
 	l.over = l.over || step.Over
 	if c.state == stateGreeting && (step.Over || len(step.Plain) > 0) {

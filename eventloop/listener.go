@@ -24,6 +24,9 @@ type Listener struct {
 	MQTT bool
 	// Greet makes the Greeting of a connection; nil: the listener is plain.
 	Greet func(c *Conn) Greeting
+	// Proxies says from which addresses connections begin with a PROXY header
+	// (proxyproto), before the Greeting; nil: from none. It is called on any goroutine.
+	Proxies func(peer netip.Addr) bool
 }
 
 // MaxListeners is how many rows the table may have.
@@ -92,6 +95,7 @@ func (s *Server) makeListeners() {
 	for i, row := range s.cfg.Listeners {
 		l := &listener{Server: s, row: row, index: uint8(i), turnstile: make(chan struct{}, 1), lnfd: -1} //nolint:gosec // at most MaxListeners
 		l.lobby.init(share, perAddress)
+		l.lobby.proxies = row.Proxies
 		l.door.most = share
 		s.listeners = append(s.listeners, l)
 	}
@@ -105,9 +109,9 @@ func (s *Server) addresses() (all []string) {
 	return all
 }
 
-// firstState is in which layer a connection begins.
-func (l *listener) firstState() connState {
-	if l.row.Greet != nil {
+// firstState is in which layer a connection of gc begins.
+func (l *listener) firstState(gc gnet.Conn) connState {
+	if l.row.Greet != nil || l.fromProxy(gc.RemoteAddr()) {
 		return stateGreeting
 	}
 	return stateHello

@@ -26,6 +26,7 @@ type lobby struct {
 	// Immutable after construction.
 	most       int
 	perAddress int
+	proxies    func(netip.Addr) bool // whose sockets are of many peers; nil: nobody's
 
 	// Guarded by mu.
 	mu      sync.Mutex
@@ -88,7 +89,7 @@ func (b *lobby) enter(c *Conn, addr net.Addr, now time.Time) bool {
 	} else {
 		b.spare, b.spares = g.next, b.spares-1
 	}
-	*g = guest{stage: stageWaiting, conn: c, addr: sourceOf(addr), since: now}
+	*g = guest{stage: stageWaiting, conn: c, addr: b.countsFor(addr), since: now}
 	b.guests[c] = g
 	if b.inside.Load() >= int64(b.most) || b.waiting.Load() > 0 {
 		b.queue = append(b.queue, c)
@@ -177,6 +178,15 @@ func (b *lobby) next(now time.Time) *Conn {
 		}
 	}
 	return nil
+}
+
+// countsFor is the address that a socket counts for, none if it is a proxy's: that has
+// as many as there are peers behind it.
+func (b *lobby) countsFor(addr net.Addr) netip.Addr {
+	if b.proxies != nil && b.proxies(addrPortOf(addr).Addr()) {
+		return netip.Addr{}
+	}
+	return sourceOf(addr)
 }
 
 // sourceOf is the address that a socket counts for: of IPv6 the network, because

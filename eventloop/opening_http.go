@@ -49,7 +49,7 @@ func (o httpOpening) helloOnLoop(c *Conn, in []byte) {
 	}
 	h.Credentials = presented(&h.upgrade)
 	h.Listener = c.listener().row.Name
-	h.Remote = c.remoteOnLoop()
+	h.Remote = c.forwardedOnLoop(&h.upgrade, c.remoteOnLoop())
 	h.Certificate = c.certificateOnLoop()
 	c.decideOnLoop(h, rest)
 }

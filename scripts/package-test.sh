@@ -37,7 +37,7 @@ ln -s ../check.service "$work/root/etc/systemd/system/multi-user.target.wants/ch
 
 timeout 600 systemd-nspawn -D "$work/root" --boot --register=no --keep-unit --private-network --quiet \
 	</dev/null >"$work/boot.log" 2>&1 || { tail "$work/boot.log"; cat "$test/out.txt"; exit 1; }
-if [ "$(tail -n 1 "$test/out.txt")" != passed ]; then
+if [ "$(grep -cx passed "$test/out.txt")" != 1 ]; then
 	cat "$test/out.txt"
 	exit 1
 fi

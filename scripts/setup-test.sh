@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what the tests need beyond Go on a fresh Debian, and only what is
-# missing: a C compiler (race detector), curl, openssl, mosquitto and its clients,
+# missing: a C compiler (race detector), curl, openssl, mosquitto, HAProxy, nginx,
 # Python's websockets, Node with the ws package, Chromium, Redis. Without root and without sudo
 # it changes nothing and says what is missing.
 set -euo pipefail
@@ -16,6 +16,8 @@ command -v gcc >/dev/null || missing+=(gcc libc6-dev)
 command -v curl >/dev/null || missing+=(curl)
 command -v openssl >/dev/null || missing+=(openssl)
 PATH=$PATH:/usr/sbin command -v mosquitto >/dev/null || missing+=(mosquitto)
+PATH=$PATH:/usr/sbin command -v haproxy >/dev/null || missing+=(haproxy)
+PATH=$PATH:/usr/sbin command -v nginx >/dev/null || missing+=(nginx-light)
 command -v chromium >/dev/null || missing+=(chromium)
 command -v redis-server >/dev/null || missing+=(redis-server)
 command -v node >/dev/null || missing+=(nodejs)

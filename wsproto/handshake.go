@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/base64"
+	"iter"
 
 	"github.com/gobwas/ws"
 )
@@ -261,5 +262,22 @@ func (h *Handshake) HeaderField(name string) []byte {
 			return trim(line[len(name)+1:])
 		}
 		rest = after
+	}
+}
+
+// Fields are the values of the header fields of this name, in the order of the block, of
+// which they borrow. They are valid as long as the block, after a Parse without an error.
+func (h *Handshake) Fields(name string) iter.Seq[[]byte] {
+	return func(yield func([]byte) bool) {
+		for rest := h.fields; ; {
+			line, more, ok := cutLine(rest)
+			if !ok || len(line) == 0 {
+				return
+			}
+			rest = more
+			if field, value, ok := cutField(line); ok && equalFold(field, name) && !yield(value) {
+				return
+			}
+		}
 	}
 }

@@ -56,8 +56,9 @@ func (s *serveCmd) planDoors() (all []string, err error) {
 
 // listeners is the table of listeners.
 func (n *node) listeners() (table []eventloop.Listener) {
+	proxies := networks("proxy-protocol", n.cfg.ProxyProtocol).contains()
 	for _, d := range n.cfg.doors() {
-		row := eventloop.Listener{Address: d.addr, MQTT: d.mqtt}
+		row := eventloop.Listener{Address: d.addr, MQTT: d.mqtt, Proxies: proxies}
 		if d.tls {
 			row.Greet = eventloop.TLS(n.tls, n.tlsQueue.Post)
 		}

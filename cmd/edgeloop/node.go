@@ -275,6 +275,7 @@ func (n *node) startServer(ctx context.Context) (stop stopFunc, err error) {
 		SendTimeout:      n.cfg.SendTimeout,
 		OutBuffer:        n.cfg.OutBuffer,
 		RetryAfter:       n.cfg.RetryAfter,
+		TrustedProxies:   networks("trusted-proxies", n.cfg.TrustedProxies).contains(),
 		Protocols:        envelope.Protocols(),
 		Compression:      n.cfg.Compression,
 		MaxMessage:       n.cfg.MaxMessage,

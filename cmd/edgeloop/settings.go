@@ -50,6 +50,8 @@ var table = []setting{
 	{name: "tls-listen"},
 	{name: "mqtt-listen"},
 	{name: "mqtt-tls-listen"},
+	{name: "proxy-protocol"},
+	{name: "trusted-proxies"},
 	{name: "tls-cert"},
 	{name: "tls-key"},
 	{name: "tls-records"},

@@ -28,14 +28,15 @@ var faultBelow = []string{"bench/fault/history", "bench/fault/faults", "bench/fa
 // ladder is the import policy. A key ending in /... covers the packages under
 // that folder which have no row of their own.
 var ladder = map[string]rule{
-	"wsproto":   {vendor: []string{"github.com/gobwas/ws", "github.com/klauspost/compress"}},
-	"mqttproto": {},
-	"pool":      {vendor: []string{"github.com/panjf2000/ants/v2"}},
-	"devicemgr": {},
-	"envelope":  {vendor: []string{"google.golang.org/protobuf", "github.com/go-json-experiment/json", "github.com/tidwall/gjson"}},
-	"auth":      {vendor: []string{"github.com/golang-jwt/jwt/v5"}},
-	"tlsrec":    {vendor: []string{"golang.org/x/crypto"}}, // ChaCha20-Poly1305: docs/decisions/0037-tls-in-the-loop.md
-	"eventloop": {ours: []string{"wsproto", "mqttproto", "tlsrec"}, vendor: []string{"github.com/panjf2000/gnet/v2"}},
+	"wsproto":    {vendor: []string{"github.com/gobwas/ws", "github.com/klauspost/compress"}},
+	"mqttproto":  {},
+	"pool":       {vendor: []string{"github.com/panjf2000/ants/v2"}},
+	"devicemgr":  {},
+	"envelope":   {vendor: []string{"google.golang.org/protobuf", "github.com/go-json-experiment/json", "github.com/tidwall/gjson"}},
+	"auth":       {vendor: []string{"github.com/golang-jwt/jwt/v5"}},
+	"tlsrec":     {vendor: []string{"golang.org/x/crypto"}}, // ChaCha20-Poly1305: docs/decisions/0037-tls-in-the-loop.md
+	"proxyproto": {},
+	"eventloop":  {ours: []string{"wsproto", "mqttproto", "tlsrec", "proxyproto"}, vendor: []string{"github.com/panjf2000/gnet/v2"}},
 	// The whole, for those above.
 	"backbone":       {ours: []string{"backbone/names", "backbone/servers", "backbone/store", "backbone/uplog", "backbone/reader", "backbone/custody"}},
 	"backbone/uplog": {ours: []string{"backbone/names", "backbone/servers", "backbone/reader", "backbone/custody", "backbone/blocks"}},

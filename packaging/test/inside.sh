@@ -4,7 +4,7 @@
 cd "$(dirname "$0")" || exit
 exec >out.txt 2>&1
 set -E
-trap 'echo "failed: line $LINENO: $BASH_COMMAND"; journalctl -u edgeloop --no-pager | tail -30; systemctl poweroff --no-block; exit 1' ERR
+trap 'echo "failed: line $LINENO: $BASH_COMMAND"; journalctl -u edgeloop --no-pager | tail -30; systemctl poweroff --no-block 2>/dev/null; exit 1' ERR
 set -x
 
 unit() { systemctl show edgeloop -p "$1" --value; }
@@ -99,7 +99,9 @@ test -f /etc/edgeloop/edgeloop.yaml
 dpkg -i ../new.deb
 say 7
 dpkg -P edgeloop
-! ls -d /var/lib/edgeloop /var/lib/private/edgeloop /etc/edgeloop /usr/share/doc/edgeloop /etc/systemd/system/*/edgeloop.service 2>/dev/null
+for left in /var/lib/edgeloop /var/lib/private/edgeloop /etc/edgeloop /usr/share/doc/edgeloop /etc/systemd/system/*/edgeloop.service; do
+	[ ! -e "$left" ]
+done
 set +x
 echo passed
-systemctl poweroff --no-block
+systemctl poweroff --no-block 2>/dev/null

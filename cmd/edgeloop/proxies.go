@@ -1,0 +1,61 @@
+package main
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+)
+
+// prefixes is a flag's list of networks.
+type prefixes []netip.Prefix
+
+// parsePrefixes reads networks and lone addresses.
+func parsePrefixes(flag string, all []string) (out prefixes, err error) {
+	for _, text := range all {
+		p, err := netip.ParsePrefix(text)
+		if addr, bad := netip.ParseAddr(text); err != nil && bad == nil {
+			p, err = addr.Prefix(addr.BitLen())
+		}
+		if err != nil || p.Addr().Zone() != "" {
+			return nil, fmt.Errorf("--%s=%s: %s is no network: give addresses like 10.1.2.3 or networks like 10.0.0.0/8 or 2001:db8::/32, separated by commas", flag, strings.Join(all, ","), text)
+		}
+		if p != p.Masked() {
+			return nil, fmt.Errorf("--%s=%s: %s has bits behind its length: give %s", flag, strings.Join(all, ","), text, p.Masked())
+		}
+		out = append(out, p)
+	}
+	return out, nil
+}
+
+// contains is what the event loop asks; nil for an empty list.
+func (p prefixes) contains() func(netip.Addr) bool {
+	if len(p) == 0 {
+		return nil
+	}
+	return func(addr netip.Addr) bool {
+		for _, network := range p {
+			if network.Contains(addr) {
+				return true
+			}
+		}
+		return false
+	}
+}
+
+// planProxies checks the networks of proxies.
+func (s *serveCmd) planProxies() error {
+	_, err := parsePrefixes("proxy-protocol", s.ProxyProtocol)
+	if err == nil {
+		_, err = parsePrefixes("trusted-proxies", s.TrustedProxies)
+	}
+	return err
+}
+
+// networks are what planProxies has checked.
+func networks(flag string, all []string) prefixes {
+	out, err := parsePrefixes(flag, all)
+	if err != nil {
+		panic(err)
+	}
+	return out
+}

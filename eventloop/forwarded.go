@@ -1,0 +1,89 @@
+package eventloop
+
+import (
+	"bytes"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"edgeloop/wsproto"
+)
+
+// A proxy that speaks HTTP says in a header field of whom a request is: X-Forwarded-For,
+// or Forwarded (RFC 7239). Each proxy on the way adds the one it has it from at the end,
+// and whatever a device has put there itself stands before that. So the lists are read
+// from their end, up to the first address that is no proxy of ours.
+
+// forwardedOnLoop is of whom a request is that came from peer.
+func (c *Conn) forwardedOnLoop(w *wsproto.Handshake, peer netip.AddrPort) netip.AddrPort {
+	trusted := c.loop.s.cfg.TrustedProxies
+	if trusted == nil || !trusted(peer.Addr()) {
+		return peer
+	}
+	one, said := client(trusted, forwardedFor(w))
+	other, alsoSaid := client(trusted, forwarded(w))
+	switch {
+	case said && alsoSaid && one != other:
+		// A proxy writes one of them, and passes on the other as the device wrote it:
+		// which is which cannot be known here, so neither is believed.
+		return peer
+	case said && one.IsValid():
+		return netip.AddrPortFrom(one, 0)
+	case alsoSaid && other.IsValid():
+		return netip.AddrPortFrom(other, 0)
+	}
+	return peer
+}
+
+// client is the last of the addresses that is no trusted proxy. said is false for an
+// empty list; the address is not valid where it cannot be read.
+func client(trusted func(netip.Addr) bool, all []string) (_ netip.Addr, said bool) {
+	for i, text := range slices.Backward(all) {
+		addr, ok := node(text)
+		if !ok {
+			return netip.Addr{}, true
+		}
+		if !trusted(addr) || i == 0 {
+			return addr, true
+		}
+	}
+	return netip.Addr{}, false
+}
+
+// forwardedFor are the entries of all X-Forwarded-For lines.
+func forwardedFor(w *wsproto.Handshake) (all []string) {
+	for value := range w.Fields("X-Forwarded-For") {
+		for entry := range bytes.SplitSeq(value, []byte(",")) {
+			all = append(all, strings.TrimSpace(string(entry)))
+		}
+	}
+	return all
+}
+
+// forwarded are the "for" parameters of all Forwarded lines; one without is "".
+func forwarded(w *wsproto.Handshake) (all []string) {
+	for value := range w.Fields("Forwarded") {
+		// No address has a comma or a semicolon, so one in quotes only makes an entry
+		// that cannot be read.
+		for element := range strings.SplitSeq(string(value), ",") {
+			who := ""
+			for pair := range strings.SplitSeq(element, ";") {
+				if name, v, _ := strings.Cut(strings.TrimSpace(pair), "="); strings.EqualFold(name, "for") {
+					who = strings.Trim(v, `"`)
+				}
+			}
+			all = append(all, who)
+		}
+	}
+	return all
+}
+
+// node reads an address with or without a port: 192.0.2.1, 192.0.2.1:5, 2001:db8::1,
+// [2001:db8::1], [2001:db8::1]:5. RFC 7239 6
+func node(text string) (netip.Addr, bool) {
+	if ap, err := netip.ParseAddrPort(text); err == nil {
+		return ap.Addr().Unmap().WithZone(""), true
+	}
+	addr, err := netip.ParseAddr(strings.TrimSuffix(strings.TrimPrefix(text, "["), "]"))
+	return addr.Unmap().WithZone(""), err == nil
+}
