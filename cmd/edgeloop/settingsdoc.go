@@ -90,6 +90,6 @@ This page is made from the table in `+"`cmd/edgeloop/settings.go`"+`:
 		if words := tag.Get("enum"); words != "" {
 			allowed = strings.ReplaceAll(words, ",", ", ")
 		}
-		fmt.Fprintf(w, "| `--%s` | %s | %s | %s | %s |\n", r.name, tag.Get("default"), allowed, r.changesText(), tag.Get("help"))
+		fmt.Fprintf(w, "| `--%s` | %s | %s | %s | %s |\n", r.name, strings.ReplaceAll(tag.Get("default"), "${data_dir}", dataDir), allowed, r.changesText(), tag.Get("help"))
 	}
 }
