@@ -2,6 +2,7 @@ package auth
 
 import (
 	"crypto/x509"
+	"encoding/asn1"
 	"errors"
 	"fmt"
 	"slices"
@@ -14,7 +15,7 @@ type CertTemplate struct{ pieces []string } // text and field in turns
 
 // certFields are the values that a certificate has of a field.
 var certFields = map[string]func(*x509.Certificate) []string{
-	"cn":        func(c *x509.Certificate) []string { return nonEmpty(c.Subject.CommonName) },
+	"cn":        commonNames,
 	"o":         func(c *x509.Certificate) []string { return c.Subject.Organization },
 	"ou":        func(c *x509.Certificate) []string { return c.Subject.OrganizationalUnit },
 	"san.dns":   func(c *x509.Certificate) []string { return c.DNSNames },
@@ -35,11 +36,21 @@ var certFields = map[string]func(*x509.Certificate) []string{
 	},
 }
 
-func nonEmpty(s string) []string {
-	if s == "" {
-		return nil
+// oidCommonName is the type of a common name. [RFC5280 A.1]
+var oidCommonName = asn1.ObjectIdentifier{2, 5, 4, 3}
+
+// commonNames are all of them: Subject.CommonName is the last, whatever stands before it.
+func commonNames(c *x509.Certificate) (all []string) {
+	if c.Subject.CommonName != "" {
+		all = append(all, c.Subject.CommonName)
 	}
-	return []string{s}
+	for _, a := range c.Subject.Names {
+		if a.Type.Equal(oidCommonName) {
+			name, _ := a.Value.(string) // what is no text is no name
+			all = append(all, name)
+		}
+	}
+	return all
 }
 
 // ParseCertTemplate reads a template. Its error says which fields there are.

@@ -1,8 +1,13 @@
 package auth_test
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/asn1"
+	"math/big"
 	"net/url"
 	"strings"
 	"testing"
@@ -58,5 +63,41 @@ func TestCertTemplate(t *testing.T) {
 		if _, err := auth.ParseCertTemplate(text); err == nil {
 			t.Errorf("%q was taken", text)
 		}
+	}
+}
+
+// A certificate with two common names stands for neither, wherever they are: Go knows the
+// last alone, and who signs it may have looked at the first.
+func TestCertTemplate_TwoCommonNames(t *testing.T) {
+	cn := asn1.ObjectIdentifier{2, 5, 4, 3}
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	named := func(names ...string) *x509.Certificate {
+		var subject pkix.Name
+		for _, name := range names {
+			subject.ExtraNames = append(subject.ExtraNames, pkix.AttributeTypeAndValue{Type: cn, Value: name})
+		}
+		template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: subject}
+		der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		cert, err := x509.ParseCertificate(der)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return cert
+	}
+	tmpl, err := auth.ParseCertTemplate("{cn}")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if name, err := tmpl.Name("device", named("pump-1")); name != "pump-1" || err != nil {
+		t.Errorf("one: %q, %v", name, err)
+	}
+	if name, err := tmpl.Name("device", named("pump-1", "pump-2")); err == nil || !strings.Contains(err.Error(), "2 values of {cn}") {
+		t.Errorf("two: %q, %v", name, err)
 	}
 }
