@@ -22,8 +22,8 @@ import (
 var errBusy = errors.New("eventloop: too many TLS handshakes at a time")
 
 // TLS is the Greeting for listeners where devices speak TLS. run has a worker call the
-// function, and says whether it will; it must not block, and the workers are what bounds
-// the handshakes' use of the processor.
+// function, and says whether it will; it must not block, nor call it before it returns. The
+// workers are what bounds the handshakes' use of the processor.
 func TLS(s *tlsrec.Server, run func(func()) bool) func(*Conn) Greeting {
 	w := &workshop{server: s, run: run}
 	w.work = w.workOne
@@ -133,20 +133,19 @@ func (g *tlsGreeting) Closed() {
 func (w *workshop) handOver(g *tlsGreeting, record []byte) error {
 	g.record = append([]byte(nil), record...)
 	g.held.Store(heldByWorker)
+	// Each that waits has a worker coming: with the lock given up in between, another one's
+	// could take this one, be missing there, and leave that one waiting for good.
 	w.mu.Lock()
+	defer w.mu.Unlock()
 	w.waiting = append(w.waiting, g)
-	w.mu.Unlock()
 	if w.run(w.work) {
 		return nil
 	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if n := len(w.waiting) - 1; n >= 0 && w.waiting[n] == g {
-		w.waiting[n], w.waiting = nil, w.waiting[:n]
-		g.held.Store(heldByLoop)
-		return errBusy
-	}
-	return nil // a worker was asked for others, and has taken this one
+	n := len(w.waiting) - 1
+	w.waiting[n], w.waiting = nil, w.waiting[:n]
+	g.record = nil
+	g.held.Store(heldByLoop)
+	return errBusy
 }
 
 // workOne goes on with the handshake that came last. A worker calls it, once for each

@@ -87,3 +87,48 @@ func TestTLS_NoWorker(t *testing.T) {
 	n.gone(eventloop.CauseRefused, 1)
 	outcomes(t, server, tlsrec.OutcomeGone, 1)
 }
+
+// One for whom there is no worker is refused, and nobody else loses his: a worker that comes
+// for another meanwhile does not take the one that is refused instead, and leave that other
+// one, and all that is kept for him, waiting for good.
+func TestTLS_NoWorkerForOne(t *testing.T) {
+	server, pool := secureServer(t)
+	var mu sync.Mutex
+	var first func()
+	posts := 0
+	run := func(do func()) bool {
+		mu.Lock()
+		defer mu.Unlock()
+		switch posts++; posts {
+		case 1:
+			first = do
+		case 2:
+			came := make(chan struct{})
+			go func() { first(); close(came) }()
+			select {
+			case <-came:
+			case <-time.After(100 * time.Millisecond): // it waits until this one is refused
+			}
+			return false
+		default:
+			go do()
+		}
+		return true
+	}
+	n := serve(t, eventloop.Config{Loops: 1, Listeners: over(server, run), HandshakeTimeout: time.Hour, CloseTimeout: tick, Tick: tick}, echoing())
+	through := make(chan error, 1)
+	one := n.dialTLS(&tls.Config{RootCAs: pool})
+	go func() { through <- one.tls.Handshake() }()
+	testkit.Eventually(t, patience, "a handshake to wait", func() bool {
+		mu.Lock()
+		defer mu.Unlock()
+		return posts == 1
+	})
+	if n.dialTLS(&tls.Config{RootCAs: pool}).tls.Handshake() == nil {
+		t.Error("the one without a worker got through")
+	}
+	if err := testkit.Receive(t, patience, "the handshake of the other", through); err != nil {
+		t.Error(err)
+	}
+	outcomes(t, server, tlsrec.OutcomeGone, 1)
+}
