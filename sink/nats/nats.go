@@ -127,8 +127,7 @@ func (s *server) Send(ctx context.Context, records []sink.Record) (int, error) {
 	}
 	n, err := s.send(ctx, records)
 	if err == nil && s.core {
-		// The answer to a ping comes when all before it was taken.
-		if err = s.conn.FlushWithContext(ctx); err != nil {
+		if err = s.taken(ctx); err != nil {
 			n = 0
 		}
 	}
@@ -164,6 +163,16 @@ func (s *server) send(ctx context.Context, records []sink.Record) (int, error) {
 	return len(records), nil
 }
 
+// taken says whether core NATS has taken all that was published on this connection: the
+// answer to a ping comes when all before it was, and behind what the server says of a
+// subject that the user may not publish to, which ends no connection.
+func (s *server) taken(ctx context.Context) error {
+	if err := s.conn.FlushWithContext(ctx); err != nil {
+		return err
+	}
+	return s.conn.LastError()
+}
+
 // codeMessageTooLarge is JetStream's for a message above the stream's max_msg_size.
 const codeMessageTooLarge jetstream.ErrorCode = 10054
 
@@ -173,7 +182,7 @@ func (s *server) before(ctx context.Context, n int, failure error) (int, error) 
 	if !s.core {
 		return n, failure
 	}
-	if err := s.conn.FlushWithContext(ctx); err != nil {
+	if err := s.taken(ctx); err != nil {
 		return 0, err
 	}
 	return n, failure
