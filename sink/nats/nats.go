@@ -189,7 +189,8 @@ func (s *server) before(ctx context.Context, n int, failure error) (int, error) 
 }
 
 // subjectToken makes a field one token of a subject: what has a meaning there becomes "=" and
-// two hexadecimal digits, as in the subjects of the log. Levels of a topic become tokens.
+// two hexadecimal digits, as in the subjects of the log. Levels of a topic become tokens. A $ in
+// front, with which the subjects of the server itself begin, has a meaning too.
 func subjectToken(field string) string {
 	const hex = "0123456789ABCDEF"
 	out := make([]byte, 0, len(field)+8)
@@ -197,7 +198,7 @@ func subjectToken(field string) string {
 		switch c := field[i]; {
 		case c == '/' && i > 0 && i < len(field)-1 && field[i-1] != '/':
 			out = append(out, '.')
-		case c <= ' ' || c >= 0x7f || strings.IndexByte(".*>=/", c) >= 0:
+		case c <= ' ' || c >= 0x7f || strings.IndexByte(".*>=/", c) >= 0, c == '$' && i == 0:
 			out = append(out, '=', hex[c>>4], hex[c&15])
 		default:
 			out = append(out, c)

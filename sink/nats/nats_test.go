@@ -219,6 +219,32 @@ func TestNATS_CoreWithoutLeave(t *testing.T) {
 	}
 }
 
+// A device chooses its topic, and must not write by it into what the server keeps for others
+// under subjects that begin with $, here a bucket of keys.
+func TestNATS_TopicIsNoSubjectOfTheServer(t *testing.T) {
+	s, values := open(t)
+	nc, err := nats.Connect("nats://"+s.addr, nats.UserInfo("edge", "right"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	js, err := jetstream.New(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	bucket, err := js.CreateKeyValue(t.Context(), jetstream.KeyValueConfig{Bucket: "CONF"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	values["subject"] = "{topic}"
+	if n, err := sinktest.Send(t, sinktest.New(t, sinknats.New, values), []sink.Record{sinktest.Record(1, "$KV/CONF/door")}); n != 0 || err == nil {
+		t.Errorf("%d confirmed, %v", n, err)
+	}
+	if _, err := bucket.Get(t.Context(), "door"); !errors.Is(err, jetstream.ErrKeyNotFound) {
+		t.Errorf("the key is there: %v", err)
+	}
+}
+
 // What cannot work is refused before anything is sent, and no secret is shown.
 func TestNATS_RefusedKeys(t *testing.T) {
 	for _, c := range []struct {
