@@ -50,7 +50,7 @@ func (o httpOpening) helloOnLoop(c *Conn, in []byte) {
 	h.Credentials = presented(&h.upgrade)
 	h.Listener = c.listener().row.Name
 	h.Remote = c.forwardedOnLoop(&h.upgrade, c.remoteOnLoop())
-	h.Certificate = c.certificateOnLoop()
+	h.Certificate = c.CertificateOnLoop()
 	c.decideOnLoop(h, rest)
 }
 

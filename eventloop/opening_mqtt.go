@@ -46,7 +46,7 @@ func (o mqttOpening) helloOnLoop(c *Conn, in []byte) {
 		defer s.memory.Parts.Put(held)
 	}
 	h.Credentials = Credentials{
-		Listener: c.listener().row.Name, Remote: c.remoteOnLoop(), Connect: h.block, Certificate: c.certificateOnLoop(),
+		Listener: c.listener().row.Name, Remote: c.remoteOnLoop(), Connect: h.block, Certificate: c.CertificateOnLoop(),
 	}
 	c.decideOnLoop(h, block[n:])
 }

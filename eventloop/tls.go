@@ -100,8 +100,10 @@ func (g *tlsGreeting) Step(wire []byte) (s Step, err error) {
 	return s, err
 }
 
-// certificateOnLoop is who the peer's certificate stands for, nil where it has none.
-func (c *Conn) certificateOnLoop() *tlsrec.Identity {
+// CertificateOnLoop is who the peer's certificate stands for; nil where it has none, and
+// once the connection is gone.
+func (c *Conn) CertificateOnLoop() *tlsrec.Identity {
+	c.loop.assertOnLoop()
 	if l, ok := c.gc.(*layered); ok {
 		if g, ok := l.greeting.(*tlsGreeting); ok {
 			return g.session.Peer()

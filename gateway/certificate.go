@@ -35,3 +35,15 @@ func (g *Gateway) prove(token []byte, cert *tlsrec.Identity) (devicemgr.Key, *au
 	}
 	return key, id, nil
 }
+
+// certifyOnLoop has the connection end with its certificate, whatever a newer token says.
+func (l *link) certifyOnLoop() {
+	cert := l.conn.CertificateOnLoop()
+	if cert == nil {
+		return
+	}
+	end, now := expiryOf(cert.Expires), l.expires.Load()
+	if end != 0 && (now == 0 || end < now) {
+		l.expires.CompareAndSwap(now, end) // else one more token has come, and its wake is on the way
+	}
+}

@@ -108,6 +108,7 @@ func (l *link) Woken() {
 	l.dialect.tellOnLoop(l)
 	if l.flags.Load()&flagToken != 0 {
 		l.flags.And(^flagToken)
+		l.certifyOnLoop()
 		l.conn.AskQuietOnLoop()
 	}
 	l.fetchOnLoop()

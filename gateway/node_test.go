@@ -205,6 +205,11 @@ func startNodeOn(t *testing.T, log gateway.Log, cfg gateway.Config) *node {
 // startNodeWith is startNode with everything.
 func startNodeWith(t *testing.T, log gateway.Log, store *memStore, cfg gateway.Config, compression bool) *node {
 	t.Helper()
+	return startNodeBehind(t, log, store, cfg, compression, eventloop.Listener{Address: "127.0.0.1:0"}, eventloop.Listener{Address: "127.0.0.2:0", MQTT: true})
+}
+
+func startNodeBehind(t *testing.T, log gateway.Log, store *memStore, cfg gateway.Config, compression bool, doors ...eventloop.Listener) *node {
+	t.Helper()
 	n := &node{T: t, store: store}
 	cfg.Log, cfg.Store = log, n.store
 	if cfg.Heartbeat == 0 {
@@ -218,7 +223,7 @@ func startNodeWith(t *testing.T, log gateway.Log, store *memStore, cfg gateway.C
 		t.Fatal(err)
 	}
 	n.server, err = eventloop.New(eventloop.Config{
-		Listeners: []eventloop.Listener{{Address: "127.0.0.1:0"}, {Address: "127.0.0.2:0", MQTT: true}}, Loops: 2, Tick: 20 * time.Millisecond,
+		Listeners: doors, Loops: 2, Tick: 20 * time.Millisecond,
 		Protocols: envelope.Protocols(), Compression: compression, Memory: n.gateway.Memory(),
 	}, n.gateway)
 	if err != nil {
