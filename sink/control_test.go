@@ -52,6 +52,33 @@ func TestSet_PauseAndResume(t *testing.T) {
 	})
 }
 
+// A sink that begins again while the node stops does not outlive the stop.
+func TestSet_ChangedWhileItStops(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, d := newLog(sinktest.Records(1, 5)...), &fakeDestination{}
+		node, hold := l.node(), make(chan struct{})
+		seek := node.Seek
+		node.Seek = func(ctx context.Context, name, log string, position uint64) error {
+			<-hold
+			return seek(ctx, name, log, position)
+		}
+		s := sink.NewSet(node)
+		if err := s.Apply(t.Context(), specs(t, nil, []string{"a"}, d)); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		go func() { _ = s.Rewind(context.Background(), "a", "", 0) }() // it may be told that the node stops
+		synctest.Wait()
+		stop(t, s)
+		close(hold)
+		time.Sleep(time.Minute)
+		if got := d.received(); len(got) != 5 || state(s) != sink.Ended {
+			t.Errorf("after the stop arrived %v, %v", got, state(s))
+		}
+		stop(t, s)
+	})
+}
+
 // Rewound, a sink sends what lies behind the position, again.
 func TestSet_Rewind(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -86,10 +86,20 @@ func (s *Set) running() []*runner {
 	return slices.Clone(s.runs)
 }
 
+// put has runs be what runs. Those that a change began while the node stopped, Stop has not
+// seen: they end here.
 func (s *Set) put(runs []*runner) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	s.runs = runs
+	closed := s.closed
+	s.mu.Unlock()
+	if !closed {
+		return
+	}
+	for _, r := range runs {
+		r.cut()
+		<-r.done
+	}
 }
 
 // end ends runners, all at a time. What is on its way when ctx ends is cut, and comes
