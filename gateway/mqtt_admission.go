@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"fmt"
 	"strconv"
 	"time"
 
@@ -42,8 +43,16 @@ func (g *Gateway) newMQTT(connect []byte) (v *voice, cannot *eventloop.Refusal) 
 			Topic: c.Will.Topic, Payload: c.Will.Payload,
 		})
 	}
+	if len(q.will) > maxWill {
+		return nil, &eventloop.Refusal{Reason: eventloop.ReasonMalformed, Text: fmt.Sprintf("the Will makes a message of %d bytes, allowed are %d", len(q.will), maxWill)}
+	}
 	return &q.voice, nil
 }
+
+// maxWill bounds a Will as the PUBLISH that it becomes, bytes. It is kept for as long as its
+// connection, beside what --inflight-bytes counts, and whatever --max-message is: a CONNECT
+// may be larger than that, and a record that does not fit the log costs the whole lane.
+const maxWill = 2 << 10
 
 // willOffered refuses a Will that asks for more than there is.
 func willOffered(c *mqttproto.Connect) *eventloop.Refusal {

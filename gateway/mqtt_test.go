@@ -216,6 +216,27 @@ func TestMQTT_Will(t *testing.T) {
 	})
 }
 
+// TestMQTT_LargeWill: a Will is kept for as long as its connection, and may be larger than
+// --max-message, so it has a bound of its own.
+func TestMQTT_LargeWill(t *testing.T) {
+	versions(t, func(t *testing.T, v5 bool) {
+		n := startNode(t, &memLog{}, gateway.Config{})
+		version := byte(4)
+		if v5 {
+			version = 5
+		}
+		fits, large := n.mqtt(v5), n.mqtt(v5)
+		fits.send(connectOf(version, 2|4, 60, "", "fits", "state", strings.Repeat("x", 2000)))
+		if ack := fits.read(); ack[3] != 0 {
+			t.Errorf("a Will of 2,000 bytes: % x", ack)
+		}
+		large.send(connectOf(version, 2|4, 60, "", "large", "state", strings.Repeat("x", 2100)))
+		if ack := large.next(); v5 && (len(ack) < 4 || ack[3] != 0x80) || !v5 && ack != nil {
+			t.Errorf("a Will of 2,100 bytes: % x", ack)
+		}
+	})
+}
+
 // TestMQTT_Commands: a command reaches a client from when it has subscribed, those that
 // waited included, and its reply comes back.
 func TestMQTT_Commands(t *testing.T) {
