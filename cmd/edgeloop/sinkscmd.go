@@ -38,14 +38,15 @@ func (c *sinksListCmd) Run(io *streams, of *sinksCmd) error {
 	if err != nil {
 		return err
 	}
-	table := tabwriter.NewWriter(io.out, 0, 0, 2, ' ', 0)
+	out := printable{io.out}
+	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	if !c.JSON {
 		fmt.Fprintln(table, "SINK\tTYPE\tSTATE\tLAG\tSENT\tREFUSED\tMISSED\tOLDEST\tLAST ERROR")
 	}
 	for i := range sinks {
 		s := &sinks[i]
 		if c.JSON {
-			if err := json.NewEncoder(io.out).Encode(s); err != nil {
+			if err := json.NewEncoder(out).Encode(s); err != nil {
 				return err
 			}
 			continue
@@ -139,7 +140,7 @@ func (c *sinksLettersCmd) Run(io *streams, of *sinksCmd) error {
 			return err
 		}
 		for _, letter := range page.DeadLetters {
-			if err := json.NewEncoder(io.out).Encode(letter); err != nil {
+			if err := json.NewEncoder(printable{io.out}).Encode(letter); err != nil {
 				return err
 			}
 		}
