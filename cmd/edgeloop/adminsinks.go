@@ -125,16 +125,22 @@ func (a adminSinks) placeOf(ctx context.Context, to string) (log string, positio
 	return log, position, err
 }
 
+// lettersMost is how many bytes of records a page of dead letters may have before it ends,
+// whatever its limit: a thousand of the largest messages are 4 GiB.
+const lettersMost = 4 << 20
+
 // DeadLetters implements admin.Sinks.
 func (a adminSinks) DeadLetters(ctx context.Context, name string, after uint64, limit int) (page api.DeadLetterPage, err error) {
 	if !a.hasSink(name) {
 		return page, api.ErrUnknownSink
 	}
+	bytes := 0
 	err = a.backbone.Letters().Each(ctx, name, after, func(number uint64, l backbone.Letter) bool {
-		if len(page.DeadLetters) == limit {
-			page.Next = strconv.FormatUint(page.DeadLetters[limit-1].Number, 10)
+		if n := len(page.DeadLetters); n == limit || bytes > lettersMost {
+			page.Next = strconv.FormatUint(page.DeadLetters[n-1].Number, 10)
 			return false
 		}
+		bytes += len(l.Record) + len(l.Reason)
 		page.DeadLetters = append(page.DeadLetters, api.DeadLetter{
 			Number: number, Position: l.Log + "-" + strconv.FormatUint(l.Position, 10),
 			Reason: l.Reason, At: time.UnixMilli(l.At), Record: l.Record,
