@@ -17,7 +17,7 @@
 // # Memory
 //
 // What is handed in is borrowed until return. Before the handshake is over a peer makes a
-// Session hold no more than handshakeBytes of what it sent.
+// Session hold no more than handshakeBytes of what it sent, and after it barrenBytes.
 //
 // # Errors
 //
@@ -27,7 +27,8 @@
 // # When full
 //
 // A handshake that takes more than handshakeRecords or handshakeBytes fails
-// (OutcomeTooLong).
+// (OutcomeTooLong). A peer that then sends more than barrenBytes in a row in which there is
+// no data fails Open.
 //
 // # Not here
 //

@@ -15,11 +15,15 @@ const (
 	// handshakeBytes is how many bytes they may have together; a chain of certificates
 	// has some thousands.
 	handshakeBytes = 64 << 10
+	// barrenBytes is how many bytes of records without data may come in a row after it: a
+	// KeyUpdate has some thirty. crypto/tls would wait for 256 KiB of one message.
+	barrenBytes = 4 << 10
 )
 
 var (
 	errTooLong = errors.New("tlsrec: the handshake takes too many records or bytes")
 	errPanic   = errors.New("tlsrec: the handshake panicked")
+	errBarren  = errors.New("tlsrec: too many bytes in records without data")
 )
 
 // A Session is the TLS of one connection, server side. Its methods are called by one
@@ -30,12 +34,13 @@ type Session struct {
 	server *Server
 
 	// Owned by whoever has the Session now.
-	m     *machine // nil once the record layer of our own has taken over
-	own   *records // nil before, and without it
-	err   error    // of the handshake, final
-	done  bool     // the handshake is over, and well
-	ended bool     // our close_notify is out, or nothing may follow any more
-	peer  *Identity
+	m      *machine // nil once the record layer of our own has taken over
+	own    *records // nil before, and without it
+	err    error    // of the handshake, final
+	done   bool     // the handshake is over, and well
+	ended  bool     // our close_notify is out, or nothing may follow any more
+	barren uint16   // bytes of records without data, in a row
+	peer   *Identity
 }
 
 // A machine is crypto/tls at work, with what only a handshake needs.
@@ -170,6 +175,20 @@ func (n *Session) Keep(c *Cache) {
 // the peer before anything else, also with an error. io.EOF: the peer has said that it
 // sends nothing more. [RFC8446 6.1]
 func (n *Session) Open(record []byte) (plain, reply []byte, err error) {
+	plain, reply, err = n.open(record)
+	switch {
+	case err != nil:
+	case len(plain) > 0:
+		n.barren = 0
+	case int(n.barren)+len(record) > barrenBytes:
+		n.ended, err = true, errBarren
+	default:
+		n.barren += uint16(len(record)) //nolint:gosec // looked at here
+	}
+	return plain, reply, err
+}
+
+func (n *Session) open(record []byte) (plain, reply []byte, err error) {
 	if n.own != nil {
 		plain, reply, err = n.own.open(nil, record)
 		n.ended = n.ended || (err != nil && !errors.Is(err, io.EOF))
