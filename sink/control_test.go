@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"edgeloop/backbone/store"
 	"edgeloop/sink"
 	"edgeloop/sink/sinktest"
 )
@@ -160,6 +161,43 @@ func TestSet_SendLetters(t *testing.T) {
 		want := sinktest.IDs(slices.Concat(sinktest.Records(1, 2), sinktest.Records(4, 11))...)
 		if !slices.Equal(got, want) || !slices.Equal(l.buried(), sinktest.IDs(sinktest.Records(3, 3)...)) || l.place("a") != 11 {
 			t.Errorf("arrived %v, with the dead letters %v, place %d", got, l.buried(), l.place("a"))
+		}
+		stop(t, s)
+	})
+}
+
+// When no more dead letters may be kept the sink waits, and those that there are can be sent
+// again all the same: that makes room.
+func TestSet_SendLettersWhenFull(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		records := []sink.Record{sinktest.Record(1, "poison"), sinktest.Record(2, "temp")}
+		l, d := newLog(records...), &fakeDestination{}
+		var mended atomic.Bool
+		d.judge = func(_ context.Context, records []sink.Record) (int, error) {
+			for i := range records {
+				if !mended.Load() && records[i].Topic == "poison" {
+					return i, &sink.Refusal{Records: 1, Reason: "poison"}
+				}
+			}
+			return len(records), nil
+		}
+		s := run(t, l, specs(t, nil, []string{"a"}, d))
+		time.Sleep(time.Minute)
+		l.mu.Lock()
+		l.buryErr = store.ErrLettersFull
+		l.mu.Unlock()
+		l.grow(sinktest.Record(3, "poison"))
+		time.Sleep(time.Minute)
+		if got := l.buried(); !slices.Equal(got, sinktest.IDs(records[0])) || state(s) != sink.Waiting {
+			t.Fatalf("with the dead letters %v, %v", got, state(s))
+		}
+		mended.Store(true)
+		if err := s.SendLetters("a"); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		if got := l.buried(); len(got) != 0 {
+			t.Errorf("with the dead letters %v", got)
 		}
 		stop(t, s)
 	})

@@ -142,6 +142,13 @@ func (r *runner) refused(soft, hard context.Context, rec *Record, why *Refusal) 
 		if err := r.failed(soft, fmt.Errorf("keep a refused record: %w", err)); err != nil {
 			return err
 		}
+		select {
+		case <-r.poke: // so that there is room for one more
+			if err := r.sendLetters(soft, hard); err != nil {
+				return err
+			}
+		default:
+		}
 	}
 	r.breaker.ok()
 	r.status.change(func(s *Status) {
