@@ -62,6 +62,9 @@ func ParseCertTemplate(text string) (*CertTemplate, error) {
 		if !braced {
 			break
 		}
+		if before == "" && len(t.pieces) > 1 {
+			return nil, fmt.Errorf("%q: two fields stand side by side: put text between them, or where one ends would be the certificate's own choice", text)
+		}
 		field, after, closed := strings.Cut(behind, "}")
 		if _, known := certFields[field]; !known || !closed {
 			return nil, fmt.Errorf("%q: {%s} is no field of a certificate: give text with {cn}, {o}, {ou}, {san.dns}, {san.email}, {san.uri} or {san.uri.last}", text, field)
@@ -77,7 +80,9 @@ func ParseCertTemplate(text string) (*CertTemplate, error) {
 
 // Name is what the template makes of cert, checked as names of kind are. A field that
 // the certificate does not have, or has several times, makes no name: which of them is
-// meant would be the certificate's own choice.
+// meant would be the certificate's own choice. So does a field before another one, where
+// the text between them is in it already: {o}-{cn} of "a-b" and "c" would be that of "a" and
+// "b-c".
 func (t *CertTemplate) Name(kind string, cert *x509.Certificate) (string, error) {
 	var b strings.Builder
 	for i, piece := range t.pieces {
@@ -88,6 +93,9 @@ func (t *CertTemplate) Name(kind string, cert *x509.Certificate) (string, error)
 		values := slices.Compact(slices.Sorted(slices.Values(certFields[piece](cert))))
 		if len(values) != 1 {
 			return "", fmt.Errorf("the certificate has %d values of {%s}, want one", len(values), piece)
+		}
+		if i+2 < len(t.pieces) && strings.Index(values[0]+t.pieces[i+1], t.pieces[i+1]) < len(values[0]) {
+			return "", fmt.Errorf("{%s} has the text %q in it, which in the template ends it", piece, t.pieces[i+1])
 		}
 		b.WriteString(values[0])
 	}

@@ -59,9 +59,41 @@ func TestCertTemplate(t *testing.T) {
 			t.Errorf("%s: %q, %v, want %q, %q", c.template, name, err, c.name, c.say)
 		}
 	}
-	for _, text := range []string{"", "{", "{cn", "{serial}", "{CN}", "a{}b"} {
+	for _, text := range []string{"", "{", "{cn", "{serial}", "{CN}", "a{}b", "{o}{cn}", "x{o}{cn}"} {
 		if _, err := auth.ParseCertTemplate(text); err == nil {
 			t.Errorf("%q was taken", text)
+		}
+	}
+}
+
+// No two certificates with other fields stand for one name, where the template has a text
+// between the fields: who may choose one of them would else be another's device.
+func TestCertTemplate_NoNameTwice(t *testing.T) {
+	values := []string{"a", "a-", "-a", "a-b", "a--b", "-", "--", "b", "-a-"}
+	for _, text := range []string{"{o}-{cn}", "x{o}--{cn}", "{o}a{cn}a"} {
+		tmpl, err := auth.ParseCertTemplate(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		whose := map[string]string{}
+		for _, o := range values {
+			for _, cn := range values {
+				name, err := tmpl.Name("device", &x509.Certificate{Subject: pkix.Name{CommonName: cn, Organization: []string{o}}})
+				if err != nil {
+					if !strings.Contains(err.Error(), "in the template ends it") {
+						t.Error(err)
+					}
+					continue
+				}
+				me := o + " and " + cn
+				if other, taken := whose[name]; taken {
+					t.Errorf("%s: %s is the name of %s, and of %s", text, name, other, me)
+				}
+				whose[name] = me
+			}
+		}
+		if len(whose) < len(values) {
+			t.Errorf("%s: only %d names", text, len(whose))
 		}
 	}
 }
