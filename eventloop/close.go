@@ -263,7 +263,11 @@ func (c *Conn) legacyOnLoop(held []byte) (rest []byte) {
 	defer c.containOnLoop()
 	for c.cause != CauseMemoryFull {
 		ev, n, ok, err := c.nextOnLoop(held)
-		if err != nil || !ok || ev.Op == wsproto.OpClose {
+		if err != nil || !ok {
+			break
+		}
+		if ev.Op == wsproto.OpClose {
+			c.farewellOnLoop(ev)
 			break
 		}
 		if held = held[n:]; !ev.Op.IsControl() {

@@ -130,10 +130,17 @@ func (c *Conn) eventOnLoop(ev wsproto.Event) {
 		}
 	case wsproto.OpPong, wsproto.OpContinuation: // a Pong has done its work by touching the wheel
 	case wsproto.OpClose:
-		if c.speech.mqtt() { // DISCONNECT says more than that
-			c.recv.Receive(Binary, ev.Payload)
-		}
+		c.farewellOnLoop(ev)
 		c.recv.Flush()
 		c.peerClosedOnLoop(ev.Code)
+	}
+}
+
+// farewellOnLoop has the Receiver hear the peer's last message, where it says more than
+// that it is the last, as DISCONNECT does. One that was received is heard, also when the
+// connection has ended meanwhile.
+func (c *Conn) farewellOnLoop(ev wsproto.Event) {
+	if c.speech.mqtt() {
+		c.recv.Receive(Binary, ev.Payload)
 	}
 }

@@ -174,6 +174,7 @@ func (c *Conn) lastWordsOnLoop(in []byte, take bool) {
 			c.recv.Flush()
 			return
 		case ev.Op == wsproto.OpClose:
+			c.farewellOnLoop(ev)
 			c.recv.Flush()
 			c.hangUpOnLoop() // [RFC6455 7.1.1]
 		case take && !ev.Op.IsControl():

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net"
 	"strings"
 	"testing"
 	"time"
@@ -214,6 +215,46 @@ func TestMQTT_Will(t *testing.T) {
 			t.Errorf("of one that left there are %v", r)
 		}
 	})
+}
+
+// TestMQTT_WillOfOneThatLeftUnheard: a DISCONNECT that waited behind a pause counts, also when
+// the connection ends before it is read. [MQTT-3.1.2-10]
+func TestMQTT_WillOfOneThatLeftUnheard(t *testing.T) {
+	for name, end := range map[string]func(n *node, c *client) error{
+		"kicked": func(n *node, _ *client) error {
+			return n.gateway.Kick(devicemgr.Key{Tenant: "default", Device: "d"}, 1008, "away")
+		},
+		"reset": func(_ *node, c *client) error {
+			_ = c.conn.(*net.TCPConn).SetLinger(0) // or the end is read behind all else
+			return c.conn.Close()
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			stuck := make(chan struct{})
+			log := &memLog{before: func([]backbone.Record) error { <-stuck; return nil }}
+			n := startNode(t, log, gateway.Config{Window: 4})
+			c := n.mqtt(true)
+			c.send(connectOf(5, 2|4, 60, "", "d", "state", `"gone"`))
+			c.read()
+			var all [][]byte
+			for i := range uint16(40) {
+				all = append(all, c.publishOf(i+1, "t", fmt.Sprint(i)))
+			}
+			c.send(append(all, []byte{0xe0, 0})...)
+			n.until("reading is paused", func() bool { return n.server.Stats().Paused == 1 })
+			if err := end(n, c); err != nil {
+				t.Fatal(err)
+			}
+			n.until("it is gone", func() bool { return n.server.Stats().Open == 0 })
+			close(stuck)
+			n.until("what it sent is stored", func() bool { return len(log.of("d")) >= 40 })
+			n.until("nothing is held any more", func() bool { return n.gateway.Stats().InFlightBytes == 0 })
+			if r := log.of("d"); len(r) != 40 {
+				t.Errorf("there are %d records, the last is %s", len(r), r[len(r)-1].data)
+			}
+		})
+	}
 }
 
 // TestMQTT_LargeWill: a Will is kept for as long as its connection, and may be larger than
