@@ -2,7 +2,6 @@ package tlsrec
 
 import (
 	"crypto/x509"
-	"encoding/pem"
 	"errors"
 	"time"
 )
@@ -11,11 +10,16 @@ var (
 	errRevoked   = errors.New("tlsrec: the certificate is revoked")
 	errStranger  = errors.New("a list of revoked certificates that none of the client authorities has signed")
 	errNoList    = errors.New("no list of revoked certificates in it: give a CRL in PEM or DER")
-	errIndirects = errors.New("a delta list: give whole lists")
+	errDelta     = errors.New("a delta list: give whole lists")
+	errIndirects = errors.New("an indirect list, with certificates of other authorities: give each authority's own")
 )
 
-// oidDelta marks a list that only says what has changed. [RFC5280 5.2.4]
-const oidDelta = "2.5.29.27"
+const (
+	// oidDelta marks a list that only says what has changed. [RFC5280 5.2.4]
+	oidDelta = "2.5.29.27"
+	// oidIssuer marks what another than the list's own issuer has issued. [RFC5280 5.3.3]
+	oidIssuer = "2.5.29.29"
+)
 
 // revoked is which certificates are not to be believed any more. Immutable.
 type revoked struct {
@@ -31,15 +35,9 @@ func loadRevoked(files []string, authorities []*x509.Certificate) (*revoked, err
 		if err != nil {
 			return nil, err
 		}
-		lists := [][]byte{}
-		for rest := raw; ; {
-			var block *pem.Block
-			if block, rest = pem.Decode(rest); block == nil {
-				break
-			}
-			if block.Type == "X509 CRL" {
-				lists = append(lists, block.Bytes)
-			}
+		lists, err := blocks(raw, "X509 CRL")
+		if err != nil {
+			return nil, &FileError{name, err}
 		}
 		if len(lists) == 0 && len(raw) > 0 && raw[0] == 0x30 {
 			lists = append(lists, raw)
@@ -63,7 +61,7 @@ func (r *revoked) add(der []byte, authorities []*x509.Certificate) error {
 	}
 	for _, e := range list.Extensions {
 		if e.Id.String() == oidDelta {
-			return errIndirects
+			return errDelta
 		}
 	}
 	if !signedByOne(list, authorities) {
@@ -75,6 +73,11 @@ func (r *revoked) add(der []byte, authorities []*x509.Certificate) error {
 		r.serials[string(list.RawIssuer)] = set
 	}
 	for i := range list.RevokedCertificateEntries {
+		for _, e := range list.RevokedCertificateEntries[i].Extensions {
+			if e.Id.String() == oidIssuer {
+				return errIndirects
+			}
+		}
 		set[string(list.RevokedCertificateEntries[i].SerialNumber.Bytes())] = struct{}{}
 	}
 	if !list.NextUpdate.IsZero() && (r.until.IsZero() || list.NextUpdate.Before(r.until)) {

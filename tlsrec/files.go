@@ -1,6 +1,7 @@
 package tlsrec
 
 import (
+	"bytes"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
@@ -19,6 +20,8 @@ const maxFile = 64 << 20
 var (
 	errLarge  = errors.New("larger than 64 MiB")
 	errNoCert = errors.New("no certificate in it: give a PEM file")
+	// errGarbled says that a file was not written to its end, or changed by hand.
+	errGarbled = errors.New("a block of it is cut off or garbled: give whole PEM files")
 )
 
 // FileError is about one file. It quotes nothing of it.
@@ -100,19 +103,16 @@ func loadPair(certFile, keyFile string) (tls.Certificate, error) {
 
 // loadAuthorities reads who signs the certificates of devices.
 func loadAuthorities(name string) (all []*x509.Certificate, err error) {
-	rest, err := readFile(name)
+	raw, err := readFile(name)
 	if err != nil {
 		return nil, err
 	}
-	for {
-		var block *pem.Block
-		if block, rest = pem.Decode(rest); block == nil {
-			break
-		}
-		if block.Type != "CERTIFICATE" {
-			continue
-		}
-		cert, err := x509.ParseCertificate(block.Bytes)
+	certs, err := blocks(raw, "CERTIFICATE")
+	if err != nil {
+		return nil, &FileError{name, err}
+	}
+	for _, der := range certs {
+		cert, err := x509.ParseCertificate(der)
 		if err != nil {
 			return nil, &FileError{name, err}
 		}
@@ -120,6 +120,26 @@ func loadAuthorities(name string) (all []*x509.Certificate, err error) {
 	}
 	if len(all) == 0 {
 		return nil, &FileError{name, errNoCert}
+	}
+	return all, nil
+}
+
+// blocks are those of a kind in PEM. pem.Decode goes on behind one that is cut off or
+// garbled, as if it were not there: of a list of what is revoked that would let some in.
+func blocks(raw []byte, kind string) (all [][]byte, err error) {
+	for rest := raw; ; {
+		var block *pem.Block
+		if block, rest = pem.Decode(rest); block == nil {
+			break
+		}
+		if block.Type == kind {
+			all = append(all, block.Bytes)
+		}
+	}
+	for _, line := range []string{"-----BEGIN " + kind + "-----", "-----END " + kind + "-----"} {
+		if bytes.Count(raw, []byte(line)) != len(all) {
+			return nil, errGarbled
+		}
 	}
 	return all, nil
 }

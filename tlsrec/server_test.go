@@ -1,11 +1,15 @@
 package tlsrec_test
 
 import (
+	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/asn1"
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"math/big"
 	"os"
 	"path/filepath"
 	"strings"
@@ -259,6 +263,57 @@ func TestServer_WrongFiles(t *testing.T) {
 	mutual(ca, tlsrec.ClientAuthOptional, file("list.der", string(der.Bytes)))(&cfg)
 	if _, err := tlsrec.New(cfg); err != nil {
 		t.Errorf("a list in DER: %v", err)
+	}
+}
+
+// A bundle whose second half is missing, as on a full disk, is broken: it is not taken for
+// the first half, which would let in who is revoked by the second. Neither is a list that
+// speaks of the certificates of other authorities.
+func TestServer_HalfABundle(t *testing.T) {
+	ca, other := testkit.NewAuthority(t), testkit.NewAuthority(t)
+	cert, key := ca.Issue("node", nil)
+	dir := t.TempDir()
+	both := func(name, one, two string) string {
+		file := filepath.Join(dir, name)
+		put(t, file, contents(t, one)+contents(t, two))
+		return file
+	}
+	cfg := tlsrec.Config{CertFile: cert, KeyFile: key}
+	until := time.Now().Add(time.Hour)
+	cas, crls := both("cas", ca.File, other.File), both("crls", ca.Revoke("a", until), other.Revoke("b", until, other.Cert))
+	mutual(ca, tlsrec.ClientAuthRequired, crls)(&cfg)
+	cfg.ClientCAFile = cas
+	s, err := tlsrec.New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range []string{cas, crls} {
+		whole := contents(t, file)
+		for say, text := range map[string]string{
+			"cut":     whole[:len(whole)-100],
+			"garbled": whole[:len(whole)-100] + "!" + whole[len(whole)-99:],
+		} {
+			put(t, file, text)
+			if _, err := s.Load(); err == nil || !strings.Contains(err.Error(), file+": a block of it") {
+				t.Errorf("%s, %s: %v", file, say, err)
+			}
+		}
+		put(t, file, whole)
+	}
+	if _, err := s.Load(); err != nil {
+		t.Error(err)
+	}
+	list := &x509.RevocationList{Number: big.NewInt(1), ThisUpdate: time.Now(), NextUpdate: until, RevokedCertificateEntries: []x509.RevocationListEntry{{
+		SerialNumber: big.NewInt(7), RevocationTime: time.Now(),
+		ExtraExtensions: []pkix.Extension{{Id: asn1.ObjectIdentifier{2, 5, 29, 29}, Critical: true, Value: other.Cert.RawSubject}},
+	}}}
+	der, err := x509.CreateRevocationList(rand.Reader, list, ca.Cert, ca.Key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	put(t, crls, string(der))
+	if _, err := s.Load(); err == nil || !strings.Contains(err.Error(), "an indirect list") {
+		t.Errorf("of other authorities: %v", err)
 	}
 }
 
