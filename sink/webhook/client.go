@@ -94,6 +94,10 @@ func (g *guard) control(_, address string, _ syscall.RawConn) error {
 		return err
 	}
 	ip := ap.Addr().Unmap().WithZone("")
+	if translated.Contains(ip) {
+		b := ip.As16()
+		ip = netip.AddrFrom4([4]byte(b[12:]))
+	}
 	if ip.IsGlobalUnicast() && !ip.IsPrivate() && !shared.Contains(ip) {
 		return nil
 	}
@@ -107,6 +111,10 @@ func (g *guard) control(_, address string, _ syscall.RawConn) error {
 
 // shared is the address space between carriers and their customers [RFC6598].
 var shared = netip.MustParsePrefix("100.64.0.0/10")
+
+// translated are the addresses of IPv4 behind a translator, which has them in its last four
+// bytes [RFC6052]: a name may lead to private ones by these, too.
+var translated = netip.MustParsePrefix("64:ff9b::/96")
 
 // shown is an error of the client, without the URL, which may hold a secret.
 func shown(err error) error {
