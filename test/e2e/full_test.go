@@ -48,7 +48,7 @@ func TestFull_HoldsDevicesBackAndResumes(t *testing.T) {
 // that it soon will not be, with what is left.
 func TestFull_SaysSoBefore(t *testing.T) {
 	t.Parallel()
-	const devices, messages = 4, 930 // of 4 KiB: some 96 in 100 of what the log may hold
+	const devices, messages = 4, 950 // of 4 KiB: some 97 in 100 of what the log may hold
 	n := start(t, "--log-max-bytes=16MiB", "--when-full=stop", "--auth=none")
 	launch(t, n, devices, messages, func(s *streamer) { s.size = 4 << 10 }).waitAcked(3*patience, devices*messages)
 	testkit.Eventually(t, patience, "the node to say that its log fills", func() bool {
