@@ -56,9 +56,12 @@ func TestCertificate_OutlivedByNoToken(t *testing.T) {
 		d.send(message{Type: "token", Token: sign(auth.Claims{Device: name, Expires: newer})})
 		return d
 	}
-	now := time.Now()
-	stays := connect("stays", now.Add(time.Hour), now.Add(4*time.Second), now.Add(time.Hour))
-	connect("ends", now.Add(4*time.Second), now.Add(time.Hour), now.Add(2*time.Hour)).wantClosed(4401)
-	connect("has-no-end", time.Now().Add(4*time.Second), now.Add(time.Hour), time.Time{}).wantClosed(4401)
+	soon := func() time.Time { return time.Now().Add(8 * time.Second) }
+	late := time.Now().Add(time.Hour)
+	stays := connect("stays", late, soon(), late)
+	ends := connect("ends", soon(), late, late.Add(time.Hour))
+	endless := connect("endless", soon(), late, time.Time{})
+	ends.wantClosed(4401)
+	endless.wantClosed(4401)
 	stays.wantOpen()
 }
