@@ -89,7 +89,7 @@ func loadPair(certFile, keyFile string) (tls.Certificate, error) {
 	if err != nil {
 		return tls.Certificate{}, err
 	}
-	keyPEM, err := readFile(keyFile)
+	keyPEM, err := readSecret(keyFile)
 	if err != nil {
 		return tls.Certificate{}, err
 	}
@@ -142,6 +142,19 @@ func blocks(raw []byte, kind string) (all [][]byte, err error) {
 		}
 	}
 	return all, nil
+}
+
+// readSecret reads a file whose group may read it at the most: as those who provide keys
+// as files give a service access.
+func readSecret(name string) ([]byte, error) {
+	info, err := os.Stat(name)
+	if err != nil {
+		return nil, fileError(name, err)
+	}
+	if mode := info.Mode().Perm(); info.Mode().IsRegular() && mode&0o027 != 0 {
+		return nil, &FileError{name, fmt.Errorf("it has mode %04o, which gives others access: run \"chmod %04o %s\"", mode, mode&^0o027, name)}
+	}
+	return readFile(name)
 }
 
 // readFile reads a file that is not large, and that a person may have got wrong.

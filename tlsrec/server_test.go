@@ -234,12 +234,21 @@ func TestServer_WrongFiles(t *testing.T) {
 		put(t, filepath.Join(dir, name), text)
 		return filepath.Join(dir, name)
 	}
+	open := func(name string) string {
+		if err := os.Chmod(name, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return name
+	}
+	_, openKey := ca.Issue("open", nil)
 	const secret = "c2VjcmV0LXNlY3JldA=="
 	for say, change := range map[string]func(*tlsrec.Config){
 		"/no/such.crt: no such file":   func(c *tlsrec.Config) { c.CertFile = "/no/such.crt" },
 		"do not go together":           func(c *tlsrec.Config) { c.KeyFile = otherKey },
 		"empty.key do not go together": func(c *tlsrec.Config) { c.KeyFile = file("empty.key", secret) },
 		"is a directory":               func(c *tlsrec.Config) { c.KeyFile = dir },
+		"open.key: it has mode 0644":   func(c *tlsrec.Config) { c.KeyFile = open(openKey) },
+		"run \"chmod 0640":             func(c *tlsrec.Config) { c.TicketFile = open(file("open", tlsrec.WriteTicketKey())) },
 		"ca.txt: no certificate in it": func(c *tlsrec.Config) {
 			mutual(ca, tlsrec.ClientAuthOptional)(c)
 			c.ClientCAFile = file("ca.txt", "hello")

@@ -68,7 +68,7 @@ func WriteTicketKey() string {
 
 // loadTicketKeys reads the file that nodes share. Its errors quote nothing.
 func loadTicketKeys(name string) (keys [][ticketKeyLen]byte, err error) {
-	b, err := readFile(name)
+	b, err := readSecret(name)
 	if err != nil {
 		return nil, err
 	}
