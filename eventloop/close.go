@@ -12,9 +12,6 @@ import (
 // closeOnLoop closes from this side. MQTT has no answer to wait for: nothing more is
 // taken, and the peer hangs up.
 func (c *Conn) closeOnLoop(code wsproto.CloseCode, reason string) {
-	if c.state == stateOpen && c.partOnLoop() {
-		c.dropHeldOnLoop() // of what was only begun nobody knows
-	}
 	c.startCloseOnLoop(code, reason)
 	if c.speech.mqtt() && c.state == stateClosing {
 		c.lingerOnLoop()
@@ -43,14 +40,16 @@ func (c *Conn) startCloseOnLoop(code wsproto.CloseCode, reason string) {
 	}
 	// It was received before the connection was closed, and waited for us: so it is
 	// handed on, whatever the code. The peer's Close may be in it, too.
-	if c.hold = held; c.state == stateClosing {
+	c.hold = held
+	switch {
+	case c.state != stateClosing:
+		c.dropHeldOnLoop()
+	case !c.partOnLoop(): // the front of a packet waits for its rest
 		c.borrowHeldOnLoop(func(in []byte) []byte {
 			c.lastWordsOnLoop(in, true)
 			return nil
 		})
-		return
 	}
-	c.dropHeldOnLoop()
 }
 
 // wordsOnTheWireOnLoop is the same of what waited before the Greeting. Who closes from
@@ -233,11 +232,18 @@ func (c *Conn) closedOnLoop(err error) {
 		c.loop.cur, c.loop.scratch = nil, c.loop.scratch[:0]
 	}
 	c.loop.leaveOnLoop(c)
+	more := true
 	if waits && c.hold != nil && !c.partOnLoop() {
-		c.borrowHeldOnLoop(c.legacyOnLoop)
+		c.borrowHeldOnLoop(func(held []byte) []byte {
+			more = c.legacyOnLoop(held)
+			return nil
+		})
 	}
 	if waits && l != nil {
-		l.lastOnLoop(c.legacyOnLoop)
+		l.lastOnLoop(func(plain []byte) bool {
+			more = more && c.legacyOnLoop(plain)
+			return more
+		})
 	}
 	if l != nil {
 		l.greeting.Closed()
@@ -258,24 +264,29 @@ func (c *Conn) closedOnLoop(err error) {
 
 // legacyOnLoop hands on what had been received and waited for us when the connection
 // ended without a Close frame: held, up to the first message for which there is no
-// memory. Nothing may come after that one.
-func (c *Conn) legacyOnLoop(held []byte) (rest []byte) {
+// memory. Nothing may come after that one, nor after what is no message: more says whether
+// something may.
+func (c *Conn) legacyOnLoop(held []byte) (more bool) {
 	defer c.containOnLoop()
-	for c.cause != CauseMemoryFull {
-		ev, n, ok, err := c.nextOnLoop(held)
-		if err != nil || !ok {
-			break
+	more = true
+	c.joinOnLoop(held, func(held []byte) {
+		for more = false; c.cause != CauseMemoryFull; {
+			ev, n, ok, err := c.nextOnLoop(held)
+			if err != nil || !ok {
+				more = err == nil
+				break
+			}
+			if ev.Op == wsproto.OpClose {
+				c.farewellOnLoop(ev)
+				break
+			}
+			if held = held[n:]; !ev.Op.IsControl() {
+				c.eventOnLoop(ev)
+			}
 		}
-		if ev.Op == wsproto.OpClose {
-			c.farewellOnLoop(ev)
-			break
-		}
-		if held = held[n:]; !ev.Op.IsControl() {
-			c.eventOnLoop(ev)
-		}
-	}
+	})
 	c.recv.Flush()
-	return nil
+	return more && c.cause != CauseMemoryFull
 }
 
 func (c *Conn) dropHeldOnLoop() {

@@ -76,9 +76,10 @@ func speechOf(m *mqttproto.Connect) speech {
 	return s
 }
 
-// keepPartOnLoop keeps the front of a packet, unless nothing more is taken.
+// keepPartOnLoop keeps the front of a packet, also of a connection that is ending: the rest of
+// it may wait before the Greeting.
 func (c *Conn) keepPartOnLoop(in []byte) {
-	if len(in) == 0 || c.state != stateOpen {
+	if len(in) == 0 {
 		return
 	}
 	if c.loop.s.memory.Over(len(in), c.loop.replaying) {
@@ -92,9 +93,14 @@ func (c *Conn) keepPartOnLoop(in []byte) {
 // partOnLoop says whether what is held is the front of a packet, or of an opening.
 func (c *Conn) partOnLoop() bool { return c.hold.LentBy(&c.loop.s.memory.Parts) }
 
-// joinOnLoop puts in behind the front of the packet it belongs to, and decodes it once
-// it is whole. in is borrowed until return.
-func (c *Conn) joinOnLoop(in []byte) {
+// joinOnLoop puts in behind the front of the packet it belongs to, if one is held, and lends
+// take all of it once the packet is whole. in is borrowed until return, and what take gets
+// until it returns.
+func (c *Conn) joinOnLoop(in []byte, take func(whole []byte)) {
+	if !c.partOnLoop() {
+		take(in)
+		return
+	}
 	memory, whole, outer := c.loop.s.memory, c.hold, c.loop.replaying
 	if memory.Over(len(in), 0) {
 		c.ShedOnLoop()
@@ -103,7 +109,6 @@ func (c *Conn) joinOnLoop(in []byte) {
 	whole.Grow(&memory.Parts, len(in))
 	whole.B = append(whole.B, in...)
 	if _, n, _, err := mqttproto.Next(whole.B, c.versionOnLoop(), c.loop.s.cfg.MaxMessage); n == 0 && err == nil {
-		c.listenOnLoop()
 		return
 	}
 	c.hold, c.loop.replaying = nil, whole.Size()
@@ -111,7 +116,7 @@ func (c *Conn) joinOnLoop(in []byte) {
 		c.loop.replaying = outer
 		memory.Parts.Put(whole)
 	}()
-	c.decodeOnLoop(whole.B)
+	take(whole.B)
 }
 
 // packetError is a fault in a packet as the end of a connection.

@@ -257,8 +257,8 @@ func (l *layered) keepOnLoop(kept *bytebuf.Buf, rest []byte) {
 	}
 }
 
-// lastOnLoop hands f what waited when the connection ended.
-func (l *layered) lastOnLoop(f func(plain []byte) (rest []byte)) {
+// lastOnLoop hands f what waited when the connection ended, for as long as it takes more.
+func (l *layered) lastOnLoop(f func(plain []byte) (more bool)) {
 	kept := l.wire
 	if kept == nil {
 		return
@@ -271,7 +271,9 @@ func (l *layered) lastOnLoop(f func(plain []byte) (rest []byte)) {
 			return
 		}
 		in = in[step.Used:]
-		f(step.Plain)
+		if !f(step.Plain) {
+			return
+		}
 	}
 }
 

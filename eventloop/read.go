@@ -42,7 +42,8 @@ func (c *Conn) takeOnLoop(in []byte) {
 // latter alone. in is borrowed until return.
 func (c *Conn) decodeOnLoop(in []byte) {
 	if c.partOnLoop() {
-		c.joinOnLoop(in)
+		c.joinOnLoop(in, func(whole []byte) { c.decodeOnLoop(whole) })
+		c.listenOnLoop()
 		return
 	}
 	c.decoding = true
@@ -164,6 +165,10 @@ func (c *Conn) awaitCloseOnLoop(in []byte) {
 // lastWordsOnLoop looks for the peer's Close frame, and hands on the messages before
 // it or not. in is borrowed until return.
 func (c *Conn) lastWordsOnLoop(in []byte, take bool) {
+	c.joinOnLoop(in, func(in []byte) { c.wordsOnLoop(in, take) })
+}
+
+func (c *Conn) wordsOnLoop(in []byte, take bool) {
 	for c.state == stateClosing {
 		ev, n, ok, err := c.nextOnLoop(in)
 		in = in[n:]
