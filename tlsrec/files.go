@@ -67,7 +67,7 @@ func (c *Config) read() (m material, err error) {
 	return m, err
 }
 
-// Stamp changes when one of the files does.
+// Stamp changes when one of the files does, or who may read it.
 func (s *Server) Stamp() string {
 	var b strings.Builder
 	for _, name := range append([]string{s.cfg.CertFile, s.cfg.KeyFile, s.cfg.ClientCAFile, s.cfg.TicketFile}, s.cfg.CRLFiles...) {
@@ -77,7 +77,7 @@ func (s *Server) Stamp() string {
 		if info, err := os.Stat(name); err != nil {
 			b.WriteString("-;")
 		} else {
-			fmt.Fprintf(&b, "%d,%d;", info.Size(), info.ModTime().UnixNano())
+			fmt.Fprintf(&b, "%d,%d,%o;", info.Size(), info.ModTime().UnixNano(), info.Mode())
 		}
 	}
 	return b.String()

@@ -200,6 +200,14 @@ func TestServer_Reload(t *testing.T) {
 	echo(t, stays, "after")
 	wantVisit(t, s, before, true)
 
+	stamp = s.Stamp()
+	if err := os.Chmod(cert, 0o640); err != nil {
+		t.Fatal(err)
+	}
+	if s.Stamp() == stamp {
+		t.Error("nobody sees that a file may be read by others now")
+	}
+
 	put(t, cert, "not a certificate")
 	if _, err := s.Load(); err == nil || !strings.Contains(err.Error(), cert) {
 		t.Errorf("of a broken file: %v", err)
