@@ -237,7 +237,7 @@ func TestRun_Capacity(t *testing.T) {
 	opt := options(fleettest.Serve(t, node.Handle)+"v1/device", 40)
 	opt.Dialect = "json"
 	r := run(t, opt, bench.Capacity{
-		Base: 10, Settle: time.Second, Hold: 50 * time.Millisecond, Size: 100, Duration: 200 * time.Millisecond,
+		Base: 10, Settle: time.Second, Hold: 50 * time.Millisecond, Size: 100, Duration: time.Second,
 		Control: 4, Calm: 100 * time.Millisecond, InFlight: 40, Limit: 10 * time.Second,
 	})
 	if !r.OK || r.Figures["messages"] < 40 || r.Figures["connections"] != 40 {

@@ -173,7 +173,8 @@ func TestClose_Timeout(t *testing.T) {
 		d.want(closing(uint16(code), ""))
 		d.send(text("I have not heard you")) // does not prolong it
 		d.wantGone()
-		if took := time.Since(began); took < timeout-tick {
+		// The wheel of a loop that is behind makes up for a tick that was missed.
+		if took := time.Since(began); took < timeout-3*tick {
 			t.Errorf("%d: hung up after %s, the timeout is %s", code, took, timeout)
 		}
 		wantGone(t, gone, eventloop.CauseClosed, code)
