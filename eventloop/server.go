@@ -37,6 +37,7 @@ type Server struct {
 	listeners []*listener
 	stopping  chan struct{} // closed by Stop, or when the engine ends by itself
 	booted    chan struct{} // closed when the socket listens
+	looping   chan struct{} // closed when the engine has all its loops, and may be given connections
 	ended     chan struct{} // closed when Run returns
 
 	// Set by OnBoot, before any connection and before booted is closed.
@@ -63,6 +64,7 @@ type Server struct {
 	deflate wsproto.Deflater
 	hellos  sync.Pool
 	halting sync.Once
+	begin   sync.Once      // closes looping
 	wait    sync.WaitGroup // for the turnstile, and for who rings a loop's bell
 }
 
@@ -81,6 +83,7 @@ func New(cfg Config, a Acceptor) (*Server, error) {
 		start:     time.Now(),
 		stopping:  make(chan struct{}),
 		booted:    make(chan struct{}),
+		looping:   make(chan struct{}),
 		ended:     make(chan struct{}),
 	}
 	s.decode, err = wsproto.NewDecoderConfig(wsproto.Limits{MaxMessage: cfg.MaxMessage}, &s.memory.Parts)

@@ -94,6 +94,11 @@ func (s *listener) runTurnstile() {
 			needed = s.useTurnstile()
 		}
 	}
+	select { // gnet's list of loops is not to be looked at while it grows
+	case <-s.stopping:
+		return
+	case <-s.looping:
+	}
 	f := os.NewFile(uintptr(s.lnfd), "listener")
 	s.lnfdTaken = true
 	defer f.Close()
