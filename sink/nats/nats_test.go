@@ -144,7 +144,13 @@ func TestNATS_IsADestination(t *testing.T) {
 				return &sinktest.Harness{
 					New:      func(t *testing.T) sink.Destination { return sinktest.New(t, sinknats.New, values) },
 					Received: s.received,
-					Down:     func(*testing.T) { s.down() }, Up: s.up,
+					Down: func(t *testing.T) {
+						if mode == "core" { // the server has it then, and what listens to it maybe not yet
+							testkit.Eventually(t, patience, "the stream to have heard all", func() bool { return len(s.received(t)) >= 5 })
+						}
+						s.down()
+					},
+					Up: s.up,
 					Hang: func(t *testing.T) func() {
 						signal(t, s, syscall.SIGSTOP)
 						return func() { signal(t, s, syscall.SIGCONT) }
