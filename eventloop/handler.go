@@ -87,13 +87,13 @@ func (h *handler) OnClose(gc gnet.Conn, err error) gnet.Action {
 // OnTick runs in gnet's ticker, which is not a loop: it only asks each loop to
 // advance its wheel. A loop that is behind is not asked twice.
 func (h *handler) OnTick() (time.Duration, gnet.Action) {
-	// gnet begins to tick when it has made its loops.
-	h.s.begin.Do(func() { close(h.s.looping) })
 	for _, l := range h.s.listeners {
 		l.gateOnce()
 		l.crowdOut()
 	}
 	h.s.minding()
+	// gnet begins to tick when it has made its loops.
+	h.s.begin.Do(func() { close(h.s.looping) })
 	for _, l := range h.s.loops() {
 		if !l.late.Load() {
 			l.asked.Store(h.s.now())
