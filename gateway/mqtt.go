@@ -209,6 +209,7 @@ var (
 
 // publishOnLane makes a record of a PUBLISH, or a reply.
 func (q *mqtt) publishOnLane(l *link, t *turn, b *batch, m message, p mqttproto.Packet) error {
+	m[0] = codeNone // a turn that panicked has left its answer, and is taken again
 	pub, err := mqttproto.DecodePublish(p, q.peer.Version, maxAliases)
 	if err == nil && pub.Alias != 0 {
 		err = q.aliasOnLane(&pub)
