@@ -8,7 +8,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -152,8 +151,8 @@ func TestNATS_IsADestination(t *testing.T) {
 					},
 					Up: s.up,
 					Hang: func(t *testing.T) func() {
-						signal(t, s, syscall.SIGSTOP)
-						return func() { signal(t, s, syscall.SIGCONT) }
+						testkit.Freeze(t, s.cmd.Process)
+						return func() { testkit.Thaw(t, s.cmd.Process) }
 					},
 					Credentials: func(t *testing.T, right bool) {
 						put(t, values["password_file"].(string), map[bool]string{true: "right", false: "wrong"}[right])
@@ -162,13 +161,6 @@ func TestNATS_IsADestination(t *testing.T) {
 				}
 			})
 		})
-	}
-}
-
-func signal(t *testing.T, s *server, what os.Signal) {
-	t.Helper()
-	if err := s.cmd.Process.Signal(what); err != nil {
-		t.Error(err)
 	}
 }
 

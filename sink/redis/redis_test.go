@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -112,21 +111,14 @@ func TestRedis_IsADestination(t *testing.T) {
 			Received: s.received,
 			Down:     func(*testing.T) { s.down() }, Up: s.up,
 			Hang: func(t *testing.T) func() {
-				signal(t, s, syscall.SIGSTOP)
-				return func() { signal(t, s, syscall.SIGCONT) }
+				testkit.Freeze(t, s.cmd.Process)
+				return func() { testkit.Thaw(t, s.cmd.Process) }
 			},
 			Credentials: func(t *testing.T, right bool) {
 				put(t, values["password_file"].(string), map[bool]string{true: "right", false: "wrong"}[right])
 			},
 		}
 	})
-}
-
-func signal(t *testing.T, s *server, what os.Signal) {
-	t.Helper()
-	if err := s.cmd.Process.Signal(what); err != nil {
-		t.Error(err)
-	}
 }
 
 // A Redis without memory takes nothing of a batch, and it is of the moment; a key of another

@@ -13,9 +13,7 @@ import (
 // silence stops the server, which keeps its sockets and says nothing any more.
 func (s *natsServer) silence() {
 	s.t.Helper()
-	if err := s.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
-		s.t.Fatal(err)
-	}
+	testkit.Freeze(s.t, s.cmd.Process)
 }
 
 // A log elsewhere has fallen silent, which is worse than gone. The node is told to
