@@ -91,6 +91,9 @@ func (h *Handshake) Parse(cfg *HandshakeConfig, block []byte) error {
 	if err := h.check(); err != nil {
 		return err
 	}
+	if err := offers.check(); err != nil {
+		return err
+	}
 	return h.upgrade(block)
 }
 
@@ -123,14 +126,15 @@ func (h *Handshake) requestLine(line []byte) error {
 func isDigit(c byte) bool { return '0' <= c && c <= '9' }
 
 // target takes path and query from a request target: "/path?query", or the same after
-// "http://host", as sent to proxies. [RFC6455 3]
+// "http://host", as sent to proxies, which a server must accept; clients that send the
+// URL that they were given write "ws://host". [RFC6455 3] [RFC9112 3.2.2]
 func (h *Handshake) target(t []byte) error {
 	for _, c := range t {
 		if c <= ' ' || c >= 0x7f || c == '#' {
 			return errTarget
 		}
 	}
-	for _, scheme := range [...]string{"http://", "https://"} {
+	for _, scheme := range [...]string{"http://", "https://", "ws://", "wss://"} {
 		if len(t) < len(scheme) || !equalFold(t[:len(scheme)], scheme) {
 			continue
 		}

@@ -126,6 +126,8 @@ func TestHandshake_AlsoAccepted(t *testing.T) {
 		"names and values in other cases":            strings.NewReplacer("Upgrade: websocket", "UPGRADE: WebSocket", "Connection: Upgrade", "connection: keep-alive, UPGRADE", "Sec-WebSocket-Key", "sec-websocket-key").Replace(hello),
 		"no white space after the colon":             strings.ReplaceAll(hello, ": ", ":"),
 		"an absolute target":                         replace("GET /v1", "GET http://proxy.example/v1"),
+		"an absolute target of WebSocket":            replace("GET /v1", "GET ws://proxy.example/v1"),
+		"the same by TLS, in capitals":               replace("GET /v1", "GET WSS://proxy.example:443/v1"),
 		"a later HTTP/1 version":                     replace("HTTP/1.1", "HTTP/1.2"),
 		"an empty host":                              replace("node.example:8080", ""),
 		"an IPv6 host":                               replace("node.example:8080", "[2001:db8::1]:8080"),

@@ -13,18 +13,23 @@ type offers struct {
 	seen [maxOffers][]byte
 	n    int
 	best int // index in cfg.Protocols of the selected one, plus one; 0 = none
+
+	extension               bool // some extension was offered
+	noProtocol, noExtension bool // there is a field, and no element in it or in those before
 }
 
-// protocols reads one Sec-WebSocket-Protocol field: tokens, each once. The
-// server's order of preference decides, not the client's.
-// [RFC6455 4.2.2] [RFC6455 1.9]
+// protocols reads one Sec-WebSocket-Protocol field: tokens, each once, and elements that
+// are empty. The server's order of preference decides, not the client's.
+// [RFC6455 4.2.2] [RFC6455 1.9] [RFC9110 5.6.1.2]
 func (o *offers) protocols(list []byte) error {
 	const bearer = "bearer."
 	for more := true; more; {
 		var name []byte
 		name, list, more = bytes.Cut(list, []byte{','})
-		name = trim(name)
-		if len(name) == 0 || tokenLen(name) != len(name) || o.n == maxOffers || o.repeated(name) { // [RFC6455 4.1]
+		if name = trim(name); len(name) == 0 {
+			continue
+		}
+		if tokenLen(name) != len(name) || o.n == maxOffers || o.repeated(name) { // [RFC6455 4.1]
 			return errProtocolList
 		}
 		o.seen[o.n] = name
@@ -37,6 +42,18 @@ func (o *offers) protocols(list []byte) error {
 		}
 		o.h.Offered++
 		o.choose(name)
+	}
+	o.noProtocol = o.n == 0
+	return nil
+}
+
+// check refuses lists of which every element is empty. [RFC9110 5.6.1.2]
+func (o *offers) check() error {
+	switch {
+	case o.noProtocol:
+		return errProtocolList
+	case o.noExtension:
+		return errExtensionList
 	}
 	return nil
 }
@@ -63,14 +80,21 @@ func (o *offers) choose(name []byte) {
 // extensions reads one Sec-WebSocket-Extensions field and accepts the first possible offer
 // of permessage-deflate. It declines unknown extensions and impossible offers by not
 // answering them; only a broken grammar fails the handshake.
-// [RFC6455 9.1] [RFC6455 4.2.2] [RFC7692 5] [RFC7692 7.1]
+// [RFC6455 9.1] [RFC6455 4.2.2] [RFC7692 5] [RFC7692 7.1] [RFC9110 5.6.1.2]
 func (o *offers) extensions(list []byte) error {
 	s := scanner{b: list}
 	for {
+		for s.b = trim(s.b); s.take(','); s.b = trim(s.b) { // an element that is empty
+		}
+		if len(s.b) == 0 {
+			o.noExtension = !o.extension
+			return nil
+		}
 		name := s.token()
 		if name == nil {
 			return errExtensionList
 		}
+		o.extension = true
 		d := deflateOffer{bad: !o.cfg.Compression || o.h.Compression || !equalFold(name, "permessage-deflate")}
 		for s.take(';') {
 			param := s.token()
@@ -91,10 +115,7 @@ func (o *offers) extensions(list []byte) error {
 				o.h.WindowBits = d.serverBits // [RFC7692 7.1.2.1]
 			}
 		}
-		if len(s.b) == 0 {
-			return nil
-		}
-		if !s.take(',') {
+		if len(s.b) > 0 && s.b[0] != ',' {
 			return errExtensionList
 		}
 	}

@@ -30,6 +30,8 @@ func TestHandshake_Protocols(t *testing.T) {
 		{"a bearer token", []string{"v1, bearer.a.b-c_d"}, "v1", 1, "a.b-c_d"},
 		{"a bearer token alone", []string{"bearer.abc"}, "", 0, "abc"},
 		{"an empty bearer token", []string{"bearer."}, "", 0, ""},
+		{"empty elements [RFC9110 5.6.1.2]", []string{", v1,,v2 ,\t,"}, "v2", 2, ""},
+		{"a line of empty elements beside one with a name", []string{"", "v1", ","}, "v1", 1, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var lines []string
@@ -60,15 +62,14 @@ func TestHandshake_MalformedOffers(t *testing.T) {
 	}
 	for _, line := range []string{
 		"Sec-WebSocket-Protocol: ",
-		"Sec-WebSocket-Protocol: a,",
-		"Sec-WebSocket-Protocol: a,,b",
+		"Sec-WebSocket-Protocol: , ,",
 		"Sec-WebSocket-Protocol: a b",
 		"Sec-WebSocket-Protocol: a/b",
 		"Sec-WebSocket-Protocol: a, b, a",
 		"Sec-WebSocket-Protocol: bearer.a, bearer.b",
 		"Sec-WebSocket-Protocol: " + strings.Join(many, ","),
 		"Sec-WebSocket-Extensions: ",
-		"Sec-WebSocket-Extensions: a,",
+		"Sec-WebSocket-Extensions: , ,",
 		"Sec-WebSocket-Extensions: a;",
 		"Sec-WebSocket-Extensions: a; b=",
 		"Sec-WebSocket-Extensions: a; =b",
@@ -110,6 +111,7 @@ func TestHandshake_Compression(t *testing.T) {
 		{`permessage-deflate; server_max_window_bits="10"`, agreed + "; server_max_window_bits=10", 10},
 		{"permessage-deflate ; server_max_window_bits = 9 , x", agreed + "; server_max_window_bits=9", 9},
 		{"x-webkit-deflate-frame, permessage-deflate", agreed, 15},
+		{", x, ,permessage-deflate;client_max_window_bits,,", agreed, 15}, // [RFC9110 5.6.1.2]
 		{"foo; a=b; c, permessage-deflate", agreed, 15},
 		{"permessage-deflate; server_max_window_bits=7, permessage-deflate", agreed, 15}, // the next offer is the fallback
 		{"permessage-deflate; server_max_window_bits=9, permessage-deflate", agreed + "; server_max_window_bits=9", 9},
