@@ -153,6 +153,15 @@ func VerifyLog(c Config) (*custody.Verdict, error) {
 	return uplog.VerifyLog(c.log())
 }
 
+// ClosedLog is the log of a node that is not running.
+type ClosedLog = uplog.Closed
+
+// OpenClosedLog opens the log under a data directory on which no node runs, to be read from its
+// files; it changes nothing. ErrInUse: a node runs. See uplog.OpenClosed.
+func OpenClosedLog(dataDir string) (*ClosedLog, error) {
+	return uplog.OpenClosed(uplog.Config{DataDir: dataDir})
+}
+
 // AcceptDamage notes that somebody decided to go on with a damaged log, and says of
 // how many reports nobody had. A running node sees it within moments.
 func AcceptDamage(dataDir string) (int, error) { return custody.Accept(dataDir) }

@@ -48,6 +48,11 @@ func (e *EndError) Error() string {
 // too slow: fn gets nothing twice, and misses nothing but what the log has
 // forgotten meanwhile. If that fails for a minute the last error is returned.
 func (c *Client) Tail(ctx context.Context, q api.TailQuery, fn func(line []byte) error) error {
+	return c.TailAt(ctx, q, func(_ api.Position, line []byte) error { return fn(line) })
+}
+
+// TailAt is Tail with the position of each record.
+func (c *Client) TailAt(ctx context.Context, q api.TailQuery, fn func(at api.Position, line []byte) error) error {
 	t := tail{client: c, query: q, fn: fn}
 	again, err := t.read(ctx)
 	for lost, delay := time.Now(), retryFirst; again && q.Follow && t.begun && ctx.Err() == nil; {
@@ -73,7 +78,7 @@ func (c *Client) Tail(ctx context.Context, q api.TailQuery, fn func(line []byte)
 type tail struct {
 	// Immutable after construction.
 	client *Client
-	fn     func(line []byte) error
+	fn     func(at api.Position, line []byte) error
 
 	// Owned by the caller's goroutine.
 	query api.TailQuery // where to go on
@@ -137,7 +142,7 @@ func (t *tail) take(e *event) (ended, again bool, err error) {
 		}
 		return true, end.End == api.TailStopping || end.End == api.TailDropped, end
 	case len(e.data) > 0:
-		if err := t.fn(e.data); err != nil {
+		if err := t.fn(e.id, e.data); err != nil {
 			return true, false, err
 		}
 	}

@@ -85,6 +85,13 @@ func readMark(dir string) (mark, uint64, error) {
 	return best, turn, nil
 }
 
+// Marked returns the identity of the log under a data directory, and the positions from its
+// first record to the last that was acknowledged. fs.ErrNotExist: nothing is kept of it.
+func Marked(dir string) (log string, first, last uint64, err error) {
+	m, _, err := readMark(dir)
+	return m.log, m.first, m.last, err
+}
+
 func decodeSlot(b []byte) (m mark, turn uint64, ok bool) {
 	le := binary.LittleEndian
 	if le.Uint64(b) != markMagic || crc32.Checksum(b[:slotSize-4], castagnoli) != le.Uint32(b[slotSize-4:]) {

@@ -10,6 +10,7 @@ import (
 // logCmd looks after the log.
 type logCmd struct {
 	Set    logSetCmd    `cmd:"" help:"Change the settings of the log on an external NATS server, and show the old and the new ones."`
+	Export logExportCmd `cmd:"" help:"Write the records of the log, or some of them, as lines of JSON: of a node that runs, or from the files under --data-dir of one that does not. The last line on standard error is the position that was reached."`
 	Verify logVerifyCmd `cmd:"" help:"Read the whole log under --data-dir and say what is missing. It changes nothing; a node may be running. Exit code 1: something is missing."`
 	Accept logAcceptCmd `cmd:"" help:"Decide to go on with a damaged log, without the lost records. A running node becomes ready within moments."`
 }
