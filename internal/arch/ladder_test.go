@@ -23,7 +23,7 @@ type rule struct{ ours, vendor []string }
 var below = []string{"pool", "devicemgr", "envelope", "mqttproto", "auth", "eventloop", "backbone"}
 
 // faultBelow lists the packages that run one node and its devices.
-var faultBelow = []string{"bench/fault/history", "bench/fault/faults", "bench/fault/node", "bench/fault/crew", "bench/fault/attack"}
+var faultBelow = []string{"bench/fault/history", "bench/fault/faults", "bench/fault/node", "bench/fault/crew", "bench/fault/attack", "bench/fault/outlets"}
 
 // ladder is the import policy. A key ending in /... covers the packages under
 // that folder which have no row of their own.
@@ -80,6 +80,7 @@ var ladder = map[string]rule{
 	"bench/fault/history":   {},
 	"bench/fault/faults":    {},
 	"bench/fault/node":      {ours: []string{"bench/fault/faults", "bench/fault/history"}, vendor: []string{"github.com/nats-io/nats.go"}}, // looks into the server that nodes share
+	"bench/fault/outlets":   {ours: []string{"bench/fault/faults", "bench/fault/node"}},
 	"bench/fault/crew":      {ours: []string{"bench/fault/faults", "bench/fault/history"}, vendor: []string{"github.com/gobwas/ws"}},
 	"bench/fault/attack":    {ours: []string{"bench/fault/crew", "bench/fault/history"}, vendor: []string{"github.com/gobwas/ws"}},
 	"bench/fault/life":      {ours: faultBelow},

@@ -28,6 +28,7 @@ const (
 	Stuck      Promise = "stuck"        // what was sent never settles
 	Resources  Promise = "resources"    // memory or descriptors do not come back
 	Silent     Promise = "silent"       // damage goes unreported
+	Buried     Promise = "buried"       // with the dead letters and not refused, or refused and not only there
 	Died       Promise = "died"         // the node ended, panicked or did not stop well
 )
 

@@ -11,7 +11,8 @@
 // # Memory
 //
 // A device's record grows by 40 bytes with each acknowledgement, not with each
-// message. A soak forgets what its checks found in order. The log is read as a stream.
+// message. A soak forgets what its checks found in order. The log is read as a stream; of what
+// came at a destination each record takes some 50 bytes.
 //
 // # Errors
 //

@@ -14,15 +14,23 @@ import (
 	"edgeloop/internal/pause"
 )
 
+// natsServer finds the program.
+func natsServer() (string, error) {
+	if binary := os.Getenv(node.NATSEnv); binary != "" {
+		return binary, nil
+	}
+	binary, err := exec.LookPath("nats-server")
+	if err != nil {
+		return "", fmt.Errorf("%w: build it with go build -o DIR github.com/nats-io/nats-server/v2 and name it in %s", err, node.NATSEnv)
+	}
+	return binary, nil
+}
+
 // setupUpstream starts the server and lets the node use it through the proxy.
 func setupUpstream(ctx context.Context, l *life.Life) error {
-	binary := os.Getenv(node.NATSEnv)
-	if binary == "" {
-		found, err := exec.LookPath("nats-server")
-		if err != nil {
-			return fmt.Errorf("%w: build it with go build -o DIR github.com/nats-io/nats-server/v2 and name it in %s", err, node.NATSEnv)
-		}
-		binary = found
+	binary, err := natsServer()
+	if err != nil {
+		return err
 	}
 	addrs, err := node.FreeAddrs(7) // the node has the first two, a second node the last three
 	if err != nil {

@@ -51,6 +51,8 @@ func All() []life.Scenario {
 		{Name: "log-reader", About: "who reads the node's log stops reading, and goes away", Devices: life.Controls, Pace: life.ControlPace, Control: true, Flags: []string{"--log-level=debug"}, Act: actLogReader},
 		{Name: "no-answer", About: "SIGTERM while the external NATS is silent, once and twice, also at the start (needs nats-server)", Devices: life.Controls, Pace: life.ControlPace, Setup: setupUpstream, Act: actNoAnswer},
 		{Name: "tug", About: "two connections of one device take over from each other", Devices: life.Controls, Pace: life.ControlPace, Control: true, Act: actTug},
+		sinks(),
+		sinksLog(),
 	}
 }
 

@@ -1,0 +1,215 @@
+package scenarios
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"syscall"
+	"time"
+
+	"edgeloop/bench/fault/faults"
+	"edgeloop/bench/fault/life"
+	"edgeloop/bench/fault/outlets"
+	"edgeloop/internal/pause"
+)
+
+// sinkFault is one way to hurt a node's sinks. When hurt returns all is well again.
+type sinkFault struct {
+	name string
+	hurt func(ctx context.Context, l *life.Life) error
+}
+
+func (w *outside) faults() []sinkFault {
+	return []sinkFault{
+		{"the destinations are down", w.down},
+		{"the destinations are slow, and the node is killed", w.slow},
+		{"the destinations are killed and start again", w.restart},
+		{"the destinations fail, and one is shown a wrong token", w.failing},
+		{"one destination refuses everything, and the node is killed", w.refusing},
+		{"the ways to the destinations are cut, and dead", w.cut},
+		{"the node is killed, again and again", w.kill},
+		{"the configuration changes, and is wrong", w.reload},
+		{"the sinks are rewound, and the node is killed", w.rewind},
+	}
+}
+
+// proxies are the ways to the destinations that have one.
+func (w *outside) proxies() []*faults.Proxy {
+	return []*faults.Proxy{w.hook.Proxy, w.redis.Proxy, w.nats.Proxy}
+}
+
+// killed kills the node, tears the file that grew, and starts the node.
+func (w *outside) killed(ctx context.Context, l *life.Life, why string) error {
+	l.Kill(why)
+	if err := w.files.Tear(); err != nil {
+		return err
+	}
+	return l.Boot(ctx)
+}
+
+func (w *outside) down(ctx context.Context, l *life.Life) error {
+	w.hook.Proxy.Shut()
+	w.redis.Kill()
+	w.nats.Kill()
+	if err := w.files.Away(); err != nil {
+		return err
+	}
+	if err := pause.For(ctx, 500*ms+l.UpTo(2*time.Second)); err != nil {
+		return err
+	}
+	return errors.Join(w.hook.Proxy.Open(), w.redis.Start(ctx), w.nats.Start(ctx), w.files.Back())
+}
+
+func (w *outside) slow(ctx context.Context, l *life.Life) error {
+	w.hook.Be(outlets.Mood{Delay: 300 * ms})
+	w.redis.Proxy.Slow(100 * ms)
+	w.nats.Proxy.Slow(20 * ms)
+	for range 2 {
+		if err := pause.For(ctx, 500*ms+l.UpTo(500*ms)); err != nil {
+			return err
+		}
+		if err := w.killed(ctx, l, "while its destinations are slow"); err != nil {
+			return err
+		}
+	}
+	w.hook.Be(outlets.Mood{})
+	w.redis.Proxy.Slow(0)
+	w.nats.Proxy.Slow(0)
+	return nil
+}
+
+func (w *outside) restart(ctx context.Context, l *life.Life) error {
+	for range 2 {
+		w.hook.Proxy.Shut()
+		w.redis.Kill()
+		w.nats.Kill()
+		if err := errors.Join(w.hook.Proxy.Open(), w.redis.Start(ctx), w.nats.Start(ctx)); err != nil {
+			return err
+		}
+		if err := pause.For(ctx, 200*ms+l.UpTo(500*ms)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (w *outside) failing(ctx context.Context, l *life.Life) error {
+	w.hook.Be(outlets.Mood{Fail: 2})
+	w.nats.Proxy.Hold(true)
+	if err := errors.Join(w.redis.Full(true), w.files.Away()); err != nil {
+		return err
+	}
+	if err := pause.For(ctx, 500*ms+l.UpTo(time.Second)); err != nil {
+		return err
+	}
+	w.hook.Be(outlets.Mood{Fail: 3})
+	w.nats.Proxy.Hold(false)
+	if err := errors.Join(w.redis.Full(false), w.files.Back(), w.hook.Show("another")); err != nil {
+		return err
+	}
+	if err := pause.For(ctx, 500*ms+l.UpTo(500*ms)); err != nil {
+		return err
+	}
+	if err := w.hook.Show("first"); err != nil {
+		return err
+	}
+	err := pause.For(ctx, 500*ms)
+	w.hook.Be(outlets.Mood{})
+	return err
+}
+
+func (w *outside) refusing(ctx context.Context, l *life.Life) error {
+	w.hook.Be(outlets.Mood{RefuseAll: true})
+	for range 3 {
+		before := w.hook.RefusedCount()
+		if err := l.Await(ctx, 30*time.Second, "records to be refused", func() bool { return w.hook.RefusedCount() >= before+20 }); err != nil {
+			return err
+		}
+		if err := pause.For(ctx, l.UpTo(200*ms)); err != nil {
+			return err
+		}
+		if err := w.killed(ctx, l, "while records are refused"); err != nil {
+			return err
+		}
+	}
+	w.hook.Be(outlets.Mood{})
+	return nil
+}
+
+func (w *outside) cut(ctx context.Context, l *life.Life) error {
+	for range 4 {
+		for _, p := range w.proxies() {
+			p.Cut()
+		}
+		if err := pause.For(ctx, l.UpTo(400*ms)); err != nil {
+			return err
+		}
+	}
+	for _, p := range w.proxies() {
+		p.Hold(true)
+	}
+	err := pause.For(ctx, time.Second+l.UpTo(2*time.Second)) // an attempt may take two
+	for _, p := range w.proxies() {
+		p.Hold(false)
+	}
+	return err
+}
+
+func (w *outside) kill(ctx context.Context, l *life.Life) error {
+	for range 3 {
+		if err := pause.For(ctx, l.UpTo(600*ms)); err != nil {
+			return err
+		}
+		if err := w.killed(ctx, l, "while it sends"); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// reload changes every sink, adds one that begins with the oldest record, and tries a
+// configuration that is wrong, which has to change nothing.
+func (w *outside) reload(ctx context.Context, l *life.Life) error {
+	if len(w.all) == 4 {
+		w.all = append(w.all, outlets.NewFiles("late", l.Node.Dir+".late"))
+	}
+	for _, batch := range []int{50, 500, 20, 200} {
+		if err := w.configure(l, batch); err != nil {
+			return err
+		}
+		l.Node.Signal(syscall.SIGHUP)
+		if err := pause.For(ctx, 100*ms+l.UpTo(400*ms)); err != nil {
+			return err
+		}
+	}
+	b, err := os.ReadFile(w.config)
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(w.config, []byte("sinks: [{name: hook, type: nothing}]\n"), 0o600); err != nil {
+		return err
+	}
+	l.Node.Signal(syscall.SIGHUP)
+	if err := pause.For(ctx, 300*ms); err != nil {
+		return err
+	}
+	if err := os.WriteFile(w.config, b, 0o600); err != nil {
+		return err
+	}
+	l.Node.Signal(syscall.SIGHUP)
+	return nil
+}
+
+func (w *outside) rewind(ctx context.Context, l *life.Life) error {
+	since := time.Now().Add(-3 * time.Second).UTC().Format(time.RFC3339)
+	for sink, to := range map[string]string{"files": "oldest", "hook": since, "redis": since, "nats": since} {
+		if err := l.Node.Rewind(ctx, sink, to); err != nil {
+			return fmt.Errorf("rewind %s to %s: %w", sink, to, err)
+		}
+	}
+	if err := pause.For(ctx, l.UpTo(300*ms)); err != nil {
+		return err
+	}
+	return w.killed(ctx, l, "while its sinks catch up")
+}
