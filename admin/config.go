@@ -19,6 +19,8 @@ type Config struct {
 	// Listen is host:port, default 127.0.0.1:9090. An address that is not loopback
 	// is refused unless TLS or AllowRemote is set.
 	Listen string
+	// Listener, if set, is one on Listen that HandOver gave; Start takes it.
+	Listener net.Listener
 	// AllowRemote permits a listener that others can reach without TLS. The tokens
 	// then cross the network readable.
 	AllowRemote bool

@@ -35,7 +35,7 @@ type Server struct {
 
 	// Guarded by mu.
 	mu       sync.Mutex
-	listener net.Listener
+	listener *ownListener
 	door     *door
 	served   chan struct{} // closed when the goroutine of Start has ended
 
@@ -52,6 +52,11 @@ func New(cfg Config, node Backends) (*Server, error) {
 	if err := node.check(); err != nil {
 		return nil, err
 	}
+	return build(cfg, node, (*Server).routes)
+}
+
+// build makes a server of what has been checked.
+func build(cfg Config, node Backends, routes func(*Server) []route) (*Server, error) {
 	s := &Server{
 		cfg:        cfg,
 		node:       node,
@@ -67,7 +72,7 @@ func New(cfg Config, node Backends) (*Server, error) {
 		return nil, err
 	}
 	s.stopping, s.endWaits = context.WithCancel(context.Background())
-	for _, r := range s.routes() {
+	for _, r := range routes(s) {
 		s.byRoute[r.pattern] = r
 		s.mux.Handle(r.pattern, s.adapt(r))
 	}
@@ -90,13 +95,18 @@ func New(cfg Config, node Backends) (*Server, error) {
 	return s, nil
 }
 
-// Start listens on Config.Listen and serves in a goroutine of its own until Stop.
-// The address is taken when Start returns.
+// Start listens on Config.Listen, or takes Config.Listener, and serves in a goroutine of its
+// own until Stop. The address is taken when Start returns.
 func (s *Server) Start() error {
-	ln, err := net.Listen("tcp", s.cfg.Listen)
-	if err != nil {
-		return fmt.Errorf("admin: %w", err)
+	tcp := s.cfg.Listener
+	if tcp == nil {
+		fresh, err := net.Listen("tcp", s.cfg.Listen)
+		if err != nil {
+			return fmt.Errorf("admin: %w", err)
+		}
+		tcp = fresh
 	}
+	ln := &ownListener{TCPListener: tcp.(*net.TCPListener)} //nolint:forcetypeassert // of "tcp"
 	served := make(chan struct{})
 	s.mu.Lock()
 	s.listener, s.served = ln, served

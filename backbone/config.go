@@ -20,8 +20,11 @@ type Config struct {
 	// NATSURL, when set, is the external server (nats://host:port, several
 	// separated by commas); nothing is embedded then.
 	NATSURL string
-	// NATSCreds is the credentials file for it, if it asks for one.
-	NATSCreds string
+	// NATSAccess is what that server asks for, and how it is known.
+	NATSAccess Access
+	// OnWait, if set, hears why that server cannot be reached yet while Open waits for
+	// it, once for each attempt. It must not block.
+	OnWait func(error)
 	// Writers says who writes the log. Default: by where its servers are.
 	Writers Writers
 	// Node names this process in presence. Default: the host name.
@@ -141,7 +144,7 @@ func orDefault[T comparable](field *T, value T) {
 // servers says where they are.
 func (c *Config) servers() servers.Config {
 	return servers.Config{
-		DataDir: c.DataDir, URL: c.NATSURL, Creds: c.NATSCreds, Node: c.Node,
+		DataDir: c.DataDir, URL: c.NATSURL, Access: c.NATSAccess, OnWait: c.OnWait, Node: c.Node,
 		Durability: c.Durability, DiskReserve: c.DiskReserve, Logger: c.Logger,
 		Shared: c.Writers == Several, SyncAlways: c.Writers == Several && c.Durability == Power,
 		Seams: servers.Seams{Synced: c.Seams.Synced, Silence: c.Seams.Silence, Timeout: c.Seams.Timeout},

@@ -20,14 +20,24 @@ type external struct {
 
 func startExternal(t testing.TB) *external {
 	t.Helper()
-	e := &external{t: t, opts: server.Options{
+	e := prepareExternal(t)
+	e.begin()
+	return e
+}
+
+// prepareExternal makes a server that does not run before begin.
+func prepareExternal(t testing.TB) *external {
+	t.Helper()
+	return &external{t: t, opts: server.Options{
 		Host: "127.0.0.1", Port: server.RANDOM_PORT, NoSigs: true, NoLog: true,
 		JetStream: true, StoreDir: t.TempDir(), SyncAlways: true, MaxPayload: 8 << 20,
 	}}
+}
+
+func (e *external) begin() {
 	e.start()
 	e.url = e.srv.ClientURL()
-	t.Cleanup(e.stop)
-	return e
+	e.t.Cleanup(e.stop)
 }
 
 func (e *external) start() {

@@ -18,6 +18,10 @@ type (
 	State = servers.State
 	// Durability says what must have happened before a record counts as durable.
 	Durability = servers.Durability
+	// Access is what servers elsewhere ask of this node, and how they are known.
+	Access = servers.Access
+	// AccessError says which file of Access cannot be used.
+	AccessError = servers.AccessError
 	// Sync says what is known of whether the log has synced what it confirms.
 	Sync = servers.Sync
 	// Difference is a setting of a shared stream that is not what this node's flags say.

@@ -1,11 +1,10 @@
 package servers
 
 import (
+	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"net"
-	"net/url"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -79,6 +78,7 @@ func dial(ctx context.Context, c *Config, e *embedded, name string) (*Conn, erro
 		nats.PingInterval(pingEvery),
 		nats.MaxPingsOutstanding(2),
 		nats.SkipSubjectValidation(), // ours are made by appendSubject
+		nats.IgnoreAuthErrorAbort(),  // a password can be put right; without it a second refusal is the last
 		nats.DisconnectErrHandler(func(nc *nats.Conn, err error) {
 			conn.lost.Store(&State{Since: time.Now(), Cause: ErrDisconnected})
 			conn.changed()
@@ -87,7 +87,7 @@ func dial(ctx context.Context, c *Config, e *embedded, name string) (*Conn, erro
 			default:
 			}
 			if !nc.IsClosed() {
-				log.Warn("connection to the log lost", zap.Error(err))
+				log.Warn("connection to the log lost", zap.Error(withoutSecrets(err)))
 			}
 		}),
 		nats.ReconnectHandler(func(*nats.Conn) {
@@ -96,7 +96,7 @@ func dial(ctx context.Context, c *Config, e *embedded, name string) (*Conn, erro
 			log.Info("connection to the log restored")
 		}),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
-			log.Warn("connection to the log", zap.Error(err))
+			log.Warn("connection to the log", zap.Error(withoutSecrets(err)))
 		}),
 	}
 	if e != nil {
@@ -105,26 +105,47 @@ func dial(ctx context.Context, c *Config, e *embedded, name string) (*Conn, erro
 		conn.dial = &dialer{}
 		opts = append(opts, nats.SetCustomDialer(conn.dial))
 	}
-	if c.Creds != "" {
-		opts = append(opts, nats.UserCredentials(c.Creds))
-	}
+	opts = append(opts, c.Access.options()...)
 	var err error
-	for attempt := 0; ; attempt++ {
-		if conn.NC, err = nats.Connect(c.URL, opts...); err == nil {
-			break
-		}
-		if pause.For(ctx, RetryDelay(attempt)) != nil {
-			if unread := new(url.Error); errors.As(err, &unread) { // it quotes the password
-				err = errors.New("the URL cannot be read, escape what is special in a password")
-			}
-			return nil, fmt.Errorf("connect to %s: %w", redact.URL(c.URL), err)
-		}
+	if conn.NC, err = connect(ctx, c, conn.dial, log, opts); err != nil {
+		return nil, err
 	}
 	if conn.JS, err = jetstream.New(conn.NC, jetstream.WithDefaultTimeout(RequestTimeout)); err != nil {
 		conn.NC.Close()
 		return nil, err
 	}
 	return conn, nil
+}
+
+// connect tries until it succeeds or ctx ends. The first failure is said at once, and each
+// one that has another cause than the one before.
+func connect(ctx context.Context, c *Config, d *dialer, log *zap.Logger, opts []nats.Option) (*nats.Conn, error) {
+	said := ""
+	for attempt := 0; ; attempt++ {
+		nc, err := nats.Connect(c.URL, opts...)
+		if err == nil {
+			if said != "" {
+				log.Info("connected to the log's server")
+			}
+			return nc, nil
+		}
+		if errors.Is(err, nats.ErrNoServers) && d != nil {
+			err = cmp.Or(d.failed(), err) // nats.go keeps to itself that it was refused
+		}
+		err = unread(err)
+		missing := &NoServerError{redact.URL(c.URL), err, toCheck(err)}
+		if text := err.Error(); text != said {
+			said = text
+			log.Warn("cannot connect to the log's server, trying again",
+				zap.String("url", missing.URL), zap.Error(err), zap.String("check", missing.Check))
+		}
+		if c.OnWait != nil {
+			c.OnWait(missing)
+		}
+		if pause.For(ctx, RetryDelay(attempt)) != nil {
+			return nil, missing
+		}
+	}
 }
 
 // RetryDelay grows with the attempts, from 10 ms to a second.
@@ -139,6 +160,7 @@ type dialer struct {
 	// Guarded by mu.
 	last    net.Conn
 	aborted bool
+	err     error // of the latest attempt
 }
 
 const (
@@ -149,16 +171,23 @@ const (
 // Dial implements nats.CustomDialer.
 func (d *dialer) Dial(network, address string) (net.Conn, error) {
 	c, err := net.DialTimeout(network, address, dialTimeout)
-	if err != nil {
-		return nil, err
-	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if d.err = err; err != nil {
+		return nil, err
+	}
 	if d.aborted {
 		return nil, errors.Join(ErrClosed, c.Close())
 	}
 	d.last = c
 	return boundedConn{c}, nil
+}
+
+// failed returns why the latest attempt failed.
+func (d *dialer) failed() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.err
 }
 
 // abort ends the connection, whatever waits on it, and makes no other.

@@ -48,9 +48,12 @@ func (d Durability) String() string {
 
 // Config says where the servers are. All of it has been checked.
 type Config struct {
-	DataDir     string // of the server in this process
-	URL         string // of those elsewhere; "": in this process
-	Creds       string // the file with the credentials for them; "": none
+	DataDir string // of the server in this process
+	URL     string // of those elsewhere; "": in this process
+	Access  Access // to those elsewhere
+	// OnWait, if set, hears of each attempt to connect at the start that failed, with a
+	// *NoServerError. It must not block.
+	OnWait      func(error)
 	Node        string
 	Durability  Durability
 	DiskReserve int64 // bytes that must stay free under DataDir; not positive: no check

@@ -15,24 +15,17 @@ import (
 	"edgeloop/gateway"
 )
 
-// startAdmin starts the admin API over the parts built so far.
-func (n *node) startAdmin(context.Context) (stopFunc, error) {
-	if _, _, err := auth.EnsureToken(adminTokenFile(n.cfg.DataDir)); err != nil {
-		return nil, err
-	}
-	principals, err := n.cfg.readPrincipals()
+// startAdmin starts the admin API over the parts built so far, in place of the early server.
+func (n *node) startAdmin(ctx context.Context) (stopFunc, error) {
+	cfg, err := n.adminConfig()
 	if err != nil {
 		return nil, err
 	}
-	n.admin, err = admin.New(admin.Config{
-		Listen:      n.cfg.AdminListen,
-		AllowRemote: n.cfg.AdminRemote,
-		Principals:  principals,
-		CheckName:   auth.CheckName,
-		Sources:     n.metricSources(),
-		Logger:      n.log.Logger,
-		Audit:       n.log.audit,
-	}, admin.Backends{
+	cfg.Sources = n.metricSources()
+	if cfg.Listener, err = n.early.HandOver(ctx); err != nil {
+		return nil, err
+	}
+	n.admin, err = admin.New(cfg, admin.Backends{
 		Node:     adminNode{n},
 		Devices:  adminDevices{n.gateway, n.backbone},
 		Commands: adminCommands{n.gateway, n.backbone, n.cfg.CommandMaxAge},

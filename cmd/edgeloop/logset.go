@@ -15,7 +15,8 @@ import (
 
 // logSetCmd changes a shared log.
 type logSetCmd struct {
-	NATSURL   string        `name:"nats-url" required:"" help:"The external NATS server with the log. An embedded log takes the flags of edgeloop serve at each start."`
+	NATSURL string `name:"nats-url" required:"" help:"The external NATS server with the log. An embedded log takes the flags of edgeloop serve at each start."`
+	natsFlags
 	MaxBytes  int64         `type:"size-or-none" default:"auto" help:"Size of the log, 16MiB or more, or none for as large as the disk."`
 	MaxAge    time.Duration `type:"age-or-none" default:"auto" help:"Age after which records leave the log, 1m or more, or none to keep them."`
 	WhenFull  string        `default:"auto" enum:"auto,drop-oldest,stop" help:"What a full log does: forget the oldest, or hold devices back."`
@@ -34,6 +35,9 @@ func (l *logSetCmd) Run(io *streams) error {
 	if err := checkLogSettings("", s); err != nil {
 		return usageError{err}
 	}
+	if err := errors.Join(l.checkURL(l.NATSURL), l.checkFiles()); err != nil {
+		return usageError{err}
+	}
 	log, err := newLogging(l.LogLevel, l.LogFormat, io.err)
 	if err != nil {
 		return usageError{err}
@@ -41,7 +45,7 @@ func (l *logSetCmd) Run(io *streams) error {
 	defer log.out.Close()
 	ctx, cancel := context.WithTimeout(context.Background(), l.Patience)
 	defer cancel()
-	before, after, err := backbone.SetLog(ctx, backbone.Config{NATSURL: l.NATSURL, Logger: log.Logger}, s)
+	before, after, err := backbone.SetLog(ctx, backbone.Config{NATSURL: l.NATSURL, NATSAccess: l.access(), Logger: log.Logger}, s)
 	if err != nil {
 		return err
 	}

@@ -45,7 +45,7 @@ type cli struct {
 }
 
 func main() {
-	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
+	os.Exit(run(commandLine(), os.Stdout, os.Stderr))
 }
 
 // run is main without the process, for tests.

@@ -43,6 +43,7 @@ type node struct {
 	tls      *tlsrec.Server // nil where no listener speaks it
 	tlsQueue *pool.Queue[func()]
 	sinks    *sink.Set
+	early    *admin.Server // while the node starts
 	admin    *admin.Server
 
 	// Owned by the goroutine that starts and stops the node.
@@ -56,6 +57,7 @@ type node struct {
 	told        atomic.Pointer[inForce] // changed in turn
 	drainWindow atomic.Int64
 	state       atomic.Int32
+	waits       atomic.Pointer[error] // why the log's server cannot be reached at the start; nil: it can
 	tlsReloads  [numReloads]atomic.Uint64
 }
 
@@ -92,6 +94,7 @@ func (n *node) parts() []part {
 	}
 	return []part{
 		{name: "keys", start: n.startAuth, startMost: startMost, stopMost: stopMinor},
+		{name: "admin address", start: n.startEarly, startMost: startMost, stopMost: stopMinor, minor: true},
 		log,
 		// What a sink has not sent is sent after the next start.
 		{name: "sinks", start: n.startSinks, startMost: startMost, stopMost: stopSinks, minor: true},
@@ -170,6 +173,8 @@ func (n *node) startBackbone(ctx context.Context) (stopFunc, error) {
 	cfg := backbone.Config{
 		DataDir:       n.cfg.DataDir,
 		NATSURL:       n.cfg.NATSURL,
+		NATSAccess:    n.cfg.access(),
+		OnWait:        func(err error) { n.waits.Store(&err) },
 		Node:          n.name(),
 		LogSettings:   n.cfg.logSettings(),
 		CommandMaxAge: n.cfg.CommandMaxAge,
@@ -184,6 +189,7 @@ func (n *node) startBackbone(ctx context.Context) (stopFunc, error) {
 	cfg.OnDamage = onDamage(n.cfg.OnDamage)
 	var err error
 	n.backbone, err = backbone.Open(ctx, cfg)
+	n.waits.Store(nil)
 	if errors.Is(err, backbone.ErrInUse) {
 		return nil, fmt.Errorf("--data-dir=%s: %w: stop the other node, or give this one a directory of its own", n.cfg.DataDir, err)
 	}

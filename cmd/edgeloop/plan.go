@@ -4,16 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/url"
 	"os"
 	"slices"
-	"strings"
 
 	"go.uber.org/zap"
 
 	"edgeloop/auth"
 	"edgeloop/eventloop"
-	"edgeloop/internal/redact"
 )
 
 const (
@@ -48,6 +45,9 @@ func (s *serveCmd) plan(log *zap.Logger) error {
 	if _, err := s.openTLS(log); err != nil {
 		return err
 	}
+	if err := s.checkFiles(); err != nil {
+		return err
+	}
 	_, err := s.readTokensFile()
 	return err
 }
@@ -80,16 +80,7 @@ func (s *serveCmd) planNames() error {
 			return fmt.Errorf("--node=%s: %w", s.Node, err)
 		}
 	}
-	if s.NATSURL == "" {
-		return nil
-	}
-	for _, one := range strings.Split(s.NATSURL, ",") {
-		u, err := url.Parse(strings.TrimSpace(one))
-		if err != nil || u.Host == "" || (u.Scheme != "nats" && u.Scheme != "tls" && u.Scheme != "ws" && u.Scheme != "wss") {
-			return fmt.Errorf("--nats-url=%s: give nats://host:port or tls://host:port, several separated by commas; escape what is special in a password", redact.URL(s.NATSURL))
-		}
-	}
-	return nil
+	return s.checkURL(s.NATSURL)
 }
 
 // planListeners checks the addresses. The admin API is not shown to a network by

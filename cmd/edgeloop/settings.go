@@ -107,6 +107,13 @@ var table = []setting{
 	{name: "public-key-file"},
 	{name: "token-cache", least: 1, most: 1 << 26},
 	{name: "nats-url"},
+	{name: "nats-creds"},
+	{name: "nats-user"},
+	{name: "nats-password-file"},
+	{name: "nats-token-file"},
+	{name: "nats-ca"},
+	{name: "nats-cert"},
+	{name: "nats-key"},
 	{name: "durability"},
 	{name: "commit-interval", least: 0, most: sec},
 	{name: "log-max-bytes"},
@@ -132,9 +139,16 @@ func settingOf(name string) *setting {
 
 // flags are the fields of serve by the names of their flags.
 func (s *serveCmd) flags(each func(name string, field reflect.StructField, value reflect.Value)) {
-	v := reflect.ValueOf(s).Elem()
+	eachFlag(reflect.ValueOf(s).Elem(), each)
+}
+
+func eachFlag(v reflect.Value, each func(name string, field reflect.StructField, value reflect.Value)) {
 	for i := range v.NumField() {
 		field := v.Type().Field(i)
+		if field.Anonymous {
+			eachFlag(v.Field(i), each)
+			continue
+		}
 		name := field.Tag.Get("name")
 		if name == "" {
 			name = kebab(field.Name)

@@ -14,7 +14,10 @@ import (
 // command to one device one to all.
 var (
 	environment = []string{"serve", "doctor", "echo"}
-	places      = []string{"config", "data-dir", "admin-url", "admin-token-file", "admin-tokens-file", "secret-file", "nats-url"}
+	places      = []string{
+		"config", "data-dir", "admin-url", "admin-token-file", "admin-tokens-file", "secret-file", "nats-url",
+		"nats-creds", "nats-user", "nats-password-file", "nats-token-file", "nats-ca", "nats-cert", "nats-key",
+	}
 )
 
 // keepActionsOut takes the variables from all flags that say what to do.

@@ -7,6 +7,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
+	"sync"
 	"testing"
 
 	"github.com/nats-io/nats.go"
@@ -26,14 +28,25 @@ type natsServer struct {
 	log       *logBuffer
 }
 
-func startNATS(t *testing.T) *natsServer {
-	t.Helper()
-	dir := t.TempDir()
-	s := &natsServer{t: t, bin: filepath.Join(dir, "nats-server"), conf: filepath.Join(dir, "nats.conf"), addr: freeAddr(t), log: &logBuffer{}}
-	if out, err := exec.Command("go", "build", "-o", s.bin, "github.com/nats-io/nats-server/v2").CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
+// natsBinary is their program, built once.
+var natsBinary = sync.OnceValues(func() (string, error) {
+	path := filepath.Join(filepath.Dir(nodeBinary), "nats-server")
+	if out, err := exec.Command("go", "build", "-o", path, "github.com/nats-io/nats-server/v2").CombinedOutput(); err != nil {
+		return "", fmt.Errorf("build nats-server: %w\n%s", err, out)
 	}
-	conf := fmt.Sprintf("listen: %q\njetstream { store_dir: %q, sync_interval: always }\n", s.addr, filepath.Join(dir, "js"))
+	return path, nil
+})
+
+// startNATS starts one, with these lines more in its configuration.
+func startNATS(t *testing.T, more ...string) *natsServer {
+	t.Helper()
+	bin, err := natsBinary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	s := &natsServer{t: t, bin: bin, conf: filepath.Join(dir, "nats.conf"), addr: freeAddr(t), log: &logBuffer{}}
+	conf := fmt.Sprintf("listen: %q\njetstream { store_dir: %q, sync_interval: always }\n%s\n", s.addr, filepath.Join(dir, "js"), strings.Join(more, "\n"))
 	if err := os.WriteFile(s.conf, []byte(conf), 0o600); err != nil {
 		t.Fatal(err)
 	}

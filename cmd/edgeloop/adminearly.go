@@ -1,0 +1,57 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"edgeloop/admin"
+	"edgeloop/admin/api"
+	"edgeloop/auth"
+)
+
+// adminConfig is how the API is served, by whichever server.
+func (n *node) adminConfig() (admin.Config, error) {
+	if _, _, err := auth.EnsureToken(adminTokenFile(n.cfg.DataDir)); err != nil {
+		return admin.Config{}, err
+	}
+	principals, err := n.cfg.readPrincipals()
+	return admin.Config{
+		Listen:      n.cfg.AdminListen,
+		AllowRemote: n.cfg.AdminRemote,
+		Principals:  principals,
+		CheckName:   auth.CheckName,
+		Logger:      n.log.Logger,
+		Audit:       n.log.audit,
+	}, err
+}
+
+// startEarly has probes answered while the node waits for its log: it lives, and is not ready.
+func (n *node) startEarly(context.Context) (stopFunc, error) {
+	cfg, err := n.adminConfig()
+	if err != nil {
+		return nil, err
+	}
+	early, err := admin.NewEarly(cfg, n.startsFor)
+	if err != nil {
+		return nil, usageError{err}
+	}
+	if err := early.Start(); err != nil {
+		return nil, err
+	}
+	n.early = early
+	return func(ctx context.Context) error {
+		if n.admin != nil { // which has the listener
+			return nil
+		}
+		return early.Stop(ctx)
+	}, nil
+}
+
+// startsFor is what the node waits for at its start.
+func (n *node) startsFor() []api.Reason {
+	reasons := []api.Reason{{Code: "starting", Detail: fmt.Sprintf("the node is still starting: %v", n.watch.phase.Load())}}
+	if err := n.waits.Load(); err != nil {
+		reasons = append(reasons, api.Reason{Code: "log_unreachable", Detail: (*err).Error()})
+	}
+	return reasons
+}
