@@ -47,6 +47,7 @@ func queryCases() []queryCase {
 		}},
 		{"GET", "/v1/limits", nil, 200, none},
 		{"GET", "/v1/node", nil, 200, none},
+		{"GET", "/v1/token", nil, 200, none},
 	}
 }
 

@@ -64,6 +64,7 @@ func (s *Server) routes() []route {
 		{"GET /debug/pprof/symbol", profiles, "", plain(http.HandlerFunc(pprof.Symbol))},
 		{"GET /debug/pprof/trace", profiles, "", s.profile(pprof.Trace)},
 
+		{"GET /v1/token", reads, "", getToken},
 		{"GET /v1/node", ofNode(reads), "", s.getNode},
 		{"POST /v1/drain", ofNode(administers), "drain", s.drain},
 		{"POST /v1/reload", ofNode(administers), "reload", s.reload},

@@ -35,6 +35,7 @@ var asked = map[string]asks{
 	"GET /debug/pprof/profile":                      {access.Admin, "", ""},
 	"GET /debug/pprof/symbol":                       {access.Admin, "", ""},
 	"GET /debug/pprof/trace":                        {access.Admin, "", ""},
+	"GET /v1/token":                                 {access.Read, "nothing", ""},
 	"GET /v1/node":                                  {access.Read, "", ""},
 	"POST /v1/drain":                                {access.Admin, "", ""},
 	"POST /v1/reload":                               {access.Admin, "", ""},
@@ -259,6 +260,24 @@ func TestScopes_BoundGetsItsOwn(t *testing.T) {
 	f.call("POST", "/v1/broadcast", `{"name":"x","all":true}`, commands).problem(http.StatusForbidden, "forbidden")
 	if saw := n.take(); len(saw) > 0 {
 		t.Errorf("the node was asked about %q", saw)
+	}
+}
+
+// TestToken_Itself: who shows a token is told what it allows, and until when.
+func TestToken_Itself(t *testing.T) {
+	f := newFixture(t, func(c *admin.Config) { c.Principals = guests() })
+	var free, all, bound api.Token
+	f.call("GET", "/v1/token", "").want(http.StatusOK).into(&all)
+	f.call("GET", "/v1/token", "", "Authorization: Bearer "+tokenOf("free-read")).want(http.StatusOK).into(&free)
+	f.call("GET", "/v1/token", "", "Authorization: Bearer "+tokenOf("bound-read")).want(http.StatusOK).into(&bound)
+	if all.Name != "own" || !slices.Equal(all.Scopes, []string{"metrics", "read", "command", "admin"}) || all.Tenant != "" || all.Expires != nil {
+		t.Errorf("the node's own is told %+v", all)
+	}
+	if free.Name != "free-read" || !slices.Equal(free.Scopes, []string{"read"}) || free.Tenant != "" {
+		t.Errorf("a reader is told %+v", free)
+	}
+	if bound.Tenant != "acme" || bound.Expires == nil {
+		t.Errorf("one of a tenant is told %+v", bound)
 	}
 }
 

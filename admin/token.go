@@ -114,6 +114,19 @@ func (w who) allows(r *http.Request) error {
 	return nil
 }
 
+// getToken says to a caller what its token allows: a page offers no more than that.
+func getToken(w http.ResponseWriter, r *http.Request) error {
+	if _, err := readQuery(r); err != nil {
+		return err
+	}
+	p := callerOf(r).principal
+	out := api.Token{Name: p.Name, Scopes: p.Scopes.Words(), Tenant: p.Tenant}
+	if !p.Expires.IsZero() {
+		out.Expires = &p.Expires
+	}
+	return writeJSON(w, http.StatusOK, out)
+}
+
 // anyTenant asks tenantOf for all of them, by a word that is no name.
 const anyTenant = "*"
 
