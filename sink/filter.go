@@ -14,7 +14,8 @@ type Filter struct {
 	Topic string
 }
 
-func readFilter(m *keys.Map) Filter {
+// ReadFilter reads the keys of a filter. What is wrong with them m is told.
+func ReadFilter(m *keys.Map) Filter {
 	f := Filter{Tenants: m.Texts("tenant"), Devices: m.Texts("device"), Types: m.Texts("types"), Topic: m.Text("topic", "")}
 	for _, t := range f.Types {
 		if !slices.Contains([]string{"telemetry", "status", "alert"}, t) {
@@ -30,7 +31,8 @@ func readFilter(m *keys.Map) Filter {
 	return f
 }
 
-func (f *Filter) wants(r *Record) bool {
+// Wants says whether the filter lets a record through.
+func (f *Filter) Wants(r *Record) bool {
 	return oneOf(f.Tenants, r.Tenant) && oneOf(f.Devices, r.Device) && oneOf(f.Types, r.Type) &&
 		(f.Topic == "" || matches(f.Topic, r.Topic))
 }

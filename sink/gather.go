@@ -79,7 +79,7 @@ func (g *gathering) tryPut(e reader.Entry) bool {
 	switch {
 	case err != nil:
 		b.bad = append(b.bad, badRecord{len(b.records), r, err.Error()})
-	case g.want.wants(&r):
+	case g.want.Wants(&r):
 		b.records = append(b.records, r)
 	default:
 		b.buf, b.filtered = b.buf[:from], b.filtered+1

@@ -80,7 +80,7 @@ func parseOne(i int, values map[string]any, kinds map[string]Kind) (Spec, error)
 	}
 	known := slices.Sorted(maps.Keys(kinds))
 	s.Type = m.Needed("type", strings.Join(known, ", "))
-	s.Filter = readFilter(m.Part("filter"))
+	s.Filter = ReadFilter(m.Part("filter"))
 	if m.Word("from", "oldest", "oldest", "newest") == "newest" {
 		s.From = reader.Newest
 	}

@@ -1,6 +1,7 @@
 package sink
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
@@ -9,6 +10,10 @@ import (
 
 // Template makes a name of a record: of a subject, a key, a topic. {tenant}, {device},
 // {type} and {topic} stand for the record's; what else stands in it stays.
+//
+// Two records that differ in one of its fields never share a name: names of devices may hold
+// what stands behind a field, as in {tenant}:{device}. So of each field but the last one the
+// byte that follows it in the template becomes "=" and two hexadecimal digits.
 type Template struct {
 	parts []string // text and field in turn, text first
 }
@@ -36,11 +41,23 @@ func ReadTemplate(m *keys.Map, key, def string) (t Template) {
 			return t
 		}
 		t.parts, rest = append(t.parts, field), after
+		if strings.HasPrefix(after, "{") || after != "" && strings.Contains(after, "{") && strings.IndexByte("=0123456789ABCDEF", after[0]) >= 0 {
+			m.Fail(key, "nothing tells where {%s} ends: put another character behind it, as in {%s}:", field, field)
+		}
 	}
 }
 
 // Expand gives the name for a record. escape makes a field fit for it, nil leaves it as it is.
 func (t *Template) Expand(r *Record, escape func(string) string) string {
+	if escape == nil {
+		return t.ExpandBy(r, nil)
+	}
+	return t.ExpandBy(r, func(_, value string) string { return escape(value) })
+}
+
+// ExpandBy gives the name for a record; escape makes the value of a field fit for it, nil leaves
+// it as it is. What it makes of a topic is its own: levels may stay levels.
+func (t *Template) ExpandBy(r *Record, escape func(field, value string) string) string {
 	var b strings.Builder
 	for i, part := range t.parts {
 		if i%2 == 0 {
@@ -56,10 +73,26 @@ func (t *Template) Expand(r *Record, escape func(string) string) string {
 		case "type":
 			value = r.Type
 		}
-		if escape != nil {
-			value = escape(value)
+		inner := i < len(t.parts)-2
+		switch {
+		case escape != nil:
+			value = escape(part, value)
+			inner = inner && part != "topic"
+		case inner:
+			value = strings.ReplaceAll(value, "=", "=3D")
+		}
+		if inner {
+			value = without(t.parts[i+1], value)
 		}
 		b.WriteString(value)
 	}
 	return b.String()
+}
+
+// without is a value in which what begins the text behind it does not stand.
+func without(behind, value string) string {
+	if behind == "" || !strings.Contains(value, behind[:1]) {
+		return value
+	}
+	return strings.ReplaceAll(value, behind[:1], fmt.Sprintf("=%02X", behind[0]))
 }

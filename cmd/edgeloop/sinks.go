@@ -9,6 +9,7 @@ import (
 	"edgeloop/backbone"
 	"edgeloop/sink"
 	"edgeloop/sink/file"
+	"edgeloop/sink/mqtt"
 	"edgeloop/sink/nats"
 	"edgeloop/sink/redis"
 	"edgeloop/sink/webhook"
@@ -17,6 +18,7 @@ import (
 // sinkKinds are the destinations that there are, by the type that the configuration gives.
 var sinkKinds = map[string]sink.Kind{
 	"file":    file.New,
+	"mqtt":    mqtt.New,
 	"nats":    nats.New,
 	"redis":   redis.New,
 	"webhook": webhook.New,

@@ -59,6 +59,7 @@ var ladder = map[string]rule{
 	// The way out: the engine, and one package for each kind of destination.
 	"sink":       {ours: []string{"backbone/reader", "backbone/store", "sink/keys"}},
 	"sink/keys":  {},
+	"sink/mqtt":  {ours: []string{"sink", "sink/keys"}, vendor: []string{"github.com/eclipse/paho.golang"}},
 	"sink/nats":  {ours: []string{"sink", "sink/keys"}},
 	"sink/redis": {ours: []string{"sink", "sink/keys"}, vendor: []string{"github.com/redis/rueidis"}},
 	"sink/...":   {ours: []string{"sink", "sink/keys"}},

@@ -1,0 +1,221 @@
+package mqtt
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"github.com/eclipse/paho.golang/packets"
+	"github.com/eclipse/paho.golang/paho"
+	"github.com/eclipse/paho.golang/paho/session/state"
+
+	"edgeloop/internal/redact"
+	"edgeloop/sink/keys"
+)
+
+// broker is where a broker is and how it is spoken to. Immutable after construction.
+type broker struct {
+	host, clientID, user      string
+	tls                       bool
+	password                  keys.Secret
+	caFile, certFile, keyFile string
+}
+
+// keepAlive is how often a connection shows that it is alive, in seconds.
+const keepAlive = 30
+
+// readBroker reads the keys of a connection. clientID is the client identifier where none is given.
+func readBroker(m *keys.Map, clientID string) broker {
+	b := broker{
+		clientID: m.Text("client_id", clientID),
+		user:     m.Text("user", ""),
+		password: m.Secret("password"),
+		caFile:   m.Text("ca_file", ""),
+		certFile: m.Text("cert_file", ""),
+		keyFile:  m.Text("key_file", ""),
+	}
+	b.readURL(m)
+	if b.clientID == "" {
+		m.Fail("client_id", "is empty: give a name that no other client of the broker has, or leave the key out")
+	}
+	if b.user != "" && !b.password.Given() {
+		m.Fail("user", "goes with password_file or password_env: give one of them too")
+	}
+	if (b.certFile == "") != (b.keyFile == "") {
+		m.Fail("cert_file", "goes with key_file: give both or none")
+	}
+	if !b.tls && (b.caFile != "" || b.certFile != "") {
+		m.Fail("url", "ca_file and cert_file are of TLS: give mqtts://host:8883, or leave them out")
+	}
+	if _, err := b.tlsConfig(); err != nil {
+		m.Fail("ca_file", "%s: give files that the node may read", err)
+	}
+	return b
+}
+
+func (b *broker) readURL(m *keys.Map) {
+	given := m.Needed("url", "mqtt://host:1883")
+	if given == "" {
+		return
+	}
+	u, err := url.Parse(given)
+	switch {
+	case err != nil || u.Hostname() == "" || u.Scheme != "mqtt" && u.Scheme != "mqtts" || u.Path != "" && u.Path != "/":
+		m.Fail("url", "%s: give mqtt://host:1883 or mqtts://host:8883", redact.URL(given))
+		return
+	case u.User != nil:
+		m.Fail("url", "%s: a secret is not written into the configuration: give user and password_file", redact.URL(given))
+		return
+	}
+	port := map[string]string{"mqtt": "1883", "mqtts": "8883"}[u.Scheme]
+	if u.Port() != "" {
+		port = u.Port()
+	}
+	b.host, b.tls = net.JoinHostPort(u.Hostname(), port), u.Scheme == "mqtts"
+}
+
+// tlsConfig reads the files of TLS, nil without TLS.
+func (b *broker) tlsConfig() (*tls.Config, error) {
+	if !b.tls {
+		return nil, nil
+	}
+	host, _, _ := net.SplitHostPort(b.host)
+	c := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: host}
+	if b.caFile != "" {
+		pem, err := os.ReadFile(b.caFile)
+		if err != nil {
+			return nil, err
+		}
+		c.RootCAs = x509.NewCertPool()
+		if !c.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, fmt.Errorf("%s has no certificate", b.caFile)
+		}
+	}
+	if b.certFile != "" {
+		pair, err := tls.LoadX509KeyPair(b.certFile, b.keyFile)
+		if err != nil {
+			return nil, err
+		}
+		c.Certificates = []tls.Certificate{pair}
+	}
+	return c, nil
+}
+
+// conn is one connection to a broker.
+type conn struct {
+	*paho.Client
+	conn    net.Conn
+	state   *session
+	largest uint32 // packet that the broker takes; 0: any
+}
+
+// session is the state of the library for one connection, which notes why a broker left: the
+// library tells that too, but from a goroutine of its own, too late for the packet at fault.
+type session struct {
+	*state.State
+	left atomic.Pointer[packets.Disconnect]
+}
+
+func (s *session) ConnectionLost(d *packets.Disconnect) error {
+	if d != nil {
+		s.left.CompareAndSwap(nil, d)
+	}
+	return s.State.ConnectionLost(d)
+}
+
+// connect connects once. The client identifier and the credentials are put into hello, the
+// rest of it is the caller's.
+func (b *broker) connect(ctx context.Context, hello *paho.Connect, conf paho.ClientConfig) (*conn, *paho.Connack, error) {
+	password, err := b.password.Read()
+	if err != nil {
+		return nil, nil, err
+	}
+	hello.ClientID, hello.KeepAlive = b.clientID, keepAlive
+	hello.Username, hello.UsernameFlag = b.user, b.user != ""
+	hello.Password, hello.PasswordFlag = []byte(password), b.password.Given()
+	c, err := b.dial(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	s := &session{State: state.NewInMemory()}
+	conf.Conn, conf.Session, conf.PacketTimeout = c, s, time.Hour // ctx says how long
+	out := &conn{Client: paho.NewClient(conf), conn: c, state: s}
+	ack, err := out.Connect(ctx, hello)
+	if err != nil {
+		_ = s.Close()
+		_ = c.Close()
+		if ack != nil {
+			var said string
+			if ack.Properties != nil {
+				said = ack.Properties.ReasonString
+			}
+			err = fmt.Errorf("the broker says %s", reason(ack.ReasonCode, said))
+		}
+		return nil, nil, err
+	}
+	if p := ack.Properties; p != nil && p.MaximumPacketSize != nil {
+		out.largest = *p.MaximumPacketSize
+	}
+	return out, ack, nil
+}
+
+func (b *broker) dial(ctx context.Context) (net.Conn, error) {
+	conf, err := b.tlsConfig()
+	if err != nil {
+		return nil, err
+	}
+	d := net.Dialer{Timeout: 5 * time.Second}
+	if conf == nil {
+		return d.DialContext(ctx, "tcp", b.host)
+	}
+	c, err := (&tls.Dialer{NetDialer: &d, Config: conf}).DialContext(ctx, "tcp", b.host)
+	if err != nil {
+		return nil, err
+	}
+	return packets.NewThreadSafeConn(c), nil
+}
+
+// alive says whether the connection has not ended yet.
+func (c *conn) alive() bool {
+	select {
+	case <-c.Done():
+		return false
+	default:
+		return true
+	}
+}
+
+// during is ctx until the connection ends: the library tells nobody who waits for an answer
+// that none will come.
+func (c *conn) during(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(ctx)
+	go func() {
+		select {
+		case <-c.Done():
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, cancel
+}
+
+// goodbyeWithin is how long a broker may take to read a DISCONNECT.
+const goodbyeWithin = time.Second
+
+// close says goodbye, if it may be said, and waits for the library to end.
+func (c *conn) close(polite bool) {
+	by := time.Now()
+	if polite {
+		by = by.Add(goodbyeWithin)
+	}
+	_ = c.conn.SetDeadline(by)
+	_ = c.Disconnect(&paho.Disconnect{})
+	<-c.Done()
+	_ = c.state.Close()
+}

@@ -1,0 +1,205 @@
+package mqtt_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"edgeloop/internal/testkit"
+	"edgeloop/sink"
+	"edgeloop/sink/mqtt"
+	"edgeloop/sink/sinktest"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const patience = 30 * time.Second
+
+// mosquitto is a broker of its own process, and a mosquitto_sub that hears all it is sent.
+type mosquitto struct {
+	addr, dir, heard string
+	cmd              *exec.Cmd
+	password         string // file of the destination's
+}
+
+// needs says that a program of the Debian packages must be there.
+func needs(t *testing.T, programs ...string) {
+	t.Helper()
+	t.Setenv("PATH", os.Getenv("PATH")+":/usr/sbin")
+	for _, program := range programs {
+		if _, err := exec.LookPath(program); err == nil {
+			continue
+		}
+		if os.Getenv("CI") != "" {
+			t.Fatalf("%s is missing: run scripts/setup-test.sh", program)
+		}
+		t.Skipf("%s is missing: run make setup", program)
+	}
+}
+
+func open(t *testing.T) *mosquitto {
+	t.Helper()
+	needs(t, "mosquitto", "mosquitto_passwd", "mosquitto_sub")
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ln.Close()
+	b := &mosquitto{addr: ln.Addr().String(), dir: t.TempDir()}
+	b.heard, b.password = filepath.Join(b.dir, "heard"), filepath.Join(b.dir, "password")
+	put(t, b.password, "right")
+	users := filepath.Join(b.dir, "users")
+	if out, err := exec.Command("mosquitto_passwd", "-c", "-b", users, "edge", "right").CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	put(t, filepath.Join(b.dir, "acl"), "user edge\ntopic readwrite edge/#\ntopic write edgeloop/#\ntopic readwrite cmd/#\n")
+	_, port, _ := net.SplitHostPort(b.addr)
+	me, err := user.Current() // it would become the user mosquitto, who may not look here
+	if err != nil {
+		t.Fatal(err)
+	}
+	put(t, filepath.Join(b.dir, "conf"), fmt.Sprintf(
+		"user %s\nlistener %s 127.0.0.1\nallow_anonymous false\npassword_file %s\nacl_file %s/acl\npersistence true\npersistence_location %s/\nmax_queued_messages 0\nmessage_size_limit 20000\nmax_packet_size 25000\n",
+		me.Username, port, users, b.dir, b.dir))
+	b.up(t)
+	t.Cleanup(b.down)
+	b.listen(t)
+	return b
+}
+
+func put(t *testing.T, path, text string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (b *mosquitto) up(t *testing.T) {
+	t.Helper()
+	b.cmd = exec.Command("mosquitto", "-c", filepath.Join(b.dir, "conf"))
+	if err := b.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	testkit.Eventually(t, patience, "the broker to listen", func() bool {
+		c, err := net.Dial("tcp", b.addr)
+		if err == nil {
+			c.Close()
+		}
+		return err == nil
+	})
+}
+
+// down ends the broker as a service manager does: with its state written to the disk.
+func (b *mosquitto) down() {
+	if b.cmd != nil {
+		_ = b.cmd.Process.Signal(os.Interrupt)
+		_ = b.cmd.Wait()
+		b.cmd = nil
+	}
+}
+
+// listen has a mosquitto_sub write down what comes, with a session that outlives the broker.
+func (b *mosquitto) listen(t *testing.T) {
+	t.Helper()
+	f, err := os.Create(b.heard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, port, _ := net.SplitHostPort(b.addr)
+	sub := exec.Command("stdbuf", "-oL", "mosquitto_sub", "-h", "127.0.0.1", "-p", port, "-V", "5", "-u", "edge", "-P", "right", "-d",
+		"-c", "-i", "watcher", "-x", "3600", "-q", "1", "-t", "edge/#", "-F", `{"topic":"%t","retain":%r,"props":"%P","of":%p}`)
+	sub.Stdout = f
+	if err := sub.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = sub.Process.Kill(); _ = sub.Wait(); f.Close() })
+	testkit.Eventually(t, patience, "somebody to listen", func() bool {
+		text, err := os.ReadFile(b.heard)
+		return err == nil && bytes.Contains(text, []byte("SUBACK"))
+	})
+}
+
+// message is what mosquitto_sub says of one.
+type message struct {
+	Topic  string
+	Retain int
+	Props  string
+	Of     json.RawMessage
+}
+
+func (b *mosquitto) messages(t *testing.T) (out []message) {
+	t.Helper()
+	text, err := os.ReadFile(b.heard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, seen := false, map[string]bool{} // what the broker repeats, because it ended before the listener's PUBACK
+	for line := range strings.Lines(string(text)) {
+		var m message
+		switch {
+		case strings.Contains(line, "received PUBLISH (d"):
+			again = strings.Contains(line, "(d1")
+		case line[0] == '{' && json.Unmarshal([]byte(line), &m) == nil: // the last one may be half written
+			if key := m.Topic + string(m.Of); !again || !seen[key] {
+				out, seen[key] = append(out, m), true
+			}
+		}
+	}
+	return out
+}
+
+func (b *mosquitto) received(t *testing.T) (ids []string) {
+	t.Helper()
+	for _, m := range b.messages(t) {
+		var r struct{ Position string }
+		if err := json.Unmarshal(m.Of, &r); err != nil {
+			t.Errorf("%s: %v", m.Of, err)
+		}
+		ids = append(ids, r.Position)
+	}
+	return ids
+}
+
+func (b *mosquitto) keys() map[string]any {
+	return map[string]any{"url": "mqtt://" + b.addr, "user": "edge", "password_file": b.password, "topic": "edge/{tenant}/{topic}", "client_id": "sink"}
+}
+
+func TestMQTT_IsADestination(t *testing.T) {
+	sinktest.Run(t, func(t *testing.T) *sinktest.Harness {
+		b := open(t)
+		return &sinktest.Harness{
+			New:      func(t *testing.T) sink.Destination { return sinktest.New(t, mqtt.New, b.keys()) },
+			Received: b.received,
+			Down:     func(*testing.T) { b.down() }, Up: b.up,
+			Hang: func(t *testing.T) func() {
+				testkit.Freeze(t, b.cmd.Process)
+				return func() { testkit.Thaw(t, b.cmd.Process) }
+			},
+			Credentials: func(t *testing.T, right bool) {
+				put(t, b.password, map[bool]string{true: "right", false: "wrong"}[right])
+			},
+		}
+	})
+}
+
+// retained is the topics of which the broker keeps a message.
+func (b *mosquitto) retained(t *testing.T) []string {
+	t.Helper()
+	_, port, _ := net.SplitHostPort(b.addr)
+	out, err := exec.Command("mosquitto_sub", "-h", "127.0.0.1", "-p", port, "-V", "5", "-u", "edge", "-P", "right",
+		"-t", "edge/#", "--retained-only", "-W", "1", "-F", "%t").Output()
+	if err != nil && len(out) == 0 {
+		t.Fatal(err)
+	}
+	return strings.Fields(string(out))
+}

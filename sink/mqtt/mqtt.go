@@ -1,0 +1,168 @@
+package mqtt
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+
+	"github.com/eclipse/paho.golang/paho"
+
+	"edgeloop/sink"
+	"edgeloop/sink/keys"
+)
+
+// publisher is a broker that takes records.
+type publisher struct {
+	// Immutable after construction.
+	broker broker
+	topic  sink.Template
+	format sink.Format
+	retain sink.Filter
+	keeps  bool // there is a rule for what is retained
+
+	// Owned by who sends.
+	conn *conn // nil: none
+	body []byte
+}
+
+// New makes the destination of its keys.
+func New(m *keys.Map) sink.Destination {
+	host, _ := os.Hostname() // without a name the sink's must do
+	p := &publisher{
+		broker: readBroker(m, strings.Trim("edgeloop-"+host, "-")+"-"+strings.TrimPrefix(m.Where(), "sinks.")),
+		topic:  sink.ReadTemplate(m, "topic", "edgeloop/{tenant}/{device}/{type}"),
+		format: sink.ReadFormat(m),
+		keeps:  m.Has("retain"),
+		retain: sink.ReadFilter(m.Part("retain")),
+	}
+	if strings.ContainsAny(m.Text("topic", ""), "+#") {
+		m.Fail("topic", "+ and # are of topic filters: leave them out")
+	}
+	return p
+}
+
+// connect has a connection.
+func (p *publisher) connect(ctx context.Context) (err error) {
+	if p.conn != nil && p.conn.alive() {
+		return nil
+	}
+	p.drop(false)
+	one := uint16(1) // nothing comes this way
+	p.conn, _, err = p.broker.connect(ctx, &paho.Connect{CleanStart: true, Properties: &paho.ConnectProperties{ReceiveMaximum: &one}}, paho.ClientConfig{})
+	return err
+}
+
+func (p *publisher) drop(polite bool) {
+	if p.conn != nil {
+		p.conn.close(polite)
+	}
+	p.conn = nil
+}
+
+// Send implements sink.Destination.
+func (p *publisher) Send(ctx context.Context, records []sink.Record) (int, error) {
+	if err := p.connect(ctx); err != nil {
+		return 0, fmt.Errorf("connect to the broker: %w", err)
+	}
+	alive, cancel := p.conn.during(ctx)
+	defer cancel()
+	for i := range records {
+		err := p.publish(alive, &records[i])
+		if err == nil {
+			continue
+		}
+		var no *sink.Refusal
+		if !errors.As(err, &no) || !p.conn.alive() {
+			p.drop(false)
+		}
+		return i, err
+	}
+	return len(records), nil
+}
+
+// publish brings one record, and waits for its PUBACK.
+func (p *publisher) publish(ctx context.Context, r *sink.Record) error {
+	m := p.message(r)
+	if most := int(p.conn.largest); most > 0 && len(m.Payload)+1024 > most && size(m) > most {
+		return judge(codeTooLarge, fmt.Errorf("publish to %s: a packet of %d bytes, and the broker takes %d", m.Topic, size(m), most))
+	}
+	answer, err := p.conn.Publish(ctx, m)
+	switch {
+	case err == nil:
+		return nil
+	case answer != nil:
+		var said string
+		if answer.Properties != nil {
+			said = answer.Properties.ReasonString
+		}
+		return judge(answer.ReasonCode, fmt.Errorf("publish to %s: the broker says %s", m.Topic, reason(answer.ReasonCode, said)))
+	}
+	p.conn.close(false) // so that what the broker said at last is known
+	if left := p.conn.state.left.Load(); left != nil {
+		return judge(left.ReasonCode, fmt.Errorf("publish to %s: the broker left, saying %s", m.Topic, reason(left.ReasonCode, "")))
+	}
+	return fmt.Errorf("publish to %s: no answer of the broker: %w", m.Topic, err)
+}
+
+// size is how large a packet is. [MQTT5 3.1.2.11.4]
+func size(m *paho.Publish) int {
+	n, head := 0, 2
+	for _, b := range m.Packet().Buffers() {
+		n += len(b)
+	}
+	for rest := n; rest > 127; rest >>= 7 {
+		head++
+	}
+	return head + n
+}
+
+// message is what brings one record. What tells it from others is beside the payload too.
+func (p *publisher) message(r *sink.Record) *paho.Publish {
+	var text bool
+	p.body, text = p.format.Append(p.body[:0], r)
+	props := &paho.PublishProperties{User: paho.UserProperties{
+		{Key: "tenant", Value: r.Tenant},
+		{Key: "device", Value: r.Device},
+		{Key: "epoch", Value: strconv.FormatUint(r.Epoch, 10)},
+		{Key: "position", Value: r.ID()},
+		{Key: "type", Value: r.Type},
+	}}
+	if r.Seq != 0 {
+		props.User = append(props.User, paho.UserProperty{Key: "seq", Value: strconv.FormatUint(r.Seq, 10)})
+	}
+	if text {
+		utf8 := byte(1)
+		props.PayloadFormat, props.ContentType = &utf8, "application/json"
+	}
+	return &paho.Publish{
+		Topic: p.topic.ExpandBy(r, level), QoS: 1, Retain: p.keeps && p.retain.Wants(r), Payload: p.body, Properties: props,
+	}
+}
+
+// level makes a field fit for a topic: what has a meaning there becomes "=" and two hexadecimal
+// digits. The levels of a topic stay levels; names of devices have no such bytes.
+func level(field, value string) string {
+	const hex = "0123456789ABCDEF"
+	out := make([]byte, 0, len(value)+8)
+	for i := range len(value) {
+		switch c := value[i]; {
+		case c < ' ' || strings.IndexByte("+#=\x7f", c) >= 0, c == '/' && field != "topic", c == '$' && i == 0:
+			out = append(out, '=', hex[c>>4], hex[c&15])
+		default:
+			out = append(out, c)
+		}
+	}
+	if len(out) == 0 {
+		return "="
+	}
+	return string(out)
+}
+
+// Close implements sink.Destination.
+func (p *publisher) Close(context.Context) error {
+	p.drop(true)
+	return nil
+}
