@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 	"unique"
@@ -19,36 +20,72 @@ const (
 // claims are the members of a token that are read.
 type claims struct {
 	device, tokenID string
-	tenant          string // "" = none
+	tenant          string   // "" = none
+	issuer          string   // "" = none
+	audiences       []string // nil = none, not even an empty list
 	topics          *Topics
 	expires         int64 // Unix seconds; 0 = none
 	notBefore       int64 // the same
 }
 
 // checkClaims reads the claims of a token whose signature has been checked.
-func checkClaims(payload []byte, now time.Time, leeway time.Duration, lists *topicLists) (*Identity, error) {
+func (v *Verifier) checkClaims(payload []byte) (*Identity, error) {
 	var c claims
-	if !c.scan(payload, lists) {
+	if !c.scan(payload, v.lists) {
 		var members claimSet
 		if err := json.Unmarshal(payload, &members); err != nil {
 			return nil, fmt.Errorf("%w: claims: %w", ErrMalformed, err)
 		}
 		c = claims{}
-		if err := members.read(&c, lists); err != nil {
+		if err := members.read(&c, v.lists); err != nil {
 			return nil, fmt.Errorf("%w: %w", ErrClaims, err)
 		}
 	}
 	id, err := c.identity()
+	if err == nil {
+		err = c.meant(&v.cfg)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrClaims, err)
 	}
+	now := v.cfg.Now()
+	if !id.Expires.IsZero() {
+		id.Expires = id.Expires.Add(v.cfg.Leeway)
+	}
 	switch {
-	case id.expired(now, leeway):
+	case !id.Expires.IsZero() && !now.Before(id.Expires):
 		return nil, ErrExpired
-	case c.notBefore != 0 && now.Before(time.Unix(c.notBefore, 0).Add(-leeway)):
+	case c.notBefore != 0 && now.Before(time.Unix(c.notBefore, 0).Add(-v.cfg.Leeway)):
 		return nil, ErrNotYet
 	}
 	return id, nil
+}
+
+var (
+	errNoAudience = errors.New("aud is missing: the token must name whom it is for")
+	errAudience   = errors.New("aud names others: the token is not for this node")
+	errNoIssuer   = errors.New("iss is missing: the token must name who made it")
+	errIssuer     = errors.New("iss names nobody whose tokens are taken here")
+)
+
+// meant refuses a token that is for others, or of others. Who finds no name of its own in
+// an aud must refuse it, so a node without a name refuses every aud. [RFC7519 4.1.1]
+// [RFC7519 4.1.3]
+func (c *claims) meant(cfg *Config) error {
+	ours := func(name string) bool { return slices.Contains(cfg.Audiences, name) }
+	switch {
+	case c.audiences == nil && len(cfg.Audiences) > 0:
+		return errNoAudience
+	case c.audiences != nil && !slices.ContainsFunc(c.audiences, ours):
+		return errAudience
+	case len(cfg.Issuers) == 0:
+		return nil
+	case c.issuer == "":
+		return errNoIssuer
+	case !slices.Contains(cfg.Issuers, c.issuer):
+		return errIssuer
+	}
+	return nil
 }
 
 // identity checks the claims and returns them as an Identity.
@@ -82,6 +119,7 @@ func (s claimSet) read(c *claims, lists *topicLists) error {
 	var issued int64
 	err := errors.Join(
 		s.text("sub", &c.device), s.text("tenant", &c.tenant), s.text("jti", &c.tokenID),
+		s.text("iss", &c.issuer), s.audience(&c.audiences),
 		s.time("exp", &c.expires), s.time("nbf", &c.notBefore), s.time("iat", &issued))
 	if err != nil {
 		return err
@@ -108,6 +146,28 @@ func (s claimSet) text(name string, to *string) error {
 	}
 	if *to, ok = claim.(string); !ok {
 		return fmt.Errorf("%s must be a string", name)
+	}
+	return nil
+}
+
+// audience reads whom a token is for: a string, or several in an array. [RFC7519 4.1.3]
+func (s claimSet) audience(to *[]string) error {
+	switch claim := s["aud"].(type) {
+	case string:
+		*to = []string{claim}
+		return nil
+	case []any:
+		*to = make([]string, len(claim))
+		for i, one := range claim {
+			var ok bool
+			if (*to)[i], ok = one.(string); !ok {
+				return errors.New("aud must be a string, or an array of strings")
+			}
+		}
+		return nil
+	}
+	if _, there := s["aud"]; there {
+		return errors.New("aud must be a string, or an array of strings")
 	}
 	return nil
 }

@@ -17,7 +17,11 @@ import (
 func supported(token *jwt.Token) (id auth.Identity, ok bool) {
 	claims := token.Claims.(jwt.MapClaims)
 	id.Tenant = auth.DefaultTenant
-	texts := map[string]*string{"sub": &id.Device, "tenant": &id.Tenant, "jti": &id.TokenID}
+	if _, there := claims["aud"]; there {
+		return id, false
+	}
+	var issuer string
+	texts := map[string]*string{"sub": &id.Device, "tenant": &id.Tenant, "jti": &id.TokenID, "iss": &issuer}
 	for name, s := range texts {
 		if claim, there := claims[name]; there {
 			if *s, ok = claim.(string); !ok {
@@ -74,6 +78,7 @@ func FuzzToken(f *testing.F) {
 		`{"sub":"a","topics":["a]b"]}`, `{"sub":"a","topics":["a",null]}`, `{"sub":"a","topics":[["a"]]}`,
 		`{"sub":"a","topics":null,"x":[]}`, `{"sub":"a","topics":["\u0061"],"tenant":"acme"}`, `{"sub":"a","topics":[ ],"iat":1}`,
 		`{"sub":"a","exp":017}`, `{"sub":"a","exp":1795262401e0}`, `{"sub":"a","exp":1795262401000}`, `{"sub":"a","exp":9999999999999}`,
+		`{"sub":"a","aud":"b"}`, `{"sub":"a","aud":[]}`, `{"sub":"a","iss":"x"}`, `{"sub":"a","iss":["x"]}`, `{"sub":"a","iss":""}`,
 		`{"sub":"a","tenant":""}`, `{"sub":"a",}`, `{"sub":"a"}}`, `{"sub":"a"} `, `{}`, `{"sub":"a`, `{"sub":"a","jti":"` + "\xe4" + `"}`,
 	} {
 		f.Add(good, `{"alg":"HS256","typ":"JWT"}`, claims)

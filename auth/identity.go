@@ -12,7 +12,7 @@ type Identity struct {
 	Tenant  string
 	Device  string
 	TokenID string    // claim jti, "" if none
-	Expires time.Time // whole seconds; zero = never
+	Expires time.Time // until when the token is taken: exp and the leeway; zero = for good
 	Topics  *Topics   // nil = every topic
 }
 
@@ -33,8 +33,4 @@ func (t *Topics) Allow(topic []byte) bool {
 		}
 	}
 	return false
-}
-
-func (id *Identity) expired(now time.Time, leeway time.Duration) bool {
-	return !id.Expires.IsZero() && !now.Before(id.Expires.Add(leeway))
 }

@@ -42,6 +42,12 @@ func (c *claims) scanMember(name, b []byte, lists *topicLists) (rest []byte, ok 
 	case "jti":
 		text, rest, ok = scanText(b)
 		c.tokenID = string(text)
+	case "iss":
+		text, rest, ok = scanText(b)
+		c.issuer = string(text)
+	case "aud":
+		text, rest, ok = scanText(b) // an array is for encoding/json
+		c.audiences = []string{string(text)}
 	case "exp":
 		rest, ok = scanSeconds(b, &c.expires)
 	case "nbf":

@@ -6,7 +6,7 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
-// Claims is what a token made by Sign says. Zero times and an empty TokenID are
+// Claims is what a token made by Sign says. Zero times and empty texts are
 // left out; nil Topics allow every topic. Times are cut to whole seconds.
 type Claims struct {
 	Tenant    string // "" = DefaultTenant
@@ -16,6 +16,8 @@ type Claims struct {
 	NotBefore time.Time
 	Expires   time.Time
 	Topics    []string
+	Audience  string // "" = none
+	Issuer    string // "" = none
 }
 
 // Sign makes an HS256 token with the secret in secretFile. It refuses names and
@@ -41,8 +43,10 @@ func Sign(secretFile string, c Claims) (string, error) {
 	if c.Topics != nil {
 		claims["topics"] = c.Topics
 	}
-	if c.TokenID != "" {
-		claims["jti"] = c.TokenID
+	for name, text := range map[string]string{"jti": c.TokenID, "aud": c.Audience, "iss": c.Issuer} {
+		if text != "" {
+			claims[name] = text
+		}
 	}
 	for name, t := range map[string]time.Time{"iat": c.IssuedAt, "nbf": c.NotBefore, "exp": c.Expires} {
 		if !t.IsZero() {

@@ -30,6 +30,10 @@ type Config struct {
 	// Leeway is the clock difference that exp and nbf allow (default 0). Too large:
 	// tokens outlive their expiry.
 	Leeway time.Duration
+	// Audiences are the names of this node in aud, of which a token must have one
+	// (default none: a token that has an aud is for somebody else). Issuers are whose
+	// tokens are taken, by iss (default anybody's who has the key).
+	Audiences, Issuers []string
 	// Now is the clock (default time.Now).
 	Now func() time.Time
 }
@@ -169,7 +173,7 @@ func (v *Verifier) verify(b []byte) (*Identity, error) {
 			return nil, err
 		}
 	}
-	id, err := checkClaims(t.payload, v.cfg.Now(), v.cfg.Leeway, v.lists)
+	id, err := v.checkClaims(t.payload)
 	switch {
 	case err != nil && known: // it has expired
 		trust.cache.remove(&sum)

@@ -150,8 +150,51 @@ func TestVerifier_Leeway(t *testing.T) {
 			t.Errorf("%v: %v", claims, err)
 		}
 	}
+	// Who is let in late may stay as long.
+	if id, err := v.Verify(signHS256(t, jwt.MapClaims{"sub": "a", "exp": noon.Unix() - 1})); err != nil || !id.Expires.Equal(noon.Add(time.Second)) {
+		t.Errorf("got %+v, %v, want an end at noon and a second", id, err)
+	}
 	if _, err := v.Verify(signHS256(t, jwt.MapClaims{"sub": "a", "exp": noon.Unix() - 2})); !errors.Is(err, auth.ErrExpired) {
 		t.Errorf("got %v, want ErrExpired", err)
+	}
+}
+
+// A token that is for others is refused, and where it must name the node or its maker, so
+// is one that does not. [RFC7519 4.1.1] [RFC7519 4.1.3]
+func TestVerifier_AudienceAndIssuer(t *testing.T) {
+	anybody := auth.Config{}
+	named := auth.Config{Audiences: []string{"edge", "https://edge.example"}}
+	issued := auth.Config{Issuers: []string{"https://id.example", "plant"}}
+	for _, tt := range []struct {
+		name   string
+		cfg    auth.Config
+		claims jwt.MapClaims
+		want   error
+	}{
+		{"neither", anybody, jwt.MapClaims{}, nil},
+		{"an audience, and the node has no name", anybody, jwt.MapClaims{"aud": "edge"}, auth.ErrClaims},
+		{"an empty list, and the node has no name", anybody, jwt.MapClaims{"aud": []string{}}, auth.ErrClaims},
+		{"any issuer", anybody, jwt.MapClaims{"iss": "https://else.example"}, nil},
+		{"an issuer that is no text", anybody, jwt.MapClaims{"iss": 1}, auth.ErrClaims},
+		{"for the node", named, jwt.MapClaims{"aud": "edge"}, nil},
+		{"for the node among others", named, jwt.MapClaims{"aud": []string{"billing", "https://edge.example"}}, nil},
+		{"for others", named, jwt.MapClaims{"aud": []string{"billing", "Edge"}}, auth.ErrClaims},
+		{"for nobody", named, jwt.MapClaims{}, auth.ErrClaims},
+		{"for an empty name", named, jwt.MapClaims{"aud": ""}, auth.ErrClaims},
+		{"an audience of numbers", named, jwt.MapClaims{"aud": []any{"edge", 1}}, auth.ErrClaims},
+		{"an audience that is null", named, jwt.MapClaims{"aud": nil}, auth.ErrClaims},
+		{"of an issuer that is trusted", issued, jwt.MapClaims{"iss": "plant"}, nil},
+		{"of another", issued, jwt.MapClaims{"iss": "plant2"}, auth.ErrClaims},
+		{"of nobody", issued, jwt.MapClaims{}, auth.ErrClaims},
+		{"of an empty name", issued, jwt.MapClaims{"iss": ""}, auth.ErrClaims},
+	} {
+		tt.claims["sub"] = "a"
+		v := newVerifier(t, tt.cfg)
+		for range 2 {
+			if _, err := v.Verify(signHS256(t, tt.claims)); !errors.Is(err, tt.want) {
+				t.Errorf("%s: got %v, want %v", tt.name, err, tt.want)
+			}
+		}
 	}
 }
 

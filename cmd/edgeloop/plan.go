@@ -75,6 +75,12 @@ func (s *serveCmd) planNames() error {
 	if s.Auth == "none" && (s.SecretFile != "" || s.PublicKeyFile != "") {
 		return errors.New("--auth=none does not go with --secret-file or --public-key-file: tokens would not be checked")
 	}
+	if s.Auth == "none" && len(s.TokenAudience)+len(s.TokenIssuer) > 0 {
+		return errors.New("--auth=none does not go with --token-audience or --token-issuer: tokens would not be checked")
+	}
+	if slices.Contains(s.TokenAudience, "") || slices.Contains(s.TokenIssuer, "") {
+		return errors.New("--token-audience and --token-issuer: a name is empty: give one, or leave the flag out")
+	}
 	if s.Node != "" {
 		if err := auth.CheckName("node", s.Node); err != nil {
 			return fmt.Errorf("--node=%s: %w", s.Node, err)

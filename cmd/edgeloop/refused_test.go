@@ -58,6 +58,8 @@ func TestRun_Refused(t *testing.T) {
 		{"--out-buffer=1", "--out-buffer=1|4096"},
 		{"--max-remembered=0", "--max-remembered=0|1000"},
 		{"--token-cache=-1", "--token-cache=-1|1 to"},
+		{"--token-leeway=2h", "--token-leeway=2h|0s to 1h"},
+		{"--auth=none --token-audience=a", "--auth=none|--token-audience"},
 		{"--log-max-bytes=-1", "--log-max-bytes|-1|auto|none"},
 		{"--log-max-bytes=10", "--log-max-bytes=10|16MiB|none"},
 		{"--log-max-bytes=10G", "--log-max-bytes|10G|GiB|none"},

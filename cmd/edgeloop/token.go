@@ -22,6 +22,8 @@ type tokenCmd struct {
 	Scope           []string      `help:"What the admin token allows: metrics, read, command, admin; several separated by commas."`
 	Tenant          *string       `help:"Tenant of the device, default is the tenant default; or the only tenant that the admin token sees and commands."`
 	Topic           []string      `help:"Topic pattern that the device may send to, as in MQTT (+ and #); may be repeated. Default: all."`
+	Audience        string        `default:"" help:"Whom the token of a device is for, its claim aud, where the node has a --token-audience."`
+	Issuer          string        `default:"" help:"Who makes it, its claim iss, where the node has a --token-issuer."`
 	TTL             time.Duration `name:"ttl" default:"8760h" help:"How long the token is valid; 0 is forever."`
 	DataDir         string        `default:"${data_dir}" type:"path" help:"Data directory of the node."`
 	SecretFile      string        `default:"" type:"path" help:"Secret to sign with; default DATA_DIR/device.secret, which the first start of a node makes."`
@@ -77,7 +79,8 @@ func (t *tokenCmd) device(_ *streams, issued, expires time.Time) (string, error)
 			return "", err
 		}
 	}
-	return auth.Sign(secret, auth.Claims{Tenant: tenant, Device: t.Device, Topics: t.Topic, IssuedAt: issued, Expires: expires})
+	return auth.Sign(secret, auth.Claims{Tenant: tenant, Device: t.Device, Topics: t.Topic, IssuedAt: issued, Expires: expires,
+		Audience: t.Audience, Issuer: t.Issuer})
 }
 
 // secret is the path of the node's own secret. One that is made in the wrong directory
@@ -93,8 +96,8 @@ func (t *tokenCmd) secret() (path string, err error) {
 
 // admin makes a token and has its hash in the tokens file.
 func (t *tokenCmd) admin(io *streams, _, expires time.Time) (string, error) {
-	if len(t.Topic) > 0 || t.SecretFile != "" {
-		return "", usageError{errors.New("--topic and --secret-file go with --device")}
+	if len(t.Topic) > 0 || t.SecretFile != "" || t.Audience != "" || t.Issuer != "" {
+		return "", usageError{errors.New("--topic, --secret-file, --audience and --issuer go with --device")}
 	}
 	scopes, err := access.ParseScopes(t.Scope)
 	if err != nil {
