@@ -71,6 +71,14 @@ bench-100k: ## One process with 100,000 devices, in a guest where limits are low
 bench-1m: ## The same with a million; needs 20 GiB of memory
 	scripts/bench-capacity.sh 1000000
 
+# A quiet machine and 5 GB of disk. SINKFLAGS='--rate=1000 --duration=3s --backlog=5000 --page=/tmp/sinks.md'
+# is a small run that shows that it works.
+.PHONY: bench-sinks
+bench-sinks: fault-tools ## Sinks: records a second and of a core, how late, what devices feel while one is down or catches up; writes bench/results/DATE-sinks.md
+	go build -o bin/edgebench ./cmd/edgebench
+	EDGEBENCH_COMMIT=$$(git describe --always --abbrev=12 --dirty) \
+		bin/edgebench sinks --nats=$(FAULT_NATS) --page=bench/results/$$(date -u +%F)-sinks.md $(SINKFLAGS)
+
 .PHONY: conformance
 conformance: ## Every clause of RFC 6455 and 7692 on the wire, in full (minutes); make test runs the quick mode
 	go test -count=1 -timeout=60m -v ./bench/conformance -conformance.full

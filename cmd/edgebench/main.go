@@ -46,6 +46,7 @@ type cli struct {
 	Soak      scenarioCmd[bench.Soak]      `cmd:"" help:"Hours of mixed traffic; fails on drift."`
 	Capacity  scenarioCmd[bench.Capacity]  `cmd:"" help:"Everything that a node must do with many devices: fill, hold, telemetry, broadcast, storm, drain."`
 	ConnTCP   scenarioCmd[bench.ConnTCP]   `cmd:"" name:"singlenode-conn-tcp" help:"Devices of MQTT connect at a rate and stay, at any broker: connects, memory and CPU for each."`
+	Sinks     sinksCmd                     `cmd:"" help:"Start nodes with sinks: records a second, how late they are, and what devices feel of it."`
 	Report    reportCmd                    `cmd:"" help:"Turn results into one HTML page with plots."`
 	Table     tableCmd                     `cmd:"" help:"Print results of capacity runs as one table."`
 	Ready     readyCmd                     `cmd:"" help:"Wait until a node is ready for devices."`

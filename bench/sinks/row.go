@@ -1,0 +1,55 @@
+package sinks
+
+// Row is what was measured with one kind of destination. Times are in milliseconds.
+type Row struct {
+	Kind string `json:"kind"`
+
+	// With devices at the rate, the sink paused: what the others are compared with.
+	Alone Load `json:"alone"`
+	// With devices at the rate, the destination well.
+	Steady  Load    `json:"steady"`
+	Latency Latency `json:"latency"`
+	Behind  uint64  `json:"behind"` // records that waited at the end of it
+
+	// With devices at the rate, the destination down.
+	Down Load `json:"down"`
+	// With devices at the rate, while the sink works off a backlog; Left of it is what still
+	// waited at the end: 0 says that devices were alone again for a part.
+	Catching Load   `json:"catching"`
+	Left     uint64 `json:"left"`
+
+	// Without devices, while the sink works off a backlog.
+	Worked   uint64  `json:"worked_records"`
+	WorkedS  float64 `json:"worked_s"`
+	WorkCPUS float64 `json:"worked_node_cpu_s"`
+}
+
+// Load is what edgebench telemetry said.
+type Load struct {
+	PerSecond float64 `json:"messages_per_s"`
+	AckP50    float64 `json:"ack_p50_ms"`
+	AckP99    float64 `json:"ack_p99_ms"`
+	Cores     float64 `json:"server_cores"`
+	Warnings  string  `json:"warnings,omitempty"`
+}
+
+// Latency is from the time that a device put into its message to the time at which the
+// destination had it.
+type Latency struct {
+	Records int     `json:"records"`
+	P50     float64 `json:"p50_ms"`
+	P99     float64 `json:"p99_ms"`
+}
+
+// perSecond and perCore are records a second of a sink that works off a backlog, and of a core
+// of the node.
+func (r Row) perSecond() float64 { return ratio(float64(r.Worked), r.WorkedS) }
+
+func (r Row) perCore() float64 { return ratio(float64(r.Worked), r.WorkCPUS) }
+
+func ratio(a, b float64) float64 {
+	if b == 0 {
+		return 0
+	}
+	return a / b
+}
