@@ -35,7 +35,15 @@ require (
 
 require github.com/redis/rueidis v1.0.79
 
-require github.com/pires/go-proxyproto v0.15.0
+require (
+	github.com/jackc/pgx/v5 v5.13.0
+	github.com/pires/go-proxyproto v0.15.0
+)
+
+require (
+	github.com/jackc/pgpassfile v1.0.0 // indirect
+	github.com/jackc/pgservicefile v0.0.0-20240606120523-5a60cdf6a761 // indirect
+)
 
 require (
 	github.com/eclipse/paho.golang v0.23.0

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Installs what the tests need beyond Go on a fresh Debian, and only what is
 # missing: a C compiler (race detector), curl, openssl, mosquitto, HAProxy, nginx,
-# Python's websockets, Node with the ws package, Chromium, Redis. Without root and without sudo
-# it changes nothing and says what is missing.
+# Python's websockets, Node with the ws package, Chromium, Redis, PostgreSQL. Without root and
+# without sudo it changes nothing and says what is missing.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 . scripts/apt.sh
@@ -20,6 +20,7 @@ PATH=$PATH:/usr/sbin command -v haproxy >/dev/null || missing+=(haproxy)
 PATH=$PATH:/usr/sbin command -v nginx >/dev/null || missing+=(nginx-light)
 command -v chromium >/dev/null || missing+=(chromium)
 command -v redis-server >/dev/null || missing+=(redis-server)
+compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || missing+=(postgresql)
 command -v node >/dev/null || missing+=(nodejs)
 command -v mosquitto_pub >/dev/null || missing+=(mosquitto-clients)
 command -v npm >/dev/null || missing+=(npm)

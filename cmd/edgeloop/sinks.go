@@ -11,17 +11,19 @@ import (
 	"edgeloop/sink/file"
 	"edgeloop/sink/mqtt"
 	"edgeloop/sink/nats"
+	"edgeloop/sink/postgres"
 	"edgeloop/sink/redis"
 	"edgeloop/sink/webhook"
 )
 
 // sinkKinds are the destinations that there are, by the type that the configuration gives.
 var sinkKinds = map[string]sink.Kind{
-	"file":    file.New,
-	"mqtt":    mqtt.New,
-	"nats":    nats.New,
-	"redis":   redis.New,
-	"webhook": webhook.New,
+	"file":     file.New,
+	"mqtt":     mqtt.New,
+	"nats":     nats.New,
+	"postgres": postgres.New,
+	"redis":    redis.New,
+	"webhook":  webhook.New,
 }
 
 // planSinks checks the sinks; secrets are read, and nothing is connected to.

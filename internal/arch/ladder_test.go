@@ -57,12 +57,13 @@ var ladder = map[string]rule{
 	"admin/...":             {ours: []string{"admin", "admin/api"}},
 
 	// The way out: the engine, and one package for each kind of destination.
-	"sink":       {ours: []string{"backbone/reader", "backbone/store", "sink/keys"}},
-	"sink/keys":  {},
-	"sink/mqtt":  {ours: []string{"sink", "sink/keys"}, vendor: []string{"github.com/eclipse/paho.golang"}},
-	"sink/nats":  {ours: []string{"sink", "sink/keys"}},
-	"sink/redis": {ours: []string{"sink", "sink/keys"}, vendor: []string{"github.com/redis/rueidis"}},
-	"sink/...":   {ours: []string{"sink", "sink/keys"}},
+	"sink":          {ours: []string{"backbone/reader", "backbone/store", "sink/keys"}},
+	"sink/keys":     {},
+	"sink/mqtt":     {ours: []string{"sink", "sink/keys"}, vendor: []string{"github.com/eclipse/paho.golang"}},
+	"sink/nats":     {ours: []string{"sink", "sink/keys"}},
+	"sink/postgres": {ours: []string{"sink", "sink/keys"}, vendor: []string{"github.com/jackc/pgx/v5"}},
+	"sink/redis":    {ours: []string{"sink", "sink/keys"}, vendor: []string{"github.com/redis/rueidis"}},
+	"sink/...":      {ours: []string{"sink", "sink/keys"}},
 
 	// Standard library and x/sys alone: docs/decisions/0010-a-package-for-the-doctor.md.
 	"doctor": {vendor: []string{"golang.org/x/sys"}},
