@@ -3,6 +3,7 @@ package admin
 import (
 	"context"
 	"errors"
+	"io"
 	"time"
 
 	"edgeloop/admin/api"
@@ -98,6 +99,9 @@ type Log interface {
 	// fed by a path that others wait for. It returns when ctx ends, when fn
 	// returns an error (that error), or, without Follow, after the last record.
 	Tail(ctx context.Context, q api.TailQuery, fn func(position uint64, line []byte) error) error
+	// Backup writes a backup at w's pace. What it cannot begin is an error before anything
+	// was written (ErrUnavailable); later the backup itself says that it failed.
+	Backup(ctx context.Context, w io.Writer) error
 }
 
 // Sinks are the ways out of the log.

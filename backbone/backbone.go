@@ -24,6 +24,8 @@ type Backbone struct {
 	letters   *store.Letters
 	srv       *servers.Servers
 	closeOnce sync.Once
+	node      string
+	backups   sync.Mutex // held while one is made
 
 	placesMu sync.Mutex
 	// Guarded by placesMu.
@@ -46,7 +48,11 @@ func Open(ctx context.Context, cfg Config) (*Backbone, error) {
 }
 
 func (b *Backbone) open(ctx context.Context, cfg *Config) (err error) {
+	b.node = cfg.Node
 	if b.srv, err = servers.New(cfg.servers()); err != nil {
+		return err
+	}
+	if err = cfg.whole(); err != nil {
 		return err
 	}
 	b.life = uplog.New(cfg.log(), b.srv, b.epoch)

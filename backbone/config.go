@@ -77,6 +77,8 @@ type Config struct {
 	// Logger gets what the embedded server and the connections have to say.
 	// Default: nothing is logged.
 	Logger *zap.Logger
+
+	restoring bool // by RestoreBackup
 }
 
 const mib = 1 << 20

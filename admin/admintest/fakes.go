@@ -2,6 +2,7 @@ package admintest
 
 import (
 	"context"
+	"io"
 	"time"
 
 	"edgeloop/admin"
@@ -194,8 +195,9 @@ func (f *Limits) SetLimits(_ context.Context, values map[string]*int64) error {
 
 // Log fakes admin.Log.
 type Log struct {
-	ID       string
-	TailFunc func(ctx context.Context, q api.TailQuery, fn func(position uint64, line []byte) error) error
+	ID         string
+	BackupFunc func(w io.Writer) error
+	TailFunc   func(ctx context.Context, q api.TailQuery, fn func(position uint64, line []byte) error) error
 }
 
 // Identity is ID.
@@ -210,6 +212,15 @@ func (f *Log) Tail(ctx context.Context, q api.TailQuery, fn func(position uint64
 		return ctx.Err()
 	}
 	return f.TailFunc(ctx, q, fn)
+}
+
+// Backup calls BackupFunc; without one it is a few bytes.
+func (f *Log) Backup(_ context.Context, w io.Writer) error {
+	if f.BackupFunc == nil {
+		_, err := io.WriteString(w, "backup")
+		return err
+	}
+	return f.BackupFunc(w)
 }
 
 // Interface guards.

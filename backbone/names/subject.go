@@ -88,6 +88,13 @@ func Split(subject, prefix string) (tenant, device string, ok bool) {
 	return tenant, device, ours && two && ok1 && ok2
 }
 
+// Name returns the one name behind a prefix; ok is false for a subject that AppendToken never makes.
+func Name(subject, prefix string) (name string, ok bool) {
+	rest, ours := strings.CutPrefix(subject, prefix)
+	name, ok = nameOf(rest)
+	return name, ours && ok
+}
+
 // nameOf undoes AppendToken.
 func nameOf(token string) (string, bool) {
 	if !strings.Contains(token, "=") {

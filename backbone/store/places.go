@@ -131,6 +131,32 @@ func (p *Places) put(ctx context.Context, name string, at Place, revision uint64
 	return now, nil
 }
 
+// Adopt gives the places in one log to another, which has what that had up to end.
+func (p *Places) Adopt(ctx context.Context, from, to string, end uint64) error {
+	info, err := p.stream.Info(ctx, jetstream.WithSubjectFilter(names.Place+">"))
+	if err != nil {
+		return fmt.Errorf("list the places of readers: %w", err)
+	}
+	for subject := range info.State.Subjects {
+		name, ok := names.Name(subject, names.Place)
+		if !ok {
+			continue
+		}
+		at, revision, err := p.Get(ctx, name)
+		if err != nil {
+			return err
+		}
+		if at.Log != from {
+			continue
+		}
+		at.Log, at.Position = to, min(at.Position, end)
+		if _, err := p.Put(ctx, name, at, revision); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // Forget removes the place of a reader. It is not an error if there is none.
 func (p *Places) Forget(ctx context.Context, name string) error {
 	subject, err := placeSubject(name)

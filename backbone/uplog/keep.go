@@ -35,8 +35,8 @@ const NumDamages = custody.NumKinds
 // what to do.
 type DamageError = custody.Error
 
-// logIdentity is where the stream keeps the identity of the log.
-const logIdentity = "edgeloop_log"
+// IdentityKey is where the stream keeps the identity of the log.
+const IdentityKey = "edgeloop_log"
 
 func (c *Config) custodyOptions() custody.Options {
 	return custody.Options{
@@ -75,7 +75,7 @@ func (l *Log) keepOpened(ctx context.Context) error {
 			want.Metadata = map[string]string{}
 		}
 		maps.DeleteFunc(want.Metadata, func(k, _ string) bool { return len(k) > 4 && k[:5] == "_nats" }) // the server's own
-		want.Metadata[logIdentity] = id
+		want.Metadata[IdentityKey] = id
 		if l.up, err = l.srv.Asker.JS.UpdateStream(ctx, want); err != nil {
 			return fmt.Errorf("give the log its identity: %w", err)
 		}
@@ -94,7 +94,7 @@ func (l *Log) lookAtLog(ctx context.Context) (custody.State, error) {
 	if err != nil {
 		return custody.State{}, fmt.Errorf("ask the log for its state: %w", err)
 	}
-	id := info.Config.Metadata[logIdentity]
+	id := info.Config.Metadata[IdentityKey]
 	if id == "" && l.keeper == nil {
 		id = custody.IdentityOf(info.Created)
 	}

@@ -40,6 +40,8 @@ func adminError(err error) error {
 		{backbone.ErrCommandsFull, fmt.Errorf("%w: too many are waiting", api.ErrBusy)},
 		{gateway.ErrDraining, api.ErrDraining},
 		{backbone.ErrClosed, fmt.Errorf("%w: it is being stopped", api.ErrUnavailable)},
+		{backbone.ErrShared, fmt.Errorf("%w: %s", api.ErrUnavailable, strings.TrimPrefix(backbone.ErrShared.Error(), "backbone: "))},
+		{backbone.ErrBackingUp, fmt.Errorf("%w: a backup is being made", api.ErrUnavailable)},
 		{backbone.ErrDisk, fmt.Errorf("%w: the disk failed", api.ErrUnavailable)},
 	} {
 		if errors.Is(err, known.from) {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"io"
 	"time"
 
 	"edgeloop/admin"
@@ -32,6 +33,11 @@ func (a adminLog) Tail(ctx context.Context, q api.TailQuery, fn func(position ui
 	return adminError(a.backbone.Read(ctx, backbone.ReadOptions{
 		Since: q.Since, After: q.After, Log: q.Log, New: q.New(), Tenant: q.Tenant, Device: q.Device, Follow: q.Follow,
 	}, fn))
+}
+
+// Backup implements admin.Log.
+func (a adminLog) Backup(ctx context.Context, w io.Writer) error {
+	return adminError(a.backbone.Backup(ctx, w, version()))
 }
 
 // adminBans is who must stay out. The log keeps the bans; the gateway closes

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"os"
 	"time"
 
 	"edgeloop/backbone"
@@ -9,15 +11,18 @@ import (
 
 // logCmd looks after the log.
 type logCmd struct {
-	Set    logSetCmd    `cmd:"" help:"Change the settings of the log on an external NATS server, and show the old and the new ones."`
-	Export logExportCmd `cmd:"" help:"Write the records of the log, or some of them, as lines of JSON: of a node that runs, or from the files under --data-dir of one that does not. The last line on standard error is the position that was reached."`
-	Verify logVerifyCmd `cmd:"" help:"Read the whole log under --data-dir and say what is missing. It changes nothing; a node may be running. Exit code 1: something is missing."`
-	Accept logAcceptCmd `cmd:"" help:"Decide to go on with a damaged log, without the lost records. A running node becomes ready within moments."`
+	Set     logSetCmd     `cmd:"" help:"Change the settings of the log on an external NATS server, and show the old and the new ones."`
+	Export  logExportCmd  `cmd:"" help:"Write the records of the log, or some of them, as lines of JSON: of a node that runs, or from the files under --data-dir of one that does not. The last line on standard error is the position that was reached."`
+	Backup  logBackupCmd  `cmd:"" help:"Back up the log of a running node, with waiting commands, bans and the places of sinks, to a file, and check it. It has all that was acknowledged before."`
+	Restore logRestoreCmd `cmd:"" help:"Make a new data directory of a backup, and check it."`
+	Verify  logVerifyCmd  `cmd:"" help:"Read the whole log under --data-dir and say what is missing. It changes nothing; a node may be running. Exit code 1: something is missing."`
+	Accept  logAcceptCmd  `cmd:"" help:"Decide to go on with a damaged log, without the lost records. A running node becomes ready within moments."`
 }
 
 // logVerifyCmd checks the log on the disk.
 type logVerifyCmd struct {
 	DataDir string `default:"${data_dir}" type:"path" help:"Data directory of the node."`
+	Backup  string `default:"" type:"path" help:"Read this backup instead, and say whether it is whole."`
 }
 
 // damagedError ends verify with an exit code that tells.
@@ -29,6 +34,13 @@ func (e damagedError) Error() string {
 
 // Run prints what the log is.
 func (l *logVerifyCmd) Run(io *streams) error {
+	if l.Backup != "" {
+		f, err := os.Open(l.Backup)
+		if err != nil {
+			return err
+		}
+		return errors.Join(checkBackup(f, io), f.Close())
+	}
 	v, err := backbone.VerifyLog(backbone.Config{DataDir: l.DataDir, Node: "verify"})
 	if err != nil {
 		return fmt.Errorf("--data-dir=%s: %w", l.DataDir, err)

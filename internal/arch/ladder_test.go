@@ -28,7 +28,7 @@ var faultBelow = []string{"bench/fault/history", "bench/fault/faults", "bench/fa
 // ladder is the import policy. A key ending in /... covers the packages under
 // that folder which have no row of their own.
 var ladder = map[string]rule{
-	"wsproto":    {vendor: []string{"github.com/gobwas/ws", "github.com/klauspost/compress"}},
+	"wsproto":    {vendor: []string{"github.com/gobwas/ws", "github.com/klauspost/compress/flate"}},
 	"mqttproto":  {},
 	"pool":       {vendor: []string{"github.com/panjf2000/ants/v2"}},
 	"devicemgr":  {},
@@ -38,7 +38,7 @@ var ladder = map[string]rule{
 	"proxyproto": {},
 	"eventloop":  {ours: []string{"wsproto", "mqttproto", "tlsrec", "proxyproto"}, vendor: []string{"github.com/panjf2000/gnet/v2"}},
 	// The whole, for those above.
-	"backbone":       {ours: []string{"backbone/names", "backbone/servers", "backbone/store", "backbone/uplog", "backbone/reader", "backbone/custody"}},
+	"backbone":       {ours: []string{"backbone/names", "backbone/servers", "backbone/store", "backbone/uplog", "backbone/reader", "backbone/custody", "backbone/archive"}},
 	"backbone/uplog": {ours: []string{"backbone/names", "backbone/servers", "backbone/reader", "backbone/custody", "backbone/blocks"}},
 	// Where the servers are, and what is kept there beside the log.
 	"backbone/servers": {ours: []string{"backbone/names", "backbone/blocks"}, vendor: []string{"github.com/nats-io/nats-server/v2", "github.com/nats-io/nats.go"}},
@@ -48,6 +48,7 @@ var ladder = map[string]rule{
 	// What is known of the store's files, and what should be in them.
 	"backbone/custody": {ours: []string{"backbone/blocks"}},
 	"backbone/blocks":  {vendor: []string{"github.com/minio/highwayhash"}},
+	"backbone/archive": {vendor: []string{"github.com/klauspost/compress/s2", "github.com/nats-io/nats-server/v2/server/archive"}},
 	// For tests: a backbone, and a server without one.
 	"backbone/backbonetest": {ours: []string{"backbone"}, vendor: []string{"go.uber.org/goleak"}},
 	"backbone/natstest":     {vendor: []string{"github.com/nats-io/nats-server/v2", "github.com/nats-io/nats.go"}},
