@@ -145,7 +145,7 @@ func noticed(ctx context.Context, l *life.Life, h *harm) error {
 	if err := l.Await(ctx, 30*time.Second, "the node to answer", func() bool {
 		s, b, err := l.Node.Call(ctx, "GET", "/readyz", nil)
 		status, answer = s, string(b)
-		return err == nil || !l.Node.Alive()
+		return err == nil && !strings.Contains(answer, `"starting"`) || !l.Node.Alive()
 	}); err != nil {
 		return err
 	}
