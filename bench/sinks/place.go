@@ -60,6 +60,13 @@ func newPlace(ctx context.Context, t *target, kind, front, addr string) (p place
 		}
 		p.Outlet = nats
 		through(nats.Proxy)
+	case "mqtt":
+		mqtt, err := outlets.NewMQTT(ctx, front, addr, filepath.Join(t.dir, "mqtt"))
+		if err != nil {
+			return p, err
+		}
+		p.Outlet = mqtt
+		through(mqtt.Proxy)
 	case "file":
 		p.Outlet = outlets.NewFiles("files", filepath.Join(t.dir, "files"))
 		p.further = ", max_size: 1TiB"

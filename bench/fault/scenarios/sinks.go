@@ -21,6 +21,7 @@ type outside struct {
 	hook   *outlets.Webhook
 	redis  *outlets.Redis
 	nats   *outlets.NATS
+	mqtt   *outlets.MQTT
 	files  *outlets.Files
 	all    []outlets.Outlet // those that the node is configured with
 	came   map[string]*history.Arrivals
@@ -31,7 +32,7 @@ type outside struct {
 func sinks() life.Scenario {
 	w := &outside{}
 	return life.Scenario{
-		Name: "sinks", About: "four destinations down, slow, restarted, failing, refusing, cut off; the node killed, reloaded, rewound (needs redis-server and nats-server)",
+		Name: "sinks", About: "five destinations down, slow, restarted, failing, refusing, cut off; the node killed, reloaded, rewound (needs redis-server, mosquitto and nats-server)",
 		Rounds: len(w.faults()), Devices: 60, Pace: 60 * ms, Setup: w.setup, Act: w.act,
 	}
 }
@@ -42,7 +43,7 @@ func (w *outside) setup(ctx context.Context, l *life.Life) error {
 	if err != nil {
 		return err
 	}
-	addrs, err := node.FreeAddrs(8) // the node has the first two
+	addrs, err := node.FreeAddrs(10) // the node has the first two
 	if err != nil {
 		return err
 	}
@@ -63,8 +64,12 @@ func (w *outside) setup(ctx context.Context, l *life.Life) error {
 		return err
 	}
 	l.Defer(w.nats.Close)
+	if w.mqtt, err = outlets.NewMQTT(ctx, addrs[8], addrs[9], filepath.Join(dir, "mqtt")); err != nil {
+		return err
+	}
+	l.Defer(w.mqtt.Close)
 	w.files = outlets.NewFiles("files", filepath.Join(dir, "files"))
-	w.all = []outlets.Outlet{w.hook, w.redis, w.nats, w.files}
+	w.all = []outlets.Outlet{w.hook, w.redis, w.nats, w.mqtt, w.files}
 	l.Defer(l.Node.Kill) // before those it speaks to
 	return w.configure(l, 200)
 }

@@ -36,7 +36,7 @@ func (w *outside) faults() []sinkFault {
 
 // proxies are the ways to the destinations that have one.
 func (w *outside) proxies() []*faults.Proxy {
-	return []*faults.Proxy{w.hook.Proxy, w.redis.Proxy, w.nats.Proxy}
+	return []*faults.Proxy{w.hook.Proxy, w.redis.Proxy, w.nats.Proxy, w.mqtt.Proxy}
 }
 
 // killed kills the node, tears the file that grew, and starts the node.
@@ -50,6 +50,7 @@ func (w *outside) killed(ctx context.Context, l *life.Life, why string) error {
 
 func (w *outside) down(ctx context.Context, l *life.Life) error {
 	w.hook.Proxy.Shut()
+	w.mqtt.Proxy.Shut()
 	w.redis.Kill()
 	w.nats.Kill()
 	if err := w.files.Away(); err != nil {
@@ -58,13 +59,14 @@ func (w *outside) down(ctx context.Context, l *life.Life) error {
 	if err := pause.For(ctx, 500*ms+l.UpTo(2*time.Second)); err != nil {
 		return err
 	}
-	return errors.Join(w.hook.Proxy.Open(), w.redis.Start(ctx), w.nats.Start(ctx), w.files.Back())
+	return errors.Join(w.hook.Proxy.Open(), w.mqtt.Proxy.Open(), w.redis.Start(ctx), w.nats.Start(ctx), w.files.Back())
 }
 
 func (w *outside) slow(ctx context.Context, l *life.Life) error {
 	w.hook.Be(outlets.Mood{Delay: 300 * ms})
 	w.redis.Proxy.Slow(100 * ms)
 	w.nats.Proxy.Slow(20 * ms)
+	w.mqtt.Proxy.Slow(20 * ms)
 	for range 2 {
 		if err := pause.For(ctx, 500*ms+l.UpTo(500*ms)); err != nil {
 			return err
@@ -76,15 +78,17 @@ func (w *outside) slow(ctx context.Context, l *life.Life) error {
 	w.hook.Be(outlets.Mood{})
 	w.redis.Proxy.Slow(0)
 	w.nats.Proxy.Slow(0)
+	w.mqtt.Proxy.Slow(0)
 	return nil
 }
 
 func (w *outside) restart(ctx context.Context, l *life.Life) error {
 	for range 2 {
 		w.hook.Proxy.Shut()
+		w.mqtt.Proxy.Shut()
 		w.redis.Kill()
 		w.nats.Kill()
-		if err := errors.Join(w.hook.Proxy.Open(), w.redis.Start(ctx), w.nats.Start(ctx)); err != nil {
+		if err := errors.Join(w.hook.Proxy.Open(), w.mqtt.Proxy.Open(), w.redis.Start(ctx), w.nats.Start(ctx)); err != nil {
 			return err
 		}
 		if err := pause.For(ctx, 200*ms+l.UpTo(500*ms)); err != nil {
@@ -97,6 +101,7 @@ func (w *outside) restart(ctx context.Context, l *life.Life) error {
 func (w *outside) failing(ctx context.Context, l *life.Life) error {
 	w.hook.Be(outlets.Mood{Fail: 2})
 	w.nats.Proxy.Hold(true)
+	w.mqtt.Proxy.Hold(true)
 	if err := errors.Join(w.redis.Full(true), w.files.Away()); err != nil {
 		return err
 	}
@@ -105,6 +110,7 @@ func (w *outside) failing(ctx context.Context, l *life.Life) error {
 	}
 	w.hook.Be(outlets.Mood{Fail: 3})
 	w.nats.Proxy.Hold(false)
+	w.mqtt.Proxy.Hold(false)
 	if err := errors.Join(w.redis.Full(false), w.files.Back(), w.hook.Show("another")); err != nil {
 		return err
 	}
@@ -171,7 +177,7 @@ func (w *outside) kill(ctx context.Context, l *life.Life) error {
 // reload changes every sink, adds one that begins with the oldest record, and tries a
 // configuration that is wrong, which has to change nothing.
 func (w *outside) reload(ctx context.Context, l *life.Life) error {
-	if len(w.all) == 4 {
+	if last := w.all[len(w.all)-1]; last.Name() != "late" {
 		w.all = append(w.all, outlets.NewFiles("late", l.Node.Dir+".late"))
 	}
 	for _, batch := range []int{50, 500, 20, 200} {
@@ -203,7 +209,7 @@ func (w *outside) reload(ctx context.Context, l *life.Life) error {
 
 func (w *outside) rewind(ctx context.Context, l *life.Life) error {
 	since := time.Now().Add(-3 * time.Second).UTC().Format(time.RFC3339)
-	for sink, to := range map[string]string{"files": "oldest", "hook": since, "redis": since, "nats": since} {
+	for sink, to := range map[string]string{"files": "oldest", "hook": since, "redis": since, "nats": since, "mqtt": since} {
 		if err := l.Node.Rewind(ctx, sink, to); err != nil {
 			return fmt.Errorf("rewind %s to %s: %w", sink, to, err)
 		}
