@@ -150,8 +150,10 @@ func (n *node) startAuth(context.Context) (stopFunc, error) {
 		n.log.Warn("AUTHENTICATION IS OFF: anyone who reaches this node can be any device (--auth=none)")
 		return nil, nil
 	}
-	cfg := auth.Config{SecretFile: n.cfg.SecretFile, PublicKeyFile: n.cfg.PublicKeyFile, CacheSize: n.cfg.TokenCache,
-		Audiences: n.cfg.TokenAudience, Issuers: n.cfg.TokenIssuer, Leeway: n.cfg.TokenLeeway}
+	cfg := auth.Config{
+		SecretFile: n.cfg.SecretFile, PublicKeyFile: n.cfg.PublicKeyFile, CacheSize: n.cfg.TokenCache,
+		Audiences: n.cfg.TokenAudience, Issuers: n.cfg.TokenIssuer, Leeway: n.cfg.TokenLeeway,
+	}
 	if cfg.SecretFile == "" && cfg.PublicKeyFile == "" {
 		path, created, err := auth.EnsureSecret(n.cfg.DataDir)
 		if err != nil {

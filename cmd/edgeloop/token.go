@@ -79,8 +79,10 @@ func (t *tokenCmd) device(_ *streams, issued, expires time.Time) (string, error)
 			return "", err
 		}
 	}
-	return auth.Sign(secret, auth.Claims{Tenant: tenant, Device: t.Device, Topics: t.Topic, IssuedAt: issued, Expires: expires,
-		Audience: t.Audience, Issuer: t.Issuer})
+	return auth.Sign(secret, auth.Claims{
+		Tenant: tenant, Device: t.Device, Topics: t.Topic, IssuedAt: issued, Expires: expires,
+		Audience: t.Audience, Issuer: t.Issuer,
+	})
 }
 
 // secret is the path of the node's own secret. One that is made in the wrong directory
