@@ -21,13 +21,14 @@ import (
 // errBusy says that no worker takes a record.
 var errBusy = errors.New("eventloop: too many TLS handshakes at a time")
 
-// TLS is the Greeting for listeners where devices speak TLS. run has a worker call the
+// TLS is the Greeting for listeners where devices speak TLS, and behind it a protocol, as
+// ALPN names it (tlsrec.NewSession). run has a worker call the
 // function, and says whether it will; it must not block, nor call it before it returns. The
 // workers are what bounds the handshakes' use of the processor.
-func TLS(s *tlsrec.Server, run func(func()) bool) func(*Conn) Greeting {
+func TLS(s *tlsrec.Server, protocol string, run func(func()) bool) func(*Conn) Greeting {
 	w := &workshop{server: s, run: run}
 	w.work = w.workOne
-	return func(c *Conn) Greeting { return &tlsGreeting{c: c, shop: w, session: s.NewSession()} }
+	return func(c *Conn) Greeting { return &tlsGreeting{c: c, shop: w, session: s.NewSession(protocol)} }
 }
 
 // A workshop is where handshakes wait for a worker.

@@ -64,7 +64,7 @@ func secureServerBy(t *testing.T, own bool) (*tlsrec.Server, *x509.CertPool) {
 
 // over is a table with one listener that speaks TLS.
 func over(s *tlsrec.Server, run func(func()) bool) []eventloop.Listener {
-	return []eventloop.Listener{{Address: "127.0.0.1:0", Greet: eventloop.TLS(s, run)}}
+	return []eventloop.Listener{{Address: "127.0.0.1:0", Greet: eventloop.TLS(s, "http/1.1", run)}}
 }
 
 // secure is a dialogue over TLS.

@@ -34,7 +34,7 @@ func TestCertificate_OutlivedByNoToken(t *testing.T) {
 		t.Fatal(err)
 	}
 	verifier, sign := tokens(t)
-	door := eventloop.Listener{Address: "127.0.0.1:0", Greet: eventloop.TLS(server, func(do func()) bool { go do(); return true })}
+	door := eventloop.Listener{Address: "127.0.0.1:0", Greet: eventloop.TLS(server, "", func(do func()) bool { go do(); return true })}
 	n := startNodeBehind(t, &memLog{}, &memStore{}, gateway.Config{Verifier: verifier}, false, door)
 	connect := func(name string, certificate, token, newer time.Time) *device {
 		t.Helper()

@@ -60,7 +60,7 @@ func TestMQTT_CutInRecords(t *testing.T) {
 			stuck := make(chan struct{})
 			log := &memLog{before: func([]backbone.Record) error { <-stuck; return nil }}
 			n := startNodeBehind(t, log, &memStore{}, gateway.Config{Window: 4}, false,
-				eventloop.Listener{Address: "127.0.0.1:0", MQTT: true, Greet: eventloop.TLS(server, func(do func()) bool { go do(); return true })})
+				eventloop.Listener{Address: "127.0.0.1:0", MQTT: true, Greet: eventloop.TLS(server, "", func(do func()) bool { go do(); return true })})
 			raw, err := net.Dial("tcp", n.server.Addr().String())
 			if err != nil {
 				t.Fatal(err)

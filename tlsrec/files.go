@@ -38,7 +38,7 @@ func (e *FileError) Unwrap() error { return e.Err }
 // material is what the files say.
 type material struct {
 	pair        tls.Certificate
-	authorities *x509.CertPool
+	authorities authorities
 	crls        *revoked
 	tickets     [][ticketKeyLen]byte // nil without a file
 }
@@ -49,15 +49,12 @@ func (c *Config) read() (m material, err error) {
 	}
 	m.crls = &revoked{}
 	if c.ClientAuth != ClientAuthNone {
-		authorities, err := loadAuthorities(c.ClientCAFile)
+		all, err := loadAuthorities(c.ClientCAFile)
 		if err != nil {
 			return m, err
 		}
-		m.authorities = x509.NewCertPool()
-		for _, a := range authorities {
-			m.authorities.AddCert(a)
-		}
-		if m.crls, err = loadRevoked(c.CRLFiles, authorities); err != nil {
+		m.authorities = trusting(all)
+		if m.crls, err = loadRevoked(c.CRLFiles, all); err != nil {
 			return m, err
 		}
 	}
@@ -82,6 +79,10 @@ func (s *Server) Stamp() string {
 	}
 	return b.String()
 }
+
+// ReadStamp is what Stamp was before the files in force were read: as long as it is the
+// same, they are what is in the files.
+func (s *Server) ReadStamp() string { return *s.read.Load() }
 
 // loadPair reads a certificate and its key. No error quotes either.
 func loadPair(certFile, keyFile string) (tls.Certificate, error) {

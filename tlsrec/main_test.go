@@ -25,7 +25,7 @@ type far struct {
 func dial(t *testing.T, s *tlsrec.Server, cfg *tls.Config) (*tls.Conn, *far) {
 	t.Helper()
 	near, other := connected(t)
-	f := &far{session: s.NewSession(), conn: other, ended: make(chan error, 1)}
+	f := &far{session: s.NewSession(""), conn: other, ended: make(chan error, 1)}
 	go func() { f.ended <- f.serve() }()
 	for _, c := range []net.Conn{near, other} {
 		_ = c.SetDeadline(time.Now().Add(patience))

@@ -23,7 +23,7 @@ const (
 	OutcomeRevoked                // its certificate is revoked
 	OutcomeCert                   // it has no certificate, or none that is good here
 	OutcomeRefused                // nothing that both speak, or what the peer said breaks the rules
-	OutcomeTooLong                // more than 64 records or 64 KiB
+	OutcomeTooLong                // more than 64 records, 64 KiB or 5 certificates
 	OutcomeGone                   // the connection ended before: the peer left, or took too long
 	OutcomeFault                  // a panic, which is our fault
 	NumOutcomes    = int(OutcomeFault) + 1
@@ -45,7 +45,7 @@ func outcomeOf(n *Session, st *tls.ConnectionState) Outcome {
 		return OutcomeFull
 	case errors.Is(err, errPanic):
 		return OutcomeFault
-	case errors.Is(err, errTooLong):
+	case errors.Is(err, errTooLong), errors.Is(err, errLongChain):
 		return OutcomeTooLong
 	case errors.Is(err, ErrNotTLS):
 		return OutcomeNotTLS

@@ -25,7 +25,7 @@ type client struct {
 func conduct(t testing.TB, s *Server, ca *testkit.Authority) *client {
 	t.Helper()
 	log := &secrets{}
-	n, p := s.NewSession(), &pipe{}
+	n, p := s.NewSession(""), &pipe{}
 	conn := tls.Client(p, &tls.Config{RootCAs: ca.Pool(), ServerName: "127.0.0.1", KeyLogWriter: log, ClientSessionCache: tls.NewLRUClientSessionCache(1), CurvePreferences: []tls.CurveID{tls.X25519}})
 	var wire, rest []byte
 	p.more = func() bool { // the server has its turn

@@ -15,7 +15,8 @@ type Config struct {
 	CertFile, KeyFile string
 	// MinVersion is the lowest version that is spoken; default TLS 1.2.
 	MinVersion uint16
-	// Protocols are what may be agreed on by ALPN; default none is asked for.
+	// Protocols are what is spoken behind TLS, as ALPN names it, each at doors of its own
+	// (NewSession).
 	Protocols []string
 	// ClientAuth says whether devices present certificates, ClientCAFile, in PEM, who
 	// signs those, and CRLFiles, in PEM or DER, which of them are revoked.
@@ -38,11 +39,12 @@ type Config struct {
 // ClientAuth is whether devices present certificates.
 type ClientAuth uint8
 
-// The ways. A certificate that is presented is always verified.
+// The ways. A certificate that is presented is always verified, by authorities.verify: what
+// crypto/tls would do costs whatever its sender wants.
 const (
 	ClientAuthNone     = ClientAuth(tls.NoClientCert)
-	ClientAuthOptional = ClientAuth(tls.VerifyClientCertIfGiven)
-	ClientAuthRequired = ClientAuth(tls.RequireAndVerifyClientCert)
+	ClientAuthOptional = ClientAuth(tls.RequestClientCert)
+	ClientAuthRequired = ClientAuth(tls.RequireAnyClientCert)
 )
 
 // An Identity is who a certificate stands for, until when.
@@ -54,14 +56,17 @@ type Identity struct {
 // A Server terminates TLS: it makes Sessions. Any goroutine.
 type Server struct {
 	// Immutable after construction.
-	cfg Config
+	cfg   Config
+	since time.Time // when it was made
 
 	// Guarded by mu.
-	mu      sync.Mutex // taken by who changes config, which others only read
+	mu      sync.Mutex // taken by who changes configs, which others only read
 	tickets tickets
 
 	// Atomic.
-	config   atomic.Pointer[tls.Config]
+	configs  atomic.Pointer[map[string]*tls.Config] // by protocol, "" for none; the map is never written
+	read     atomic.Pointer[string]                 // Stamp before the files in force were read
+	trust    atomic.Pointer[authorities]
 	leaf     atomic.Pointer[x509.Certificate]
 	crls     atomic.Pointer[revoked]
 	outcomes [NumOutcomes]atomic.Uint64
@@ -69,7 +74,7 @@ type Server struct {
 
 // New reads the files. Its errors name the file that cannot be used, and why.
 func New(cfg Config) (*Server, error) {
-	s := &Server{cfg: cfg}
+	s := &Server{cfg: cfg, since: time.Now()}
 	use, err := s.Load()
 	if err != nil {
 		return nil, err
@@ -81,6 +86,7 @@ func New(cfg Config) (*Server, error) {
 // Load reads the files again; use puts all of them in force, for the handshakes that
 // begin from then on. Without it, and after an error, everything stays as it is.
 func (s *Server) Load() (use func(), err error) {
+	stamp := s.Stamp() // before: a file that changes meanwhile has another one afterwards
 	m, err := s.cfg.read()
 	if err != nil {
 		return nil, err
@@ -91,9 +97,8 @@ func (s *Server) Load() (use func(), err error) {
 		c := &tls.Config{
 			Certificates: []tls.Certificate{m.pair},
 			MinVersion:   max(s.cfg.MinVersion, tls.VersionTLS12),
-			NextProtos:   s.cfg.Protocols,
 			ClientAuth:   tls.ClientAuthType(s.cfg.ClientAuth),
-			ClientCAs:    m.authorities,
+			ClientCAs:    m.authorities.pool, // only to be named to devices
 			// Also of a resumed session: what is revoked stays out, with a ticket too.
 			VerifyConnection: s.verify,
 			// One write of ours is one record, as long as it fits.
@@ -103,21 +108,33 @@ func (s *Server) Load() (use func(), err error) {
 			s.tickets.take(m.tickets, time.Now())
 		}
 		c.SetSessionTicketKeys(s.tickets.keys)
+		configs := map[string]*tls.Config{"": c}
+		for _, protocol := range s.cfg.Protocols {
+			own := c.Clone()
+			own.NextProtos = []string{protocol}
+			configs[protocol] = own
+		}
 		s.crls.Store(m.crls)
+		s.trust.Store(&m.authorities)
 		s.leaf.Store(m.pair.Leaf)
-		s.config.Store(c)
+		s.read.Store(&stamp)
+		s.configs.Store(&configs)
 	}, nil
 }
 
-// verify looks at what the chain of certificates itself does not say.
+// verify decides whether the peer's certificate is good here.
 func (s *Server) verify(st tls.ConnectionState) error {
 	if len(st.PeerCertificates) == 0 {
 		return nil
 	}
-	if err := s.crls.Load().check(st.VerifiedChains); err != nil {
+	chains, err := s.trust.Load().verify(st.PeerCertificates)
+	if err != nil {
 		return err
 	}
-	_, err := s.identify(st.PeerCertificates[0])
+	if err := s.crls.Load().check(chains); err != nil {
+		return err
+	}
+	_, err = s.identify(st.PeerCertificates[0])
 	return err
 }
 

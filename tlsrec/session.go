@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"time"
 )
 
 const (
@@ -18,12 +19,18 @@ const (
 	// barrenBytes is how many bytes of records without data may come in a row after it: a
 	// KeyUpdate has some thirty. crypto/tls would wait for 256 KiB of one message.
 	barrenBytes = 4 << 10
+	// barrenEvery is for how long one such record pays, whatever comes between, and
+	// barrenAtOnce how many may come before their time. A KeyUpdate costs its sender 27
+	// bytes, and us new keys; no peer needs one a second for long.
+	barrenEvery  = time.Second
+	barrenAtOnce = 64
 )
 
 var (
 	errTooLong = errors.New("tlsrec: the handshake takes too many records or bytes")
 	errPanic   = errors.New("tlsrec: the handshake panicked")
 	errBarren  = errors.New("tlsrec: too many bytes in records without data")
+	errIdle    = errors.New("tlsrec: too many records without data in too short a time")
 )
 
 // A Session is the TLS of one connection, server side. Its methods are called by one
@@ -40,6 +47,7 @@ type Session struct {
 	done   bool     // the handshake is over, and well
 	ended  bool     // our close_notify is out, or nothing may follow any more
 	barren uint16   // bytes of records without data, in a row
+	paid   uint32   // until when records without data have paid, in barrenEvery since the server was made
 	peer   *Identity
 }
 
@@ -54,10 +62,12 @@ type machine struct {
 	secrets *secrets // nil where they stay with the tls.Conn
 }
 
-// NewSession begins with a connection whose peer has not said anything yet.
-func (s *Server) NewSession() *Session {
+// NewSession begins with a connection whose peer has not said anything yet. protocol is one of
+// Config.Protocols: what is spoken behind this TLS, so that a peer that names others alone
+// by ALPN is refused; "" takes whatever it names. [RFC7301 3.2]
+func (s *Server) NewSession(protocol string) *Session {
 	n := &Session{server: s, m: &machine{}}
-	m, cfg := n.m, s.config.Load()
+	m, cfg := n.m, (*s.configs.Load())[protocol]
 	if s.cfg.OwnRecords {
 		m.secrets = &secrets{}
 		cfg = cfg.Clone()
@@ -182,10 +192,20 @@ func (n *Session) Open(record []byte) (plain, reply []byte, err error) {
 		n.barren = 0
 	case int(n.barren)+len(record) > barrenBytes:
 		n.ended, err = true, errBarren
+	case !n.payOne():
+		n.ended, err = true, errIdle
 	default:
 		n.barren += uint16(len(record)) //nolint:gosec // looked at here
 	}
 	return plain, reply, err
+}
+
+// payOne counts a record without data, and says whether it is in time. The clock is read
+// for such records alone.
+func (n *Session) payOne() bool {
+	now := uint32(time.Since(n.server.since) / barrenEvery) //nolint:gosec // 136 years
+	n.paid = max(n.paid, now) + 1
+	return n.paid <= now+barrenAtOnce
 }
 
 func (n *Session) open(record []byte) (plain, reply []byte, err error) {

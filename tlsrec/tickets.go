@@ -57,7 +57,9 @@ func (s *Server) Rotate(now time.Time) {
 		clear(keys[i][:])
 	}
 	t.keys, t.since = keys[:min(len(keys), ticketKeysMost)], now
-	s.config.Load().SetSessionTicketKeys(t.keys)
+	for _, c := range *s.configs.Load() {
+		c.SetSessionTicketKeys(t.keys)
+	}
 }
 
 // WriteTicketKey is a new line for the file of ticket keys.

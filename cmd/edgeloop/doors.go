@@ -60,11 +60,25 @@ func (n *node) listeners() (table []eventloop.Listener) {
 	for _, d := range n.cfg.doors() {
 		row := eventloop.Listener{Address: d.addr, MQTT: d.mqtt, Proxies: proxies}
 		if d.tls {
-			row.Greet = eventloop.TLS(n.tls, n.tlsQueue.Post)
+			row.Greet = eventloop.TLS(n.tls, d.protocol(), n.tlsQueue.Post)
 		}
 		table = append(table, row)
 	}
 	return table
+}
+
+// What is spoken behind TLS, as ALPN names it. Each door speaks one of them: bytes that are
+// meant for another do not get past the handshake. [RFC7301 3.2]
+const (
+	alpnHTTP = "http/1.1"
+	alpnMQTT = "mqtt"
+)
+
+func (d *door) protocol() string {
+	if d.mqtt {
+		return alpnMQTT
+	}
+	return alpnHTTP
 }
 
 // url is where devices connect, addr being where it listens.

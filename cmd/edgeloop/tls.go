@@ -84,7 +84,7 @@ func (s *serveCmd) openTLS(log *zap.Logger) (*tlsrec.Server, error) {
 		return nil, err
 	}
 	server, err := tlsrec.New(tlsrec.Config{
-		CertFile: s.TLSCert, KeyFile: s.TLSKey, Protocols: []string{"http/1.1", "mqtt"},
+		CertFile: s.TLSCert, KeyFile: s.TLSKey, Protocols: []string{alpnHTTP, alpnMQTT},
 		OwnRecords: s.TLSRecords == "own",
 		MinVersion: map[string]uint16{"1.2": tls.VersionTLS12, "1.3": tls.VersionTLS13}[s.TLSMinVersion],
 		ClientAuth: map[string]tlsrec.ClientAuth{
@@ -97,6 +97,20 @@ func (s *serveCmd) openTLS(log *zap.Logger) (*tlsrec.Server, error) {
 		return nil, fmt.Errorf("files of TLS: %w: give files that this user may read, --tls-cert with its chain, leaf first, and the key of that certificate", err)
 	}
 	return server, nil
+}
+
+// warnPlain says that there are ways in that ask for no certificate.
+func (n *node) warnPlain() {
+	var plain []string
+	for _, d := range n.cfg.doors() {
+		if !d.tls {
+			plain = append(plain, d.flag+"="+d.addr)
+		}
+	}
+	if n.cfg.TLSClientAuth == "required" && len(plain) > 0 {
+		n.log.Warn("some listeners are without TLS, and ask for no certificate although --tls-client-auth=required: give --listen=none, unless they are for a proxy that looks at certificates",
+			zap.Strings("listeners", plain))
+	}
 }
 
 // startTLS starts the workers that make handshakes.
@@ -121,5 +135,6 @@ func (n *node) startTLS(context.Context) (stopFunc, error) {
 	}
 	n.tls, n.tlsQueue = server, queue
 	n.warnTLS(time.Now())
+	n.warnPlain()
 	return work.Stop, nil
 }

@@ -57,7 +57,7 @@ func (n *node) startWatchTLS(context.Context) (stopFunc, error) {
 func (n *node) watchTLS(ctx context.Context) {
 	tick := time.NewTicker(filesEvery)
 	defer tick.Stop()
-	known := n.tls.Stamp()
+	known := n.tls.ReadStamp() // of what is in force: a file may have changed since it was read
 	last, warned := known, time.Now()
 	for {
 		select {

@@ -1,0 +1,86 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"os"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go.uber.org/zap"
+
+	"edgeloop/internal/testkit"
+	"edgeloop/tlsrec"
+)
+
+// TestServe_OneProtocolADoor: behind TLS each door speaks one protocol, and a client that
+// names others alone does not get past the handshake.
+func TestServe_OneProtocolADoor(t *testing.T) {
+	ca := testkit.NewAuthority(t)
+	cert, key := ca.Issue("node", nil)
+	r := serve(t, "--tls-listen=127.0.0.2:0", "--mqtt-tls-listen=127.0.0.3:0", "--tls-cert="+cert, "--tls-key="+key)
+	listeners := r.addresses(t).Listeners
+	web, mqtt := listeners[1], listeners[2]
+	for _, c := range []struct{ addr, offered, agreed string }{
+		{web, "http/1.1", "http/1.1"},
+		{web, "mqtt", ""},
+		{mqtt, "mqtt", "mqtt"},
+		{mqtt, "http/1.1", ""},
+	} {
+		conn, err := tls.Dial("tcp", c.addr, &tls.Config{RootCAs: ca.Pool(), ServerName: "localhost", NextProtos: []string{c.offered}})
+		agreed := ""
+		if err == nil {
+			agreed = conn.ConnectionState().NegotiatedProtocol
+			conn.Close()
+		}
+		if agreed != c.agreed || (err == nil) != (c.agreed != "") {
+			t.Errorf("%s at %s: agreed on %q, %v", c.offered, c.addr, agreed, err)
+		}
+	}
+	r.stop(t, exitOK)
+}
+
+// TestServe_PlainBesideRequired: a listener without TLS asks for no certificate, which the
+// log says at the start, and of no other node.
+func TestServe_PlainBesideRequired(t *testing.T) {
+	ca := testkit.NewAuthority(t)
+	cert, key := ca.Issue("node", nil)
+	flags := []string{"--tls-listen=127.0.0.2:0", "--tls-cert=" + cert, "--tls-key=" + key, "--tls-client-ca=" + ca.File}
+	for auth, want := range map[string]bool{"required": true, "optional": false} {
+		r := serve(t, append(flags, "--tls-client-auth="+auth)...)
+		r.stop(t, exitOK)
+		if said := strings.Contains(r.errs.String(), "--listen=127.0.0.1:0") && strings.Contains(r.errs.String(), "ask for no certificate"); said != want {
+			t.Errorf("%s: it says %s", auth, r.errs)
+		}
+	}
+}
+
+// TestWatchTLS_ChangedBeforeItBegan: a file that changed after it was read, and before
+// anybody watched, is read again.
+func TestWatchTLS_ChangedBeforeItBegan(t *testing.T) {
+	ca := testkit.NewAuthority(t)
+	cert, key := ca.Issue("old", nil)
+	server, err := tlsrec.New(tlsrec.Config{CertFile: cert, KeyFile: key})
+	if err != nil {
+		t.Fatal(err)
+	}
+	newCert, newKey := ca.Issue("renewed", nil)
+	for from, to := range map[string]string{newCert: cert, newKey: key} {
+		if err := os.Rename(from, to); err != nil {
+			t.Fatal(err)
+		}
+	}
+	synctest.Test(t, func(t *testing.T) {
+		n := &node{tls: server, turn: make(chan struct{}, 1), log: &logging{Logger: zap.NewNop()}}
+		ctx, cancel := context.WithCancel(t.Context())
+		go n.watchTLS(ctx)
+		time.Sleep(10 * filesEvery)
+		synctest.Wait()
+		cancel()
+		if got := n.tlsReloads[reloadDone].Load(); got != 1 {
+			t.Errorf("read again %d times, want once", got)
+		}
+	})
+}
