@@ -47,6 +47,10 @@ invariants: ## Unit tests with the invariants on but without the race detector (
 e2e: setup ## End-to-end tests alone: the real binary, clients nobody here wrote
 	$(GO_TEST) -v ./test/e2e
 
+.PHONY: screenshots
+screenshots: setup ## The dashboard with 0, 5 and 3,000 devices, wide and narrow, light and dark: look at screenshots/
+	scripts/screenshots.sh
+
 .PHONY: bench
 bench: ## The node beside the raw loop, gws and gorilla: memory, CPU, latency; BENCHFLAGS='-rounds 1'
 	scripts/bench-build.sh

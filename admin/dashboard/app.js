@@ -6,6 +6,7 @@ import { loadDevices, startDevices } from './devices.js';
 import { $, setAttribute, setText } from './dom.js';
 import { clock } from './format.js';
 import { forgetRates, pollNode } from './node.js';
+import { forgetThroughput, pollSinks } from './sinks.js';
 import { startTail, tailChosen } from './tail.js';
 
 const POLL_MS = 2000;
@@ -24,7 +25,8 @@ async function poll() {
   try {
     await introduce();
     showHolder();
-    await Promise.all([bound() ? null : pollNode(), part('devices', loadDevices), part('detail', pollDetail)]);
+    const ofNode = bound() ? [] : [pollNode(), part('sinks', pollSinks)];
+    await Promise.all([...ofNode, part('devices', loadDevices), part('detail', pollDetail)]);
     showLive();
   } catch (e) {
     showTrouble(e);
@@ -47,7 +49,7 @@ async function part(id, load) {
 
 function showHolder() {
   setText($('holder'), `${holderName()}${bound() ? ', tenant ' + bound() : ''}`);
-  $('counts').hidden = Boolean(bound());
+  $('counts').hidden = $('sinks').hidden = Boolean(bound());
   $('tenant').hidden = Boolean(bound());
 }
 
@@ -60,10 +62,14 @@ function showLive() {
 
 function showTrouble(e) {
   forgetRates();
+  forgetThroughput();
   forgetHolder();
   document.body.classList.add('stale');
   const old = heard ? ` The figures are of ${clock(heard)}.` : '';
-  if (!heard) setText($('devices-empty'), 'Nothing is known of its devices yet.');
+  if (!heard) {
+    setText($('devices-empty'), 'Nothing is known of its devices yet.');
+    setText($('sinks-empty'), 'Nothing is known of its sinks yet.');
+  }
   if (e instanceof Away) {
     document.body.dataset.view = 'away';
     setState('does not answer', 'lost', `The node does not answer. ${said(e)}${old}`);

@@ -39,6 +39,7 @@ function show(devices) {
   $('device-table').hidden = !devices.length;
   $('next').disabled = !next;
   $('back').disabled = !before.length;
+  $('next').hidden = $('back').hidden = !next && !before.length; // all is on one page
   setText($('page-note'), devices.length ? range(devices.length) : '');
   setText($('devices-empty'), devices.length ? '' : nothing());
 }
@@ -85,6 +86,7 @@ function updateRow(row, d) {
   setText(seen, ago(d.last_seen));
   setText(durable, number(d.durable));
   setText(protocol, d.online ? d.protocol || 'raw' : '');
+  setAttribute(protocol, 'title', protocol.textContent);
   setAttribute(row, 'aria-selected', String(same(d, chosen)));
 }
 

@@ -273,6 +273,9 @@ func TestDashboard_NarrowScreenAndPages(t *testing.T) {
 		if got := ask[int64](d, "document.documentElement.scrollWidth"); got > width {
 			t.Errorf("at %d px the page is %d wide", width, got)
 		}
+		if got := ask[float64](d, `document.documentElement.scrollHeight - document.querySelector("main").getBoundingClientRect().bottom - scrollY`); got > 740 {
+			t.Errorf("at %d px %.0f px are empty below the page", width, got)
+		}
 	}
 	d.do(chromedp.EmulateViewport(360, 740))
 	cut := ask[[]string](d, `[...document.querySelectorAll("#device-rows td:nth-child(2)")]
