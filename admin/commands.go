@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net/http"
 	"time"
-	"unicode/utf8"
 
 	"go.uber.org/zap"
 
@@ -34,11 +33,11 @@ func (s *Server) command(w http.ResponseWriter, r *http.Request) error {
 	if err := obj.into(map[string]any{"name": &c.Name, "data": &c.Data, "ttl": &c.TTL}); err != nil {
 		return err
 	}
-	if err := checkCommandName(c.Name); err != nil {
+	if err := api.CheckCommandName(c.Name); err != nil {
 		return err
 	}
 	if raw, given := obj["ttl"]; given {
-		if c.Now = c.TTL == 0 && string(raw) != "null"; !c.Now && time.Duration(c.TTL) < time.Second {
+		if c.Now = c.TTL == 0 && string(raw) != "null"; !c.Now && time.Duration(c.TTL) < api.MinTTL {
 			return &api.FieldError{Field: "ttl", Reason: `is less than a second, and not "0s" for now or never`, Min: "1s"}
 		}
 	}
@@ -114,13 +113,6 @@ func writeCommandResult(w http.ResponseWriter, res api.CommandResult, within str
 	return fmt.Errorf("admin: command %s ended in state %q", res.ID, res.State)
 }
 
-func checkCommandName(name string) error {
-	if name == "" || len(name) > api.MaxCommandName || !utf8.ValidString(name) {
-		return &api.FieldError{Field: "name", Reason: "does not have 1 to 128 bytes of UTF-8", Min: 1, Max: api.MaxCommandName}
-	}
-	return nil
-}
-
 // broadcastLimit bounds the walk over all devices, which no client waits for longer.
 const broadcastLimit = time.Minute
 
@@ -155,7 +147,7 @@ func (s *Server) broadcast(w http.ResponseWriter, r *http.Request) error {
 // checkBroadcast makes the selection explicit: nobody reaches every device by
 // forgetting a field.
 func (s *Server) checkBroadcast(r *http.Request, b *api.Broadcast) error {
-	if err := checkCommandName(b.Name); err != nil {
+	if err := api.CheckCommandName(b.Name); err != nil {
 		return err
 	}
 	if b.All == (b.Tenant != "" || b.Group != "") {

@@ -173,7 +173,7 @@ func (s *Server) admit(w *statusWriter, r *http.Request, v *visitor, serve func(
 		writeProblem(w, kindTooManyRequests.problem("as many requests are being served as are allowed"))
 	default:
 		defer v.end()
-		ctx, cancel := h.within(r.Context())
+		ctx, cancel := h.Within(context.WithValue(r.Context(), callerKey{}, &caller{principal: &h.Principal}))
 		defer cancel()
 		serve(r.WithContext(ctx))
 	}
@@ -209,7 +209,7 @@ func (s *Server) adapt(rt route) http.Handler {
 		case !errors.Is(err, context.Canceled):
 		case s.stopping.Err() != nil:
 			p = kindUnavailable.problem("the node stops")
-		case errors.Is(cause, errNoLonger):
+		case errors.Is(cause, access.ErrNoLonger):
 			p = kindUnauthorized.problem(cause.Error())
 		}
 		if p.Status == http.StatusInternalServerError {

@@ -7,9 +7,10 @@ import (
 	"net"
 	"net/http"
 	"sync"
-	"sync/atomic"
 
 	"go.uber.org/zap"
+
+	"edgeloop/admin/access"
 )
 
 // ErrRemote is returned for a listen address that others can reach, when
@@ -39,8 +40,8 @@ type Server struct {
 	door     *door
 	served   chan struct{} // closed when the goroutine of Start has ended
 
-	// Atomic.
-	holders atomic.Pointer[[]*holder] // changed with mu held
+	// Safe for concurrent use.
+	roster access.Roster
 }
 
 // New builds a server; nothing listens before Start or Serve.

@@ -3,6 +3,7 @@ package api
 import (
 	"encoding/json"
 	"time"
+	"unicode/utf8"
 )
 
 // CommandRequest is the body of a command.
@@ -20,6 +21,17 @@ type CommandRequest struct {
 
 // MaxCommandName is the longest name of a command, in bytes.
 const MaxCommandName = 128
+
+// MinTTL is the shortest time for which a command may wait.
+const MinTTL = time.Second
+
+// CheckCommandName returns a *FieldError for what cannot be the name of a command.
+func CheckCommandName(name string) error {
+	if name == "" || len(name) > MaxCommandName || !utf8.ValidString(name) {
+		return &FieldError{Field: "name", Reason: "does not have 1 to 128 bytes of UTF-8", Min: 1, Max: MaxCommandName}
+	}
+	return nil
+}
 
 // Command is one command to one device.
 type Command struct {
