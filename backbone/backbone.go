@@ -105,6 +105,12 @@ func (b *Backbone) WatchPresence(ctx context.Context, fn func(Presence)) error {
 	return b.presence.Watch(ctx, fn)
 }
 
+// FollowPresence is WatchPresence, and says when fn has seen the last state of every device:
+// see store.Presences.
+func (b *Backbone) FollowPresence(ctx context.Context, fn func(Presence), current func()) error {
+	return b.presence.Follow(ctx, fn, current)
+}
+
 // OpenReader returns the reader of a name, at the place that is kept for it: see reader.Open.
 // A new name begins at start.
 func (b *Backbone) OpenReader(ctx context.Context, name string, start reader.Start) (*Reader, error) {
@@ -122,6 +128,11 @@ func (b *Backbone) SeekReader(ctx context.Context, name, log string, position ui
 		return err
 	}
 	return reader.Seek(ctx, b.life.Source(), places, name, log, position)
+}
+
+// Edge is where a reader with a new name would begin now: see reader.Edge.
+func (b *Backbone) Edge(ctx context.Context, start reader.Start) (store.Place, error) {
+	return reader.Edge(ctx, b.life.Source(), start)
 }
 
 // Letters returns the store of what sinks could not deliver.

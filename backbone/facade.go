@@ -57,6 +57,8 @@ type (
 	// Presence is whether a device is here.
 	Presence = store.Presence
 
+	// Place says how far a reader with a name has come.
+	Place = store.Place
 	// Letter is a record that a sink's destination refused.
 	Letter = store.Letter
 	// ReadOptions choose what Read gives.

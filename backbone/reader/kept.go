@@ -72,12 +72,9 @@ func Open(ctx context.Context, src *Source, places *store.Places, name string, s
 	if k.place, k.revision, err = places.Get(ctx, name); err != nil {
 		return nil, err
 	}
-	switch {
-	case k.revision == 0 && start == Newest:
-		k.place = store.Place{Log: is.Identity, Position: is.Last}
-	case k.revision == 0:
-		k.place = store.Place{Log: is.Identity, Position: max(is.First, 1) - 1}
-	default:
+	if k.revision == 0 {
+		k.place = is.edge(start)
+	} else {
 		err = k.fitsLocked(&is)
 	}
 	if err != nil {
@@ -206,4 +203,17 @@ func (k *Kept) Keep(ctx context.Context, position uint64) error {
 		k.src.Missed(missed)
 	}
 	return nil
+}
+
+// Check returns store.ErrTaken if another reader of this name was opened since, or Seek has
+// moved the place; Keep would tell the same. Any goroutine may call it.
+func (k *Kept) Check(ctx context.Context) error {
+	k.mu.Lock()
+	by := k.place.By
+	k.mu.Unlock()
+	is, _, err := k.places.Get(ctx, k.name)
+	if err == nil && is.By != by {
+		return store.ErrTaken
+	}
+	return err
 }

@@ -212,10 +212,22 @@ func TestReader_OfOneNameIsOne(t *testing.T) {
 	if err := older.Keep(t.Context(), 1); !errors.Is(err, backbone.ErrReaderTaken) {
 		t.Errorf("the older one keeps its place: %v", err)
 	}
+	if err := older.Check(t.Context()); !errors.Is(err, backbone.ErrReaderTaken) {
+		t.Errorf("the older one asks, and hears %v", err)
+	}
+	if err := newer.Check(t.Context()); err != nil {
+		t.Errorf("the newer one asks, and hears %v", err)
+	}
 	if err := newer.Keep(t.Context(), 3); err != nil {
 		t.Error(err)
 	}
-	for _, name := range []string{"", string(make([]byte, 129))} {
+	if at, err := b.Edge(t.Context(), backbone.Newest); err != nil || b.SeekReader(t.Context(), "sink", at.Log, at.Position) != nil {
+		t.Errorf("moved to %+v, %v", at, err)
+	}
+	if err := newer.Check(t.Context()); !errors.Is(err, backbone.ErrReaderTaken) {
+		t.Errorf("the place was moved, and its reader hears %v", err)
+	}
+	for _, name := range []string{"", string(make([]byte, 257))} {
 		if _, err := b.OpenReader(t.Context(), name, backbone.Oldest); err == nil {
 			t.Errorf("a reader of %d bytes was opened", len(name))
 		}

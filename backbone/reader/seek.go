@@ -30,3 +30,19 @@ func Seek(ctx context.Context, src *Source, places *store.Places, name, log stri
 	_, err = places.Put(ctx, name, store.Place{Log: is.Identity, Position: position, Missed: was.Missed, By: rand.Text()}, revision)
 	return err
 }
+
+// Edge is where a reader with a new name would begin now.
+func Edge(ctx context.Context, src *Source, start Start) (store.Place, error) {
+	is, err := src.look(ctx)
+	if err != nil {
+		return store.Place{}, fmt.Errorf("look at the log: %w", src.Servers.OrClosed(err))
+	}
+	return is.edge(start), nil
+}
+
+func (is *State) edge(start Start) store.Place {
+	if start == Newest {
+		return store.Place{Log: is.Identity, Position: is.Last}
+	}
+	return store.Place{Log: is.Identity, Position: max(is.First, 1) - 1}
+}

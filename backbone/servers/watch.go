@@ -20,6 +20,8 @@ type Watcher struct {
 	Stream string
 	Config jetstream.ConsumerConfig
 	Each   func(*Delivery) // borrowed until return
+	// CaughtUp, if set, is called by Watch whenever it has seen all that the stream held.
+	CaughtUp func()
 }
 
 // run follows until ctx ends. It calls caughtUp whenever it has seen all that the stream
@@ -62,7 +64,11 @@ func (w *Watcher) follow(ctx context.Context, caughtUp func()) error {
 // Watch runs w until ctx ends.
 func (s *Servers) Watch(ctx context.Context, w *Watcher) {
 	w.srv = s
-	w.run(ctx, func() {})
+	caughtUp := w.CaughtUp
+	if caughtUp == nil {
+		caughtUp = func() {}
+	}
+	w.run(ctx, caughtUp)
 }
 
 // StartWatch runs w on a goroutine of its own until the node closes. It returns when w has

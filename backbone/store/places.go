@@ -31,8 +31,8 @@ var ErrTaken = errors.New("backbone: another reader with this name keeps the pla
 const (
 	headerExpected   = "Nats-Expected-Last-Subject-Sequence"
 	codeWrongLast    = 10071
-	maxReaderName    = 128
-	errBadReaderName = placeError("backbone: a reader's name is 1 to 128 bytes")
+	maxReaderName    = 256
+	errBadReaderName = placeError("backbone: a reader's name is 1 to 256 bytes")
 )
 
 type placeError string

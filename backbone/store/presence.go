@@ -97,6 +97,12 @@ func (p *Presences) Publish(state Presence) {
 // one that is kept, until a node that knows better publishes the newer one again
 // (docs/decisions/0014). fn may see a state twice.
 func (p *Presences) Watch(ctx context.Context, fn func(Presence)) error {
+	return p.Follow(ctx, fn, nil)
+}
+
+// Follow is Watch; it also calls current, if there is one, whenever fn has seen the last state
+// of every device.
+func (p *Presences) Follow(ctx context.Context, fn func(Presence), current func()) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	closing := p.srv.Context()
@@ -110,6 +116,7 @@ func (p *Presences) Watch(ctx context.Context, fn func(Presence)) error {
 				fn(state)
 			}
 		},
+		CaughtUp: current,
 	})
 	if closing.Err() != nil {
 		return servers.ErrClosed
