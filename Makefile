@@ -154,6 +154,16 @@ vuln: ## Known vulnerabilities in what we call (needs the internet)
 generate: ## Regenerate the checked-in generated files
 	go generate ./...
 
+# protoc is Debian's; the two plugins are built from the versions named here and in go.mod.
+PROTOC_GEN_GRPC := v1.6.2
+
+.PHONY: proto
+proto: ## Make the Go code of api/edgeloop/v1/services.proto again; needs protoc
+	go build -o bin/protoc-gen-go google.golang.org/protobuf/cmd/protoc-gen-go
+	GOBIN=$(CURDIR)/bin go install google.golang.org/grpc/cmd/protoc-gen-go-grpc@$(PROTOC_GEN_GRPC)
+	PATH=$(CURDIR)/bin:$$PATH protoc -I api --go_out=. --go_opt=module=edgeloop \
+		--go-grpc_out=. --go-grpc_opt=module=edgeloop edgeloop/v1/services.proto
+
 .PHONY: tidy
 tidy: $(GOLANGCI_LINT) ## Format the code and tidy go.mod
 	go mod tidy

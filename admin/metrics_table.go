@@ -30,7 +30,7 @@ type Series struct {
 // source emits samples for these and no others.
 func SeriesTable() []Series {
 	return slices.Concat(
-		buildSeries(), eventloopSeries(), tlsSeries(), poolSeries(), devicemgrSeries(), gatewaySeries(), backboneSeries(), adminSeries(), logSeries(), sinkSeries(),
+		buildSeries(), eventloopSeries(), tlsSeries(), poolSeries(), devicemgrSeries(), gatewaySeries(), backboneSeries(), adminSeries(), logSeries(), sinkSeries(), grpcSeries(),
 	)
 }
 
@@ -155,6 +155,20 @@ func adminSeries() []Series {
 func logSeries() []Series {
 	return []Series{
 		{"edgeloop_log_lost_lines_total", TypeCounter, []string{"cause"}, "Lines of the node's own log that nobody got: full, its reader was too slow; failed, it was away."},
+	}
+}
+
+// grpcSeries are there with --grpc-listen alone.
+func grpcSeries() []Series {
+	return []Series{
+		{"edgeloop_grpc_connections", TypeGauge, nil, "Open connections to the gRPC services."},
+		{"edgeloop_grpc_streams", TypeGauge, nil, "Calls of Log.Read and Presence.Watch that are being served."},
+		{"edgeloop_grpc_calls_total", TypeCounter, []string{"outcome"}, "Calls that have ended: ok, failed by the node, or refused for what they asked."},
+		{"edgeloop_grpc_refused_total", TypeCounter, []string{"reason"}, "Calls and connections that were not served, by reason."},
+		{"edgeloop_grpc_sent_records_total", TypeCounter, nil, "Records given to the readers of Log.Read, again or for the first time."},
+		{"edgeloop_grpc_readers_taken_total", TypeCounter, nil, "Calls of Log.Read that ended because their reader was opened again or moved."},
+		{"edgeloop_grpc_watchers_behind_total", TypeCounter, nil, "Calls of Presence.Watch that ended because their clients did not keep up."},
+		{"edgeloop_grpc_panics_total", TypeCounter, nil, "Panics contained in a call; each cost one call."},
 	}
 }
 

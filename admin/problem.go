@@ -107,6 +107,10 @@ func problemOf(err error) *api.Problem {
 	return kindInternal.problem("the node's log has the cause")
 }
 
+// ProblemOf says what is wrong as the API says it, for other ways into the node. An error
+// whose text is not for the caller has the status 500.
+func ProblemOf(err error) *api.Problem { return problemOf(err) }
+
 func writeProblem(w http.ResponseWriter, p *api.Problem) {
 	if p.Status == http.StatusServiceUnavailable {
 		w.Header().Set("Retry-After", "1")

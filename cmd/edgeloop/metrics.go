@@ -9,7 +9,7 @@ import (
 
 // metricSources read the parts' counters when somebody asks for /metrics.
 func (n *node) metricSources() []admin.Source {
-	return []admin.Source{n.eventloopMetrics, n.gatewayMetrics, n.backboneMetrics, n.logMetrics, n.sinkMetrics}
+	return []admin.Source{n.eventloopMetrics, n.gatewayMetrics, n.backboneMetrics, n.logMetrics, n.sinkMetrics, n.grpcMetrics}
 }
 
 // emitter emits samples of one kind: a number and label values.

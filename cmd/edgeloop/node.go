@@ -14,6 +14,7 @@ import (
 	"go.uber.org/zap"
 
 	"edgeloop/admin"
+	"edgeloop/admin/grpcapi"
 	"edgeloop/auth"
 	"edgeloop/backbone"
 	"edgeloop/envelope"
@@ -45,6 +46,9 @@ type node struct {
 	sinks    *sink.Set
 	early    *admin.Server // while the node starts
 	admin    *admin.Server
+	grpc     *grpcapi.Server // nil without --grpc-listen
+	grpcCert *certificate    // nil without --grpc-cert
+	here     *presenceHub    // nil where nobody watches
 
 	// Owned by the goroutine that starts and stops the node.
 	built     assembly
@@ -75,6 +79,7 @@ const (
 	startMost   = 2 * time.Minute
 	stopMinor   = 2 * time.Second
 	stopAdmin   = 5 * time.Second
+	stopGRPC    = 2 * time.Second
 	stopServer  = 5 * time.Second
 	stopGateway = 5 * time.Second
 	stopSinks   = 5 * time.Second
@@ -106,6 +111,8 @@ func (n *node) parts() []part {
 		{name: "event loops", start: n.startServer, startMost: startMost, stopMost: stopServer},
 		// That a request was cut is no fault of the node.
 		{name: "admin API", start: n.startAdmin, startMost: startMost, stopMost: stopAdmin, minor: true},
+		// What a reader has not acknowledged it gets again.
+		{name: "gRPC", start: n.startGRPC, startMost: startMost, stopMost: stopGRPC, minor: true},
 		{name: "address file", start: n.announce, startMost: startMost, stopMost: stopMinor, minor: true},
 		{name: "TLS files", start: n.startWatchTLS, startMost: startMost, stopMost: stopMinor, minor: true},
 		{name: "tidier", start: n.startTidy, startMost: startMost, stopMost: stopMinor, minor: true},
@@ -215,7 +222,10 @@ func (n *node) startGateway(context.Context) (stop stopFunc, err error) {
 	// with an external server. See docs/decisions/0011.
 	shared := n.backbone.Shared()
 	presence := n.presence
-	if !shared {
+	if !shared && n.cfg.GRPCListen != "" {
+		n.here = newPresenceHub()
+	}
+	if !shared && n.here == nil {
 		presence = nil
 	}
 	n.gateway, err = gateway.New(gateway.Config{
@@ -332,6 +342,10 @@ func (n *node) announce(context.Context) (stopFunc, error) {
 		}
 		n.log.Info("devices connect here", zap.String("url", doors[i].url(addr.String())))
 	}
+	if n.grpc != nil {
+		a.GRPC = n.grpc.Addr().String()
+		n.log.Info("gRPC", zap.String("address", a.GRPC), zap.Bool("tls", n.grpcCert != nil))
+	}
 	n.log.Info("admin API", zap.String("url", fmt.Sprintf("http://%s", n.admin.Addr())))
 	if err := a.write(addressFile(n.cfg.DataDir)); err != nil {
 		return nil, fmt.Errorf("--data-dir: %w", err)
@@ -358,6 +372,10 @@ func (n *node) askDrain(window time.Duration) {
 // that went to another node, that node has spoken already.
 func (n *node) presence(p gateway.Presence) {
 	if p.Elsewhere {
+		return
+	}
+	if n.here != nil {
+		n.here.tell(grpcapi.State{Tenant: p.Tenant, Device: p.Device, Epoch: p.Epoch, Online: p.Online, At: p.At, Node: n.name()})
 		return
 	}
 	n.backbone.PublishPresence(backbone.Presence{

@@ -48,6 +48,9 @@ func (s *serveCmd) plan(log *zap.Logger) error {
 	if err := s.checkFiles(); err != nil {
 		return err
 	}
+	if _, err := s.readGRPCCert(); err != nil {
+		return err
+	}
 	_, err := s.readTokensFile()
 	return err
 }
@@ -55,7 +58,7 @@ func (s *serveCmd) plan(log *zap.Logger) error {
 // planValues is the part of plan that looks at nothing but the settings, and
 // changes nothing.
 func (s *serveCmd) planValues() error {
-	for _, step := range []func() error{s.planRanges, s.planTogether, s.planNames, s.planTLS, s.planListeners, s.planProxies, s.planSinks} {
+	for _, step := range []func() error{s.planRanges, s.planTogether, s.planNames, s.planTLS, s.planListeners, s.planGRPC, s.planProxies, s.planSinks} {
 		if err := step(); err != nil {
 			return err
 		}

@@ -96,6 +96,10 @@ func (n *node) apply(ctx context.Context, fresh settings) (out api.Reloaded, err
 	if err != nil {
 		return out, err
 	}
+	useCert, err := n.grpcCert.load()
+	if err != nil {
+		return out, err
+	}
 	useSinks, err := n.loadSinks(fresh)
 	if err != nil {
 		return out, err
@@ -131,6 +135,7 @@ func (n *node) apply(ctx context.Context, fresh settings) (out api.Reloaded, err
 	useKeys()
 	useTokens()
 	useTLS()
+	useCert()
 	if useSinks != nil {
 		useSinks(ctx)
 		given[sinksKey] = fresh[sinksKey]

@@ -95,6 +95,7 @@ type addresses struct {
 	Listeners []string `json:"listeners"`
 	MQTT      string   `json:"mqtt,omitempty"` // the first of them that speaks MQTT without TLS
 	Admin     string   `json:"admin"`
+	GRPC      string   `json:"grpc,omitempty"`
 	PID       int      `json:"pid"`
 }
 

@@ -27,6 +27,10 @@ type serveCmd struct {
 	AdminListen     string   `default:"127.0.0.1:9090" help:"Address of the admin API, metrics and health, host:port."`
 	AdminRemote     bool     `default:"false" help:"Allow --admin-listen on an address that others can reach; the admin token then crosses the network in the clear."`
 	AdminTokensFile string   `default:"" type:"path" help:"Further tokens of the admin API, one JSON object a line, as 'edgeloop token --admin' writes them; default DATA_DIR/admin.tokens, which need not exist."`
+	GRPCListen      string   `name:"grpc-listen" default:"" placeholder:"ADDRESS" help:"Address of the gRPC services for programs, host:port; default none."`
+	GRPCCert        string   `name:"grpc-cert" default:"" type:"path" help:"Certificate of --grpc-listen with its chain, leaf first: a PEM file. Without it there is no TLS."`
+	GRPCKey         string   `name:"grpc-key" default:"" type:"path" help:"Key of --grpc-cert: a PEM file that others cannot read."`
+	GRPCRemote      bool     `name:"grpc-remote" default:"false" help:"Allow --grpc-listen without TLS on an address that others can reach; admin tokens then cross the network in the clear."`
 	DataDir         string   `default:"${data_dir}" type:"path" help:"Directory of the log, the secrets and the admin token; created if missing."`
 	Node            string   `default:"" help:"Name of this node, unique among the nodes on --nats-url; default the host name."`
 	EventLoops      int      `default:"0" help:"Event loops; 0 is one for each core."`

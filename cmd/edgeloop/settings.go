@@ -65,6 +65,10 @@ var table = []setting{
 	{name: "admin-listen"},
 	{name: "admin-remote"},
 	{name: "admin-tokens-file"},
+	{name: "grpc-listen"},
+	{name: "grpc-cert"},
+	{name: "grpc-key"},
+	{name: "grpc-remote"},
 	{name: "data-dir"},
 	{name: "node"},
 

@@ -1,5 +1,6 @@
 // Package e2e tests the node from outside: the real binary as a process of its
-// own, spoken to by clients that nobody here wrote.
+// own, spoken to by clients that nobody here wrote, and by the Go client of the gRPC
+// services.
 //
 // # Owns
 //
