@@ -40,6 +40,10 @@ type Devices interface {
 	// Kick closes the device's connection with a code that is valid on the wire
 	// and a reason of at most api.MaxReason bytes. ErrUnknownDevice, ErrNotConnected.
 	Kick(tenant, device string, code uint16, reason string) error
+	// Reset has the sequences of the device begin again, and sends it away if it is
+	// connected. ErrUnknownDevice, ErrBusy while another reset is under way,
+	// ErrUnavailable, ErrDraining.
+	Reset(ctx context.Context, tenant, device string) (api.Reset, error)
 }
 
 // Commands go down to devices.

@@ -1,9 +1,13 @@
 package admin
 
 import (
+	"context"
 	"net/http"
 	"strconv"
+	"time"
 	"unicode/utf8"
+
+	"go.uber.org/zap"
 
 	"edgeloop/admin/api"
 )
@@ -118,4 +122,33 @@ func checkReason(reason string) error {
 		return &api.FieldError{Field: "reason", Reason: "is longer than a close frame holds, or not UTF-8", Max: api.MaxReason}
 	}
 	return nil
+}
+
+// resetWait is how long a reset may take to become durable.
+const resetWait = 20 * time.Second
+
+func (s *Server) reset(w http.ResponseWriter, r *http.Request) error {
+	if _, err := readQuery(r); err != nil {
+		return err
+	}
+	tenant, device, err := s.pathDevice(r)
+	if err != nil {
+		return err
+	}
+	obj, err := s.readObject(w, r)
+	if err != nil {
+		return err
+	}
+	if err := obj.into(nil); err != nil {
+		return err
+	}
+	s.extendWrite(w, resetWait)
+	ctx, cancel := context.WithTimeout(r.Context(), resetWait)
+	defer cancel()
+	out, err := s.node.Devices.Reset(ctx, tenant, device)
+	if err != nil {
+		return err
+	}
+	note(r, zap.Uint64("was", out.Was), zap.Uint64("epoch", out.Epoch))
+	return writeJSON(w, http.StatusOK, out)
 }

@@ -74,6 +74,7 @@ func (s *Server) routes() []route {
 		{"GET /v1/devices", reads, "", s.listDevices},
 		{"GET /v1/devices/{tenant}/{device}", reads, "", s.getDevice},
 		{"DELETE /v1/devices/{tenant}/{device}/connection", commands, "kick", s.kick},
+		{"POST /v1/devices/{tenant}/{device}/reset", administers, "reset sequence", s.reset},
 		{"POST /v1/devices/{tenant}/{device}/commands", commands, "command", s.command},
 		{"GET /v1/devices/{tenant}/{device}/commands", reads, "", s.waitingCommands},
 		{"DELETE /v1/devices/{tenant}/{device}/commands", commands, "cancel", s.cancelCommands},

@@ -63,6 +63,7 @@ var asked = map[string]asks{
 	"POST /v1/devices/{t}/{d}/commands":             {access.Command, "path", `{"name":"x"}`},
 	"GET /v1/devices/{t}/{d}/commands":              {access.Read, "path", ""},
 	"DELETE /v1/devices/{t}/{d}/commands":           {access.Command, "path", ""},
+	"POST /v1/devices/{t}/{d}/reset":                {access.Admin, "path", ""},
 }
 
 // request is the route asked for a device d1 of tenant.
@@ -106,6 +107,10 @@ func (n *tenants) listen(f *fixture) {
 	f.devices.DevicesFunc = func(q api.DeviceQuery) (api.DevicePage, error) { n.note(q.Tenant); return api.DevicePage{}, nil }
 	f.devices.DeviceFunc = func(t, _ string) (api.Device, bool) { n.note(t); return api.Device{}, false }
 	f.devices.KickFunc = func(t, _ string, _ uint16, _ string) error { n.note(t); return nil }
+	f.devices.ResetFunc = func(_ context.Context, t, d string) (api.Reset, error) {
+		n.note(t)
+		return api.Reset{Tenant: t, Device: d}, nil
+	}
 	f.commands.CommandFunc = func(_ context.Context, c api.Command) (api.CommandResult, error) {
 		n.note(c.Tenant)
 		return api.CommandResult{ID: "1", State: api.CommandSent}, nil

@@ -162,12 +162,19 @@ func (g *Gateway) unwelcome(key devicemgr.Key) *eventloop.Refusal {
 		g.drops[DropDraining].Add(1)
 		return g.later("this node is going away")
 	}
+	if g.isResetting(key) {
+		g.drops[DropResetting].Add(1)
+		return g.later("the sequence of this device is being reset")
+	}
 	if reason, banned := g.store.Banned(key.Tenant, key.Device); banned {
 		g.drops[DropForbidden].Add(1)
 		return &eventloop.Refusal{Reason: eventloop.ReasonForbidden, Text: "this device is banned: " + reason}
 	}
 	return nil
 }
+
+// errReset: what the session knows is of before a reset.
+var errReset = errors.New("its sequence was reset at another node, the next connection begins anew")
 
 // load reads from the log where it stands with the device, unless the session
 // remembers it.
@@ -176,9 +183,14 @@ func (g *Gateway) load(l *link, key devicemgr.Key) error {
 	if s.Loaded() && !g.cfg.SharedLog {
 		return nil
 	}
+	known := s.Durable()
 	last, err := g.log.Last(context.Background(), key.Tenant, key.Device)
 	if err != nil {
 		return err //nolint:wrapcheck // the log says what it could not do
+	}
+	if last.Position != 0 && last.Seq < known { // another node has reset its sequence
+		g.devices.Discard(s)
+		return errReset
 	}
 	l.after = last.Position
 	s.SetDurable(last.Seq) // another node may have written since it was loaded

@@ -24,6 +24,7 @@ const (
 	DropNodeFull                   // a handshake refused with 503: --max-connections are here, and not this device
 	DropSuperseded                 // a handshake that was late: a later one of the same device was admitted before, or its socket is gone
 	DropFlapping                   // a handshake refused with 503: its device's connections take over from each other too often
+	DropResetting                  // a handshake refused with 503: the sequence of the device is being reset
 	DropDraining                   // a handshake refused with 503: the node is going away
 	DropUnauthorized               // a handshake refused with 401
 	DropForbidden                  // a handshake refused with 403: banned or revoked
@@ -40,6 +41,6 @@ func (d Drop) String() string {
 	}
 	return [numDrops]string{
 		"bad_envelope", "duplicate", "lane_full", "memory_full", "over_rate", "replaced", "overtaken", "closed", "panic", "stopping",
-		"command_offline", "command_slow", "command_large", "auth_busy", "node_full", "superseded", "flapping", "draining", "unauthorized", "forbidden",
+		"command_offline", "command_slow", "command_large", "auth_busy", "node_full", "superseded", "flapping", "resetting", "draining", "unauthorized", "forbidden",
 	}[d]
 }

@@ -36,6 +36,7 @@ type Gateway struct {
 	voices   voices
 	stopping chan struct{}
 	flaps    *flaps
+	resets   resets
 
 	// Safe for concurrent use.
 	turns    sync.Pool // *turn
@@ -176,6 +177,9 @@ func (g *Gateway) Heard(p Presence, speaker int) {
 	l := g.devices.Heard(devicemgr.Presence{
 		Key: devicemgr.Key{Tenant: p.Tenant, Device: p.Device}, Epoch: p.Epoch, Online: p.Online,
 	}, speaker)
+	if speaker == 0 && p.Online {
+		g.heardReset(devicemgr.Key{Tenant: p.Tenant, Device: p.Device}, p.Epoch)
+	}
 	if l != nil {
 		g.counts.takeovers.Add(1)
 		l.Close(closeReplaced, "a newer connection of this device took over on another node")

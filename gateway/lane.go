@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"errors"
 	"time"
 
 	"go.uber.org/zap"
@@ -169,6 +170,9 @@ func (g *Gateway) panicked(t, v any, stack []byte) {
 		l, n := t.link, t.messages
 		l.breakOffOnLane(DropPanic, n)
 		t.void = true
+		if r, is := l.dialect.(*resetting); is {
+			r.end(errors.New("gateway: a worker panicked"))
+		}
 		l.settle(n, t.through())
 	case *link:
 		t.Close(uint16(eventloop.CloseInternal), "internal error")

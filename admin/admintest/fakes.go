@@ -63,6 +63,7 @@ type Devices struct {
 	DevicesFunc func(q api.DeviceQuery) (api.DevicePage, error)
 	DeviceFunc  func(tenant, device string) (api.Device, bool)
 	KickFunc    func(tenant, device string, code uint16, reason string) error
+	ResetFunc   func(ctx context.Context, tenant, device string) (api.Reset, error)
 }
 
 // Devices calls DevicesFunc; without one there are none.
@@ -81,6 +82,14 @@ func (f *Devices) Device(_ context.Context, tenant, device string) (api.Device, 
 		}
 	}
 	return api.Device{}, api.ErrUnknownDevice
+}
+
+// Reset calls ResetFunc; without one no device is known.
+func (f *Devices) Reset(ctx context.Context, tenant, device string) (api.Reset, error) {
+	if f.ResetFunc == nil {
+		return api.Reset{}, api.ErrUnknownDevice
+	}
+	return f.ResetFunc(ctx, tenant, device)
 }
 
 // Kick calls KickFunc; without one no device is known.

@@ -65,3 +65,13 @@ type DevicePage struct {
 	// Next is given to ?after= for the following page; absent on the last.
 	Next string `json:"next,omitempty"`
 }
+
+// Reset is what a reset of a device's sequences did.
+type Reset struct {
+	Tenant string `json:"tenant"`
+	Device string `json:"device"`
+	// Was is the highest durable sequence before; it is 0 now.
+	Was uint64 `json:"was"`
+	// Epoch is that of the reset. Whatever the device sends from then on has a higher one.
+	Epoch uint64 `json:"epoch"`
+}

@@ -173,6 +173,12 @@ func (c *Client) Kick(ctx context.Context, tenant, device string, k api.KickRequ
 	return err
 }
 
+// Reset has the sequences of a device begin again.
+func (c *Client) Reset(ctx context.Context, tenant, device string) (out api.Reset, err error) {
+	_, err = c.call(ctx, http.MethodPost, devicePath("devices", tenant, device)+"/reset", nil, nil, &out)
+	return out, err
+}
+
 // Ban keeps a device out.
 func (c *Client) Ban(ctx context.Context, b api.Ban) error {
 	body := struct {

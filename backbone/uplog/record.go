@@ -40,7 +40,7 @@ type Record struct {
 	// After is the position that Last found when the connection began. The embedded
 	// log, which only this node writes, does not need it.
 	After    uint64
-	Type     string // "telemetry", "status", "alert"
+	Type     string // "telemetry", "status", "alert"; "reset" without Seq and High
 	Topic    []byte // borrowed until Append returns; nil: none
 	Level    []byte // of an alert, borrowed as Topic is; nil: none
 	TS       int64  // the device's own time, Unix milliseconds; 0: none

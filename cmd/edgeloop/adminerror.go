@@ -37,6 +37,7 @@ func adminError(err error) error {
 		{gateway.ErrUnknownDevice, api.ErrUnknownDevice},
 		{gateway.ErrNotConnected, api.ErrNotConnected},
 		{gateway.ErrSlowDevice, fmt.Errorf("%w: it reads too slowly", api.ErrBusy)},
+		{gateway.ErrResetting, fmt.Errorf("%w: its sequence is being reset", api.ErrBusy)},
 		{backbone.ErrCommandsFull, fmt.Errorf("%w: too many are waiting", api.ErrBusy)},
 		{gateway.ErrDraining, api.ErrDraining},
 		{backbone.ErrClosed, fmt.Errorf("%w: it is being stopped", api.ErrUnavailable)},

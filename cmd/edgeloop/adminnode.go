@@ -188,6 +188,12 @@ func (a adminDevices) Kick(tenant, device string, code uint16, reason string) er
 	return adminError(a.gateway.Kick(devicemgr.Key{Tenant: tenant, Device: device}, code, reason))
 }
 
+// Reset implements admin.Devices.
+func (a adminDevices) Reset(ctx context.Context, tenant, device string) (api.Reset, error) {
+	r, err := a.gateway.Reset(ctx, devicemgr.Key{Tenant: tenant, Device: device})
+	return api.Reset{Tenant: tenant, Device: device, Was: r.Was, Epoch: r.Epoch}, adminError(err)
+}
+
 // adminCommands is the way down.
 type adminCommands struct {
 	gateway  *gateway.Gateway

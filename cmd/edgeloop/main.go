@@ -28,6 +28,7 @@ type cli struct {
 	Commands commandsCmd `cmd:"" help:"List the commands that wait for a device."`
 	Cancel   cancelCmd   `cmd:"" help:"Take back commands that wait for a device."`
 	Kick     kickCmd     `cmd:"" help:"Close a device's connection."`
+	Reset    resetCmd    `cmd:"" help:"Have the sequences of a device begin again."`
 	Ban      banCmd      `cmd:"" help:"Keep a device out, and close its connection."`
 	Unban    unbanCmd    `cmd:"" help:"Let a banned device in again."`
 	Bans     bansCmd     `cmd:"" help:"List the bans."`
