@@ -80,8 +80,15 @@ bench-1m: ## The same with a million; needs 20 GiB of memory
 .PHONY: bench-sinks
 bench-sinks: fault-tools ## Sinks: records a second and of a core, how late, what devices feel while one is down or catches up; writes bench/results/DATE-sinks.md
 	go build -o bin/edgebench ./cmd/edgebench
+	$(MAKE) bin/telegraf || echo "Telegraf is not to be had: what stands beside the sinks will be missing" >&2
 	EDGEBENCH_COMMIT=$$(git describe --always --abbrev=12 --dirty) \
-		bin/edgebench sinks --nats=$(FAULT_NATS) --page=bench/results/$$(date -u +%F)-sinks.md $(SINKFLAGS)
+		bin/edgebench sinks --nats=$(FAULT_NATS) --page=bench/results/$$(date -u +%F)-sinks.md \
+		$$(test ! -x bin/telegraf || echo --telegraf=bin/telegraf) $(SINKFLAGS)
+
+# With what it needs here: all of it takes a quarter of an hour to build.
+bin/telegraf:
+	GOBIN=$(CURDIR)/bin go install -tags "custom inputs.mqtt_consumer outputs.http parsers.value serializers.json" \
+		github.com/influxdata/telegraf/cmd/telegraf@v1.37.2
 
 .PHONY: conformance
 conformance: ## Every clause of RFC 6455 and 7692 on the wire, in full (minutes); make test runs the quick mode

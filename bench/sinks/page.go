@@ -21,13 +21,14 @@ type results struct {
 	Machine probe.Machine `json:"machine"`
 	Options Options       `json:"options"`
 	Rows    []Row         `json:"rows"`
+	Beside  *Row          `json:"beside,omitempty"` // of mosquitto and Telegraf
 }
 
 // write writes the page and the raw results beside it.
-func write(o Options, rows []Row, began time.Time, busy string) error {
+func write(o Options, rows []Row, beside *Row, began time.Time, busy string) error {
 	r := results{
 		Started: began, TookS: time.Since(began).Seconds(), Commit: o.Commit, Command: os.Args,
-		Load: [2]string{busy, loadAverage()}, Machine: probe.ReadMachine(), Options: o, Rows: rows,
+		Load: [2]string{busy, loadAverage()}, Machine: probe.ReadMachine(), Options: o, Rows: rows, Beside: beside,
 	}
 	b, err := json.MarshalIndent(r, "", "  ")
 	if err != nil {
@@ -78,6 +79,12 @@ func page(r results, raw string) string {
 				fmt.Fprintf(&b, "- %s: %s\n", row.Kind, l.Warnings)
 			}
 		}
+	}
+	if p := r.Beside; p != nil {
+		fmt.Fprintf(&b, "\n## Beside them\n\nmosquitto, and Telegraf posting to a receiver of webhooks: %.0f records/s of a backlog, %.0f of one core of both;\n", p.perSecond(), p.perCore())
+		fmt.Fprintf(&b, "late %.0f ms (p50) and %.0f ms (p99); both used %.2f cores at %.0f messages/s, PUBACK p50 %.1f ms, p99 %.1f ms;\nwith Telegraf away mosquitto alone %.2f cores, p99 %.1f ms. ",
+			p.Latency.P50, p.Latency.P99, p.Steady.Cores, p.Steady.PerSecond, p.Steady.AckP50, p.Steady.AckP99, p.Down.Cores, p.Down.AckP99)
+		b.WriteString("A PUBACK there says that the message is in the\nbroker's memory; with the node an acknowledgement says that it is on the disk.\n")
 	}
 	fmt.Fprintf(&b, "\nLoad average before %s, after %s: figures of a busy machine are mostly its own. Commit %s, Linux %s,\n%s, %s. Raw results: [%s](%s).\n",
 		r.Load[0], r.Load[1], r.Commit, r.Machine.Kernel, r.Machine.Go, r.Machine.CPU, raw, raw)

@@ -33,6 +33,11 @@ func Run(ctx context.Context, o Options, out io.Writer) (err error) {
 	if o.NATS, err = filepath.Abs(o.NATS); err != nil {
 		return err
 	}
+	if o.Telegraf != "" {
+		if o.Telegraf, err = filepath.Abs(o.Telegraf); err != nil {
+			return err
+		}
+	}
 	began, busy := time.Now(), loadAverage()
 	var rows []Row
 	for _, kind := range Kinds() {
@@ -46,7 +51,16 @@ func Run(ctx context.Context, o Options, out io.Writer) (err error) {
 		}
 		rows = append(rows, row)
 	}
-	return write(o, rows, began, busy)
+	var beside *Row
+	if o.Telegraf != "" {
+		fmt.Fprintf(out, "%s: mosquitto and Telegraf\n", time.Since(began).Round(time.Second))
+		row, err := measurePeer(ctx, o)
+		if err != nil {
+			return fmt.Errorf("mosquitto and Telegraf: %w", err)
+		}
+		beside = &row
+	}
+	return write(o, rows, beside, began, busy)
 }
 
 // measure makes one row.

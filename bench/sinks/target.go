@@ -24,7 +24,6 @@ type target struct {
 	dir   string
 	node  *node.Node
 	place place
-	loads int
 }
 
 // newTarget starts a node with a sink to a place; one without a kind is none.
@@ -70,16 +69,21 @@ func (t *target) close() error {
 	return os.RemoveAll(t.dir)
 }
 
-// load has edgebench's devices send at a rate, 0 for as fast as they can.
-func (t *target) load(ctx context.Context, rate int, d time.Duration) (l Load, err error) {
+// load has devices send to the node at a rate, 0 for as fast as they can.
+func (t *target) load(ctx context.Context, rate int, d time.Duration) (Load, error) {
+	return devices(ctx, t.opt, filepath.Join(t.dir, "load.json"), rate, d, "--data-dir="+t.node.Dir)
+}
+
+// devices has those of edgebench send, and reads what it says of them.
+func devices(ctx context.Context, o Options, out string, rate int, d time.Duration, where ...string) (l Load, err error) {
 	self, err := os.Executable()
 	if err != nil {
 		return l, err
 	}
-	t.loads++
-	out := filepath.Join(t.dir, fmt.Sprintf("load-%d.json", t.loads))
-	cmd := exec.CommandContext(ctx, self, "telemetry", "--data-dir="+t.node.Dir, "--no-token", fmt.Sprintf("--rate=%d", rate), "--message-timeout=1m",
-		fmt.Sprintf("--connections=%d", t.opt.Connections), fmt.Sprintf("--size=%d", t.opt.Size), "--duration="+d.String(), "--warmup=1s", "--out="+out)
+	cmd := exec.CommandContext(ctx, self, append([]string{
+		"telemetry", "--no-token", fmt.Sprintf("--rate=%d", rate), "--message-timeout=1m", fmt.Sprintf("--connections=%d", o.Connections),
+		fmt.Sprintf("--size=%d", o.Size), "--duration=" + d.String(), "--warmup=1s", "--out=" + out,
+	}, where...)...)
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	said, err := cmd.CombinedOutput()
 	if err != nil {

@@ -45,57 +45,71 @@ func NewMQTT(ctx context.Context, front, addr, dir string) (*MQTT, error) {
 }
 
 func (m *MQTT) start(ctx context.Context) error {
+	broker, err := StartMosquitto(ctx, m.addr, m.dir)
+	if err != nil {
+		return err
+	}
+	m.children = append(m.children, broker)
+	host, port, _ := net.SplitHostPort(m.addr)
+	hears, err := StartChild(filepath.Join(m.dir, "came"), "mosquitto_sub", "-h", host, "-p", port, "-V", "5", "-q", "1", "-t", "out/#", "-F", "%U %p")
+	if err != nil {
+		return fmt.Errorf("%w: make setup installs it", err)
+	}
+	m.children = append(m.children, hears)
+	return m.Read(ctx, func(time.Time, []byte) error { return nil }) // it hears what is published
+}
+
+// StartMosquitto starts a broker that keeps all in its memory, and waits until it listens. Who
+// starts it kills it. What it writes is in dir.
+func StartMosquitto(ctx context.Context, addr, dir string) (*exec.Cmd, error) {
 	binary, err := exec.LookPath("mosquitto")
 	if err != nil {
 		binary = "/usr/sbin/mosquitto" // where an ordinary user's PATH does not lead
 	}
-	host, port, _ := net.SplitHostPort(m.addr)
-	conf := filepath.Join(m.dir, "mosquitto.conf")
+	host, port, _ := net.SplitHostPort(addr)
+	conf := filepath.Join(dir, "mosquitto.conf")
 	text := fmt.Sprintf("listener %s %s\nallow_anonymous true\nmax_queued_messages 0\nmax_inflight_messages 1000\n", port, host)
-	if err := errors.Join(os.MkdirAll(m.dir, 0o700), os.WriteFile(conf, []byte(text), 0o600)); err != nil {
-		return err
+	if err := errors.Join(os.MkdirAll(dir, 0o700), os.WriteFile(conf, []byte(text), 0o600)); err != nil {
+		return nil, err
 	}
-	if err := m.run("log", binary, "-c", conf); err != nil {
-		return fmt.Errorf("%w: make setup installs it", err)
+	cmd, err := StartChild(filepath.Join(dir, "log"), binary, "-c", conf)
+	if err != nil {
+		return nil, fmt.Errorf("%w: make setup installs it", err)
 	}
 	for range 500 {
-		c, err := (&net.Dialer{}).DialContext(ctx, "tcp", m.addr)
-		if err == nil {
-			c.Close()
-			err = m.run("came", "mosquitto_sub", "-h", host, "-p", port, "-V", "5", "-q", "1", "-t", "out/#", "-F", "%U %p")
-			if err != nil {
-				return fmt.Errorf("%w: make setup installs it", err)
-			}
-			return m.Read(ctx, func(time.Time, []byte) error { return nil }) // it hears what is published
+		if c, err := (&net.Dialer{}).DialContext(ctx, "tcp", addr); err == nil {
+			return cmd, c.Close()
 		}
 		if err := pause.For(ctx, 20*time.Millisecond); err != nil {
-			return err
+			break
 		}
 	}
-	return errors.New("fault: mosquitto does not listen")
+	EndChild(cmd)
+	return nil, errors.New("fault: mosquitto does not listen")
 }
 
-// run starts a child whose output goes to a file.
-func (m *MQTT) run(out, name string, args ...string) error {
-	file, err := os.OpenFile(filepath.Join(m.dir, out), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+// StartChild starts a program that dies with this one and whose output goes to a file.
+func StartChild(out, name string, args ...string) (*exec.Cmd, error) {
+	file, err := os.OpenFile(out, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer file.Close()
 	cmd := exec.Command(name, args...)
-	cmd.Stdout = file
+	cmd.Stdout, cmd.Stderr = file, file
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	if err := cmd.Start(); err != nil {
-		return err
-	}
-	m.children = append(m.children, cmd)
-	return nil
+	return cmd, cmd.Start()
+}
+
+// EndChild ends a child with SIGKILL and waits for it.
+func EndChild(cmd *exec.Cmd) {
+	_ = cmd.Process.Kill()
+	_ = cmd.Wait() // killed
 }
 
 func (m *MQTT) kill() {
 	for _, cmd := range m.children {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait() // killed
+		EndChild(cmd)
 	}
 	m.children = nil
 }
