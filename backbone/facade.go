@@ -128,6 +128,7 @@ var (
 	ErrNameTaken    = servers.ErrNameTaken
 	ErrCommandsFull = store.ErrCommandsFull
 	ErrDisk         = uplog.ErrDisk
+	ErrNewer        = custody.ErrNewer
 	ErrReaderTaken  = store.ErrTaken
 )
 

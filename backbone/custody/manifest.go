@@ -3,6 +3,7 @@ package custody
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -13,7 +14,8 @@ import (
 // manifest is what is known of the log's blocks outside them. It dates from the last round of
 // the patrol or the last orderly stop.
 type manifest struct {
-	Log string `json:"log"`
+	Format int    `json:"format,omitempty"` // of the data directory; 0: 1
+	Log    string `json:"log"`
 	// The retention in force.
 	MaxBytes int64         `json:"max_bytes"`
 	MaxAge   time.Duration `json:"max_age_ns"`
@@ -37,6 +39,14 @@ type blockInfo struct {
 
 const manifestName = "log.blocks.json"
 
+// Format is the number of the format of a data directory. It grows when an older program
+// could not read one any more, or would lose something of it; a newer one reads all older
+// formats.
+const Format = 1
+
+// ErrNewer says that a newer version has written a data directory.
+var ErrNewer = errors.New("custody: the data directory was written by a newer version of edgeloop")
+
 func readManifest(dir string) (m manifest, err error) {
 	b, err := os.ReadFile(filepath.Join(dir, manifestName))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -48,10 +58,14 @@ func readManifest(dir string) (m manifest, err error) {
 	if json.Unmarshal(b, &m) != nil {
 		return manifest{}, nil // it is made again; only an orderly stop relies on it, see check
 	}
+	if m.Format > Format {
+		return manifest{}, fmt.Errorf("%w: it has format %d, this version knows 1 to %d; start the newer one, or restore a backup that this one can read", ErrNewer, m.Format, Format)
+	}
 	return m, nil
 }
 
 func (m *manifest) write(dir string) error {
+	m.Format = Format
 	b, err := json.Marshal(m)
 	if err != nil {
 		return err
