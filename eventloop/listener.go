@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 	"sync/atomic"
 
@@ -73,15 +74,41 @@ func checkListeners(rows []Listener) ([]Listener, error) {
 		}
 		if r.Name == "" {
 			r.Name = r.Address
+			if anyPort(r.Address) && i > 0 { // one of its kind
+				r.Name += "#" + strconv.Itoa(i)
+			}
 		}
 		for _, other := range rows[:i] {
-			// gnet knows a listener by its address alone.
-			if strings.EqualFold(other.Address, r.Address) || other.Name == r.Name {
+			if (strings.EqualFold(other.Address, r.Address) && !anyPort(r.Address)) || other.Name == r.Name {
 				return nil, fmt.Errorf("eventloop: two listeners are called %s or listen on %s: give each its own", r.Name, r.Address)
 			}
 		}
 	}
 	return rows, nil
+}
+
+// anyPort says that the kernel chooses the port.
+func anyPort(addr string) bool {
+	_, port, err := net.SplitHostPort(addr)
+	return err == nil && port == "0"
+}
+
+// gnetAddress is the listener's address as gnet gets it. gnet knows a listener by that
+// text alone, so of those whose port the kernel chooses each has zeros of its own: port
+// 000 is port 0. And of [::], where everybody else takes both families, gnet takes IPv6
+// alone, but both of an address without a host.
+func (l *listener) gnetAddress() string {
+	host, port, err := net.SplitHostPort(l.row.Address)
+	if err != nil {
+		return l.row.Address // gnet says what is wrong with it
+	}
+	if port == "0" {
+		port = strings.Repeat("0", 1+int(l.index))
+	}
+	if ip, err := netip.ParseAddr(host); err == nil && ip == netip.IPv6Unspecified() {
+		host = ""
+	}
+	return net.JoinHostPort(host, port)
 }
 
 // makeListeners makes the listeners of the table, which share the handshakes.
@@ -104,7 +131,7 @@ func (s *Server) makeListeners() {
 // addresses are the listeners' as gnet wants them.
 func (s *Server) addresses() (all []string) {
 	for _, l := range s.listeners {
-		all = append(all, "tcp://"+l.row.Address)
+		all = append(all, "tcp://"+l.gnetAddress())
 	}
 	return all
 }
@@ -151,7 +178,7 @@ func (l *listener) learn() (err error) {
 	if len(l.listeners) == 1 {
 		l.lnfd, err = l.engine.Dup()
 	} else {
-		l.lnfd, err = l.engine.DupListener("tcp", l.row.Address)
+		l.lnfd, err = l.engine.DupListener("tcp", l.gnetAddress())
 	}
 	if err != nil {
 		l.lnfd = -1

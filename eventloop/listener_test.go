@@ -135,7 +135,7 @@ func TestListeners_Refused(t *testing.T) {
 	for name, rows := range map[string][]eventloop.Listener{
 		"none":        nil,
 		"no address":  {{Name: "a"}},
-		"one address": {{Name: "a", Address: "localhost:0"}, {Name: "b", Address: "LOCALHOST:0"}},
+		"one address": {{Name: "a", Address: "localhost:1"}, {Name: "b", Address: "LOCALHOST:1"}},
 		"one name":    {{Name: "a", Address: "127.0.0.1:0"}, {Name: "a", Address: "127.0.0.2:0"}},
 		"too many":    make([]eventloop.Listener, eventloop.MaxListeners+1),
 	} {

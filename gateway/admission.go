@@ -219,9 +219,17 @@ func (g *Gateway) identify(h *eventloop.Credentials) (devicemgr.Key, *auth.Ident
 		return devicemgr.Key{}, nil, &eventloop.Refusal{Reason: eventloop.ReasonMalformed, Text: "the query is malformed"}
 	}
 	if g.verifier == nil {
+		if refusal := g.fromElsewhere(h); refusal != nil {
+			return devicemgr.Key{}, nil, refusal
+		}
 		return anonymous(query)
 	}
 	token, ok := tokenOf(h, query)
+	if !ok && g.enough(h.Certificate) {
+		if refusal := g.fromElsewhere(h); refusal != nil {
+			return devicemgr.Key{}, nil, refusal
+		}
+	}
 	if !ok && !g.enough(h.Certificate) {
 		g.drops[DropUnauthorized].Add(1)
 		return devicemgr.Key{}, nil, &eventloop.Refusal{Reason: eventloop.ReasonUnauthorized, Text: "no token: send Authorization: Bearer TOKEN, ?token=TOKEN, or offer the subprotocol bearer.TOKEN"}

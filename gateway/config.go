@@ -84,6 +84,9 @@ type Config struct {
 	// CertificateIsEnough lets a device in whose certificate says who it is, without a
 	// token (--auth=cert). A token that it has all the same must be for that device.
 	CertificateIsEnough bool
+	// AllowedOrigins are the sites whose pages may connect without a token, beside the
+	// node's own address: SCHEME://HOST[:PORT], or AnyOrigin.
+	AllowedOrigins []string
 	// Verifier checks tokens; nil means that devices name themselves (--auth=none).
 	Verifier *auth.Verifier
 	// SharedLog says that other nodes write the log too. What a session remembers

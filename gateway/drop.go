@@ -27,7 +27,7 @@ const (
 	DropResetting                  // a handshake refused with 503: the sequence of the device is being reset
 	DropDraining                   // a handshake refused with 503: the node is going away
 	DropUnauthorized               // a handshake refused with 401
-	DropForbidden                  // a handshake refused with 403: banned or revoked
+	DropForbidden                  // a handshake refused with 403: banned, or a page of another site
 	numDrops
 )
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"net"
 	"slices"
 	"strings"
 
@@ -46,7 +47,7 @@ func (s *serveCmd) planDoors() (all []string, err error) {
 		if err := checkListen(d.flag, d.addr); err != nil {
 			return nil, err
 		}
-		if slices.Contains(all, d.addr) {
+		if _, port, _ := net.SplitHostPort(d.addr); port != "0" && slices.Contains(all, d.addr) {
 			return nil, fmt.Errorf("%s=%s is there twice: give each an address of its own", d.flag, d.addr)
 		}
 		all = append(all, d.addr)

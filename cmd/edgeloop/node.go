@@ -249,6 +249,7 @@ func (n *node) startGateway(context.Context) (stop stopFunc, err error) {
 		Verifier:        n.verifier,
 
 		CertificateIsEnough: n.cfg.Auth == "cert",
+		AllowedOrigins:      n.cfg.AllowedOrigins,
 
 		SharedLog:  shared,
 		Log:        n.backbone,

@@ -4,13 +4,16 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/url"
 	"os"
 	"slices"
+	"strings"
 
 	"go.uber.org/zap"
 
 	"edgeloop/auth"
 	"edgeloop/eventloop"
+	"edgeloop/gateway"
 )
 
 const (
@@ -77,6 +80,12 @@ func (s *serveCmd) planTogether() error {
 func (s *serveCmd) planNames() error {
 	if s.Auth == "none" && (s.SecretFile != "" || s.PublicKeyFile != "") {
 		return errors.New("--auth=none does not go with --secret-file or --public-key-file: tokens would not be checked")
+	}
+	for _, origin := range s.AllowedOrigins {
+		u, err := url.Parse(origin)
+		if origin != gateway.AnyOrigin && (err != nil || u.Host == "" || u.Scheme+"://"+u.Host != strings.ToLower(origin)) {
+			return fmt.Errorf("--allowed-origins=%s: give SCHEME://HOST or SCHEME://HOST:PORT, as in https://app.example, without a path, or *", origin)
+		}
 	}
 	if s.Auth == "none" && len(s.TokenAudience)+len(s.TokenIssuer) > 0 {
 		return errors.New("--auth=none does not go with --token-audience or --token-issuer: tokens would not be checked")

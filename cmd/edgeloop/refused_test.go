@@ -59,6 +59,8 @@ func TestRun_Refused(t *testing.T) {
 		{"--max-remembered=0", "--max-remembered=0|1000"},
 		{"--token-cache=-1", "--token-cache=-1|1 to"},
 		{"--token-leeway=2h", "--token-leeway=2h|0s to 1h"},
+		{"--allowed-origins=app.example", "--allowed-origins=app.example|https://"},
+		{"--allowed-origins=https://a.example/", "--allowed-origins=https://a.example/|without a path"},
 		{"--auth=none --token-audience=a", "--auth=none|--token-audience"},
 		{"--log-max-bytes=-1", "--log-max-bytes|-1|auto|none"},
 		{"--log-max-bytes=10", "--log-max-bytes=10|16MiB|none"},
@@ -143,7 +145,7 @@ func TestRun_Refused(t *testing.T) {
 		{"devices --admin-url=foo", "--admin-url=foo|http://host:port"},
 		{"tail --since=garbage", "--since=garbage|RFC 3339"},
 		{"dance", "dance"},
-		{"--listen=127.0.0.1:0 --listen=127.0.0.1:0", "--listen=127.0.0.1:0|twice"},
+		{"--listen=127.0.0.1:1 --listen=127.0.0.1:1", "--listen=127.0.0.1:1|twice"},
 		{"", "serve"},
 	} {
 		t.Run(c.args, func(t *testing.T) {

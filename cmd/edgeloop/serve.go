@@ -64,14 +64,15 @@ type serveCmd struct {
 	DrainWindow      time.Duration `default:"10s" help:"Time over which a drain spreads its closes."`
 	RetryAfter       time.Duration `default:"5s" help:"Delay given to devices that are refused or sent away; each gets between this and twice this."`
 
-	Auth          string        `default:"jwt" enum:"jwt,cert,none" help:"How devices prove who they are: jwt, a token (and their certificate, where they have one, is for the same device); cert, a certificate or a token; or none (anyone may be any device)."`
-	SecretFile    string        `default:"" type:"path" help:"Secret of HS256 tokens; default DATA_DIR/device.secret, created on the first start."`
-	PublicKeyFile string        `default:"" type:"path" help:"PEM public keys of ES256, EdDSA or RS256 tokens."`
-	TokenAudience []string      `placeholder:"NAME" help:"Name of this node in the claim aud of tokens, which must have one of those given; may be repeated. Without it, tokens that have an aud are for others, and refused."`
-	TokenIssuer   []string      `placeholder:"NAME" help:"Issuer whose tokens are taken, as their claim iss has it, which they then must have; may be repeated. Default: whoever has the key."`
-	TokenLeeway   time.Duration `default:"0s" help:"By how much clocks may differ: tokens are taken so much before their nbf and after their exp."`
-	TokenCache    int           `default:"131072" help:"Number of ES256, EdDSA and RS256 tokens that are remembered, so that a reconnect costs no signature check."`
-	NATSURL       string        `name:"nats-url" default:"" help:"External NATS server with JetStream; default is the embedded one. All nodes that use the server share its log: the --log flags count when this node creates it; later, edgeloop log set changes it."`
+	Auth           string        `default:"jwt" enum:"jwt,cert,none" help:"How devices prove who they are: jwt, a token (and their certificate, where they have one, is for the same device); cert, a certificate or a token; or none (anyone may be any device)."`
+	SecretFile     string        `default:"" type:"path" help:"Secret of HS256 tokens; default DATA_DIR/device.secret, created on the first start."`
+	PublicKeyFile  string        `default:"" type:"path" help:"PEM public keys of ES256, EdDSA or RS256 tokens."`
+	AllowedOrigins []string      `placeholder:"ORIGIN" help:"Sites whose pages may connect without a token, with --auth=none or by the certificate of the browser: SCHEME://HOST[:PORT], separated by commas, or * for all. The node's own address is always allowed, and who sends no Origin."`
+	TokenAudience  []string      `placeholder:"NAME" help:"Name of this node in the claim aud of tokens, which must have one of those given; may be repeated. Without it, tokens that have an aud are for others, and refused."`
+	TokenIssuer    []string      `placeholder:"NAME" help:"Issuer whose tokens are taken, as their claim iss has it, which they then must have; may be repeated. Default: whoever has the key."`
+	TokenLeeway    time.Duration `default:"0s" help:"By how much clocks may differ: tokens are taken so much before their nbf and after their exp."`
+	TokenCache     int           `default:"131072" help:"Number of ES256, EdDSA and RS256 tokens that are remembered, so that a reconnect costs no signature check."`
+	NATSURL        string        `name:"nats-url" default:"" help:"External NATS server with JetStream; default is the embedded one. All nodes that use the server share its log: the --log flags count when this node creates it; later, edgeloop log set changes it."`
 	natsFlags
 	Durability    string        `default:"power" enum:"power,process" help:"When a message is acknowledged: synced to disk (power), or written (process: a loss of power loses the last second). With --nats-url the servers decide: power needs sync_interval: always on each of them, or three replicas."`
 	CommitEvery   time.Duration `name:"commit-interval" default:"4ms" help:"Minimum time between two syncs of the log, so that messages of a moderate load share them; acknowledgements come later by up to this. 0 syncs as often as possible."`

@@ -109,6 +109,7 @@ var table = []setting{
 	{name: "auth"},
 	{name: "secret-file"},
 	{name: "public-key-file"},
+	{name: "allowed-origins"},
 	{name: "token-audience"},
 	{name: "token-issuer"},
 	{name: "token-leeway", least: 0, most: hour},

@@ -1,0 +1,35 @@
+package gateway
+
+import (
+	"slices"
+	"strings"
+
+	"edgeloop/eventloop"
+)
+
+// AnyOrigin among Config.AllowedOrigins allows pages of everywhere.
+const AnyOrigin = "*"
+
+// fromElsewhere refuses a script of a page that is neither of this address nor allowed. A
+// browser connects wherever a page asks it to, also to a node that only its own network
+// reaches, with the certificate that the browser has, and says whose page it was: so who
+// needs no token is asked. A token the page must have itself. [RFC6455 10.2]
+func (g *Gateway) fromElsewhere(h *eventloop.Credentials) *eventloop.Refusal {
+	if len(h.Origin) == 0 || sameHost(string(h.Origin), string(h.Host)) ||
+		slices.ContainsFunc(g.cfg.AllowedOrigins, func(o string) bool { return o == AnyOrigin || strings.EqualFold(o, string(h.Origin)) }) {
+		return nil
+	}
+	g.drops[DropForbidden].Add(1)
+	return &eventloop.Refusal{Reason: eventloop.ReasonForbidden, Text: "pages of other sites may not connect without a token: the node has to allow this Origin (--allowed-origins)"}
+}
+
+// sameHost says whether an origin is of the host that was asked for. The scheme does not
+// matter, because TLS may end before the node. [RFC6454 6.2]
+func sameHost(origin, host string) bool {
+	scheme, of, ok := strings.Cut(origin, "://")
+	if !ok {
+		return false // "null" among others
+	}
+	port := map[string]string{"http": ":80", "https": ":443"}[strings.ToLower(scheme)]
+	return strings.EqualFold(of, host) || strings.EqualFold(of+port, host) || strings.EqualFold(of, host+port)
+}
