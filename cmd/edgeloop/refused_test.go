@@ -183,7 +183,7 @@ func TestRun_RefusedFile(t *testing.T) {
 		{"lanes: -4\n", "--lanes=-4|1 to"},
 		{"- window\n", "mapping"},
 		{"sinks: 7\n", "sinks|list"},
-		{"sinks: [{name: lake}]\n", "sinks.lake.type|missing|file, mqtt, nats, postgres, redis, webhook"},
+		{"sinks: [{name: lake}]\n", "sinks.lake.type|missing|file, kafka, mqtt, nats, postgres, redis, webhook"},
 		{"sinks: [{name: lake, type: webhook, url: \"http://a/\", batch: {wait: 2}}]\n", "sinks.lake.batch.wait|units"},
 		{"sinks: [{name: lake, type: file, dir: /tmp, password: x}]\n", "sinks.lake.password|no such key|min_free"},
 		{"window: [\n", "edgeloop.yaml"},

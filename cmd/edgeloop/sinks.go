@@ -9,6 +9,7 @@ import (
 	"edgeloop/backbone"
 	"edgeloop/sink"
 	"edgeloop/sink/file"
+	"edgeloop/sink/kafka"
 	"edgeloop/sink/mqtt"
 	"edgeloop/sink/nats"
 	"edgeloop/sink/postgres"
@@ -19,6 +20,7 @@ import (
 // sinkKinds are the destinations that there are, by the type that the configuration gives.
 var sinkKinds = map[string]sink.Kind{
 	"file":     file.New,
+	"kafka":    kafka.New,
 	"mqtt":     mqtt.New,
 	"nats":     nats.New,
 	"postgres": postgres.New,
