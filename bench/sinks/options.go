@@ -11,7 +11,7 @@ type Options struct {
 	Binary      string        `help:"The edgeloop program." default:"bin/edgeloop" type:"existingfile"`
 	NATS        string        `help:"A nats-server program." name:"nats" default:"bin/nats-server"`
 	Telegraf    string        `help:"A telegraf program, for the same work by mosquitto and it; default none."`
-	Only        []string      `help:"Kinds of destinations: file, webhook, redis, nats, mqtt; default all." enum:"file,webhook,redis,nats,mqtt"`
+	Only        []string      `help:"Kinds of destinations: file, webhook, redis, nats, mqtt, postgres; default all." enum:"file,webhook,redis,nats,mqtt,postgres"`
 	Connections int           `help:"Devices." short:"c" default:"200"`
 	Rate        int           `help:"Messages a second over all devices, while latency is measured." default:"20000"`
 	Size        int           `help:"Bytes of a message, envelope included." default:"200"`

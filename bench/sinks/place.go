@@ -67,6 +67,13 @@ func newPlace(ctx context.Context, t *target, kind, front, addr string) (p place
 		}
 		p.Outlet = mqtt
 		through(mqtt.Proxy)
+	case "postgres":
+		pg, err := outlets.NewPostgres(ctx, front, addr)
+		if err != nil {
+			return p, err
+		}
+		p.Outlet = pg
+		through(pg.Proxy)
 	case "file":
 		p.Outlet = outlets.NewFiles("files", filepath.Join(t.dir, "files"))
 		p.further = ", max_size: 1TiB"

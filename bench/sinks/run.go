@@ -14,7 +14,7 @@ import (
 )
 
 // Kinds are the destinations that are measured.
-func Kinds() []string { return []string{"file", "webhook", "redis", "nats", "mqtt"} }
+func Kinds() []string { return []string{"file", "webhook", "redis", "nats", "mqtt", "postgres"} }
 
 // Run measures, and writes the page. Progress goes to out.
 func Run(ctx context.Context, o Options, out io.Writer) (err error) {

@@ -22,6 +22,7 @@ type outside struct {
 	redis  *outlets.Redis
 	nats   *outlets.NATS
 	mqtt   *outlets.MQTT
+	pg     *outlets.Postgres
 	files  *outlets.Files
 	all    []outlets.Outlet // those that the node is configured with
 	came   map[string]*history.Arrivals
@@ -32,7 +33,7 @@ type outside struct {
 func sinks() life.Scenario {
 	w := &outside{}
 	return life.Scenario{
-		Name: "sinks", About: "five destinations down, slow, restarted, failing, refusing, cut off; the node killed, reloaded, rewound (needs redis-server, mosquitto and nats-server)",
+		Name: "sinks", About: "six destinations down, slow, restarted, failing, refusing, cut off; the node killed, reloaded, rewound (needs redis-server, mosquitto, postgresql and nats-server)",
 		Rounds: len(w.faults()), Devices: 60, Pace: 60 * ms, Setup: w.setup, Act: w.act,
 	}
 }
@@ -43,7 +44,7 @@ func (w *outside) setup(ctx context.Context, l *life.Life) error {
 	if err != nil {
 		return err
 	}
-	addrs, err := node.FreeAddrs(10) // the node has the first two
+	addrs, err := node.FreeAddrs(12) // the node has the first two
 	if err != nil {
 		return err
 	}
@@ -68,8 +69,12 @@ func (w *outside) setup(ctx context.Context, l *life.Life) error {
 		return err
 	}
 	l.Defer(w.mqtt.Close)
+	if w.pg, err = outlets.NewPostgres(ctx, addrs[10], addrs[11]); err != nil {
+		return err
+	}
+	l.Defer(w.pg.Close)
 	w.files = outlets.NewFiles("files", filepath.Join(dir, "files"))
-	w.all = []outlets.Outlet{w.hook, w.redis, w.nats, w.mqtt, w.files}
+	w.all = []outlets.Outlet{w.hook, w.redis, w.nats, w.mqtt, w.pg, w.files}
 	l.Defer(l.Node.Kill) // before those it speaks to
 	return w.configure(l, 200)
 }

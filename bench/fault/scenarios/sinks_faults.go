@@ -36,7 +36,7 @@ func (w *outside) faults() []sinkFault {
 
 // proxies are the ways to the destinations that have one.
 func (w *outside) proxies() []*faults.Proxy {
-	return []*faults.Proxy{w.hook.Proxy, w.redis.Proxy, w.nats.Proxy, w.mqtt.Proxy}
+	return []*faults.Proxy{w.hook.Proxy, w.redis.Proxy, w.nats.Proxy, w.mqtt.Proxy, w.pg.Proxy}
 }
 
 // killed kills the node, tears the file that grew, and starts the node.
@@ -53,13 +53,14 @@ func (w *outside) down(ctx context.Context, l *life.Life) error {
 	w.mqtt.Proxy.Shut()
 	w.redis.Kill()
 	w.nats.Kill()
+	w.pg.Kill()
 	if err := w.files.Away(); err != nil {
 		return err
 	}
 	if err := pause.For(ctx, 500*ms+l.UpTo(2*time.Second)); err != nil {
 		return err
 	}
-	return errors.Join(w.hook.Proxy.Open(), w.mqtt.Proxy.Open(), w.redis.Start(ctx), w.nats.Start(ctx), w.files.Back())
+	return errors.Join(w.hook.Proxy.Open(), w.mqtt.Proxy.Open(), w.redis.Start(ctx), w.nats.Start(ctx), w.pg.Start(ctx), w.files.Back())
 }
 
 func (w *outside) slow(ctx context.Context, l *life.Life) error {
@@ -67,6 +68,7 @@ func (w *outside) slow(ctx context.Context, l *life.Life) error {
 	w.redis.Proxy.Slow(100 * ms)
 	w.nats.Proxy.Slow(20 * ms)
 	w.mqtt.Proxy.Slow(20 * ms)
+	w.pg.Proxy.Slow(50 * ms)
 	for range 2 {
 		if err := pause.For(ctx, 500*ms+l.UpTo(500*ms)); err != nil {
 			return err
@@ -79,6 +81,7 @@ func (w *outside) slow(ctx context.Context, l *life.Life) error {
 	w.redis.Proxy.Slow(0)
 	w.nats.Proxy.Slow(0)
 	w.mqtt.Proxy.Slow(0)
+	w.pg.Proxy.Slow(0)
 	return nil
 }
 
@@ -88,7 +91,8 @@ func (w *outside) restart(ctx context.Context, l *life.Life) error {
 		w.mqtt.Proxy.Shut()
 		w.redis.Kill()
 		w.nats.Kill()
-		if err := errors.Join(w.hook.Proxy.Open(), w.mqtt.Proxy.Open(), w.redis.Start(ctx), w.nats.Start(ctx)); err != nil {
+		w.pg.Kill()
+		if err := errors.Join(w.hook.Proxy.Open(), w.mqtt.Proxy.Open(), w.redis.Start(ctx), w.nats.Start(ctx), w.pg.Start(ctx)); err != nil {
 			return err
 		}
 		if err := pause.For(ctx, 200*ms+l.UpTo(500*ms)); err != nil {
@@ -209,7 +213,7 @@ func (w *outside) reload(ctx context.Context, l *life.Life) error {
 
 func (w *outside) rewind(ctx context.Context, l *life.Life) error {
 	since := time.Now().Add(-3 * time.Second).UTC().Format(time.RFC3339)
-	for sink, to := range map[string]string{"files": "oldest", "hook": since, "redis": since, "nats": since, "mqtt": since} {
+	for sink, to := range map[string]string{"files": "oldest", "hook": since, "redis": since, "nats": since, "mqtt": since, "postgres": since} {
 		if err := l.Node.Rewind(ctx, sink, to); err != nil {
 			return fmt.Errorf("rewind %s to %s: %w", sink, to, err)
 		}
