@@ -15,6 +15,7 @@ func All() []life.Scenario {
 		{Name: "torn", About: "kill -9, and bytes behind the log as a write under way leaves them", Act: actTorn},
 		{Name: "truncate", About: "the end of the synced log is cut off: only the end may be missing", Devices: 50, Act: actTruncate, Alone: true},
 		{Name: "damage", About: "bits flip, blocks are cut, emptied and gone, an older copy is restored, the stream is gone: each is said", Devices: 50, Act: actDamage, Alone: true},
+		{Name: "backup", About: "the node is backed up under load, killed, and restored to an empty directory", Devices: 50, Act: actBackup, Alone: true},
 		{Name: "power", About: "the disk loses what was not synced (an ext4 image; needs root)", Rounds: 4, Setup: setupPower, Act: actPower},
 		{Name: "stop", About: "SIGSTOP, once for longer than devices wait", Rounds: 4, Pace: 5 * ms, Act: actStop},
 		{Name: "drain", About: "SIGTERM under load, and a new start", Rounds: 4, Act: actDrain},
