@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # make screenshots: the dashboard of a node with 0, 5 and 3,000 devices and three sinks, one
-# of which finds nobody, at 1400, 800 and 360 px, light and dark; and after the node has
-# stopped. In screenshots/, for people to look at.
+# of which finds nobody, at 1400, 800 and 360 px, light and dark; with a wrong token; and
+# after the node has stopped. In screenshots/, for people to look at.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -65,4 +65,6 @@ load 3000 300
 shoot --name 3000-devices --until "$(seen 3,000)"
 end "$devices"
 devices=
+shoot --name wrong-token --wrong-token --until "document.body.dataset.view === 'token' && document.getElementById('login').open"
+shoot --name stopped --until "$(seen 0)" --stop "$node"
 ls -l "$out"

@@ -75,8 +75,8 @@ function showTrouble(e) {
     setState('does not answer', 'lost', `The node does not answer. ${said(e)}${old}`);
   } else if (e.status === 401) {
     document.body.dataset.view = 'token';
-    setState('unknown token', 'lost', `The node does not take this token.${old}`);
-    askToken('The node does not take this token: ' + said(e));
+    setState('unknown token', 'lost', `The node does not know this token.${old}`);
+    askToken(/expired/.test(said(e)) ? said(e) : 'The node does not know this token.');
   } else {
     document.body.dataset.view = 'refused';
     setState('refused', 'lost', said(e) + old);

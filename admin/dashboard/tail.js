@@ -18,7 +18,7 @@ async function start() {
     q.set('tenant', d.tenant);
     q.set('device', d.device);
   }
-  setText($('tail-note'), q.size ? `Waiting for what ${d.device} sends.` : 'Waiting for what devices send.');
+  setText($('tail-note'), `From now on, what ${q.size ? d.device + ' sends' : 'devices send'}.`);
   try {
     const res = await ask('/v1/tail?' + q, { headers: { Accept: 'application/x-ndjson' }, signal: mine.signal });
     if (!res.ok) throw await problemOf(res);

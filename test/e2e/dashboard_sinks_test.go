@@ -35,7 +35,7 @@ func TestDashboard_Sinks(t *testing.T) {
 	d := openDashboard(newTab(t), t, "http://"+n.admin+"/", n.adminToken())
 	const state = `document.querySelector("#sink-list .badge")?.textContent`
 	d.wait(state + ` === "waiting" && ` + fact("lag") + `.startsWith("3 records, ")`)
-	d.wait(`/^3 records, [0-9.]+ K?i?B, \d+ (s|min)$/.test(` + fact("lag") + `)`) // the bytes when the log was looked at
+	d.wait(`/^3 records, [0-9.]+\sK?i?B, \d+\s(s|min)$/.test(` + fact("lag") + `)`) // the bytes when the log was looked at
 	if oldest := ask[string](d, fact("oldest unconfirmed")); !strings.Contains(oldest, "s ago (") {
 		t.Errorf("the oldest unconfirmed record is said to be %q", oldest)
 	}

@@ -153,6 +153,7 @@ func held(t *testing.T, n *node) (addr string, release func()) {
 		t.Fatal(err)
 	}
 	to := httputil.NewSingleHostReverseProxy(target)
+	to.ErrorHandler = func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(http.StatusBadGateway) }
 	site := httptest.NewServer(http.StripPrefix("/edge/one", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if strings.HasPrefix(r.URL.Path, "/v1/") {
 			<-gate
@@ -195,7 +196,7 @@ func TestDashboard_SaysWhichItIs(t *testing.T) {
 	d = openDashboard(tab, t, "http://"+n.admin+"/", "surely-another-token")
 	d.wait(view("token") + ` && document.getElementById("login").open`)
 	note(d, "a wrong token")
-	if text := d.words(); strings.Contains(text, "No device has connected") || !containsAll(text, "unknown token", "does not take this token") {
+	if text := d.words(); strings.Contains(text, "No device has connected") || !containsAll(text, "unknown token", "does not know this token") {
 		t.Errorf("with a wrong token the page says: %s", text)
 	}
 	d.typeToken(n.adminToken())

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/chromedp/cdproto/cdp"
@@ -25,7 +26,9 @@ const patience = 30 * time.Second
 type shoot struct {
 	url, token, dir, name string
 	until                 string // condition in JavaScript
-	device                string // to choose first
+	device                string // to choose first, and to have tailed
+	wrong                 bool   // show another token than the node's
+	stop                  int    // process id of the node, which is stopped first
 }
 
 func main() {
@@ -35,7 +38,9 @@ func main() {
 	flag.StringVar(&s.dir, "out", "screenshots", "folder for the pictures")
 	flag.StringVar(&s.name, "name", "dashboard", "what their names begin with")
 	flag.StringVar(&s.until, "until", "document.body.dataset.view === 'live'", "condition in JavaScript to wait for")
-	flag.StringVar(&s.device, "device", "", "device to choose")
+	flag.StringVar(&s.device, "device", "", "device to choose, and to tail")
+	flag.BoolVar(&s.wrong, "wrong-token", false, "show a token that the node does not know")
+	flag.IntVar(&s.stop, "stop", 0, "process id of the node, which gets SIGTERM before the pictures are taken")
 	flag.Parse()
 	token, err := os.ReadFile(*file)
 	if err == nil {
@@ -69,19 +74,16 @@ func (s *shoot) run() (err error) {
 	defer cancelTab()
 	defer func() { err = errors.Join(err, chromedp.Cancel(tab)) }()
 
-	steps := []chromedp.Action[chromedp.Void]{
-		chromedp.Navigate(s.url),
-		waitTrue(`document.getElementById("login").open`),
-		chromedp.SendKeys(chromedp.CSS("#token"), s.token+kb.Enter),
-		waitTrue(s.until),
-	}
-	if s.device != "" {
-		steps = append(steps,
-			chromedp.Evaluate[chromedp.Void](fmt.Sprintf(`[...document.querySelectorAll("#device-rows td")].find((c) => c.title === %q).click()`, s.device)),
-			waitTrue(fmt.Sprintf(`document.getElementById("detail-name").textContent.endsWith(%q)`, "/ "+s.device)))
-	}
-	if err := chromedp.Do(tab, steps...); err != nil {
+	if err := chromedp.Do(tab, s.steps()...); err != nil {
 		return err
+	}
+	if s.stop != 0 {
+		if err := syscall.Kill(s.stop, syscall.SIGTERM); err != nil {
+			return err
+		}
+		if err := chromedp.Do(tab, waitTrue(`document.body.dataset.view === "away"`)); err != nil {
+			return err
+		}
 	}
 	for _, width := range []int64{1400, 800, 360} {
 		for _, scheme := range []string{"light", "dark"} {
@@ -91,6 +93,27 @@ func (s *shoot) run() (err error) {
 		}
 	}
 	return nil
+}
+
+// steps lead to what is to be seen.
+func (s *shoot) steps() []chromedp.Action[chromedp.Void] {
+	if s.wrong {
+		s.token = "not-the-token-of-this-node"
+	}
+	steps := []chromedp.Action[chromedp.Void]{
+		chromedp.Navigate(s.url),
+		waitTrue(`document.getElementById("login").open`),
+		chromedp.SendKeys(chromedp.CSS("#token"), s.token+kb.Enter),
+		waitTrue(s.until),
+	}
+	if s.device != "" {
+		steps = append(steps,
+			chromedp.Evaluate[chromedp.Void](fmt.Sprintf(`[...document.querySelectorAll("#device-rows td")].find((c) => c.title === %q).click()`, s.device)),
+			waitTrue(fmt.Sprintf(`document.getElementById("detail-name").textContent.endsWith(%q)`, "/ "+s.device)),
+			chromedp.Evaluate[chromedp.Void](`document.getElementById("tail-toggle").click()`),
+			waitTrue(`document.querySelectorAll("#tail li").length > 3`))
+	}
+	return steps
 }
 
 // take writes one picture, of the whole page.
