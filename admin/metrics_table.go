@@ -30,7 +30,7 @@ type Series struct {
 // source emits samples for these and no others.
 func SeriesTable() []Series {
 	return slices.Concat(
-		buildSeries(), eventloopSeries(), tlsSeries(), poolSeries(), devicemgrSeries(), gatewaySeries(), backboneSeries(), adminSeries(), logSeries(), sinkSeries(), grpcSeries(),
+		buildSeries(), eventloopSeries(), tlsSeries(), authSeries(), poolSeries(), devicemgrSeries(), gatewaySeries(), backboneSeries(), adminSeries(), logSeries(), sinkSeries(), grpcSeries(),
 	)
 }
 
@@ -63,9 +63,19 @@ func eventloopSeries() []Series {
 func tlsSeries() []Series {
 	return []Series{
 		{"edgeloop_tls_handshakes_total", TypeCounter, []string{"outcome"}, "TLS handshakes, by how they ended; full and resumed are those that succeeded."},
+		{"edgeloop_tls_handshake_seconds", TypeHistogram, nil, "From the first byte of a TLS handshake that succeeded to its end, the peer's answers included."},
 		{"edgeloop_tls_reloads_total", TypeCounter, []string{"outcome"}, "Times that certificates, authorities, lists and ticket keys were read again; failed is when those before stayed in force."},
 		{"edgeloop_tls_queued_records", TypeGauge, nil, "Records of TLS handshakes that wait for a worker."},
 		{"edgeloop_tls_certificate_expiry_timestamp_seconds", TypeGauge, nil, "When the certificate expires, in Unix time."},
+	}
+}
+
+func authSeries() []Series {
+	return []Series{
+		{"edgeloop_auth_token_cache_hits_total", TypeCounter, nil, "Tokens of public keys that were found in the cache: no signature was checked."},
+		{"edgeloop_auth_checked_tokens_total", TypeCounter, nil, "Tokens whose signature was checked: those of secrets, and what the cache did not have."},
+		{"edgeloop_auth_refused_tokens_total", TypeCounter, nil, "Tokens that were refused."},
+		{"edgeloop_auth_cached_tokens", TypeGauge, nil, "Tokens of public keys in the cache; at most --token-cache."},
 	}
 }
 
@@ -96,6 +106,9 @@ func gatewaySeries() []Series {
 	return []Series{
 		{"edgeloop_gateway_appended_messages_total", TypeCounter, nil, "Messages handed to the log."},
 		{"edgeloop_gateway_acks_total", TypeCounter, nil, "Acknowledgements sent; each may cover many messages."},
+		{"edgeloop_gateway_ack_seconds", TypeHistogram, nil, "From when a read was handed on by its loop until the log had all of its messages and the device could be told; one for each piece of a read, of 16 messages or 16 KiB at the most."},
+		{"edgeloop_gateway_handshake_seconds", TypeHistogram, nil, "From a whole request, or CONNECT, to its acceptance: the token, the ban, what the log knows of the device."},
+		{"edgeloop_gateway_reply_seconds", TypeHistogram, nil, "From a command to the reply of its device, of those that were waited for in time."},
 		{"edgeloop_gateway_gap_messages_total", TypeCounter, nil, "Messages whose sequence left a gap."},
 		{"edgeloop_gateway_drops_total", TypeCounter, []string{"reason"}, "What was refused, dropped or held back, by reason."},
 		{"edgeloop_gateway_inflight_bytes", TypeGauge, nil, "Memory held for messages from the socket until they are durable, by the capacity of its buffers."},

@@ -2,7 +2,6 @@ package backbone
 
 import (
 	"context"
-	"time"
 
 	"edgeloop/backbone/custody"
 	"edgeloop/backbone/names"
@@ -44,8 +43,6 @@ type (
 	Usage = uplog.Usage
 	// WhenFull says what a log at MaxBytes does.
 	WhenFull = uplog.WhenFull
-	// Latencies are how long something took, by class.
-	Latencies = uplog.Latencies
 	// OnDamage says what Open does about damage in the log that nobody has decided about.
 	OnDamage = uplog.OnDamage
 	// DamageError says that what was acknowledged is damaged.
@@ -131,12 +128,6 @@ var (
 	ErrNewer        = custody.ErrNewer
 	ErrReaderTaken  = store.ErrTaken
 )
-
-// LatencyBounds are the upper bounds of the classes of Latencies.
-func LatencyBounds() (bounds []time.Duration) {
-	all := uplog.LatencyBounds()
-	return all[:]
-}
 
 // SetLog changes what s chooses of the log of the server that c names, and nothing
 // else, and says what it was before and is then. Nodes that run need no restart.

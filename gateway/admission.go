@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net"
 	"net/url"
+	"time"
 
 	"go.uber.org/zap"
 
@@ -27,6 +28,7 @@ type candidate struct {
 	addr  *net.TCPAddr  // of the peer, shared and never written
 	key   devicemgr.Key // once it is known
 	link  *link         // once it is in the session table
+	began time.Time     // when its request was whole
 }
 
 // Accept implements eventloop.Acceptor. On the loop only what costs nothing is
@@ -43,7 +45,7 @@ func (g *Gateway) Accept(c *eventloop.Conn, h *eventloop.Hello) (eventloop.Recei
 	if refusal != nil {
 		return nil, refusal
 	}
-	if !g.checks.Post(&candidate{conn: c, hello: h, voice: v, addr: peerOnLoop(c, h)}) {
+	if !g.checks.Post(&candidate{conn: c, hello: h, voice: v, addr: peerOnLoop(c, h), began: g.clock()}) {
 		g.drops[DropAuthBusy].Add(1)
 		return nil, g.later("too many devices are connecting")
 	}
@@ -132,6 +134,7 @@ func (g *Gateway) admit(c *candidate) *eventloop.Refusal {
 		l.expires.Store(expiryOf(id.Expires))
 	}
 	c.hello.Admit(l)
+	g.latencies.handshake.Observe(time.Since(c.began))
 	l.admitted()
 	if l.hears() {
 		g.deliverStored(l)

@@ -3,6 +3,7 @@ package gateway
 import (
 	"encoding/binary"
 	"sync/atomic"
+	"time"
 
 	"edgeloop/backbone"
 	"edgeloop/eventloop"
@@ -31,6 +32,9 @@ type batch struct {
 	// records were made of the messages, and are not settled. The lane sets it before
 	// the log has the first.
 	records int32
+
+	// at is when the loop first handed it on, since the gateway was made; 0: it did not.
+	at time.Duration
 
 	// Of a dialect that answers each message, so that the batch goes back to the loop,
 	// which ends it (await).
@@ -141,6 +145,9 @@ func (b *batch) Durable(seq uint64, n int) {
 	l := b.link
 	if seq != 0 {
 		l.session.SetDurable(seq)
+	}
+	if b.at != 0 && int(b.records) == n {
+		l.g.latencies.ack.Observe(time.Since(l.g.born) - b.at)
 	}
 	b.settle(n)
 	if l.session.Epoch() != l.epoch {

@@ -86,9 +86,12 @@ func (g *Gateway) Command(ctx context.Context, key devicemgr.Key, c Command) (id
 	if l := liveLink(s); l != nil {
 		answer := g.replies.expect(id, key)
 		defer g.replies.forget(id)
+		began := time.Now()
 		if err := l.command(id, c.Name, c.Data); err == nil {
 			g.counts.commandsSent.Add(1)
-			out, reply = await(ctx, answer, c.Wait)
+			if out, reply = await(ctx, answer, c.Wait); out == OutcomeReplied {
+				g.latencies.reply.Observe(time.Since(began))
+			}
 			return id, out, reply, nil
 		} else if refused := (*CommandError)(nil); errors.As(err, &refused) {
 			return id, 0, Reply{}, refused

@@ -14,6 +14,7 @@ import (
 	"edgeloop/devicemgr"
 	"edgeloop/envelope"
 	"edgeloop/internal/bytebuf"
+	"edgeloop/internal/latency"
 	"edgeloop/pool"
 )
 
@@ -37,6 +38,9 @@ type Gateway struct {
 	stopping chan struct{}
 	flaps    *flaps
 	resets   resets
+	born     time.Time // its monotonic clock is what latencies are taken by
+
+	latencies struct{ ack, handshake, reply latency.Histogram }
 
 	// Safe for concurrent use.
 	turns    sync.Pool // *turn
@@ -89,6 +93,7 @@ func New(cfg Config) (*Gateway, error) {
 		expiry:   newExpiry(cfg.clocks),
 		stopping: make(chan struct{}),
 		flaps:    newFlaps(cfg.FreeTakeovers),
+		born:     time.Now(),
 	}
 	g.learnProtocols()
 	g.memory.budget = bytebuf.NewBudget(cfg.InFlight, g.memory.low)

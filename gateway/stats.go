@@ -3,6 +3,7 @@ package gateway
 import (
 	"time"
 
+	"edgeloop/internal/latency"
 	"edgeloop/pool"
 )
 
@@ -23,6 +24,10 @@ type Stats struct {
 	InFlightBytes int64
 	// Online and Remembered devices.
 	Online, Remembered int
+	// AckLatency is from when the loop handed a read on until the log had all of it and its
+	// device could be told; HandshakeLatency from the whole request to its 101;
+	// ReplyLatency from a command to its reply, of those that were waited for.
+	AckLatency, HandshakeLatency, ReplyLatency latency.Counts
 	// Pool and Lanes of the messages; Auth of the handshakes.
 	Pool  pool.Stats
 	Lanes pool.LaneStats
@@ -54,6 +59,8 @@ func (g *Gateway) Stats() Stats {
 		Lanes:         g.lanes.Stats(),
 		Auth:          g.checks.Stats(),
 		Draining:      g.draining.Load(),
+
+		AckLatency: g.latencies.ack.Read(), HandshakeLatency: g.latencies.handshake.Read(), ReplyLatency: g.latencies.reply.Read(),
 	}
 	for i := range st.Drops {
 		st.Drops[i] = g.drops[i].Load()

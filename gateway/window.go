@@ -117,6 +117,9 @@ func (l *link) handOnLoop() {
 	now := l.g.clock()
 	l.session.Touch(now)
 	l.chargeOnLoop(now, len(l.batch.bytes.B))
+	if l.batch.at == 0 {
+		l.batch.at = now.Sub(l.g.born)
+	}
 	switch {
 	case !l.postOnLoop():
 		l.flags.Or(flagHeld)

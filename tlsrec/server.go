@@ -6,6 +6,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"edgeloop/internal/latency"
 )
 
 // Config is what a Server needs to know.
@@ -70,6 +72,7 @@ type Server struct {
 	leaf     atomic.Pointer[x509.Certificate]
 	crls     atomic.Pointer[revoked]
 	outcomes [NumOutcomes]atomic.Uint64
+	took     latency.Histogram // of those that succeeded
 }
 
 // New reads the files. Its errors name the file that cannot be used, and why.
@@ -157,6 +160,10 @@ func (s *Server) Expires() (from, until time.Time) {
 // ListsUntil is when the first of the lists of what is revoked is out of date; zero where
 // there is none.
 func (s *Server) ListsUntil() time.Time { return s.crls.Load().until }
+
+// Took returns how long handshakes took that succeeded, from the peer's first byte on, its own
+// answers included.
+func (s *Server) Took() latency.Counts { return s.took.Read() }
 
 // Outcomes is how many handshakes ended how.
 func (s *Server) Outcomes() (all [NumOutcomes]uint64) {

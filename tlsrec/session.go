@@ -53,6 +53,7 @@ type Session struct {
 
 // A machine is crypto/tls at work, with what only a handshake needs.
 type machine struct {
+	began   time.Time
 	conn    *tls.Conn
 	pipe    pipe
 	next    func() (struct{}, bool)
@@ -66,7 +67,7 @@ type machine struct {
 // Config.Protocols: what is spoken behind this TLS, so that a peer that names others alone
 // by ALPN is refused; "" takes whatever it names. [RFC7301 3.2]
 func (s *Server) NewSession(protocol string) *Session {
-	n := &Session{server: s, m: &machine{}}
+	n := &Session{server: s, m: &machine{began: time.Now()}}
 	m, cfg := n.m, (*s.configs.Load())[protocol]
 	if s.cfg.OwnRecords {
 		m.secrets = &secrets{}
@@ -123,6 +124,9 @@ func (n *Session) fail(why error) {
 func (n *Session) note() {
 	m, st := n.m, n.m.conn.ConnectionState()
 	n.server.count(outcomeOf(n, &st))
+	if n.done {
+		n.server.took.Observe(time.Since(m.began))
+	}
 	if n.done && len(st.PeerCertificates) > 0 && n.server.cfg.Identify != nil {
 		if id, err := n.server.identify(st.PeerCertificates[0]); err == nil { // as it was in the handshake
 			n.peer = &id

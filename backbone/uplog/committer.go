@@ -66,7 +66,7 @@ func (c *committer) run() {
 			return
 		}
 		c.count.batches.Add(1)
-		c.count.commits.observe(time.Since(began))
+		c.count.commits.Observe(time.Since(began))
 		c.pipe.release(&b)
 		if !c.gatherUntil(began.Add(c.gather)) {
 			return

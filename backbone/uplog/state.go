@@ -7,6 +7,7 @@ import (
 	"go.uber.org/zap"
 
 	"edgeloop/backbone/servers"
+	"edgeloop/internal/latency"
 )
 
 // Stats are counters since the start, and gauges of now.
@@ -19,7 +20,7 @@ type Stats struct {
 	Reopened uint64 // times an embedded store was opened again
 	Stalls   uint64 // times the log stopped taking records
 
-	Commits Latencies // of the batches that took, from the first attempt until durable
+	Commits latency.Counts // of the batches that took, from the first attempt until durable
 
 	PendingRecords, PendingBytes int // appended and not yet durable
 
@@ -30,7 +31,7 @@ type counters struct {
 	// Atomic.
 	records, bytes, batches           atomic.Uint64
 	failed, settled, reopened, stalls atomic.Uint64
-	commits                           histogram
+	commits                           latency.Histogram
 }
 
 // stalled notes that an attempt failed. The first of a row starts the stall.
@@ -70,7 +71,7 @@ func (l *Log) Counts() Stats {
 	s := Stats{
 		Records: n.records.Load(), Bytes: n.bytes.Load(), Batches: n.batches.Load(),
 		Failed: n.failed.Load(), Settled: n.settled.Load(),
-		Reopened: n.reopened.Load() + l.srv.Reopened(), Stalls: n.stalls.Load(), Commits: n.commits.read(),
+		Reopened: n.reopened.Load() + l.srv.Reopened(), Stalls: n.stalls.Load(), Commits: n.commits.Read(),
 	}
 	s.ReaderMissed = l.missed.Load()
 	s.PendingRecords, s.PendingBytes = l.pipe.waiting()

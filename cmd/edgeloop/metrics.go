@@ -5,11 +5,12 @@ import (
 	"edgeloop/backbone"
 	"edgeloop/eventloop"
 	"edgeloop/gateway"
+	"edgeloop/internal/latency"
 )
 
 // metricSources read the parts' counters when somebody asks for /metrics.
 func (n *node) metricSources() []admin.Source {
-	return []admin.Source{n.eventloopMetrics, n.gatewayMetrics, n.backboneMetrics, n.logMetrics, n.sinkMetrics, n.grpcMetrics}
+	return []admin.Source{n.eventloopMetrics, n.gatewayMetrics, n.authMetrics, n.backboneMetrics, n.logMetrics, n.sinkMetrics, n.grpcMetrics}
 }
 
 // emitter emits samples of one kind: a number and label values.
@@ -23,7 +24,7 @@ func emitTo(emit func(admin.Sample)) emitter {
 
 func (n *node) eventloopMetrics(to func(admin.Sample)) {
 	emit, st := emitTo(to), n.server.Stats()
-	n.tlsMetrics(emit)
+	n.tlsMetrics(to)
 	emit("edgeloop_eventloop_connections", float64(st.Open))
 	emit("edgeloop_eventloop_handshakes_pending", float64(st.Handshakes))
 	emit("edgeloop_eventloop_connections_accepted_total", float64(st.Accepted))
@@ -60,6 +61,9 @@ func (n *node) gatewayMetrics(to func(admin.Sample)) {
 	emit("edgeloop_devicemgr_evictions_total", float64(st.Evicted))
 	emit("edgeloop_gateway_appended_messages_total", float64(st.Received))
 	emit("edgeloop_gateway_acks_total", float64(st.Acks))
+	to(admin.Sample{Name: "edgeloop_gateway_ack_seconds", Histogram: histogramOf(st.AckLatency)})
+	to(admin.Sample{Name: "edgeloop_gateway_handshake_seconds", Histogram: histogramOf(st.HandshakeLatency)})
+	to(admin.Sample{Name: "edgeloop_gateway_reply_seconds", Histogram: histogramOf(st.ReplyLatency)})
 	emit("edgeloop_gateway_gap_messages_total", float64(st.Gaps))
 	emit("edgeloop_gateway_inflight_bytes", float64(st.InFlightBytes))
 	emit("edgeloop_gateway_commands_total", float64(st.CommandsSent), "sent")
@@ -149,10 +153,22 @@ func (n *node) custodyMetrics(emit emitter) {
 	emit("edgeloop_backbone_last_check_timestamp_seconds", last)
 }
 
+// authMetrics are of the tokens of public keys, which are remembered.
+func (n *node) authMetrics(to func(admin.Sample)) {
+	if n.verifier == nil {
+		return
+	}
+	emit, st := emitTo(to), n.verifier.Stats()
+	emit("edgeloop_auth_token_cache_hits_total", float64(st.CacheHits))
+	emit("edgeloop_auth_checked_tokens_total", float64(st.Checked))
+	emit("edgeloop_auth_refused_tokens_total", float64(st.Refused))
+	emit("edgeloop_auth_cached_tokens", float64(st.Cached))
+}
+
 // histogramOf gives latencies in seconds.
-func histogramOf(l backbone.Latencies) *admin.Histogram {
+func histogramOf(l latency.Counts) *admin.Histogram {
 	h := &admin.Histogram{Counts: l.Counts[:], Sum: l.Sum.Seconds()}
-	for _, bound := range backbone.LatencyBounds() {
+	for _, bound := range latency.Bounds() {
 		h.Bounds = append(h.Bounds, bound.Seconds())
 	}
 	return h

@@ -7,6 +7,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"edgeloop/admin"
 	"edgeloop/admin/api"
 	"edgeloop/tlsrec"
 )
@@ -123,10 +124,12 @@ func (n *node) warnTLS(now time.Time) {
 	}
 }
 
-func (n *node) tlsMetrics(emit emitter) {
+func (n *node) tlsMetrics(to func(admin.Sample)) {
 	if n.tls == nil {
 		return
 	}
+	emit := emitTo(to)
+	to(admin.Sample{Name: "edgeloop_tls_handshake_seconds", Histogram: histogramOf(n.tls.Took())})
 	for o, count := range n.tls.Outcomes() {
 		emit("edgeloop_tls_handshakes_total", float64(count), tlsrec.Outcome(o).String()) //nolint:gosec // small
 	}
