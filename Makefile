@@ -26,8 +26,9 @@ run: ## Start a node and one real device; prints the addresses and what to try
 	scripts/run.sh
 
 .PHONY: build
-build: ## Build bin/edgeloop and the example device bin/hostagent
+build: ## Build bin/edgeloop, the load bin/edgebench and the example device bin/hostagent
 	go build -o bin/edgeloop ./cmd/edgeloop
+	go build -o bin/edgebench ./cmd/edgebench
 	go build -o bin/hostagent ./examples/hostagent
 
 .PHONY: test

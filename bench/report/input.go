@@ -2,6 +2,7 @@ package report
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -15,6 +16,8 @@ import (
 type Input struct {
 	Results     []Named
 	Comparisons []Comparison
+	// Skipped are the files that are neither, with why.
+	Skipped []string
 }
 
 // Named is a result and the name of its file, without folder and ending.
@@ -36,7 +39,11 @@ type Comparison struct {
 	} `json:"runs"`
 }
 
-// Read reads results of edgebench and of bench/compare.
+// errNothing says that there is nothing to report.
+var errNothing = errors.New("no result of edgebench or of bench/compare among these files")
+
+// Read reads results of edgebench and of bench/compare. Other files, as lie beside them in
+// a folder of results, are skipped; without any result it fails.
 func Read(paths []string) (Input, error) {
 	var in Input
 	for _, path := range paths {
@@ -49,7 +56,8 @@ func Read(paths []string) (Input, error) {
 			Runs   json.RawMessage `json:"runs"`
 		}
 		if err := json.Unmarshal(b, &kind); err != nil {
-			return in, fmt.Errorf("%s: %w", path, err)
+			in.Skipped = append(in.Skipped, fmt.Sprintf("%s: %v", path, err))
+			continue
 		}
 		name := strings.TrimSuffix(filepath.Base(path), filepath.Ext(path))
 		switch {
@@ -66,8 +74,11 @@ func Read(paths []string) (Input, error) {
 			}
 			in.Comparisons = append(in.Comparisons, c)
 		default:
-			return in, fmt.Errorf("%s: neither a result of edgebench nor of bench/compare", path)
+			in.Skipped = append(in.Skipped, path+": neither a result of edgebench nor of bench/compare")
 		}
+	}
+	if len(in.Results)+len(in.Comparisons) == 0 {
+		return in, errNothing
 	}
 	return in, nil
 }

@@ -91,14 +91,28 @@ func TestPage(t *testing.T) {
 	}
 }
 
-func TestRead_RefusesOtherFiles(t *testing.T) {
-	for name, v := range map[string]any{
-		"other.json":  map[string]any{"a": 1},
-		"future.json": map[string]any{"schema": "edgebench.v99"},
-		"string.json": "x",
-	} {
-		if _, err := report.Read([]string{write(t, name, v)}); err == nil || !strings.Contains(err.Error(), name) {
-			t.Errorf("%s: error %v", name, err)
+// What is no result is skipped and named, as long as there is one.
+func TestRead_SkipsOtherFiles(t *testing.T) {
+	others := []string{
+		write(t, "other.json", map[string]any{"a": 1}), write(t, "future.json", map[string]any{"schema": "edgebench.v99"}),
+		write(t, "string.json", "x"), filepath.Join(t.TempDir(), "notes.md"),
+	}
+	if err := os.WriteFile(others[3], []byte("# notes\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	in, err := report.Read(append(others, capacity(t, 10)))
+	if err != nil || len(in.Results) != 1 || len(in.Skipped) != len(others) {
+		t.Fatalf("%d results, skipped %q, %v", len(in.Results), in.Skipped, err)
+	}
+	for i, path := range others {
+		if !strings.Contains(in.Skipped[i], path) {
+			t.Errorf("%s is skipped as %q", path, in.Skipped[i])
 		}
+	}
+	if _, err := report.Read(others); err == nil {
+		t.Error("a report of nothing")
+	}
+	if _, err := report.Read([]string{filepath.Join(t.TempDir(), "none.json")}); err == nil || !strings.Contains(err.Error(), "none.json") {
+		t.Errorf("a file that is not there: %v", err)
 	}
 }

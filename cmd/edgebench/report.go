@@ -16,6 +16,9 @@ type reportCmd struct {
 // Run writes the page.
 func (r *reportCmd) Run() error {
 	in, err := report.Read(r.Files)
+	for _, line := range in.Skipped {
+		fmt.Fprintln(os.Stderr, "skipped", line)
+	}
 	if err != nil {
 		return err
 	}
