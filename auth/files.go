@@ -10,6 +10,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"edgeloop/internal/filemode"
 )
 
 // SecretName is the name of the device secret in a data directory.
@@ -17,7 +19,8 @@ const SecretName = "device.secret"
 
 const maxFile = 64 << 10 // bytes, far more than any key file
 
-// forbidden is a set of permission bits that a file must not have.
+// forbidden is a set of permission bits that a file must not have, where they are not those
+// of a group of this process (filemode).
 type forbidden fs.FileMode
 
 const (
@@ -37,9 +40,9 @@ func readFile(path, what string, bits forbidden) ([]byte, error) {
 	if !mode.IsRegular() {
 		return nil, fmt.Errorf("%s %s is not a regular file", what, path)
 	}
-	if open := mode.Perm() & fs.FileMode(bits); open != 0 {
+	if open := filemode.Open(info, fs.FileMode(bits)); open != 0 {
 		return nil, fmt.Errorf("%s %s has mode %04o, which gives others access: run \"chmod %04o %s\"",
-			what, path, mode.Perm(), mode.Perm()&^fs.FileMode(bits), path)
+			what, path, mode.Perm(), mode.Perm()&^open, path)
 	}
 	f, err := os.Open(path)
 	if err != nil {

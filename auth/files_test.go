@@ -106,12 +106,12 @@ func TestNew_FileErrors(t *testing.T) {
 		want    string
 	}{
 		{"secret that all may read", true, 0o644, testSecret, "chmod 0640"},
-		{"secret that a group may write", true, 0o660, testSecret, "chmod 0640"},
+		{"secret that all may read, and a group write", true, 0o664, testSecret, "chmod 0660"},
 		{"secret too short", true, 0o600, "hunter2\n", "openssl rand"},
 		{"secret empty", true, 0o600, "", "openssl rand"},
 		{"secret that is a public key", true, 0o600, publicPEM(t, ec384.Public()), "public key file"},
 		{"secret far too long", true, 0o600, strings.Repeat("x", 65<<10), "cannot be a key"},
-		{"public key that all may write", false, 0o666, publicPEM(t, ec384.Public()), "chmod 0644"},
+		{"public key that all may write", false, 0o666, publicPEM(t, ec384.Public()), "chmod 0664"},
 		{"public key of another curve", false, 0o644, publicPEM(t, ec384.Public()), "P-256"},
 		{"RSA key too short", false, 0o644, publicPEM(t, short.Public()), "2048"},
 		{"private key", false, 0o644, privatePEM, "-pubout"},
@@ -145,6 +145,16 @@ func TestNew_FileErrors(t *testing.T) {
 	for name, content := range map[string]string{"empty": "", "short": "abc", "two lines": testSecret + "\n" + testSecret} {
 		if token, err := auth.ReadToken(writeFile(t, 0o600, content)); err == nil {
 			t.Errorf("%s: took the admin token %q", name, token)
+		}
+	}
+}
+
+// Kubernetes makes the files of a volume with an fsGroup 0660: a node that made its secret
+// there must start again.
+func TestVerifier_SecretOfAGroup(t *testing.T) {
+	for _, mode := range []os.FileMode{0o660, 0o440, 0o640} {
+		if _, err := auth.New(auth.Config{SecretFile: writeFile(t, mode, testSecret)}); err != nil {
+			t.Errorf("%04o: %v", mode, err)
 		}
 	}
 }

@@ -11,6 +11,8 @@ import (
 	"io/fs"
 	"os"
 	"strings"
+
+	"edgeloop/internal/filemode"
 )
 
 // maxFile is the largest file that is read: a list of a million revoked certificates has
@@ -152,8 +154,9 @@ func readSecret(name string) ([]byte, error) {
 	if err != nil {
 		return nil, fileError(name, err)
 	}
-	if mode := info.Mode().Perm(); info.Mode().IsRegular() && mode&0o027 != 0 {
-		return nil, &FileError{name, fmt.Errorf("it has mode %04o, which gives others access: run \"chmod %04o %s\"", mode, mode&^0o027, name)}
+	if open := filemode.Open(info, 0o027); info.Mode().IsRegular() && open != 0 {
+		mode := info.Mode().Perm()
+		return nil, &FileError{name, fmt.Errorf("it has mode %04o, which gives others access: run \"chmod %04o %s\"", mode, mode&^open, name)}
 	}
 	return readFile(name)
 }

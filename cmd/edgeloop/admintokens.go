@@ -12,6 +12,7 @@ import (
 
 	"edgeloop/admin/access"
 	"edgeloop/auth"
+	"edgeloop/internal/filemode"
 )
 
 // ownToken is what the audit calls who has the node's own admin token.
@@ -77,7 +78,7 @@ func readTokensText(path string) ([]byte, error) {
 		return nil, err
 	case !info.Mode().IsRegular():
 		return nil, fmt.Errorf("%s is not a regular file", path)
-	case info.Mode().Perm()&0o022 != 0:
+	case filemode.Open(info, 0o022) != 0:
 		return nil, fmt.Errorf("%s has mode %04o, which lets others write to it: run \"chmod go-w %s\"", path, info.Mode().Perm(), path)
 	}
 	f, err := os.Open(path)
