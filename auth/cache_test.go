@@ -111,9 +111,6 @@ func TestAllocs_Verify(t *testing.T) {
 		t.Skip("under the race detector a sync.Pool forgets at random")
 	}
 	v := newVerifier(t, auth.Config{})
-	if err := v.Revoke(auth.Revocation{Device: "another"}); err != nil {
-		t.Fatal(err)
-	}
 	topic := []byte("b/c/d")
 	for want, claims := range map[float64]jwt.MapClaims{
 		2: {"sub": "pump-1", "exp": noon.Unix() + 10},
@@ -167,49 +164,7 @@ func TestVerifier_ManyLists(t *testing.T) {
 	}
 }
 
-func TestVerifier_Revoke(t *testing.T) {
-	var c clock
-	v := newVerifier(t, auth.Config{Now: c.now, MaxRevocations: 2})
-	mine := signHS256(t, jwt.MapClaims{"sub": "a", "jti": "t1"})
-	renewed := signHS256(t, jwt.MapClaims{"sub": "a", "jti": "t2"})
-	other := signHS256(t, jwt.MapClaims{"sub": "a", "tenant": "acme"})
-	check := func(step string, want ...error) {
-		t.Helper()
-		for i, token := range [][]byte{mine, renewed, other} {
-			if _, err := v.Verify(token); !errors.Is(err, want[i]) {
-				t.Errorf("%s: token %d: got %v, want %v", step, i, err, want[i])
-			}
-		}
-	}
-	revoke := func(r auth.Revocation) {
-		t.Helper()
-		if err := v.Revoke(r); err != nil {
-			t.Fatal(err)
-		}
-	}
-	check("before", nil, nil, nil)
-	revoke(auth.Revocation{TokenID: "t1"})
-	check("one token, though cached", auth.ErrRevoked, nil, nil)
-	revoke(auth.Revocation{Device: "a", Until: noon.Add(time.Minute)})
-	check("the device, in its tenant alone", auth.ErrRevoked, auth.ErrRevoked, nil)
-	if err := v.Revoke(auth.Revocation{TokenID: "t3"}); !errors.Is(err, auth.ErrFull) {
-		t.Errorf("a third of two: got %v, want ErrFull", err)
-	}
-	c.seconds.Store(60)
-	check("after the time", auth.ErrRevoked, nil, nil)
-	revoke(auth.Revocation{TokenID: "t3"}) // the one out of force makes room
-	if !v.Restore(auth.Revocation{TokenID: "t1"}) || v.Restore(auth.Revocation{TokenID: "t1"}) {
-		t.Error("Restore must say whether there was a revocation")
-	}
-	check("restored", nil, nil, nil)
-	for _, r := range []auth.Revocation{{}, {Device: "a", TokenID: "t"}} {
-		if v.Revoke(r) == nil {
-			t.Errorf("Revoke took %+v", r)
-		}
-	}
-}
-
-// Devices verify while keys are reloaded and revocations come and go. The race
+// Devices verify while keys are reloaded. The race
 // detector watches; no answer may be wrong.
 func TestVerifier_Concurrent(t *testing.T) {
 	v := newVerifier(t, auth.Config{CacheSize: 32})
@@ -224,9 +179,7 @@ func TestVerifier_Concurrent(t *testing.T) {
 			for n := range rounds * devices {
 				i := (n*7 + worker) % devices
 				id, err := v.Verify(tokens[i])
-				switch {
-				case i == 0 && errors.Is(err, auth.ErrRevoked):
-				case err != nil || id.Device != fmt.Sprintf("d%d", i):
+				if err != nil || id.Device != fmt.Sprintf("d%d", i) {
 					t.Errorf("device %d: got %v, %v", i, id, err)
 					return
 				}
@@ -238,11 +191,7 @@ func TestVerifier_Concurrent(t *testing.T) {
 			if err := v.Reload(); err != nil {
 				t.Error(err)
 			}
-			if err := v.Revoke(auth.Revocation{Device: "d0"}); err != nil {
-				t.Error(err)
-			}
 			v.Stats()
-			v.Restore(auth.Revocation{Device: "d0"})
 		}
 	})
 	wg.Wait()

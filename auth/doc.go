@@ -1,11 +1,11 @@
 // Package auth says who a device is and what it may do. It checks JSON Web Tokens
 // (RFC 7519) against a secret or public keys from files, remembers the checks that are
-// expensive, and keeps the set of revocations.
+// expensive.
 //
 // # Owns
 //
 // Key files and their rules (permissions, kinds, sizes), the token checks, the
-// cache of checked tokens, the revocation set, the rules for names of tenants and
+// cache of checked tokens, the rules for names of tenants and
 // devices, the topic patterns of a token, and the files that a first start creates: the
 // device secret and the admin token.
 //
@@ -31,10 +31,9 @@
 //
 // The cache evicts an entry at random: the next Verify of that token costs a
 // signature check and nothing else. Tokens that were refused are not cached.
-// The revocation set refuses with [ErrFull].
 //
 // # Not here
 //
-// Closing connections at expiry or revocation (gateway), bans that survive a
-// restart (backbone), who may use the admin API (admin/access).
+// Closing connections at expiry (gateway), bans, by which a token is taken back
+// (backbone), who may use the admin API (admin/access).
 package auth

@@ -10,8 +10,4 @@ var (
 	ErrExpired   = errors.New("auth: token has expired")
 	ErrNotYet    = errors.New("auth: token is not valid yet")
 	ErrClaims    = errors.New("auth: token claims are missing or wrong")
-	ErrRevoked   = errors.New("auth: token or device is revoked")
 )
-
-// ErrFull is returned by Revoke when MaxRevocations are in force.
-var ErrFull = errors.New("auth: too many revocations are in force")

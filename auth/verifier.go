@@ -24,9 +24,6 @@ type Config struct {
 	// 131072, at about 30 B each). Too small: each reconnect costs a signature
 	// check. HS256 tokens need no place in it.
 	CacheSize int
-	// MaxRevocations bounds the revocation set (default 65536). Too small:
-	// Revoke returns ErrFull.
-	MaxRevocations int
 	// Leeway is the clock difference that exp and nbf allow (default 0). Too large:
 	// tokens outlive their expiry.
 	Leeway time.Duration
@@ -42,14 +39,11 @@ func (c Config) withDefaults() (Config, error) {
 	if c.SecretFile == "" && c.PublicKeyFile == "" {
 		return c, errors.New("auth: a secret file or a public key file is needed")
 	}
-	if c.CacheSize < 0 || c.MaxRevocations < 0 || c.Leeway < 0 {
-		return c, errors.New("auth: cache size, revocations and leeway cannot be negative")
+	if c.CacheSize < 0 || c.Leeway < 0 {
+		return c, errors.New("auth: cache size and leeway cannot be negative")
 	}
 	if c.CacheSize == 0 {
 		c.CacheSize = 128 << 10
-	}
-	if c.MaxRevocations == 0 {
-		c.MaxRevocations = 64 << 10
 	}
 	if c.Now == nil {
 		c.Now = time.Now
@@ -60,9 +54,8 @@ func (c Config) withDefaults() (Config, error) {
 // Verifier checks tokens. All its methods may be called from any goroutine.
 type Verifier struct {
 	// Immutable after construction.
-	cfg     Config
-	revoked *revocations
-	lists   *topicLists
+	cfg   Config
+	lists *topicLists
 
 	// Safe for concurrent use.
 	rooms sync.Pool // of *[]byte, for what is decoded of a token while it is verified
@@ -94,7 +87,7 @@ func New(cfg Config) (*Verifier, error) {
 	if err != nil {
 		return nil, err
 	}
-	v := &Verifier{cfg: cfg, revoked: newRevocations(cfg.MaxRevocations), lists: &topicLists{byText: make(map[string]*Topics)}}
+	v := &Verifier{cfg: cfg, lists: &topicLists{byText: make(map[string]*Topics)}}
 	if err := v.Reload(); err != nil {
 		return nil, err
 	}
@@ -183,40 +176,23 @@ func (v *Verifier) verify(b []byte) (*Identity, error) {
 	case dear && !known:
 		trust.cache.add(&sum)
 	}
-	if v.IsRevoked(id) {
-		return nil, ErrRevoked
-	}
 	return id, nil
 }
 
-// Revoke puts r in force at once for tokens verified from now on, cached or not. The
-// caller closes connections that are already open: see IsRevoked. The set is in memory
-// only. Revoke returns ErrFull when MaxRevocations are in force.
-func (v *Verifier) Revoke(r Revocation) error { return v.revoked.add(r, v.cfg.Now()) }
-
-// Restore lifts a revocation and reports whether there was one. It ignores r.Until.
-func (v *Verifier) Restore(r Revocation) bool { return v.revoked.remove(r) }
-
-// IsRevoked reports whether id's token or device is revoked. It does not
-// allocate, and does not lock while nothing is revoked.
-func (v *Verifier) IsRevoked(id *Identity) bool { return v.revoked.covers(id, v.cfg.Now) }
-
 // Stats counts what a Verifier has done since it was made, and what it holds.
 type Stats struct {
-	CacheHits   uint64 // tokens of public keys found in the cache
-	Checked     uint64 // tokens whose signature was checked
-	Refused     uint64 // calls of Verify that returned an error
-	Cached      int    // tokens of public keys in the cache now
-	Revocations int    // in force, or expired and not yet swept
+	CacheHits uint64 // tokens of public keys found in the cache
+	Checked   uint64 // tokens whose signature was checked
+	Refused   uint64 // calls of Verify that returned an error
+	Cached    int    // tokens of public keys in the cache now
 }
 
 // Stats may be called from any goroutine.
 func (v *Verifier) Stats() Stats {
 	return Stats{
-		CacheHits:   v.hits.Load(),
-		Checked:     v.checked.Load(),
-		Refused:     v.refused.Load(),
-		Cached:      v.trust.Load().cache.len(),
-		Revocations: int(v.revoked.count.Load()),
+		CacheHits: v.hits.Load(),
+		Checked:   v.checked.Load(),
+		Refused:   v.refused.Load(),
+		Cached:    v.trust.Load().cache.len(),
 	}
 }

@@ -174,8 +174,6 @@ func disconnectReason(code wsproto.CloseCode) mqttproto.ReasonCode {
 		return mqttproto.ReasonKeepAliveTimeout
 	case CloseReplaced:
 		return mqttproto.ReasonSessionTakenOver
-	case wsproto.CloseOverLimit:
-		return mqttproto.ReasonMessageRateTooHigh
 	}
 	return mqttproto.ReasonUnspecified
 }

@@ -243,11 +243,7 @@ func (g *Gateway) identify(h *eventloop.Credentials) (devicemgr.Key, *auth.Ident
 // identifyToken says whose a token is.
 func (g *Gateway) identifyToken(token []byte) (devicemgr.Key, *auth.Identity, *eventloop.Refusal) {
 	id, err := g.verifier.Verify(token)
-	switch {
-	case errors.Is(err, auth.ErrRevoked):
-		g.drops[DropForbidden].Add(1)
-		return devicemgr.Key{}, nil, &eventloop.Refusal{Reason: eventloop.ReasonForbidden, Text: err.Error()}
-	case err != nil:
+	if err != nil {
 		g.drops[DropUnauthorized].Add(1)
 		return devicemgr.Key{}, nil, &eventloop.Refusal{Reason: eventloop.ReasonUnauthorized, Text: err.Error()}
 	}
