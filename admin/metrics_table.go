@@ -30,7 +30,7 @@ type Series struct {
 // source emits samples for these and no others.
 func SeriesTable() []Series {
 	return slices.Concat(
-		buildSeries(), eventloopSeries(), tlsSeries(), authSeries(), poolSeries(), devicemgrSeries(), gatewaySeries(), backboneSeries(), adminSeries(), logSeries(), sinkSeries(), grpcSeries(),
+		buildSeries(), eventloopSeries(), tlsSeries(), authSeries(), poolSeries(), devicemgrSeries(), gatewaySeries(), backboneSeries(), adminSeries(), logSeries(), sinkSeries(), grpcSeries(), intakeSeries(),
 	)
 }
 
@@ -182,6 +182,16 @@ func grpcSeries() []Series {
 		{"edgeloop_grpc_readers_taken_total", TypeCounter, nil, "Calls of Log.Read that ended because their reader was opened again or moved."},
 		{"edgeloop_grpc_watchers_behind_total", TypeCounter, nil, "Calls of Presence.Watch that ended because their clients did not keep up."},
 		{"edgeloop_grpc_panics_total", TypeCounter, nil, "Panics contained in a call; each cost one call."},
+	}
+}
+
+// intakeSeries have the name of a source as a label, as sinkSeries have a sink's.
+func intakeSeries() []Series {
+	return []Series{
+		{"edgeloop_intake_connected", TypeGauge, []string{"source"}, "1 while the source of commands is connected."},
+		{"edgeloop_intake_stored_commands_total", TypeCounter, []string{"source"}, "Commands from elsewhere that the node has stored."},
+		{"edgeloop_intake_refused_commands_total", TypeCounter, []string{"source"}, "Messages that are no command, and commands that the node will never take."},
+		{"edgeloop_intake_failures_total", TypeCounter, []string{"source"}, "Failed attempts to connect or to store, that are tried again."},
 	}
 }
 

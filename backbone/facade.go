@@ -124,9 +124,11 @@ var (
 	ErrMoved        = servers.ErrMoved
 	ErrNameTaken    = servers.ErrNameTaken
 	ErrCommandsFull = store.ErrCommandsFull
-	ErrDisk         = uplog.ErrDisk
-	ErrNewer        = custody.ErrNewer
-	ErrReaderTaken  = store.ErrTaken
+	// ErrDeviceCommandsFull is ErrCommandsFull of one device.
+	ErrDeviceCommandsFull = store.ErrDeviceCommandsFull
+	ErrDisk               = uplog.ErrDisk
+	ErrNewer              = custody.ErrNewer
+	ErrReaderTaken        = store.ErrTaken
 )
 
 // SetLog changes what s chooses of the log of the server that c names, and nothing

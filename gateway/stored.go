@@ -32,6 +32,20 @@ type storedCommand struct {
 	Data json.RawMessage `json:"data"`
 }
 
+// Leave keeps a command in the store, where it is durable when Leave returns nil, and has its
+// device get it from there: at once if it is here. c.TTL must be given; c.Now and c.Wait mean
+// nothing. Errors: ErrDraining, *CommandError, or the store's.
+func (g *Gateway) Leave(ctx context.Context, key devicemgr.Key, c Command) (id string, err error) {
+	if g.draining.Load() {
+		return "", ErrDraining
+	}
+	id = newID()
+	if err := g.checkCommand(id, c.Name, c.Data); err != nil {
+		return "", err
+	}
+	return id, g.leaveCommand(ctx, key, id, c, c.TTL)
+}
+
 // leaveCommand keeps a command for later. The device may have connected while
 // it was being stored, and found nothing: so it is looked for again.
 func (g *Gateway) leaveCommand(ctx context.Context, key devicemgr.Key, id string, c Command, ttl time.Duration) error {

@@ -37,6 +37,9 @@ func BoundReached(text string) bool {
 	return false
 }
 
+// PerSubject is what the server says when a subject has as many messages as it may have.
+var PerSubject = server.ErrMaxMsgsPerSubject.Error()
+
 // ErrFull says that a stream is at a bound and takes no more.
 var ErrFull = errors.New("backbone: the stream is full")
 

@@ -19,6 +19,9 @@ import (
 // for all devices.
 var ErrCommandsFull = errors.New("backbone: too many commands are waiting")
 
+// ErrDeviceCommandsFull is ErrCommandsFull of one device.
+var ErrDeviceCommandsFull = fmt.Errorf("%w for this device", ErrCommandsFull)
+
 var errCommandID = errors.New("backbone: a command's id is 1 to 128 printable ASCII characters")
 
 const (
@@ -119,6 +122,9 @@ func (c *Commands) StoreCommand(ctx context.Context, tenant, device, id string, 
 	})
 	var api *jetstream.APIError
 	if errors.As(err, &api) && api.ErrorCode == codeStoreFailed && servers.BoundReached(api.Description) {
+		if api.Description == servers.PerSubject {
+			return ErrDeviceCommandsFull
+		}
 		return fmt.Errorf("%w: %s", ErrCommandsFull, api.Description)
 	}
 	if err != nil {

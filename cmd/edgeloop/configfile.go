@@ -32,6 +32,9 @@ func (c configFlag) BeforeResolve(k *kong.Kong, ctx *kong.Context, trace *kong.P
 		if c.Serve.Sinks, err = r.maps(sinksKey); err != nil {
 			return err
 		}
+		if c.Serve.Commands, err = r.maps(commandsKey); err != nil {
+			return err
+		}
 	}
 	ctx.AddResolver(r)
 	return nil
@@ -60,8 +63,11 @@ func newFileResolver(path string, r io.Reader) (*fileResolver, error) {
 	return f, nil
 }
 
-// sinksKey has a list of maps, which no flag can have.
-const sinksKey = "sinks"
+// These have lists of maps, which no flag can have.
+const (
+	sinksKey    = "sinks"
+	commandsKey = "commands"
+)
 
 // maps is a list of maps.
 func (f *fileResolver) maps(key string) ([]any, error) {
@@ -75,7 +81,7 @@ func (f *fileResolver) maps(key string) ([]any, error) {
 
 // Validate refuses keys that no flag has, before anything starts.
 func (f *fileResolver) Validate(app *kong.Application) error {
-	known := append(flagNames(app.Node), sinksKey)
+	known := append(flagNames(app.Node), sinksKey, commandsKey)
 	for key := range f.values {
 		if !slices.Contains(known, key) {
 			return fmt.Errorf("configuration file %s: no such key %q; keys are named like the flags: %s",

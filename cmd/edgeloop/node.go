@@ -20,6 +20,7 @@ import (
 	"edgeloop/envelope"
 	"edgeloop/eventloop"
 	"edgeloop/gateway"
+	"edgeloop/intake"
 	"edgeloop/pool"
 	"edgeloop/sink"
 	"edgeloop/tlsrec"
@@ -44,6 +45,7 @@ type node struct {
 	tls      *tlsrec.Server // nil where no listener speaks it
 	tlsQueue *pool.Queue[func()]
 	sinks    *sink.Set
+	intake   *intake.Set
 	early    *admin.Server // while the node starts
 	admin    *admin.Server
 	grpc     *grpcapi.Server // nil without --grpc-listen
@@ -109,6 +111,7 @@ func (n *node) parts() []part {
 		{name: "presence of other nodes", start: n.startWatch, startMost: startMost, stopMost: stopMinor, minor: true},
 		{name: "TLS", start: n.startTLS, startMost: startMost, stopMost: stopMinor},
 		{name: "event loops", start: n.startServer, startMost: startMost, stopMost: stopServer},
+		{name: "commands from elsewhere", start: n.startIntake, startMost: startMost, stopMost: stopIntake, minor: true},
 		// That a request was cut is no fault of the node.
 		{name: "admin API", start: n.startAdmin, startMost: startMost, stopMost: stopAdmin, minor: true},
 		// What a reader has not acknowledged it gets again.

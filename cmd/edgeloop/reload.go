@@ -100,7 +100,7 @@ func (n *node) apply(ctx context.Context, fresh settings) (out api.Reloaded, err
 	if err != nil {
 		return out, err
 	}
-	useSinks, err := n.loadSinks(fresh)
+	useLists, err := n.loadLists(fresh)
 	if err != nil {
 		return out, err
 	}
@@ -136,13 +136,29 @@ func (n *node) apply(ctx context.Context, fresh settings) (out api.Reloaded, err
 	useTokens()
 	useTLS()
 	useCert()
-	if useSinks != nil {
-		useSinks(ctx)
-		given[sinksKey] = fresh[sinksKey]
-		out.Changed = append(out.Changed, sinksKey)
+	for _, key := range slices.Sorted(maps.Keys(useLists)) {
+		useLists[key](ctx)
+		given[key] = fresh[key]
+		out.Changed = append(out.Changed, key)
 	}
 	n.told.Store(&inForce{given, state.byHand})
 	return out, nil
+}
+
+// loadLists reads the sinks and the sources of commands again. For what has changed it gives
+// what puts it in force, by its key.
+func (n *node) loadLists(fresh settings) (use map[string]func(context.Context), err error) {
+	use = make(map[string]func(context.Context))
+	for key, load := range map[string]func(settings) (func(context.Context), error){sinksKey: n.loadSinks, commandsKey: n.loadIntake} {
+		one, err := load(fresh)
+		if err != nil {
+			return nil, err
+		}
+		if one != nil {
+			use[key] = one
+		}
+	}
+	return use, nil
 }
 
 // loadKeys reads the keys of device tokens; use puts them in force. A secret of

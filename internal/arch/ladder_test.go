@@ -60,11 +60,14 @@ var ladder = map[string]rule{
 	"admin/grpcapi": {ours: []string{"admin", "admin/api", "admin/access", "api/...", "backbone/reader", "backbone/store"}, vendor: []string{"google.golang.org/grpc", "google.golang.org/genproto"}},
 	"admin/...":     {ours: []string{"admin", "admin/api"}},
 
+	// Commands from elsewhere: the engine. Its sources are with the destinations of their kind.
+	"intake": {ours: []string{"sink/keys"}},
+
 	// The way out: the engine, and one package for each kind of destination.
 	"sink":          {ours: []string{"backbone/reader", "backbone/store", "sink/keys"}},
 	"sink/kafka":    {ours: []string{"sink", "sink/keys"}, vendor: []string{"github.com/twmb/franz-go"}},
 	"sink/keys":     {},
-	"sink/mqtt":     {ours: []string{"sink", "sink/keys"}, vendor: []string{"github.com/eclipse/paho.golang"}},
+	"sink/mqtt":     {ours: []string{"sink", "sink/keys", "intake"}, vendor: []string{"github.com/eclipse/paho.golang"}},
 	"sink/nats":     {ours: []string{"sink", "sink/keys"}},
 	"sink/postgres": {ours: []string{"sink", "sink/keys"}, vendor: []string{"github.com/jackc/pgx/v5"}},
 	"sink/redis":    {ours: []string{"sink", "sink/keys"}, vendor: []string{"github.com/redis/rueidis"}},
@@ -74,7 +77,7 @@ var ladder = map[string]rule{
 	"doctor": {vendor: []string{"golang.org/x/sys"}},
 
 	"cmd/edgeloop": {
-		ours:   append([]string{"gateway", "doctor", "tlsrec", "admin", "admin/access", "admin/api", "admin/client", "admin/grpcapi", "sink", "sink/..."}, below...),
+		ours:   append([]string{"gateway", "doctor", "tlsrec", "admin", "admin/access", "admin/api", "admin/client", "admin/grpcapi", "sink", "sink/...", "intake"}, below...),
 		vendor: []string{"github.com/alecthomas/kong", "github.com/goccy/go-yaml", "github.com/coreos/go-systemd/v22"},
 	},
 

@@ -119,6 +119,7 @@ type conn struct {
 // library tells that too, but from a goroutine of its own, too late for the packet at fault.
 type session struct {
 	*state.State
+	lost func() // called when the connection has ended, once or more; nil: nothing
 	left atomic.Pointer[packets.Disconnect]
 }
 
@@ -126,24 +127,27 @@ func (s *session) ConnectionLost(d *packets.Disconnect) error {
 	if d != nil {
 		s.left.CompareAndSwap(nil, d)
 	}
+	if s.lost != nil {
+		s.lost()
+	}
 	return s.State.ConnectionLost(d)
 }
 
 // connect connects once. The client identifier and the credentials are put into hello, the
-// rest of it is the caller's.
-func (b *broker) connect(ctx context.Context, hello *paho.Connect, conf paho.ClientConfig) (*conn, *paho.Connack, error) {
+// rest of it is the caller's. lost is called when the connection has ended; nil: nothing.
+func (b *broker) connect(ctx context.Context, hello *paho.Connect, conf paho.ClientConfig, lost func()) (*conn, error) {
 	password, err := b.password.Read()
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	hello.ClientID, hello.KeepAlive = b.clientID, keepAlive
 	hello.Username, hello.UsernameFlag = b.user, b.user != ""
 	hello.Password, hello.PasswordFlag = []byte(password), b.password.Given()
 	c, err := b.dial(ctx)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	s := &session{State: state.NewInMemory()}
+	s := &session{State: state.NewInMemory(), lost: lost}
 	conf.Conn, conf.Session, conf.PacketTimeout = c, s, time.Hour // ctx says how long
 	out := &conn{Client: paho.NewClient(conf), conn: c, state: s}
 	ack, err := out.Connect(ctx, hello)
@@ -157,12 +161,12 @@ func (b *broker) connect(ctx context.Context, hello *paho.Connect, conf paho.Cli
 			}
 			err = fmt.Errorf("the broker says %s", reason(ack.ReasonCode, said))
 		}
-		return nil, nil, err
+		return nil, err
 	}
 	if p := ack.Properties; p != nil && p.MaximumPacketSize != nil {
 		out.largest = *p.MaximumPacketSize
 	}
-	return out, ack, nil
+	return out, nil
 }
 
 func (b *broker) dial(ctx context.Context) (net.Conn, error) {

@@ -51,7 +51,7 @@ func (p *publisher) connect(ctx context.Context) (err error) {
 	}
 	p.drop(false)
 	one := uint16(1) // nothing comes this way
-	p.conn, _, err = p.broker.connect(ctx, &paho.Connect{CleanStart: true, Properties: &paho.ConnectProperties{ReceiveMaximum: &one}}, paho.ClientConfig{})
+	p.conn, err = p.broker.connect(ctx, &paho.Connect{CleanStart: true, Properties: &paho.ConnectProperties{ReceiveMaximum: &one}}, paho.ClientConfig{}, nil)
 	return err
 }
 
