@@ -24,6 +24,8 @@ func All() []life.Scenario {
 		{Name: "forget", About: "a storm of more devices than the node may remember", Devices: 2500, Rounds: 3, Flags: []string{"--max-remembered=1000"}, Act: actStorm},
 		{Name: "flap", About: "a fifth of the devices is cut every 50 ms", Rounds: 4, Flags: []string{"--free-takeovers=1000000"}, Act: actFlap},
 		{Name: "upstream", About: "external NATS slow, deaf, unreachable, killed (needs nats-server)", Rounds: 7, Setup: setupUpstream, Act: actUpstream},
+		sinks(),
+		sinksLog(),
 		{Name: "full", About: "the disk is full, filled by others and by the log (needs root)", Rounds: 3, Padding: 400, Flags: []string{"--log-max-bytes=none"}, Setup: onTmpfs("700m"), Act: actFull},
 		{Name: "read-only", About: "the data directory cannot be written (needs root)", Rounds: 2, Setup: onTmpfs("1g"), Act: actReadOnly},
 		{Name: "weather", About: "loss, delay, reordering, partition between namespaces (needs root)", Rounds: 5, Devices: 100, Pace: 5 * ms, Setup: setupWeather, Act: actWeather},
@@ -52,8 +54,6 @@ func All() []life.Scenario {
 		{Name: "log-reader", About: "who reads the node's log stops reading, and goes away", Devices: life.Controls, Pace: life.ControlPace, Control: true, Flags: []string{"--log-level=debug"}, Act: actLogReader},
 		{Name: "no-answer", About: "SIGTERM while the external NATS is silent, once and twice, also at the start (needs nats-server)", Devices: life.Controls, Pace: life.ControlPace, Setup: setupUpstream, Act: actNoAnswer},
 		{Name: "tug", About: "two connections of one device take over from each other", Devices: life.Controls, Pace: life.ControlPace, Control: true, Act: actTug},
-		sinks(),
-		sinksLog(),
 	}
 }
 

@@ -131,12 +131,12 @@ func (w *outside) failing(ctx context.Context, l *life.Life) error {
 
 func (w *outside) refusing(ctx context.Context, l *life.Life) error {
 	w.hook.Be(outlets.Mood{RefuseAll: true})
-	for range 3 {
+	for range 8 { // what a record can be lost between is short
 		before := w.hook.RefusedCount()
-		if err := l.Await(ctx, 30*time.Second, "records to be refused", func() bool { return w.hook.RefusedCount() >= before+20 }); err != nil {
+		if err := l.Await(ctx, 30*time.Second, "records to be refused", func() bool { return w.hook.RefusedCount() >= before+5 }); err != nil {
 			return err
 		}
-		if err := pause.For(ctx, l.UpTo(200*ms)); err != nil {
+		if err := pause.For(ctx, l.UpTo(30*ms)); err != nil {
 			return err
 		}
 		if err := w.killed(ctx, l, "while records are refused"); err != nil {
