@@ -79,7 +79,7 @@ function showTrouble(e) {
     askToken(/expired/.test(said(e)) ? said(e) : 'The node does not know this token.');
   } else {
     document.body.dataset.view = 'refused';
-    setState('refused', 'lost', said(e) + old);
+    setState(e.status === 503 ? 'unavailable' : 'refused', 'lost', said(e) + old); // 503: it may be starting
   }
 }
 
