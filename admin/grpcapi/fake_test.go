@@ -18,6 +18,8 @@ type fakeLog struct {
 	more    chan struct{} // closed and made anew when there are more lines
 	readers map[string]*fakeReader
 	read    int // lines given to readers
+	// hold, if set, is received from by each Keep, which says before that it has begun.
+	hold, begun chan struct{}
 }
 
 func newFakeLog() *fakeLog {
@@ -107,6 +109,14 @@ func (r *fakeReader) Check(context.Context) error {
 }
 
 func (r *fakeReader) Keep(ctx context.Context, position uint64) error {
+	if r.log.hold != nil {
+		r.log.begun <- struct{}{}
+		select {
+		case <-r.log.hold:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
 	if err := r.Check(ctx); err != nil {
 		return err
 	}

@@ -114,25 +114,49 @@ func TestReading_PlaceMovesByAcknowledgement(t *testing.T) {
 	testkit.Eventually(t, patience, "the place to move over what others have", func() bool { return log.placeOf(placeOfLake) == 4 })
 }
 
-// A reading that ends in good order has its last acknowledgement kept.
+// A reading that ends in good order has its last acknowledgement kept, also one that came
+// while the one before was being kept.
 func TestReading_LastAcknowledgementIsKept(t *testing.T) {
 	log := newFakeLog()
+	log.hold, log.begun = make(chan struct{}), make(chan struct{}, 100)
 	_, conn := start(t, log, grpcapi.Config{})
-	stream := read(t, conn, ownToken, &v1.Open{Reader: "lake", Tenant: "acme"})
 	for range 100 {
 		log.add("acme", "1")
 	}
-	ack(t, stream, records(t, stream, 100)[99].GetPosition())
-	if err := stream.CloseSend(); err != nil {
-		t.Fatal(err)
-	}
-	for {
-		if _, err := stream.Recv(); err != nil {
-			break
+	for i := range 10 {
+		name := "lake" + strconv.Itoa(i)
+		stream := read(t, conn, ownToken, &v1.Open{Reader: name, Tenant: "acme"})
+		got := records(t, stream, 100)
+		ack(t, stream, got[0].GetPosition())
+		testkit.Receive(t, patience, "the first to be kept", log.begun)
+		ack(t, stream, got[99].GetPosition())
+		if err := stream.CloseSend(); err != nil {
+			t.Fatal(err)
 		}
-	}
-	if at := log.placeOf(placeOfLake); at != 100 {
-		t.Errorf("the place is %d, 100 was acknowledged", at)
+		// The answer comes when the node has heard what was sent before.
+		if _, err := v1.NewPresenceClient(conn).List(as(t, ownToken), &v1.ListDevicesRequest{}); err != nil {
+			t.Fatal(err)
+		}
+		ended := make(chan struct{})
+		go func() {
+			for {
+				select {
+				case log.hold <- struct{}{}:
+				case <-ended:
+					return
+				}
+			}
+		}()
+		for err := error(nil); err == nil; {
+			_, err = stream.Recv()
+		}
+		close(ended)
+		for len(log.begun) > 0 {
+			<-log.begun
+		}
+		if at := log.placeOf("service:acme/" + name); at != 100 {
+			t.Fatalf("the place is %d, 100 was acknowledged", at)
+		}
 	}
 }
 

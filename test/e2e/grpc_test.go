@@ -178,6 +178,27 @@ func TestGRPC_TLS(t *testing.T) {
 	}
 	_, err = n.client(n.own()).Presence().List(ctx, &v1.ListDevicesRequest{})
 	want(t, err, codes.Unavailable)
+	newCert, newKey := ca.Issue("renewed", nil)
+	for from, to := range map[string]string{newCert: cert, newKey: key} {
+		b, err := os.ReadFile(from)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(to, b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if code, answer := n.api("POST", "/v1/reload", nil); code != 200 {
+		t.Fatalf("reload: %d %v", code, answer)
+	}
+	conn, err := tls.Dial("tcp", n.grpc, &tls.Config{RootCAs: ca.Pool(), NextProtos: []string{"h2"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if is := conn.ConnectionState().PeerCertificates[0].Subject.CommonName; is != "renewed" {
+		t.Errorf("after the reload the certificate is that of %s", is)
+	}
+	conn.Close()
 	n.stop()
 	_, errs, code := runTool(t, "serve", "--data-dir", n.dir, "--grpc-listen=0.0.0.0:0")
 	if code != 2 || !containsAll(errs, "--grpc-listen=0.0.0.0:0 can be reached from outside", "--grpc-cert") {
