@@ -106,6 +106,10 @@ type Log interface {
 	// Backup writes a backup at w's pace. What it cannot begin is an error before anything
 	// was written (ErrUnavailable); later the backup itself says that it failed.
 	Backup(ctx context.Context, w io.Writer) error
+	// Trim removes the oldest records. A *api.FieldError names "to" for a position of
+	// another log, "past_sinks" or "forget_devices" where it would have to take more
+	// than it was told to.
+	Trim(ctx context.Context, t api.LogTrim) (api.LogTrimmed, error)
 }
 
 // Sinks are the ways out of the log.

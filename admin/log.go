@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+
+	"edgeloop/admin/api"
 )
 
 // backup writes a backup as long as its reader takes it.
@@ -41,4 +43,35 @@ func (s *slowWriter) Write(b []byte) (int, error) {
 	}
 	_ = s.control.SetWriteDeadline(time.Now().Add(s.patience))
 	return s.w.Write(b)
+}
+
+// trim removes the oldest records of the log.
+func (s *Server) trim(w http.ResponseWriter, r *http.Request) error {
+	if _, err := readQuery(r); err != nil {
+		return err
+	}
+	obj, err := s.readObject(w, r)
+	if err != nil {
+		return err
+	}
+	var t api.LogTrim
+	to := ""
+	if err := obj.into(map[string]any{"to": &to, "before": &t.Before, "past_sinks": &t.PastSinks, "forget_devices": &t.ForgetDevices}); err != nil {
+		return err
+	}
+	switch {
+	case (to == "") == t.Before.IsZero():
+		return &api.FieldError{Field: "to", Reason: "or before is needed, and not both"}
+	case to != "":
+		if t.To, err = api.ParsePosition(to); err != nil || t.To.N == 0 {
+			return &api.FieldError{Field: "to", Reason: "is not a position of the log"}
+		}
+	}
+	note(r, zap.String("to", clip(to)), zap.Time("before", t.Before), zap.Bool("past_sinks", t.PastSinks), zap.Bool("forget_devices", t.ForgetDevices))
+	out, err := s.node.Log.Trim(r.Context(), t)
+	if err != nil {
+		return err
+	}
+	note(r, zap.Uint64("records", out.Records))
+	return writeJSON(w, http.StatusOK, out)
 }

@@ -58,8 +58,8 @@ func TestRequest_Body(t *testing.T) {
 			f.call(method, path, fits+" ").problem(http.StatusRequestEntityTooLarge, "body-too-large")
 		})
 	}
-	if bodies != 8 {
-		t.Errorf("%d operations with a body were tried, want 8", bodies)
+	if bodies != 9 {
+		t.Errorf("%d operations with a body were tried, want 9", bodies)
 	}
 }
 

@@ -96,6 +96,7 @@ func (s *Server) routes() []route {
 		{"DELETE /v1/sinks/{sink}/dead-letters/{number}", ofNode(administers), "remove dead letter", s.deleteDeadLetter},
 
 		{"GET /v1/tail", reads, "", s.tail},
+		{"POST /v1/log/trim", ofNode(administers), "trim log", s.trim},
 		{"POST /v1/log/backup", ofNode(administers), "backup", s.backup},
 
 		{"GET /{$}", everybody, "", dashboardPage},

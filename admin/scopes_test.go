@@ -53,6 +53,7 @@ var asked = map[string]asks{
 	"GET /v1/devices":                               {access.Read, "query", ""},
 	"GET /v1/bans":                                  {access.Read, "query", ""},
 	"GET /v1/tail":                                  {access.Read, "query", ""},
+	"POST /v1/log/trim":                             {access.Admin, "", `{"to":"x-1"}`},
 	"POST /v1/log/backup":                           {access.Admin, "", ""},
 	"POST /v1/broadcast":                            {access.Command, "body", `{"name":"x","tenant":"TENANT"}`},
 	"GET /v1/bans/{t}/{d}":                          {access.Read, "path", ""},

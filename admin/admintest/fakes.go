@@ -206,6 +206,7 @@ func (f *Limits) SetLimits(_ context.Context, values map[string]*int64) error {
 type Log struct {
 	ID         string
 	BackupFunc func(w io.Writer) error
+	TrimFunc   func(t api.LogTrim) (api.LogTrimmed, error)
 	TailFunc   func(ctx context.Context, q api.TailQuery, fn func(position uint64, line []byte) error) error
 }
 
@@ -230,6 +231,14 @@ func (f *Log) Backup(_ context.Context, w io.Writer) error {
 		return err
 	}
 	return f.BackupFunc(w)
+}
+
+// Trim calls TrimFunc; without one nothing is removed.
+func (f *Log) Trim(_ context.Context, t api.LogTrim) (api.LogTrimmed, error) {
+	if f.TrimFunc == nil {
+		return api.LogTrimmed{First: "x-1"}, nil
+	}
+	return f.TrimFunc(t)
 }
 
 // Interface guards.

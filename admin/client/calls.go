@@ -211,6 +211,18 @@ func setString(q url.Values, name, value string) {
 	}
 }
 
+// TrimLog removes the oldest records of the node's own log.
+func (c *Client) TrimLog(ctx context.Context, t api.LogTrim) (out api.LogTrimmed, err error) {
+	body := map[string]any{"past_sinks": t.PastSinks, "forget_devices": t.ForgetDevices}
+	if t.Before.IsZero() {
+		body["to"] = t.To.String()
+	} else {
+		body["before"] = t.Before
+	}
+	_, err = c.call(ctx, http.MethodPost, "/v1/log/trim", nil, body, &out)
+	return out, err
+}
+
 // Backup writes a backup of the node's own log to w, unchecked.
 func (c *Client) Backup(ctx context.Context, w io.Writer) error {
 	res, err := c.send(ctx, http.MethodPost, "/v1/log/backup", nil, nil, "application/x-tar")

@@ -84,6 +84,7 @@ func (c *check) readMark() (err error) {
 	}
 	c.mark.first = max(c.mark.first, 1)
 	c.man, err = readManifest(c.o.Dir)
+	c.mark.first = max(c.mark.first, c.man.First)
 	return err
 }
 

@@ -248,6 +248,15 @@ func (k *Keeper) Advance(last uint64) {
 	}
 }
 
+// Trimming notes, on the disk, that all before a position is about to be removed because
+// somebody wants that. Any goroutine may call it.
+func (k *Keeper) Trimming(first uint64) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.man.First = max(k.man.First, first)
+	return k.man.write(k.o.Dir)
+}
+
 // Stats holds counters since Open and present values.
 type Stats struct {
 	Found     [NumKinds]uint64 // damages

@@ -20,6 +20,8 @@ type manifest struct {
 	MaxBytes int64         `json:"max_bytes"`
 	MaxAge   time.Duration `json:"max_age_ns"`
 	Blocks   []blockInfo   `json:"blocks"`
+	// First is where the log begins since somebody trimmed it; 0: nobody has.
+	First uint64 `json:"first,omitempty"`
 	// Gaps lists the positions known to be lost, whether decided about or not.
 	Gaps []span `json:"gaps,omitempty"`
 	// Streams lists the other streams that existed.

@@ -89,7 +89,11 @@ func readMark(dir string) (mark, uint64, error) {
 // first record to the last that was acknowledged. fs.ErrNotExist: nothing is kept of it.
 func Marked(dir string) (log string, first, last uint64, err error) {
 	m, _, err := readMark(dir)
-	return m.log, m.first, m.last, err
+	if err != nil {
+		return "", 0, 0, err
+	}
+	man, err := readManifest(dir)
+	return m.log, max(m.first, man.First), m.last, err
 }
 
 func decodeSlot(b []byte) (m mark, turn uint64, ok bool) {

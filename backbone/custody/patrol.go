@@ -123,7 +123,7 @@ func (k *Keeper) Compare(s State, last uint64, deleted func() ([]uint64, error),
 // vanishedLocked returns the blocks that are gone although retention has not reached them.
 func (k *Keeper) vanishedLocked(gone []blockInfo, s State) (found []Damage) {
 	for _, b := range gone {
-		lost := span{max(b.First, s.First), b.Last}
+		lost := span{max(b.First, s.First, k.man.First), b.Last}
 		if b.First == 0 || lost.From > lost.To {
 			continue
 		}

@@ -29,7 +29,7 @@ func Verify(o Options, live bool) (*Verdict, error) {
 		return nil, err
 	}
 	v := &Verdict{
-		Log: c.mark.log, Blocks: len(c.list), First: c.first, Last: c.top, Known: c.mark.last,
+		Log: c.mark.log, Blocks: len(c.list), First: max(c.first, c.mark.first), Last: c.top, Known: c.mark.last,
 		Lost: countWithin(c.man.Gaps, c.first, c.top), Damages: append(c.damages, c.lapses...),
 	}
 	for _, b := range c.list {

@@ -131,30 +131,46 @@ func (p *Places) put(ctx context.Context, name string, at Place, revision uint64
 	return now, nil
 }
 
-// Adopt gives the places in one log to another, which has what that had up to end.
-func (p *Places) Adopt(ctx context.Context, from, to string, end uint64) error {
+// Each calls fn with the place of each reader.
+func (p *Places) Each(ctx context.Context, fn func(name string, at Place)) error {
 	info, err := p.stream.Info(ctx, jetstream.WithSubjectFilter(names.Place+">"))
 	if err != nil {
-		return fmt.Errorf("list the places of readers: %w", err)
+		return fmt.Errorf("list the places of readers: %w", p.srv.OrClosed(err))
 	}
 	for subject := range info.State.Subjects {
 		name, ok := names.Name(subject, names.Place)
 		if !ok {
 			continue
 		}
-		at, revision, err := p.Get(ctx, name)
+		at, _, err := p.Get(ctx, name)
 		if err != nil {
 			return err
 		}
-		if at.Log != from {
-			continue
-		}
-		at.Log, at.Position = to, min(at.Position, end)
-		if _, err := p.Put(ctx, name, at, revision); err != nil {
-			return err
-		}
+		fn(name, at)
 	}
 	return nil
+}
+
+// Adopt gives the places in one log to another, which has what that had up to end.
+func (p *Places) Adopt(ctx context.Context, from, to string, end uint64) error {
+	var readers []string
+	err := p.Each(ctx, func(name string, at Place) {
+		if at.Log == from {
+			readers = append(readers, name)
+		}
+	})
+	for _, name := range readers {
+		if err != nil {
+			break
+		}
+		var at Place
+		var revision uint64
+		if at, revision, err = p.Get(ctx, name); err == nil {
+			at.Log, at.Position = to, min(at.Position, end)
+			_, err = p.Put(ctx, name, at, revision)
+		}
+	}
+	return err
 }
 
 // Forget removes the place of a reader. It is not an error if there is none.

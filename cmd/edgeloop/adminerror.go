@@ -42,6 +42,7 @@ func adminError(err error) error {
 		{gateway.ErrDraining, api.ErrDraining},
 		{backbone.ErrClosed, fmt.Errorf("%w: it is being stopped", api.ErrUnavailable)},
 		{backbone.ErrShared, fmt.Errorf("%w: %s", api.ErrUnavailable, strings.TrimPrefix(backbone.ErrShared.Error(), "backbone: "))},
+		{backbone.ErrNotTrimmed, fmt.Errorf("%w: %s", api.ErrUnavailable, strings.TrimPrefix(backbone.ErrNotTrimmed.Error(), "backbone: "))},
 		{backbone.ErrBackingUp, fmt.Errorf("%w: a backup is being made", api.ErrUnavailable)},
 		{backbone.ErrDisk, fmt.Errorf("%w: the disk failed", api.ErrUnavailable)},
 	} {
