@@ -35,6 +35,7 @@ type gate struct {
 	lnfd   int  // the listening socket, gnet's own descriptor
 	shut   bool // closed for now
 	ended  bool // closed for good
+	lent   bool // the socket is another's too, where newcomers may wait
 	closes uint64
 }
 
@@ -120,8 +121,18 @@ func (g *gate) end() error {
 
 func (g *gate) refuseLocked() error {
 	err := g.setLocked(false)
+	if g.lent {
+		return err
+	}
 	_ = unix.Shutdown(g.lnfd, unix.SHUT_RD) // a socket that is not listening any more is as good
 	return err
+}
+
+// lend notes that the socket is another's too.
+func (g *gate) lend() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.lent = true
 }
 
 // release forgets the descriptors, which gnet is about to close.

@@ -21,6 +21,10 @@ type Listener struct {
 	Name string
 	// Address is "host:port"; port 0 picks a free one.
 	Address string
+	// Inherited, if not 0, is a socket that listens on Address already, and that the
+	// server takes in place of one of its own. It stays the caller's: it is not closed, and never shut
+	// down, so that who connects while no node runs waits for the next.
+	Inherited int
 	// MQTT has the listener's clients speak MQTT on the bare stream, not HTTP.
 	MQTT bool
 	// Greet makes the Greeting of a connection; nil: the listener is plain.
@@ -98,7 +102,11 @@ func anyPort(addr string) bool {
 // 000 is port 0. And of [::], where everybody else takes both families, gnet takes IPv6
 // alone, but both of an address without a host.
 func (l *listener) gnetAddress() string {
-	host, port, err := net.SplitHostPort(l.row.Address)
+	address := l.row.Address
+	if l.row.Inherited != 0 { // until takeInherited
+		address = "127.0.0.1:0"
+	}
+	host, port, err := net.SplitHostPort(address)
 	if err != nil {
 		return l.row.Address // gnet says what is wrong with it
 	}
@@ -183,6 +191,12 @@ func (l *listener) learn() (err error) {
 	if err != nil {
 		l.lnfd = -1
 		return fmt.Errorf("duplicate the listening socket of %s: %w", l.row.Name, err)
+	}
+	if l.row.Inherited != 0 {
+		if l.lnfd, err = takeInherited(l.row.Inherited, l.lnfd); err != nil {
+			return fmt.Errorf("%s: %w", l.row.Name, err)
+		}
+		l.gate.lend()
 	}
 	if err := l.tuneListener(l.lnfd); err != nil {
 		return err

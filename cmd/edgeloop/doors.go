@@ -59,7 +59,7 @@ func (s *serveCmd) planDoors() (all []string, err error) {
 func (n *node) listeners() (table []eventloop.Listener) {
 	proxies := networks("proxy-protocol", n.cfg.ProxyProtocol).contains()
 	for _, d := range n.cfg.doors() {
-		row := eventloop.Listener{Address: d.addr, MQTT: d.mqtt, Proxies: proxies}
+		row := eventloop.Listener{Address: d.addr, MQTT: d.mqtt, Proxies: proxies, Inherited: n.handedOver.descriptor(d.addr)}
 		if d.tls {
 			row.Greet = eventloop.TLS(n.tls, d.protocol(), n.tlsQueue.Post)
 		}

@@ -33,10 +33,12 @@ type node struct {
 	log     *logging
 	started time.Time
 	watch   *supervisor
-	args    []string      // the command line
-	failed  chan error    // a part has ended by itself
-	turn    chan struct{} // capacity 1: held by who changes settings
-	drain   chan struct{} // closed when the admin API asked for a drain
+	args    []string // the command line
+
+	handedOver handedOver
+	failed     chan error    // a part has ended by itself
+	turn       chan struct{} // capacity 1: held by who changes settings
+	drain      chan struct{} // closed when the admin API asked for a drain
 
 	backbone *backbone.Backbone
 	verifier *auth.Verifier // nil with --auth=none

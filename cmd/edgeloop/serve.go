@@ -119,6 +119,9 @@ func (s *serveCmd) live(log *logging, v *supervisor, args []string) error {
 	}
 	n := newNode(s, log, v)
 	n.args = args
+	if n.handedOver, err = takeHandedOver(s.doors()); err != nil {
+		return usageError{err}
+	}
 	n.told.Store(&inForce{given: given, byHand: map[string]int64{}})
 	started, err := n.start()
 	if err != nil || !started {

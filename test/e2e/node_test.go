@@ -31,7 +31,8 @@ type node struct {
 	listenFlag string // default --listen
 	flags      []string
 	env        []string
-	stderr     *os.File // where its log goes, nil for log
+	stderr     *os.File   // where its log goes, nil for log
+	sockets    []*os.File // that are handed over to it
 
 	cmd    *exec.Cmd
 	exited chan struct{} // closed when cmd has been waited for
@@ -79,6 +80,10 @@ func (n *node) spawn() {
 	n.t.Helper()
 	args := append([]string{"serve", cmp.Or(n.listenFlag, "--listen"), n.listen, "--admin-listen", n.admin, "--data-dir", n.dir}, n.flags...)
 	n.cmd = exec.Command(nodeBinary, args...)
+	if n.sockets != nil { // as a service manager hands them over
+		n.cmd = exec.Command("sh", append([]string{"-c", `LISTEN_PID=$$ exec "$@"`, "sh", nodeBinary}, args...)...)
+		n.cmd.ExtraFiles = n.sockets
+	}
 	n.cmd.Env = append(os.Environ(), n.env...)
 	n.log = &logBuffer{}
 	n.cmd.Stdout, n.cmd.Stderr = n.log, n.log
