@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -42,14 +43,19 @@ func (c configFlag) BeforeResolve(k *kong.Kong, ctx *kong.Context, trace *kong.P
 
 // fileResolver answers for flags from a configuration file.
 type fileResolver struct {
-	path   string
-	values map[string]any
+	path    string
+	values  map[string]any
+	written map[string][]string // see writtenNumbers
 }
 
 func newFileResolver(path string, r io.Reader) (*fileResolver, error) {
-	f := &fileResolver{path: path, values: make(map[string]any)}
+	text, err := io.ReadAll(r)
+	if err != nil {
+		return nil, fmt.Errorf("configuration file %s: %w", path, err)
+	}
+	f := &fileResolver{path: path, values: make(map[string]any), written: writtenNumbers(text)}
 	raw := make(map[string]any)
-	if err := yaml.NewDecoder(r).Decode(&raw); err != nil && !errors.Is(err, io.EOF) {
+	if err := yaml.NewDecoder(bytes.NewReader(text)).Decode(&raw); err != nil && !errors.Is(err, io.EOF) {
 		// Without the lines around it, which may hold a password.
 		return nil, fmt.Errorf("configuration file %s: %s", path, yaml.FormatError(err, false, false))
 	}
@@ -102,6 +108,7 @@ func (f *fileResolver) Resolve(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (
 			return nil, nil //nolint:nilnil // as above
 		}
 	}
+	value = f.asWritten(flag.Name, flag.Target.Type(), value)
 	if list, ok := value.([]any); ok && flag.IsSlice() {
 		return f.list(flag.Name, list)
 	}

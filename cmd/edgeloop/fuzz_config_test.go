@@ -55,11 +55,13 @@ func FuzzConfigFile(f *testing.F) {
 		"log-max-age: 24h\nlog-max-bytes: 0x10\n", "node: &a edge\nnats-url: *a\n", "nats-url: nats://a:1,nats://b:2\n",
 		"node: 2026-11-21\n", "lanes: 1_000\n", "fd-limit: 1e3\n", "node: |\n  a\n  b\n", "? window\n: 7\n", "1: 2\n",
 		"<<: {window: 7}\n", "a: b: c\n", "\xff\xfe", "window: 7\n---\nwindow: 8\n",
+		"node: 007\n", "node: 1e3\n", "node: 0x10\n", "node: +1\n", "node: .inf\n", "node: 1_0\n", "node: &a 08\nnats-url: *a\n", "token-issuer: [007, a, 1.50]\n",
 		"listen: a:1\n", "listen: [a:1, b:2]\n", "listen: 'a:1,b:2'\n", "listen: [[a]]\n", "listen: [{a: 1}]\n",
 	} {
 		f.Add([]byte(text))
 	}
-	flags := serveFlags(f)
+	flags, types := serveFlags(f), map[string]reflect.Type{}
+	new(serveCmd).flags(func(name string, field reflect.StructField, _ reflect.Value) { types[name] = field.Type })
 	f.Fuzz(func(t *testing.T, text []byte) {
 		if len(text) > 4<<10 {
 			t.Skip("longer than any configuration")
@@ -83,7 +85,11 @@ func FuzzConfigFile(f *testing.F) {
 			if !slices.Contains(flags, key) {
 				continue // of another command
 			}
-			if list, ok := value.([]any); ok && key == "listen" {
+			flag, ok := types[key]
+			if ok {
+				value = file.asWritten(key, flag, value)
+			}
+			if list, isList := value.([]any); isList && ok && flag.Kind() == reflect.Slice {
 				value = kong.JoinEscaped(texts(list), ',')
 			}
 			if !oneValue(value) {
