@@ -65,6 +65,7 @@ var ladder = map[string]rule{
 
 	// The way out: the engine, and one package for each kind of destination.
 	"sink":          {ours: []string{"backbone/reader", "backbone/store", "sink/keys"}},
+	"sink/file":     {ours: []string{"sink", "sink/keys"}, vendor: []string{"github.com/klauspost/compress"}},
 	"sink/kafka":    {ours: []string{"sink", "sink/keys"}, vendor: []string{"github.com/twmb/franz-go"}},
 	"sink/keys":     {},
 	"sink/mqtt":     {ours: []string{"sink", "sink/keys", "intake"}, vendor: []string{"github.com/eclipse/paho.golang"}},

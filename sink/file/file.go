@@ -2,6 +2,7 @@ package file
 
 import (
 	"bytes"
+	"compress/gzip"
 	"context"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/klauspost/compress/zstd"
 	"golang.org/x/sys/unix"
 
 	"edgeloop/internal/units"
@@ -21,7 +23,7 @@ import (
 type files struct {
 	// Immutable after construction.
 	dir, name string
-	gzip      bool
+	packing   packing
 	size      int64
 	age       time.Duration
 	minFree   int64
@@ -39,7 +41,6 @@ func New(m *keys.Map) sink.Destination {
 	f := &files{
 		dir:     m.Needed("dir", "/var/lib/edgeloop/out"),
 		name:    m.Text("file", "records"),
-		gzip:    m.Flag("gzip", false),
 		size:    m.Size("max_size", 64<<20, 4<<10, 1<<40),
 		age:     m.Time("max_age", time.Hour, time.Second, 365*24*time.Hour),
 		minFree: m.Size("min_free", 256<<20, 0, 1<<50),
@@ -47,7 +48,26 @@ func New(m *keys.Map) sink.Destination {
 	if f.name == "" || f.name != filepath.Base(f.name) || f.name[0] == '.' {
 		m.Fail("file", "%q: give the name of a file without a directory and without an ending", f.name)
 	}
+	switch zip, zst := m.Flag("gzip", false), m.Flag("zstd", false); {
+	case zip && zst:
+		m.Fail("gzip", "is there with zstd: leave one out")
+	case zip:
+		f.packing = packing{".gz", func(w io.Writer) (io.WriteCloser, error) { return gzip.NewWriter(w), nil }}
+	case zst:
+		f.packing = packing{".zst", func(w io.Writer) (io.WriteCloser, error) { return newZstd(w) }}
+	}
 	return f
+}
+
+// packing is how a file is compressed when it gets its last name; the zero value is not at all.
+type packing struct {
+	ending string
+	to     func(io.Writer) (io.WriteCloser, error)
+}
+
+// newZstd compresses on the goroutine of the caller alone.
+func newZstd(w io.Writer) (*zstd.Encoder, error) {
+	return zstd.NewWriter(w, zstd.WithEncoderConcurrency(1))
 }
 
 func (f *files) partPath() string { return filepath.Join(f.dir, f.name+".part") }

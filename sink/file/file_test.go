@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/klauspost/compress/zstd"
+
 	"edgeloop/sink"
 	"edgeloop/sink/file"
 	"edgeloop/sink/sinktest"
@@ -44,6 +46,17 @@ func read(t *testing.T, name string) []byte {
 	b, err := os.ReadFile(name)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if strings.HasSuffix(name, ".zst") {
+		z, err := zstd.NewReader(bytes.NewReader(b))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer z.Close()
+		if b, err = io.ReadAll(z); err != nil {
+			t.Fatal(err)
+		}
+		return b
 	}
 	if !strings.HasSuffix(name, ".gz") {
 		return b
@@ -80,7 +93,7 @@ func firstOf(t *testing.T, name string) (n uint64) {
 }
 
 func TestFile_IsADestination(t *testing.T) {
-	for name, more := range map[string]map[string]any{"plain": {}, "gzip": {"gzip": true}} {
+	for name, more := range map[string]map[string]any{"plain": {}, "gzip": {"gzip": true}, "zstd": {"zstd": true}} {
 		t.Run(name, func(t *testing.T) {
 			sinktest.Run(t, func(t *testing.T) *sinktest.Harness {
 				dir := t.TempDir()
@@ -89,8 +102,13 @@ func TestFile_IsADestination(t *testing.T) {
 					values[k] = v
 				}
 				return &sinktest.Harness{
-					New:      func(t *testing.T) sink.Destination { return sinktest.New(t, file.New, values) },
-					Received: func(t *testing.T) []string { return all(t, dir) },
+					New: func(t *testing.T) sink.Destination { return sinktest.New(t, file.New, values) },
+					Received: func(t *testing.T) []string {
+						if plain, _ := filepath.Glob(filepath.Join(dir, "records-*.ndjson")); name != "plain" && len(plain) > 0 {
+							t.Errorf("%v are not compressed", plain)
+						}
+						return all(t, dir)
+					},
 				}
 			})
 		})

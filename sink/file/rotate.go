@@ -2,7 +2,6 @@ package file
 
 import (
 	"bufio"
-	"compress/gzip"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -24,14 +23,14 @@ func (f *files) rotate() error {
 }
 
 func (f *files) moved(last string) error {
-	if !f.gzip {
+	if f.packing.to == nil {
 		return os.Rename(f.partPath(), last)
 	}
-	packing := filepath.Join(f.dir, f.name+".packing")
-	if err := pack(f.partPath(), packing); err != nil {
+	half := filepath.Join(f.dir, f.name+".packing")
+	if err := f.packing.pack(f.partPath(), half); err != nil {
 		return err
 	}
-	if err := os.Rename(packing, last+".gz"); err != nil {
+	if err := os.Rename(half, last+f.packing.ending); err != nil {
 		return err
 	}
 	if err := syncDir(f.dir); err != nil {
@@ -41,7 +40,7 @@ func (f *files) moved(last string) error {
 }
 
 // pack compresses a file into another one, synced.
-func pack(from, to string) (err error) {
+func (p packing) pack(from, to string) (err error) {
 	in, err := os.Open(from)
 	if err != nil {
 		return err
@@ -52,9 +51,12 @@ func pack(from, to string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, out.Close()) }()
-	z := gzip.NewWriter(out)
-	if _, err := io.Copy(z, in); err != nil {
+	z, err := p.to(out)
+	if err != nil {
 		return err
+	}
+	if _, err := io.Copy(z, in); err != nil {
+		return errors.Join(err, z.Close())
 	}
 	if err := z.Close(); err != nil {
 		return err
