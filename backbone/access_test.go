@@ -201,10 +201,10 @@ func TestAccess_PasswordPutRight(t *testing.T) {
 		t.Error("the log is well without its server")
 	}
 	put("second")
-	testkit.Eventually(t, time.Minute, "the log to be back", func() bool { return b.State().OK() })
-	if _, err := b.Last(t.Context(), "default", "d"); err != nil {
-		t.Error(err)
-	}
+	testkit.Eventually(t, time.Minute, "every connection to be back", func() bool {
+		_, err := b.Last(t.Context(), "default", "d") // by another connection than the writer's
+		return err == nil && b.State().OK()
+	})
 }
 
 // Files that cannot be used are refused at the start, by their names, without a word of
