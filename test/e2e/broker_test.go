@@ -12,14 +12,20 @@ import (
 	"edgeloop/internal/testkit"
 )
 
-// startBroker starts a Mosquitto.
-func startBroker(t *testing.T) (addr string) {
+// needMosquitto has Mosquitto and its clients on the path.
+func needMosquitto(t *testing.T) {
 	t.Helper()
 	t.Setenv("PATH", os.Getenv("PATH")+":/usr/sbin")
 	for _, program := range []string{"mosquitto", "mosquitto_pub", "mosquitto_sub"} {
 		_, err := exec.LookPath(program)
 		need(t, program, err == nil)
 	}
+}
+
+// startBroker starts a Mosquitto.
+func startBroker(t *testing.T) (addr string) {
+	t.Helper()
+	needMosquitto(t)
 	addr = freeAddr(t)
 	host, port, _ := strings.Cut(addr, ":")
 	conf := filepath.Join(t.TempDir(), "mosquitto.conf")

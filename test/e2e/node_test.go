@@ -60,6 +60,11 @@ func prepare(t *testing.T, flags ...string) *node {
 func (n *node) boot() {
 	n.t.Helper()
 	n.spawn()
+	n.awaitReady()
+}
+
+func (n *node) awaitReady() {
+	n.t.Helper()
 	testkit.Eventually(n.t, patience, "the node to be ready", func() bool {
 		select {
 		case <-n.exited:
