@@ -150,18 +150,6 @@ func (s *Server) guarded(do func() error) (err error) {
 	return do()
 }
 
-func (s *Server) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, serve grpc.UnaryHandler) (answer any, err error) {
-	ctx, end, err := s.admit(ctx, info.FullMethod)
-	if err != nil {
-		return nil, err
-	}
-	err = s.guarded(func() (err error) {
-		answer, err = serve(ctx, req)
-		return err
-	})
-	return answer, end(err)
-}
-
 func (s *Server) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, serve grpc.StreamHandler) error {
 	ctx, end, err := s.admit(ss.Context(), info.FullMethod)
 	if err != nil {

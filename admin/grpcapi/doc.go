@@ -1,7 +1,8 @@
 // Package grpcapi is the way into a node for services: edgeloop.v1 over gRPC. It reads the
 // log under names whose places the node keeps, sends commands, and tells who is here.
 //
-// A call goes through the interceptors (token, scope, places, audit: admit.go), by the
+// A call goes through the interceptor (token, scope, places, audit: admit.go) before its
+// request is read (early.go), by the
 // table in methods.go, to one handler. Errors become a status in status.go alone, by the
 // problems of package admin, so that both ways in say the same.
 //

@@ -16,6 +16,7 @@ import (
 	"edgeloop/admin/access"
 	"edgeloop/admin/admintest"
 	"edgeloop/admin/grpcapi"
+	v1 "edgeloop/api/edgeloop/v1"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -99,5 +100,19 @@ func TestAdmit_NothingIsSaidWithoutAToken(t *testing.T) {
 			}
 			cancel()
 		}
+	}
+}
+
+// A call is refused by its header alone: the request, which may be large, is not read of who
+// may not ask.
+func TestAdmit_RefusesBeforeTheRequestIsRead(t *testing.T) {
+	_, conn := start(t, newFakeLog(), grpcapi.Config{})
+	for method := range v1.Commands_ServiceDesc.Methods {
+		name := "/edgeloop.v1.Commands/" + v1.Commands_ServiceDesc.Methods[method].MethodName
+		stream, err := conn.NewStream(as(t, "0123456789abcdef-nobody"), &grpc.StreamDesc{ClientStreams: true}, name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		wantCode(t, stream.RecvMsg(new(v1.SendResponse)), codes.Unauthenticated) // nothing was sent
 	}
 }

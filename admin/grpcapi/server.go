@@ -63,9 +63,10 @@ func New(ctx context.Context, cfg Config, node Node) (*Server, error) {
 	s.stopping, s.endCalls = context.WithCancel(context.Background())
 	s.door = newDoor(ln, cfg.MaxConnections, func() { s.counts.refused[refusedConnections].Add(1) })
 	s.grpc = grpc.NewServer(s.options()...)
-	v1.RegisterLogServer(s.grpc, newLogService(s))
-	v1.RegisterCommandsServer(s.grpc, &commands{s: s})
-	v1.RegisterPresenceServer(s.grpc, &presence{s: s})
+	services := early{s.grpc}
+	v1.RegisterLogServer(services, newLogService(s))
+	v1.RegisterCommandsServer(services, &commands{s: s})
+	v1.RegisterPresenceServer(services, &presence{s: s})
 	reflection.Register(s.grpc)
 	go func() {
 		defer close(s.served)
@@ -78,8 +79,7 @@ func New(ctx context.Context, cfg Config, node Node) (*Server, error) {
 
 func (s *Server) options() []grpc.ServerOption {
 	all := []grpc.ServerOption{
-		grpc.ChainUnaryInterceptor(s.unary),
-		grpc.ChainStreamInterceptor(s.stream),
+		grpc.ChainStreamInterceptor(s.stream), // there are no others: see early
 		// Who shows no token is not told which methods there are.
 		grpc.UnknownServiceHandler(func(any, grpc.ServerStream) error { return nil }),
 		grpc.MaxRecvMsgSize(s.cfg.MaxMessage),
