@@ -15,11 +15,13 @@ import (
 	"edgeloop/gateway"
 	"edgeloop/intake"
 	"edgeloop/sink/mqtt"
+	"edgeloop/sink/redis"
 )
 
 // intakeKinds are the sources of commands that there are, by the type that the configuration gives.
 var intakeKinds = map[string]intake.Kind{
-	"mqtt": mqtt.NewSource,
+	"mqtt":  mqtt.NewSource,
+	"redis": redis.NewSource,
 }
 
 // planIntake checks the sources of commands; secrets are read, and nothing is connected to.

@@ -71,7 +71,7 @@ var ladder = map[string]rule{
 	"sink/mqtt":     {ours: []string{"sink", "sink/keys", "intake"}, vendor: []string{"github.com/eclipse/paho.golang"}},
 	"sink/nats":     {ours: []string{"sink", "sink/keys"}},
 	"sink/postgres": {ours: []string{"sink", "sink/keys"}, vendor: []string{"github.com/jackc/pgx/v5"}},
-	"sink/redis":    {ours: []string{"sink", "sink/keys"}, vendor: []string{"github.com/redis/rueidis"}},
+	"sink/redis":    {ours: []string{"sink", "sink/keys", "intake"}, vendor: []string{"github.com/redis/rueidis"}},
 	"sink/...":      {ours: []string{"sink", "sink/keys"}},
 
 	// Standard library and x/sys alone: docs/decisions/0010-a-package-for-the-doctor.md.

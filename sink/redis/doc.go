@@ -1,4 +1,5 @@
 // Package redis sends records to a Redis: into streams, or to those who listen to channels.
+// And it takes commands for devices from a stream there, by a consumer group.
 //
 // # Safety
 //
@@ -12,5 +13,11 @@
 //
 // # Goroutines
 //
-// Those of rueidis, for as long as there is a connection; Close ends them.
+// Those of rueidis, for as long as there is a connection; Close, and the end of a source's
+// Run, end them.
+//
+// # Memory
+//
+// A source has one entry at a time, or 16 that a dead consumer left, each as large as who
+// wrote it made it.
 package redis

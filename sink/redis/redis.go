@@ -2,13 +2,10 @@ package redis
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
-	"net"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/redis/rueidis"
 
@@ -16,16 +13,13 @@ import (
 	"edgeloop/sink/keys"
 )
 
-// server is a Redis.
-type server struct {
+// outlet is a Redis that takes records.
+type outlet struct {
 	// Immutable after construction.
-	address, user string
-	password      keys.Secret
-	db            int
-	tls           bool
-	stream        bool
-	name          sink.Template // of a stream or a channel
-	maxLen        string
+	server server
+	stream bool
+	name   sink.Template // of a stream or a channel
+	maxLen string
 
 	// Owned by who sends.
 	client rueidis.Client // nil: none
@@ -33,22 +27,11 @@ type server struct {
 
 // New makes the destination of its keys.
 func New(m *keys.Map) sink.Destination {
-	s := &server{
-		address:  m.Needed("address", "host:6379"),
-		user:     m.Text("user", ""),
-		password: m.Secret("password"),
-		db:       int(m.Number("db", 0, 0, 1<<16)),
-		tls:      m.Flag("tls", false),
-		stream:   m.Word("mode", "stream", "stream", "publish") == "stream",
-		name:     sink.ReadTemplate(m, "key", "edgeloop:{tenant}"),
-		maxLen:   strconv.FormatInt(m.Number("max_len", 1_000_000, 1, 1<<40), 10),
-	}
-	_, port, err := net.SplitHostPort(s.address)
-	if _, bad := strconv.ParseUint(port, 10, 16); s.address != "" && (err != nil || bad != nil) {
-		m.Fail("address", "%q: give host:port, as in 127.0.0.1:6379", s.address)
-	}
-	if s.user != "" && !s.password.Given() {
-		m.Fail("user", "goes with password_file or password_env: give one of them too")
+	s := &outlet{
+		server: readServer(m),
+		stream: m.Word("mode", "stream", "stream", "publish") == "stream",
+		name:   sink.ReadTemplate(m, "key", "edgeloop:{tenant}"),
+		maxLen: strconv.FormatInt(m.Number("max_len", 1_000_000, 1, 1<<40), 10),
 	}
 	if m.Has("max_len") && !s.stream {
 		m.Fail("max_len", "is of streams: leave it out with mode: publish")
@@ -56,34 +39,15 @@ func New(m *keys.Map) sink.Destination {
 	return s
 }
 
-// connect has a client. Its retries are off: what it repeated by itself could come behind
-// what is sent again.
-func (s *server) connect(ctx context.Context) error {
-	if s.client != nil {
-		return nil
+// connect has a client.
+func (s *outlet) connect(ctx context.Context) (err error) {
+	if s.client == nil {
+		s.client, err = s.server.dial(ctx, "edgeloop-sink")
 	}
-	password, err := s.password.Read()
-	if err != nil {
-		return err
-	}
-	o := rueidis.ClientOption{
-		InitAddress: []string{s.address}, Username: s.user, Password: password, SelectDB: s.db, ClientName: "edgeloop-sink",
-		ForceSingleClient: true, DisableRetry: true, DisableCache: true, AlwaysRESP2: true, ConnWriteTimeout: 10 * time.Second,
-		Dialer: net.Dialer{Timeout: 5 * time.Second, KeepAlive: 30 * time.Second},
-	}
-	if end, has := ctx.Deadline(); has {
-		o.Dialer.Deadline = end
-		o.ConnWriteTimeout = max(time.Millisecond, min(o.ConnWriteTimeout, time.Until(end)))
-	}
-	if s.tls {
-		host, _, _ := net.SplitHostPort(s.address)
-		o.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, ServerName: host}
-	}
-	s.client, err = rueidis.NewClient(o)
 	return err
 }
 
-func (s *server) drop() {
+func (s *outlet) drop() {
 	if s.client != nil {
 		s.client.Close()
 	}
@@ -91,7 +55,7 @@ func (s *server) drop() {
 }
 
 // Send implements sink.Destination.
-func (s *server) Send(ctx context.Context, records []sink.Record) (int, error) {
+func (s *outlet) Send(ctx context.Context, records []sink.Record) (int, error) {
 	if err := s.connect(ctx); err != nil {
 		s.client = nil
 		return 0, fmt.Errorf("connect to Redis: %w", err)
@@ -104,7 +68,7 @@ func (s *server) Send(ctx context.Context, records []sink.Record) (int, error) {
 	return n, err
 }
 
-func (s *server) send(ctx context.Context, records []sink.Record) (confirmed int, err error) {
+func (s *outlet) send(ctx context.Context, records []sink.Record) (confirmed int, err error) {
 	one, release := s.client.Dedicate()
 	defer release()
 	commands := make(rueidis.Commands, 0, len(records)+2)
@@ -138,7 +102,7 @@ func (s *server) send(ctx context.Context, records []sink.Record) (confirmed int
 
 // command is what brings one record. Its position is a field of its own, for who drops what
 // comes twice.
-func (s *server) command(b rueidis.Builder, r *sink.Record) rueidis.Completed {
+func (s *outlet) command(b rueidis.Builder, r *sink.Record) rueidis.Completed {
 	name, line := s.name.Expand(r, nil), rueidis.BinaryString(r.AppendJSON(nil))
 	if !s.stream {
 		return b.Publish().Channel(name).Message(line).Build()
@@ -148,7 +112,7 @@ func (s *server) command(b rueidis.Builder, r *sink.Record) rueidis.Completed {
 }
 
 // Close implements sink.Destination.
-func (s *server) Close(context.Context) error {
+func (s *outlet) Close(context.Context) error {
 	s.drop()
 	return nil
 }
