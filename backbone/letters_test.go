@@ -1,7 +1,10 @@
 package backbone_test
 
 import (
+	"bytes"
+	"encoding/json"
 	"fmt"
+	"strings"
 	"testing"
 
 	"edgeloop/backbone"
@@ -58,5 +61,32 @@ func TestLetters(t *testing.T) {
 	}
 	if got, _ := read(0); len(got) != 2 {
 		t.Errorf("there are still %v", got)
+	}
+}
+
+// Whatever a record holds, there is a letter of it: one that could not be kept would hold up its
+// sink for ever, and a device decides what is in it.
+func TestLetters_KeepAnyRecord(t *testing.T) {
+	b := backbonetest.Open(t, backbone.Config{DataDir: t.TempDir()})
+	marks := fmt.Appendf(nil, `{"data":%q}`, strings.Repeat("<", 2<<20)) // of six bytes each, where JSON must be fit for HTML
+	quotes := bytes.Repeat([]byte(`"`), 5<<20)                           // no JSON, and twice as long as a text
+	var got []backbone.Letter
+	for position, record := range [][]byte{marks, quotes} {
+		if err := b.Letters().Bury(t.Context(), backbone.Letter{Sink: "lake", Position: uint64(position), Record: record}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := b.Letters().Each(t.Context(), "lake", 0, func(_ uint64, l backbone.Letter) bool {
+		got = append(got, l)
+		return true
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if len(got) != 2 || !bytes.Equal(got[0].Record, marks) {
+		t.Fatalf("of two records %d are kept", len(got))
+	}
+	var text string
+	if err := json.Unmarshal(got[1].Record, &text); err != nil || !strings.HasPrefix(text, "too large") {
+		t.Errorf("in the place of one that does not fit is %.50s, %v", got[1].Record, err)
 	}
 }

@@ -153,7 +153,7 @@ func (r *runner) refused(soft, hard context.Context, rec *Record, why *Refusal) 
 	r.breaker.ok()
 	r.status.change(func(s *Status) {
 		s.Counts.Refused++
-		s.LastErr, s.LastAt = fmt.Sprintf("record %s: %s", rec.ID(), why.Error()), time.Now()
+		s.LastErr, s.LastAt = plain(fmt.Sprintf("record %s: %s", rec.ID(), why.Error())), time.Now()
 	})
 	return r.keep(hard, rec.Position)
 }
@@ -175,6 +175,6 @@ func bury(ctx context.Context, node Node, sink string, rec *Record, reason strin
 	ctx, cancel := context.WithTimeout(ctx, keepWithin)
 	defer cancel()
 	return node.Letters.Bury(ctx, store.Letter{
-		Sink: sink, Log: rec.Log, Position: rec.Position, Reason: reason, At: time.Now().UnixMilli(), Record: rec.Line,
+		Sink: sink, Log: rec.Log, Position: rec.Position, Reason: plain(reason), At: time.Now().UnixMilli(), Record: rec.Line,
 	})
 }

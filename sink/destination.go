@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
+	"unicode"
 
 	"edgeloop/sink/keys"
 )
@@ -56,3 +58,25 @@ func (e *Later) Unwrap() error { return e.Err }
 
 // errShort is a destination that broke its word.
 var errShort = errors.New("the destination confirmed fewer records than it was given and did not say why")
+
+// maxReason is how many bytes are kept of what a destination says.
+const maxReason = 1000
+
+// plain is what a destination says, fit to be kept and shown: in one line, and no longer than
+// maxReason. Destinations repeat values in their errors, and those are a device's.
+func plain(text string) string {
+	whole := len(text) <= maxReason
+	if !whole {
+		text = text[:maxReason]
+	}
+	text = strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return ' '
+	}, strings.ToValidUTF8(text, "?"))
+	if !whole {
+		text += "…"
+	}
+	return text
+}

@@ -133,18 +133,18 @@ func decisive(err error) State {
 
 // halt waits for somebody to decide: what they do begins the sink anew.
 func (r *runner) halt(soft context.Context, state State, err error) {
-	r.log.Error("a sink has stopped and somebody has to decide", zap.Stringer("state", state), zap.Error(err))
-	r.status.change(func(s *Status) { s.State, s.LastErr, s.LastAt = state, err.Error(), time.Now() })
+	r.log.Error("a sink has stopped and somebody has to decide", zap.Stringer("state", state), zap.String("error", plain(err.Error())))
+	r.status.change(func(s *Status) { s.State, s.LastErr, s.LastAt = state, plain(err.Error()), time.Now() })
 	<-soft.Done()
 }
 
 // await notes a failure of the moment and waits.
 func (r *runner) await(soft context.Context, delay time.Duration, err error) {
-	now := time.Now()
+	now, text := time.Now(), plain(err.Error())
 	if before := r.status.read(); before.State != Waiting {
-		r.log.Warn("a sink cannot send, it will try again", zap.Error(err), zap.Duration("dur", delay))
+		r.log.Warn("a sink cannot send, it will try again", zap.String("error", text), zap.Duration("dur", delay))
 	}
-	r.status.change(func(s *Status) { s.State, s.LastErr, s.LastAt, s.RetryAt = Waiting, err.Error(), now, now.Add(delay) })
+	r.status.change(func(s *Status) { s.State, s.LastErr, s.LastAt, s.RetryAt = Waiting, text, now, now.Add(delay) })
 	_ = pause.For(soft, delay)
 	r.status.change(func(s *Status) { s.RetryAt = time.Time{} })
 }

@@ -2,13 +2,20 @@ package sink_test
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"go.uber.org/goleak"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
 
 	"edgeloop/backbone/reader"
 	"edgeloop/backbone/store"
@@ -157,6 +164,43 @@ func TestSink_StopsOnRefusal(t *testing.T) {
 	})
 }
 
+// What a destination says may repeat what a device sent: of it is kept, logged and shown one line,
+// no longer than 1,000 bytes.
+func TestSink_ReasonIsPlain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, d := newLog(sinktest.Records(1, 2)...), &fakeDestination{}
+		said := "no: \"\x1b[2J\nlake  file  running\u202e\xff" + strings.Repeat("é", 1000)
+		d.judge = func(_ context.Context, records []sink.Record) (int, error) {
+			if records[0].Position == 1 {
+				return 0, &sink.Refusal{Records: 1, Reason: said}
+			}
+			return 0, errors.New(said)
+		}
+		core, logs := observer.New(zap.DebugLevel)
+		node := l.node()
+		node.Logger = zap.New(core)
+		s := sink.NewSet(node)
+		if err := s.Apply(t.Context(), specs(t, nil, []string{"a"}, d)); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		shown := map[string]string{"a status": s.Status()[0].LastErr, "a letter": l.letters[0].Reason}
+		for _, e := range logs.All() {
+			shown["a line of the log"] = fmt.Sprint(e.ContextMap()["error"])
+		}
+		for where, text := range shown {
+			if !strings.Contains(text, `no: " [2J lake`) || len(text) > 1100 || strings.ContainsFunc(text, unicode.IsControl) ||
+				strings.ContainsRune(text, '\u202e') || !utf8.ValidString(text) {
+				t.Errorf("%s has %d bytes: %.100q", where, len(text), text)
+			}
+		}
+		if len(shown) != 3 {
+			t.Errorf("nothing is logged")
+		}
+		stop(t, s)
+	})
+}
+
 // A place of another log, and a name that another node has, wait for somebody to decide: what
 // they would read is not behind what was sent.
 func TestSink_StopsWithoutItsPlace(t *testing.T) {
@@ -195,7 +239,12 @@ func TestSink_HeedsLater(t *testing.T) {
 // One that answers nothing, and one that is down, cost the others nothing.
 func TestSink_HoldsUpNoOther(t *testing.T) {
 	stuck, dead, well := &fakeDestination{}, &fakeDestination{}, &fakeDestination{}
-	stuck.judge = func(ctx context.Context, _ []sink.Record) (int, error) { <-ctx.Done(); return 0, ctx.Err() }
+	var begun atomic.Bool
+	stuck.judge = func(ctx context.Context, _ []sink.Record) (int, error) {
+		begun.Store(true)
+		<-ctx.Done()
+		return 0, ctx.Err()
+	}
 	dead.judge = func(context.Context, []sink.Record) (int, error) { return 0, errDown }
 	l := newLog()
 	s := sink.NewSet(l.node())
@@ -205,6 +254,7 @@ func TestSink_HoldsUpNoOther(t *testing.T) {
 	l.grow(sinktest.Records(1, 300)...)
 	testkit.Eventually(t, patience, "the sink that is well to have all", func() bool { return len(well.received()) == 300 })
 	testkit.Eventually(t, patience, "the place of the sink that is well", func() bool { return l.place("well") == 300 })
+	testkit.Eventually(t, patience, "something on its way to the one that is stuck", begun.Load)
 	// A stop waits for what is on its way no longer than it may.
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -83,10 +84,7 @@ func (l *Letters) Bury(ctx context.Context, letter Letter) error {
 	if _, err := l.open(ctx); err != nil {
 		return err
 	}
-	if !json.Valid(letter.Record) { // which is why it was refused
-		letter.Record, _ = json.Marshal(string(letter.Record)) // of a string it always succeeds
-	}
-	data, err := json.Marshal(letter)
+	data, err := l.encode(&letter)
 	if err != nil {
 		return fmt.Errorf("keep a refused record: %w", err)
 	}
@@ -101,6 +99,30 @@ func (l *Letters) Bury(ctx context.Context, letter Letter) error {
 		return fmt.Errorf("keep a refused record: %w", err)
 	}
 	return nil
+}
+
+// encode gives a letter as it is stored: the record as it is, where it is JSON. One that would
+// not fit is a letter without it, because the log has it, and what cannot be kept would hold up the
+// sink for ever.
+func (l *Letters) encode(letter *Letter) ([]byte, error) {
+	if !json.Valid(letter.Record) { // which is why it was refused
+		letter.Record, _ = json.Marshal(string(letter.Record)) // of a string it always succeeds
+	}
+	data, err := encodePlainly(letter)
+	if err != nil || int64(len(data)) <= l.srv.Asker.NC.MaxPayload()-servers.RecordOverhead {
+		return data, err
+	}
+	letter.Record = json.RawMessage(`"too large to be kept here: the log has it at this position"`)
+	return encodePlainly(letter)
+}
+
+// encodePlainly leaves <, > and & as they are: each of them would have six bytes instead of one.
+func encodePlainly(letter *Letter) ([]byte, error) {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	err := e.Encode(letter)
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), err
 }
 
 // Each gives fn the letters of a sink with a number above after, oldest first, until fn
