@@ -18,8 +18,10 @@ type Destination interface {
 	// destination has confirmed to have for good. Fewer than all come with an error: a
 	// *Refusal, or anything else, which is of the moment. A confirmation that is missing or
 	// unclear is an error too; the records come again then. It tries once, and does not
-	// begin the next record before the one before it is certain to be stored in front of
-	// it. It returns soon after ctx ends. The records are shared and never written; they
+	// begin the next record of a device before the one before it is certain to be stored in
+	// front of it; Turns helps where records are confirmed one by one. Records of other devices
+	// that are behind the confirmed ones may be stored too; they come again, with the same
+	// positions. It returns soon after ctx ends. The records are shared and never written; they
 	// and their bytes are borrowed until return.
 	Send(ctx context.Context, records []Record) (confirmed int, err error)
 	// Close gives up connections and files. It returns soon after ctx ends. Send may be

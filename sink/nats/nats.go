@@ -27,10 +27,14 @@ type server struct {
 	core              bool
 
 	// Owned by who sends.
-	conn *nats.Conn // nil: none
-	js   jetstream.JetStream
-	line []byte
+	conn  *nats.Conn // nil: none
+	js    jetstream.JetStream
+	turns sink.Turns
 }
+
+// window is how many records are on their way to a stream at once: enough for 20,000 a second
+// where a round trip takes 10 ms.
+const window = 256
 
 // New makes the destination of its keys.
 func New(m *keys.Map) sink.Destination {
@@ -125,42 +129,52 @@ func (s *server) Send(ctx context.Context, records []sink.Record) (int, error) {
 		s.drop()
 		return 0, fmt.Errorf("connect to NATS: %w", err)
 	}
-	n, err := s.send(ctx, records)
-	if err == nil && s.core {
-		if err = s.taken(ctx); err != nil {
-			n = 0
+	if s.core {
+		return s.sendCore(ctx, records)
+	}
+	out := s.turns.Send(records, window, func(r *sink.Record) error {
+		return s.publish(r, func(m *nats.Msg) error {
+			_, err := s.js.PublishMsg(ctx, m, jetstream.WithRetryAttempts(0))
+			return err
+		})
+	})
+	if out.Unclear {
+		s.drop() // what is still on its way in it must not come behind what is sent again
+	}
+	return out.Confirmed, out.Err
+}
+
+// publish brings one record. It may run several times side by side.
+func (s *server) publish(r *sink.Record, by func(*nats.Msg) error) error {
+	line := r.AppendJSON(make([]byte, 0, len(r.Line)+96)) // a position has 80 bytes at most
+	m := &nats.Msg{Subject: s.subject.Expand(r, subjectToken), Data: line, Header: nats.Header{jetstream.MsgIDHeader: {r.ID()}}}
+	err := by(m)
+	var api *jetstream.APIError
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, nats.ErrMaxPayload), errors.As(err, &api) && api.ErrorCode == codeMessageTooLarge:
+		return &sink.Refusal{Records: 1, Reason: err.Error()}
+	}
+	return fmt.Errorf("publish to %s: %w", m.Subject, err)
+}
+
+// sendCore sends one record after the other, and knows by a ping behind the last one, or behind
+// the one that failed, whether those before it were taken.
+func (s *server) sendCore(ctx context.Context, records []sink.Record) (n int, err error) {
+	for n < len(records) && err == nil {
+		if err = s.publish(&records[n], s.conn.PublishMsg); err == nil {
+			n++
 		}
+	}
+	if lost := s.taken(ctx); lost != nil {
+		n, err = 0, lost
 	}
 	var no *sink.Refusal
 	if err != nil && !errors.As(err, &no) {
-		s.drop() // what is still on its way in it must not come behind what is sent again
+		s.drop()
 	}
 	return n, err
-}
-
-// send sends one record after the other: with several on their way, one that fails would be
-// overtaken by those behind it.
-func (s *server) send(ctx context.Context, records []sink.Record) (int, error) {
-	for i := range records {
-		r := &records[i]
-		s.line = r.AppendJSON(s.line[:0])
-		m := &nats.Msg{Subject: s.subject.Expand(r, subjectToken), Data: s.line, Header: nats.Header{jetstream.MsgIDHeader: {r.ID()}}}
-		var err error
-		if s.core {
-			err = s.conn.PublishMsg(m)
-		} else {
-			_, err = s.js.PublishMsg(ctx, m, jetstream.WithRetryAttempts(0))
-		}
-		var api *jetstream.APIError
-		switch {
-		case err == nil:
-		case errors.Is(err, nats.ErrMaxPayload), errors.As(err, &api) && api.ErrorCode == codeMessageTooLarge:
-			return s.before(ctx, i, &sink.Refusal{Records: 1, Reason: err.Error()})
-		default:
-			return s.before(ctx, i, fmt.Errorf("publish to %s: %w", m.Subject, err))
-		}
-	}
-	return len(records), nil
 }
 
 // taken says whether core NATS has taken all that was published on this connection: the
@@ -175,18 +189,6 @@ func (s *server) taken(ctx context.Context) error {
 
 // codeMessageTooLarge is JetStream's for a message above the stream's max_msg_size.
 const codeMessageTooLarge jetstream.ErrorCode = 10054
-
-// before says how many in front of a failure are confirmed: with core NATS those that a
-// ping shows to be.
-func (s *server) before(ctx context.Context, n int, failure error) (int, error) {
-	if !s.core {
-		return n, failure
-	}
-	if err := s.taken(ctx); err != nil {
-		return 0, err
-	}
-	return n, failure
-}
 
 // subjectToken makes a field one token of a subject: what has a meaning there becomes "=" and
 // two hexadecimal digits, as in the subjects of the log. Levels of a topic become tokens. A $ in

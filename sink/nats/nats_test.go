@@ -1,13 +1,17 @@
 package nats_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -47,7 +51,7 @@ type server struct {
 
 const patience = 30 * time.Second
 
-func (s *server) up(t *testing.T) {
+func (s *server) up(t testing.TB) {
 	t.Helper()
 	host, port, _ := net.SplitHostPort(s.addr)
 	s.cmd = exec.Command(binary, "-a", host, "-p", port, "-js", "-sd", s.dir, "--user", "edge", "--pass", "right", "-l", filepath.Join(s.dir, "log"))
@@ -107,7 +111,7 @@ func (s *server) received(t *testing.T) (ids []string) {
 	return ids
 }
 
-func freeAddr(t *testing.T) string {
+func freeAddr(t testing.TB) string {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -117,7 +121,7 @@ func freeAddr(t *testing.T) string {
 	return ln.Addr().String()
 }
 
-func open(t *testing.T) (*server, map[string]any) {
+func open(t testing.TB) (*server, map[string]any) {
 	t.Helper()
 	s := &server{addr: freeAddr(t), dir: t.TempDir()}
 	s.up(t)
@@ -127,7 +131,7 @@ func open(t *testing.T) (*server, map[string]any) {
 	return s, map[string]any{"url": "nats://" + s.addr, "user": "edge", "password_file": password, "subject": "in.{tenant}.{device}"}
 }
 
-func put(t *testing.T, path, text string) {
+func put(t testing.TB, path, text string) {
 	t.Helper()
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
@@ -149,7 +153,7 @@ func TestNATS_IsADestination(t *testing.T) {
 						}
 						s.down()
 					},
-					Up: s.up,
+					Up: func(t *testing.T) { s.up(t) },
 					Hang: func(t *testing.T) func() {
 						testkit.Freeze(t, s.cmd.Process)
 						return func() { testkit.Thaw(t, s.cmd.Process) }
@@ -157,11 +161,71 @@ func TestNATS_IsADestination(t *testing.T) {
 					Credentials: func(t *testing.T, right bool) {
 						put(t, values["password_file"].(string), map[bool]string{true: "right", false: "wrong"}[right])
 					},
-					Once: true, // by the message id
+					Once:     true, // by the message id
+					ByDevice: mode == "jetstream",
 				}
 			})
 		})
 	}
+}
+
+// With many records on their way the server is killed: what was confirmed from the front is
+// there, and when all has come again, each device's records are there once and in order.
+func TestNATS_KilledInTheMiddle(t *testing.T) {
+	s, values := open(t)
+	d := sinktest.New(t, sinknats.New, values)
+	records := sinktest.Records(1, 2000)
+	for i := range records {
+		records[i].Device = fmt.Sprintf("d%d", i%50)
+		records[i].Line = bytes.Replace(records[i].Line, []byte(sinktest.Record(uint64(i+1), "").Device), []byte(records[i].Device), 1)
+	}
+	watch, err := nats.Connect("nats://"+s.addr, nats.UserInfo("edge", "right"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer watch.Close()
+	var heard atomic.Int32
+	server := s.cmd.Process
+	if _, err := watch.Subscribe("in.>", func(*nats.Msg) {
+		if heard.Add(1) == 300 {
+			_ = server.Kill()
+		}
+	}); err != nil || watch.Flush() != nil {
+		t.Fatal(err)
+	}
+	n, err := sinktest.Send(t, d, records)
+	if err == nil {
+		t.Fatal("all are confirmed, and the server was to be killed")
+	}
+	s.down()
+	s.up(t)
+	if got := s.received(t); len(missing(got, records[:n])) > 0 {
+		t.Errorf("confirmed and not there: %v", missing(got, records[:n]))
+	}
+	if refused := sinktest.Deliver(t, d, records[n:]); refused != nil {
+		t.Errorf("refused %v", refused)
+	}
+	got, at := s.received(t), map[string]int{}
+	for i, id := range got {
+		at[id] = i
+	}
+	if len(got) != len(records) || len(missing(got, records)) > 0 {
+		t.Errorf("there are %d, missing %v", len(got), missing(got, records))
+	}
+	for i := 50; i < len(records); i++ {
+		if before, r := records[i-50].ID(), records[i].ID(); at[r] < at[before] {
+			t.Errorf("%s is there in front of %s, both of %s", r, before, records[i].Device)
+		}
+	}
+}
+
+func missing(got []string, records []sink.Record) (ids []string) {
+	for i := range records {
+		if !slices.Contains(got, records[i].ID()) {
+			ids = append(ids, records[i].ID())
+		}
+	}
+	return ids
 }
 
 // A record that is too large for the stream, or for the server, is refused; where no stream
@@ -171,13 +235,13 @@ func TestNATS_Refuses(t *testing.T) {
 	d := sinktest.New(t, sinknats.New, values)
 	for _, size := range []int{5000, 2 << 20} {
 		large := sinktest.Record(2, strings.Repeat("x", size))
-		n, err := sinktest.Send(t, d, []sink.Record{sinktest.Record(1, "a"), large, sinktest.Record(3, "a")})
+		n, err := sinktest.Send(t, d, []sink.Record{sinktest.Record(1, "a"), large, sinktest.Record(3, "a"), sinktest.Record(5, "a")})
 		var no *sink.Refusal
 		if n != 1 || !errors.As(err, &no) || no.Records != 1 {
 			t.Errorf("%d bytes: %d confirmed, %v", size, n, err)
 		}
 	}
-	if got := s.received(t); len(got) != 1 {
+	if got := s.received(t); !slices.Contains(got, "testlog-1") || slices.Contains(got, "testlog-5") { // 5 is of the device of 2
 		t.Errorf("the stream has %v", got)
 	}
 	values["subject"] = "nowhere.{tenant}"
@@ -265,5 +329,15 @@ func TestNATS_RefusedKeys(t *testing.T) {
 				t.Errorf("%v: it says %v, without %q", c.values, err, word)
 			}
 		}
+	}
+}
+
+// BenchmarkNATS_Send sends batches of 500 records of one device, and of 200.
+func BenchmarkNATS_Send(b *testing.B) {
+	for _, devices := range []uint64{1, 200} {
+		b.Run(fmt.Sprintf("devices=%d", devices), func(b *testing.B) {
+			_, values := open(b)
+			sinktest.Bench(b, sinktest.New(b, sinknats.New, values), devices)
+		})
 	}
 }
