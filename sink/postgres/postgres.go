@@ -198,9 +198,13 @@ func refusal(err error) string {
 	if !errors.As(err, &e) || len(e.Code) != 5 {
 		return ""
 	}
-	switch e.Code[:2] {
+	switch class := e.Code[:2]; class {
 	case "22", "23", "44", "54": // data, integrity, WITH CHECK OPTION, limits of the program
 	case "P0": // a trigger said no
+	case "0A", "42", "XX": // of a statement, a table or the server; but of a value, where a type read it
+		if !strings.HasPrefix(e.Where, "COPY edgeloop_stage, ") || class == "XX" && e.Code != "XX000" {
+			return ""
+		}
 	default:
 		return ""
 	}

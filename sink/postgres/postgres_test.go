@@ -272,6 +272,25 @@ func TestPostgres_MadeAndMapped(t *testing.T) {
 	}
 }
 
+// Types have words of their own for values that they do not take, also those that else mean a
+// statement that is wrong: a device that sends such values holds up nobody.
+func TestPostgres_TypesThatSpeakOfSyntax(t *testing.T) {
+	p, values := open(t)
+	values["create"] = true
+	values["columns"] = map[string]any{"position": "position", "q": "data.q::tsquery", "p": "data.p::jsonpath", "c": "data.c::regclass"}
+	d := sinktest.New(t, postgres.New, values)
+	records := sinktest.Records(1, 5)
+	for i, data := range []string{`{"q":"a & b","p":"$.a","c":"pg_class"}`, `{"q":"a & &"}`, `{"p":"$["}`, `{"c":"none"}`, `{"q":"c"}`} {
+		records[i].Data = []byte(data)
+	}
+	if refused := sinktest.Deliver(t, d, records); !slices.Equal(refused, sinktest.IDs(records[1:4]...)) {
+		t.Errorf("refused %v", refused)
+	}
+	if got := p.PSQL(t, "SELECT position FROM telemetry ORDER BY 1"); !slices.Equal(got, sinktest.IDs(records[0], records[4])) {
+		t.Errorf("it has %v", got)
+	}
+}
+
 // A table that does not fit is said to, with what makes it fit, and nothing is refused.
 func TestPostgres_TableThatDoesNotFit(t *testing.T) {
 	p, values := open(t)
