@@ -1,10 +1,10 @@
 package sink
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"strconv"
-	"time"
 )
 
 // Record is one record of the log on its way out.
@@ -53,10 +53,6 @@ func (r *Record) AppendJSON(dst []byte) []byte {
 // AppendCloudEvent appends the record as a CloudEvent 1.0 in JSON. Epoch and sequence
 // are text: an integer there has 32 bits.
 func (r *Record) AppendCloudEvent(dst []byte) []byte {
-	at := r.Received
-	if r.TS != 0 {
-		at = r.TS
-	}
 	dst = append(dst, `{"specversion":"1.0","id":"`...)
 	dst = append(dst, r.ID()...)
 	dst = appendField(dst, `","source":`, "/edgeloop/"+r.Tenant+"/"+r.Device)
@@ -65,7 +61,7 @@ func (r *Record) AppendCloudEvent(dst []byte) []byte {
 		dst = appendField(dst, `,"subject":`, r.Topic)
 	}
 	dst = append(dst, `,"time":"`...)
-	dst = time.UnixMilli(at).UTC().AppendFormat(dst, "2006-01-02T15:04:05.000Z")
+	dst = appendTime(dst, cmp.Or(r.TS, r.Received))
 	dst = append(dst, `","datacontenttype":"application/json"`...)
 	dst = appendField(dst, `,"tenant":`, r.Tenant)
 	dst = appendField(dst, `,"device":`, r.Device)

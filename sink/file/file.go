@@ -23,6 +23,7 @@ import (
 type files struct {
 	// Immutable after construction.
 	dir, name string
+	format    sink.Format
 	packing   packing
 	size      int64
 	age       time.Duration
@@ -44,6 +45,10 @@ func New(m *keys.Map) sink.Destination {
 		size:    m.Size("max_size", 64<<20, 4<<10, 1<<40),
 		age:     m.Time("max_age", time.Hour, time.Second, 365*24*time.Hour),
 		minFree: m.Size("min_free", 256<<20, 0, 1<<50),
+		format:  sink.ReadFormat(m, sink.FormRecord, sink.FormCloudEvent),
+	}
+	if !f.format.Positions() {
+		m.Fail("fields", "has no position, by which files are named: give {position: position} with the others")
 	}
 	if f.name == "" || f.name != filepath.Base(f.name) || f.name[0] == '.' {
 		m.Fail("file", "%q: give the name of a file without a directory and without an ending", f.name)
@@ -90,7 +95,8 @@ func (f *files) Send(_ context.Context, records []sink.Record) (int, error) {
 	}
 	f.buf = f.buf[:0]
 	for i := range records {
-		f.buf = append(records[i].AppendJSON(f.buf), '\n')
+		f.buf, _ = f.format.Append(f.buf, &records[i])
+		f.buf = append(f.buf, '\n')
 	}
 	n, err := f.open.Write(f.buf)
 	f.bytes += int64(n)

@@ -72,8 +72,13 @@ func firstPosition(file io.ReaderAt) (string, error) {
 	}
 	var r struct {
 		Position string `json:"position"`
+		ID       any    `json:"id"` // of a CloudEvent
 	}
-	if err := json.Unmarshal(line, &r); err != nil || r.Position == "" || r.Position != filepath.Base(r.Position) {
+	err = json.Unmarshal(line, &r)
+	if id, is := r.ID.(string); is && r.Position == "" {
+		r.Position = id
+	}
+	if err != nil || r.Position == "" || r.Position != filepath.Base(r.Position) {
 		return "", fmt.Errorf("the file that grows is not one of this sink: move it away: %w", errors.Join(err, errNoPosition))
 	}
 	return r.Position, nil

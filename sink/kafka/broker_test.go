@@ -14,6 +14,8 @@ import (
 	"github.com/twmb/franz-go/pkg/sasl/scram"
 
 	"edgeloop/internal/testkit"
+	"edgeloop/sink/kafka"
+	"edgeloop/sink/sinktest"
 )
 
 // broker is a Kafka of kfake, which checks sequences of producers as a broker does. It keeps
@@ -133,4 +135,16 @@ func (b *broker) received(t *testing.T) (ids []string) {
 		ids = append(ids, header(r, "position"))
 	}
 	return ids
+}
+
+// With fields, values are an object of them.
+func TestKafka_Fields(t *testing.T) {
+	b, values := open(t, 1)
+	values["fields"] = sinktest.Fields()
+	if _, err := sinktest.Send(t, sinktest.New(t, kafka.New, values), sinktest.Records(1, 1)); err != nil {
+		t.Fatal(err)
+	}
+	if got := b.records(t); len(got) != 1 || string(got[0].Value) != sinktest.FieldsText(1) {
+		t.Errorf("the topic has %s", got[0].Value)
+	}
 }

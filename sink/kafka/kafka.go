@@ -134,8 +134,9 @@ func (c *cluster) produce(ctx context.Context, records []sink.Record) {
 
 // record is what one record is in Kafka.
 func (c *cluster) record(r *sink.Record, id string) *kgo.Record {
+	value, _ := c.format.Append(nil, r)
 	return &kgo.Record{
-		Topic: c.topic.Expand(r, topicPart), Key: []byte(c.key.Expand(r, nil)), Value: r.AppendJSON(nil), Timestamp: time.UnixMilli(r.Received),
+		Topic: c.topic.Expand(r, topicPart), Key: []byte(c.key.Expand(r, nil)), Value: value, Timestamp: time.UnixMilli(r.Received),
 		Headers: []kgo.RecordHeader{
 			{Key: "tenant", Value: []byte(r.Tenant)},
 			{Key: "device", Value: []byte(r.Device)},

@@ -22,6 +22,7 @@ import (
 type settings struct {
 	brokers                   []string
 	topic, key                sink.Template
+	format                    sink.Format
 	sasl, user                string
 	password                  keys.Secret
 	tls                       bool
@@ -37,6 +38,7 @@ func New(m *keys.Map) sink.Destination {
 		brokers:     m.Texts("brokers"),
 		topic:       sink.ReadTemplate(m, "topic", "telemetry"),
 		key:         sink.ReadTemplate(m, "key", "{tenant}/{device}"),
+		format:      sink.ReadFormat(m, sink.FormRecord, sink.FormCloudEvent, sink.FormData),
 		sasl:        m.Word("sasl", "none", "none", "plain", "scram-sha-256", "scram-sha-512"),
 		user:        m.Text("user", ""),
 		password:    m.Secret("password"),

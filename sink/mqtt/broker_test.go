@@ -203,3 +203,17 @@ func (b *mosquitto) retained(t *testing.T) []string {
 	}
 	return strings.Fields(string(out))
 }
+
+// With fields, payloads are an object of them.
+func TestMQTT_Fields(t *testing.T) {
+	b := open(t)
+	values := b.keys()
+	values["fields"] = sinktest.Fields()
+	if _, err := sinktest.Send(t, sinktest.New(t, mqtt.New, values), sinktest.Records(1, 1)); err != nil {
+		t.Fatal(err)
+	}
+	testkit.Eventually(t, patience, "the listener to have it", func() bool { return len(b.messages(t)) == 1 })
+	if got := string(b.messages(t)[0].Of); got != sinktest.FieldsText(1) {
+		t.Errorf("the payload is %s", got)
+	}
+}

@@ -34,7 +34,7 @@ func New(m *keys.Map) sink.Destination {
 	p := &publisher{
 		broker: readBroker(m, strings.Trim("edgeloop-"+host, "-")+"-"+strings.TrimPrefix(m.Where(), "sinks.")),
 		topic:  sink.ReadTemplate(m, "topic", "edgeloop/{tenant}/{device}/{type}"),
-		format: sink.ReadFormat(m),
+		format: sink.ReadFormat(m, sink.FormRecord, sink.FormCloudEvent, sink.FormData),
 		keeps:  m.Has("retain"),
 		retain: sink.ReadFilter(m.Part("retain")),
 	}

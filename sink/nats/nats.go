@@ -24,6 +24,7 @@ type server struct {
 	password, token   keys.Secret
 	credsFile, caFile string
 	subject           sink.Template
+	format            sink.Format
 	core              bool
 
 	// Owned by who sends.
@@ -46,6 +47,7 @@ func New(m *keys.Map) sink.Destination {
 		credsFile: m.Text("creds_file", ""),
 		caFile:    m.Text("ca_file", ""),
 		subject:   sink.ReadTemplate(m, "subject", "telemetry.{tenant}.{device}"),
+		format:    sink.ReadFormat(m, sink.FormRecord, sink.FormCloudEvent, sink.FormData),
 		core:      m.Word("mode", "jetstream", "jetstream", "core") == "core",
 	}
 	for one := range strings.SplitSeq(s.url, ",") {
@@ -146,7 +148,7 @@ func (s *server) Send(ctx context.Context, records []sink.Record) (int, error) {
 
 // publish brings one record. It may run several times side by side.
 func (s *server) publish(r *sink.Record, by func(*nats.Msg) error) error {
-	line := r.AppendJSON(make([]byte, 0, len(r.Line)+96)) // a position has 80 bytes at most
+	line, _ := s.format.Append(make([]byte, 0, len(r.Line)+96), r) // a position has 80 bytes at most
 	m := &nats.Msg{Subject: s.subject.Expand(r, subjectToken), Data: line, Header: nats.Header{jetstream.MsgIDHeader: {r.ID()}}}
 	err := by(m)
 	var api *jetstream.APIError

@@ -341,3 +341,24 @@ func BenchmarkNATS_Send(b *testing.B) {
 		})
 	}
 }
+
+// With fields, messages are an object of them.
+func TestNATS_Fields(t *testing.T) {
+	s, values := open(t)
+	nc, err := nats.Connect("nats://"+s.addr, nats.UserInfo("edge", "right"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	sub, err := nc.SubscribeSync("in.>")
+	if err != nil {
+		t.Fatal(err)
+	}
+	values["fields"] = sinktest.Fields()
+	if _, err := sinktest.Send(t, sinktest.New(t, sinknats.New, values), sinktest.Records(1, 1)); err != nil {
+		t.Fatal(err)
+	}
+	if m, err := sub.NextMsg(patience); err != nil || string(m.Data) != sinktest.FieldsText(1) {
+		t.Errorf("the message is %s, %v", m.Data, err)
+	}
+}

@@ -26,7 +26,7 @@ func (t *table) appendRow(dst []byte, n int, r *sink.Record, types []string) []b
 
 // value is what a column takes of a record, as text.
 func (c *column) value(r *sink.Record, typ string) (text string, has bool) {
-	switch c.field {
+	switch c.field.Name {
 	case "time":
 		return stamp(cmp.Or(r.TS, r.Received), typ)
 	case "ts":
@@ -54,7 +54,7 @@ func (c *column) value(r *sink.Record, typ string) (text string, has bool) {
 	case "position":
 		text = r.ID()
 	case "data":
-		return c.inData(r.Data, typ == "json" || typ == "jsonb")
+		return plain(c.field.InData(r), typ == "json" || typ == "jsonb")
 	}
 	return text, text != ""
 }
@@ -69,24 +69,14 @@ func stamp(ms int64, typ string) (string, bool) {
 	return time.UnixMilli(ms).UTC().Format("2006-01-02T15:04:05.000Z"), ms != 0
 }
 
-// inData finds the value at the path, as JSON for a column that takes it, or else as text:
-// a string without its quotes. A null is none.
-func (c *column) inData(data json.RawMessage, raw bool) (string, bool) {
-	for _, key := range c.path {
-		var object map[string]json.RawMessage
-		if json.Unmarshal(data, &object) != nil {
-			return "", false
-		}
-		data = object[key]
-	}
-	if len(data) == 0 || string(data) == "null" {
-		return "", false
-	}
+// plain is a value as it is for a column that takes JSON, or else as text: a string without its
+// quotes.
+func plain(value json.RawMessage, raw bool) (string, bool) {
 	var text string
-	if !raw && data[0] == '"' && json.Unmarshal(data, &text) == nil {
+	if !raw && len(value) > 0 && value[0] == '"' && json.Unmarshal(value, &text) == nil {
 		return text, true
 	}
-	return string(data), true
+	return string(value), len(value) > 0
 }
 
 func appendEscaped(dst []byte, text string) []byte {

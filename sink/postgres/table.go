@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"edgeloop/sink"
 	"edgeloop/sink/keys"
 )
 
@@ -18,29 +19,16 @@ type table struct {
 	columns []column
 }
 
-// column takes one field. path is of a value in data.
+// column takes one field.
 type column struct {
-	name, field string
-	path        []string
-	typ         string // for DDL
+	name  string
+	field sink.Field
+	typ   string // for DDL
 }
 
-// fields are those of a record, in the order of a table that is created, with their types.
-var fields = []struct{ name, typ string }{
-	{"time", "timestamptz"}, // of the device, or else when the node received it
-	{"tenant", "text"},
-	{"device", "text"},
-	{"epoch", "bigint"},
-	{"seq", "bigint"},
-	{"type", "text"},
-	{"topic", "text"},
-	{"level", "text"},
-	{"ts", "timestamptz"},
-	{"received", "timestamptz"},
-	{"encoding", "text"},
-	{"data", "jsonb"},
-	{"record", "jsonb"},
-	{"position", "text"},
+// typeOf is the type of a field in a table that is made, where they are not text.
+var typeOf = map[string]string{
+	"time": "timestamptz", "ts": "timestamptz", "received": "timestamptz", "epoch": "bigint", "seq": "bigint", "data": "jsonb", "record": "jsonb",
 }
 
 // usual are the columns where none are given, each of the field's name.
@@ -48,18 +36,8 @@ var usual = []string{"time", "tenant", "device", "epoch", "seq", "type", "topic"
 
 var (
 	typeForm  = regexp.MustCompile(`^[a-z][a-z0-9_ ]*(\([0-9, ]+\))?(\[\])?$`)
-	inData    = "data."
 	mostBytes = 63 // of a name; PostgreSQL cuts longer ones off
 )
-
-func rank(field string) int {
-	for i := range fields {
-		if fields[i].name == field {
-			return i
-		}
-	}
-	return -1
-}
 
 func readTable(m *keys.Map) (t table) {
 	t.names = strings.Split(m.Text("table", "telemetry"), ".")
@@ -84,14 +62,14 @@ func readTable(m *keys.Map) (t table) {
 			part.Fail(name, "%s", wrong)
 			continue
 		}
-		hasPosition = hasPosition || c.field == "position"
+		hasPosition = hasPosition || c.field.Name == "position"
 		t.columns = append(t.columns, c)
 	}
 	if !hasPosition {
 		m.Fail("columns", "none has the position, by which what comes twice is stored once: give one, as in {position: position}")
 	}
 	slices.SortFunc(t.columns, func(a, b column) int {
-		return cmp.Or(cmp.Compare(rank(a.field), rank(b.field)), cmp.Compare(len(a.path), len(b.path)), cmp.Compare(a.name, b.name))
+		return cmp.Or(cmp.Compare(a.field.Rank(), b.field.Rank()), cmp.Compare(len(a.field.Path), len(b.field.Path)), cmp.Compare(a.name, b.name))
 	})
 	return t
 }
@@ -104,25 +82,15 @@ func badName(text string) bool {
 // readColumn reads FIELD, FIELD::TYPE or data.PATH::TYPE.
 func readColumn(name, text string) (c column, wrong string) {
 	text, typ, typed := strings.Cut(text, "::")
-	c = column{name: name, field: text, typ: strings.TrimSpace(typ)}
-	if path, is := strings.CutPrefix(text, inData); is {
-		c.field, c.path = "data", strings.Split(path, ".")
-		if slices.Contains(c.path, "") {
-			return c, fmt.Sprintf("%q: give data.KEY, or data.KEY.KEY", text)
-		}
-	}
-	at := rank(c.field)
-	switch {
-	case at < 0:
-		var known []string
-		for _, f := range fields {
-			known = append(known, f.name)
-		}
-		return c, fmt.Sprintf("%q is no field: there are %s, and data.KEY", text, strings.Join(known, ", "))
+	c = column{name: name, typ: strings.TrimSpace(typ)}
+	field, err := sink.ParseField(text)
+	switch c.field = field; {
+	case err != nil:
+		return c, err.Error()
 	case typed && !typeForm.MatchString(c.typ):
 		return c, fmt.Sprintf("%q is no type: give one as in data.temp::double precision", c.typ)
 	case !typed:
-		c.typ = fields[at].typ
+		c.typ = cmp.Or(typeOf[field.Name], "text")
 	}
 	return c, ""
 }
@@ -155,7 +123,7 @@ func (t *table) list() string {
 // of gives the first column that takes a field, "" for none.
 func (t *table) of(field string) string {
 	for _, c := range t.columns {
-		if c.field == field {
+		if c.field.Name == field {
 			return c.name
 		}
 	}
@@ -247,7 +215,7 @@ ORDER BY 1`)
 		names, has := indexes[id], false
 		foreign := slices.ContainsFunc(names, func(name string) bool {
 			at := slices.IndexFunc(s.table.columns, func(c column) bool { return c.name == name })
-			has = has || at >= 0 && s.table.columns[at].field == "position"
+			has = has || at >= 0 && s.table.columns[at].field.Name == "position"
 			return at < 0
 		})
 		if has && !foreign {

@@ -19,6 +19,7 @@ type outlet struct {
 	server server
 	stream bool
 	name   sink.Template // of a stream or a channel
+	format sink.Format
 	maxLen string
 
 	// Owned by who sends.
@@ -31,6 +32,7 @@ func New(m *keys.Map) sink.Destination {
 		server: readServer(m),
 		stream: m.Word("mode", "stream", "stream", "publish") == "stream",
 		name:   sink.ReadTemplate(m, "key", "edgeloop:{tenant}"),
+		format: sink.ReadFormat(m, sink.FormRecord, sink.FormCloudEvent, sink.FormData),
 		maxLen: strconv.FormatInt(m.Number("max_len", 1_000_000, 1, 1<<40), 10),
 	}
 	if m.Has("max_len") && !s.stream {
@@ -103,7 +105,8 @@ func (s *outlet) send(ctx context.Context, records []sink.Record) (confirmed int
 // command is what brings one record. Its position is a field of its own, for who drops what
 // comes twice.
 func (s *outlet) command(b rueidis.Builder, r *sink.Record) rueidis.Completed {
-	name, line := s.name.Expand(r, nil), rueidis.BinaryString(r.AppendJSON(nil))
+	body, _ := s.format.Append(nil, r)
+	name, line := s.name.Expand(r, nil), rueidis.BinaryString(body)
 	if !s.stream {
 		return b.Publish().Channel(name).Message(line).Build()
 	}

@@ -208,3 +208,15 @@ func TestRedis_RefusedKeys(t *testing.T) {
 		}
 	}
 }
+
+// With fields, entries have an object of them.
+func TestRedis_Fields(t *testing.T) {
+	s, values := open(t)
+	values["fields"] = sinktest.Fields()
+	if _, err := sinktest.Send(t, sinktest.New(t, redis.New, values), sinktest.Records(1, 1)); err != nil {
+		t.Fatal(err)
+	}
+	if got := s.cli(t, "XRANGE", "edge:default", "-", "+"); !strings.HasSuffix(got, "\nrecord\n"+sinktest.FieldsText(1)) {
+		t.Errorf("the stream has %s", got)
+	}
+}

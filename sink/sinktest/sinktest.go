@@ -317,3 +317,14 @@ func credentials(t *testing.T, h *Harness) {
 	Deliver(t, d, Records(1, 3))
 	h.wants(t, IDs(Records(1, 3)...))
 }
+
+// Fields are keys by which a destination is given objects with four members of a record.
+func Fields() map[string]any {
+	return map[string]any{"t": "data.c", "device": "device", "level": "level", "position": "position"}
+}
+
+// FieldsText is the object of Fields for the record with a position, as it must arrive.
+func FieldsText(position uint64) string {
+	r := Record(position, "temp")
+	return fmt.Sprintf(`{"device":"%s","level":null,"position":"%s","t":%d}`, r.Device, r.ID(), position)
+}

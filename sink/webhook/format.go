@@ -25,8 +25,16 @@ func (f format) mediaType() string {
 	return "application/x-ndjson"
 }
 
+// form is what of a record is in it.
+func (f format) form() sink.Form {
+	if f == cloudEvents {
+		return sink.FormCloudEvent
+	}
+	return sink.FormRecord
+}
+
 // write writes the records; line is room to work in, and given back.
-func (f format) write(to *bytes.Buffer, line []byte, records []sink.Record) []byte {
+func (f format) write(to *bytes.Buffer, line []byte, each *sink.Format, records []sink.Record) []byte {
 	open, between, end := "[", ",", "]"
 	if f == ndjson {
 		open, between, end = "", "\n", "\n"
@@ -36,11 +44,7 @@ func (f format) write(to *bytes.Buffer, line []byte, records []sink.Record) []by
 		if i > 0 {
 			to.WriteString(between)
 		}
-		if line = line[:0]; f == cloudEvents {
-			line = records[i].AppendCloudEvent(line)
-		} else {
-			line = records[i].AppendJSON(line)
-		}
+		line, _ = each.Append(line[:0], &records[i])
 		to.Write(line)
 	}
 	to.WriteString(end)

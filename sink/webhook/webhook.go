@@ -22,6 +22,7 @@ type hook struct {
 	// Immutable after construction.
 	url     string
 	format  format
+	each    sink.Format
 	gzip    bool
 	headers map[string]string
 	bearer  keys.Secret
@@ -47,6 +48,7 @@ func New(m *keys.Map) sink.Destination {
 		bearer:  m.Secret("bearer"),
 		secret:  m.Secret("secret"),
 	}
+	h.each = sink.ReadFields(m, h.format.form())
 	for name := range h.headers {
 		if !validHeader(name) {
 			m.Fail("headers", "%q cannot be set: give a header that is not of the body, the connection or the signature", name)
@@ -105,7 +107,7 @@ func (h *hook) encode(records []sink.Record) ([]byte, error) {
 		h.body, h.packed = bytes.Buffer{}, bytes.Buffer{}
 	}
 	h.body.Reset()
-	h.line = h.format.write(&h.body, h.line, records)
+	h.line = h.format.write(&h.body, h.line, &h.each, records)
 	if !h.gzip {
 		return h.body.Bytes(), nil
 	}

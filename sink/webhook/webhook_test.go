@@ -306,3 +306,26 @@ func TestWebhook_RefusedKeys(t *testing.T) {
 		}
 	}
 }
+
+// With fields, bodies have objects of them; a CloudEvent has members of its own.
+func TestWebhook_Fields(t *testing.T) {
+	want := make([]string, 4)
+	for i := range want {
+		want[i] = sinktest.FieldsText(uint64(i) + 1)
+	}
+	for format, body := range map[string]string{"ndjson": strings.Join(want, "\n") + "\n", "json": "[" + strings.Join(want, ",") + "]"} {
+		n, err := receive(t, map[string]any{"format": format, "fields": sinktest.Fields()}, func(w http.ResponseWriter, r *http.Request) {
+			if got, err := io.ReadAll(r.Body); err != nil || string(got) != body {
+				http.Error(w, string(got), http.StatusBadRequest)
+			}
+		})
+		if n != 4 || err != nil {
+			t.Errorf("%s: %d confirmed, %v", format, n, err)
+		}
+	}
+	m := keys.New("sinks.test", map[string]any{"url": "http://127.0.0.1", "format": "cloudevents", "fields": sinktest.Fields()})
+	webhook.New(m)
+	if err := m.Err(); err == nil || !strings.Contains(err.Error(), "format: cloudevents") {
+		t.Errorf("it says %v", err)
+	}
+}
