@@ -30,7 +30,7 @@ type Series struct {
 // source emits samples for these and no others.
 func SeriesTable() []Series {
 	return slices.Concat(
-		buildSeries(), eventloopSeries(), tlsSeries(), authSeries(), poolSeries(), devicemgrSeries(), gatewaySeries(), backboneSeries(), adminSeries(), logSeries(), sinkSeries(), grpcSeries(), intakeSeries(),
+		buildSeries(), eventloopSeries(), tlsSeries(), authSeries(), poolSeries(), devicemgrSeries(), gatewaySeries(), backboneSeries(), adminSeries(), logSeries(), sinkSeries(), grpcSeries(), intakeSeries(), presenceSeries(),
 	)
 }
 
@@ -192,6 +192,17 @@ func intakeSeries() []Series {
 		{"edgeloop_intake_stored_commands_total", TypeCounter, []string{"source"}, "Commands from elsewhere that the node has stored."},
 		{"edgeloop_intake_refused_commands_total", TypeCounter, []string{"source"}, "Messages that are no command, and commands that the node will never take."},
 		{"edgeloop_intake_failures_total", TypeCounter, []string{"source"}, "Failed attempts to connect or to store, that are tried again."},
+	}
+}
+
+// presenceSeries have the name of a board as a label.
+func presenceSeries() []Series {
+	return []Series{
+		{"edgeloop_presence_connected", TypeGauge, []string{"board"}, "1 if the last attempt to write presence elsewhere was taken."},
+		{"edgeloop_presence_written_states_total", TypeCounter, []string{"board"}, "States of devices written elsewhere, for the first time or again."},
+		{"edgeloop_presence_refused_states_total", TypeCounter, []string{"board"}, "States of devices that the other side will never take."},
+		{"edgeloop_presence_dropped_states_total", TypeCounter, []string{"board"}, "Devices that went while too many waited to be written: their keys end by themselves."},
+		{"edgeloop_presence_failures_total", TypeCounter, []string{"board"}, "Failed attempts to write presence elsewhere, that are tried again."},
 	}
 }
 

@@ -36,6 +36,9 @@ func (c configFlag) BeforeResolve(k *kong.Kong, ctx *kong.Context, trace *kong.P
 		if c.Serve.Commands, err = r.maps(commandsKey); err != nil {
 			return err
 		}
+		if c.Serve.Presence, err = r.maps(presenceKey); err != nil {
+			return err
+		}
 	}
 	ctx.AddResolver(r)
 	return nil
@@ -73,6 +76,7 @@ func newFileResolver(path string, r io.Reader) (*fileResolver, error) {
 const (
 	sinksKey    = "sinks"
 	commandsKey = "commands"
+	presenceKey = "presence"
 )
 
 // maps is a list of maps.
@@ -87,7 +91,7 @@ func (f *fileResolver) maps(key string) ([]any, error) {
 
 // Validate refuses keys that no flag has, before anything starts.
 func (f *fileResolver) Validate(app *kong.Application) error {
-	known := append(flagNames(app.Node), sinksKey, commandsKey)
+	known := append(flagNames(app.Node), sinksKey, commandsKey, presenceKey)
 	for key := range f.values {
 		if !slices.Contains(known, key) {
 			return fmt.Errorf("configuration file %s: no such key %q; keys are named like the flags: %s",

@@ -22,6 +22,7 @@ import (
 	"edgeloop/gateway"
 	"edgeloop/intake"
 	"edgeloop/pool"
+	"edgeloop/presence"
 	"edgeloop/sink"
 	"edgeloop/tlsrec"
 )
@@ -48,6 +49,7 @@ type node struct {
 	tlsQueue *pool.Queue[func()]
 	sinks    *sink.Set
 	intake   *intake.Set
+	boards   []*presence.Board
 	early    *admin.Server // while the node starts
 	admin    *admin.Server
 	grpc     *grpcapi.Server // nil without --grpc-listen
@@ -93,6 +95,7 @@ func (n *node) parts() []part {
 		log,
 		// What a sink has not sent is sent after the next start.
 		{name: "sinks", start: n.startSinks, startMost: startMost, stopMost: stopSinks, minor: true},
+		{name: "presence elsewhere", start: n.startBoards, startMost: startMost, stopMost: stopBoards, minor: true},
 		{name: "gateway", start: n.startGateway, startMost: startMost, stopMost: stopGateway},
 		{name: "devices of the log", start: n.startRecall, startMost: startMost, stopMost: stopMinor, minor: true},
 		// Presence of others is told again at the next start.
@@ -216,7 +219,7 @@ func (n *node) startGateway(context.Context) (stop stopFunc, err error) {
 	if !shared && n.cfg.GRPCListen != "" {
 		n.here = newPresenceHub()
 	}
-	if !shared && n.here == nil {
+	if !shared && n.here == nil && len(n.boards) == 0 {
 		presence = nil
 	}
 	n.gateway, err = gateway.New(gateway.Config{
@@ -363,11 +366,15 @@ func (n *node) askDrain(window time.Duration) {
 // presence passes on who came or went to those who watch, on any node. Of a device
 // that went to another node, that node has spoken already.
 func (n *node) presence(p gateway.Presence) {
+	n.tellBoards(p)
 	if p.Elsewhere {
 		return
 	}
 	if n.here != nil {
 		n.here.tell(grpcapi.State{Tenant: p.Tenant, Device: p.Device, Epoch: p.Epoch, Online: p.Online, At: p.At, Node: n.name()})
+		return
+	}
+	if !n.backbone.Shared() {
 		return
 	}
 	n.backbone.PublishPresence(backbone.Presence{

@@ -187,6 +187,8 @@ func TestRun_RefusedFile(t *testing.T) {
 		{"sinks: [{name: lake, type: webhook, url: \"http://a/\", batch: {wait: 2}}]\n", "sinks.lake.batch.wait|units"},
 		{"sinks: [{name: lake, type: file, dir: /tmp, password: x}]\n", "sinks.lake.password|no such key|min_free"},
 		{"commands: 7\n", "commands|list"},
+		{"presence: 7\n", "presence|list"},
+		{"presence: [{name: who, type: redis}]\n", "presence.who.address|missing"},
 		{"commands: [{name: broker}]\n", "commands.broker.type|missing|mqtt"},
 		{"commands: [{name: broker, type: mqtt, url: \"mqtt://a\", topic: \"cmd/{name}\"}]\n", "commands.broker.topic|{device}"},
 		{"window: [\n", "edgeloop.yaml"},

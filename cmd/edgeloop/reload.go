@@ -107,7 +107,7 @@ func (n *node) apply(ctx context.Context, fresh settings) (out api.Reloaded, err
 	var c change
 	state := n.told.Load()
 	given := maps.Clone(state.given)
-	out.Changed, out.Kept, out.Fixed = []string{}, slices.Sorted(maps.Keys(state.byHand)), []string{}
+	out.Changed, out.Kept, out.Fixed = []string{}, slices.Sorted(maps.Keys(state.byHand)), fixedLists(state.given, fresh)
 	for i := range table {
 		r := &table[i]
 		value := fresh[r.name]

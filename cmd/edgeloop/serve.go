@@ -83,9 +83,10 @@ type serveCmd struct {
 	OnDamage      string        `default:"unready" enum:"unready,stop,serve" help:"What to do with a damaged log before an operator has decided: run but not be ready (unready), not start (stop), or run and be ready, which is the decision (serve)."`
 	CommandMaxAge time.Duration `type:"age" default:"7d" help:"Longest time to live of a command for an absent device."`
 
-	// Sinks, and sources of commands, are in the configuration file alone.
+	// Sinks, sources of commands, and where presence is kept, are in the configuration file alone.
 	Sinks    []any `kong:"-"`
 	Commands []any `kong:"-"`
+	Presence []any `kong:"-"`
 
 	LogLevel  string `default:"info" enum:"debug,info,warn,error" help:"What is logged."`
 	LogFormat string `default:"text" enum:"text,json" help:"How it is logged."`

@@ -62,6 +62,8 @@ var ladder = map[string]rule{
 
 	// Commands from elsewhere: the engine. Its sources are with the destinations of their kind.
 	"intake": {ours: []string{"sink/keys"}},
+	// Presence elsewhere, likewise.
+	"presence": {ours: []string{"sink/keys"}},
 
 	// The way out: the engine, and one package for each kind of destination.
 	"sink":          {ours: []string{"backbone/reader", "backbone/store", "sink/keys"}},
@@ -71,14 +73,14 @@ var ladder = map[string]rule{
 	"sink/mqtt":     {ours: []string{"sink", "sink/keys", "intake"}, vendor: []string{"github.com/eclipse/paho.golang"}},
 	"sink/nats":     {ours: []string{"sink", "sink/keys"}},
 	"sink/postgres": {ours: []string{"sink", "sink/keys"}, vendor: []string{"github.com/jackc/pgx/v5"}},
-	"sink/redis":    {ours: []string{"sink", "sink/keys", "intake"}, vendor: []string{"github.com/redis/rueidis"}},
+	"sink/redis":    {ours: []string{"sink", "sink/keys", "intake", "presence"}, vendor: []string{"github.com/redis/rueidis"}},
 	"sink/...":      {ours: []string{"sink", "sink/keys"}},
 
 	// Standard library and x/sys alone: docs/decisions/0010-a-package-for-the-doctor.md.
 	"doctor": {vendor: []string{"golang.org/x/sys"}},
 
 	"cmd/edgeloop": {
-		ours:   append([]string{"gateway", "doctor", "tlsrec", "admin", "admin/access", "admin/api", "admin/client", "admin/grpcapi", "sink", "sink/...", "intake"}, below...),
+		ours:   append([]string{"gateway", "doctor", "tlsrec", "admin", "admin/access", "admin/api", "admin/client", "admin/grpcapi", "sink", "sink/...", "intake", "presence"}, below...),
 		vendor: []string{"github.com/alecthomas/kong", "github.com/goccy/go-yaml", "github.com/coreos/go-systemd/v22"},
 	},
 

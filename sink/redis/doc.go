@@ -1,5 +1,6 @@
 // Package redis sends records to a Redis: into streams, or to those who listen to channels.
-// And it takes commands for devices from a stream there, by a consumer group.
+// And it takes commands for devices from a stream there, by a consumer group,
+// and keeps a key for each device that is connected.
 //
 // # Safety
 //

@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"os"
 	"os/exec"
 	"strings"
 	"testing"
@@ -70,4 +71,40 @@ commands:
 	})
 	valve.Close()
 	n.stop()
+}
+
+// Who is connected has a key at Redis, and who went has none; of a node that died keys end by
+// themselves. A reload names the list as what it does not change.
+func TestRedis_PresenceOfDevices(t *testing.T) {
+	r := startRedis(t)
+	file := withSinks(t, `  []
+presence:
+  - {name: who, type: redis, address: "`+r.addr+`", ttl: 2s}
+`)
+	n := start(t, "--auth=none", "--node=n7", file)
+	key := func(device string) string { return r.says("GET", "edgeloop:presence:default:"+device) }
+	valve := upgradeRaw(t, n, "?device=valve", "")
+	upgradeRaw(t, n, "?device=pump", "")
+	for _, device := range []string{"valve", "pump"} {
+		testkit.Eventually(t, patience, device+" to have a key", func() bool {
+			return containsAll(key(device), `"online":true`, `"node":"n7"`, `"epoch":`)
+		})
+	}
+	valve.Close()
+	testkit.Eventually(t, patience, "who went to have no key", func() bool { return key("valve") == "" })
+	testkit.Eventually(t, patience, "keys to be set again", func() bool {
+		return n.metric("edgeloop_presence_written_states_total", `board="who"`) > 6
+	})
+	n.kill()
+	testkit.Eventually(t, patience, "the keys of a dead node to end", func() bool { return key("pump") == "" })
+	n.boot()
+	upgradeRaw(t, n, "?device=pump", "")
+	testkit.Eventually(t, patience, "it to have a key again", func() bool { return key("pump") != "" })
+	path, _ := strings.CutPrefix(file, "--config=")
+	if err := os.WriteFile(path, []byte("auth: none\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if status, out := n.apiRaw("POST", "/v1/reload", nil); status != 200 || !strings.Contains(string(out), `"presence"`) {
+		t.Errorf("a reload says %d %s", status, out)
+	}
 }
