@@ -62,6 +62,10 @@ func TestRun_Refused(t *testing.T) {
 		{"--allowed-origins=app.example", "--allowed-origins=app.example|https://"},
 		{"--allowed-origins=https://a.example/", "--allowed-origins=https://a.example/|without a path"},
 		{"--auth=none --token-audience=a", "--auth=none|--token-audience"},
+		{"--token-issuer=", "--token-issuer= is empty|leave it out"},
+		{"--token-audience=", "--token-audience= is empty|leave it out"},
+		{"--tls-crl=", "--tls-crl= is empty|leave it out"},
+		{"token --device=a --topic=", "--topic= is empty|leave it out"},
 		{"--log-max-bytes=-1", "--log-max-bytes|-1|auto|none"},
 		{"--log-max-bytes=10", "--log-max-bytes=10|16MiB|none"},
 		{"--log-max-bytes=10G", "--log-max-bytes|10G|GiB|none"},
@@ -110,7 +114,7 @@ func TestRun_Refused(t *testing.T) {
 		{"--listen=127.0.0.1", "--listen=127.0.0.1|host:port"},
 		{"--listen=127.0.0.1:99999", "--listen=127.0.0.1:99999|65535"},
 		{"--listen=127.0.0.1:-1", "--listen=127.0.0.1:-1|65535"},
-		{"--listen=", "--listen=|host:port"},
+		{"--listen=", "--listen= is empty|leave it out"},
 		{"--admin-listen=127.0.0.1:99999", "--admin-listen=127.0.0.1:99999|65535"},
 		{"--admin-listen=0.0.0.0:0", "--admin-listen|--admin-remote"},
 		{"--admin-listen=:0", "--admin-listen|--admin-remote"},
@@ -171,6 +175,8 @@ func TestRun_Refused(t *testing.T) {
 func TestRun_RefusedFile(t *testing.T) {
 	for _, c := range []struct{ text, say string }{
 		{"windw: 7\n", "windw|window"},
+		{"token-issuer: \"\"\n", "--token-issuer= is empty"},
+		{"token-issuer: []\n", "--token-issuer= is empty"},
 		{"window: 7\nwindow: 8\n", "window|already"},
 		{"max-message: 500\nmax_message: 400\n", "max-message|twice"},
 		{"window: many\n", "--window|many"},
