@@ -1,7 +1,6 @@
 package admin
 
 import (
-	"context"
 	"errors"
 	"net"
 	"net/http"
@@ -19,7 +18,12 @@ func NewEarly(cfg Config, starting func() []api.Reason) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	return build(cfg, Backends{Node: startingNode{reasons: starting}}, (*Server).earlyRoutes)
+	s, err := build(cfg, Backends{Node: startingNode{reasons: starting}}, (*Server).earlyRoutes)
+	if err != nil {
+		return nil, err
+	}
+	s.http.SetKeepAlivesEnabled(false) // who asks again asks the Server that took over
+	return s, nil
 }
 
 // startingNode is a Node of which nobody asks more than why it is not ready.
@@ -41,17 +45,18 @@ func (s *Server) earlyRoutes() []route {
 	}
 }
 
-// HandOver stops the server and returns its listener, which stays open: who connects
-// meanwhile waits for the Server that has it as Config.Listener. Requests that are being
-// answered may finish until ctx ends.
-func (s *Server) HandOver(ctx context.Context) (net.Listener, error) {
+// HandOver ends accepting and returns the listener, which stays open: who connects from now on
+// waits for the Server that has it as Config.Listener. Who is connected already gets one answer,
+// so nobody is cut; Stop ends those that never ask.
+func (s *Server) HandOver() (net.Listener, error) {
 	s.mu.Lock()
-	ln := s.listener
+	ln, served := s.listener, s.served
 	s.mu.Unlock()
 	ln.kept.Store(true)
-	if err := s.Stop(ctx); err != nil {
+	if err := ln.Close(); err != nil {
 		return nil, errors.Join(err, ln.TCPListener.Close())
 	}
+	<-served
 	return ln.TCPListener, ln.SetDeadline(time.Time{})
 }
 
@@ -61,6 +66,15 @@ type ownListener struct {
 
 	// Atomic.
 	kept atomic.Bool // Close ends Accept, and no more
+}
+
+// Accept implements net.Listener.
+func (l *ownListener) Accept() (net.Conn, error) {
+	c, err := l.TCPListener.Accept()
+	if err != nil && l.kept.Load() {
+		return nil, net.ErrClosed // not a timeout, after which one would try again
+	}
+	return c, err
 }
 
 // Close implements net.Listener.

@@ -63,7 +63,13 @@ func TestEarly_HandsItsListenerOver(t *testing.T) {
 		}
 	}
 
-	cfg.Listener, err = early.HandOver(t.Context())
+	mute, err := net.Dial("tcp", at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer mute.Close()
+	ask("/healthz", "") // so that the one before is accepted
+	cfg.Listener, err = early.HandOver()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -94,5 +100,21 @@ func TestEarly_HandsItsListenerOver(t *testing.T) {
 	}
 	if status, _ := ask("/v1/node", token); status != http.StatusOK {
 		t.Errorf("/v1/node: %d", status)
+	}
+
+	// Who was connected to the first is answered, late as it asks.
+	if _, err := io.WriteString(mute, "GET /readyz HTTP/1.1\r\nHost: node\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	late, err := http.ReadResponse(bufio.NewReader(mute), nil)
+	if err != nil {
+		t.Fatalf("who was connected before: %v", err)
+	}
+	defer late.Body.Close()
+	if late.StatusCode != http.StatusServiceUnavailable || !late.Close {
+		t.Errorf("who was connected before got %d, and the connection ends: %t", late.StatusCode, late.Close)
+	}
+	if err := early.Stop(t.Context()); err != nil {
+		t.Error(err)
 	}
 }

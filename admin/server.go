@@ -122,7 +122,7 @@ func (s *Server) Start() error {
 }
 
 // Serve serves on a listener it is given, with the same limits as Start, and
-// closes it. It returns nil after Stop.
+// closes it. It returns nil after Stop or HandOver.
 func (s *Server) Serve(ln net.Listener) error {
 	d := newDoor(ln, s.cfg.MaxConnections, &s.counters.evicted)
 	s.mu.Lock()
@@ -134,7 +134,7 @@ func (s *Server) Serve(ln net.Listener) error {
 	} else {
 		err = s.http.Serve(d)
 	}
-	if errors.Is(err, http.ErrServerClosed) {
+	if errors.Is(err, http.ErrServerClosed) || errors.Is(err, net.ErrClosed) {
 		return nil
 	}
 	return fmt.Errorf("admin: %w", err)

@@ -39,12 +39,7 @@ func (n *node) startEarly(context.Context) (stopFunc, error) {
 		return nil, err
 	}
 	n.early = early
-	return func(ctx context.Context) error {
-		if n.admin != nil { // which has the listener
-			return nil
-		}
-		return early.Stop(ctx)
-	}, nil
+	return early.Stop, nil
 }
 
 // startsFor is what the node waits for at its start.

@@ -22,7 +22,7 @@ func (n *node) startAdmin(ctx context.Context) (stopFunc, error) {
 		return nil, err
 	}
 	cfg.Sources = n.metricSources()
-	if cfg.Listener, err = n.early.HandOver(ctx); err != nil {
+	if cfg.Listener, err = n.early.HandOver(); err != nil {
 		return nil, err
 	}
 	n.admin, err = admin.New(cfg, admin.Backends{
