@@ -138,6 +138,15 @@ func (b *Backbone) Edge(ctx context.Context, start reader.Start) (store.Place, e
 // Letters returns the store of what sinks could not deliver.
 func (b *Backbone) Letters() *store.Letters { return b.letters }
 
+// ReaderNames are the names that have a place.
+func (b *Backbone) ReaderNames(ctx context.Context) ([]string, error) {
+	places, err := b.openPlaces(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return places.Names(ctx)
+}
+
 // ForgetReader forgets the place that is kept for a name.
 func (b *Backbone) ForgetReader(ctx context.Context, name string) error {
 	places, err := b.openPlaces(ctx)

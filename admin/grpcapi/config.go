@@ -54,6 +54,10 @@ type Config struct {
 	Outbox int
 	// WatchDevices is of how many devices a state may wait for one watcher, default 65,536.
 	WatchDevices int
+	// MaxReaders is how many readers have a place, default 1024, and MaxTenantReaders those
+	// of one tenant, default 256. Places outlive their readers, and each keeps what a trim
+	// may take.
+	MaxReaders, MaxTenantReaders int
 	// LookEvery is how often a reading looks whether its reader was opened elsewhere, or
 	// moved; default 5 s.
 	LookEvery time.Duration
@@ -76,6 +80,8 @@ type Readers interface {
 	Edge(ctx context.Context, start reader.Start) (store.Place, error)
 	// Seek puts the place of a reader behind a position: see reader.Seek.
 	Seek(ctx context.Context, name, log string, position uint64) error
+	// Names are those that have a place, sinks too.
+	Names(ctx context.Context) ([]string, error)
 }
 
 // Reader is one of them: *reader.Kept.
@@ -124,6 +130,8 @@ func (c Config) withDefaults() (Config, error) {
 	defaults.Set(&c.MaxWait, 5*time.Minute)
 	defaults.Set(&c.Outbox, 256<<10)
 	defaults.Set(&c.WatchDevices, 1<<16)
+	defaults.Set(&c.MaxReaders, 1024)
+	defaults.Set(&c.MaxTenantReaders, 256)
 	defaults.Set(&c.LookEvery, 5*time.Second)
 	if c.CheckName == nil {
 		c.CheckName = checkNameLength

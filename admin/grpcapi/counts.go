@@ -17,12 +17,13 @@ const (
 	refusedStreams                    // as many streams as may be
 	refusedCalls                      // as many other calls as may be
 	refusedConnections                // as many connections as may be
+	refusedReaders                    // as many names of readers as may be
 	NumRefused         = iota
 )
 
 // String is the reason in metrics.
 func (r Refused) String() string {
-	return [NumRefused]string{"token", "scope", "too-many-streams", "too-many-calls", "too-many-connections"}[r]
+	return [NumRefused]string{"token", "scope", "too-many-streams", "too-many-calls", "too-many-connections", "too-many-readers"}[r]
 }
 
 // Class is how a call ended.

@@ -33,7 +33,8 @@
 // # When full
 //
 // A connection beyond the limit takes the place of the oldest that never showed a token;
-// calls beyond theirs get RESOURCE_EXHAUSTED and a time to come back.
+// calls beyond theirs get RESOURCE_EXHAUSTED and a time to come back, and so do new names of
+// readers beyond theirs (room.go).
 //
 // # Not here
 //

@@ -3,6 +3,8 @@ package grpcapi_test
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 
 	"edgeloop/admin/grpcapi"
@@ -67,6 +69,12 @@ func (l *fakeLog) Open(_ context.Context, name string, _ reader.Start) (grpcapi.
 	}
 	l.readers[name] = r
 	return r, nil
+}
+
+func (l *fakeLog) Names(context.Context) ([]string, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return append(slices.Collect(maps.Keys(l.readers)), "sink:lake"), nil
 }
 
 func (l *fakeLog) Edge(context.Context, reader.Start) (store.Place, error) {

@@ -37,7 +37,9 @@ const maxReader = 64
 
 // placeName is under which name the place of a reader is kept. Sinks have a prefix of their
 // own, and no name has a slash: no two readers share a place.
-func placeName(tenant, name string) string { return "service:" + tenant + "/" + name }
+func placeName(tenant, name string) string { return servicePrefix + tenant + "/" + name }
+
+const servicePrefix = "service:"
 
 // names checks the reader that a call asks for.
 func (l *logService) names(c *call, askedTenant, name string) (tenant, place string, err error) {
@@ -145,6 +147,9 @@ func (l *logService) Read(stream v1.Log_ReadServer) error {
 		return err
 	}
 	err = l.inTurn(ctx, func() (err error) {
+		if err := l.room(ctx, r.tenant, place); err != nil {
+			return err
+		}
 		if r.reader, err = l.s.node.Readers.Open(ctx, place, start); err == nil {
 			l.replace(place, r)
 		}
@@ -164,7 +169,7 @@ func (l *logService) Read(stream v1.Log_ReadServer) error {
 
 // Seek implements v1.LogServer.
 func (l *logService) Seek(ctx context.Context, q *v1.SeekRequest) (*v1.SeekResponse, error) {
-	_, place, err := l.names(callOf(ctx), q.GetTenant(), q.GetReader())
+	tenant, place, err := l.names(callOf(ctx), q.GetTenant(), q.GetReader())
 	if err != nil {
 		return nil, err
 	}
@@ -189,6 +194,9 @@ func (l *logService) Seek(ctx context.Context, q *v1.SeekRequest) (*v1.SeekRespo
 	}
 	callOf(ctx).note(zap.Stringer("to", to))
 	err = l.inTurn(ctx, func() error {
+		if err := l.room(ctx, tenant, place); err != nil {
+			return err
+		}
 		err := l.s.node.Readers.Seek(ctx, place, to.Log, to.N)
 		if err == nil {
 			l.replace(place, nil)

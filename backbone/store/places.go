@@ -131,17 +131,29 @@ func (p *Places) put(ctx context.Context, name string, at Place, revision uint64
 	return now, nil
 }
 
-// Each calls fn with the place of each reader.
-func (p *Places) Each(ctx context.Context, fn func(name string, at Place)) error {
+// Names are the readers that have a place.
+func (p *Places) Names(ctx context.Context) (all []string, err error) {
+	ctx, cancel := context.WithTimeout(ctx, p.srv.Patience())
+	defer cancel()
 	info, err := p.stream.Info(ctx, jetstream.WithSubjectFilter(names.Place+">"))
 	if err != nil {
-		return fmt.Errorf("list the places of readers: %w", p.srv.OrClosed(err))
+		return nil, fmt.Errorf("list the places of readers: %w", p.srv.OrClosed(err))
 	}
 	for subject := range info.State.Subjects {
-		name, ok := names.Name(subject, names.Place)
-		if !ok {
-			continue
+		if name, ok := names.Name(subject, names.Place); ok {
+			all = append(all, name)
 		}
+	}
+	return all, nil
+}
+
+// Each calls fn with the place of each reader.
+func (p *Places) Each(ctx context.Context, fn func(name string, at Place)) error {
+	all, err := p.Names(ctx)
+	if err != nil {
+		return err
+	}
+	for _, name := range all {
 		at, _, err := p.Get(ctx, name)
 		if err != nil {
 			return err

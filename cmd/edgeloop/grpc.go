@@ -150,6 +150,12 @@ func (r grpcReaders) Seek(ctx context.Context, name, log string, position uint64
 	return readerError(r.backbone.SeekReader(ctx, name, log, position))
 }
 
+// Names implements grpcapi.Readers.
+func (r grpcReaders) Names(ctx context.Context) ([]string, error) {
+	names, err := r.backbone.ReaderNames(ctx)
+	return names, readerError(err)
+}
+
 // grpcReader is one of them.
 type grpcReader struct{ *backbone.Reader }
 
