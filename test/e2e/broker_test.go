@@ -1,7 +1,6 @@
 package e2e_test
 
 import (
-	"bufio"
 	"fmt"
 	"os"
 	"os/exec"
@@ -86,19 +85,11 @@ commands:
 		}
 	}
 	_, acked := f.acked()
+	got := newArrivals(t)
 	testkit.Eventually(t, 2*patience, "all that was acknowledged to arrive", func() bool {
-		text, err := os.ReadFile(out.Name())
-		if err != nil {
-			t.Fatal(err)
-		}
-		text = text[:strings.LastIndexByte(string(text), '\n')+1]
-		last, _ := arrived(t, bufio.NewScanner(strings.NewReader(string(text))))
-		for device, seq := range acked {
-			if last[device] < seq {
-				return false
-			}
-		}
-		return true
+		got.follow(out.Name())
+		return got.have(acked)
 	})
+	valve.Close() // it would not answer the node's farewell
 	n.stop()
 }
