@@ -107,12 +107,16 @@ func (b *broker) tlsConfig() (*tls.Config, error) {
 	return c, nil
 }
 
+// mostOnTheirWay is how many records are on their way at once, whatever a broker would take.
+const mostOnTheirWay = 256
+
 // conn is one connection to a broker.
 type conn struct {
 	*paho.Client
 	conn    net.Conn
 	state   *session
 	largest uint32 // packet that the broker takes; 0: any
+	window  int    // records that may be on their way: the broker's Receive Maximum, or mostOnTheirWay
 }
 
 // session is the state of the library for one connection, which notes why a broker left: the
@@ -163,8 +167,12 @@ func (b *broker) connect(ctx context.Context, hello *paho.Connect, conf paho.Cli
 		}
 		return nil, err
 	}
+	out.window = mostOnTheirWay
 	if p := ack.Properties; p != nil && p.MaximumPacketSize != nil {
 		out.largest = *p.MaximumPacketSize
+	}
+	if p := ack.Properties; p != nil && p.ReceiveMaximum != nil { // [MQTT5 3.3.4]
+		out.window = min(out.window, int(*p.ReceiveMaximum))
 	}
 	return out, nil
 }
@@ -174,15 +182,27 @@ func (b *broker) dial(ctx context.Context) (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := net.Dialer{Timeout: 5 * time.Second}
-	if conf == nil {
-		return d.DialContext(ctx, "tcp", b.host)
-	}
-	c, err := (&tls.Dialer{NetDialer: &d, Config: conf}).DialContext(ctx, "tcp", b.host)
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second) // with the handshake of TLS
+	defer cancel()
+	d := net.Dialer{}
+	c, err := d.DialContext(ctx, "tcp", b.host)
 	if err != nil {
 		return nil, err
 	}
-	return packets.NewThreadSafeConn(c), nil
+	p, err := newPrompt(c.(*net.TCPConn)) // as it is of "tcp"
+	if err != nil {
+		_ = c.Close()
+		return nil, err
+	}
+	if conf == nil {
+		return p, nil
+	}
+	own := tls.Client(p, conf)
+	if err := own.HandshakeContext(ctx); err != nil {
+		_ = c.Close()
+		return nil, err
+	}
+	return packets.NewThreadSafeConn(own), nil
 }
 
 // alive says whether the connection has not ended yet.

@@ -33,7 +33,7 @@ type mosquitto struct {
 }
 
 // needs says that a program of the Debian packages must be there.
-func needs(t *testing.T, programs ...string) {
+func needs(t testing.TB, programs ...string) {
 	t.Helper()
 	t.Setenv("PATH", os.Getenv("PATH")+":/usr/sbin")
 	for _, program := range programs {
@@ -47,7 +47,7 @@ func needs(t *testing.T, programs ...string) {
 	}
 }
 
-func open(t *testing.T) *mosquitto {
+func open(t testing.TB) *mosquitto {
 	t.Helper()
 	needs(t, "mosquitto", "mosquitto_passwd", "mosquitto_sub")
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
@@ -77,14 +77,14 @@ func open(t *testing.T) *mosquitto {
 	return b
 }
 
-func put(t *testing.T, path, text string) {
+func put(t testing.TB, path, text string) {
 	t.Helper()
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
 }
 
-func (b *mosquitto) up(t *testing.T) {
+func (b *mosquitto) up(t testing.TB) {
 	t.Helper()
 	b.cmd = exec.Command("mosquitto", "-c", filepath.Join(b.dir, "conf"))
 	if err := b.cmd.Start(); err != nil {
@@ -109,7 +109,7 @@ func (b *mosquitto) down() {
 }
 
 // listen has a mosquitto_sub write down what comes, with a session that outlives the broker.
-func (b *mosquitto) listen(t *testing.T) {
+func (b *mosquitto) listen(t testing.TB) {
 	t.Helper()
 	f, err := os.Create(b.heard)
 	if err != nil {
@@ -180,7 +180,7 @@ func TestMQTT_IsADestination(t *testing.T) {
 		return &sinktest.Harness{
 			New:      func(t *testing.T) sink.Destination { return sinktest.New(t, mqtt.New, b.keys()) },
 			Received: b.received,
-			Down:     func(*testing.T) { b.down() }, Up: b.up,
+			Down:     func(*testing.T) { b.down() }, Up: func(t *testing.T) { b.up(t) },
 			Hang: func(t *testing.T) func() {
 				testkit.Freeze(t, b.cmd.Process)
 				return func() { testkit.Thaw(t, b.cmd.Process) }
@@ -188,6 +188,7 @@ func TestMQTT_IsADestination(t *testing.T) {
 			Credentials: func(t *testing.T, right bool) {
 				put(t, b.password, map[bool]string{true: "right", false: "wrong"}[right])
 			},
+			ByDevice: true,
 		}
 	})
 }
@@ -215,5 +216,17 @@ func TestMQTT_Fields(t *testing.T) {
 	testkit.Eventually(t, patience, "the listener to have it", func() bool { return len(b.messages(t)) == 1 })
 	if got := string(b.messages(t)[0].Of); got != sinktest.FieldsText(1) {
 		t.Errorf("the payload is %s", got)
+	}
+}
+
+// BenchmarkMQTT_Send sends batches of 500 records of one device, and of 200. The broker takes
+// 20 at once, as Mosquitto does where nobody tells it more.
+func BenchmarkMQTT_Send(b *testing.B) {
+	for _, devices := range []uint64{1, 200} {
+		b.Run(fmt.Sprintf("devices=%d", devices), func(b *testing.B) {
+			values := open(b).keys()
+			values["topic"] = "edgeloop/{device}" // nobody listens to that
+			sinktest.Bench(b, sinktest.New(b, mqtt.New, values), devices)
+		})
 	}
 }

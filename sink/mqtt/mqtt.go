@@ -24,8 +24,8 @@ type publisher struct {
 	keeps  bool // there is a rule for what is retained
 
 	// Owned by who sends.
-	conn *conn // nil: none
-	body []byte
+	conn  *conn // nil: none
+	turns sink.Turns
 }
 
 // New makes the destination of its keys.
@@ -69,21 +69,26 @@ func (p *publisher) Send(ctx context.Context, records []sink.Record) (int, error
 	}
 	alive, cancel := p.conn.during(ctx)
 	defer cancel()
-	for i := range records {
-		err := p.publish(alive, &records[i])
-		if err == nil {
-			continue
-		}
-		var no *sink.Refusal
-		if !errors.As(err, &no) || !p.conn.alive() {
-			p.drop(false)
-		}
-		return i, err
+	out := p.turns.Send(records, p.conn.window, func(r *sink.Record) error { return p.publish(alive, r) })
+	if !out.Unclear && p.conn.alive() {
+		return out.Confirmed, out.Err
 	}
-	return len(records), nil
+	state := p.conn.state
+	p.drop(false) // so that nothing on its way comes behind what is sent again, and what the broker said at last is known
+	if left := state.left.Load(); left != nil && errors.Is(out.Err, errNoAnswer) {
+		err := judge(left.ReasonCode, fmt.Errorf("the broker left, saying %s: %w", reason(left.ReasonCode, ""), out.Err))
+		if no := (*sink.Refusal)(nil); errors.As(err, &no) {
+			no.Records = out.Begun - out.Confirmed // it is of one of those that were on their way
+		}
+		return out.Confirmed, err
+	}
+	return out.Confirmed, out.Err
 }
 
-// publish brings one record, and waits for its PUBACK.
+// errNoAnswer is what became of a record that got no PUBACK.
+var errNoAnswer = errors.New("no answer of the broker")
+
+// publish brings one record, and waits for its PUBACK. It may run several times side by side.
 func (p *publisher) publish(ctx context.Context, r *sink.Record) error {
 	m := p.message(r)
 	if most := int(p.conn.largest); most > 0 && len(m.Payload)+1024 > most && size(m) > most {
@@ -100,11 +105,7 @@ func (p *publisher) publish(ctx context.Context, r *sink.Record) error {
 		}
 		return judge(answer.ReasonCode, fmt.Errorf("publish to %s: the broker says %s", m.Topic, reason(answer.ReasonCode, said)))
 	}
-	p.conn.close(false) // so that what the broker said at last is known
-	if left := p.conn.state.left.Load(); left != nil {
-		return judge(left.ReasonCode, fmt.Errorf("publish to %s: the broker left, saying %s", m.Topic, reason(left.ReasonCode, "")))
-	}
-	return fmt.Errorf("publish to %s: no answer of the broker: %w", m.Topic, err)
+	return fmt.Errorf("publish to %s: %w: %w", m.Topic, errNoAnswer, err)
 }
 
 // size is how large a packet is. [MQTT5 3.1.2.11.4]
@@ -121,8 +122,7 @@ func size(m *paho.Publish) int {
 
 // message is what brings one record. What tells it from others is beside the payload too.
 func (p *publisher) message(r *sink.Record) *paho.Publish {
-	var text bool
-	p.body, text = p.format.Append(p.body[:0], r)
+	body, text := p.format.Append(make([]byte, 0, len(r.Line)+96), r) // a position has 80 bytes at most
 	props := &paho.PublishProperties{User: paho.UserProperties{
 		{Key: "tenant", Value: r.Tenant},
 		{Key: "device", Value: r.Device},
@@ -138,7 +138,7 @@ func (p *publisher) message(r *sink.Record) *paho.Publish {
 		props.PayloadFormat, props.ContentType = &utf8, "application/json"
 	}
 	return &paho.Publish{
-		Topic: p.topic.ExpandBy(r, level), QoS: 1, Retain: p.keeps && p.retain.Wants(r), Payload: p.body, Properties: props,
+		Topic: p.topic.ExpandBy(r, level), QoS: 1, Retain: p.keeps && p.retain.Wants(r), Payload: body, Properties: props,
 	}
 }
 

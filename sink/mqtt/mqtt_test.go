@@ -98,6 +98,7 @@ func TestMQTT_RefusingBroker(t *testing.T) {
 				return &sinktest.Harness{
 					New:      func(t *testing.T) sink.Destination { return sinktest.New(t, mqtt.New, values) },
 					Received: s.heard,
+					ByDevice: true,
 					Refuse: func(_ *testing.T, one, all bool) {
 						s.say(func(topic string) error {
 							if all || one && topic == "edge/poison" {
@@ -156,6 +157,7 @@ func TestMQTT_WhatMosquittoHas(t *testing.T) {
 	}
 	testkit.Eventually(t, patience, "the listener to have all", func() bool { return len(b.messages(t)) == 4 })
 	got := b.messages(t)
+	slices.SortFunc(got, func(a, b message) int { return bytes.Compare(a.Of, b.Of) }) // they are of several devices
 	for i, want := range []string{"edge/d2/temp", "edge/d0/s/1", "edge/d1/a=2Bb/=23", "edge/d2/="} {
 		if got[i].Topic != want || string(got[i].Of) != map[int]string{0: `{"c":2}`, 1: `{"c":3}`, 2: `{"c":4}`, 3: `{"c":5}`}[i] {
 			t.Errorf("message %d is %+v", i, got[i])
@@ -182,7 +184,8 @@ func TestMQTT_WhatMosquittoHas(t *testing.T) {
 	}{{22_000, "0x95"}, {30_000, "the broker takes 25000"}} { // by its PUBACK, and by what it said in CONNACK
 		large := sinktest.Record(6, "temp")
 		large.Data = json.RawMessage(`"` + strings.Repeat("x", c.bytes) + `"`)
-		n, err := sinktest.Send(t, d, []sink.Record{large, sinktest.Record(7, "temp")})
+		// Alone: this Mosquitto leaves behind its PUBACK, which is lost when it has not read all.
+		n, err := sinktest.Send(t, d, []sink.Record{large})
 		if no := (*sink.Refusal)(nil); !errors.As(err, &no) || n != 0 || !strings.Contains(no.Reason, c.say) {
 			t.Errorf("of %d bytes %d are confirmed, %v", c.bytes, n, err)
 		}

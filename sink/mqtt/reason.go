@@ -37,8 +37,8 @@ func reason(code byte, said string) string {
 	return text
 }
 
-// judge says what a reason code of a PUBACK means, or of a DISCONNECT while one record was on
-// its way. These are of that record, and will be the same the next time; all others may pass.
+// judge says what a reason code of a PUBACK means, or of a DISCONNECT while records were on
+// their way. These are of a record, and will be the same the next time; all others may pass.
 func judge(code byte, err error) error {
 	switch code {
 	case codeMalformed, codeTopicName, codeTooLarge, codePayloadFormat:
