@@ -5,7 +5,8 @@
 // # Safety
 //
 // A batch is one transaction (MULTI, EXEC): Redis takes all of it or nothing, and its answer
-// confirms what Redis has. Whether that outlives a crash of Redis is for its appendfsync to say.
+// confirms what Redis has; to a cluster it is one for each key. Whether that outlives a crash of
+// Redis is for its appendfsync to say.
 //
 // # Errors
 //

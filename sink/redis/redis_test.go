@@ -28,12 +28,14 @@ const patience = 30 * time.Second
 type server struct {
 	addr, dir string
 	cmd       *exec.Cmd
+	more      []string // arguments
 }
 
 func (s *server) up(t *testing.T) {
 	t.Helper()
 	_, port, _ := net.SplitHostPort(s.addr)
-	s.cmd = exec.Command("redis-server", "--port", port, "--bind", "127.0.0.1", "--dir", s.dir, "--save", "", "--appendonly", "yes", "--appendfsync", "always", "--requirepass", "right", "--loglevel", "warning")
+	args := append([]string{"--port", port, "--bind", "127.0.0.1", "--dir", s.dir, "--save", "", "--appendonly", "yes", "--appendfsync", "always", "--requirepass", "right", "--loglevel", "warning"}, s.more...)
+	s.cmd = exec.Command("redis-server", args...)
 	if err := s.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -54,7 +56,7 @@ func (s *server) cli(t *testing.T, args ...string) string {
 	_, port, _ := net.SplitHostPort(s.addr)
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, "redis-cli", append([]string{"-p", port, "--raw"}, args...)...)
+	cmd := exec.CommandContext(ctx, "redis-cli", append([]string{"-c", "-p", port, "--raw"}, args...)...)
 	cmd.Env = append(os.Environ(), "REDISCLI_AUTH=right")
 	out, _ := cmd.Output() // of a server that is not up yet there is none
 	return strings.TrimSpace(string(out))
@@ -63,7 +65,12 @@ func (s *server) cli(t *testing.T, args ...string) string {
 // received reads the stream of the tenant.
 func (s *server) received(t *testing.T) (ids []string) {
 	t.Helper()
-	lines := strings.Split(s.cli(t, "XRANGE", "edge:default", "-", "+"), "\n")
+	return s.stream(t, "edge:default")
+}
+
+func (s *server) stream(t *testing.T, key string) (ids []string) {
+	t.Helper()
+	lines := strings.Split(s.cli(t, "XRANGE", key, "-", "+"), "\n")
 	for i, line := range lines {
 		if line == "position" {
 			ids = append(ids, lines[i+1])
@@ -193,6 +200,10 @@ func TestRedis_RefusedKeys(t *testing.T) {
 		{map[string]any{}, []string{"sinks.test.address", "missing"}},
 		{map[string]any{"address": "redis://x"}, []string{"sinks.test.address", "host:port"}},
 		{map[string]any{"address": "x:1", "password": "s3cret"}, []string{"sinks.test.password", "password_file"}},
+		{map[string]any{"address": []any{"x:1", "y:1"}}, []string{"sinks.test.address", "sentinel_master"}},
+		{map[string]any{"address": "x:1", "cluster": true, "db": 1}, []string{"sinks.test.db", "database 0"}},
+		{map[string]any{"address": "x:1", "cluster": true, "sentinel_master": "a"}, []string{"sinks.test.cluster"}},
+		{map[string]any{"address": "x:1", "sentinel_user": "a"}, []string{"sinks.test.sentinel_user", "sinks.test.sentinel_master"}},
 		{map[string]any{"address": "x:1", "user": "u"}, []string{"sinks.test.user", "password_file"}},
 		{map[string]any{"address": "x:1", "key": "a}"}, []string{"sinks.test.key", "}"}},
 		{map[string]any{"address": "x:1", "key": "a{dev"}, []string{"sinks.test.key", "{device}"}},

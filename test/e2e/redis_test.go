@@ -93,7 +93,7 @@ presence:
 	valve.Close()
 	testkit.Eventually(t, patience, "who went to have no key", func() bool { return key("valve") == "" })
 	testkit.Eventually(t, patience, "keys to be set again", func() bool {
-		return n.metric("edgeloop_presence_written_states_total", `board="who"`) > 6
+		return n.metric("edgeloop_presence_written_states_total", `board="who"`) > 3
 	})
 	n.kill()
 	testkit.Eventually(t, patience, "the keys of a dead node to end", func() bool { return key("pump") == "" })
