@@ -13,15 +13,17 @@ import (
 
 // healthCmd asks a node how it is; it needs no token.
 type healthCmd struct {
-	DataDir  string        `default:"${data_dir}" type:"path" help:"Data directory of the node, which has the address."`
-	AdminURL string        `name:"admin-url" default:"" help:"URL of the admin API; default: as in the data directory of the node."`
-	Live     bool          `default:"false" help:"Ask only whether the process answers, not whether it is ready for devices."`
-	Timeout  time.Duration `default:"5s" help:"How long an answer may take."`
+	DataDir  string `default:"${data_dir}" type:"path" help:"Data directory of the node, which has the address."`
+	AdminURL string `name:"admin-url" default:"" help:"URL of the admin API; default: as in the data directory of the node."`
+	// The environment and the configuration file give it, as to the node.
+	AdminListen string        `default:"127.0.0.1:9090" help:"Where the admin API of a node listens that still starts, and has not written it down."`
+	Live        bool          `default:"false" help:"Ask only whether the process answers, not whether it is ready for devices."`
+	Timeout     time.Duration `default:"5s" help:"How long an answer may take."`
 }
 
 // Run prints one line. Exit code 1: the node is not ready, or does not answer.
 func (h *healthCmd) Run(io *streams) error {
-	url, err := remote{DataDir: h.DataDir, AdminURL: h.AdminURL}.url()
+	url, err := remote{DataDir: h.DataDir, AdminURL: h.AdminURL, Starting: h.AdminListen}.url()
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -21,6 +22,8 @@ type remote struct {
 	DataDir        string `default:"${data_dir}" type:"path" help:"Data directory of the node, which has the admin token and the address."`
 	AdminURL       string `name:"admin-url" default:"" help:"URL of the admin API; default: as in the data directory of the node."`
 	AdminTokenFile string `default:"" type:"path" help:"File of the admin token; default DATA_DIR/admin.token."`
+	// Starting is where a node listens that has not written it down.
+	Starting string `kong:"-"`
 }
 
 // client is the API of the node that the flags name.
@@ -77,7 +80,7 @@ func explain(err error) string {
 func (r remote) find() (string, error) {
 	b, err := os.ReadFile(addressFile(r.DataDir))
 	if errors.Is(err, fs.ErrNotExist) {
-		return "http://127.0.0.1:9090", nil
+		return "http://" + cmp.Or(r.Starting, "127.0.0.1:9090"), nil
 	}
 	if err != nil {
 		return "", err
