@@ -219,6 +219,7 @@ func sinkSeries() []Series {
 		{"edgeloop_sink_attempts_total", TypeCounter, []string{"sink"}, "Attempts to send a batch."},
 		{"edgeloop_sink_failures_total", TypeCounter, []string{"sink"}, "Failures of the moment, that are tried again."},
 		{"edgeloop_sink_refused_records_total", TypeCounter, []string{"sink"}, "Records that the destination refused, with the dead letters."},
+		{"edgeloop_sink_unkept_records_total", TypeCounter, []string{"sink"}, "Of those, left out, because their device had its share of the dead letters."},
 		{"edgeloop_sink_filtered_records_total", TypeCounter, []string{"sink"}, "Records that the filter kept back."},
 		{"edgeloop_sink_missed_records", TypeGauge, []string{"sink"}, "Records that retention took before the sink had them, in all its life."},
 	}

@@ -108,6 +108,7 @@ func (s *Set) SendLetters(name string) error {
 // sendLetters sends the dead letters that there are now, one after the other. They are out of
 // their device's order, which their positions show.
 func (r *runner) sendLetters(soft, hard context.Context) error {
+	r.shares.forget()
 	type numbered struct {
 		number uint64
 		record Record

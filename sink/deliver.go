@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"time"
 
+	"go.uber.org/zap"
+
 	"edgeloop/backbone/store"
 )
 
@@ -92,6 +94,7 @@ func (r *runner) attempt(hard context.Context, records []Record) (confirmed int,
 	if err == nil && confirmed < len(records) {
 		err = errShort
 	}
+	r.shares.confirmed(records[:confirmed])
 	bytes := uint64(0)
 	for i := range records[:confirmed] {
 		bytes += uint64(len(records[i].Line))
@@ -134,6 +137,10 @@ func (r *runner) refused(soft, hard context.Context, rec *Record, why *Refusal) 
 		r.status.refused(rec)
 		return fmt.Errorf("record %s of device %s/%s: %w", rec.ID(), rec.Tenant, rec.Device, why)
 	}
+	if r.shares.over(rec) {
+		r.leaveOut(rec, why)
+		return nil // the place moves over it with what is behind it
+	}
 	for {
 		err := bury(hard, r.node, r.spec.Name, rec, why.Reason)
 		if err == nil {
@@ -150,12 +157,28 @@ func (r *runner) refused(soft, hard context.Context, rec *Record, why *Refusal) 
 		default:
 		}
 	}
+	r.shares.buried(rec)
 	r.breaker.ok()
 	r.status.change(func(s *Status) {
 		s.Counts.Refused++
 		s.LastErr, s.LastAt = plain(fmt.Sprintf("record %s: %s", rec.ID(), why.Error())), time.Now()
 	})
 	return r.keep(hard, rec.Position)
+}
+
+// leaveOut passes a refused record that is not kept: its device has had its share of the dead
+// letters. The log has it.
+func (r *runner) leaveOut(rec *Record, why *Refusal) {
+	r.breaker.ok()
+	r.status.change(func(s *Status) {
+		s.Counts.Refused++
+		s.Counts.Unkept++
+		s.LastErr, s.LastAt = plain(fmt.Sprintf("record %s, left out: its device has %d dead letters: %s", rec.ID(), maxShare, why.Error())), time.Now()
+	})
+	r.unkept.Do(func() {
+		r.log.Warn("a device has its share of the dead letters, what else is refused of it is left out",
+			zap.String("tenant", rec.Tenant), zap.String("device_id", rec.Device), zap.String("position", rec.ID()), zap.String("error", plain(why.Error())))
+	})
 }
 
 // keep moves the place.

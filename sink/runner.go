@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+	"golang.org/x/time/rate"
 
 	"edgeloop/backbone/reader"
 	"edgeloop/backbone/store"
@@ -50,7 +51,9 @@ type runner struct {
 
 	// Owned by the sender.
 	breaker breaker
-	reader  Reader // of the present session
+	shares  shares
+	unkept  rate.Sometimes // to say that records are left out
+	reader  Reader         // of the present session
 
 	// With a lock of its own.
 	status watchable
@@ -65,6 +68,7 @@ func start(spec Spec, node Node, was Counts, paused bool) *runner {
 	r := &runner{
 		spec: spec, node: node, paused: paused, log: node.Logger.With(zap.String("sink", spec.Name)),
 		done: make(chan struct{}), poke: make(chan struct{}, 1), breaker: breaker{retry: spec.Retry},
+		unkept: rate.Sometimes{Interval: sayEvery},
 	}
 	r.status.is = Status{Name: spec.Name, Type: spec.Type, Counts: was, Since: time.Now()}
 	hard, cut := context.WithCancel(context.Background())
@@ -84,6 +88,9 @@ func start(spec Spec, node Node, was Counts, paused bool) *runner {
 	}()
 	return r
 }
+
+// sayEvery is how often a sink says that it leaves records out.
+const sayEvery = 10 * time.Second
 
 // closeWithin is how long a destination may take to close, once the sink has ended.
 const closeWithin = 2 * time.Second

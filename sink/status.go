@@ -39,6 +39,7 @@ type Counts struct {
 	Records, Bytes   uint64 // confirmed
 	Attempts, Failed uint64 // to send; failed ones are of the moment
 	Refused          uint64 // records, to the dead letters
+	Unkept           uint64 // of those, left out: their device had its share of the letters
 	Missed           uint64 // records that retention took first
 	Filtered         uint64 // records that the filter kept back
 }

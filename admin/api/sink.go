@@ -30,8 +30,10 @@ type Sink struct {
 	Bytes    uint64 `json:"bytes"`
 	Attempts uint64 `json:"attempts"`
 	Failures uint64 `json:"failures"`
-	// Refused records went to the dead letters; Filtered ones the filter kept back.
+	// Refused records went to the dead letters, but for Unkept ones, whose device had its share
+	// of those; Filtered ones the filter kept back.
 	Refused  uint64 `json:"refused"`
+	Unkept   uint64 `json:"unkept"`
 	Filtered uint64 `json:"filtered"`
 	// Missed records were taken by retention first, in all the sink's life.
 	Missed uint64 `json:"missed"`

@@ -64,6 +64,7 @@ function updateCard(card, s) {
     ['oldest unconfirmed', s.oldest ? `${ago(s.oldest)} (${clock(s.oldest)})` : s.lag_records === 0 ? 'none' : 'none that it has read'],
     ['confirmed', `${plural(s.records, 'record')}, ${bytes(s.bytes)}`],
     ['dead letters', s.refused && plural(s.refused, 'record') + ' refused', 'warn'],
+    ['left out', s.unkept && plural(s.unkept, 'record') + ' of these, of devices with too many', 'warn'],
     ['missed', s.missed && plural(s.missed, 'record') + ', taken by retention first', 'warn'],
   ]);
   setAttribute(error, 'class', s.state === 'running' ? 'error hint' : 'error fault');

@@ -28,7 +28,7 @@ func (a adminSinks) Sinks() (out []api.Sink) {
 			Name: s.Name, Type: s.Type, State: s.State.String(), Since: s.Since, Breaker: s.Breaker.String(), Next: s.Next,
 			Oldest: timeOrNil(s.Oldest), LastError: s.LastErr, LastErrorAt: timeOrNil(s.LastAt), RetryAt: timeOrNil(s.RetryAt),
 			Records: s.Counts.Records, Bytes: s.Counts.Bytes, Attempts: s.Counts.Attempts, Failures: s.Counts.Failed,
-			Refused: s.Counts.Refused, Filtered: s.Counts.Filtered, Missed: s.Counts.Missed,
+			Refused: s.Counts.Refused, Unkept: s.Counts.Unkept, Filtered: s.Counts.Filtered, Missed: s.Counts.Missed,
 		}
 		if s.Log != "" {
 			one.Place = s.Log + "-" + strconv.FormatUint(s.Place, 10)
@@ -195,6 +195,7 @@ func (n *node) sinkMetrics(to func(admin.Sample)) {
 		emit("edgeloop_sink_attempts_total", float64(s.Attempts), s.Name)
 		emit("edgeloop_sink_failures_total", float64(s.Failures), s.Name)
 		emit("edgeloop_sink_refused_records_total", float64(s.Refused), s.Name)
+		emit("edgeloop_sink_unkept_records_total", float64(s.Unkept), s.Name)
 		emit("edgeloop_sink_filtered_records_total", float64(s.Filtered), s.Name)
 		emit("edgeloop_sink_missed_records", float64(s.Missed), s.Name)
 	}
