@@ -31,7 +31,10 @@ func (l *logBackupCmd) Run(io *streams) error {
 	ctx, cancel := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer cancel()
 	part := l.File + ".part"
-	f, err := os.OpenFile(part, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600) // it holds what devices sent
+	if err := removeFile(part); err != nil { // of a backup that was cut off, or of somebody else
+		return err
+	}
+	f, err := os.OpenFile(part, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600) // it holds what devices sent
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -19,11 +20,21 @@ func TestBackup_NodeLost(t *testing.T) {
 	f := launch(t, n, 5, 1<<40, nil)
 	f.waitAcked(patience, 50)
 	file := filepath.Join(t.TempDir(), "backup.tar")
+	trap := file + ".of-others" // who may write beside the backup gets nothing of it
+	if err := errors.Join(os.WriteFile(trap, nil, 0o600), os.Link(trap, file+".part"), os.Chmod(trap, 0o666)); err != nil {
+		t.Fatal(err)
+	}
 	backup := func() (out, errs string, code int) {
 		return runTool(t, "log", "backup", "--data-dir", n.dir, "--admin-url", "http://"+n.admin, file)
 	}
 	if out, errs, code := backup(); code != 0 || !containsAll(out, "backup of log", "checked") {
 		t.Fatalf("code %d: %s%s", code, out, errs)
+	}
+	if info, err := os.Stat(file); err != nil || info.Mode() != 0o600 {
+		t.Errorf("the backup is %v, %v", info.Mode(), err)
+	}
+	if is, err := os.ReadFile(trap); err != nil || len(is) > 0 {
+		t.Errorf("others have %d bytes of the backup, %v", len(is), err)
 	}
 	acked, _ := f.acked()
 	f.waitAcked(patience, acked+50) // what came later is lost
