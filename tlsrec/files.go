@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"os"
 	"strings"
+	"syscall"
 
 	"edgeloop/internal/filemode"
 )
@@ -66,7 +67,8 @@ func (c *Config) read() (m material, err error) {
 	return m, err
 }
 
-// Stamp changes when one of the files does, or who may read it.
+// Stamp changes when one of the files does, or who may read it, or when another file has
+// its name: two of one size may be written within the resolution of their times.
 func (s *Server) Stamp() string {
 	var b strings.Builder
 	for _, name := range append([]string{s.cfg.CertFile, s.cfg.KeyFile, s.cfg.ClientCAFile, s.cfg.TicketFile}, s.cfg.CRLFiles...) {
@@ -76,7 +78,11 @@ func (s *Server) Stamp() string {
 		if info, err := os.Stat(name); err != nil {
 			b.WriteString("-;")
 		} else {
-			fmt.Fprintf(&b, "%d,%d,%o;", info.Size(), info.ModTime().UnixNano(), info.Mode())
+			inode := uint64(0)
+			if stat, ok := info.Sys().(*syscall.Stat_t); ok {
+				inode = stat.Ino
+			}
+			fmt.Fprintf(&b, "%d,%d,%d,%o;", inode, info.Size(), info.ModTime().UnixNano(), info.Mode())
 		}
 	}
 	return b.String()

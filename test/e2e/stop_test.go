@@ -2,6 +2,8 @@ package e2e_test
 
 import (
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -51,8 +53,10 @@ func TestStop_DuringTheStart(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			n := prepare(t, "--auth=none", "--nats-url", nats.url())
 			n.spawn()
-			testkit.Eventually(t, patience, "the start to begin", func() bool {
-				return strings.Contains(n.log.String(), "AUTHENTICATION IS OFF")
+			testkit.Eventually(t, patience, "the start to come to the log", func() bool {
+				token, err := os.ReadFile(filepath.Join(n.dir, "admin.token"))
+				said, _ := n.readiness(strings.TrimSpace(string(token)))
+				return err == nil && strings.Contains(said, "start: log")
 			})
 			began := time.Now()
 			for range c.signals {
