@@ -83,7 +83,10 @@ func (n *node) awaitReady() {
 // spawn starts the process and waits for nothing.
 func (n *node) spawn() {
 	n.t.Helper()
-	args := append([]string{"serve", cmp.Or(n.listenFlag, "--listen"), n.listen, "--admin-listen", n.admin, "--data-dir", n.dir}, n.flags...)
+	args := append([]string{
+		"serve", cmp.Or(n.listenFlag, "--listen"), n.listen, "--admin-listen", n.admin, "--data-dir", n.dir,
+		"--drain-window=100ms", // the default of 10s is for the devices of the world; a flag behind this one wins
+	}, n.flags...)
 	n.cmd = exec.Command(nodeBinary, args...)
 	if n.sockets != nil { // as a service manager hands them over
 		n.cmd = exec.Command("sh", append([]string{"-c", `LISTEN_PID=$$ exec "$@"`, "sh", nodeBinary}, args...)...)
