@@ -15,7 +15,7 @@ CYCLONEDX := bin/cyclonedx-gomod-v1.10.0
 
 FUZZTIME    ?= 30s
 TESTFLAGS   ?=
-GO_TEST     := go test -shuffle=on -timeout=15m $(TESTFLAGS)
+GO_TEST     := go test -shuffle=on -timeout=20m $(TESTFLAGS)
 
 .PHONY: help
 help: ## Print this list
