@@ -1,13 +1,7 @@
 package sink
 
 import (
-	"errors"
-	"fmt"
-	"maps"
 	"reflect"
-	"regexp"
-	"slices"
-	"strings"
 	"time"
 
 	"edgeloop/backbone/reader"
@@ -44,42 +38,18 @@ type Batch struct {
 // as the one before, within Most.
 type Retry struct{ Least, Most time.Duration }
 
-var nameForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$`)
-
-// Parse reads the list of sinks of the configuration file. It says all that is wrong with it.
-func Parse(list []any, kinds map[string]Kind) (specs []Spec, err error) {
-	if len(list) > MaxSinks {
-		return nil, fmt.Errorf("sinks: there are %d, a node has at most %d", len(list), MaxSinks)
-	}
-	var errs []error
-	for i, one := range list {
-		values, isMap := one.(map[string]any)
-		if !isMap {
-			errs = append(errs, fmt.Errorf("sinks[%d]: takes keys: name, type and those of the type", i))
-			continue
-		}
-		s, err := parseOne(i, values, kinds)
-		if slices.ContainsFunc(specs, func(o Spec) bool { return o.Name == s.Name }) {
-			err = errors.Join(err, fmt.Errorf("sinks[%d].name: %q is there twice: each sink has its own place in the log by its name", i, s.Name))
-		}
-		errs = append(errs, err)
-		specs = append(specs, s)
-	}
-	return specs, errors.Join(errs...)
+// Parse reads the list of sinks of the configuration file, whose names are also those of their
+// places in the log. It says all that is wrong with it.
+func Parse(list []any, kinds map[string]Kind) ([]Spec, error) {
+	return keys.ReadList("sinks", MaxSinks, list, "lake", func(name string, m *keys.Map) (Spec, error) {
+		return parseOne(name, m, kinds)
+	})
 }
 
-func parseOne(i int, values map[string]any, kinds map[string]Kind) (Spec, error) {
-	where := fmt.Sprintf("sinks[%d]", i)
-	if name, ok := values["name"].(string); ok && nameForm.MatchString(name) {
-		where = "sinks." + name
-	}
-	m := keys.New(where, values)
-	s := Spec{Name: m.Needed("name", "lake"), given: values}
-	if s.Name != "" && !nameForm.MatchString(s.Name) {
-		m.Fail("name", "%q: give 1 to 63 letters, digits, - and _, beginning with a letter or a digit", s.Name)
-	}
-	known := slices.Sorted(maps.Keys(kinds))
-	s.Type = m.Needed("type", strings.Join(known, ", "))
+func parseOne(name string, m *keys.Map, kinds map[string]Kind) (Spec, error) {
+	s := Spec{Name: name, given: m.Given()}
+	kind, ok := Kind(nil), false
+	s.Type, kind, ok = keys.Pick(m, kinds)
 	s.Filter = ReadFilter(m.Part("filter"))
 	if m.Word("from", "oldest", "oldest", "newest") == "newest" {
 		s.From = reader.Newest
@@ -101,17 +71,13 @@ func parseOne(i int, values map[string]any, kinds map[string]Kind) (Spec, error)
 	s.Timeout = m.Time("timeout", 30*time.Second, 100*time.Millisecond, time.Hour)
 	s.StopOnRefusal = m.Word("on_refusal", "dead-letter", "dead-letter", "stop") == "stop"
 	if m.Flag("hold_log", false) {
-		m.Fail("hold_log", "true is not offered: a sink that is down would stop the devices (docs/decisions/0029). "+
+		m.Fail("hold_log", "true is not offered: a sink that is down would stop the devices (docs/decisions/0038). "+
 			"What retention takes before the sink had it is counted; give the log room with --log-max-bytes, or --when-full=stop")
 	}
-	kind, is := kinds[s.Type]
-	switch {
-	case is:
-		s.Destination = kind(m)
-	case s.Type != "":
-		m.Fail("type", "%q is none of %s", s.Type, strings.Join(known, ", "))
+	if !ok {
 		return s, m.Known()
 	}
+	s.Destination = kind(m)
 	return s, m.Err()
 }
 
