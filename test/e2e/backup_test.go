@@ -43,9 +43,7 @@ func TestBackup_NodeLost(t *testing.T) {
 	if _, errs, code := backup(); code != 2 || !strings.Contains(errs, "is there already") {
 		t.Errorf("over a file: code %d, %s", code, errs)
 	}
-	if !strings.Contains(n.log.String(), `"change": "backup"`) {
-		t.Error("the audit says nothing of it")
-	}
+	n.logged(`"change": "backup"`)
 	if out, _, code := runTool(t, "log", "verify", "--backup", file); code != 0 || !strings.Contains(out, "checked") {
 		t.Errorf("verify: code %d, %s", code, out)
 	}

@@ -174,6 +174,15 @@ func (n *node) end() {
 // url is where devices connect; query may be "" or "?a=b".
 func (n *node) url(query string) string { return "ws://" + n.listen + "/v1/device" + query }
 
+// logged waits until the node's log holds all parts. What a node logs comes through a pipe
+// and may arrive after what it answers.
+func (n *node) logged(parts ...string) {
+	n.t.Helper()
+	testkit.Eventually(n.t, patience, fmt.Sprintf("the log to hold %q", parts), func() bool {
+		return containsAll(n.log.String(), parts...)
+	})
+}
+
 // run calls the command-line tool and returns what it printed and its exit code.
 func (n *node) run(args ...string) (stdout, stderr string, code int) {
 	n.t.Helper()
