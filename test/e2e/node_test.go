@@ -37,6 +37,9 @@ type node struct {
 	cmd    *exec.Cmd
 	exited chan struct{} // closed when cmd has been waited for
 	log    *logBuffer
+
+	mu  sync.Mutex
+	raw []net.Conn // devices of upgradeRaw; guarded by mu
 }
 
 // start runs a node with these further flags and waits until it is ready.
@@ -139,10 +142,17 @@ func (n *node) wait() int {
 	}
 }
 
-// stop ends the node in good order and insists on exit code 0.
+// stop ends the node in good order and insists on exit code 0. Raw devices hang up: nobody
+// reads for them any more, and the node waits ten seconds for their Close.
 func (n *node) stop() {
 	n.t.Helper()
 	n.signal(syscall.SIGTERM)
+	n.mu.Lock()
+	for _, c := range n.raw {
+		_ = c.Close() // the test may have closed it
+	}
+	n.raw = nil
+	n.mu.Unlock()
 	if code := n.wait(); code != 0 {
 		n.t.Fatalf("exit code %d after SIGTERM, want 0\n%s", code, n.log)
 	}

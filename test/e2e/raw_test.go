@@ -30,6 +30,9 @@ func dialRaw(t *testing.T, n *node, device string) *rawConn {
 func upgradeRaw(t *testing.T, n *node, query, header string) *rawConn {
 	t.Helper()
 	c := dialTCP(t, n.listen)
+	n.mu.Lock()
+	n.raw = append(n.raw, c)
+	n.mu.Unlock()
 	fmt.Fprintf(c, "GET /v1/device%s HTTP/1.1\r\nHost: %s\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"+
 		"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"+
 		"Sec-WebSocket-Protocol: edgeloop.v1.json\r\n%s\r\n", query, n.listen, header)
