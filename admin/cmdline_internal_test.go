@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// Who may look at the process does not see the passwords of the log's servers.
+// A look at the process does not show the passwords of the log's servers.
 func TestCmdline_NoPasswords(t *testing.T) {
 	before := os.Args
 	defer func() { os.Args = before }()

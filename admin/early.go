@@ -45,9 +45,9 @@ func (s *Server) earlyRoutes() []route {
 	}
 }
 
-// HandOver ends accepting and returns the listener, which stays open: who connects from now on
-// waits for the Server that has it as Config.Listener. Who is connected already gets one answer,
-// so nobody is cut; Stop ends those that never ask.
+// HandOver ends accepting and returns the listener, which stays open: clients that connect from
+// now on wait for the Server that has it as Config.Listener. Those already connected get one
+// answer, so nobody is cut; Stop ends those that never ask.
 func (s *Server) HandOver() (net.Listener, error) {
 	s.mu.Lock()
 	ln, served := s.listener, s.served

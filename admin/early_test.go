@@ -14,7 +14,7 @@ import (
 )
 
 // While a node starts it says that it lives, and why it is not ready: the codes to anybody,
-// the words to who shows a token. Whoever connects while it becomes ready is not refused,
+// the words to clients with a token. A client that connects while it becomes ready is not refused,
 // but waits for the whole API.
 func TestEarly_HandsItsListenerOver(t *testing.T) {
 	cfg := admin.Config{Listen: "127.0.0.1:0", Principals: own}
@@ -102,7 +102,7 @@ func TestEarly_HandsItsListenerOver(t *testing.T) {
 		t.Errorf("/v1/node: %d", status)
 	}
 
-	// Who was connected to the first is answered, late as it asks.
+	// A client connected to the first is answered, late as it asks.
 	if _, err := io.WriteString(mute, "GET /readyz HTTP/1.1\r\nHost: node\r\n\r\n"); err != nil {
 		t.Fatal(err)
 	}

@@ -26,7 +26,7 @@ func admitGuest(t *testing.T, s *admin.Server) {
 }
 
 // Mallory, who is bound to a tenant, waits for its devices and its records as often as
-// she may. Who runs the node still gets through.
+// she may. The operator still gets through.
 func TestBound_LeaveRoom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFakes(t, func(c *admin.Config) { c.MaxConnections, c.MaxTails = 32, 4 })

@@ -68,8 +68,8 @@ var (
 	errIssuer     = errors.New("iss names nobody whose tokens are taken here")
 )
 
-// meant refuses a token that is for others, or of others. Who finds no name of its own in
-// an aud must refuse it, so a node without a name refuses every aud. [RFC7519 4.1.1]
+// meant refuses a token that is for others, or of others. A recipient that finds no name of
+// its own in an aud must refuse it, so a node without a name refuses every aud. [RFC7519 4.1.1]
 // [RFC7519 4.1.3]
 func (c *claims) meant(cfg *Config) error {
 	ours := func(name string) bool { return slices.Contains(cfg.Audiences, name) }

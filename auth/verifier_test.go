@@ -150,7 +150,7 @@ func TestVerifier_Leeway(t *testing.T) {
 			t.Errorf("%v: %v", claims, err)
 		}
 	}
-	// Who is let in late may stay as long.
+	// A device let in late may stay as long.
 	if id, err := v.Verify(signHS256(t, jwt.MapClaims{"sub": "a", "exp": noon.Unix() - 1})); err != nil || !id.Expires.Equal(noon.Add(time.Second)) {
 		t.Errorf("got %+v, %v, want an end at noon and a second", id, err)
 	}

@@ -78,7 +78,7 @@ func (e *external) speaksJWT() (creds string) {
 	return write(e.t, "edge.creds", string(text))
 }
 
-// What a node shows to a server elsewhere, and by what it knows the server. Who does not
+// What a node shows to a server elsewhere, and by what it knows the server. A node that does not
 // belong there waits, and is told the cause and what to look at.
 func TestOpen_Access(t *testing.T) {
 	ca, stranger := testkit.NewAuthority(t), testkit.NewAuthority(t)

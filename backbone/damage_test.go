@@ -150,7 +150,7 @@ func TestDamage_IsNoticedAtTheStart(t *testing.T) {
 			writeLog(t, dir)
 			h.do(t, dir)
 
-			// Who does not want to go on is left with everything as it is.
+			// An operator who does not want to go on finds everything as it is.
 			before := snapshot(t, blocksOf(dir))
 			_, err := backbone.Open(t.Context(), backbone.Config{DataDir: dir, BatchBytes: 50_000, MaxRecord: 10_000, LogSettings: backbone.LogSettings{MaxBytes: smallLog}, OnDamage: backbone.DamageStop})
 			var damaged *backbone.DamageError

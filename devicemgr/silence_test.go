@@ -23,7 +23,7 @@ func TestSilence_Verdict(t *testing.T) {
 		{usual, 30 * s, never, devicemgr.Ping, 30 * s},
 		{usual, 59 * s, 29 * s, devicemgr.Ping, s},
 		{usual, 60 * s, 30 * s, devicemgr.Evict, 0},
-		// Who was not asked, or not long enough ago, stays: the limits were lowered,
+		// A device that was not asked, or not long enough ago, stays: the limits were lowered,
 		// or the loop was late.
 		{usual, time.Hour, never, devicemgr.Ping, 30 * s},
 		{usual, time.Hour, 0, devicemgr.Ping, 30 * s},
@@ -38,7 +38,7 @@ func TestSilence_Verdict(t *testing.T) {
 		{devicemgr.Silence{Limit: 60 * s}, 59 * s, never, devicemgr.Ping, 30 * s},
 		{devicemgr.Silence{Limit: 60 * s}, 60 * s, 30 * s, devicemgr.Evict, 0},
 		{devicemgr.Silence{}, time.Hour, never, devicemgr.Wait, 0},
-		// Who cannot be asked has the limit alone.
+		// A device that cannot be asked has the limit alone.
 		{devicemgr.Silence{Limit: 90 * s, Unasked: true}, 60 * s, never, devicemgr.Wait, 30 * s},
 		{devicemgr.Silence{Limit: 90 * s, Unasked: true}, 89 * s, never, devicemgr.Wait, s},
 		{devicemgr.Silence{Limit: 90 * s, Unasked: true}, 90 * s, never, devicemgr.Evict, 0},

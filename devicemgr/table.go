@@ -22,7 +22,7 @@ type shard struct {
 
 // A shard's buckets double when there are perBucket sessions for each: with that, and the
 // link of the chain, a session costs the table 8 bytes and some 5 more, where a map of hashes
-// cost 30. Who looks one up compares two names on average.
+// cost 30. A look-up compares two names on average.
 const (
 	perBucket    = 2
 	firstBuckets = 8

@@ -91,8 +91,8 @@ func (s *listener) roomForMore() bool {
 // roomForMany says whether as many as wait may be accepted.
 func (s *listener) roomForMany() bool { return s.roomForMore() && !s.nearLimit() && !s.crowded() }
 
-// minding sets the gates by what is open now. Whoever changes a number that
-// roomForMore looks at calls it afterwards.
+// minding sets the gates by what is open now. Call it after each change
+// of a number that roomForMore looks at.
 func (s *Server) minding() {
 	for _, l := range s.listeners {
 		if err := l.gate.mind(l.roomForMany); err != nil {

@@ -52,8 +52,8 @@ func (c *Conn) startCloseOnLoop(code wsproto.CloseCode, reason string) {
 	}
 }
 
-// wordsOnTheWireOnLoop is the same of what waited before the Greeting. Who closes from
-// within Receive has a message lent, which the next one would take away, and what came
+// wordsOnTheWireOnLoop is the same of what waited before the Greeting. A caller that
+// closes from within Receive has a message lent, which the next one would take away, and what came
 // before the wire is not through.
 func (c *Conn) wordsOnTheWireOnLoop() {
 	if l, ok := c.gc.(*layered); ok && c.state == stateClosing && l.wire != nil && !l.busy && !c.decoding {

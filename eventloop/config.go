@@ -45,7 +45,7 @@ type Config struct {
 	// default 2 s.
 	CloseTimeout time.Duration
 	// GoingAwayTimeout is the same for a Close frame that says 1001; default 10 s.
-	// Who is sent away because the node stops is well, and may be one of many
+	// A peer that is sent away because the node stops is well, and may be one of many
 	// thousands that answer at once, over a slow network: hung up on too early it
 	// loses the frame and its delay.
 	GoingAwayTimeout time.Duration

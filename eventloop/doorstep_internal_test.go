@@ -7,7 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Whoever speaks is let in first, whoever hangs up is forgotten, and whoever has been
+// A peer that speaks is let in first, one that hangs up is forgotten, and one that has been
 // silent longest is the one to be sent away: not if what it said is only unread.
 func TestDoorstep_WhoIsNext(t *testing.T) {
 	ln, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_NONBLOCK, 0)
@@ -64,7 +64,7 @@ func TestDoorstep_WhoIsNext(t *testing.T) {
 	}
 }
 
-// Who has just come is not sent away for its silence, until as many more were than
+// A newcomer is not sent away for its silence, until as many more were than
 // spoke as may stand there; whoever speaks then counts against that.
 func TestDoorstep_AMomentToSpeak(t *testing.T) {
 	ln, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_NONBLOCK, 0)

@@ -11,14 +11,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The doorstep. A device says what it wants as soon as it is connected; who connects
-// only to be there says nothing. The kernel's backlog treats them alike: thousands of
+// The doorstep. A device says what it wants as soon as it is connected; a peer that
+// connects only to be there says nothing. The kernel's backlog treats them alike: thousands of
 // the silent in front of a device make it wait until each was let in, looked at and
 // sent away, and when the backlog is full the device's SYN is dropped. So while
 // somebody has to give way in the lobby (crowded), the turnstile takes newcomers
 // from the backlog as fast as they come and keeps them on the doorstep: a
-// descriptor each, nothing more. Who speaks is let into the lobby before all others.
-// When the doorstep is full, whoever has stood there silent the longest is sent away.
+// descriptor each, nothing more. Peers that speak are let into the lobby before all others.
+// When the doorstep is full, the peer that has stood there silent the longest is sent away.
 // Those who have spoken are not: when there are only such, the others wait in the
 // backlog. Thousands that come back together are connected before the first of them
 // speaks: so each has a moment to, until it is seen that most let it pass.

@@ -155,7 +155,7 @@ func TestFrames_ProtocolErrors(t *testing.T) {
 	n.gone(eventloop.CauseProtocolError, 9)
 }
 
-// Who breaks the protocol and goes on sending is listened to no longer than
+// A peer that breaks the protocol and goes on sending is listened to no longer than
 // the time to close, and what is said to it is not lost to a reset.
 func TestFrames_LingeringPeerThatKeepsSending(t *testing.T) {
 	n := serve(t, eventloop.Config{Tick: tick, CloseTimeout: 5 * tick}, echoing())

@@ -70,7 +70,7 @@ func TestGate_Handshakes(t *testing.T) {
 }
 
 // Newcomers that say nothing cost a scanner nothing. When the budget is used up
-// they give way, the oldest first, and devices get in; who is being decided stays.
+// they give way, the oldest first, and devices get in; those being decided stay.
 func TestGate_SilentNewcomersGiveWay(t *testing.T) {
 	const budget = 4
 	n := serve(t, eventloop.Config{Tick: tick, MaxHandshakes: budget, HandshakeTimeout: time.Hour}, echoing())
@@ -107,7 +107,7 @@ func TestGate_SilentNewcomersGiveWay(t *testing.T) {
 }
 
 // MaxHandshakes is a limit, also when the acceptor takes a long backlog in at
-// once: the others wait, unread, and get their turn. Who was refused counts until
+// once: the others wait, unread, and get their turn. A refused one counts until
 // the socket is closed.
 func TestGate_BacklogDoesNotExceedTheBudget(t *testing.T) {
 	const budget, crowd = 4, 40

@@ -146,7 +146,7 @@ func TestGreeting_IsStripped(t *testing.T) {
 	emptied(t, memory)
 }
 
-// Who is refused hears why, in the words of the greeting, and nobody above hears of it.
+// A refused peer hears why, in the words of the greeting, and nobody above hears of it.
 func TestGreeting_Refuses(t *testing.T) {
 	memory := bytebuf.NewBudget(1<<20, nil)
 	n := serve(t, eventloop.Config{Listeners: greeted(strip{}), Memory: memory}, func(*eventloop.Conn, *eventloop.Hello) (eventloop.Receiver, *eventloop.Refusal) {
@@ -262,7 +262,7 @@ func TestGreeting_BrokenPiece(t *testing.T) {
 	wantGone(t, gone, eventloop.CauseProtocolError, 1002)
 }
 
-// Who says nothing has no greeting, and is sent away without a word.
+// A silent peer has no greeting, and is sent away without a word.
 func TestGreeting_Silence(t *testing.T) {
 	listeners := []eventloop.Listener{{Address: "127.0.0.1:0", Greet: func(*eventloop.Conn) eventloop.Greeting {
 		t.Error("a greeting was made")
@@ -333,7 +333,7 @@ type endless struct{ strip }
 
 func (endless) Step([]byte) (eventloop.Step, error) { return eventloop.Step{}, nil }
 
-// Who closes from within Receive keeps the message until it returns, and hears of none
+// A caller that closes from within Receive keeps the message until it returns, and hears of none
 // that came behind it meanwhile.
 func TestGreeting_ClosedWithinReceive(t *testing.T) {
 	memory := bytebuf.NewBudget(1<<20, nil)

@@ -218,7 +218,7 @@ func TestHandshake_LostWhilePending(t *testing.T) {
 	})
 }
 
-// Who connects and says nothing, or says it byte by byte, is let go in time.
+// A peer that says nothing, or says it byte by byte, is let go in time.
 func TestHandshake_Timeout(t *testing.T) {
 	n := serve(t, eventloop.Config{Tick: tick, HandshakeTimeout: 5 * tick}, echoing())
 	t.Run("silence", func(t *testing.T) {

@@ -9,7 +9,7 @@ import (
 	"edgeloop/internal/testkit"
 )
 
-// Who accepts sees what the peer presented, and from where.
+// The Acceptor sees what the peer presented, and from where.
 func TestHello_Credentials(t *testing.T) {
 	seen := make(chan eventloop.Credentials, 1)
 	n := serve(t, eventloop.Config{Protocols: []string{"b"}}, func(_ *eventloop.Conn, h *eventloop.Hello) (eventloop.Receiver, *eventloop.Refusal) {

@@ -7,7 +7,7 @@ import (
 	"edgeloop/internal/testkit"
 )
 
-// Who asks whether the loops turn hears of the one that hangs, and that it goes on.
+// A question whether the loops turn hears of the one that hangs, and that it goes on.
 func TestServer_Lag(t *testing.T) {
 	held, free := make(chan bool, 1), make(chan struct{})
 	s := serve(t, eventloop.Config{Loops: 1, Tick: tick}, admit(func(*eventloop.Conn) eventloop.Receiver {

@@ -63,7 +63,7 @@ func TestServer_Stop(t *testing.T) {
 	d.want(pong("x"))
 }
 
-// Who is admitted while the server stops is told that it is over, once.
+// A connection admitted while the server stops is told that it is over, once.
 func TestServer_AdmitWhileStopping(t *testing.T) {
 	for range 20 {
 		accept, ch := deciding()

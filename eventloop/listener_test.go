@@ -76,7 +76,7 @@ func TestListeners_Unspecified(t *testing.T) {
 	}
 }
 
-// Who fills one listener's lobby keeps nobody out who comes by another.
+// A crowd that fills one listener's lobby keeps nobody out at another.
 func TestListeners_ACrowdAtOne(t *testing.T) {
 	accept, cands := deciding()
 	n := serve(t, eventloop.Config{Listeners: two, MaxHandshakes: 8}, accept)

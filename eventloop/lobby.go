@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// The lobby. Whoever has connected and is not a device yet is a guest, and of
-// guests there are at most MaxHandshakes: those whose header block is coming in,
+// The lobby. A peer that has connected and is not a device yet is a guest, and
+// there are at most MaxHandshakes guests: those whose header block is coming in,
 // those being decided, and those that were refused and have not hung up. The
 // accept gate shuts when there are as many. But an acceptor in the middle of
 // emptying the backlog is not stopped by the gate (gate_linux.go), so some more

@@ -56,7 +56,7 @@ func TestLobby_HurriesWhileThereIsNoRoom(t *testing.T) {
 	}
 }
 
-// Who is not in a line is not asked to go: not twice, not while it is decided, and
+// A guest in no line is not asked to go: not twice, not while it is decided, and
 // not when it has left.
 func TestLobby_LinesKeepWhoIsToGo(t *testing.T) {
 	var b lobby

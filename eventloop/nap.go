@@ -5,9 +5,9 @@ import "time"
 // Naps. Each message that comes alone wakes the loop's thread, which wakes a worker's:
 // at 20,000 messages a second that costs more than all that is done with them. So a loop
 // that has nothing to do for now, and that has just handed on what is answered later
-// anyway, lets a few sockets become ready before it looks again. Whoever posts something
-// to it, an acknowledgement first of all, ends the nap. Who comes after a silence of
-// napWithin is not held up, and neither is anybody while a socket waits.
+// anyway, lets a few sockets become ready before it looks again. Anything posted to
+// it, an acknowledgement first of all, ends the nap. What comes after a silence of
+// napWithin is not held up, and neither is anything while a socket waits.
 //
 // The runtime knows the timer, and gives the processor to others meanwhile; in a blocking
 // epoll_wait the loop keeps it until the runtime's monitor takes it away.

@@ -92,8 +92,8 @@ func (c *Conn) noteRefusedOnLoop(cause Cause) bool {
 }
 
 // undecidedOnLoop is called by the wheel after idle ticks without an end of the
-// handshake. Who has done its part, or was not let in, is told to come again; who
-// has not sent its header block is cut off.
+// handshake. A peer that has done its part, or was not let in, is told to come again;
+// one that has not sent its header block is cut off.
 func (c *Conn) undecidedOnLoop(idle uint32) (wait uint32) {
 	s := c.loop.s
 	limit := s.ticks(s.cfg.HandshakeTimeout)

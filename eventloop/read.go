@@ -156,8 +156,8 @@ func (c *Conn) holdOnLoop(in []byte) {
 
 // awaitCloseOnLoop looks for the peer's Close frame among what it still sends.
 // What a peer sent before it heard that this node goes away is still taken in:
-// some of it may be sent only once. Whoever is sent away for another reason is
-// not listened to any more.
+// some of it may be sent only once. A peer that is sent away for another reason
+// is not listened to any more.
 func (c *Conn) awaitCloseOnLoop(in []byte) {
 	c.lastWordsOnLoop(in, c.code == wsproto.CloseGoingAway)
 }

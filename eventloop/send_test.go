@@ -153,7 +153,7 @@ func TestSend_ChurnNeverMisdelivers(t *testing.T) {
 	senders.Wait()
 }
 
-// Who does not read is cut off when OutBuffer is reached, costs no more than
+// A peer that does not read is cut off when OutBuffer is reached, costs no more than
 // that, and its neighbours on the same loop do not notice.
 func TestSend_SlowConsumer(t *testing.T) {
 	const outBuffer = 256 << 10

@@ -138,7 +138,7 @@ func (s *Server) Run() error {
 }
 
 // Stop closes every connection without a word, has Run return and waits for
-// that. Whoever wants a gentle end closes the connections first (gateway does).
+// that. For a gentle end, close the connections first (gateway does).
 // Any goroutine. A Run that follows returns at once.
 func (s *Server) Stop(ctx context.Context) error {
 	s.asked.Store(true)
@@ -168,7 +168,7 @@ func (s *Server) halt() { s.halting.Do(func() { close(s.stopping) }) }
 // Booted is closed when the server listens; Addrs is valid from then on.
 func (s *Server) Booted() <-chan struct{} { return s.booted }
 
-// StopAccepting refuses new dials from now on; who is connected stays.
+// StopAccepting refuses new dials from now on; open connections stay.
 func (s *Server) StopAccepting() {
 	for _, l := range s.listeners {
 		if err := l.gate.end(); err != nil {

@@ -12,7 +12,7 @@ import (
 )
 
 // Promise 7: who is quiet for a heartbeat is pinged, who stays quiet until the
-// limit is evicted, each within a tick; who says anything starts anew.
+// limit is evicted, each within a tick; one that says anything starts anew.
 func TestSilence_PingedThenEvicted(t *testing.T) {
 	const heartbeat, limit = 25 * tick, 50 * tick
 	type asked struct {

@@ -49,7 +49,7 @@ func TestSocket_TakesNothing(t *testing.T) {
 	}
 }
 
-// Who takes a little now and then stays.
+// A peer that takes a little now and then stays.
 func TestSocket_TakesALittle(t *testing.T) {
 	accept, conns, _ := reporting()
 	n := serve(t, eventloop.Config{Tick: tick, OutBuffer: 64 << 20, SocketBuffer: 32 << 10, SendTimeout: time.Second}, accept)

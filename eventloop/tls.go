@@ -14,9 +14,9 @@ import (
 // record by record, and the loop waits for nothing: it hands a record over, and goes on
 // when the worker has it woken. Everything after that happens on the loop.
 //
-// Who is first among those that wait for a worker is who came last: when there are more
-// than can be served in time, those who waited long have given up, or will, and work for
-// them is lost work.
+// The newest of those that wait for a worker comes first: when there are more than can be
+// served in time, those that waited long have given up, or will, and work for them is lost
+// work.
 
 // errBusy says that no worker takes a record.
 var errBusy = errors.New("eventloop: too many TLS handshakes at a time")
@@ -60,7 +60,7 @@ type tlsGreeting struct {
 	held atomic.Int32
 }
 
-// Who has the session.
+// Holders of the session.
 const (
 	heldByLoop int32 = iota
 	heldByWorker

@@ -164,7 +164,7 @@ func TestTLS_Slowly(t *testing.T) {
 	emptied(t, memory)
 }
 
-// Who stops in the middle of its handshake, wherever, is cut off when its time is up.
+// A peer that stops in the middle of its handshake, wherever, is cut off when its time is up.
 func TestTLS_HalfAHandshake(t *testing.T) {
 	server, pool := secureServer(t)
 	memory := bytebuf.NewBudget(1<<20, nil)

@@ -5,15 +5,15 @@ import "time"
 // Turns. While a socket waits, a loop does no more at a time than one slice of what
 // others posted, of the timers that are due and of the sockets that are to be
 // pushed. A broadcast to all, or a tick in which thousands are due, so takes many
-// slices, and whoever sends something meanwhile waits for one of them. The other
-// way round, who is to be woken does not wait for all sockets: while much comes in,
+// slices, and a socket that becomes ready meanwhile waits for one of them. The other
+// way round, a connection to be woken does not wait for all sockets: while much comes in,
 // a slice follows as soon as the sockets have had as long as a slice takes.
 //
 // gnet empties its queue of tasks before it looks at the sockets, so a loop that
 // told itself to come again would not hear its devices until all was done.
 // Somebody else tells it: a bell-ringer, who comes when the loop has gone on to
 // its sockets. On a busy machine he comes late: then it is the sockets that have
-// the loop go on. Or he comes too early, and so may whoever posts while the loop
+// the loop go on. Or he comes too early, and so may anybody who posts while the loop
 // delivers; the loop notices that it has heard nobody since its last turn although
 // somebody is to be heard, and puts the turn off.
 

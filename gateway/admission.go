@@ -31,8 +31,8 @@ type candidate struct {
 	began time.Time     // when its request was whole
 }
 
-// Accept implements eventloop.Acceptor. On the loop only what costs nothing is
-// decided; who the device is, is decided on the pool.
+// Accept implements eventloop.Acceptor. The loop decides only what costs
+// nothing; the pool decides which device it is.
 func (g *Gateway) Accept(c *eventloop.Conn, h *eventloop.Hello) (eventloop.Receiver, *eventloop.Refusal) {
 	if h.Connect == nil && string(h.Path) != DevicePath {
 		return nil, &eventloop.Refusal{Reason: eventloop.ReasonNotFound, Text: "devices connect to " + DevicePath}

@@ -15,7 +15,7 @@ import (
 )
 
 // TestCommand_WhileConnecting: a command is left at the very moment at which its
-// device connects. Whoever comes first, it arrives, and once.
+// device connects. Whichever comes first, it arrives, and once.
 func TestCommand_WhileConnecting(t *testing.T) {
 	t.Parallel()
 	n := startNode(t, &memLog{}, gateway.Config{})

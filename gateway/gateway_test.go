@@ -96,7 +96,7 @@ func TestLink_Window(t *testing.T) {
 	n.until("reading goes on", func() bool { return n.server.Stats().Paused == 0 })
 }
 
-// TestLink_FullNode: bytes of all devices together are bounded; who is held back
+// TestLink_FullNode: bytes of all devices together are bounded; a device held back
 // for it goes on when others have settled.
 func TestLink_FullNode(t *testing.T) {
 	t.Parallel()

@@ -47,7 +47,7 @@ func TestLane_LeaverIsForgotten(t *testing.T) {
 }
 
 // TestMemory_EndsAndGoesOn: the log stands still until memory is full, then flows
-// again. Who was held back goes on by itself, whatever it holds, and in order.
+// again. A device held back goes on by itself, whatever it holds, and in order.
 func TestMemory_EndsAndGoesOn(t *testing.T) {
 	t.Parallel()
 	stuck := make(chan struct{})

@@ -78,7 +78,7 @@ func (l *steppedLog) Last(context.Context, string, string) (last backbone.Last, 
 
 func (l *steppedLog) Flush(context.Context) error { return nil }
 
-// turn changes the mode; who is held up looks again.
+// turn changes the mode; those held up look again.
 func (l *steppedLog) turn(mode appendMode) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -46,7 +46,7 @@ func sequenced(id byte, seq, payload string) []byte {
 
 // TestMQTT_Sequence: with the user property seq a message is stored once, however often
 // it is sent, and PUBACK of one that was sent again waits for the sync as the first would.
-// Who connects is told how far the log is.
+// A device that connects is told how far the log is.
 func TestMQTT_Sequence(t *testing.T) {
 	t.Parallel()
 	log := newSteppedLog()

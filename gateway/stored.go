@@ -85,8 +85,8 @@ func (g *Gateway) deliverStored(l *link) {
 }
 
 // fetchOnLoop has a worker look into the store for this link, when the device has
-// read what was sent and nobody else is looking. Whoever holds flagFetching wakes
-// the link afterwards.
+// read what was sent and nobody else is looking. The worker that holds flagFetching
+// wakes the link afterwards.
 func (l *link) fetchOnLoop() {
 	if l.flags.Load()&(flagStored|flagFetching) != flagStored {
 		return

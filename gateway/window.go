@@ -161,8 +161,8 @@ func (l *link) postLastOnLoop() bool {
 }
 
 // pumpOnLoop goes on reading when nothing is in the way. Else it sees to it that the link
-// is woken: by who settles its messages, or by LaneReady, once, from its lane, from
-// who gives memory back, or from a timer. Whoever is parked for one of those does
+// is woken: when its messages are settled, or by LaneReady, once, from its lane, from
+// the memory that is given back, or from a timer. A link parked for one of those does
 // not ask again, however often it is woken for other reasons.
 func (l *link) pumpOnLoop() {
 	for l.held() {

@@ -153,7 +153,7 @@ func TestIntake_RefusesForGood(t *testing.T) {
 	})
 }
 
-// Who is asked to stop leaves what is on its way to be sent again. A change leaves alone what
+// A source asked to stop leaves what is on its way to be sent again. A change leaves alone what
 // did not change.
 func TestIntake_StopsAndChanges(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

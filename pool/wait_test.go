@@ -17,7 +17,7 @@ type waiter struct{ calls atomic.Int32 }
 
 func (w *waiter) LaneReady() { w.calls.Add(1) }
 
-// A lane is full. Who waits is told once, when it is half empty, and until then
+// A lane is full. A waiter is told once, when it is half empty, and until then
 // nobody overtakes.
 func TestLanes_Wait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -59,7 +59,7 @@ func TestLanes_Wait(t *testing.T) {
 	})
 }
 
-// Who has gone is not told, and does not keep others waiting.
+// A waiter that has gone is not told, and does not keep others waiting.
 func TestLanes_Forget(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := start(t, pool.Config{Workers: 1})

@@ -89,7 +89,7 @@ func state(n int, epoch uint64, online bool) presence.State {
 	return presence.State{Tenant: "t", Device: fmt.Sprint("d", n), Epoch: epoch, Online: online}
 }
 
-// Who is here stays here, at two writes a device and time to live, in pieces; who went is gone at
+// A device that is here stays here, at two writes a device and time to live, in pieces; one that went is gone at
 // once; an older connection's end changes nothing, and of who is at another node nothing is said.
 func TestBoard_KeepsWhoIsHere(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -137,7 +137,7 @@ func TestBoard_KeepsWhoIsHere(t *testing.T) {
 	})
 }
 
-// Who is away for long costs no memory but for who is here and 65,536 that went; when it is back
+// A server away for long costs no memory but for the devices here and 65,536 that went; when it is back
 // it is told of all who are here, and of no other.
 func TestBoard_TellsAllAgainAfterAnOutage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

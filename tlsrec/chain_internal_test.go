@@ -103,7 +103,7 @@ func TestAuthorities_Verify(t *testing.T) {
 	}
 }
 
-// Whoever sends many certificates is sent away, and counted.
+// A client that sends many certificates is sent away, and counted.
 func TestServer_LongChain(t *testing.T) {
 	ca := testkit.NewAuthority(t)
 	cert, key := ca.Issue("node", nil)
@@ -124,7 +124,7 @@ func TestServer_LongChain(t *testing.T) {
 	}
 }
 
-// At a door one protocol is spoken. Who names others alone is refused, who names none is
+// At a door one protocol is spoken. A client that names others alone is refused, one that names none is
 // taken at its word. [RFC7301 3.2]
 func TestServer_OneProtocolADoor(t *testing.T) {
 	ca := testkit.NewAuthority(t)

@@ -33,7 +33,7 @@ func mutual(ca *testkit.Authority, auth tlsrec.ClientAuth, crls ...string) func(
 	}
 }
 
-// Who has no certificate that is good here does not get in, in each version, and why is
+// A client without a certificate that is good here does not get in, in each version, and why is
 // counted.
 func TestServer_ClientCertificates(t *testing.T) {
 	ca, other := testkit.NewAuthority(t), testkit.NewAuthority(t)
@@ -170,7 +170,7 @@ func put(t *testing.T, file, text string) {
 }
 
 // A new certificate is for those who come from then on; a broken one changes nothing, and
-// is named. Who is revoked stays out with a ticket, too.
+// is named. A revoked one stays out with a ticket, too.
 func TestServer_Reload(t *testing.T) {
 	ca := testkit.NewAuthority(t)
 	device := ca.Pair("device", nil)

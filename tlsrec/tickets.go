@@ -14,8 +14,8 @@ const (
 	ticketKeyLen = 32
 	// ticketKeysMost is how many keys open tickets: those of a day, the newest included.
 	ticketKeysMost = 3
-	// ticketEvery is how long a key of our own seals tickets. Who steals the keys of a
-	// node reads what it sent in sessions that were resumed with them, unless a new
+	// ticketEvery is how long a key of our own seals tickets. A thief of a node's keys
+	// reads what it sent in sessions that were resumed with them, unless a new
 	// secret was agreed on, which TLS 1.3 does: so they do not stay.
 	ticketEvery = 12 * time.Hour
 )

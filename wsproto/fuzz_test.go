@@ -179,7 +179,7 @@ func checkAccepted(t *testing.T, h *wsproto.Handshake, block []byte) {
 	t.Helper()
 	req, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(block)))
 	if err != nil {
-		// Escapes in the target are not looked at here; who uses the path does that.
+		// Escapes in the target are not looked at here; the user of the path does that.
 		if strings.Contains(err.Error(), "parse ") {
 			return
 		}

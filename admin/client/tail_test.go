@@ -134,7 +134,7 @@ func TestTail_GoesOn(t *testing.T) {
 	}
 }
 
-// A node that does not come back is given up after a minute; who leaves meanwhile
+// A node that does not come back is given up after a minute; a reader that leaves meanwhile
 // does not wait; and a callback may take longer than a stream may be silent.
 func TestTail_Patience(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -9,7 +9,7 @@ import (
 // early registers services whose calls are let in when their header has come, before any of
 // the request is read: each method becomes a stream of one request and one answer, which is
 // the same to a client. grpc-go reads the request of a unary method before it asks an
-// interceptor; who has no token could make it hold one of Config.MaxMessage for each call.
+// interceptor; a client without a token could make it hold one of Config.MaxMessage for each call.
 type early struct{ grpc.ServiceRegistrar }
 
 // RegisterService implements grpc.ServiceRegistrar.

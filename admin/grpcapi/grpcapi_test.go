@@ -84,7 +84,7 @@ func TestMethods_EachHasARow(t *testing.T) {
 	}
 }
 
-// Who shows no token learns nothing of what there is; reflection and unknown methods are
+// A client without a token learns nothing of what there is; reflection and unknown methods are
 // for those who show one.
 func TestAdmit_NothingIsSaidWithoutAToken(t *testing.T) {
 	_, conn := start(t, newFakeLog(), grpcapi.Config{})

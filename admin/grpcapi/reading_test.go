@@ -187,7 +187,7 @@ func TestReading_NoticesAnotherNode(t *testing.T) {
 	wantCode(t, err, codes.Aborted)
 }
 
-// One token has so many streams and leaves the rest to others; who gets none is told when to
+// One token has so many streams and leaves the rest to others; a client that gets none is told when to
 // come back; a stream that ends leaves its place.
 func TestAdmit_StreamsOfAToken(t *testing.T) {
 	s, conn := start(t, newFakeLog(), grpcapi.Config{MaxStreams: 3, MaxTokenStreams: 2})

@@ -80,7 +80,7 @@ func New(ctx context.Context, cfg Config, node Node) (*Server, error) {
 func (s *Server) options() []grpc.ServerOption {
 	all := []grpc.ServerOption{
 		grpc.ChainStreamInterceptor(s.stream), // there are no others: see early
-		// Who shows no token is not told which methods there are.
+		// A client without a token is not told which methods there are.
 		grpc.UnknownServiceHandler(func(any, grpc.ServerStream) error { return nil }),
 		grpc.MaxRecvMsgSize(s.cfg.MaxMessage),
 		grpc.MaxHeaderListSize(maxHeader),

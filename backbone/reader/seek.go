@@ -9,7 +9,7 @@ import (
 )
 
 // Seek puts the place of a name behind a position of the log: what lies behind it is given
-// next, again or for the first time. Whoever reads under the name now hears store.ErrTaken.
+// next, again or for the first time. The present reader under the name gets store.ErrTaken.
 // *PositionError: the position is beyond the end of the log, or log is another one; then
 // nothing is changed. A log of "" is whichever there is.
 func Seek(ctx context.Context, src *Source, places *store.Places, name, log string, position uint64) error {

@@ -1,5 +1,5 @@
 // Package servers is where the NATS servers are: in this process, with their files
-// under a data directory, or elsewhere, by URL. Whoever stores or reads asks here.
+// under a data directory, or elsewhere, by URL. All that store or read ask here.
 //
 // # Owns
 //

@@ -77,8 +77,8 @@ func (c *committer) run() {
 // gatherUntil lets records gather until a time, or until they fill a batch; false
 // when the node closes. A batch costs some tenths of a millisecond of CPU whatever
 // its size, most of it for the sync, so under a moderate load batches of a few
-// records would cost many times what the records do. Who comes after a silence
-// longer than this is not held up at all.
+// records would cost many times what the records do. A record after a
+// silence longer than this is not held up at all.
 func (c *committer) gatherUntil(due time.Time) bool {
 	if waiting, _ := c.pipe.waiting(); waiting >= c.batchMax {
 		return c.ctx.Err() == nil

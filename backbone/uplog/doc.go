@@ -38,7 +38,7 @@
 // # Not here
 //
 // Who may publish (auth), which sequence is next (gateway, devicemgr), where
-// records go afterwards (sink). When Last is asked: whoever takes a device over asks
-// it, and gives its position as Record.After. With several writers the fence then
+// records go afterwards (sink). When Last is asked: the node that takes a device over
+// asks it, and gives its position as Record.After. With several writers the fence then
 // keeps out what another node still holds of the device (docs/decisions/0013).
 package uplog

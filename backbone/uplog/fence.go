@@ -32,7 +32,7 @@ const (
 	headerFence = "Nats-Expected-Last-Subject-Sequence"
 	unfenced    = 1<<64 - 1
 	// fenceMemory is how many devices each of the two generations remembers, at
-	// some 40 B. Who is forgotten costs a refusal and a question.
+	// some 40 B. A forgotten one costs a refusal and a question.
 	fenceMemory = 1 << 20
 )
 

@@ -18,7 +18,7 @@ import (
 // of a log can keep one; on an external server other nodes write too.
 //
 // It never says no of a device that is in the log. With a million devices it
-// says yes of two to three in a hundred that are not, who are then asked about.
+// says yes of two to three in a hundred that are not; the log is then asked about those.
 type knownDevices struct {
 	// Immutable after construction.
 	seed maphash.Seed

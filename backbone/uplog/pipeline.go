@@ -14,8 +14,8 @@ import (
 // is encoded outside the lock into a pooled segment, and the segment changes
 // hands whole, so the lock is held for a few stores however long the records.
 //
-// Who finds it full waits in turn, and what it brought goes in as soon as there is
-// room. Were the room there for whoever comes first, those who are running would
+// A goroutine that finds it full waits in turn, and what it brought goes in as soon as
+// there is room. Were the room there for the first to come, those that are running would
 // take it before the others have woken up, and one could wait for seconds.
 type pipeline struct {
 	// Immutable after construction.

@@ -43,7 +43,7 @@ func TestBackbone_AppendBlocksWhileFull(t *testing.T) {
 	})
 }
 
-// Who waits for room gets it before who comes later, though that one is running
+// A waiter gets room before one that comes later, though that one is running
 // and those who wait have yet to be woken.
 func TestBackbone_AppendsGetRoomInTurn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -21,8 +21,8 @@ type Completion interface {
 	// order of the log.
 	Durable(seq uint64, n int)
 	// Overtaken says that n records, likewise, are not in the log and never will be:
-	// another node has written of the device since Record.After. Who made them on what
-	// it knew then must not want any other of it.
+	// another node has written of the device since Record.After. A sender that made
+	// them on what it knew then must not send any other of the device.
 	Overtaken(seq uint64, n int)
 	// Wanted is asked by the committer before a record goes to a log that other
 	// nodes write too. False drops it, and Overtaken is called.

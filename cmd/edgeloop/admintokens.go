@@ -70,7 +70,7 @@ func parseTokens(text []byte) ([]access.Principal, error) {
 	})
 }
 
-// readTokensText reads a tokens file. Who can write to it could make tokens.
+// readTokensText reads a tokens file. Anybody able to write to it could make tokens.
 func readTokensText(path string) ([]byte, error) {
 	info, err := os.Stat(path)
 	switch {

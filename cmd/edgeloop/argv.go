@@ -11,7 +11,7 @@ import (
 //
 // The strings of os.Args lie in the memory that the kernel shows as the command line: the
 // runtime does not copy them. It runs first, so that nothing else refers to them, and the
-// copies are what the program goes on with. Who looks in the first milliseconds still sees
+// copies are what the program goes on with. A look in the first milliseconds still sees
 // the secret, so files are the better way: see natsFlags.
 func hideSecrets(args []string) []string {
 	copies := make([]string, len(args))

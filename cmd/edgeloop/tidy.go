@@ -62,8 +62,8 @@ func (t *tidier) due(now time.Time, l load) bool {
 	} else {
 		t.calm = 0
 	}
-	// The runtime keeps a tenth more than its goal. Who holds more has collected
-	// since the peak; what is held for other reasons was there after the last round.
+	// The runtime keeps a tenth more than its goal. A process that holds more
+	// has collected since the peak; what is held for other reasons was there after the last round.
 	held := l.held > max(l.goal, t.settled)*5/4+heldLeast
 	passed := t.calm >= calmFor && (storm || peak)
 	if (!passed && !held) || now.Sub(t.last) < tidyRest {

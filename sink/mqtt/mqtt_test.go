@@ -142,7 +142,7 @@ func TestMQTT_ReasonCodes(t *testing.T) {
 	}
 }
 
-// Who reads at the broker gets what tells one record from another beside the payload, topics
+// A reader at the broker gets what tells one record from another beside the payload, topics
 // by the template, and what the rule says is retained. No leave for a topic is of the moment,
 // and what is too large for the broker is refused.
 func TestMQTT_WhatMosquittoHas(t *testing.T) {

@@ -153,7 +153,7 @@ func TestRedis_FullAndRefusing(t *testing.T) {
 	}
 }
 
-// Streams are kept to about a length; who listens to a channel hears each record.
+// Streams are kept to about a length; a listener on a channel hears each record.
 func TestRedis_LengthAndChannels(t *testing.T) {
 	s, values := open(t)
 	values["max_len"] = 100

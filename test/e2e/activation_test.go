@@ -49,7 +49,7 @@ func asks(t *testing.T, n *node, device string) (answered func()) {
 	}
 }
 
-// The service manager listens for the node. Who connects before it runs, or while it is
+// The service manager listens for the node. A device that connects before it runs, or while it is
 // started again after a stop in good order or a crash, waits and is served; nobody is refused.
 func TestActivation_NobodyIsRefused(t *testing.T) {
 	t.Parallel()

@@ -173,7 +173,7 @@ func TestCluster_TakeoverAcrossNodes(t *testing.T) {
 }
 
 // What is kept of a device is what was said last, and that may be out of date: said
-// late, by a node that lost the device since, or by one that was killed. Who knows
+// late, by a node that lost the device since, or by one that was killed. A reader that knows
 // better says so.
 func TestCluster_PresenceIsPutRight(t *testing.T) {
 	t.Parallel()

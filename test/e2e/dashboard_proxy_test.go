@@ -43,7 +43,7 @@ func TestProxies_DashboardUnderAPath(t *testing.T) {
 	}
 }
 
-// Who has a token of one tenant sees and may do what the token allows, and nothing that
+// A user with a token of one tenant sees and may do what the token allows, and nothing that
 // concerns the node.
 func TestDashboard_OfATenant(t *testing.T) {
 	t.Parallel()

@@ -234,7 +234,7 @@ func TestDashboard_SaysWhichItIs(t *testing.T) {
 }
 
 // What the node no longer confirms is dimmed and stays legible, and is bright again when
-// it answers; who is away has no protocol.
+// it answers; a device that is away has no protocol.
 func TestDashboard_DimsWhatIsOld(t *testing.T) {
 	t.Parallel()
 	n := start(t, "--auth=none", "--drain-window=1s")

@@ -113,7 +113,7 @@ func TestGRPC_SlowClientHoldsUpNobody(t *testing.T) {
 	n.stop()
 }
 
-// Each call needs a token of the scope and tenant that it is for; who shows none is not
+// Each call needs a token of the scope and tenant that it is for; a client without one is not
 // told what there is. What a token may do ends with the token.
 func TestGRPC_WhoMay(t *testing.T) {
 	t.Parallel()

@@ -23,7 +23,7 @@ func (n *node) status(path string) int {
 	return resp.StatusCode
 }
 
-// The node is full. Newcomers are told so and when to try again; who is
+// The node is full. Newcomers are told so and when to try again; a device that is
 // connected does not notice; and the first free place is given away.
 func TestLimits_MaxConnections(t *testing.T) {
 	withEachLibrary(t, func(t *testing.T, lib string) {

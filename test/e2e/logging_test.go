@@ -55,7 +55,7 @@ func endsWell(t *testing.T, n *node, d *rawConn) {
 	t.Logf("ended after %s", time.Since(began).Round(time.Millisecond))
 }
 
-// Who reads the log goes away: a shipper that dies, `| head`, a journal that is
+// The reader of the log goes away: a shipper that dies, `| head`, a journal that is
 // restarted. The node does not notice, but for the lines it counts as lost.
 func TestLogging_ReaderGoesAway(t *testing.T) {
 	t.Parallel()
@@ -89,7 +89,7 @@ func drain(reader *os.File) {
 	}
 }
 
-// Who reads the log does not read: a logging driver that blocks, a terminal that
+// The reader of the log does not read: a logging driver that blocks, a terminal that
 // was stopped. Devices come, go and are acknowledged; probes are answered; a stop
 // is a drain.
 func TestLogging_ReaderIsStuck(t *testing.T) {

@@ -129,7 +129,7 @@ func TestProxies_TheTrueAddress(t *testing.T) {
 			}
 		}
 	}
-	// Who is no proxy cannot bring a header of his own; who is one cannot leave it out.
+	// A peer that is no proxy cannot bring a header of its own; a proxy cannot leave it out.
 	d := dialTCP(t, asHTTP.listen)
 	fmt.Fprint(d, "PROXY TCP4 8.8.8.8 8.8.4.4 1 2\r\nGET /v1/device HTTP/1.1\r\nHost: node\r\n\r\n")
 	resp, err := http.ReadResponse(d.r, nil)

@@ -73,7 +73,7 @@ commands:
 	n.stop()
 }
 
-// Who is connected has a key at Redis, and who went has none; of a node that died keys end by
+// A connected device has a key at Redis, and one that went has none; of a node that died keys end by
 // themselves. A reload names the list as what it does not change.
 func TestRedis_PresenceOfDevices(t *testing.T) {
 	r := startRedis(t)

@@ -3,8 +3,8 @@
 //
 // # Owns
 //
-// The namespaces, mounts and child processes that a fault needs. Whoever makes one
-// closes it.
+// The namespaces, mounts and child processes that a fault needs. Their maker
+// closes them.
 //
 // # Not here
 //

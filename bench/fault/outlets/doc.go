@@ -5,8 +5,8 @@
 //
 // # Owns
 //
-// The receiver, the child processes, and the proxies in front of them. Whoever makes one
-// closes it.
+// The receiver, the child processes, and the proxies in front of them. Their maker
+// closes them.
 //
 // # Not here
 //
