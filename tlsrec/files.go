@@ -40,14 +40,14 @@ func (e *FileError) Unwrap() error { return e.Err }
 
 // material is what the files say.
 type material struct {
-	pair        tls.Certificate
+	pairs       *pairs
 	authorities authorities
 	crls        *revoked
 	tickets     [][ticketKeyLen]byte // nil without a file
 }
 
 func (c *Config) read() (m material, err error) {
-	if m.pair, err = loadPair(c.CertFile, c.KeyFile); err != nil {
+	if m.pairs, err = loadPairs(c.pairs()); err != nil {
 		return m, err
 	}
 	m.crls = &revoked{}
@@ -71,7 +71,11 @@ func (c *Config) read() (m material, err error) {
 // its name: two of one size may be written within the resolution of their times.
 func (s *Server) Stamp() string {
 	var b strings.Builder
-	for _, name := range append([]string{s.cfg.CertFile, s.cfg.KeyFile, s.cfg.ClientCAFile, s.cfg.TicketFile}, s.cfg.CRLFiles...) {
+	names := append([]string{s.cfg.ClientCAFile, s.cfg.TicketFile}, s.cfg.CRLFiles...)
+	for _, p := range s.cfg.pairs() {
+		names = append(names, p.CertFile, p.KeyFile)
+	}
+	for _, name := range names {
 		if name == "" {
 			continue
 		}

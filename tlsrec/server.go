@@ -15,6 +15,10 @@ type Config struct {
 	// CertFile and KeyFile are PEM files: the certificate with its chain, leaf first, and
 	// its key.
 	CertFile, KeyFile string
+	// More are further pairs. A device that asks for a name by SNI gets a certificate that
+	// has it, or one for all of its domain, and CertFile where none fits and where it does
+	// not ask.
+	More []Pair
 	// MinVersion is the lowest version that is spoken; default TLS 1.2.
 	MinVersion uint16
 	// Protocols are what is spoken behind TLS, as ALPN names it, each at doors of its own
@@ -69,10 +73,15 @@ type Server struct {
 	configs  atomic.Pointer[map[string]*tls.Config] // by protocol, "" for none; the map is never written
 	read     atomic.Pointer[string]                 // Stamp before the files in force were read
 	trust    atomic.Pointer[authorities]
-	leaf     atomic.Pointer[x509.Certificate]
+	pairs    atomic.Pointer[pairs]
 	crls     atomic.Pointer[revoked]
 	outcomes [NumOutcomes]atomic.Uint64
 	took     latency.Histogram // of those that succeeded
+}
+
+// pairs are all pairs of files.
+func (c *Config) pairs() []Pair {
+	return append([]Pair{{c.CertFile, c.KeyFile}}, c.More...)
 }
 
 // New reads the files. Its errors name the file that cannot be used, and why.
@@ -98,15 +107,15 @@ func (s *Server) Load() (use func(), err error) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		c := &tls.Config{
-			Certificates: []tls.Certificate{m.pair},
-			MinVersion:   max(s.cfg.MinVersion, tls.VersionTLS12),
-			ClientAuth:   tls.ClientAuthType(s.cfg.ClientAuth),
-			ClientCAs:    m.authorities.pool, // only to be named to devices
+			MinVersion: max(s.cfg.MinVersion, tls.VersionTLS12),
+			ClientAuth: tls.ClientAuthType(s.cfg.ClientAuth),
+			ClientCAs:  m.authorities.pool, // only to be named to devices
 			// Also of a resumed session: what is revoked stays out, with a ticket too.
 			VerifyConnection: s.verify,
 			// One write of ours is one record, as long as it fits.
 			DynamicRecordSizingDisabled: true,
 		}
+		m.pairs.serve(c)
 		if m.tickets != nil || s.tickets.keys == nil {
 			s.tickets.take(m.tickets, time.Now())
 		}
@@ -119,7 +128,7 @@ func (s *Server) Load() (use func(), err error) {
 		}
 		s.crls.Store(m.crls)
 		s.trust.Store(&m.authorities)
-		s.leaf.Store(m.pair.Leaf)
+		s.pairs.Store(m.pairs)
 		s.read.Store(&stamp)
 		s.configs.Store(&configs)
 	}, nil
@@ -151,11 +160,13 @@ func (s *Server) identify(cert *x509.Certificate) (Identity, error) {
 	return id, err
 }
 
-// Expires is when the certificate ends, and from when on it is good.
-func (s *Server) Expires() (from, until time.Time) {
-	leaf := s.leaf.Load()
-	return leaf.NotBefore, leaf.NotAfter
-}
+// Terms are from when until when the certificates in force are good, in the order of the
+// Config. Shared, never written.
+func (s *Server) Terms() []Term { return s.pairs.Load().terms }
+
+// Twice says of each name that several certificates in force have, in a way that only one
+// of them is served for it, which they are. Shared, never written.
+func (s *Server) Twice() []string { return s.pairs.Load().twice }
 
 // ListsUntil is when the first of the lists of what is revoked is out of date; zero where
 // there is none.

@@ -176,7 +176,7 @@ func TestServer_Reload(t *testing.T) {
 	device := ca.Pair("device", nil)
 	crl := ca.Revoke("list", time.Now().Add(time.Hour))
 	s := server(t, ca, mutual(ca, tlsrec.ClientAuthRequired, crl))
-	_, until := s.Expires()
+	until := s.Terms()[0].Until
 	before := resuming(ca, device)
 	stays, _ := dial(t, s, before)
 	echo(t, stays, "before")
@@ -190,11 +190,11 @@ func TestServer_Reload(t *testing.T) {
 	if s.Stamp() == stamp {
 		t.Error("nobody sees that the files have changed")
 	}
-	if _, got := s.Expires(); !got.Equal(until) {
+	if got := s.Terms()[0].Until; !got.Equal(until) {
 		t.Error("it is in force too early")
 	}
 	use()
-	if _, got := s.Expires(); got.Equal(until) {
+	if got := s.Terms()[0].Until; got.Equal(until) {
 		t.Error("it is not in force")
 	}
 	echo(t, stays, "after")

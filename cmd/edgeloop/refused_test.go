@@ -77,6 +77,8 @@ func TestRun_Refused(t *testing.T) {
 		{"--heartbeat=30", "--heartbeat|30"},
 		{"--tls-listen=127.0.0.1:0", "--tls-listen=127.0.0.1:0|--tls-cert|--tls-key"},
 		{"--tls-cert=a.pem", "--tls-cert|--tls-listen"},
+		{"--tls-listen=127.0.0.1:0 --tls-cert=a --tls-cert=b --tls-key=c", "--tls-cert is given 2 times|--tls-key 1 times|the same order"},
+		{"--tls-listen=127.0.0.1:0 --tls-cert=a,a --tls-key=b,c", "/a is given twice"},
 		{"--listen=none", "--listen=none|--tls-listen"},
 		{"--mqtt-listen=nowhere", "--mqtt-listen=nowhere|host:port"},
 		{"--mqtt-listen=127.0.0.1:1 --listen=127.0.0.1:1", "--mqtt-listen=127.0.0.1:1|twice"},

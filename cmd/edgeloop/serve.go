@@ -12,8 +12,8 @@ type serveCmd struct {
 	TLSListen       []string `name:"tls-listen" placeholder:"ADDRESS" help:"Address that devices connect to by TLS (wss), host:port. May be given several times."`
 	MQTTListen      []string `name:"mqtt-listen" placeholder:"ADDRESS" help:"Address that devices connect to by MQTT 3.1.1 or 5.0 over TCP, host:port. May be given several times."`
 	MQTTTLSListen   []string `name:"mqtt-tls-listen" placeholder:"ADDRESS" help:"Address that devices connect to by MQTT over TLS, host:port. May be given several times."`
-	TLSCert         string   `name:"tls-cert" default:"" type:"path" help:"Certificate of --tls-listen and --mqtt-tls-listen with its chain, leaf first: a PEM file."`
-	TLSKey          string   `name:"tls-key" default:"" type:"path" help:"Key of --tls-cert: a PEM file that others cannot read."`
+	TLSCert         []string `name:"tls-cert" type:"path" placeholder:"FILE" help:"Certificate of --tls-listen and --mqtt-tls-listen with its chain, leaf first: a PEM file. May be given several times: a device gets the one that has the name it asks for (SNI), else one for its whole domain (*.example.org), else the first."`
+	TLSKey          []string `name:"tls-key" type:"path" placeholder:"FILE" help:"Key of --tls-cert: a PEM file that others cannot read. One for each of them, in the same order."`
 	TLSRecords      string   `name:"tls-records" default:"std" enum:"std,own" help:"What serves TLS 1.3 after the handshake: the standard library (std), or edgeloop's own record layer (own), which holds an idle connection in far less memory."`
 	TLSMinVersion   string   `name:"tls-min-version" default:"1.2" enum:"1.2,1.3" help:"Lowest version of TLS that is spoken."`
 	TLSClientAuth   string   `name:"tls-client-auth" default:"none" enum:"none,optional,required" help:"Whether devices present a certificate of --tls-client-ca."`

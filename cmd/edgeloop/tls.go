@@ -23,9 +23,9 @@ const noListen = "none"
 // planTLS checks the flags of TLS against each other. Files are looked at by openTLS.
 func (s *serveCmd) planTLS() error {
 	switch {
-	case !s.wantsTLS() && (s.TLSCert != "" || s.TLSKey != ""):
+	case !s.wantsTLS() && len(s.TLSCert)+len(s.TLSKey) > 0:
 		return errors.New("--tls-cert and --tls-key are for --tls-listen: give the address where devices connect by TLS")
-	case s.wantsTLS() && (s.TLSCert == "" || s.TLSKey == ""):
+	case s.wantsTLS() && (len(s.TLSCert) == 0 || len(s.TLSKey) == 0):
 		i := slices.IndexFunc(s.doors(), func(d door) bool { return d.tls })
 		return fmt.Errorf("%s=%s: give --tls-cert and --tls-key, PEM files of a certificate with its chain and of its key", s.doors()[i].flag, s.doors()[i].addr)
 	case slices.Contains(s.Listen, noListen) && (len(s.Listen) > 1 || len(s.doors()) == 0):
@@ -41,8 +41,35 @@ func (s *serveCmd) planTLS() error {
 	case s.Auth == "none" && s.TLSClientAuth != "none":
 		return errors.New("--auth=none does not go with --tls-client-auth: devices would name themselves whatever their certificate says; give --auth=cert")
 	}
+	if err := s.planPairs(); err != nil {
+		return err
+	}
 	_, err := s.identify()
 	return err
+}
+
+// planPairs checks that each certificate has a key, and is there once.
+func (s *serveCmd) planPairs() error {
+	switch n := len(s.TLSCert); {
+	case n != len(s.TLSKey):
+		return fmt.Errorf("--tls-cert is given %d times and --tls-key %d times: give a key for each certificate, in the same order", n, len(s.TLSKey))
+	case n > tlsrec.MaxPairs:
+		return fmt.Errorf("--tls-cert is given %d times: give 1 to %d certificates; one may have many names", n, tlsrec.MaxPairs)
+	}
+	for i, file := range s.TLSCert {
+		if slices.Contains(s.TLSCert[:i], file) {
+			return fmt.Errorf("--tls-cert=%s is given twice: give each certificate once", file)
+		}
+	}
+	return nil
+}
+
+// morePairs are the certificates behind the first.
+func (s *serveCmd) morePairs() (more []tlsrec.Pair) {
+	for i := 1; i < len(s.TLSCert); i++ {
+		more = append(more, tlsrec.Pair{CertFile: s.TLSCert[i], KeyFile: s.TLSKey[i]})
+	}
+	return more
 }
 
 // identify is how a certificate names a device.
@@ -84,7 +111,7 @@ func (s *serveCmd) openTLS(log *zap.Logger) (*tlsrec.Server, error) {
 		return nil, err
 	}
 	server, err := tlsrec.New(tlsrec.Config{
-		CertFile: s.TLSCert, KeyFile: s.TLSKey, Protocols: []string{alpnHTTP, alpnMQTT},
+		CertFile: s.TLSCert[0], KeyFile: s.TLSKey[0], More: s.morePairs(), Protocols: []string{alpnHTTP, alpnMQTT},
 		OwnRecords: s.TLSRecords == "own",
 		MinVersion: map[string]uint16{"1.2": tls.VersionTLS12, "1.3": tls.VersionTLS13}[s.TLSMinVersion],
 		ClientAuth: map[string]tlsrec.ClientAuth{
@@ -94,7 +121,7 @@ func (s *serveCmd) openTLS(log *zap.Logger) (*tlsrec.Server, error) {
 		OnPanic: func(v any) { log.Error("a TLS handshake panicked", zap.Any("panic", v)) },
 	})
 	if err != nil {
-		return nil, fmt.Errorf("files of TLS: %w: give files that this user may read, --tls-cert with its chain, leaf first, and the key of that certificate", err)
+		return nil, fmt.Errorf("files of TLS: %w: give files that this user may read, --tls-cert with its chain, leaf first, and --tls-key, the key of that certificate, in the same order where there are several", err)
 	}
 	return server, nil
 }
@@ -119,22 +146,31 @@ func (n *node) startTLS(context.Context) (stopFunc, error) {
 	if server == nil || err != nil {
 		return nil, err
 	}
-	workers := n.cfg.TLSWorkers
-	if workers == 0 {
-		workers = max(1, runtime.GOMAXPROCS(0)/2)
-	}
-	work, err := pool.New(pool.Config{Workers: workers})
-	if err != nil {
-		return nil, err
-	}
 	// One for each connection that has not made its handshake, of which there are as
 	// many as all listeners let in.
-	queue, err := pool.NewQueue(work, n.cfg.MaxHandshakes, func(do func()) { do() })
+	work, queue, err := tlsWorkers(n.cfg.TLSWorkers, n.cfg.MaxHandshakes)
 	if err != nil {
-		return work.Stop, err
+		return nil, err
 	}
 	n.tls, n.tlsQueue = server, queue
 	n.warnTLS(time.Now())
 	n.warnPlain()
 	return work.Stop, nil
+}
+
+// tlsWorkers starts the workers that make handshakes; 0 is half of the cores. waiting is how
+// many records may wait for them.
+func tlsWorkers(workers, waiting int) (*pool.Pool, *pool.Queue[func()], error) {
+	if workers == 0 {
+		workers = max(1, runtime.GOMAXPROCS(0)/2)
+	}
+	work, err := pool.New(pool.Config{Workers: workers})
+	if err != nil {
+		return nil, nil, err
+	}
+	queue, err := pool.NewQueue(work, waiting, func(do func()) { do() })
+	if err != nil {
+		return nil, nil, errors.Join(err, work.Stop(context.Background()))
+	}
+	return work, queue, nil
 }

@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"go.uber.org/zap"
@@ -93,8 +95,8 @@ func (n *node) rereadTLS(ctx context.Context) {
 		n.log.Error("the files of TLS have changed and cannot be used, those before stay in force", zap.Error(err))
 		return
 	}
-	_, until := n.tls.Expires()
-	n.log.Info("the files of TLS have changed and were read again", zap.Time("certificate_until", until))
+	first := slices.MinFunc(n.tls.Terms(), func(a, b tlsrec.Term) int { return a.Until.Compare(b.Until) })
+	n.log.Info("the files of TLS have changed and were read again", zap.Time("certificate_until", first.Until))
 }
 
 // tlsWarnings are what an operator should see to.
@@ -102,14 +104,18 @@ func (n *node) tlsWarnings(now time.Time) (all []api.Reason) {
 	if n.tls == nil {
 		return nil
 	}
-	from, until := n.tls.Expires()
-	switch left := until.Sub(now); {
-	case now.Before(from):
-		all = append(all, api.Reason{Code: "tls_certificate_early", Detail: fmt.Sprintf("the TLS certificate is not valid before %s, devices will refuse it", from.Format(time.RFC3339))})
-	case left <= 0:
-		all = append(all, api.Reason{Code: "tls_certificate_expired", Detail: fmt.Sprintf("THE TLS CERTIFICATE HAS EXPIRED on %s, devices will refuse it: renew --tls-cert", until.Format(time.RFC3339))})
-	case left < expirySoon:
-		all = append(all, api.Reason{Code: "tls_certificate_expires", Detail: fmt.Sprintf("the TLS certificate expires on %s: renew --tls-cert", until.Format(time.RFC3339))})
+	for _, t := range n.tls.Terms() {
+		switch left := t.Until.Sub(now); {
+		case now.Before(t.From):
+			all = append(all, api.Reason{Code: "tls_certificate_early", Detail: fmt.Sprintf("the TLS certificate is not valid before %s, devices will refuse it: --tls-cert=%s", t.From.Format(time.RFC3339), t.CertFile)})
+		case left <= 0:
+			all = append(all, api.Reason{Code: "tls_certificate_expired", Detail: fmt.Sprintf("THE TLS CERTIFICATE HAS EXPIRED on %s, devices will refuse it: renew --tls-cert=%s", t.Until.Format(time.RFC3339), t.CertFile)})
+		case left < expirySoon:
+			all = append(all, api.Reason{Code: "tls_certificate_expires", Detail: fmt.Sprintf("the TLS certificate expires on %s: renew --tls-cert=%s", t.Until.Format(time.RFC3339), t.CertFile)})
+		}
+	}
+	for _, twice := range n.tls.Twice() {
+		all = append(all, api.Reason{Code: "tls_name_twice", Detail: twice + ": give one of them without the name, or leave it out"})
 	}
 	if at := n.tls.ListsUntil(); !at.IsZero() && !now.Before(at) {
 		all = append(all, api.Reason{Code: "tls_crl_old", Detail: fmt.Sprintf("a list of revoked certificates was to be renewed by %s and is used all the same: renew --tls-crl", at.Format(time.RFC3339))})
@@ -134,8 +140,9 @@ func (n *node) tlsMetrics(to func(admin.Sample)) {
 		emit("edgeloop_tls_handshakes_total", float64(count), tlsrec.Outcome(o).String()) //nolint:gosec // small
 	}
 	emit("edgeloop_tls_queued_records", float64(n.tlsQueue.Stats().Queued))
-	_, until := n.tls.Expires()
-	emit("edgeloop_tls_certificate_expiry_timestamp_seconds", float64(until.Unix()))
+	for _, t := range n.tls.Terms() {
+		emit("edgeloop_tls_certificate_expiry_timestamp_seconds", float64(t.Until.Unix()), strings.ToValidUTF8(t.CertFile, "?"))
+	}
 	for outcome, name := range [numReloads]string{"done", "failed"} {
 		emit("edgeloop_tls_reloads_total", float64(n.tlsReloads[outcome].Load()), name)
 	}
