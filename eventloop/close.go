@@ -68,14 +68,19 @@ func (c *Conn) protocolErrorOnLoop(err error) {
 	if c.state != stateOpen {
 		return
 	}
-	code, reason := wsproto.CloseProtocolError, err.Error()
-	var ce *wsproto.CloseError
-	if errors.As(err, &ce) {
-		code, reason = ce.Code, ce.Reason
-	}
+	code, reason := closeCodeOf(err)
 	c.cause, c.code = CauseProtocolError, code
 	c.sayOnLoop(code, reason)
 	c.lingerOnLoop()
+}
+
+// closeCodeOf is a fault of the peer as a Close frame puts it.
+func closeCodeOf(err error) (wsproto.CloseCode, string) {
+	var ce *wsproto.CloseError
+	if errors.As(err, &ce) {
+		return ce.Code, ce.Reason
+	}
+	return wsproto.CloseProtocolError, err.Error()
 }
 
 // peerClosedOnLoop answers the peer's Close frame with the same code, and hangs

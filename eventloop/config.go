@@ -79,7 +79,10 @@ type Config struct {
 	RetryAfter time.Duration
 	// Protocols are the subprotocols that are spoken, the preferred one first.
 	Protocols []string
-	// Compression lets permessage-deflate be negotiated.
+	// MQTTPaths are where MQTT is spoken over WebSocket, by the subprotocol "mqtt"; none:
+	// nowhere.
+	MQTTPaths []string
+	// Compression lets permessage-deflate be negotiated, but of MQTT.
 	Compression bool
 	// MaxMessage bounds one message and one frame, in bytes; default 64 KiB.
 	MaxMessage int

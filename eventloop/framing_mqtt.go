@@ -46,6 +46,7 @@ func (mqttFraming) pingOnLoop(*Conn) bool { return false }
 // sayOnLoop gathers a DISCONNECT, which 3.1.1 does not have, and nobody gets who has
 // sent one.
 func (mqttFraming) sayOnLoop(c *Conn, code wsproto.CloseCode, reason string) {
+	c.noteFarewellOnLoop(code, reason)
 	if c.cause == CausePeerClosed { // [MQTT-3.14.4-1]
 		return
 	}

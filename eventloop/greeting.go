@@ -10,6 +10,9 @@ import "net/netip"
 //	opening   opening.go, opening_http.go            who has come, and may it stay
 //	framing   framing.go, read.go                    messages
 //
+// MQTT over WebSocket has its own layer between greeting and opening, which is a Greeting
+// too (tunnel.go).
+//
 // A listener without a Greeting is plain: its connections begin with the opening, and
 // have nothing of this layer, not even a field.
 
@@ -48,6 +51,9 @@ type Step struct {
 	Reply []byte
 	// Remote is who the peer is, if that is not the other end of the socket.
 	Remote netip.AddrPort
+	// Fault says that nothing behind Plain can be understood: the connection fails for it,
+	// behind Plain and Reply, and is told so in the words of the layers above.
+	Fault error
 	// Next takes over from this Greeting, whose Closed is called.
 	Next Greeting
 	// Over says that the Greeting is through: all that follows is plain.

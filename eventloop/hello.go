@@ -41,7 +41,8 @@ type Credentials struct {
 	Protocol string
 	Offered  int
 	// Connect is the CONNECT of a client of MQTT, a whole packet that was decoded
-	// without an error. All other fields but Listener and Remote are empty then.
+	// without an error. Over WebSocket the other fields are of the request before it;
+	// else all but Listener, Remote and Certificate are empty.
 	Connect []byte
 }
 

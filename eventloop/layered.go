@@ -48,6 +48,9 @@ func (l *layered) seal(dst, plain []byte) []byte {
 
 // writeSealed writes b, whose memory is the loop's.
 func (l *layered) writeSealed(b []byte) (int, error) {
+	if len(b) == 0 {
+		return 0, nil
+	}
 	if l.c.loop.sealed = b; cap(b) > 4*scratchCap { // one large frame must not stay for good
 		l.c.loop.sealed = nil
 	}
@@ -159,16 +162,47 @@ func (l *layered) stepOnLoop(in []byte, last func(plain []byte)) {
 			in = nil
 			return
 		}
-		if len(step.Plain) > 0 {
-			take(step.Plain)
-		}
-		if step.End {
-			in = nil
-			c.hungUpOnLoop()
+		if !c.handOnOnLoop(&step, take) {
+			if step.End || step.Fault != nil {
+				in = nil
+			}
 			return
 		}
-		if step.Used == 0 && !step.Over {
+	}
+}
+
+// handOnOnLoop hands on what a step brought, and says whether another one may follow.
+func (c *Conn) handOnOnLoop(step *Step, take func(plain []byte)) (more bool) {
+	if len(step.Plain) > 0 {
+		take(step.Plain)
+	}
+	switch {
+	case step.Fault != nil:
+		c.faultOnLoop(step.Fault)
+		return false
+	case step.End:
+		c.hungUpOnLoop()
+		return false
+	}
+	return step.Used > 0 || step.Over
+}
+
+// faultOnLoop fails a connection for what one of its layers cannot understand, behind what
+// it understood before.
+func (c *Conn) faultOnLoop(err error) {
+	code, reason := closeCodeOf(err)
+	switch c.state {
+	case stateOpen:
+		if c.hold != nil && !c.partOnLoop() { // it waits, and is handed on when the connection has ended
+			c.noteFarewellOnLoop(code, reason)
+			c.endOnLoop(CauseProtocolError, code)
 			return
+		}
+		c.protocolErrorOnLoop(err)
+	case stateGreeting, stateHello, statePending:
+		if c.noteRefusedOnLoop(CauseRefused) {
+			c.noteFarewellOnLoop(code, reason)
+			c.lingerOnLoop()
 		}
 	}
 }

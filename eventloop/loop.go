@@ -44,6 +44,7 @@ type loop struct {
 	cur     *Conn              // whose output scratch holds
 	scratch []byte
 	sealed  []byte       // scratch of the layers (layered.go)
+	framed  []byte       // the same of one between two others (tunnel.go)
 	ciphers tlsrec.Cache // of those that spoke last (tls.go)
 	pieces  [2][]byte
 	mails   queue[mail]  // taken out of the mailbox and not delivered yet

@@ -51,6 +51,10 @@ func (o httpOpening) helloOnLoop(c *Conn, in []byte) {
 	h.Listener = c.listener().row.Name
 	h.Remote = c.forwardedOnLoop(&h.upgrade, c.remoteOnLoop())
 	h.Certificate = c.CertificateOnLoop()
+	if h.Protocol == mqttSubprotocol {
+		c.tunnelOnLoop(h, rest)
+		return
+	}
 	c.decideOnLoop(h, rest)
 }
 

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"edgeloop/mqttproto"
+	"edgeloop/wsproto"
 )
 
 // mqttOpening is the opening in MQTT: CONNECT, and CONNACK to one that is not let in.
@@ -39,14 +40,13 @@ func (o mqttOpening) helloOnLoop(c *Conn, in []byte) {
 		o.faultOnLoop(c, err)
 		return
 	}
-	h := s.getHello(c)
-	h.block = append(h.block[:0], block[:n]...) // the one copy: the packet outlives this read
+	h := c.requestOnLoop()
+	at := len(h.block)
+	h.block = append(h.block, block[:n]...) // the one copy: the packet outlives this read
+	h.Connect = h.block[at:]
 	if held := c.hold; held != nil {
 		c.hold = nil
 		defer s.memory.Parts.Put(held)
-	}
-	h.Credentials = Credentials{
-		Listener: c.listener().row.Name, Remote: c.remoteOnLoop(), Connect: h.block, Certificate: c.CertificateOnLoop(),
 	}
 	c.decideOnLoop(h, block[n:])
 }
@@ -61,6 +61,8 @@ func (o mqttOpening) faultOnLoop(c *Conn, err error) {
 	if errors.As(err, &fault) {
 		reason = fault.Reason
 	}
+	code, text := PacketFault(err)
+	c.noteFarewellOnLoop(code, text)
 	if c.versionOnLoop() != 0 {
 		o.connackOnLoop(c, reason, err.Error())
 	}
@@ -70,12 +72,13 @@ func (o mqttOpening) faultOnLoop(c *Conn, err error) {
 func (mqttOpening) yesOnLoop(_ *Conn, _ *Hello, dst []byte) []byte { return dst }
 
 func (o mqttOpening) noOnLoop(c *Conn, r *Refusal) {
+	text, code := r.Text, wsproto.ClosePolicy
+	if r.RetryAfter > 0 {
+		text, code = fmt.Sprintf("%s; retry=%d", text, r.RetryAfter/time.Second), wsproto.CloseTryAgain
+	}
+	c.noteFarewellOnLoop(code, text)
 	if c.versionOnLoop() == 0 { // it has not said how to speak to it
 		return
-	}
-	text := r.Text
-	if r.RetryAfter > 0 {
-		text = fmt.Sprintf("%s; retry=%d", text, r.RetryAfter/time.Second)
 	}
 	o.connackOnLoop(c, inMQTT(r.Reason), text)
 }

@@ -79,7 +79,7 @@ func New(cfg Config, a Acceptor) (*Server, error) {
 		acceptor:  a,
 		log:       cfg.Logger.Named("eventloop"),
 		memory:    cfg.Memory,
-		handshake: wsproto.HandshakeConfig{Protocols: cfg.Protocols, Compression: cfg.Compression},
+		handshake: handshakeOf(&cfg),
 		start:     time.Now(),
 		stopping:  make(chan struct{}),
 		booted:    make(chan struct{}),

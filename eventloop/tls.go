@@ -105,10 +105,16 @@ func (g *tlsGreeting) Step(wire []byte) (s Step, err error) {
 // once the connection is gone.
 func (c *Conn) CertificateOnLoop() *tlsrec.Identity {
 	c.loop.assertOnLoop()
-	if l, ok := c.gc.(*layered); ok {
-		if g, ok := l.greeting.(*tlsGreeting); ok {
-			return g.session.Peer()
-		}
+	l, ok := c.gc.(*layered)
+	if !ok {
+		return nil
+	}
+	below := l.greeting
+	if t, ok := below.(*tunnel); ok {
+		below = t.below
+	}
+	if g, ok := below.(*tlsGreeting); ok {
+		return g.session.Peer()
 	}
 	return nil
 }

@@ -16,8 +16,11 @@ import (
 	"edgeloop/eventloop"
 )
 
-// DevicePath is where devices connect.
-const DevicePath = "/v1/device"
+// DevicePath is where devices connect; MQTTPath too, for MQTT over WebSocket alone.
+const (
+	DevicePath = "/v1/device"
+	MQTTPath   = "/mqtt"
+)
 
 // A candidate is a connection whose handshake is being decided, on its way to
 // the authentication workers.
@@ -34,6 +37,9 @@ type candidate struct {
 // Accept implements eventloop.Acceptor. The loop decides only what costs
 // nothing; the pool decides which device it is.
 func (g *Gateway) Accept(c *eventloop.Conn, h *eventloop.Hello) (eventloop.Receiver, *eventloop.Refusal) {
+	if h.Connect == nil && string(h.Path) == MQTTPath {
+		return nil, &eventloop.Refusal{Reason: eventloop.ReasonMalformed, Text: "this path is for MQTT: offer the subprotocol mqtt, or connect to " + DevicePath}
+	}
 	if h.Connect == nil && string(h.Path) != DevicePath {
 		return nil, &eventloop.Refusal{Reason: eventloop.ReasonNotFound, Text: "devices connect to " + DevicePath}
 	}
@@ -215,7 +221,7 @@ func queryOf(h *eventloop.Credentials) (url.Values, error) {
 // identify says who is connecting.
 func (g *Gateway) identify(h *eventloop.Credentials) (devicemgr.Key, *auth.Identity, *eventloop.Refusal) {
 	if h.Connect != nil {
-		return g.identifyMQTT(h.Connect, h.Certificate)
+		return g.identifyMQTT(h)
 	}
 	query, err := queryOf(h)
 	if err != nil {

@@ -9,7 +9,6 @@ import (
 	"edgeloop/devicemgr"
 	"edgeloop/eventloop"
 	"edgeloop/mqttproto"
-	"edgeloop/tlsrec"
 )
 
 // The opening of MQTT: who a CONNECT is of, and the CONNACK to one that is let in.
@@ -78,11 +77,20 @@ func decodeConnect(packet []byte) (mqttproto.Connect, error) {
 
 // identifyMQTT says who is connecting: the token's device, its client identifier being
 // that or empty, or, with --auth=none, the client identifier, of the tenant that the user
-// name says.
-func (g *Gateway) identifyMQTT(connect []byte, cert *tlsrec.Identity) (devicemgr.Key, *auth.Identity, *eventloop.Refusal) {
-	c, err := decodeConnect(connect)
+// name says. Over WebSocket the token may be in the request instead of the password.
+func (g *Gateway) identifyMQTT(h *eventloop.Credentials) (devicemgr.Key, *auth.Identity, *eventloop.Refusal) {
+	c, err := decodeConnect(h.Connect)
 	if err != nil {
 		return devicemgr.Key{}, nil, &eventloop.Refusal{Reason: eventloop.ReasonMalformed, Text: err.Error()}
+	}
+	token := c.Password
+	if query, err := queryOf(h); len(token) == 0 && err == nil {
+		token, _ = tokenOf(h, query)
+	}
+	if g.verifier == nil || len(token) == 0 && g.enough(h.Certificate) {
+		if refusal := g.fromElsewhere(h); refusal != nil {
+			return devicemgr.Key{}, nil, refusal
+		}
 	}
 	if g.verifier == nil {
 		device := string(c.ClientID)
@@ -91,11 +99,11 @@ func (g *Gateway) identifyMQTT(connect []byte, cert *tlsrec.Identity) (devicemgr
 		}
 		return nameItself(string(c.User), device)
 	}
-	if len(c.Password) == 0 && !g.enough(cert) {
+	if len(token) == 0 && !g.enough(h.Certificate) {
 		g.drops[DropUnauthorized].Add(1)
 		return devicemgr.Key{}, nil, &eventloop.Refusal{Reason: eventloop.ReasonUnauthorized, Text: "no token: send it as the password, with any user name"}
 	}
-	key, id, refusal := g.prove(c.Password, cert)
+	key, id, refusal := g.prove(token, h.Certificate)
 	if refusal == nil && len(c.ClientID) > 0 && string(c.ClientID) != key.Device {
 		g.drops[DropForbidden].Add(1)
 		refusal = &eventloop.Refusal{Reason: eventloop.ReasonName, Text: "its token or certificate is for device " + key.Device + ": give that as client identifier, or none"}

@@ -225,6 +225,7 @@ func startNodeBehind(t *testing.T, log gateway.Log, store *memStore, cfg gateway
 	n.server, err = eventloop.New(eventloop.Config{
 		Listeners: doors, Loops: 2, Tick: 20 * time.Millisecond,
 		Protocols: envelope.Protocols(), Compression: compression, Memory: n.gateway.Memory(),
+		MQTTPaths: []string{gateway.MQTTPath, gateway.DevicePath},
 	}, n.gateway)
 	if err != nil {
 		t.Fatal(err)

@@ -72,6 +72,7 @@ var (
 	ErrCloseCode              = &CloseError{CloseProtocolError, "close code not allowed on the wire"}
 	ErrCloseReason            = &CloseError{CloseInvalidPayload, "close reason is not UTF-8"}
 	ErrInvalidUTF8            = &CloseError{CloseInvalidPayload, "text is not UTF-8"}
+	ErrTextInStream           = &CloseError{CloseUnsupported, "text where only binary messages carry the protocol"}
 	ErrInflate                = &CloseError{CloseInvalidPayload, "compressed data is corrupt"}
 	ErrFrameTooBig            = &CloseError{CloseTooBig, "frame over the limit"}
 	ErrMessageTooBig          = &CloseError{CloseTooBig, "message over the limit"}

@@ -68,12 +68,19 @@ type Event struct {
 type Decoder struct {
 	p           *partial // nil between messages
 	compression bool
+	stream      bool // messages are handed out in the pieces in which they arrive
 	ended       bool // a close frame or an error was returned
 }
 
 // NewDecoder returns a decoder for a connection that has negotiated compression
 // or not (Handshake.Compression).
 func NewDecoder(compression bool) Decoder { return Decoder{compression: compression} }
+
+// NewStreamDecoder returns a decoder for a connection on which binary messages carry a
+// stream of bytes, and their borders mean nothing. Each event is what has arrived of a
+// message, so nothing is copied and nothing bounds a message but MaxLimit for one frame.
+// Text is a fault. Nothing of it was negotiated compressed.
+func NewStreamDecoder() Decoder { return Decoder{stream: true} }
 
 // Next takes one event from the front of in and unmasks it in place. n is the number of
 // bytes used. ok is false when all of in is used up and more bytes are needed. Call it
@@ -109,6 +116,15 @@ func (d *Decoder) Next(cfg *DecoderConfig, in []byte) (ev Event, n int, ok bool,
 				break
 			}
 			d.hold(cfg).open(h)
+		}
+		if d.stream && !d.p.frame.op.IsControl() {
+			if ok = n < len(in) || d.p.frame.n == 0; !ok {
+				return Event{}, n, false, nil
+			}
+			var used int
+			ev, used = d.p.piece(in[n:])
+			n += used
+			break
 		}
 		var used int
 		if used, fault = d.p.take(cfg, in[n:]); fault != nil {

@@ -83,6 +83,12 @@ func (d *Decoder) readHeader(h *frameHeader, b []byte, l *Limits) *CloseError {
 // little when a client compresses it, so the wire limit has an eighth of room; the
 // inflated size has a check of its own. [RFC6455 10.4]
 func (d *Decoder) fits(l *Limits, n uint64, rsv1 bool) *CloseError {
+	if d.stream {
+		if n > MaxLimit {
+			return ErrFrameTooBig
+		}
+		return nil
+	}
 	most, extra := l.MaxMessage, 0
 	if d.p != nil {
 		most -= d.p.length()
@@ -106,6 +112,8 @@ func (d *Decoder) judge(b0, b1 byte) *CloseError {
 	switch {
 	case op.isReserved(): // [RFC6455 5.2] opcode
 		return ErrReservedOpCode
+	case d.stream && op == OpText: // [MQTT-6.0.0-1]
+		return ErrTextInStream
 	case op.IsControl() && b1&^bitMask > maxControl: // [RFC6455 5.5] 125 bytes or less
 		return ErrControlTooLong
 	case op.IsControl() && b0&bitFin == 0: // [RFC6455 5.5] not fragmented [RFC6455 5.4]

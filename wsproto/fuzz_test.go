@@ -42,8 +42,14 @@ func FuzzDecoder(f *testing.F) {
 		}
 	}
 	limits := wsproto.Limits{MaxFrame: 500, MaxMessage: 800}
-	cfg := config(f, limits)
+	for _, s := range streamSeeds {
+		if len(s.in) < 1000 {
+			f.Add(s.in, s.seed, false)
+		}
+	}
+	cfg, stream := config(f, limits), config(f, wsproto.Limits{MaxMessage: wsproto.MaxLimit})
 	f.Fuzz(func(t *testing.T, in, seed []byte, compression bool) {
+		agreeAsStream(t, stream, in, seed)
 		d := wsproto.NewDecoder(compression)
 		whole := decode(t, &d, cfg, in)
 		d.Release(cfg)

@@ -14,6 +14,7 @@ import (
 type HandshakeConfig struct {
 	Protocols       []string // subprotocols that the server speaks, the preferred one first
 	Compression     bool     // whether permessage-deflate may be negotiated
+	Uncompressed    string   // the subprotocol with which it never is; "" = none
 	MaxHeaderBytes  int      // of the whole header block; 0 = 8192; too small: 431 for honest clients
 	MaxHeaderFields int      // header fields; 0 = 64; too small: 431 for clients behind chatty proxies
 }
@@ -93,6 +94,9 @@ func (h *Handshake) Parse(cfg *HandshakeConfig, block []byte) error {
 	}
 	if err := offers.check(); err != nil {
 		return err
+	}
+	if h.Protocol != "" && h.Protocol == cfg.Uncompressed { // [RFC7692 5.1] declined
+		h.Compression, h.window, h.WindowBits = false, false, 0
 	}
 	return h.upgrade(block)
 }

@@ -69,6 +69,18 @@ func (p *partial) take(cfg *DecoderConfig, in []byte) (n int, fault *CloseError)
 	return n, p.checkText()
 }
 
+// piece unmasks what has arrived of the frame's payload in place. [RFC6455 5.3]
+func (p *partial) piece(in []byte) (ev Event, n int) {
+	n = min(p.frame.n-p.got, len(in))
+	ev.Op, ev.Payload = p.op, in[:n:n]
+	ws.Cipher(ev.Payload, p.frame.mask, p.got)
+	p.got += n
+	if p.inFrame = p.got < p.frame.n; !p.inFrame && p.frame.fin {
+		p.op = OpContinuation
+	}
+	return ev, n
+}
+
 // checkText checks the text that take has added. [RFC6455 8.1]
 func (p *partial) checkText() *CloseError {
 	if p.op != OpText || p.compressed || p.frame.op.IsControl() || p.buf == nil {

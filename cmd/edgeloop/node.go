@@ -291,6 +291,7 @@ func (n *node) startServer(ctx context.Context) (stop stopFunc, err error) {
 		RetryAfter:       n.cfg.RetryAfter,
 		TrustedProxies:   networks("trusted-proxies", n.cfg.TrustedProxies).contains(),
 		Protocols:        envelope.Protocols(),
+		MQTTPaths:        []string{gateway.MQTTPath, gateway.DevicePath},
 		Compression:      n.cfg.Compression,
 		MaxMessage:       n.cfg.MaxMessage,
 		Memory:           n.gateway.Memory(),

@@ -13,7 +13,7 @@ import (
 // calls: Acceptor, Receiver, Greeting, gnet.EventHandler.
 var callbacks = []string{
 	"Accept", "Receive", "Flush", "Woken", "Quiet", "Closed",
-	"Step", "OnOpen", "OnTraffic", "OnClose",
+	"Step", "Seal", "Goodbye", "OnOpen", "OnTraffic", "OnClose",
 }
 
 // lawful lists functions that need no suffix, and why.
