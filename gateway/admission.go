@@ -89,6 +89,7 @@ func (g *Gateway) later(reason string) *eventloop.Refusal {
 func (g *Gateway) check(c *candidate) {
 	if refusal := g.admit(c); refusal != nil {
 		g.noticeRefused(c, refusal)
+		g.refused(c, refusal)
 		g.turnAway(c, refusal)
 	}
 }
@@ -139,6 +140,7 @@ func (g *Gateway) admit(c *candidate) *eventloop.Refusal {
 	if id != nil {
 		l.expires.Store(expiryOf(id.Expires))
 	}
+	g.connected(c)
 	c.hello.Admit(l)
 	g.latencies.handshake.Observe(time.Since(c.began))
 	l.admitted()
@@ -310,6 +312,7 @@ func equalFold(b []byte, lower string) bool {
 func (g *Gateway) leave(l *link, gone *eventloop.Gone) {
 	if l.session != nil {
 		l.noticeGone(gone)
+		l.disconnected(gone)
 	}
 	end := devicemgr.End{Code: uint16(gone.Code), Cause: uint8(gone.Cause)}
 	if l.session != nil && g.devices.UnregisterAs(l.session, l.epoch, end) {

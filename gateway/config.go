@@ -95,6 +95,12 @@ type Config struct {
 	// Log and Store are required.
 	Log   Log
 	Store Store
+	// Events are those that are kept as records; default none. EventRate is how many a
+	// second, in the long run; ten seconds' worth may come at once. Default 5,000.
+	Events    []EventType
+	EventRate int
+	// Node is the name of this node in the records of events; default none.
+	Node string
 	// OnPresence hears of every device that comes or goes; must not block. Optional.
 	OnPresence func(Presence)
 	// Logger gets what an operator should know; default none.
@@ -132,6 +138,7 @@ func (c Config) withDefaults() (Config, error) {
 	defaults.Set(&c.IdleTimeout, 60*time.Second)
 	defaults.Set(&c.MaxRemembered, 1_000_000)
 	defaults.Set(&c.FreeTakeovers, 5)
+	defaults.Set(&c.EventRate, 5000)
 	defaults.Set(&c.DrainWindow, 10*time.Second)
 	defaults.Set(&c.RetryAfter, 5*time.Second)
 	if c.Logger == nil {
@@ -154,6 +161,7 @@ func (c Config) withDefaults() (Config, error) {
 		{"MaxCommand", int64(c.MaxCommand)},
 		{"Heartbeat", int64(c.Heartbeat)},
 		{"FreeTakeovers", int64(c.FreeTakeovers)},
+		{"EventRate", int64(c.EventRate)},
 		{"DrainWindow", int64(c.DrainWindow)},
 		{"RetryAfter", int64(c.RetryAfter)},
 	} {

@@ -49,6 +49,7 @@ type Gateway struct {
 	replies  replies
 	memory   memory
 	notices  notices
+	events   events
 	drain    drain
 	wait     sync.WaitGroup
 	stop     sync.Once
@@ -98,6 +99,7 @@ func New(cfg Config) (*Gateway, error) {
 	g.learnProtocols()
 	g.memory.budget = bytebuf.NewBudget(cfg.InFlight, g.memory.low)
 	g.limits.set(cfg)
+	g.events.set(cfg.Events, cfg.EventRate)
 	g.devices, err = devicemgr.New(devicemgr.Config{MaxOffline: cfg.MaxRemembered, Lifted: cfg.SharedLog, OnPresence: g.presence})
 	if err != nil {
 		return nil, fmt.Errorf("gateway: %w", err)

@@ -71,13 +71,9 @@ func (g *Gateway) reset(ctx context.Context, key devicemgr.Key) (Reset, error) {
 		was = max(was, s.Durable())
 	}
 	r := &resetting{key: key, last: last, done: make(chan error, 1)}
-	l := &link{voice: &voice{g, r}, laneKey: uint32(g.devices.Hash(key))} //nolint:gosec // as for a connection
-	l.lost = uint8(DropStopping) + 1                                      // there is no connection to break off
-	b := &batch{link: l, bytes: g.memory.budget.Moving.Get(prefixSize)}
-	b.add(eventloop.Text, nil)
+	b := g.errand(key, r)
 	r.batch, r.g = b, g
-	l.onWay.Add(b.way())
-	if !g.lanes.PostLast(uint64(l.laneKey), b) {
+	if !g.lanes.PostLast(uint64(b.link.laneKey), b) {
 		g.resets.end(key)
 		return Reset{}, ErrDraining
 	}

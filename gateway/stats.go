@@ -20,6 +20,9 @@ type Stats struct {
 	Panics uint64
 	// Drops by reason.
 	Drops [NumDrops]uint64
+	// Events that are durable, by type, and those that made no record, by reason.
+	Events     [NumEvents]uint64
+	EventDrops [NumEventDrops]uint64
 	// InFlightBytes of memory that is held for messages between socket and log.
 	InFlightBytes int64
 	// Online and Remembered devices.
@@ -64,6 +67,12 @@ func (g *Gateway) Stats() Stats {
 	}
 	for i := range st.Drops {
 		st.Drops[i] = g.drops[i].Load()
+	}
+	for i := range st.Events {
+		st.Events[i] = g.events.kept[i].Load()
+	}
+	for i := range st.EventDrops {
+		st.EventDrops[i] = g.events.drops[i].Load()
 	}
 	st.Online, st.Remembered = g.devices.Len()
 	g.drain.mu.Lock()

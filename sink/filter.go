@@ -14,12 +14,15 @@ type Filter struct {
 	Topic string
 }
 
+// recordTypes are the types of records that there are: docs/data.md.
+var recordTypes = []string{"telemetry", "status", "alert", "reset", "connected", "disconnected", "refused", "banned"}
+
 // ReadFilter reads the keys of a filter. What is wrong with them m is told.
 func ReadFilter(m *keys.Map) Filter {
 	f := Filter{Tenants: m.Texts("tenant"), Devices: m.Texts("device"), Types: m.Texts("types"), Topic: m.Text("topic", "")}
 	for _, t := range f.Types {
-		if !slices.Contains([]string{"telemetry", "status", "alert"}, t) {
-			m.Fail("types", "%q is none of telemetry, status, alert", t)
+		if !slices.Contains(recordTypes, t) {
+			m.Fail("types", "%q is none of %s", t, strings.Join(recordTypes, ", "))
 		}
 	}
 	levels := strings.Split(f.Topic, "/")

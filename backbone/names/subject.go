@@ -118,7 +118,31 @@ func nameOf(token string) (string, bool) {
 	return string(name), true
 }
 
-// Filter returns the subject filter for a tenant and a device; "" means all.
+// events is the token in the place of a device under which the events of a tenant's devices are.
+// AppendToken never makes it.
+const events = "=events"
+
+// AppendEvents appends the subject of the events of a tenant's devices. It is one for all of
+// them: a device that is named in an event has no subject by that.
+func AppendEvents(dst []byte, tenant string) []byte {
+	dst = append(dst, Up...)
+	dst = AppendToken(dst, tenant)
+	return append(dst, "."+events...)
+}
+
+// IsEvents says whether a subject is one of AppendEvents.
+func IsEvents(subject string) bool { return strings.HasSuffix(subject, "."+events) }
+
+// EventsFilter returns the subject filter for the events of a tenant; "" means all.
+func EventsFilter(tenant string) string {
+	if tenant == "" {
+		return Up + "*." + events
+	}
+	return string(AppendEvents(nil, tenant))
+}
+
+// Filter returns the subject filter for a tenant and a device; "" means all. All devices are
+// with their events, one is without.
 func Filter(prefix, tenant, device string) string {
 	f := append(make([]byte, 0, 64), prefix...)
 	if tenant == "" {

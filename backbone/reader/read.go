@@ -2,6 +2,7 @@ package reader
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -145,8 +146,10 @@ func (r *run) once(ctx context.Context) (done bool, err error) {
 				return false, err
 			}
 		}
-		if err := r.fn(d.Position, d.Data); err != nil {
-			return true, err
+		if r.o.Device == "" || !names.IsEvents(d.Subject) || deviceOf(d.Data) == r.o.Device {
+			if err := r.fn(d.Position, d.Data); err != nil {
+				return true, err
+			}
 		}
 		r.o.After = d.Position
 		if !r.o.Follow && d.Position >= r.end {
@@ -155,10 +158,19 @@ func (r *run) once(ctx context.Context) (done bool, err error) {
 	}
 }
 
+// deviceOf is the device of a stored line, "" where it cannot be read.
+func deviceOf(line []byte) string {
+	var of struct {
+		Device string `json:"device"`
+	}
+	_ = json.Unmarshal(line, &of) // nobody's then
+	return of.Device
+}
+
 func readConsumer(o Options) jetstream.ConsumerConfig {
-	c := jetstream.ConsumerConfig{
-		FilterSubject: names.Filter(names.Up, o.Tenant, o.Device),
-		DeliverPolicy: jetstream.DeliverAllPolicy,
+	c := jetstream.ConsumerConfig{DeliverPolicy: jetstream.DeliverAllPolicy}
+	if c.FilterSubject = names.Filter(names.Up, o.Tenant, o.Device); o.Device != "" {
+		c.FilterSubject, c.FilterSubjects = "", []string{c.FilterSubject, names.EventsFilter(o.Tenant)}
 	}
 	switch {
 	case o.After > 0 || o.New:

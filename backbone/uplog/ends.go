@@ -61,6 +61,9 @@ func (x *endIndex) noteAll(items []item, head uint64) {
 	now := time.Now().UnixMilli()
 	for i := range items {
 		it := &items[i]
+		if it.event {
+			continue
+		}
 		x.note(names.KeyOf(it.subject), Last{Seq: cmp.Or(it.seq, it.high), Epoch: it.epoch, Position: head + uint64(i) + 1, At: now})
 	}
 }

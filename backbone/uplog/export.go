@@ -103,7 +103,8 @@ func (c *Closed) block(index uint32, after uint64, fn func(position uint64, line
 		if rec.Kind != blocks.Message || rec.Seq <= after {
 			continue
 		}
-		if _, _, ok := names.Split(textOf(rec.Subject), names.Up); !ok {
+		subject := textOf(rec.Subject)
+		if _, _, ok := names.Split(subject, names.Up); !ok && !names.IsEvents(subject) {
 			continue // a mark of a node
 		}
 		if err := fn(rec.Seq, rec.Data); err != nil {

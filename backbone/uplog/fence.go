@@ -49,7 +49,7 @@ func (f *fence) plan(items []item) {
 	for i := range items {
 		it, want := &items[i], uint64(unfenced)
 		key := maphash.String(f.seed, it.subject)
-		if _, again := f.seen[key]; !again && it.done != nil {
+		if _, again := f.seen[key]; !again && it.done != nil && !it.event {
 			own, ok := f.young[key]
 			if !ok {
 				own = f.old[key]

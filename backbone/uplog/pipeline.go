@@ -57,6 +57,7 @@ type entry struct {
 	seq, after       uint64
 	high, epoch      uint64
 	done             Completion
+	event            bool
 }
 
 // batch is what the committer works on: records in the order of the log.
@@ -74,6 +75,7 @@ type item struct {
 	epoch   uint64
 	after   uint64
 	done    Completion
+	event   bool // Record.Event
 	lost    bool // another node has overtaken it: it must not be stored
 }
 
@@ -98,9 +100,13 @@ func (p *pipeline) encode(rs []Record, maxRecord int) (*segment, error) {
 			return nil, names.ErrEmpty
 		}
 		start := len(s.arena)
-		s.arena = names.AppendSubject(s.arena, names.Up, r.Tenant, r.Device)
+		if r.Event {
+			s.arena = names.AppendEvents(s.arena, r.Tenant)
+		} else {
+			s.arena = names.AppendSubject(s.arena, names.Up, r.Tenant, r.Device)
+		}
 		line := len(s.arena)
-		if p.known != nil {
+		if p.known != nil && !r.Event {
 			p.known.add(textOf(s.arena[start:line]))
 		}
 		s.arena = appendRecord(s.arena, r)
@@ -108,7 +114,7 @@ func (p *pipeline) encode(rs []Record, maxRecord int) (*segment, error) {
 			p.recycle(s)
 			return nil, &servers.TooLargeError{Index: i, Size: size, Max: maxRecord}
 		}
-		s.entries = append(s.entries, entry{uint32(start), uint32(line), uint32(len(s.arena)), r.Seq, r.After, r.High, r.Epoch, r.Done})
+		s.entries = append(s.entries, entry{uint32(start), uint32(line), uint32(len(s.arena)), r.Seq, r.After, r.High, r.Epoch, r.Done, r.Event})
 	}
 	return s, nil
 }
@@ -204,6 +210,7 @@ func (b *batch) add(s *segment, e *entry) {
 		epoch:   e.epoch,
 		after:   e.after,
 		done:    e.done,
+		event:   e.event,
 	})
 	b.bytes += int(e.end - e.start)
 }

@@ -39,8 +39,11 @@ type Record struct {
 	High uint64
 	// After is the position that Last found when the connection began. The embedded
 	// log, which only this node writes, does not need it.
-	After    uint64
-	Type     string // "telemetry", "status", "alert"; "reset" without Seq and High
+	After uint64
+	Type  string // "telemetry", "status", "alert"; "reset" without Seq and High
+	// Event says that the record is about the device and not by it: it does not count for
+	// Last, and no fence is about it (docs/decisions/0053). Without Seq, High and After.
+	Event    bool
 	Topic    []byte // borrowed until Append returns; nil: none
 	Level    []byte // of an alert, borrowed as Topic is; nil: none
 	TS       int64  // the device's own time, Unix milliseconds; 0: none

@@ -193,7 +193,7 @@ func (s *blockScan) note(rec *blocks.Record) error {
 	}
 	s.seen = rec.Seq
 	subject := textOf(rec.Subject)
-	if !strings.HasPrefix(subject, names.Up) {
+	if !strings.HasPrefix(subject, names.Up) || names.IsEvents(subject) {
 		return nil
 	}
 	last, err := lastOfLine(rec.Data)

@@ -57,6 +57,7 @@ func (a adminBans) Ban(ctx context.Context, b api.Ban) (created bool, err error)
 	if err := a.backbone.Ban(ctx, b.Tenant, b.Device, until, b.Reason); err != nil {
 		return false, adminError(err)
 	}
+	a.gateway.Banned(devicemgr.Key{Tenant: b.Tenant, Device: b.Device}, until, b.Reason)
 	// Not connected, or not known: then there is nothing to close.
 	_ = a.gateway.Kick(devicemgr.Key{Tenant: b.Tenant, Device: b.Device}, uint16(eventloop.CloseForbidden), "banned: "+b.Reason)
 	return !before, nil

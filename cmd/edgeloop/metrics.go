@@ -76,6 +76,16 @@ func (n *node) gatewayMetrics(to func(admin.Sample)) {
 	for d := range gateway.NumDrops {
 		emit("edgeloop_gateway_drops_total", float64(st.Drops[d]), gateway.Drop(d).String()) //nolint:gosec // small
 	}
+	n.eventMetrics(emit, &st)
+}
+
+func (n *node) eventMetrics(emit emitter, st *gateway.Stats) {
+	for t := range gateway.NumEvents {
+		emit("edgeloop_gateway_events_total", float64(st.Events[t]), gateway.EventType(t).String()) //nolint:gosec // small
+	}
+	for d := range gateway.NumEventDrops {
+		emit("edgeloop_gateway_events_dropped_total", float64(st.EventDrops[d]), gateway.EventDrop(d).String()) //nolint:gosec // small
+	}
 }
 
 func (n *node) backboneMetrics(to func(admin.Sample)) {

@@ -248,6 +248,9 @@ func (n *node) startGateway(context.Context) (stop stopFunc, err error) {
 		SharedLog:  shared,
 		Log:        n.backbone,
 		Store:      n.backbone,
+		Events:     n.cfg.eventTypes(),
+		EventRate:  n.cfg.EventRate,
+		Node:       n.name(),
 		OnPresence: presence,
 		Logger:     n.log.Logger,
 	})

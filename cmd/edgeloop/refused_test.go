@@ -57,6 +57,8 @@ func TestRun_Refused(t *testing.T) {
 		{"--max-rate-bytes=-1", "--max-rate-bytes=-1|0 to"},
 		{"--out-buffer=1", "--out-buffer=1|4096"},
 		{"--max-remembered=0", "--max-remembered=0|1000"},
+		{"--events=connected,gone", "--events=connected,gone|\"gone\"|disconnected, refused, banned"},
+		{"--event-rate=0", "--event-rate=0|1 to"},
 		{"--token-cache=-1", "--token-cache=-1|1 to"},
 		{"--token-leeway=2h", "--token-leeway=2h|0s to 1h"},
 		{"--allowed-origins=app.example", "--allowed-origins=app.example|https://"},

@@ -81,6 +81,8 @@ type serveCmd struct {
 	WhenFull      string        `default:"auto" enum:"auto,drop-oldest,stop" help:"What a log of --log-max-bytes does: forget the oldest, or hold devices back; auto keeps an existing setting, and a new log forgets."`
 	LogReplicas   int           `default:"0" help:"Servers of a NATS cluster that have the log, if this node creates it; 0 is one. Later, use edgeloop log set."`
 	OnDamage      string        `default:"unready" enum:"unready,stop,serve" help:"What to do with a damaged log before an operator has decided: run but not be ready (unready), not start (stop), or run and be ready, which is the decision (serve)."`
+	Events        []string      `placeholder:"EVENT" help:"What happens to devices and is kept in the log, as records of these types: connected, disconnected, refused, banned; separated by commas. Default none."`
+	EventRate     int           `default:"5000" help:"Events a second that are kept, in the long run; ten seconds' worth may come at once. What is beyond makes no record, and is counted."`
 	CommandMaxAge time.Duration `type:"age" default:"7d" help:"Longest time to live of a command for an absent device."`
 
 	// Sinks, sources of commands, and where presence is kept, are in the configuration file alone.

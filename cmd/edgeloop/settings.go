@@ -129,6 +129,8 @@ var table = []setting{
 	{name: "when-full"},
 	{name: "log-replicas", least: 0, most: 5},
 	{name: "on-damage"},
+	{name: "events"},
+	{name: "event-rate", least: 1, most: most},
 	{name: "command-max-age", least: sec, most: 365 * day},
 
 	{name: "log-level", live: liveLogLevel},

@@ -2,7 +2,10 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"reflect"
+	"slices"
+	"strings"
 
 	"go.uber.org/zap"
 
@@ -30,8 +33,25 @@ var sinkKinds = map[string]sink.Kind{
 
 // planSinks checks the sinks; secrets are read, and nothing is connected to.
 func (s *serveCmd) planSinks() error {
-	_, err := sink.Parse(s.Sinks, sinkKinds)
+	_, err := s.parseSinks(s.Sinks)
 	return err
+}
+
+// parseSinks reads the sinks. One that asks for what this node does not keep would wait for it
+// for ever.
+func (s *serveCmd) parseSinks(list []any) ([]sink.Spec, error) {
+	specs, err := sink.Parse(list, sinkKinds)
+	if err != nil {
+		return nil, err
+	}
+	for i := range specs {
+		for _, t := range specs[i].Filter.Types {
+			if isEvent(t) && !slices.Contains(s.Events, t) {
+				return nil, fmt.Errorf("sinks: %s: filter: types: this node keeps no events %q: give --events=%s", specs[i].Name, t, strings.Join(append(slices.Clone(s.Events), t), ","))
+			}
+		}
+	}
+	return specs, nil
 }
 
 // startSinks starts the sinks. That their destinations, or the log's servers, are not
@@ -49,7 +69,7 @@ func (n *node) startSinks(ctx context.Context) (stopFunc, error) {
 		Letters: n.backbone.Letters(),
 		Logger:  n.log.Logger,
 	})
-	specs, err := sink.Parse(n.cfg.Sinks, sinkKinds)
+	specs, err := n.cfg.parseSinks(n.cfg.Sinks)
 	if err != nil {
 		return nil, usageError{err}
 	}
@@ -62,7 +82,7 @@ func (n *node) loadSinks(fresh settings) (use func(context.Context), err error) 
 	if reflect.DeepEqual(n.told.Load().given[sinksKey], fresh[sinksKey]) {
 		return nil, nil
 	}
-	specs, err := sink.Parse(list, sinkKinds)
+	specs, err := n.cfg.parseSinks(list)
 	if err != nil {
 		return nil, err
 	}
