@@ -9,7 +9,8 @@
 //
 // # Goroutines
 //
-// One, while files are written, that looks how far they have grown.
+// One, while files are written, that looks how far they have grown, and one of a consumer of
+// Kafka, with those of its client; those of package client while a service reads by gRPC.
 //
 // # Not here
 //

@@ -1,7 +1,10 @@
 package sinks
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"testing"
 	"time"
@@ -10,12 +13,14 @@ import (
 // The page says of each destination what its sink brings, what it costs, and what devices felt.
 func TestPage(t *testing.T) {
 	row := Row{
-		Kind: "webhook", Worked: 90_000, WorkedS: 3, WorkCPUS: 2, Behind: 7, Left: 12_345, Latency: Latency{P50: 110, P99: 230},
+		Kind: "webhook", Worked: 90_000, WorkedS: 3, WorkCPUS: 2, Behind: 7, Waited: 1_000_000, Left: 12_345, Latency: Latency{P50: 110, P99: 230}, LatencyRate: 20_000,
 		Alone: Load{AckP99: 10}, Catching: Load{AckP99: 14}, Down: Load{AckP99: 10, Warnings: "a warning"},
 	}
-	text := page(results{Rows: []Row{row}}, "raw.json")
+	broken := Row{Kind: "nats", Failed: "there was no more time", Alone: Load{AckP99: 9}}
+	text := page(results{Rows: []Row{row, broken}, Command: []string{"/somewhere/bin/edgebench", "sinks", "--nats=/somewhere/bin/nats-server"}}, "raw.json")
 	for _, want := range []string{
-		"| webhook | 30000 | 45000 | 110 | 230 | 7 |", "| webhook, catching up, 12345 left at the end | 0 | 0.00 | 0.0 | 14.0 | 1.40 |",
+		"| webhook | 30000 | 45000 | 22.2 | 90000 | 110 | 230 | 20000 | 7 |", "| webhook, catching up, of 1000000 are 12345 left at the end | 0 | 0.00 | 0.0 | 14.0 | 1.40 |",
+		"`edgebench sinks --nats=nats-server`", "- nats is not measured to its end: there was no more time", "| nats, paused | 0 | 0.00 | 0.0 | 9.0 | 1.00 |",
 		"| webhook, down | 0 | 0.00 | 0.0 | 10.0 | 1.00 |", "- webhook: a warning", "(raw.json)",
 	} {
 		if !strings.Contains(text, want) {
@@ -37,5 +42,23 @@ func TestLateness(t *testing.T) {
 	}
 	if got := sum(late); got.Records != 101 || got.P50 != 50 || got.P99 != 99 {
 		t.Errorf("%+v", got)
+	}
+}
+
+// One destination that fails takes no figure of another, nor its own that were there before.
+func TestOne_Fails(t *testing.T) {
+	var said strings.Builder
+	row := one(t.Context(), &said, time.Now(), "redis", func(_ context.Context, row *Row) error {
+		row.Alone.AckP99 = 3
+		return errors.New("no\nserver")
+	})
+	if row.Kind != "redis" || row.Failed != "no server" || row.Alone.AckP99 != 3 || !strings.Contains(said.String(), "no server") {
+		t.Errorf("%+v, %q", row, said.String())
+	}
+	over, end := context.WithCancel(t.Context())
+	end()
+	row = one(over, io.Discard, time.Now(), "nats", func(context.Context, *Row) error { t.Error("it begins although its time is over"); return nil })
+	if !strings.HasPrefix(row.Failed, "there was no more time") {
+		t.Errorf("%+v", row)
 	}
 }

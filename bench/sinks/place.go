@@ -1,17 +1,10 @@
 package sinks
 
 import (
-	"bufio"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"io/fs"
-	"os"
 	"path/filepath"
-	"slices"
-	"sync"
 	"time"
 
 	"edgeloop/bench/fault/faults"
@@ -19,165 +12,130 @@ import (
 	"edgeloop/internal/pause"
 )
 
-// place is where a sink sends to, and how to take it away.
+// place is where records leave to, and what can be done to that.
 type place struct {
-	outlets.Outlet
-	further  string // keys
-	down, up func(ctx context.Context) error
-	forget   func() // what came, where it takes memory here
+	config string // of the sink, YAML; "": the node has none
+	flags  []string
+
+	pause, resume func(ctx context.Context) error
+	newest        func(ctx context.Context) error // while it is paused: go on with what comes
+	lag           func(ctx context.Context) (uint64, error)
+	down, up      func(ctx context.Context) error
+	arrivals      func(ctx context.Context) (read func() (Latency, error)) // from now on
+	forget        func()                                                   // what came, where it takes memory here
+	close         func()
+}
+
+// through has a place taken away by a proxy in front of it.
+func (p *place) through(x *faults.Proxy) {
+	p.down = func(context.Context) error { x.Shut(); return nil }
+	p.up = func(ctx context.Context) error { return errors.Join(x.Open(), p.resume(ctx)) }
 }
 
 // newPlace makes the destination of a kind.
 func newPlace(ctx context.Context, t *target, kind, front, addr string) (p place, err error) {
-	p.forget = func() {}
-	through := func(x *faults.Proxy) {
-		p.down = func(context.Context) error { x.Shut(); return nil }
-		p.up = func(ctx context.Context) error { return errors.Join(x.Open(), t.change(ctx, "resume")) }
+	if kind == "grpc" {
+		return newStream(t, front).place(), nil
 	}
+	p.forget = func() {}
+	p.pause = func(ctx context.Context) error { return t.change(ctx, "pause") }
+	p.resume = func(ctx context.Context) error { return t.change(ctx, "resume") }
+	p.newest = func(ctx context.Context) error { return t.node.Rewind(ctx, t.sink, "newest") }
+	p.lag = t.sinkLag
+	p.down, p.up = p.pause, p.resume
+	o, further, err := p.outlet(ctx, t, kind, front, addr)
+	if err != nil {
+		return p, err
+	}
+	t.sink = o.Name()
+	p.config = fmt.Sprintf("sinks:\n  - {name: %s, %s%s}\n", t.sink, o.Keys(), further)
+	p.arrivals = func(ctx context.Context) func() (Latency, error) { return come(ctx, o) }
+	p.close = o.Close
+	return p, nil
+}
+
+// outlet starts what a sink sends to, and gives further keys of it.
+func (p *place) outlet(ctx context.Context, t *target, kind, front, addr string) (outlets.Outlet, string, error) {
+	dir := filepath.Join(t.dir, kind)
 	switch kind {
 	case "webhook":
 		hook, err := outlets.NewWebhook(front, addr, filepath.Join(t.dir, "token"))
 		if err != nil {
-			return p, err
+			return nil, "", err
 		}
-		p.Outlet, p.forget = hook, hook.Forget
-		through(hook.Proxy)
+		p.forget = hook.Forget
+		p.through(hook.Proxy)
+		return hook, "", nil
 	case "redis":
 		names := make([]string, t.opt.Connections)
 		for i := range names {
 			names[i] = fmt.Sprintf("bench-%07d", i)
 		}
-		redis, err := outlets.NewRedis(ctx, front, addr, filepath.Join(t.dir, "redis"), names)
+		redis, err := outlets.NewRedis(ctx, front, addr, dir, names)
 		if err != nil {
-			return p, err
+			return nil, "", err
 		}
-		p.Outlet, p.further = redis, ", max_len: 2000"
-		through(redis.Proxy)
+		p.through(redis.Proxy)
+		return redis, ", max_len: 2000", nil
 	case "nats":
-		nats, err := outlets.NewNATS(ctx, t.opt.NATS, front, addr, filepath.Join(t.dir, "nats"))
+		nats, err := outlets.NewNATS(ctx, t.opt.NATS, front, addr, dir)
 		if err != nil {
-			return p, err
+			return nil, "", err
 		}
-		p.Outlet = nats
-		through(nats.Proxy)
+		p.through(nats.Proxy)
+		return nats, "", nil
 	case "mqtt":
-		mqtt, err := outlets.NewMQTT(ctx, front, addr, filepath.Join(t.dir, "mqtt"))
+		mqtt, err := outlets.NewMQTT(ctx, front, addr, dir)
 		if err != nil {
-			return p, err
+			return nil, "", err
 		}
-		p.Outlet = mqtt
-		through(mqtt.Proxy)
+		p.through(mqtt.Proxy)
+		return mqtt, "", nil
 	case "postgres":
 		pg, err := outlets.NewPostgres(ctx, front, addr)
 		if err != nil {
-			return p, err
+			return nil, "", err
 		}
-		p.Outlet = pg
-		through(pg.Proxy)
-	case "file":
-		p.Outlet = outlets.NewFiles("files", filepath.Join(t.dir, "files"))
-		p.further = ", max_size: 1TiB"
-		p.down = func(ctx context.Context) error { return t.change(ctx, "pause") }
-		p.up = func(ctx context.Context) error { return t.change(ctx, "resume") }
+		p.through(pg.Proxy)
+		return pg, "", nil
+	case "kafka":
+		kafka, err := outlets.NewKafka(front, addr, dir, false)
+		if err != nil {
+			return nil, "", err
+		}
+		p.through(kafka.Proxy)
+		return kafka, "", nil
 	}
-	return p, nil
+	return outlets.NewFiles("files", dir), ", max_size: 1TiB", nil
 }
 
 // change asks for an action on the sink.
 func (t *target) change(ctx context.Context, action string) error {
-	status, answer, err := t.node.Call(ctx, "POST", "/v1/sinks/"+t.place.Name()+"/"+action, nil)
+	status, answer, err := t.node.Call(ctx, "POST", "/v1/sinks/"+t.sink+"/"+action, nil)
 	if err == nil && status != 200 {
 		err = fmt.Errorf("bench: %s: status %d: %.200s", action, status, answer)
 	}
 	return err
 }
 
-// arrivals is how late records came from now on, as far as their devices said when they sent
-// them. Call it again with what it returned to read.
-func (p place) arrivals(ctx context.Context) (read func() (Latency, error)) {
-	if files, ok := p.Outlet.(*outlets.Files); ok {
-		return watch(ctx, files.Growing())
-	}
-	since := time.Now()
-	return func() (Latency, error) {
-		var late []float64
-		err := p.Read(ctx, func(at time.Time, line []byte) error {
-			if at.Before(since) {
-				return nil
-			}
-			ms, err := lateness(at, line)
-			late = append(late, ms)
-			return err
-		})
-		return sum(late), err
-	}
-}
+// openWithin is how long a sink may take until it knows its place.
+const openWithin = 30 * time.Second
 
-// lateness is the time from a device to its record's arrival, in milliseconds.
-func lateness(at time.Time, line []byte) (float64, error) {
-	var r struct{ TS int64 }
-	err := json.Unmarshal(line, &r)
-	return float64(at.UnixMicro())/1e3 - float64(r.TS), err
-}
-
-func sum(late []float64) Latency {
-	if len(late) == 0 {
-		return Latency{}
-	}
-	slices.Sort(late)
-	at := func(q int) float64 { return late[(len(late)-1)*q/100] }
-	return Latency{Records: len(late), P50: at(50), P99: at(99)}
-}
-
-// watch looks every millisecond how far a file has grown. What it sees is written, and synced
-// soon after.
-func watch(ctx context.Context, path string) (read func() (Latency, error)) {
-	ctx, stop := context.WithCancel(ctx)
-	var late []float64
-	var failed error
-	var wg sync.WaitGroup
-	wg.Go(func() { late, failed = follow(ctx, path) })
-	return func() (Latency, error) {
-		stop()
-		wg.Wait()
-		return sum(late), failed
-	}
-}
-
-func follow(ctx context.Context, path string) (late []float64, err error) {
-	file, err := os.Open(path)
-	for errors.Is(err, fs.ErrNotExist) && pause.For(ctx, time.Millisecond) == nil {
-		file, err = os.Open(path)
-	}
-	if err != nil {
-		return nil, err
-	}
-	defer file.Close()
-	end, err := file.Seek(0, io.SeekEnd)
-	if err == nil && end > 0 { // it may be just growing: what is left of that line is passed over
-		_, err = file.Seek(end-1, io.SeekStart)
-	}
-	if err != nil {
-		return nil, err
-	}
-	in, line, passed := bufio.NewReaderSize(file, 1<<20), []byte(nil), end == 0
-	for pause.For(ctx, time.Millisecond) == nil {
-		for at := time.Now(); ; {
-			part, err := in.ReadSlice('\n')
-			line = append(line, part...)
-			if err != nil {
-				break // the end, for now
-			}
-			if !passed {
-				passed, line = true, line[:0]
-				continue
-			}
-			ms, err := lateness(at, line)
-			if err != nil {
-				return late, err
-			}
-			late, line = append(late, ms), line[:0]
+// sinkLag is how many records the sink has not sent.
+func (t *target) sinkLag(ctx context.Context) (uint64, error) {
+	for deadline := time.Now().Add(openWithin); ; {
+		all, err := t.node.Sinks(ctx)
+		if err != nil {
+			return 0, err
+		}
+		if len(all) == 1 && all[0].Lag != nil {
+			return *all[0].Lag, nil
+		}
+		if time.Now().After(deadline) {
+			return 0, fmt.Errorf("bench: the node does not know how far its sink is: %+v", all)
+		}
+		if err := pause.For(ctx, 50*time.Millisecond); err != nil {
+			return 0, err
 		}
 	}
-	return late, nil
 }

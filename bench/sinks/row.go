@@ -3,25 +3,31 @@ package sinks
 // Row is what was measured with one kind of destination. Times are in milliseconds.
 type Row struct {
 	Kind string `json:"kind"`
+	// Failed is why a part is missing; what was measured before stands.
+	Failed string `json:"failed,omitempty"`
 
 	// With devices at the rate, the sink paused: what the others are compared with.
 	Alone Load `json:"alone"`
 	// With devices at the rate, the destination well.
-	Steady  Load    `json:"steady"`
-	Latency Latency `json:"latency"`
-	Behind  uint64  `json:"behind"` // records that waited at the end of it
+	Steady Load   `json:"steady"`
+	Behind uint64 `json:"behind"` // records that waited at the end of it
+	// Latency at that rate, or at the lower one that the sink keeps up with.
+	Latency     Latency `json:"latency"`
+	LatencyRate int     `json:"latency_rate"`
 
 	// With devices at the rate, the destination down.
 	Down Load `json:"down"`
-	// With devices at the rate, while the sink works off a backlog; Left of it is what still
-	// waited at the end: 0 says that devices were alone again for a part.
-	Catching Load   `json:"catching"`
-	Left     uint64 `json:"left"`
 
 	// Without devices, while the sink works off a backlog.
 	Worked   uint64  `json:"worked_records"`
 	WorkedS  float64 `json:"worked_s"`
 	WorkCPUS float64 `json:"worked_node_cpu_s"`
+
+	// With devices at the rate, while the sink works off a backlog of Waited; Left of it is what
+	// still waited at the end: 0 says that devices were alone again for a part.
+	Catching Load   `json:"catching"`
+	Waited   uint64 `json:"waited"`
+	Left     uint64 `json:"left"`
 }
 
 // Load is what edgebench telemetry said.
@@ -42,10 +48,12 @@ type Latency struct {
 }
 
 // perSecond and perCore are records a second of a sink that works off a backlog, and of a core
-// of the node.
+// of the node; micros is the node's CPU for one.
 func (r Row) perSecond() float64 { return ratio(float64(r.Worked), r.WorkedS) }
 
 func (r Row) perCore() float64 { return ratio(float64(r.Worked), r.WorkCPUS) }
+
+func (r Row) micros() float64 { return ratio(r.WorkCPUS*1e6, float64(r.Worked)) }
 
 func ratio(a, b float64) float64 {
 	if b == 0 {

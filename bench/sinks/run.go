@@ -8,15 +8,19 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"edgeloop/internal/pause"
 )
 
 // Kinds are the destinations that are measured.
-func Kinds() []string { return []string{"file", "webhook", "redis", "nats", "mqtt", "postgres"} }
+func Kinds() []string {
+	return []string{"file", "webhook", "redis", "nats", "mqtt", "postgres", "kafka", "grpc"}
+}
 
-// Run measures, and writes the page. Progress goes to out.
+// Run measures, and writes the page, also of what was measured before something failed.
+// Progress goes to out.
 func Run(ctx context.Context, o Options, out io.Writer) (err error) {
 	if err := o.check(); err != nil {
 		return err
@@ -27,94 +31,139 @@ func Run(ctx context.Context, o Options, out io.Writer) (err error) {
 		}
 		defer os.RemoveAll(o.Work) //nolint:errcheck // only tidying up
 	}
-	if o.Binary, err = filepath.Abs(o.Binary); err != nil {
-		return err
-	}
-	if o.NATS, err = filepath.Abs(o.NATS); err != nil {
-		return err
-	}
-	if o.Telegraf != "" {
-		if o.Telegraf, err = filepath.Abs(o.Telegraf); err != nil {
+	for _, path := range []*string{&o.Binary, &o.NATS, &o.Telegraf} {
+		if *path == "" {
+			continue
+		}
+		if *path, err = filepath.Abs(*path); err != nil {
 			return err
 		}
 	}
+	ctx, cancel := context.WithTimeout(ctx, o.Limit)
+	defer cancel()
 	began, busy := time.Now(), loadAverage()
 	var rows []Row
 	for _, kind := range Kinds() {
 		if len(o.Only) > 0 && !slices.Contains(o.Only, kind) {
 			continue
 		}
-		fmt.Fprintf(out, "%s: %s\n", time.Since(began).Round(time.Second), kind)
-		row, err := measure(ctx, o, kind)
-		if err != nil {
-			return fmt.Errorf("%s: %w", kind, err)
-		}
+		row := one(ctx, out, began, kind, func(ctx context.Context, row *Row) error { return measure(ctx, o, row) })
 		rows = append(rows, row)
 	}
 	var beside *Row
 	if o.Telegraf != "" {
-		fmt.Fprintf(out, "%s: mosquitto and Telegraf\n", time.Since(began).Round(time.Second))
-		row, err := measurePeer(ctx, o)
-		if err != nil {
-			return fmt.Errorf("mosquitto and Telegraf: %w", err)
-		}
+		row := one(ctx, out, began, "telegraf", func(ctx context.Context, row *Row) error { return measurePeer(ctx, o, row) })
 		beside = &row
 	}
-	return write(o, rows, beside, began, busy)
+	if err := write(o, rows, beside, began, busy); err != nil {
+		return err
+	}
+	var failed error
+	for _, row := range append(rows, deref(beside)...) {
+		if row.Failed != "" {
+			failed = errors.Join(failed, fmt.Errorf("%s: %s", row.Kind, row.Failed))
+		}
+	}
+	return failed
 }
 
-// measure makes one row.
-func measure(ctx context.Context, o Options, kind string) (row Row, err error) {
-	row.Kind = kind
-	t, err := newTarget(ctx, o, kind)
+func deref(r *Row) []Row {
+	if r == nil {
+		return nil
+	}
+	return []Row{*r}
+}
+
+// one makes one row, whatever happens.
+func one(ctx context.Context, out io.Writer, began time.Time, kind string, measure func(ctx context.Context, row *Row) error) Row {
+	row := Row{Kind: kind}
+	fmt.Fprintf(out, "%s: %s\n", time.Since(began).Round(time.Second), kind)
+	ctx, cancel := context.WithTimeout(ctx, kindWithin)
+	defer cancel()
+	err := ctx.Err()
+	if err == nil {
+		err = measure(ctx, &row)
+	}
+	if err != nil && ctx.Err() != nil {
+		err = fmt.Errorf("there was no more time: %w", err)
+	}
 	if err != nil {
-		return row, err
+		row.Failed = strings.Join(strings.Fields(err.Error()), " ")
+		fmt.Fprintf(out, "    %s\n", row.Failed)
+	}
+	return row
+}
+
+// measure makes the row of a sink.
+func measure(ctx context.Context, o Options, row *Row) (err error) {
+	if err := roomy(o.Work, min(room, 2*leastLeft+o.Backlog*4000)); err != nil {
+		return err
+	}
+	t, err := newTarget(ctx, o, row.Kind)
+	if err != nil {
+		return err
 	}
 	defer func() { err = errors.Join(err, t.close()) }()
-	steps := []func(context.Context, *target, *Row) error{alone, steady, down, catching, working}
-	for _, step := range steps {
-		if err := step(ctx, t, &row); err != nil {
-			return row, err
+	for _, step := range []func(context.Context, *target, *Row) error{alone, steady, down, working, catching} {
+		if err := step(ctx, t, row); err != nil {
+			return err
 		}
 		t.place.forget()
 	}
-	return row, nil
+	return nil
 }
 
 // alone pauses the sink, and has it begin behind what was sent meanwhile.
 func alone(ctx context.Context, t *target, row *Row) (err error) {
-	if err := t.change(ctx, "pause"); err != nil {
+	if err := t.place.pause(ctx); err != nil {
 		return err
 	}
 	if row.Alone, err = t.load(ctx, t.opt.Rate, t.opt.Duration); err != nil {
 		return err
 	}
-	if err := t.node.Rewind(ctx, t.place.Name(), "newest"); err != nil {
-		return err
-	}
-	return t.change(ctx, "resume")
+	return errors.Join(t.place.newest(ctx), t.place.resume(ctx))
 }
 
-// steady has the destination keep up, or not.
+// steady has the destination keep up, or not: then latency is that of a lower rate.
 func steady(ctx context.Context, t *target, row *Row) (err error) {
-	if _, err := t.drained(ctx); err != nil {
+	row.LatencyRate = t.opt.Rate
+	if row.Steady, row.Latency, row.Behind, err = t.watched(ctx, t.opt.Rate); err != nil {
 		return err
+	}
+	behind, d := row.Behind, t.opt.Duration.Seconds()
+	for range 2 {
+		left := (float64(row.LatencyRate)*d - float64(behind)) / d // a second
+		if float64(behind) < left || row.LatencyRate < 100 {
+			return nil // less than a second's waits
+		}
+		row.LatencyRate = max(100, int(left*7/10)/100*100)
+		if _, row.Latency, behind, err = t.watched(ctx, row.LatencyRate); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// watched has devices send at a rate, and sees how late it arrives.
+func (t *target) watched(ctx context.Context, rate int) (l Load, late Latency, behind uint64, err error) {
+	if err := errors.Join(t.place.pause(ctx), t.place.newest(ctx), t.place.resume(ctx)); err != nil {
+		return l, late, behind, err
+	}
+	if _, err := t.drained(ctx); err != nil {
+		return l, late, behind, err
 	}
 	read := t.place.arrivals(ctx)
-	if row.Steady, err = t.load(ctx, t.opt.Rate, t.opt.Duration); err != nil {
-		return err
+	if l, err = t.load(ctx, rate, t.opt.Duration); err != nil {
+		return l, late, behind, err
 	}
-	if row.Behind, err = t.lag(ctx); err != nil {
-		return err
+	if behind, err = t.place.lag(ctx); err != nil {
+		return l, late, behind, err
 	}
 	if err := pause.For(ctx, time.Second); err != nil { // the last batch
-		return err
+		return l, late, behind, err
 	}
-	row.Latency, err = read()
-	if err == nil {
-		_, err = t.drained(ctx)
-	}
-	return err
+	late, err = read()
+	return l, late, behind, err
 }
 
 // down takes the destination away.
@@ -126,30 +175,12 @@ func down(ctx context.Context, t *target, row *Row) (err error) {
 	return err
 }
 
-// catching brings the destination back under a backlog, with devices.
-func catching(ctx context.Context, t *target, row *Row) (err error) {
-	if err := t.fill(ctx); err != nil {
-		return err
-	}
-	if err := t.place.up(ctx); err != nil {
-		return err
-	}
-	if row.Catching, err = t.load(ctx, t.opt.Rate, t.opt.Duration); err != nil {
-		return err
-	}
-	row.Left, err = t.lag(ctx)
-	return err
-}
-
 // working brings it back under a backlog, without devices, and counts what that costs.
 func working(ctx context.Context, t *target, row *Row) error {
-	if err := t.place.down(ctx); err != nil {
+	if err := t.fill(ctx, t.opt.Backlog); err != nil {
 		return err
 	}
-	if err := t.fill(ctx); err != nil {
-		return err
-	}
-	before, err := t.lag(ctx)
+	before, err := t.place.lag(ctx)
 	if err != nil {
 		return err
 	}
@@ -168,5 +199,27 @@ func working(ctx context.Context, t *target, row *Row) error {
 	row.WorkedS = time.Since(began).Seconds()
 	after, err := t.cpu()
 	row.Worked, row.WorkCPUS = before-min(before, left), after-cpu
+	return err
+}
+
+// catching brings it back under a backlog, with devices: as much as it works off meanwhile, if
+// a million is enough for that.
+func catching(ctx context.Context, t *target, row *Row) (err error) {
+	if err := t.place.down(ctx); err != nil {
+		return err
+	}
+	if err := t.fill(ctx, min(t.opt.Backlog, uint64(row.perSecond()*t.opt.Duration.Seconds()))); err != nil {
+		return err
+	}
+	if row.Waited, err = t.place.lag(ctx); err != nil {
+		return err
+	}
+	if err := t.place.up(ctx); err != nil {
+		return err
+	}
+	if row.Catching, err = t.load(ctx, t.opt.Rate, t.opt.Duration); err != nil {
+		return err
+	}
+	row.Left, err = t.place.lag(ctx)
 	return err
 }

@@ -13,20 +13,20 @@ import (
 	"time"
 
 	"edgeloop/bench/fault/node"
-	"edgeloop/bench/fault/outlets"
 	"edgeloop/bench/probe"
 	"edgeloop/internal/pause"
 )
 
-// target is a node under load, with at most one sink.
+// target is a node under load, and where its records leave to.
 type target struct {
 	opt   Options
 	dir   string
 	node  *node.Node
+	sink  string // name; "": none
 	place place
 }
 
-// newTarget starts a node with a sink to a place; one without a kind is none.
+// newTarget starts a node with a place.
 func newTarget(ctx context.Context, o Options, kind string) (t *target, err error) {
 	t = &target{opt: o, dir: filepath.Join(o.Work, "node-"+kind)}
 	if err := os.MkdirAll(t.dir, 0o700); err != nil {
@@ -40,14 +40,14 @@ func newTarget(ctx context.Context, o Options, kind string) (t *target, err erro
 		Binary: o.Binary, Dir: filepath.Join(t.dir, "data"), Log: filepath.Join(t.dir, "node.log"), Listen: addrs[0], Admin: addrs[1],
 		Flags: []string{"--auth=none", "--log-level=warn"},
 	}
-	if kind != "" {
-		if t.place, err = newPlace(ctx, t, kind, addrs[2], addrs[3]); err != nil {
-			return nil, err
-		}
+	if t.place, err = newPlace(ctx, t, kind, addrs[2], addrs[3]); err != nil {
+		return nil, errors.Join(err, os.RemoveAll(t.dir))
+	}
+	t.node.Flags = append(t.node.Flags, t.place.flags...)
+	if t.place.config != "" {
 		config := filepath.Join(t.dir, "edgeloop.yaml")
-		yaml := fmt.Sprintf("sinks:\n  - {name: %s, %s%s}\n", t.place.Name(), t.place.Keys(), t.place.further)
 		t.node.Flags = append(t.node.Flags, "--config="+config)
-		if err := os.WriteFile(config, []byte(yaml), 0o600); err != nil {
+		if err := os.WriteFile(config, []byte(t.place.config), 0o600); err != nil {
 			return nil, errors.Join(err, t.close())
 		}
 	}
@@ -60,13 +60,15 @@ func newTarget(ctx context.Context, o Options, kind string) (t *target, err erro
 // close ends everything and removes what it wrote.
 func (t *target) close() error {
 	code := t.node.Stop(30 * time.Second)
-	if t.place.Outlet != nil {
-		t.place.Close()
-	}
+	t.place.close()
+	said := ""
 	if code != 0 {
-		return fmt.Errorf("bench: SIGTERM ended the node with exit code %d: %s", code, t.node.LogTail(500))
+		said = t.node.LogTail(500)
 	}
-	return os.RemoveAll(t.dir)
+	if err := os.RemoveAll(t.dir); err != nil || code == 0 {
+		return err
+	}
+	return fmt.Errorf("bench: SIGTERM ended the node with exit code %d: %s", code, said)
 }
 
 // load has devices send to the node at a rate, 0 for as fast as they can.
@@ -85,6 +87,7 @@ func devices(ctx context.Context, o Options, out string, rate int, d time.Durati
 		fmt.Sprintf("--size=%d", o.Size), "--duration=" + d.String(), "--warmup=1s", "--out=" + out,
 	}, where...)...)
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	cmd.WaitDelay = 10 * time.Second
 	said, err := cmd.CombinedOutput()
 	if err != nil {
 		return l, fmt.Errorf("bench: devices: %w: %.1000s", err, said)
@@ -104,32 +107,10 @@ func devices(ctx context.Context, o Options, out string, rate int, d time.Durati
 	return l, nil
 }
 
-// openWithin is how long a sink may take until it knows its place.
-const openWithin = 30 * time.Second
-
-// lag is how many records the sink has not sent.
-func (t *target) lag(ctx context.Context) (uint64, error) {
-	for deadline := time.Now().Add(openWithin); ; {
-		all, err := t.node.Sinks(ctx)
-		if err != nil {
-			return 0, err
-		}
-		if len(all) == 1 && all[0].Lag != nil {
-			return *all[0].Lag, nil
-		}
-		if time.Now().After(deadline) {
-			return 0, fmt.Errorf("bench: the node does not know how far its sink is: %+v", all)
-		}
-		if err := pause.For(ctx, 50*time.Millisecond); err != nil {
-			return 0, err
-		}
-	}
-}
-
-// drained waits until the sink has sent all, or for as long as it may catch up.
+// drained waits until all has left, or for as long as it may catch up.
 func (t *target) drained(ctx context.Context) (left uint64, err error) {
 	for deadline := time.Now().Add(t.opt.CatchUp); ; {
-		left, err = t.lag(ctx)
+		left, err = t.place.lag(ctx)
 		if err != nil || left == 0 || time.Now().After(deadline) {
 			return left, err
 		}
@@ -139,18 +120,23 @@ func (t *target) drained(ctx context.Context) (left uint64, err error) {
 	}
 }
 
-// fill has devices send until a backlog waits.
-func (t *target) fill(ctx context.Context) error {
-	for range maxFills {
-		lag, err := t.lag(ctx)
-		if err != nil || lag >= t.opt.Backlog {
+// fillWithin bounds how long a backlog is added to.
+const fillWithin = 45 * time.Second
+
+// fill has devices send until so many records wait, or for as long as that may take.
+func (t *target) fill(ctx context.Context, backlog uint64) error {
+	for deadline := time.Now().Add(fillWithin); ; {
+		lag, err := t.place.lag(ctx)
+		if err != nil || lag >= backlog || time.Now().After(deadline) {
 			return err
 		}
-		if _, err := t.load(ctx, 0, min(5*time.Second, t.opt.Duration)); err != nil {
+		if err := roomy(t.dir, leastLeft); err != nil {
+			return err
+		}
+		if _, err := t.load(ctx, 0, min(4*time.Second, t.opt.Duration)); err != nil {
 			return err
 		}
 	}
-	return fmt.Errorf("bench: after %d turns there is no backlog of %d records", maxFills, t.opt.Backlog)
 }
 
 // cpu is what the node has used, in seconds.
@@ -158,5 +144,3 @@ func (t *target) cpu() (float64, error) {
 	p, err := probe.CPU(t.node.PID())
 	return p.CPUS(), err
 }
-
-var _ outlets.Outlet = place{}

@@ -51,6 +51,7 @@ type cli struct {
 	Table     tableCmd                     `cmd:"" help:"Print results of capacity runs as one table."`
 	Ready     readyCmd                     `cmd:"" help:"Wait until a node is ready for devices."`
 	Worker    workerCmd                    `cmd:"" hidden:"" help:"Internal: a worker process."`
+	Kafka     kafkaCmd                     `cmd:"" hidden:"" help:"Internal: the broker that sinks sends to."`
 }
 
 type scenarioCmd[S bench.Scenario] struct {

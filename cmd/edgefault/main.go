@@ -20,6 +20,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"edgeloop/bench/fault/attack"
+	"edgeloop/bench/fault/kafka"
 	"edgeloop/bench/fault/life"
 	"edgeloop/bench/fault/scenarios"
 )
@@ -31,7 +32,16 @@ type cli struct {
 	List  listCmd  `cmd:"" help:"List the scenarios."`
 
 	Attack attackCmd `cmd:"" hidden:"" help:"Play the hostile peers of a scenario."`
+	Kafka  kafkaCmd  `cmd:"" hidden:"" help:"Be the Kafka of a scenario."`
 }
+
+// kafkaCmd is how run starts a broker, which lives in a process of its own.
+type kafkaCmd struct {
+	Config string `arg:""`
+}
+
+// Run is that broker, until its input ends.
+func (c *kafkaCmd) Run() error { return kafka.Serve(c.Config, os.Stdin, os.Stdout) }
 
 // attackCmd is how run starts hostile peers, which live in a process of their own.
 type attackCmd struct {

@@ -88,12 +88,15 @@ var ladder = map[string]rule{
 	// cancel itself, so nothing of ours but the bench's own packages.
 	"bench":     {ours: []string{"bench/..."}, vendor: benchVendor},
 	"bench/...": {ours: []string{"bench", "bench/..."}, vendor: benchVendor},
+	// It reads by gRPC as the programs of others do.
+	"bench/sinks": {ours: []string{"bench", "bench/...", "client", "api/..."}},
 
 	// What breaks nodes: each of these packages stands on those above it.
 	"bench/fault/history":   {},
 	"bench/fault/faults":    {},
 	"bench/fault/node":      {ours: []string{"bench/fault/faults", "bench/fault/history"}, vendor: []string{"github.com/nats-io/nats.go"}}, // looks into the server that nodes share
-	"bench/fault/outlets":   {ours: []string{"bench/fault/faults", "bench/fault/node"}},
+	"bench/fault/kafka":     {vendor: []string{"github.com/twmb/franz-go"}},                                                                // a broker of it, and who reads there
+	"bench/fault/outlets":   {ours: []string{"bench/fault/faults", "bench/fault/node", "bench/fault/kafka"}},
 	"bench/fault/crew":      {ours: []string{"bench/fault/faults", "bench/fault/history"}, vendor: []string{"github.com/gobwas/ws"}},
 	"bench/fault/attack":    {ours: []string{"bench/fault/crew", "bench/fault/history"}, vendor: []string{"github.com/gobwas/ws"}},
 	"bench/fault/life":      {ours: faultBelow},
@@ -103,7 +106,7 @@ var ladder = map[string]rule{
 
 	"cmd/edgebench": {ours: []string{"bench", "bench/..."}, vendor: benchVendor},
 	"cmd/edgefault": {
-		ours:   []string{"bench/fault/attack", "bench/fault/life", "bench/fault/scenarios", "bench/fault/soak"},
+		ours:   []string{"bench/fault/attack", "bench/fault/kafka", "bench/fault/life", "bench/fault/scenarios", "bench/fault/soak"},
 		vendor: []string{"github.com/alecthomas/kong"},
 	},
 

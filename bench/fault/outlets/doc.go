@@ -1,5 +1,5 @@
 // Package outlets is where the sinks of a node under test send to: a receiver of webhooks, a
-// directory of files, a Redis, a NATS server, a broker of MQTT and a
+// directory of files, a Redis, a NATS server, a broker of MQTT, a Kafka and a
 // PostgreSQL. Each can be hurt, and each says what came,
 // by reading what it holds and not by asking the node.
 //
