@@ -25,7 +25,7 @@ func TestClaimed(t *testing.T) {
 		"a.b.c":                                 {},
 		"":                                      {},
 		token(`{"tenant":"acme"}`):              {},
-		token(`{"sub":"d1","sub":"d2","x":[]}`): {"default", "d2"},
+		token(`{"sub":"d1","sub":"d2","x":[]}`): {},
 	} {
 		tenant, device, ok := auth.Claimed([]byte(text))
 		if [2]string{tenant, device} != want || ok != (want != [2]string{}) {

@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -112,6 +113,36 @@ func (c *claims) identity() (*Identity, error) {
 // claimSet is a JSON object as received. Struct fields would match names in any case;
 // golang-jwt reads claims the same way.
 type claimSet map[string]any
+
+// errTwice is for an object in which a name repeats. Which member counts depends on who
+// reads it: another reader of the token could take it for another device's. [RFC7519 4]
+var errTwice = errors.New("a name is there twice")
+
+// UnmarshalJSON reads an object whose names are there once.
+func (s *claimSet) UnmarshalJSON(b []byte) error {
+	dec := json.NewDecoder(bytes.NewReader(b))
+	if t, err := dec.Token(); err != nil || t != json.Delim('{') {
+		return errors.New("not a JSON object")
+	}
+	all := claimSet{}
+	for dec.More() {
+		t, err := dec.Token()
+		if err != nil {
+			return err //nolint:wrapcheck // the caller says what it read
+		}
+		name, _ := t.(string) // always one, in a valid object
+		if _, twice := all[name]; twice {
+			return fmt.Errorf("%w: %.40q", errTwice, name)
+		}
+		var value any
+		if err := dec.Decode(&value); err != nil {
+			return err //nolint:wrapcheck // the same
+		}
+		all[name] = value
+	}
+	*s = all
+	return nil
+}
 
 // read fills c from a JSON object. iat decides nothing (RFC 7519 4.1.6), but it must
 // be a time.

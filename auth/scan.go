@@ -10,6 +10,7 @@ const maxDigits = 12
 // false for every other form and refuses nothing: encoding/json then reads or refuses
 // it.
 func (c *claims) scan(b []byte, lists *topicLists) bool {
+	seen := 0
 	for open := byte('{'); ; open = ',' {
 		if len(b) == 0 || b[0] != open {
 			return false
@@ -18,6 +19,11 @@ func (c *claims) scan(b []byte, lists *topicLists) bool {
 		if !ok || len(rest) == 0 || rest[0] != ':' {
 			return false
 		}
+		bit := bitOf(name)
+		if seen&bit != 0 {
+			return false
+		}
+		seen |= bit
 		if b, ok = c.scanMember(name, rest[1:], lists); !ok {
 			return false
 		}
@@ -27,8 +33,32 @@ func (c *claims) scan(b []byte, lists *topicLists) bool {
 	}
 }
 
-// scanMember reads the value at the start of b. When a name repeats, the last member
-// counts, as in encoding/json.
+// bitOf is a bit for each name that scanMember knows, so that one that repeats is noticed.
+func bitOf(name []byte) int {
+	switch string(name) {
+	case "sub":
+		return 1 << 0
+	case "tenant":
+		return 1 << 1
+	case "jti":
+		return 1 << 2
+	case "iss":
+		return 1 << 3
+	case "aud":
+		return 1 << 4
+	case "exp":
+		return 1 << 5
+	case "nbf":
+		return 1 << 6
+	case "iat":
+		return 1 << 7
+	case "topics":
+		return 1 << 8
+	}
+	return 0
+}
+
+// scanMember reads the value at the start of b.
 func (c *claims) scanMember(name, b []byte, lists *topicLists) (rest []byte, ok bool) {
 	var text []byte
 	var issued int64
