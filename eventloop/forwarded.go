@@ -20,6 +20,12 @@ func (c *Conn) forwardedOnLoop(w *wsproto.Handshake, peer netip.AddrPort) netip.
 	if trusted == nil || !trusted(peer.Addr()) {
 		return peer
 	}
+	// A proxy that begins its connections with a PROXY header says there of whom they are.
+	// Where it said nobody it passes on the bytes of somebody it does not know, and these
+	// fields are among them.
+	if socket := c.gc.RemoteAddr(); peer == addrPortOf(socket) && c.listener().fromProxy(socket) {
+		return peer
+	}
 	one, said := client(trusted, forwardedFor(w))
 	other, alsoSaid := client(trusted, forwarded(w))
 	switch {

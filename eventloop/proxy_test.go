@@ -123,3 +123,24 @@ func TestForwarded_WhoIsBelieved(t *testing.T) {
 		t.Errorf("who is no proxy was taken for %s", got)
 	}
 }
+
+// A proxy that speaks PROXY, and does not say there of whom a connection is, passes on what
+// it does not know: what the peer says of itself in header fields is not the proxy's word,
+// even if the proxy's fields are trusted elsewhere.
+func TestForwarded_NotBehindAHeaderThatNamesNobody(t *testing.T) {
+	const fields = "\r\nX-Forwarded-For: 192.0.2.1\r\n\r\n"
+	s, seen := remotes(t, eventloop.Config{TrustedProxies: func(a netip.Addr) bool { return a.IsLoopback() || a.String() == "10.0.0.5" }}, always, nil)
+	for _, c := range []struct{ header, want string }{
+		{"PROXY UNKNOWN\r\n", "127.0.0.1"},
+		{"\r\n\r\n\x00\r\nQUIT\n\x20\x00\x00\x00", "127.0.0.1"},
+		{"PROXY TCP4 198.51.100.9 198.51.100.1 56324 443\r\n", "198.51.100.9"},
+		{"PROXY TCP4 10.0.0.5 198.51.100.1 56324 443\r\n", "192.0.2.1"}, // it names a trusted proxy
+	} {
+		d := s.dial()
+		d.raw([]byte(c.header + strings.Replace(request, "\r\n\r\n", fields, 1)))
+		d.wantSwitch()
+		if got := testkit.Receive(t, patience, "the handshake", seen).Addr().String(); got != c.want {
+			t.Errorf("behind %q: taken for %s, want %s", c.header, got, c.want)
+		}
+	}
+}
