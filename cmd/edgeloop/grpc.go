@@ -14,6 +14,7 @@ import (
 	"edgeloop/admin/grpcapi"
 	"edgeloop/auth"
 	"edgeloop/backbone"
+	"edgeloop/internal/filemode"
 )
 
 // planGRPC checks the flags of the gRPC services. Tokens are not shown to a network by
@@ -78,8 +79,9 @@ func (c *certificate) load() (use func(), err error) {
 	if err != nil {
 		return nil, fmt.Errorf("--grpc-key: %w: %s", err, how)
 	}
-	if mode := info.Mode().Perm(); info.Mode().IsRegular() && mode&0o027 != 0 {
-		return nil, fmt.Errorf("--grpc-key=%s has mode %04o, which lets others have the key: run \"chmod 600 %s\"", c.keyFile, mode, c.keyFile)
+	if open := filemode.Open(info, 0o027); info.Mode().IsRegular() && open != 0 {
+		mode := info.Mode().Perm()
+		return nil, fmt.Errorf("--grpc-key=%s has mode %04o, which lets others have the key: run \"chmod %04o %s\"", c.keyFile, mode, mode&^open, c.keyFile)
 	}
 	pair, err := tls.LoadX509KeyPair(c.certFile, c.keyFile)
 	if err != nil {
