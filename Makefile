@@ -197,6 +197,13 @@ FAULT_RUN      = EDGEFAULT_NATS_SERVER=$(CURDIR)/$(FAULT_NATS) bin/edgefault run
 faults: fault-tools ## Hurt nodes in every way we know and check their logs; about a quarter of an hour, as root
 	$(FAULT_RUN) --devices=150 --rounds=3 --load=1s --limit=15m
 
+ATTACK_SEED ?= 1
+
+.PHONY: attacks
+attacks: build ## Every trick at every door of a node, beside devices that must not feel it; ten minutes; writes bench/results/DATE-attacks.md
+	go build -o bin/edgefault ./cmd/edgefault
+	ATTACK_SEED=$(ATTACK_SEED) scripts/attacks.sh
+
 .PHONY: faults-long
 faults-long: fault-tools ## The same for longer, FAULT_ROUNDS (200) kills, FAULT_LIVES (3) of each, leak in full; FAULT_SEED=n; writes bench/results/DATE-faults-long.md
 	EDGEFAULT_NATS_SERVER=$(CURDIR)/$(FAULT_NATS) FAULT_ROUNDS=$(FAULT_ROUNDS) FAULT_LIVES=$(FAULT_LIVES) FAULT_SEED=$(FAULT_SEED) scripts/faults.sh

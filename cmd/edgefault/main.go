@@ -72,7 +72,7 @@ func (listCmd) Run() error {
 }
 
 type runCmd struct {
-	Scenarios []string      `arg:"" optional:"" help:"Names of scenarios; default all."`
+	Scenarios []string      `arg:"" optional:"" help:"Names of scenarios; attacks stands for all that try tricks. Default all that need not be named."`
 	Binary    string        `default:"bin/edgeloop" type:"existingfile" help:"The edgeloop program."`
 	Work      string        `default:"" help:"Directory for the data and logs of nodes; default a temporary one."`
 	Lives     int           `default:"1" help:"Number of runs of each scenario, each on its own log and with the next seed."`
@@ -147,6 +147,10 @@ func (c *runCmd) chosen() (list []life.Scenario, err error) {
 		return slices.DeleteFunc(scenarios.All(), func(s life.Scenario) bool { return s.Open }), nil
 	}
 	for _, name := range c.Scenarios {
+		if name == attacks {
+			list = append(list, scenarios.Attacks()...)
+			continue
+		}
 		s, ok := scenarios.Named(name)
 		if !ok {
 			return nil, fmt.Errorf("no scenario %q; edgefault list prints them", name)
@@ -155,6 +159,9 @@ func (c *runCmd) chosen() (list []life.Scenario, err error) {
 	}
 	return list, nil
 }
+
+// attacks stands for all scenarios that try tricks.
+const attacks = "attacks"
 
 func (c *runCmd) save(r life.Result) error {
 	if c.Out == "" {

@@ -23,7 +23,7 @@ type rule struct{ ours, vendor []string }
 var below = []string{"pool", "devicemgr", "envelope", "mqttproto", "auth", "eventloop", "backbone"}
 
 // faultBelow lists the packages that run one node and its devices.
-var faultBelow = []string{"bench/fault/history", "bench/fault/faults", "bench/fault/node", "bench/fault/crew", "bench/fault/attack", "bench/fault/outlets"}
+var faultBelow = []string{"bench/fault/history", "bench/fault/faults", "bench/fault/node", "bench/fault/crew", "bench/fault/attack", "bench/fault/tricks", "bench/fault/outlets"}
 
 // ladder is the import policy. A key ending in /... covers the packages under
 // that folder which have no row of their own.
@@ -98,7 +98,8 @@ var ladder = map[string]rule{
 	"bench/fault/kafka":     {vendor: []string{"github.com/twmb/franz-go"}},                                                                // a broker of it, and who reads there
 	"bench/fault/outlets":   {ours: []string{"bench/fault/faults", "bench/fault/node", "bench/fault/kafka"}},
 	"bench/fault/crew":      {ours: []string{"bench/fault/faults", "bench/fault/history"}, vendor: []string{"github.com/gobwas/ws"}},
-	"bench/fault/attack":    {ours: []string{"bench/fault/crew", "bench/fault/history"}, vendor: []string{"github.com/gobwas/ws"}},
+	"bench/fault/tricks":    {vendor: []string{"golang.org/x/net"}}, // reads header blocks of HTTP/2
+	"bench/fault/attack":    {ours: []string{"bench/fault/crew", "bench/fault/history", "bench/fault/tricks"}, vendor: []string{"github.com/gobwas/ws"}},
 	"bench/fault/life":      {ours: faultBelow},
 	"bench/fault/scenarios": {ours: append([]string{"bench/fault/life"}, faultBelow...), vendor: []string{"github.com/gobwas/ws"}},
 	"bench/fault/soak":      {ours: append([]string{"bench/drift", "bench/probe", "bench/fault/scenarios", "bench/fault/life"}, faultBelow...), vendor: []string{"github.com/gobwas/ws"}},

@@ -21,6 +21,7 @@ import (
 
 	"edgeloop/bench/fault/crew"
 	"edgeloop/bench/fault/history"
+	"edgeloop/bench/fault/tricks"
 	"edgeloop/internal/pause"
 )
 
@@ -39,6 +40,8 @@ type Attack struct {
 	Secret   string        `json:"secret"`   // file of the secret that tokens are signed with; "": no tokens
 	Token    string        `json:"token"`    // what every peer shows, in place of its own
 	Prefix   string        `json:"prefix"`   // of the peers' names; "": hostile
+	Trick    string        `json:"trick"`    // AREA/NAME of a trick, and the doors of the node
+	Doors    *tricks.Doors `json:"doors"`
 }
 
 // Bounds of every attack.
@@ -72,6 +75,7 @@ func attacks() map[string]func(a *attacker, ctx context.Context, i int) {
 		"partial":   (*attacker).partial,
 		"come-back": (*attacker).comeBack,
 		"tug":       (*attacker).tug,
+		"trick":     (*attacker).trick,
 	}
 }
 
@@ -79,6 +83,7 @@ func attacks() map[string]func(a *attacker, ctx context.Context, i int) {
 type attacker struct {
 	Attack
 	secret []byte
+	what   tricks.Trick
 
 	// Guarded by mu.
 	mu     sync.Mutex
@@ -98,12 +103,19 @@ func Run(ctx context.Context, description string) (Spoils, error) {
 		return nil, fmt.Errorf("fault: no attack %q", a.Kind)
 	case err != nil || !ip.IsLoopback():
 		return nil, fmt.Errorf("fault: only nodes on the loopback are attacked, not %q", a.Addr)
+	case a.Kind == "trick" && a.Doors == nil:
+		return nil, errors.New("fault: a trick needs doors")
 	case a.Count < 1 || a.Count > MaxPeers || a.For <= 0 || a.For > maxAttackTime:
 		return nil, errors.New("fault: an attack without bounds")
 	}
 	if a.Secret != "" {
 		if a.secret, err = os.ReadFile(a.Secret); err != nil {
 			return nil, err
+		}
+	}
+	if a.Kind == "trick" {
+		if a.what, ok = tricks.Named(a.Trick); !ok {
+			return nil, fmt.Errorf("fault: no trick %q", a.Trick)
 		}
 	}
 	_ = unix.Setpriority(unix.PRIO_PROCESS, 0, 10) // a courtesy

@@ -2,6 +2,7 @@ package crew
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"maps"
@@ -31,6 +32,7 @@ type Config struct {
 	Backoff  time.Duration // longest wait before connecting again
 	Seed     uint64
 	Net      *faults.Namespace          // where the devices live; nil: here
+	TLS      *tls.Config                // they connect by TLS; nil: without
 	Token    func(device string) string // what a device shows; nil: nothing
 
 	Meter *Meter // nil: waits are not measured
@@ -255,6 +257,10 @@ func (c *Crew) dialFrom(name string) Dialer {
 	}
 	local := &net.TCPAddr{IP: net.IPv4(127, 0, 1, 1+sum%250)}
 	nd := &net.Dialer{LocalAddr: local, Timeout: HandshakeLimit}
+	if c.cfg.TLS != nil {
+		td := &tls.Dialer{NetDialer: nd, Config: c.cfg.TLS}
+		return func(ctx context.Context, addr string) (net.Conn, error) { return td.DialContext(ctx, "tcp", addr) }
+	}
 	return func(ctx context.Context, addr string) (net.Conn, error) { return nd.DialContext(ctx, "tcp", addr) }
 }
 

@@ -3,6 +3,7 @@ package crew
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -201,8 +202,12 @@ var goodbye = ws.MustCompileFrame(ws.MaskFrameInPlaceWith(ws.NewCloseFrame(ws.Ne
 
 // Cut ends the connection without a word, and without leaving a port waiting.
 func (w *Wire) Cut() {
-	if t, ok := w.conn.(*net.TCPConn); ok {
+	conn := w.conn
+	if s, ok := conn.(*tls.Conn); ok {
+		conn = s.NetConn()
+	}
+	if t, ok := conn.(*net.TCPConn); ok {
 		_ = t.SetLinger(0) // only to save ports
 	}
-	w.conn.Close()
+	conn.Close()
 }

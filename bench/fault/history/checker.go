@@ -25,6 +25,7 @@ const (
 	Command    Promise = "command"      // delivered twice, or not to a device that stayed
 	Dropped    Promise = "dropped"      // a connected device was hurt by others
 	Slowed     Promise = "slowed"       // a well-behaved device waited for long because of others
+	LetIn      Promise = "let in"       // an attacker got what is not for him
 	Stuck      Promise = "stuck"        // what was sent never settles
 	Resources  Promise = "resources"    // memory or descriptors do not come back
 	Silent     Promise = "silent"       // damage goes unreported

@@ -14,6 +14,15 @@ import (
 
 // Attack runs an attack in a child process and notes its result.
 func (l *Life) Attack(ctx context.Context, a attack.Attack) (attack.Spoils, error) {
+	l.Journal.Inject("%d peers: %s", a.Count, a.Kind)
+	t, err := l.attack(ctx, a)
+	if err == nil {
+		l.Note("%d peers, %s: %s", a.Count, a.Kind, t)
+	}
+	return t, err
+}
+
+func (l *Life) attack(ctx context.Context, a attack.Attack) (attack.Spoils, error) {
 	a.Addr = l.Node.Listen
 	arg, err := json.Marshal(a)
 	if err != nil {
@@ -27,7 +36,6 @@ func (l *Life) Attack(ctx context.Context, a attack.Attack) (attack.Spoils, erro
 	var out, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	l.Journal.Inject("%d peers: %s", a.Count, a.Kind)
 	if err := cmd.Run(); err != nil {
 		return nil, fmt.Errorf("attack %s: %w: %s", a.Kind, err, stderr.Bytes())
 	}
@@ -35,6 +43,5 @@ func (l *Life) Attack(ctx context.Context, a attack.Attack) (attack.Spoils, erro
 	if err := json.Unmarshal(out.Bytes(), &t); err != nil {
 		return nil, fmt.Errorf("attack %s: %w", a.Kind, err)
 	}
-	l.Note("%d peers, %s: %s", a.Count, a.Kind, t)
 	return t, nil
 }

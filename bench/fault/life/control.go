@@ -67,24 +67,15 @@ func (l *Life) Beside(ctx context.Context, b Bounds, attack func(ctx context.Con
 	if err := pause.For(ctx, 500*time.Millisecond); err != nil { // not yet at rest right after the start
 		return err
 	}
-	quiet, _, err := l.measure(ctx, b, func(ctx context.Context) error { return pause.For(ctx, quietTime) })
-	if err != nil {
-		return err
-	}
-	cuts := l.Crew.Cuts()
-	began := time.Now()
-	during, peak, err := l.measure(ctx, b, attack)
+	f, err := l.feel(ctx, b, quietTime, attack)
 	l.Result.Faults++
-	l.Note("the control group at rest and during %.1f s of attack, p50/p99/slowest:", time.Since(began).Seconds())
+	l.Note("the control group at rest and during %.1f s of attack, p50/p99/slowest:", f.Took.Seconds())
 	for w := range crew.NumWaits {
 		if w != crew.WaitJoin || !b.NoNewcomers {
-			l.Note("  %s: %s; %s", w, quiet[w], during[w])
-			l.Journal.Break(slowed(w, quiet[w], during[w], b)...)
+			l.Note("  %s: %s; %s", w, f.Quiet[w], f.During[w])
 		}
 	}
-	if n := l.Crew.Cuts() - cuts; n > b.Cuts {
-		l.Journal.Break(history.Violation{Promise: history.Dropped, Detail: fmt.Sprintf("%d connections of the control group ended", n)})
-	}
+	l.Journal.Break(f.broken(b)...)
 	if !l.Node.Alive() {
 		l.Journal.Break(history.Violation{Promise: history.Died, Detail: fmt.Sprintf("the node did not outlive the attack: %v", l.Node.State())})
 		return errors.Join(err, node.ErrEnded)
@@ -92,14 +83,48 @@ func (l *Life) Beside(ctx context.Context, b Bounds, attack func(ctx context.Con
 	if err != nil {
 		return err
 	}
-	l.Note("  memory: %d MiB at rest, at most %d MiB and %d descriptors during the attack", peak.Rest>>20, peak.Most>>20, peak.FDs)
-	if b.Memory > 0 && peak.Most > b.Memory {
-		l.Journal.Break(history.Violation{Promise: history.Resources, Detail: fmt.Sprintf("the node took %d MiB during the attack, %d MiB before; bounded by %d", peak.Most>>20, peak.Rest>>20, b.Memory>>20)})
-	}
-	if b.Descriptors > 0 && peak.FDs > b.Descriptors {
-		l.Journal.Break(history.Violation{Promise: history.Resources, Detail: fmt.Sprintf("the node had %d descriptors during the attack; bounded by %d", peak.FDs, b.Descriptors)})
-	}
+	l.Note("  memory: %d MiB at rest, at most %d MiB and %d descriptors during the attack", f.Peak.Rest>>20, f.Peak.Most>>20, f.Peak.FDs)
 	return l.Progress(ctx, 30*time.Second, uint64(l.Options.Devices)) //nolint:gosec // a count
+}
+
+// felt is what a control group and its node felt of an attack.
+type felt struct {
+	Quiet, During [crew.NumWaits]crew.Figure
+	Peak          node.Peak
+	Cuts          int64 // connections of the group that ended
+	Took          time.Duration
+}
+
+// feel measures the crew at rest, for quiet, and while attack runs to its end.
+func (l *Life) feel(ctx context.Context, b Bounds, quiet time.Duration, attack func(ctx context.Context) error) (f felt, err error) {
+	f.Quiet, _, err = l.measure(ctx, b, func(ctx context.Context) error { return pause.For(ctx, quiet) })
+	if err != nil {
+		return f, err
+	}
+	cuts := l.Crew.Cuts()
+	began := time.Now()
+	f.During, f.Peak, err = l.measure(ctx, b, attack)
+	f.Took, f.Cuts = time.Since(began), l.Crew.Cuts()-cuts
+	return f, err
+}
+
+// broken is what of it is out of bounds.
+func (f felt) broken(b Bounds) (vs []history.Violation) {
+	for w := range crew.NumWaits {
+		if w != crew.WaitJoin || !b.NoNewcomers {
+			vs = append(vs, slowed(w, f.Quiet[w], f.During[w], b)...)
+		}
+	}
+	if f.Cuts > b.Cuts {
+		vs = append(vs, history.Violation{Promise: history.Dropped, Detail: fmt.Sprintf("%d connections of the control group ended", f.Cuts)})
+	}
+	if b.Memory > 0 && f.Peak.Most > b.Memory {
+		vs = append(vs, history.Violation{Promise: history.Resources, Detail: fmt.Sprintf("the node took %d MiB during the attack, %d MiB before; bounded by %d", f.Peak.Most>>20, f.Peak.Rest>>20, b.Memory>>20)})
+	}
+	if b.Descriptors > 0 && f.Peak.FDs > b.Descriptors {
+		vs = append(vs, history.Violation{Promise: history.Resources, Detail: fmt.Sprintf("the node had %d descriptors during the attack; bounded by %d", f.Peak.FDs, b.Descriptors)})
+	}
+	return vs
 }
 
 // slowed names the waits that took longer during an attack than allowed.

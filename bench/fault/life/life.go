@@ -3,6 +3,7 @@ package life
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -14,6 +15,7 @@ import (
 	"edgeloop/bench/fault/faults"
 	"edgeloop/bench/fault/history"
 	"edgeloop/bench/fault/node"
+	"edgeloop/bench/fault/tricks"
 	"edgeloop/internal/pause"
 )
 
@@ -70,6 +72,8 @@ type Life struct {
 	URL      string
 	Token    func(device string) string // what devices show; nil: nothing
 	Secret   string                     // file of the secret of tokens
+	Doors    *tricks.Doors              // of a node that is open to all tricks
+	TLS      *tls.Config                // the crew connects by TLS, to Doors.WSS; nil: without
 
 	undo     []func()
 	orders   *orders
@@ -126,7 +130,7 @@ func (l *Life) live(ctx context.Context) error {
 	l.Crew = crew.Start(ctx, crew.Config{
 		URLs: l.urls(), Count: l.Options.Devices, Window: l.Options.Window, Pace: l.Scenario.Pace, Padding: l.Scenario.Padding,
 		Tick: tick, Patience: cmp.Or(l.Scenario.Patience, 15*time.Second), Backoff: 800 * time.Millisecond,
-		Seed: l.Options.Seed, Net: l.Net, Token: l.Token, Meter: m,
+		Seed: l.Options.Seed, Net: l.Net, Token: l.Token, TLS: l.TLS, Meter: m,
 	}, l.Journal)
 	l.orders = startOrders(ctx, l)
 	if err := l.Await(ctx, l.Patience(30*time.Second), "all devices to connect", func() bool { return l.Crew.Online() == l.Options.Devices }); err != nil {
@@ -167,7 +171,7 @@ func (l *Life) prepare(ctx context.Context) error {
 			return fmt.Errorf("set %s up: %w", l.Scenario.Name, err)
 		}
 	}
-	l.URL = "ws://" + l.Node.Listen + "/v1/device"
+	l.URL = l.urls()[0]
 	return nil
 }
 
@@ -181,6 +185,9 @@ func (l *Life) Nodes() []*node.Node {
 
 // urls is where devices connect, one for each node.
 func (l *Life) urls() (urls []string) {
+	if l.TLS != nil { // the crew's own dialer makes it wss
+		return []string{"ws://" + l.Doors.WSS + "/v1/device"}
+	}
 	for _, n := range l.Nodes() {
 		urls = append(urls, "ws://"+n.Listen+"/v1/device")
 	}

@@ -29,6 +29,7 @@ type Result struct {
 	FDs       int            `json:"fds_after"`
 	Ends      map[string]int `json:"ends"`
 	Notes     []string       `json:"notes,omitempty"`
+	Tricks    []Suffered     `json:"tricks,omitempty"`
 
 	Violations     []string `json:"violations"`
 	MoreViolations int      `json:"more_violations"`

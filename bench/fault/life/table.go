@@ -40,8 +40,31 @@ func WriteTable(w io.Writer, lives []Result) error {
 			fmt.Fprintf(&b, "- %s, seed %d: %s\n", r.Scenario, r.Seed, n)
 		}
 	}
+	for _, r := range lives {
+		if len(r.Tricks) > 0 {
+			fmt.Fprintf(&b, "\n## %s\n\n%s", r.Scenario, sufferings(r.Tricks))
+		}
+	}
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// sufferings is a row for each trick.
+func sufferings(all []Suffered) string {
+	var b strings.Builder
+	b.WriteString(`| trick | what is tried | peers | what it came to | devices' ack p99, before > meanwhile | ping p99 | memory grew by | descriptors | |
+|---|---|---|---|---|---|---|---|---|
+`)
+	cell := func(text string) string { return strings.ReplaceAll(text, "|", "\\|") }
+	for _, s := range all {
+		verdict := "ok"
+		if len(s.Broken) > 0 {
+			verdict = "**" + strings.Join(s.Broken, "; ") + "**"
+		}
+		fmt.Fprintf(&b, "| %s | %s | %d | %s | %.1f > %.1f ms | %.1f > %.1f ms | %.1f MiB | %d | %s |\n",
+			s.Trick, cell(s.About), s.Peers, cell(s.Spoils), s.AckQuiet, s.Ack, s.PingQuiet, s.Ping, float64(s.Grew)/(1<<20), s.FDs, cell(verdict))
+	}
+	return b.String()
 }
 
 func row(name string, lives []Result) string {

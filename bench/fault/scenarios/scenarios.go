@@ -10,7 +10,7 @@ const ms = time.Millisecond
 
 // All returns every scenario, in the order in which they run.
 func All() []life.Scenario {
-	return []life.Scenario{
+	return append([]life.Scenario{
 		{Name: "kill", About: "kill -9 under load, at start-up, in the drain, in a takeover, in a storm", Act: actKill},
 		{Name: "torn", About: "kill -9, and bytes behind the log as a write under way leaves them", Act: actTorn},
 		{Name: "truncate", About: "the end of the synced log is cut off: only the end may be missing", Devices: 50, Act: actTruncate, Alone: true},
@@ -54,7 +54,7 @@ func All() []life.Scenario {
 		{Name: "log-reader", About: "who reads the node's log stops reading, and goes away", Devices: life.Controls, Pace: life.ControlPace, Control: true, Flags: []string{"--log-level=debug"}, Act: actLogReader},
 		{Name: "no-answer", About: "SIGTERM while the external NATS is silent, once and twice, also at the start (needs nats-server)", Devices: life.Controls, Pace: life.ControlPace, Setup: setupUpstream, Act: actNoAnswer},
 		{Name: "tug", About: "two connections of one device take over from each other", Devices: life.Controls, Pace: life.ControlPace, Control: true, Act: actTug},
-	}
+	}, Attacks()...)
 }
 
 // Named finds a scenario.
