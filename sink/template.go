@@ -47,6 +47,17 @@ func ReadTemplate(m *keys.Map, key, def string) (t Template) {
 	}
 }
 
+// Chosen says that a device chooses part of the name, by its topic: what the destination has
+// no place for then is the record's fault, and not the configuration's.
+func (t *Template) Chosen() bool {
+	for i := 1; i < len(t.parts); i += 2 {
+		if t.parts[i] == "topic" {
+			return true
+		}
+	}
+	return false
+}
+
 // Expand gives the name for a record. escape makes a field fit for it, nil leaves it as it is.
 func (t *Template) Expand(r *Record, escape func(string) string) string {
 	if escape == nil {

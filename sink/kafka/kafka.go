@@ -98,6 +98,9 @@ func (c *cluster) Send(ctx context.Context, records []sink.Record) (int, error) 
 		return n, unfit
 	}
 	err = errs[fit[n].ID()]
+	if c.topic.Chosen() && c.hasNoPlace(err) {
+		return n, &sink.Refusal{Records: 1, Reason: fmt.Sprintf("send to %s: %s", c.topic.Expand(&fit[n], topicPart), err)}
+	}
 	if refuses(err) {
 		return n, &sink.Refusal{Records: atFault(fit[n:], errs), Reason: err.Error()}
 	}
@@ -205,6 +208,12 @@ func refuses(err error) bool {
 		}
 	}
 	return false
+}
+
+// hasNoPlace says whether an error is of the topic of one record. Each record has its own
+// topic then, so it is known which one. A topic that brokers are to make may come yet.
+func (c *cluster) hasNoPlace(err error) bool {
+	return errors.Is(err, kerr.UnknownTopicOrPartition) && !c.create || errors.Is(err, kerr.TopicAuthorizationFailed)
 }
 
 // atFault is among how many records the one is that was refused: 1 if no other was.

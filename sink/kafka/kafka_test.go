@@ -117,6 +117,34 @@ func TestKafka_WhatAnswersMean(t *testing.T) {
 	}
 }
 
+// A device chooses a topic that is not there, or that the user may not write to: its record is
+// refused, and the others arrive. With a topic of the configuration both are of the moment, as
+// above.
+func TestKafka_TopicWithoutPlace(t *testing.T) {
+	b, values := open(t, 1)
+	values["topic"] = "{topic}"
+	d := sinktest.New(t, kafka.New, values)
+	refused := sinktest.Deliver(t, d, []sink.Record{
+		sinktest.Record(1, "telemetry"), sinktest.Record(2, "nowhere"), sinktest.Record(3, "telemetry"), sinktest.Record(4, "nowhere"), sinktest.Record(5, "elsewhere"), sinktest.Record(6, "telemetry"),
+	})
+	if want := []string{"testlog-2", "testlog-4", "testlog-5"}; !slices.Equal(refused, want) {
+		t.Errorf("refused %v, want %v", refused, want)
+	}
+	fault := b.cluster.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Err: kerr.TopicAuthorizationFailed, Count: -1})
+	n, err := sinktest.Send(t, d, []sink.Record{sinktest.Record(7, "telemetry")})
+	var no *sink.Refusal
+	if n != 0 || !errors.As(err, &no) || no.Records != 1 {
+		t.Errorf("without leave: %d confirmed, %v", n, err)
+	}
+	fault.Remove()
+	if n, err := sinktest.Send(t, d, []sink.Record{sinktest.Record(8, "telemetry")}); n != 1 || err != nil {
+		t.Errorf("with leave: %d confirmed, %v", n, err)
+	}
+	if got, want := b.received(t), []string{"testlog-1", "testlog-3", "testlog-6", "testlog-8"}; !slices.Equal(got, want) {
+		t.Errorf("it has %v, want %v", got, want)
+	}
+}
+
 // An attempt without an answer stays on its way, and the next one sends nothing twice and
 // nothing past it.
 func TestKafka_OutcomeUnknown(t *testing.T) {

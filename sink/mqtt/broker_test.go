@@ -3,12 +3,14 @@ package mqtt_test
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"os"
 	"os/exec"
 	"os/user"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -216,6 +218,29 @@ func TestMQTT_Fields(t *testing.T) {
 	testkit.Eventually(t, patience, "the listener to have it", func() bool { return len(b.messages(t)) == 1 })
 	if got := string(b.messages(t)[0].Of); got != sinktest.FieldsText(1) {
 		t.Errorf("the payload is %s", got)
+	}
+}
+
+// A device chooses a topic that mosquitto's acl does not let the node write to: that record is
+// refused, and the others arrive. With a topic of the configuration it is of the moment.
+func TestMQTT_TopicWithoutLeave(t *testing.T) {
+	b := open(t)
+	values := b.keys()
+	values["topic"] = "{topic}"
+	d := sinktest.New(t, mqtt.New, values)
+	refused := sinktest.Deliver(t, d, []sink.Record{
+		sinktest.Record(1, "edge/a"), sinktest.Record(2, "secret/a"), sinktest.Record(3, "edge/a"),
+		sinktest.Record(4, "secret/b"), sinktest.Record(5, "edge/a"), sinktest.Record(6, "edge/b"),
+	})
+	if want := []string{"testlog-2", "testlog-4"}; !slices.Equal(refused, want) {
+		t.Errorf("refused %v, want %v", refused, want)
+	}
+	testkit.Eventually(t, patience, "the listener to have the others", func() bool { return len(b.messages(t)) == 4 })
+	values["topic"] = "secret/{device}"
+	n, err := sinktest.Send(t, sinktest.New(t, mqtt.New, values), sinktest.Records(1, 1))
+	var no *sink.Refusal
+	if n != 0 || err == nil || errors.As(err, &no) {
+		t.Errorf("a topic of the configuration: %d confirmed, %v", n, err)
 	}
 }
 

@@ -103,6 +103,9 @@ func (p *publisher) publish(ctx context.Context, r *sink.Record) error {
 		if answer.Properties != nil {
 			said = answer.Properties.ReasonString
 		}
+		if answer.ReasonCode == codeNotAuthorized && p.topic.Chosen() {
+			return &sink.Refusal{Records: 1, Reason: fmt.Sprintf("publish to %s: the broker says %s", m.Topic, reason(answer.ReasonCode, said))}
+		}
 		return judge(answer.ReasonCode, fmt.Errorf("publish to %s: the broker says %s", m.Topic, reason(answer.ReasonCode, said)))
 	}
 	return fmt.Errorf("publish to %s: %w: %w", m.Topic, errNoAnswer, err)

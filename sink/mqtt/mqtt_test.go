@@ -114,13 +114,14 @@ func TestMQTT_RefusingBroker(t *testing.T) {
 }
 
 // What a reason code means is for the code to say: a record that will never do is refused, and
-// what somebody can put right is of the moment, and costs no record.
+// what somebody can put right is of the moment, and costs no record. No leave for a topic that the
+// device chose is of the record.
 func TestMQTT_ReasonCodes(t *testing.T) {
 	s, values := openStrict(t)
 	d := sinktest.New(t, mqtt.New, values)
 	for code, refused := range map[packets.Code]bool{
 		packets.ErrTopicNameInvalid: true, packets.ErrPayloadFormatInvalid: true, packets.ErrPacketTooLarge: true,
-		packets.ErrNotAuthorized: false, packets.ErrQuotaExceeded: false, packets.ErrUnspecifiedError: false,
+		packets.ErrNotAuthorized: true, packets.ErrQuotaExceeded: false, packets.ErrUnspecifiedError: false,
 		packets.ErrImplementationSpecificError: false, packets.ErrServerBusy: false,
 	} {
 		s.say(func(topic string) error {

@@ -30,6 +30,7 @@ type server struct {
 	// Owned by who sends.
 	conn  *nats.Conn // nil: none
 	js    jetstream.JetStream
+	leave leave
 	turns sink.Turns
 }
 
@@ -81,7 +82,7 @@ func (s *server) connect(ctx context.Context) (err error) {
 		return nil
 	}
 	s.drop()
-	o := []nats.Option{nats.Name("edgeloop sink"), nats.NoReconnect(), nats.Timeout(within(ctx))}
+	o := []nats.Option{nats.Name("edgeloop sink"), nats.NoReconnect(), nats.Timeout(within(ctx)), nats.ErrorHandler(s.leave.heard)}
 	if s.password.Given() {
 		password, err := s.password.Read()
 		if err != nil {
@@ -135,10 +136,7 @@ func (s *server) Send(ctx context.Context, records []sink.Record) (int, error) {
 		return s.sendCore(ctx, records)
 	}
 	out := s.turns.Send(records, window, func(r *sink.Record) error {
-		return s.publish(r, func(m *nats.Msg) error {
-			_, err := s.js.PublishMsg(ctx, m, jetstream.WithRetryAttempts(0))
-			return err
-		})
+		return s.publish(r, func(m *nats.Msg) error { return s.intoStream(ctx, m) })
 	})
 	if out.Unclear {
 		s.drop() // what is still on its way in it must not come behind what is sent again
@@ -155,7 +153,7 @@ func (s *server) publish(r *sink.Record, by func(*nats.Msg) error) error {
 	switch {
 	case err == nil:
 		return nil
-	case errors.Is(err, nats.ErrMaxPayload), errors.As(err, &api) && api.ErrorCode == codeMessageTooLarge:
+	case errors.Is(err, nats.ErrMaxPayload), errors.As(err, &api) && api.ErrorCode == codeMessageTooLarge, errors.Is(err, errNoPlace):
 		return &sink.Refusal{Records: 1, Reason: err.Error()}
 	}
 	return fmt.Errorf("publish to %s: %w", m.Subject, err)
@@ -175,6 +173,9 @@ func (s *server) sendCore(ctx context.Context, records []sink.Record) (n int, er
 	var no *sink.Refusal
 	if err != nil && !errors.As(err, &no) {
 		s.drop()
+	}
+	if s.subject.Chosen() && errors.Is(err, nats.ErrPermissionViolation) { // of which one it does not say for sure
+		return 0, &sink.Refusal{Records: len(records), Reason: err.Error()}
 	}
 	return n, err
 }

@@ -58,6 +58,12 @@ func (s *server) up(t testing.TB) {
 	if err := s.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
+	s.makeStream(t)
+}
+
+// makeStream waits until the server takes connections, and makes the stream.
+func (s *server) makeStream(t testing.TB) {
+	t.Helper()
 	testkit.Eventually(t, patience, "the server to take connections", func() bool {
 		nc, err := nats.Connect("nats://"+s.addr, nats.UserInfo("edge", "right"))
 		if err != nil {
@@ -251,35 +257,6 @@ func TestNATS_Refuses(t *testing.T) {
 	var no *sink.Refusal
 	if n != 0 || err == nil || errors.As(err, &no) {
 		t.Errorf("%d confirmed, %v", n, err)
-	}
-}
-
-// Core NATS drops what the user may not publish, and says so beside: nothing of that is taken
-// for confirmed, until somebody gives leave.
-func TestNATS_CoreWithoutLeave(t *testing.T) {
-	s := &server{addr: freeAddr(t), dir: t.TempDir()}
-	conf := filepath.Join(s.dir, "conf")
-	put(t, conf, `authorization: {users: [{user: edge, password: right, permissions: {publish: ["in.a"], subscribe: [">"]}}]}`)
-	host, port, _ := net.SplitHostPort(s.addr)
-	s.cmd = exec.Command(binary, "-a", host, "-p", port, "-c", conf)
-	if err := s.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(s.down)
-	password := filepath.Join(s.dir, "password")
-	put(t, password, "right")
-	d := sinktest.New(t, sinknats.New, map[string]any{"url": "nats://" + s.addr, "user": "edge", "password_file": password, "subject": "in.{topic}", "mode": "core"})
-	testkit.Eventually(t, patience, "what is allowed to be confirmed", func() bool {
-		n, err := sinktest.Send(t, d, []sink.Record{sinktest.Record(1, "a")})
-		return n == 1 && err == nil
-	})
-	n, err := sinktest.Send(t, d, []sink.Record{sinktest.Record(2, "a"), sinktest.Record(3, "b"), sinktest.Record(4, "a")})
-	var no *sink.Refusal
-	if n != 0 || !errors.Is(err, nats.ErrPermissionViolation) || errors.As(err, &no) {
-		t.Errorf("without leave for one of three: %d confirmed, %v", n, err)
-	}
-	if n, err := sinktest.Send(t, d, []sink.Record{sinktest.Record(5, "a")}); n != 1 || err != nil {
-		t.Errorf("behind it: %d confirmed, %v", n, err)
 	}
 }
 

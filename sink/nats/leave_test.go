@@ -1,0 +1,96 @@
+package nats_test
+
+import (
+	"errors"
+	"net"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"github.com/nats-io/nats.go"
+
+	"edgeloop/internal/testkit"
+	"edgeloop/sink"
+	sinknats "edgeloop/sink/nats"
+	"edgeloop/sink/sinktest"
+)
+
+// guarded is a server whose user may publish in.a and what JetStream needs, and nothing else.
+func guarded(t *testing.T) map[string]any {
+	t.Helper()
+	s := &server{addr: freeAddr(t), dir: t.TempDir()}
+	conf := filepath.Join(s.dir, "conf")
+	put(t, conf, `authorization: {users: [{user: edge, password: right, permissions: {publish: ["in.a", "$JS.API.>"], subscribe: [">"]}}]}
+jetstream: {store_dir: "`+s.dir+`"}`)
+	host, port, _ := net.SplitHostPort(s.addr)
+	s.cmd = exec.Command(binary, "-a", host, "-p", port, "-c", conf)
+	if err := s.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.down)
+	s.makeStream(t)
+	password := filepath.Join(s.dir, "password")
+	put(t, password, "right")
+	return map[string]any{"url": "nats://" + s.addr, "user": "edge", "password_file": password}
+}
+
+// A device chooses a subject that the user may not publish to, of which core NATS says so beside
+// and drops what comes. That record is refused, by the core and by a stream, and the others are
+// confirmed. With a subject of the configuration it is of the moment.
+func TestNATS_SubjectWithoutLeave(t *testing.T) {
+	values := guarded(t)
+	for _, mode := range []string{"core", "jetstream"} {
+		values["mode"], values["subject"] = mode, "in.{topic}"
+		d := sinktest.New(t, sinknats.New, values)
+		refused := sinktest.Deliver(t, d, []sink.Record{
+			sinktest.Record(1, "a"), sinktest.Record(2, "b"), sinktest.Record(3, "a"), sinktest.Record(4, "c"), sinktest.Record(5, "a"),
+		})
+		if want := []string{"testlog-2", "testlog-4"}; !slices.Equal(refused, want) {
+			t.Errorf("%s: refused %v, want %v", mode, refused, want)
+		}
+	}
+	values["mode"], values["subject"] = "core", "in.{device}"
+	d := sinktest.New(t, sinknats.New, values)
+	n, err := sinktest.Send(t, d, sinktest.Records(1, 3))
+	var no *sink.Refusal
+	if n != 0 || !errors.Is(err, nats.ErrPermissionViolation) || errors.As(err, &no) {
+		t.Errorf("a subject of the configuration: %d confirmed, %v", n, err)
+	}
+	values["subject"] = "in.a"
+	if n, err := sinktest.Send(t, sinktest.New(t, sinknats.New, values), sinktest.Records(1, 3)); n != 3 || err != nil {
+		t.Errorf("with leave: %d confirmed, %v", n, err)
+	}
+}
+
+// A device chooses a subject that no stream takes: its record is refused, and the others are in
+// the stream. Where JetStream does not answer, nothing is known of the record.
+func TestNATS_SubjectWithoutStream(t *testing.T) {
+	s, values := open(t)
+	values["subject"] = "{topic}"
+	d := sinktest.New(t, sinknats.New, values)
+	refused := sinktest.Deliver(t, d, []sink.Record{
+		sinktest.Record(1, "in/default/a"), sinktest.Record(2, "out/a"), sinktest.Record(3, "in/default/a"), sinktest.Record(4, "out/b"),
+	})
+	if want := []string{"testlog-2", "testlog-4"}; !slices.Equal(refused, want) {
+		t.Errorf("refused %v, want %v", refused, want)
+	}
+	s.down()
+	host, port, _ := net.SplitHostPort(s.addr)
+	s.cmd = exec.Command(binary, "-a", host, "-p", port, "--user", "edge", "--pass", "right") // without JetStream
+	if err := s.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	testkit.Eventually(t, patience, "the server to take connections", func() bool {
+		c, err := net.Dial("tcp", s.addr)
+		if err == nil {
+			c.Close()
+		}
+		return err == nil
+	})
+	n, err := sinktest.Send(t, d, []sink.Record{sinktest.Record(5, "in/default/a")})
+	var no *sink.Refusal
+	if n != 0 || err == nil || errors.As(err, &no) {
+		t.Errorf("without JetStream: %d confirmed, %v", n, err)
+	}
+}
