@@ -30,13 +30,20 @@ type Series struct {
 // source emits samples for these and no others.
 func SeriesTable() []Series {
 	return slices.Concat(
-		buildSeries(), eventloopSeries(), tlsSeries(), authSeries(), poolSeries(), devicemgrSeries(), gatewaySeries(), backboneSeries(), adminSeries(), logSeries(), sinkSeries(), grpcSeries(), intakeSeries(), presenceSeries(),
+		buildSeries(), eventloopSeries(), doormanSeries(), tlsSeries(), authSeries(), poolSeries(), devicemgrSeries(), gatewaySeries(), backboneSeries(), adminSeries(), logSeries(), sinkSeries(), grpcSeries(), intakeSeries(), presenceSeries(),
 	)
 }
 
 func buildSeries() []Series {
 	return []Series{
 		{"edgeloop_build_info", TypeGauge, []string{"version", "go"}, "Always 1; the labels say what is running."},
+	}
+}
+
+func doormanSeries() []Series {
+	return []Series{
+		{"edgeloop_doorman_prefixes", TypeGauge, []string{"list"}, "Prefixes in the lists of networks that may and that may not connect."},
+		{"edgeloop_doorman_reloads_total", TypeCounter, []string{"outcome"}, "Times that the lists of networks were read again; failed is when those before stayed in force."},
 	}
 }
 

@@ -71,6 +71,11 @@ type Config struct {
 	// for it (Conn.GatherOnLoop); default 500 µs, negative never. Longer holds up what
 	// comes meanwhile, to at most that and what the timers of the runtime add.
 	Nap time.Duration
+	// Doorman says whether a peer with this address may come: 0, or the Cause that its
+	// connection ends with. nil: everybody may. It is asked at the accept, before a byte is
+	// read, and of those behind proxies once their address is known. It is called on any
+	// goroutine, for each newcomer, and must not block.
+	Doorman func(peer netip.Addr) Cause
 	// TrustedProxies says whose X-Forwarded-For and Forwarded are believed; nil:
 	// nobody's. It is called on the loops.
 	TrustedProxies func(netip.Addr) bool

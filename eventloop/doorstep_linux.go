@@ -106,12 +106,16 @@ func (s *listener) tendDoorstep() bool {
 			wait = 0
 			break
 		}
-		fd, _, err := unix.Accept4(s.lnfd, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
+		fd, peer, err := unix.Accept4(s.lnfd, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
 		if err != nil {
 			if !errors.Is(err, unix.EAGAIN) && !errors.Is(err, unix.EINTR) && !errors.Is(err, unix.ECONNABORTED) {
 				return s.pauseRescue(rescueRetry)
 			}
 			break
+		}
+		if s.turnsAway(addressOf(peer)) {
+			_ = unix.Close(fd)
+			continue
 		}
 		d.take(fd)
 	}

@@ -14,31 +14,45 @@ import (
 // and whatever a device has put there itself stands before that. So the lists are read
 // from their end, up to the first address that is no proxy of ours.
 
-// forwardedOnLoop is of whom a request is that came from peer.
-func (c *Conn) forwardedOnLoop(w *wsproto.Handshake, peer netip.AddrPort) netip.AddrPort {
-	trusted := c.loop.s.cfg.TrustedProxies
+// forwardedOnLoop is of whom a request is that came from peer, and why that one may not
+// come; a peer that is no proxy was judged before.
+func (c *Conn) forwardedOnLoop(w *wsproto.Handshake, peer netip.AddrPort) (netip.AddrPort, Cause) {
+	trusted, doorman := c.loop.s.cfg.TrustedProxies, c.loop.s.cfg.Doorman
 	if trusted == nil || !trusted(peer.Addr()) {
-		return peer
+		return peer, causeNone
 	}
 	// A proxy that begins its connections with a PROXY header says there of whom they are.
 	// Where it said nobody it passes on the bytes of somebody it does not know, and these
 	// fields are among them.
 	if socket := c.gc.RemoteAddr(); peer == addrPortOf(socket) && c.listener().fromProxy(socket) {
-		return peer
+		return peer, causeNone
 	}
+	source, known := sourceBehind(trusted, w, peer)
+	switch {
+	case doorman == nil:
+		return source, causeNone
+	case !known: // or a device could hide by what it writes there
+		return source, CauseDenied
+	}
+	return source, doorman(source.Addr())
+}
+
+// sourceBehind is of whom a request is that a trusted proxy has passed on: the proxy
+// itself, where it does not say. known is false where what it says does not tell.
+func sourceBehind(trusted func(netip.Addr) bool, w *wsproto.Handshake, peer netip.AddrPort) (_ netip.AddrPort, known bool) {
 	one, said := client(trusted, forwardedFor(w))
 	other, alsoSaid := client(trusted, forwarded(w))
 	switch {
 	case said && alsoSaid && one != other:
 		// A proxy writes one of them, and passes on the other as the device wrote it:
 		// which is which cannot be known here, so neither is believed.
-		return peer
+		return peer, false
 	case said && one.IsValid():
-		return netip.AddrPortFrom(one, 0)
+		return netip.AddrPortFrom(one, 0), true
 	case alsoSaid && other.IsValid():
-		return netip.AddrPortFrom(other, 0)
+		return netip.AddrPortFrom(other, 0), true
 	}
-	return peer
+	return peer, !said && !alsoSaid
 }
 
 // client is the last of the addresses that is no trusted proxy. said is false for an

@@ -46,6 +46,9 @@ func (h *handler) OnOpen(gc gnet.Conn) ([]byte, gnet.Action) {
 	s := h.s
 	l := s.loopOf(gc.EventLoop())
 	by := s.listenerOf(gc)
+	if by.turnsAway(addrPortOf(gc.RemoteAddr()).Addr()) {
+		return nil, gnet.Close
+	}
 	c := &Conn{loop: l, id: s.nextID.Add(1), gc: gc, via: by.index, state: by.firstState(gc), speech: by.firstSpeech()}
 	gc.SetContext(c)
 	l.owner.adopt()

@@ -226,6 +226,10 @@ func (l *layered) answerOnLoop(step *Step, err error) {
 		return
 	case step.Remote.IsValid():
 		l.remote = step.Remote
+		if cause := c.listener().judge(step.Remote.Addr()); cause != causeNone {
+			c.endOnLoop(cause, wsproto.CloseAbnormal)
+			return
+		}
 	}
 	if step.Next != nil {
 		l.greeting.Closed()

@@ -57,7 +57,8 @@ type listener struct {
 	lnfdTaken bool // lnfd is the turnstile's to close
 
 	// Atomic.
-	crowdedAt atomic.Int64 // when somebody last had to give way, in ns since start; 0: never
+	crowdedAt atomic.Int64             // when somebody last had to give way, in ns since start; 0: never
+	away      [numCauses]atomic.Uint64 // closed at the accept (doorman.go)
 
 	// Safe for concurrent use.
 	gate  gate

@@ -49,7 +49,12 @@ func (o httpOpening) helloOnLoop(c *Conn, in []byte) {
 	}
 	h.Credentials = presented(&h.upgrade)
 	h.Listener = c.listener().row.Name
-	h.Remote = c.forwardedOnLoop(&h.upgrade, c.remoteOnLoop())
+	cause := causeNone
+	if h.Remote, cause = c.forwardedOnLoop(&h.upgrade, c.remoteOnLoop()); cause != causeNone {
+		s.putHello(h)
+		c.turnAwayOnLoop(&Refusal{Reason: ReasonForbidden, Text: "this address may not connect"}, cause)
+		return
+	}
 	h.Certificate = c.CertificateOnLoop()
 	if h.Protocol == mqttSubprotocol {
 		c.tunnelOnLoop(h, rest)

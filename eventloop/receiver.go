@@ -51,6 +51,7 @@ const (
 	CauseMemoryFull                    // it would have taken memory beyond the second bound of Config.Memory
 	CauseStalled                       // it took nothing of what waited for it for SendTimeout
 	CauseCrowdedOut                    // it was not done with its handshake, and others needed its place
+	CauseDenied                        // its address is one that may not come
 	numCauses
 )
 
@@ -64,7 +65,7 @@ func (c Cause) String() string {
 	}
 	return [numCauses]string{
 		"none", "peer_closed", "peer_gone", "closed", "protocol_error", "slow_consumer",
-		"refused", "handshake_timeout", "panic", "shutdown", "memory_full", "stalled", "crowded_out",
+		"refused", "handshake_timeout", "panic", "shutdown", "memory_full", "stalled", "crowded_out", "denied",
 	}[c]
 }
 

@@ -61,6 +61,9 @@ func (s *Server) Stats() Stats {
 		st.Accepted += uint64(standing) + sentAway + left //nolint:gosec // not negative
 		st.Gone[CauseCrowdedOut] += sentAway
 		st.Gone[CausePeerGone] += left
+		for i := range st.Gone {
+			st.Gone[i] += l.away[i].Load()
+		}
 	}
 	st.GateShut, st.GateCloses = s.gateState()
 	for _, l := range s.loops() {

@@ -47,6 +47,9 @@ func (g *Gateway) Accept(c *eventloop.Conn, h *eventloop.Hello) (eventloop.Recei
 		g.drops[DropDraining].Add(1)
 		return nil, g.later("this node is going away")
 	}
+	if refusal := g.tooFastFrom(h.Remote.Addr()); refusal != nil {
+		return nil, refusal
+	}
 	v, refusal := g.voiceFor(&h.Credentials)
 	if refusal != nil {
 		return nil, refusal
@@ -118,6 +121,9 @@ func (g *Gateway) admit(c *candidate) *eventloop.Refusal {
 	if refusal == nil {
 		c.key = key
 		refusal = g.unwelcome(key)
+	}
+	if refusal == nil {
+		refusal = g.tooFastOf(key)
 	}
 	if refusal != nil {
 		return refusal

@@ -77,6 +77,11 @@ type Config struct {
 	// FreeTakeovers is how often a device may take over from itself before it is held
 	// back (flap.go); default 5.
 	FreeTakeovers int
+	// Connects are the connects a minute of one address, network, device and tenant, and of
+	// all; default 0: as many as come. PrefixBits4 and PrefixBits6 are how long the prefix
+	// of a network is in IPv4 and IPv6; defaults 24 and 64.
+	Connects                 Connects
+	PrefixBits4, PrefixBits6 int
 	// DrainWindow is the time over which a drain spreads its closes; default 10 s.
 	DrainWindow time.Duration
 	// RetryAfter is told with each 503, spread up to twice; default 5 s.
@@ -139,6 +144,8 @@ func (c Config) withDefaults() (Config, error) {
 	defaults.Set(&c.MaxRemembered, 1_000_000)
 	defaults.Set(&c.FreeTakeovers, 5)
 	defaults.Set(&c.EventRate, 5000)
+	defaults.Set(&c.PrefixBits4, 24)
+	defaults.Set(&c.PrefixBits6, 64)
 	defaults.Set(&c.DrainWindow, 10*time.Second)
 	defaults.Set(&c.RetryAfter, 5*time.Second)
 	if c.Logger == nil {

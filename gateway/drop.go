@@ -26,6 +26,11 @@ const (
 	DropFlapping                   // a handshake refused with 503: its device's connections take over from each other too often
 	DropResetting                  // a handshake refused with 503: the sequence of the device is being reset
 	DropDraining                   // a handshake refused with 503: the node is going away
+	DropAddressRate                // a handshake refused with 503: --max-connects-per-address
+	DropPrefixRate                 // the same: --max-connects-per-prefix
+	DropDeviceRate                 // the same: --max-connects-per-device
+	DropTenantRate                 // the same: --max-connects-per-tenant
+	DropNodeRate                   // the same: --max-connects-per-node
 	DropUnauthorized               // a handshake refused with 401
 	DropForbidden                  // a handshake refused with 403: banned, or a page of another site
 	numDrops
@@ -41,6 +46,7 @@ func (d Drop) String() string {
 	}
 	return [numDrops]string{
 		"bad_envelope", "duplicate", "lane_full", "memory_full", "over_rate", "replaced", "overtaken", "closed", "panic", "stopping",
-		"command_offline", "command_slow", "command_large", "auth_busy", "node_full", "superseded", "flapping", "resetting", "draining", "unauthorized", "forbidden",
+		"command_offline", "command_slow", "command_large", "auth_busy", "node_full", "superseded", "flapping", "resetting", "draining",
+		"address_rate", "prefix_rate", "device_rate", "tenant_rate", "node_rate", "unauthorized", "forbidden",
 	}[d]
 }

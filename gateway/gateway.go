@@ -37,6 +37,7 @@ type Gateway struct {
 	voices   voices
 	stopping chan struct{}
 	flaps    *flaps
+	connects *connects
 	resets   resets
 	born     time.Time // its monotonic clock is what latencies are taken by
 
@@ -94,6 +95,7 @@ func New(cfg Config) (*Gateway, error) {
 		expiry:   newExpiry(cfg.clocks),
 		stopping: make(chan struct{}),
 		flaps:    newFlaps(cfg.FreeTakeovers),
+		connects: newConnects(cfg, time.Now()),
 		born:     time.Now(),
 	}
 	g.learnProtocols()

@@ -10,8 +10,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"strings"
-	"syscall"
 
 	"edgeloop/internal/filemode"
 )
@@ -70,26 +68,11 @@ func (c *Config) read() (m material, err error) {
 // Stamp changes when one of the files does, or who may read it, or when another file has
 // its name: two of one size may be written within the resolution of their times.
 func (s *Server) Stamp() string {
-	var b strings.Builder
 	names := append([]string{s.cfg.ClientCAFile, s.cfg.TicketFile}, s.cfg.CRLFiles...)
 	for _, p := range s.cfg.pairs() {
 		names = append(names, p.CertFile, p.KeyFile)
 	}
-	for _, name := range names {
-		if name == "" {
-			continue
-		}
-		if info, err := os.Stat(name); err != nil {
-			b.WriteString("-;")
-		} else {
-			inode := uint64(0)
-			if stat, ok := info.Sys().(*syscall.Stat_t); ok {
-				inode = stat.Ino
-			}
-			fmt.Fprintf(&b, "%d,%d,%d,%o;", inode, info.Size(), info.ModTime().UnixNano(), info.Mode())
-		}
-	}
-	return b.String()
+	return filemode.Stamp(names...)
 }
 
 // ReadStamp is what Stamp was before the files in force were read: as long as it is the

@@ -51,6 +51,27 @@ var (
 	}
 )
 
+// liveConnects is one of the rates of connects.
+func liveConnects(of func(*gateway.Connects) *int64) *live {
+	return &live{
+		now: func(n *node) any {
+			c := n.gateway.Connects()
+			return *of(&c)
+		},
+		put: func(c *change, v any) {
+			c.connects = append(c.connects, func(rates *gateway.Connects) { *of(rates) = asNumber(v) })
+		},
+	}
+}
+
+// connects are the rates of connects at the start.
+func (s *serveCmd) connects() gateway.Connects {
+	return gateway.Connects{
+		Address: s.ConnectsPerAddress, Prefix: s.ConnectsPerPrefix, Device: s.ConnectsPerDevice,
+		Tenant: s.ConnectsPerTenant, Node: s.ConnectsPerNode,
+	}
+}
+
 func asNumber(v any) int64 {
 	n, _ := v.(int64)
 	return n
@@ -59,6 +80,7 @@ func asNumber(v any) int64 {
 // change is what is to be put in force at once. What is zero stays as it is.
 type change struct {
 	limits         gateway.Limits
+	connects       []func(*gateway.Connects)
 	maxConnections int64
 	logLevel       string
 }
@@ -68,6 +90,11 @@ func (n *node) put(c change) error {
 	if err := n.gateway.SetLimits(c.limits); err != nil {
 		return &api.FieldError{Field: "idle_timeout", Reason: "must be longer than the heartbeat"}
 	}
+	rates := n.gateway.Connects()
+	for _, set := range c.connects {
+		set(&rates)
+	}
+	n.gateway.SetConnects(rates)
 	if c.maxConnections > 0 {
 		n.server.SetMaxConnections(int(c.maxConnections))
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"os"
 	"strings"
 
 	"edgeloop/backbone"
@@ -57,4 +58,16 @@ func (f *natsFlags) checkFiles() error {
 		return fmt.Errorf("--nats-%s=%s: %w", wrong.Member, wrong.Path, wrong.Cause)
 	}
 	return nil
+}
+
+// name is what other nodes call this one.
+func (n *node) name() string {
+	if n.cfg.Node != "" {
+		return n.cfg.Node
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		return "edgeloop"
+	}
+	return host
 }

@@ -69,6 +69,7 @@ type node struct {
 	state       atomic.Int32
 	waits       atomic.Pointer[error] // why the log's server cannot be reached at the start; nil: it can
 	tlsReloads  [numReloads]atomic.Uint64
+	entry       entry
 }
 
 // The states of a node, for atomic.
@@ -101,6 +102,7 @@ func (n *node) parts() []part {
 		// Presence of others is told again at the next start.
 		{name: "presence of other nodes", start: n.startWatch, startMost: startMost, stopMost: stopMinor, minor: true},
 		{name: "TLS", start: n.startTLS, startMost: startMost, stopMost: stopMinor},
+		{name: "doorman", start: n.startDoorman, startMost: startMost, stopMost: stopMinor, minor: true},
 		{name: "event loops", start: n.startServer, startMost: startMost, stopMost: stopServer},
 		{name: "commands from elsewhere", start: n.startIntake, startMost: startMost, stopMost: stopIntake, minor: true},
 		// That a request was cut is no fault of the node.
@@ -108,7 +110,7 @@ func (n *node) parts() []part {
 		// What a reader has not acknowledged it gets again.
 		{name: "gRPC", start: n.startGRPC, startMost: startMost, stopMost: stopGRPC, minor: true},
 		{name: "address file", start: n.announce, startMost: startMost, stopMost: stopMinor, minor: true},
-		{name: "TLS files", start: n.startWatchTLS, startMost: startMost, stopMost: stopMinor, minor: true},
+		{name: "files", start: n.startWatchFiles, startMost: startMost, stopMost: stopMinor, minor: true},
 		{name: "tidier", start: n.startTidy, startMost: startMost, stopMost: stopMinor, minor: true},
 	}
 }
@@ -238,6 +240,9 @@ func (n *node) startGateway(context.Context) (stop stopFunc, err error) {
 		IdleTimeout:     n.cfg.IdleTimeout,
 		MaxRemembered:   n.cfg.RememberedMost,
 		FreeTakeovers:   n.cfg.FreeTakeovers,
+		Connects:        n.cfg.connects(),
+		PrefixBits4:     n.cfg.PrefixBits4,
+		PrefixBits6:     n.cfg.PrefixBits6,
 		DrainWindow:     n.cfg.DrainWindow,
 		RetryAfter:      n.cfg.RetryAfter,
 		Verifier:        n.verifier,
@@ -292,6 +297,7 @@ func (n *node) startServer(ctx context.Context) (stop stopFunc, err error) {
 		SendTimeout:      n.cfg.SendTimeout,
 		OutBuffer:        n.cfg.OutBuffer,
 		RetryAfter:       n.cfg.RetryAfter,
+		Doorman:          n.doorman(),
 		TrustedProxies:   networks("trusted-proxies", n.cfg.TrustedProxies).contains(),
 		Protocols:        envelope.Protocols(),
 		MQTTPaths:        []string{gateway.MQTTPath, gateway.DevicePath},
@@ -384,16 +390,4 @@ func (n *node) presence(p gateway.Presence) {
 	n.backbone.PublishPresence(backbone.Presence{
 		Tenant: p.Tenant, Device: p.Device, Epoch: p.Epoch, Online: p.Online, At: p.At, Node: n.name(),
 	})
-}
-
-// name is what other nodes call this one.
-func (n *node) name() string {
-	if n.cfg.Node != "" {
-		return n.cfg.Node
-	}
-	host, err := os.Hostname()
-	if err != nil {
-		return "edgeloop"
-	}
-	return host
 }

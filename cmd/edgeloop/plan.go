@@ -48,6 +48,9 @@ func (s *serveCmd) plan(log *zap.Logger) error {
 	if _, err := s.openTLS(log); err != nil {
 		return err
 	}
+	if _, err := s.readLists(); err != nil {
+		return err
+	}
 	if err := s.checkFiles(); err != nil {
 		return err
 	}

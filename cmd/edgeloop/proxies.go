@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
+
+	"edgeloop/doorman"
 )
 
 // prefixes is a flag's list of networks.
@@ -12,15 +14,9 @@ type prefixes []netip.Prefix
 // parsePrefixes reads networks and lone addresses.
 func parsePrefixes(flag string, all []string) (out prefixes, err error) {
 	for _, text := range all {
-		p, err := netip.ParsePrefix(text)
-		if addr, bad := netip.ParseAddr(text); err != nil && bad == nil {
-			p, err = addr.Prefix(addr.BitLen())
-		}
-		if err != nil || p.Addr().Zone() != "" {
-			return nil, fmt.Errorf("--%s=%s: %s is no network: give addresses like 10.1.2.3 or networks like 10.0.0.0/8 or 2001:db8::/32, separated by commas", flag, strings.Join(all, ","), text)
-		}
-		if p != p.Masked() {
-			return nil, fmt.Errorf("--%s=%s: %s has bits behind its length: give %s", flag, strings.Join(all, ","), text, p.Masked())
+		p, err := doorman.ParsePrefix(text)
+		if err != nil {
+			return nil, fmt.Errorf("--%s=%s: %w, separated by commas", flag, strings.Join(all, ","), err)
 		}
 		out = append(out, p)
 	}

@@ -84,19 +84,7 @@ func (n *node) reload(ctx context.Context) (out api.Reloaded, err error) {
 // apply puts in force what of fresh may change, and the keys and the tokens. What may
 // fail comes first.
 func (n *node) apply(ctx context.Context, fresh settings) (out api.Reloaded, err error) {
-	useKeys, err := n.loadKeys()
-	if err != nil {
-		return out, err
-	}
-	useTokens, err := n.loadTokens()
-	if err != nil {
-		return out, err
-	}
-	useTLS, err := n.loadTLS()
-	if err != nil {
-		return out, err
-	}
-	useCert, err := n.grpcCert.load()
+	useFiles, err := n.loadFiles()
 	if err != nil {
 		return out, err
 	}
@@ -132,10 +120,7 @@ func (n *node) apply(ctx context.Context, fresh settings) (out api.Reloaded, err
 	if err := n.put(c); err != nil {
 		return out, err
 	}
-	useKeys()
-	useTokens()
-	useTLS()
-	useCert()
+	useFiles()
 	for _, key := range slices.Sorted(maps.Keys(useLists)) {
 		useLists[key](ctx)
 		given[key] = fresh[key]
@@ -143,6 +128,23 @@ func (n *node) apply(ctx context.Context, fresh settings) (out api.Reloaded, err
 	}
 	n.told.Store(&inForce{given, state.byHand})
 	return out, nil
+}
+
+// loadFiles reads what lies in files of its own again; use puts all of it in force.
+func (n *node) loadFiles() (use func(), err error) {
+	var all []func()
+	for _, load := range []func() (func(), error){n.loadKeys, n.loadTokens, n.loadTLS, n.loadCIDRs, n.grpcCert.load} {
+		use, err := load()
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, use)
+	}
+	return func() {
+		for _, use := range all {
+			use()
+		}
+	}, nil
 }
 
 // loadLists reads the sinks and the sources of commands again. For what has changed it gives

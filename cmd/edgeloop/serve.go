@@ -24,6 +24,8 @@ type serveCmd struct {
 	TLSTickets      string   `name:"tls-ticket-keys" default:"" type:"path" help:"Keys of session tickets that nodes share: lines of 32 bytes in base64, the one that seals first, in a file that others cannot read; default keys of the node's own, made anew every 12h."`
 	ProxyProtocol   []string `placeholder:"NETWORK" help:"Networks of proxies whose connections begin with a PROXY header (version 1 or 2), which says whose a connection is; separated by commas. Nobody else's header is read, and theirs may not be missing."`
 	TrustedProxies  []string `placeholder:"NETWORK" help:"Networks of proxies that say in X-Forwarded-For or Forwarded whose a request is; separated by commas. Without it these fields mean nothing."`
+	AllowCIDRs      string   `name:"allow-cidrs" default:"" type:"path" placeholder:"FILE" help:"Networks whose devices may connect, and nobody else: a file with a network or an address a line, # begins a comment. It is read again when it changes."`
+	DenyCIDRs       string   `name:"deny-cidrs" default:"" type:"path" placeholder:"FILE" help:"Networks whose devices may not connect: a file like that of --allow-cidrs. Of all networks that an address is in the smallest decides; one that is in both files is denied."`
 	AdminListen     string   `default:"127.0.0.1:9090" help:"Address of the admin API, metrics and health, host:port."`
 	AdminRemote     bool     `default:"false" help:"Allow --admin-listen on an address that others can reach; the admin token then crosses the network in the clear."`
 	AdminTokensFile string   `default:"" type:"path" help:"Further tokens of the admin API, one JSON object a line, as 'edgeloop token --admin' writes them; default DATA_DIR/admin.tokens, which need not exist."`
@@ -38,24 +40,31 @@ type serveCmd struct {
 	FDLimit         uint64   `name:"fd-limit" default:"0" help:"Descriptor limit to ask the system for; 0 is the hard limit."`
 	FDReserve       int      `name:"fd-reserve" default:"512" help:"Descriptors reserved for the log, the admin API and the node itself."`
 
-	PoolSize       int   `default:"16" help:"Workers that handle messages."`
-	AuthPoolSize   int   `default:"4" help:"Workers that check handshakes."`
-	TLSWorkers     int   `name:"tls-workers" default:"0" help:"Workers that make TLS handshakes; 0 is half of the cores, which leaves the other half to the connected devices in a storm."`
-	Lanes          int   `default:"64" help:"Queues between event loops and workers; a device always uses the same one."`
-	LaneDepth      int   `default:"1024" help:"Reads that may wait in one lane before its devices are held back."`
-	InflightBytes  int64 `type:"size" default:"256MiB" help:"Memory that messages between socket and log may take before devices are held back; a quarter above it, connections that would take more are closed with 1013."`
-	MaxMessage     int   `type:"size" default:"64KiB" help:"Largest message; a larger one closes with 1009."`
-	MaxHandshakes  int   `default:"512" help:"Handshakes at a time, and refused sockets that have not hung up; more wait in the backlog, so that a storm does not slow connected devices."`
-	MaxPerAddress  int   `name:"max-handshakes-per-address" default:"0" help:"Sockets of one address without a complete request; beyond this number they give way sooner when newcomers wait: after 250 ms instead of 1 s, and while there is still no room both times halve, down to a sixteenth; 0 is an eighth of --max-handshakes."`
-	Window         int   `default:"64" help:"Messages of one device that may be unacknowledged."`
-	WindowBytes    int64 `type:"size" default:"256KiB" help:"Bytes of one device that may be unacknowledged; one message may exceed it."`
-	MaxRateBytes   int64 `type:"size" default:"0" help:"Bytes a second that a device may send; above it, reading from the device pauses. A second's worth may come at once. 0 is no limit."`
-	MaxSeqJump     int64 `name:"max-sequence-jump" default:"4503599627370496" help:"How far a sequence may be above the device's last one. A higher one is refused: the device could never send the sequences in between. The default, 2^52, lets devices number by microseconds of the clock; where they count, give a few million."`
-	SocketBuffer   int   `type:"size" default:"128KiB" help:"Kernel buffer of one connection in each direction; the kernel takes up to twice that. 0 leaves it to the kernel."`
-	OutBuffer      int   `type:"size" default:"256KiB" help:"Bytes that may wait for a device that does not read before it is cut off."`
-	Compression    bool  `default:"false" help:"Negotiate permessage-deflate: costs CPU and memory for each message."`
-	FreeTakeovers  int   `default:"5" help:"Takeovers of a device from itself before it is held back, with delays that grow to 32 s; every half minute one is forgiven."`
-	RememberedMost int   `name:"max-remembered" default:"1000000" help:"Devices remembered after they left."`
+	PoolSize           int   `default:"16" help:"Workers that handle messages."`
+	AuthPoolSize       int   `default:"4" help:"Workers that check handshakes."`
+	TLSWorkers         int   `name:"tls-workers" default:"0" help:"Workers that make TLS handshakes; 0 is half of the cores, which leaves the other half to the connected devices in a storm."`
+	Lanes              int   `default:"64" help:"Queues between event loops and workers; a device always uses the same one."`
+	LaneDepth          int   `default:"1024" help:"Reads that may wait in one lane before its devices are held back."`
+	InflightBytes      int64 `type:"size" default:"256MiB" help:"Memory that messages between socket and log may take before devices are held back; a quarter above it, connections that would take more are closed with 1013."`
+	MaxMessage         int   `type:"size" default:"64KiB" help:"Largest message; a larger one closes with 1009."`
+	MaxHandshakes      int   `default:"512" help:"Handshakes at a time, and refused sockets that have not hung up; more wait in the backlog, so that a storm does not slow connected devices."`
+	MaxPerAddress      int   `name:"max-handshakes-per-address" default:"0" help:"Sockets of one address without a complete request; beyond this number they give way sooner when newcomers wait: after 250 ms instead of 1 s, and while there is still no room both times halve, down to a sixteenth; 0 is an eighth of --max-handshakes."`
+	ConnectsPerAddress int64 `name:"max-connects-per-address" default:"0" help:"Connects a minute of one address, of which a sixth may come at once; above, 503. Devices behind one address share it. 0 is no limit."`
+	ConnectsPerPrefix  int64 `name:"max-connects-per-prefix" default:"0" help:"The same of one network: the first --prefix-bits-4 bits of an IPv4 address, the first --prefix-bits-6 of an IPv6 address."`
+	ConnectsPerDevice  int64 `name:"max-connects-per-device" default:"0" help:"The same of one device, once its token or certificate has said which."`
+	ConnectsPerTenant  int64 `name:"max-connects-per-tenant" default:"0" help:"The same of all devices of a tenant."`
+	ConnectsPerNode    int64 `name:"max-connects-per-node" default:"0" help:"The same of all devices."`
+	PrefixBits4        int   `name:"prefix-bits-4" default:"24" help:"Bits of an IPv4 address that say in which network it is."`
+	PrefixBits6        int   `name:"prefix-bits-6" default:"64" help:"Bits of an IPv6 address that say in which network it is."`
+	Window             int   `default:"64" help:"Messages of one device that may be unacknowledged."`
+	WindowBytes        int64 `type:"size" default:"256KiB" help:"Bytes of one device that may be unacknowledged; one message may exceed it."`
+	MaxRateBytes       int64 `type:"size" default:"0" help:"Bytes a second that a device may send; above it, reading from the device pauses. A second's worth may come at once. 0 is no limit."`
+	MaxSeqJump         int64 `name:"max-sequence-jump" default:"4503599627370496" help:"How far a sequence may be above the device's last one. A higher one is refused: the device could never send the sequences in between. The default, 2^52, lets devices number by microseconds of the clock; where they count, give a few million."`
+	SocketBuffer       int   `type:"size" default:"128KiB" help:"Kernel buffer of one connection in each direction; the kernel takes up to twice that. 0 leaves it to the kernel."`
+	OutBuffer          int   `type:"size" default:"256KiB" help:"Bytes that may wait for a device that does not read before it is cut off."`
+	Compression        bool  `default:"false" help:"Negotiate permessage-deflate: costs CPU and memory for each message."`
+	FreeTakeovers      int   `default:"5" help:"Takeovers of a device from itself before it is held back, with delays that grow to 32 s; every half minute one is forgiven."`
+	RememberedMost     int   `name:"max-remembered" default:"1000000" help:"Devices remembered after they left."`
 
 	Heartbeat        time.Duration `default:"30s" help:"Silence after which a device is pinged."`
 	IdleTimeout      time.Duration `default:"60s" help:"Silence after which a device is evicted with 4408."`

@@ -9,6 +9,7 @@ import (
 
 	"edgeloop/admin/api"
 	"edgeloop/envelope"
+	"edgeloop/gateway"
 	"edgeloop/pool"
 )
 
@@ -52,6 +53,8 @@ var table = []setting{
 	{name: "mqtt-tls-listen"},
 	{name: "proxy-protocol"},
 	{name: "trusted-proxies"},
+	{name: "allow-cidrs"},
+	{name: "deny-cidrs"},
 	{name: "tls-cert"},
 	{name: "tls-key"},
 	{name: "tls-records"},
@@ -87,6 +90,13 @@ var table = []setting{
 	{name: "max-message", least: 128, most: maxMessageLimit, limit: true},
 	{name: "max-handshakes", least: 1, most: most, limit: true},
 	{name: "max-handshakes-per-address", least: 0, most: most},
+	{name: "max-connects-per-address", least: 0, most: 1 << 30, limit: true, live: liveConnects(func(c *gateway.Connects) *int64 { return &c.Address })},
+	{name: "max-connects-per-prefix", least: 0, most: 1 << 30, limit: true, live: liveConnects(func(c *gateway.Connects) *int64 { return &c.Prefix })},
+	{name: "max-connects-per-device", least: 0, most: 1 << 30, limit: true, live: liveConnects(func(c *gateway.Connects) *int64 { return &c.Device })},
+	{name: "max-connects-per-tenant", least: 0, most: 1 << 30, limit: true, live: liveConnects(func(c *gateway.Connects) *int64 { return &c.Tenant })},
+	{name: "max-connects-per-node", least: 0, most: 1 << 30, limit: true, live: liveConnects(func(c *gateway.Connects) *int64 { return &c.Node })},
+	{name: "prefix-bits-4", least: 8, most: 32},
+	{name: "prefix-bits-6", least: 16, most: 128},
 	{name: "window", least: 1, most: most, limit: true, live: liveWindow},
 	{name: "window-bytes", least: 1 << 10, most: 1 << 30, limit: true, live: liveWindowBytes},
 	{name: "max-rate-bytes", least: 0, most: 1 << 40, limit: true, live: liveMaxRateBytes},

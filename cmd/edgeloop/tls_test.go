@@ -73,9 +73,9 @@ func TestWatchTLS_ChangedBeforeItBegan(t *testing.T) {
 		}
 	}
 	synctest.Test(t, func(t *testing.T) {
-		n := &node{tls: server, turn: make(chan struct{}, 1), log: &logging{Logger: zap.NewNop()}}
+		n := &node{cfg: &serveCmd{}, tls: server, turn: make(chan struct{}, 1), log: &logging{Logger: zap.NewNop()}}
 		ctx, cancel := context.WithCancel(t.Context())
-		go n.watchTLS(ctx)
+		go n.watchFiles(ctx, n.fileWatches())
 		time.Sleep(10 * filesEvery)
 		synctest.Wait()
 		cancel()

@@ -17,10 +17,6 @@ import (
 const (
 	// expirySoon is how long before the end of the certificate the node begins to warn.
 	expirySoon = 14 * 24 * time.Hour
-	// filesEvery is how often the node looks whether files of TLS have changed. They are
-	// read once they have stayed the same for as long: a certificate and its key come in
-	// two steps.
-	filesEvery = 2 * time.Second
 	// warnEvery is how often it says again what it warned of.
 	warnEvery = 12 * time.Hour
 )
@@ -42,45 +38,14 @@ func (n *node) loadTLS() (use func(), err error) {
 	}, nil
 }
 
-// How reloads of the files of TLS end.
+// How reloads of files end.
 const (
 	reloadDone = iota
 	reloadFailed
 	numReloads
 )
 
-// startWatchTLS looks after the files of TLS and the keys of tickets.
-func (n *node) startWatchTLS(context.Context) (stopFunc, error) {
-	if n.tls == nil {
-		return nil, nil
-	}
-	return inBackground(n.watchTLS), nil
-}
-
-func (n *node) watchTLS(ctx context.Context) {
-	tick := time.NewTicker(filesEvery)
-	defer tick.Stop()
-	known := n.tls.ReadStamp() // of what is in force: a file may have changed since it was read
-	last, warned := known, time.Now()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case now := <-tick.C:
-			n.tls.Rotate(now)
-			if now.Sub(warned) >= warnEvery {
-				warned = now
-				n.warnTLS(now)
-			}
-			stamp := n.tls.Stamp()
-			if stamp == last && stamp != known {
-				known = stamp
-				n.rereadTLS(ctx)
-			}
-			last = stamp
-		}
-	}
-}
+var reloadNames = [numReloads]string{"done", "failed"}
 
 // rereadTLS is for files that have changed.
 func (n *node) rereadTLS(ctx context.Context) {
@@ -143,7 +108,7 @@ func (n *node) tlsMetrics(to func(admin.Sample)) {
 	for _, t := range n.tls.Terms() {
 		emit("edgeloop_tls_certificate_expiry_timestamp_seconds", float64(t.Until.Unix()), strings.ToValidUTF8(t.CertFile, "?"))
 	}
-	for outcome, name := range [numReloads]string{"done", "failed"} {
+	for outcome, name := range reloadNames {
 		emit("edgeloop_tls_reloads_total", float64(n.tlsReloads[outcome].Load()), name)
 	}
 }

@@ -36,6 +36,7 @@ var ladder = map[string]rule{
 	"auth":       {vendor: []string{"github.com/golang-jwt/jwt/v5"}},
 	"tlsrec":     {vendor: []string{"golang.org/x/crypto"}}, // ChaCha20-Poly1305: docs/decisions/0037-tls-in-the-loop.md
 	"proxyproto": {},
+	"doorman":    {vendor: []string{"github.com/gaissmai/bart"}},
 	"eventloop":  {ours: []string{"wsproto", "mqttproto", "tlsrec", "proxyproto"}, vendor: []string{"github.com/panjf2000/gnet/v2"}},
 	// The whole, for those above.
 	"backbone":       {ours: []string{"backbone/names", "backbone/servers", "backbone/store", "backbone/uplog", "backbone/reader", "backbone/custody", "backbone/archive"}},
@@ -52,7 +53,7 @@ var ladder = map[string]rule{
 	// For tests: a backbone, and a server without one.
 	"backbone/backbonetest": {ours: []string{"backbone"}, vendor: []string{"go.uber.org/goleak"}},
 	"backbone/natstest":     {vendor: []string{"github.com/nats-io/nats-server/v2", "github.com/nats-io/nats.go"}},
-	"gateway":               {ours: append([]string{"tlsrec"}, below...)},
+	"gateway":               {ours: append([]string{"tlsrec", "doorman"}, below...)},
 	"admin":                 {ours: []string{"admin/api", "admin/access"}, vendor: []string{"github.com/prometheus/client_golang"}},
 	"admin/access":          {},
 	// The same for programs: edgeloop.v1, generated, and what serves it.
@@ -80,7 +81,7 @@ var ladder = map[string]rule{
 	"doctor": {vendor: []string{"golang.org/x/sys"}},
 
 	"cmd/edgeloop": {
-		ours:   append([]string{"gateway", "doctor", "tlsrec", "admin", "admin/access", "admin/api", "admin/client", "admin/grpcapi", "sink", "sink/...", "intake", "presence"}, below...),
+		ours:   append([]string{"gateway", "doctor", "doorman", "tlsrec", "admin", "admin/access", "admin/api", "admin/client", "admin/grpcapi", "sink", "sink/...", "intake", "presence"}, below...),
 		vendor: []string{"github.com/alecthomas/kong", "github.com/goccy/go-yaml", "github.com/coreos/go-systemd/v22"},
 	},
 

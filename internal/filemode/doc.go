@@ -1,3 +1,3 @@
 // Package filemode says whether others can get at a file that holds a secret, or that says
-// who is trusted. It has no state and starts nothing.
+// who is trusted, and when a file has changed. It has no state and starts nothing.
 package filemode
