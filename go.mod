@@ -37,6 +37,7 @@ require github.com/redis/rueidis v1.0.79
 
 require (
 	github.com/gaissmai/bart v0.30.0
+	github.com/go-jose/go-jose/v4 v4.1.4
 	github.com/jackc/pgx/v5 v5.13.0
 	github.com/pires/go-proxyproto v0.15.0
 	github.com/twmb/franz-go v1.22.2

@@ -83,6 +83,9 @@ func authSeries() []Series {
 		{"edgeloop_auth_checked_tokens_total", TypeCounter, nil, "Tokens whose signature was checked: those of secrets, and what the cache did not have."},
 		{"edgeloop_auth_refused_tokens_total", TypeCounter, nil, "Tokens that were refused."},
 		{"edgeloop_auth_cached_tokens", TypeGauge, nil, "Tokens of public keys in the cache; at most --token-cache."},
+		{"edgeloop_auth_jwks_fetches_total", TypeCounter, []string{"outcome"}, "Fetches of the keys of --jwks-url: with other keys (changed), with the same, failed, or with what is no set of keys (unusable)."},
+		{"edgeloop_auth_jwks_keys", TypeGauge, nil, "Keys of --jwks-url in force."},
+		{"edgeloop_auth_jwks_age_seconds", TypeGauge, nil, "How long ago the keys of --jwks-url that are in force were last fetched; missing while there are none."},
 	}
 }
 

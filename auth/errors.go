@@ -10,4 +10,7 @@ var (
 	ErrExpired   = errors.New("auth: token has expired")
 	ErrNotYet    = errors.New("auth: token is not valid yet")
 	ErrClaims    = errors.New("auth: token claims are missing or wrong")
+	// ErrKeys: who publishes the keys may have one for this token, and is being asked. The
+	// device should come back with the same token.
+	ErrKeys = errors.New("auth: the key of the token is not known yet")
 )

@@ -32,6 +32,11 @@ const (
 
 // readFile checks who else may read a small key file, and reads it.
 func readFile(path, what string, bits forbidden) ([]byte, error) {
+	return readFileUpTo(maxFile, path, what, bits)
+}
+
+// readFileUpTo is readFile for files of up to most bytes.
+func readFileUpTo(most int64, path, what string, bits forbidden) ([]byte, error) {
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", what, err)
@@ -49,12 +54,12 @@ func readFile(path, what string, bits forbidden) ([]byte, error) {
 		return nil, fmt.Errorf("%s: %w", what, err)
 	}
 	defer f.Close()
-	b, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	b, err := io.ReadAll(io.LimitReader(f, most+1))
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", what, err)
 	}
-	if len(b) > maxFile {
-		return nil, fmt.Errorf("%s %s is longer than %d bytes and cannot be a key", what, path, maxFile)
+	if int64(len(b)) > most {
+		return nil, fmt.Errorf("%s %s is longer than %d bytes and cannot be a key", what, path, most)
 	}
 	return b, nil
 }

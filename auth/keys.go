@@ -42,6 +42,7 @@ type key struct {
 	method    jwt.SigningMethod // nil for HS256
 	public    any               // as method wants it
 	macs      *sync.Pool        // of hash.Hash, HMAC states of the secret; nil except for HS256
+	set       bool              // it is of a key set, which says by kid who has signed
 }
 
 // is reports whether a token means this key by kid.
@@ -74,13 +75,12 @@ func newSecretKey(secret []byte) key {
 	}
 }
 
-// loadKeys reads the keys in the two files.
-func loadKeys(cfg Config) ([]key, error) {
-	var keys []key
+// loadKeys reads the keys in the files. left says which keys of a set are not used.
+func loadKeys(cfg Config) (keys []key, left []string, err error) {
 	if cfg.SecretFile != "" {
 		secrets, err := withPrevious(cfg.SecretFile, readSecret)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		for _, secret := range secrets {
 			keys = append(keys, newSecretKey(secret))
@@ -89,11 +89,18 @@ func loadKeys(cfg Config) ([]key, error) {
 	if cfg.PublicKeyFile != "" {
 		public, err := readPublicKeys(cfg.PublicKeyFile)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		keys = append(keys, public...)
 	}
-	return keys, nil
+	if cfg.KeySetFile != "" {
+		var set []key
+		if set, left, err = readKeySet(cfg.KeySetFile); err != nil {
+			return nil, nil, err
+		}
+		keys = append(keys, set...)
+	}
+	return keys, left, nil
 }
 
 // readSecret reads a secret file. It drops white space at the ends, which editors and
@@ -218,7 +225,8 @@ func thumbprint(public any) string {
 		if err != nil {
 			return ""
 		}
-		canonical = fmt.Sprintf(`{"crv":"P-256","kty":"EC","x":%q,"y":%q}`, text(point[1:33]), text(point[33:]))
+		half := len(point)/2 + 1
+		canonical = fmt.Sprintf(`{"crv":%q,"kty":"EC","x":%q,"y":%q}`, k.Curve.Params().Name, text(point[1:half]), text(point[half:]))
 	case ed25519.PublicKey:
 		canonical = fmt.Sprintf(`{"crv":"Ed25519","kty":"OKP","x":%q}`, text(k))
 	case *rsa.PublicKey:

@@ -59,7 +59,7 @@ func TestVerifier_SecretIsReplaced(t *testing.T) {
 	}
 	want("before the first reload", nil, auth.ErrSignature)
 
-	use, err := v.Load()
+	use, _, err := v.Load()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -48,17 +48,24 @@ var dot = []byte{'.'}
 var strict = base64.RawURLEncoding.Strict()
 
 // checkSignature returns nil once one of the keys has confirmed the signature. If the
-// header names one of our keys, only that one is tried. Otherwise the nameless keys are;
-// they are few, because each costs a check and a bad token costs its sender nothing.
+// header names one of our keys, only that one is tried. Otherwise the nameless keys of the
+// public key file are; they are few, because each costs a check and a bad token costs its
+// sender nothing. A key of a set is tried for a token that names none where no other of
+// the set fits.
 func (t *token) checkSignature(keys []key) error {
-	known, named := false, t.kid != "" && slices.ContainsFunc(keys, func(k key) bool { return k.is(t.algorithm, t.kid) })
+	known, named, lone := false, t.named(keys), t.kid == "" && t.fitting(keys) == 1
 	for i := range keys {
 		k := &keys[i]
 		if k.algorithm != t.algorithm {
 			continue
 		}
 		known = true
-		if named && !k.is(t.algorithm, t.kid) || !named && k.name != "" {
+		switch {
+		case named && !k.is(t.algorithm, t.kid):
+			continue
+		case !named && k.set && !lone:
+			continue
+		case !named && !k.set && k.name != "":
 			continue
 		}
 		if k.matches(t.signed, t.signature) {
@@ -69,6 +76,21 @@ func (t *token) checkSignature(keys []key) error {
 		return fmt.Errorf("%w: %q", ErrAlgorithm, cut(t.algorithm, 16))
 	}
 	return ErrSignature
+}
+
+// named reports whether the header names one of the keys.
+func (t *token) named(keys []key) bool {
+	return t.kid != "" && slices.ContainsFunc(keys, func(k key) bool { return k.is(t.algorithm, t.kid) })
+}
+
+// fitting is how many keys of sets are for the token's algorithm.
+func (t *token) fitting(keys []key) (n int) {
+	for i := range keys {
+		if keys[i].set && keys[i].algorithm == t.algorithm {
+			n++
+		}
+	}
+	return n
 }
 
 // readHeader reads the header of a token, still in base64.

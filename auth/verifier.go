@@ -11,7 +11,7 @@ import (
 // MaxToken is the length of the longest accepted token, in bytes.
 const MaxToken = 8192
 
-// Config says which keys are trusted. At least one of the two files is needed.
+// Config says which keys are trusted. At least one of the files, or AskKeys, is needed.
 type Config struct {
 	// SecretFile holds the secret of HS256 tokens: 32 bytes or more, used as they
 	// are except for white space at the ends. Others may not read it. While
@@ -20,6 +20,13 @@ type Config struct {
 	// PublicKeyFile holds PEM public keys, at most 16: P-256 for ES256, Ed25519
 	// for EdDSA, RSA of 2048 bits or more for RS256.
 	PublicKeyFile string
+	// KeySetFile holds a JSON Web Key Set [RFC7517] of up to 1 MiB and 64 keys: RSA of 2048
+	// to 8192 bits, P-256, P-384, P-521, Ed25519.
+	KeySetFile string
+	// AskKeys asks for the key set of SetKeys again, because a token has come whose key it
+	// may have by now, and says whether an answer is on its way. It must not block; any
+	// goroutine. Nil: nobody calls SetKeys.
+	AskKeys func() (coming bool)
 	// CacheSize bounds the remembered tokens that a public key confirmed (default
 	// 131072, at about 30 B each). Too small: each reconnect costs a signature
 	// check. HS256 tokens need no place in it.
@@ -36,8 +43,8 @@ type Config struct {
 }
 
 func (c Config) withDefaults() (Config, error) {
-	if c.SecretFile == "" && c.PublicKeyFile == "" {
-		return c, errors.New("auth: a secret file or a public key file is needed")
+	if c.SecretFile == "" && c.PublicKeyFile == "" && c.KeySetFile == "" && c.AskKeys == nil {
+		return c, errors.New("auth: a secret file, a public key file or a key set is needed")
 	}
 	if c.CacheSize < 0 || c.Leeway < 0 {
 		return c, errors.New("auth: cache size and leeway cannot be negative")
@@ -60,6 +67,11 @@ type Verifier struct {
 	// Safe for concurrent use.
 	rooms sync.Pool // of *[]byte, for what is decoded of a token while it is verified
 
+	mu sync.Mutex
+
+	// Guarded by mu.
+	files, set []key // what trust is made of: keys of the files, and of SetKeys
+
 	// Atomic.
 	trust   atomic.Pointer[trust]
 	hits    atomic.Uint64
@@ -67,12 +79,14 @@ type Verifier struct {
 	refused atomic.Uint64
 }
 
-// trust holds the keys of one reading of the files and what they have verified. New keys
-// come with an empty cache, so a check that still runs with the old keys cannot leave
-// its result in the new cache.
+// trust holds the keys of one reading and what they have verified. New keys come with an
+// empty cache, so a check that still runs with the old keys cannot leave its result in the
+// new cache, and what a key that is gone has confirmed is gone with it.
 type trust struct {
 	// Immutable after construction.
 	keys  []key
+	asked bool // SetKeys may bring others
+	known int  // how many keys are of SetKeys
 	cache *cache
 	bad   *cache // of tokens that no key has signed
 }
@@ -97,7 +111,7 @@ func New(cfg Config) (*Verifier, error) {
 // Reload reads the key files again and forgets every verified token. After an
 // error the old keys stay in force.
 func (v *Verifier) Reload() error {
-	use, err := v.Load()
+	use, _, err := v.Load()
 	if err != nil {
 		return err
 	}
@@ -106,13 +120,19 @@ func (v *Verifier) Reload() error {
 }
 
 // Load is the first half of Reload, for callers that read more before anything changes.
-// It reads the files; use puts the keys in force.
-func (v *Verifier) Load() (use func(), err error) {
-	keys, err := loadKeys(v.cfg)
+// It reads the files; use puts the keys in force. left says, one line a key, which keys
+// of the key set file cannot be used.
+func (v *Verifier) Load() (use func(), left []string, err error) {
+	keys, left, err := loadKeys(v.cfg)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return func() { v.trust.Store(&trust{keys, newCache(v.cfg.CacheSize), newCache(badTokens)}) }, nil
+	return func() {
+		v.mu.Lock()
+		defer v.mu.Unlock()
+		v.files = keys
+		v.trustLocked()
+	}, left, nil
 }
 
 // Verify checks a token. token is borrowed until return; the Identity belongs
@@ -160,6 +180,9 @@ func (v *Verifier) verify(b []byte) (*Identity, error) {
 	default:
 		v.checked.Add(1)
 		if err := t.checkSignature(trust.keys); err != nil {
+			if trust.unheard(&t) {
+				return nil, v.ask(err)
+			}
 			if dear && errors.Is(err, ErrSignature) {
 				trust.bad.add(&sum)
 			}
@@ -185,14 +208,17 @@ type Stats struct {
 	Checked   uint64 // tokens whose signature was checked
 	Refused   uint64 // calls of Verify that returned an error
 	Cached    int    // tokens of public keys in the cache now
+	SetKeys   int    // keys of the set that SetKeys brought
 }
 
 // Stats may be called from any goroutine.
 func (v *Verifier) Stats() Stats {
+	trust := v.trust.Load()
 	return Stats{
 		CacheHits: v.hits.Load(),
 		Checked:   v.checked.Load(),
 		Refused:   v.refused.Load(),
-		Cached:    v.trust.Load().cache.len(),
+		Cached:    trust.cache.len(),
+		SetKeys:   trust.known,
 	}
 }

@@ -44,7 +44,7 @@ func writeFile(t testing.TB, mode os.FileMode, content string) string {
 // newVerifier trusts testSecret; the clock stands at noon unless cfg has one.
 func newVerifier(t testing.TB, cfg auth.Config) *auth.Verifier {
 	t.Helper()
-	if cfg.SecretFile == "" && cfg.PublicKeyFile == "" {
+	if cfg.SecretFile == "" && cfg.PublicKeyFile == "" && cfg.KeySetFile == "" && cfg.AskKeys == nil {
 		cfg.SecretFile = writeFile(t, 0o600, testSecret+"\n")
 	}
 	if cfg.Now == nil {

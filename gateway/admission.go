@@ -257,6 +257,10 @@ func (g *Gateway) identify(h *eventloop.Credentials) (devicemgr.Key, *auth.Ident
 // identifyToken says whose a token is.
 func (g *Gateway) identifyToken(token []byte) (devicemgr.Key, *auth.Identity, *eventloop.Refusal) {
 	id, err := g.verifier.Verify(token)
+	if errors.Is(err, auth.ErrKeys) {
+		g.drops[DropKeysMissing].Add(1)
+		return devicemgr.Key{}, nil, g.later(err.Error())
+	}
 	if err != nil {
 		g.drops[DropUnauthorized].Add(1)
 		return devicemgr.Key{}, nil, &eventloop.Refusal{Reason: eventloop.ReasonUnauthorized, Text: err.Error()}

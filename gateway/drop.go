@@ -32,6 +32,7 @@ const (
 	DropTenantRate                 // the same: --max-connects-per-tenant
 	DropNodeRate                   // the same: --max-connects-per-node
 	DropUnauthorized               // a handshake refused with 401
+	DropKeysMissing                // a handshake refused with 503: the key of its token is not known, and is being fetched
 	DropForbidden                  // a handshake refused with 403: banned, or a page of another site
 	numDrops
 )
@@ -47,6 +48,6 @@ func (d Drop) String() string {
 	return [numDrops]string{
 		"bad_envelope", "duplicate", "lane_full", "memory_full", "over_rate", "replaced", "overtaken", "closed", "panic", "stopping",
 		"command_offline", "command_slow", "command_large", "auth_busy", "node_full", "superseded", "flapping", "resetting", "draining",
-		"address_rate", "prefix_rate", "device_rate", "tenant_rate", "node_rate", "unauthorized", "forbidden",
+		"address_rate", "prefix_rate", "device_rate", "tenant_rate", "node_rate", "unauthorized", "keys_missing", "forbidden",
 	}[d]
 }

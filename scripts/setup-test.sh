@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what the tests need beyond Go on a fresh Debian, and only what is
 # missing: a C compiler (race detector), curl, openssl, mosquitto, HAProxy, nginx,
-# Python's websockets, grpcio and paho-mqtt, protoc, Node with the ws and mqtt packages, Chromium, Redis, PostgreSQL.
+# Python's websockets, grpcio, paho-mqtt and PyJWT, protoc, Node with the ws and mqtt packages, Chromium, Redis, PostgreSQL.
 # Without root and without sudo it changes nothing and says what is missing.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -27,6 +27,7 @@ command -v npm >/dev/null || missing+=(npm)
 command -v protoc >/dev/null || missing+=(protobuf-compiler)
 { [ -x "$python" ] && "$python" -c 'import grpc, google.protobuf' 2>/dev/null; } || missing+=(python3-grpcio python3-protobuf)
 { [ -x "$python" ] && "$python" -c 'import paho.mqtt.client' 2>/dev/null; } || missing+=(python3-paho-mqtt)
+{ [ -x "$python" ] && "$python" -c 'import jwt, cryptography' 2>/dev/null; } || missing+=(python3-jwt python3-cryptography)
 { [ -x "$python" ] && "$python" -c 'import websockets' 2>/dev/null; } || missing+=(python3 python3-websockets)
 
 [ ${#missing[@]} -eq 0 ] || apt_install "${missing[@]}"

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -100,7 +101,7 @@ func (a adminNode) Warnings() (warnings []api.Reason) {
 		}
 		warnings = append(warnings, api.Reason{Code: "log_filling", Detail: detail + "; then devices are held back"})
 	}
-	return append(warnings, a.tlsWarnings(time.Now())...)
+	return slices.Concat(warnings, a.tlsWarnings(time.Now()), a.keyWarnings())
 }
 
 // Drain implements admin.Node.

@@ -174,6 +174,7 @@ func (n *node) authMetrics(to func(admin.Sample)) {
 	emit("edgeloop_auth_checked_tokens_total", float64(st.Checked))
 	emit("edgeloop_auth_refused_tokens_total", float64(st.Refused))
 	emit("edgeloop_auth_cached_tokens", float64(st.Cached))
+	n.keyMetrics(to)
 }
 
 // histogramOf gives latencies in seconds.

@@ -16,6 +16,7 @@ import (
 	"edgeloop/admin"
 	"edgeloop/admin/grpcapi"
 	"edgeloop/auth"
+	"edgeloop/auth/jwks"
 	"edgeloop/backbone"
 	"edgeloop/envelope"
 	"edgeloop/eventloop"
@@ -41,24 +42,26 @@ type node struct {
 	turn       chan struct{} // capacity 1: held by who changes settings
 	drain      chan struct{} // closed when the admin API asked for a drain
 
-	backbone *backbone.Backbone
-	verifier *auth.Verifier // nil with --auth=none
-	gateway  *gateway.Gateway
-	server   *eventloop.Server
-	tls      *tlsrec.Server // nil where no listener speaks it
-	tlsQueue *pool.Queue[func()]
-	sinks    *sink.Set
-	intake   *intake.Set
-	boards   []*presence.Board
-	early    *admin.Server // while the node starts
-	admin    *admin.Server
-	grpc     *grpcapi.Server // nil without --grpc-listen
-	grpcCert *certificate    // nil without --grpc-cert
-	here     *presenceHub    // nil where nobody watches
+	backbone  *backbone.Backbone
+	verifier  *auth.Verifier // nil with --auth=none
+	published *jwks.Source   // nil without --jwks-url
+	gateway   *gateway.Gateway
+	server    *eventloop.Server
+	tls       *tlsrec.Server // nil where no listener speaks it
+	tlsQueue  *pool.Queue[func()]
+	sinks     *sink.Set
+	intake    *intake.Set
+	boards    []*presence.Board
+	early     *admin.Server // while the node starts
+	admin     *admin.Server
+	grpc      *grpcapi.Server // nil without --grpc-listen
+	grpcCert  *certificate    // nil without --grpc-cert
+	here      *presenceHub    // nil where nobody watches
 
 	// Owned by the goroutine that starts and stops the node.
 	built     assembly
 	ownSecret string // path of the device secret that the node made itself
+	keyStamp  string // of --jwks-file, before it was read
 
 	// Safe for concurrent use.
 	drainOnce sync.Once
@@ -146,33 +149,6 @@ func (n *node) start() (ok bool, err error) {
 	lag := n.server.Lag
 	n.watch.lag.Store(&lag)
 	return true, nil
-}
-
-func (n *node) startAuth(context.Context) (stopFunc, error) {
-	if n.cfg.Auth == "none" {
-		n.log.Warn("AUTHENTICATION IS OFF: anyone who reaches this node can be any device (--auth=none)")
-		return nil, nil
-	}
-	cfg := auth.Config{
-		SecretFile: n.cfg.SecretFile, PublicKeyFile: n.cfg.PublicKeyFile, CacheSize: n.cfg.TokenCache,
-		Audiences: n.cfg.TokenAudience, Issuers: n.cfg.TokenIssuer, Leeway: n.cfg.TokenLeeway,
-	}
-	if cfg.SecretFile == "" && cfg.PublicKeyFile == "" {
-		path, created, err := auth.EnsureSecret(n.cfg.DataDir)
-		if err != nil {
-			return nil, err
-		}
-		if created {
-			n.log.Info("created a secret for device tokens, print a token with 'edgeloop token --device ID'", zap.String("file", path))
-		}
-		cfg.SecretFile, n.ownSecret = path, path
-	}
-	var err error
-	n.verifier, err = auth.New(cfg)
-	if err != nil && (n.cfg.SecretFile != "" || n.cfg.PublicKeyFile != "") {
-		return nil, usageError{fmt.Errorf("--secret-file, --public-key-file: %w", err)}
-	}
-	return nil, err
 }
 
 func (n *node) startBackbone(ctx context.Context) (stopFunc, error) {

@@ -64,7 +64,7 @@ func (s *serveCmd) plan(log *zap.Logger) error {
 // planValues is the part of plan that looks at nothing but the settings, and
 // changes nothing.
 func (s *serveCmd) planValues() error {
-	for _, step := range []func() error{s.planRanges, s.planTogether, s.planNames, s.planTLS, s.planListeners, s.planGRPC, s.planProxies, s.planEvents, s.planSinks, s.planIntake, s.planBoards} {
+	for _, step := range []func() error{s.planRanges, s.planTogether, s.planKeys, s.planNames, s.planTLS, s.planListeners, s.planGRPC, s.planProxies, s.planEvents, s.planSinks, s.planIntake, s.planBoards} {
 		if err := step(); err != nil {
 			return err
 		}
@@ -81,9 +81,6 @@ func (s *serveCmd) planTogether() error {
 }
 
 func (s *serveCmd) planNames() error {
-	if s.Auth == "none" && (s.SecretFile != "" || s.PublicKeyFile != "") {
-		return errors.New("--auth=none does not go with --secret-file or --public-key-file: tokens would not be checked")
-	}
 	for _, origin := range s.AllowedOrigins {
 		u, err := url.Parse(origin)
 		if origin != gateway.AnyOrigin && (err != nil || u.Host == "" || u.Scheme+"://"+u.Host != strings.ToLower(origin)) {

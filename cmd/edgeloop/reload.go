@@ -163,22 +163,7 @@ func (n *node) loadLists(fresh settings) (use map[string]func(context.Context), 
 	return use, nil
 }
 
-// loadKeys reads the keys of device tokens; use puts them in force. A secret of
-// the node's own that was moved out of the way is made anew.
-func (n *node) loadKeys() (use func(), err error) {
-	if n.verifier == nil {
-		return func() {}, nil
-	}
-	if n.ownSecret != "" && auth.Moved(n.ownSecret) {
-		if _, _, err := auth.EnsureSecret(n.cfg.DataDir); err != nil {
-			return nil, err
-		}
-		n.log.Info("created a new secret for device tokens, tokens of the previous one stay valid", zap.String("file", n.ownSecret))
-	}
-	return n.verifier.Load()
-}
-
-// loadTokens is the same for the admin tokens.
+// loadTokens does as loadKeys for the admin tokens.
 func (n *node) loadTokens() (use func(), err error) {
 	path := adminTokenFile(n.cfg.DataDir)
 	if auth.Moved(path) {

@@ -73,9 +73,8 @@ type serveCmd struct {
 	DrainWindow      time.Duration `default:"10s" help:"Time over which a drain spreads its closes."`
 	RetryAfter       time.Duration `default:"5s" help:"Delay given to devices that are refused or sent away; each gets between this and twice this."`
 
-	Auth           string        `default:"jwt" enum:"jwt,cert,none" help:"How devices prove who they are: jwt, a token (and their certificate, where they have one, is for the same device); cert, a certificate or a token; or none (anyone may be any device)."`
-	SecretFile     string        `default:"" type:"path" help:"Secret of HS256 tokens; default DATA_DIR/device.secret, created on the first start."`
-	PublicKeyFile  string        `default:"" type:"path" help:"PEM public keys of ES256, EdDSA or RS256 tokens."`
+	Auth string `default:"jwt" enum:"jwt,cert,none" help:"How devices prove who they are: jwt, a token (and their certificate, where they have one, is for the same device); cert, a certificate or a token; or none (anyone may be any device)."`
+	keyFlags
 	AllowedOrigins []string      `placeholder:"ORIGIN" help:"Sites whose pages may connect without a token, with --auth=none or by the certificate of the browser: SCHEME://HOST[:PORT], separated by commas, or * for all. The node's own address is always allowed, and who sends no Origin."`
 	TokenAudience  []string      `placeholder:"NAME" help:"Name of this node in the claim aud of tokens, which must have one of those given; may be repeated. Without it, tokens that have an aud are for others, and refused."`
 	TokenIssuer    []string      `placeholder:"NAME" help:"Issuer whose tokens are taken, as their claim iss has it, which they then must have; may be repeated. Default: whoever has the key."`

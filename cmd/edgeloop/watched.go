@@ -34,6 +34,10 @@ func (n *node) fileWatches() (all []*fileWatch) {
 		known := n.tls.ReadStamp() // of what is in force: a file may have changed since it was read
 		all = append(all, &fileWatch{stamp: n.tls.Stamp, known: known, last: known, reread: n.rereadTLS})
 	}
+	if n.cfg.JWKSFile != "" && n.verifier != nil {
+		stamp := func() string { return stampOf(n.cfg.JWKSFile) }
+		all = append(all, &fileWatch{stamp: stamp, known: n.keyStamp, last: n.keyStamp, reread: n.rereadKeys})
+	}
 	if n.cfg.wantsLists() {
 		all = append(all, &fileWatch{stamp: n.cfg.listsStamp, known: n.entry.listsRead, last: n.entry.listsRead, reread: n.rereadLists})
 	}

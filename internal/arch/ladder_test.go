@@ -34,6 +34,7 @@ var ladder = map[string]rule{
 	"devicemgr":  {},
 	"envelope":   {vendor: []string{"google.golang.org/protobuf", "github.com/go-json-experiment/json", "github.com/tidwall/gjson"}},
 	"auth":       {vendor: []string{"github.com/golang-jwt/jwt/v5"}},
+	"auth/jwks":  {},                                        // where keys are fetched from: docs/decisions/0062-keys-by-jwks.md
 	"tlsrec":     {vendor: []string{"golang.org/x/crypto"}}, // ChaCha20-Poly1305: docs/decisions/0037-tls-in-the-loop.md
 	"proxyproto": {},
 	"doorman":    {vendor: []string{"github.com/gaissmai/bart"}},
@@ -81,7 +82,7 @@ var ladder = map[string]rule{
 	"doctor": {vendor: []string{"golang.org/x/sys"}},
 
 	"cmd/edgeloop": {
-		ours:   append([]string{"gateway", "doctor", "doorman", "tlsrec", "admin", "admin/access", "admin/api", "admin/client", "admin/grpcapi", "sink", "sink/...", "intake", "presence"}, below...),
+		ours:   append([]string{"auth/jwks", "gateway", "doctor", "doorman", "tlsrec", "admin", "admin/access", "admin/api", "admin/client", "admin/grpcapi", "sink", "sink/...", "intake", "presence"}, below...),
 		vendor: []string{"github.com/alecthomas/kong", "github.com/goccy/go-yaml", "github.com/coreos/go-systemd/v22"},
 	},
 
