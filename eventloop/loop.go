@@ -45,7 +45,7 @@ type loop struct {
 	scratch []byte
 	sealed  []byte       // scratch of the layers (layered.go)
 	framed  []byte       // the same of one between two others (tunnel.go)
-	ciphers tlsrec.Cache // of those that spoke last (tls.go)
+	ciphers tlsrec.Cache // of those that speak (tls.go)
 	pieces  [2][]byte
 	mails   queue[mail]  // taken out of the mailbox and not delivered yet
 	wakes   queue[*Conn] // the same of those that are to be woken
@@ -152,6 +152,7 @@ func (l *loop) tickOnLoop() {
 	l.ticked = now
 	l.push, l.blocked = append(l.push, l.blocked...), l.blocked[:0]
 	l.shedPartsOnLoop()
+	l.ciphers.Sweep(time.Duration(now) * l.s.cfg.Tick)
 	l.turnOnLoop()
 }
 

@@ -10,7 +10,7 @@ import (
 
 // The record layer of TLS 1.3 after the handshake. [RFC8446 5] A connection that is idle
 // keeps two secrets and two counters here; ciphers are made of the secrets when it
-// speaks, and are kept for those that spoke last (Cache).
+// speaks, and kept as long as it goes on (Cache).
 
 const (
 	// maxPlain is the longest content of a record, maxSealed the longest payload.
@@ -64,7 +64,9 @@ type records struct {
 	useless uint8   // records without data, in a row
 	part    [5]byte // of a KeyUpdate that came in pieces
 	parts   uint8
-	asked   bool // the peer is to update its key, and has not yet
+	asked   bool   // the peer is to update its key, and has not yet
+	spoke   bool   // since the cache was swept
+	place   uint16 // in the cache, from 1 on; 0 without ciphers there
 }
 
 // open reads one record in place: plain lies in its memory. reply is appended to dst.
@@ -228,6 +230,7 @@ func (r *records) sealOne(dst []byte, kind byte, plain []byte) []byte {
 
 // ciphers are those of the secrets.
 func (r *records) ciphers() *ciphers {
+	r.spoke = true
 	if r.live == nil {
 		r.live = r.suite.ciphers(&r.in, &r.out)
 		r.cache.keep(r)
