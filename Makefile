@@ -64,6 +64,11 @@ bench-compare: ## The same with every peer; writes bench/results/DATE-compare.md
 
 BEFORE ?= b6c0570
 
+.PHONY: bench-tls
+bench-tls: ## TLS: memory, echo and handshakes of the node beside gws, nginx and HAProxy; writes bench/results/DATE-tls.md
+	scripts/bench-build.sh tls
+	bin/compare -tls -name tls $(BENCHFLAGS)
+
 .PHONY: bench-before
 bench-before: ## Today's node beside that of the commit BEFORE (b6c0570), in turn, with ratios; BENCHFLAGS='-rounds 6'
 	scripts/bench-before.sh $(BEFORE) $(BENCHFLAGS)
@@ -71,6 +76,10 @@ bench-before: ## Today's node beside that of the commit BEFORE (b6c0570), in tur
 .PHONY: bench-100k
 bench-100k: ## One process with 100,000 devices, in a guest where limits are low; N='10000 50000' for other numbers
 	scripts/bench-capacity.sh $(or $(N),100000)
+
+.PHONY: bench-100k-tls
+bench-100k-tls: ## The same by TLS
+	scripts/bench-capacity.sh -s $(or $(N),100000)
 
 .PHONY: bench-1m
 bench-1m: ## The same with a million; needs 20 GiB of memory

@@ -36,6 +36,15 @@ type Options struct {
 	AdminURL       string `help:"The node's admin API; for other Go servers, where their pprof listens." placeholder:"URL"`
 	AdminTokenFile string `help:"File with the admin token; default: admin.token in the data directory."`
 
+	AlsoPID []int `name:"also-pid" help:"Process ids of what stands in front of the server, as a proxy does: CPU and memory are counted together." placeholder:"PID"`
+
+	TLSCA      string `name:"tls-ca" help:"Authorities that sign the certificate of a wss:// or mqtts:// server, a PEM file; default: those of the system. With --data-dir and no --url: connect by TLS." type:"path"`
+	TLSCert    string `name:"tls-cert" help:"Certificate that all devices present, a PEM file." type:"path"`
+	TLSKey     string `name:"tls-key" help:"Its key." type:"path"`
+	TLSVersion string `name:"tls-version" help:"The only version of TLS that devices speak; default: both." enum:",1.2,1.3" default:""`
+	TLSClassic bool   `name:"tls-classic" help:"Leave the post-quantum key share (X25519MLKEM768) out."`
+	TLSResume  bool   `name:"tls-resume" help:"Come back by session tickets."`
+
 	ConnectRate     float64 `help:"Connects a second; 0 is as fast as possible." default:"0"`
 	ConnectInFlight int     `help:"Handshakes under way at once." default:"256"`
 	Workers         int     `help:"Worker processes; 0 is as many as the descriptor limit requires." default:"0"`
@@ -60,7 +69,7 @@ func (o *Options) locate() error {
 			return fmt.Errorf("%w: no --url, and %w", ErrOptions, err)
 		}
 		if err == nil && o.URL == "" {
-			if o.URL, err = at.url(o.mqtt()); err != nil {
+			if o.URL, err = at.url(o.mqtt(), o.TLSCA != ""); err != nil {
 				return err
 			}
 			o.AdminURL = cmp.Or(o.AdminURL, "http://"+at.Admin)
@@ -76,14 +85,19 @@ func (o *Options) locate() error {
 // Addresses is what a node writes down for those who look for it.
 type Addresses struct {
 	Listen string `json:"listen"`
+	TLS    string `json:"tls"`
 	MQTT   string `json:"mqtt"`
 	Admin  string `json:"admin"`
 	PID    int    `json:"pid"`
 }
 
 // url is where devices connect.
-func (a Addresses) url(mqtt bool) (string, error) {
+func (a Addresses) url(mqtt, secure bool) (string, error) {
 	switch {
+	case secure && (mqtt || a.TLS == ""):
+		return "", fmt.Errorf("%w: --tls-ca: the node of --data-dir has no --tls-listen, or the devices speak MQTT: give --url=wss://host:port/path or --url=mqtts://host:port", ErrOptions)
+	case secure:
+		return "wss://" + a.TLS + "/v1/device", nil
 	case !mqtt:
 		return "ws://" + a.Listen + "/v1/device", nil
 	case a.MQTT == "":
@@ -117,6 +131,7 @@ func (o Options) fleetConfig(first, count int) (fleet.Config, error) {
 	cfg := fleet.Config{
 		URL: o.URL, Dialect: o.Dialect, Subscribe: o.Subscribe, First: first, Count: count, Loops: o.Loops, PerSource: o.PerSource,
 		Tenant: o.Tenant, Prefix: o.Prefix, HandshakeTimeout: o.HandshakeTimeout,
+		TLS:            fleet.TLS{CA: o.TLSCA, Cert: o.TLSCert, Key: o.TLSKey, Version: o.TLSVersion, Classic: o.TLSClassic, Resume: o.TLSResume},
 		MessageTimeout: o.MessageTimeout, Heartbeat: o.Heartbeat, ReceiveBuffer: o.ReceiveBuffer,
 	}
 	path := o.SecretFile

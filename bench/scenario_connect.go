@@ -11,6 +11,7 @@ import (
 // Connect ramps up to all devices and measures the handshakes.
 type Connect struct {
 	Rounds int `help:"Number of rounds in which all devices connect, for a more stable ratio; between rounds they are reset." default:"1"`
+	Warmup int `help:"Rounds before those, which are not measured, as for devices that have to have a ticket first." default:"0"`
 }
 
 // Name implements Scenario.
@@ -19,7 +20,7 @@ func (Connect) Name() string { return "connect" }
 // Run implements Scenario.
 func (c Connect) Run(ctx context.Context, s *Session) error {
 	var sum Phase
-	for round := range max(1, c.Rounds) {
+	for round := range c.Warmup + max(1, c.Rounds) {
 		if round > 0 {
 			if err := s.leave(ctx); err != nil {
 				return err
@@ -29,11 +30,16 @@ func (c Connect) Run(ctx context.Context, s *Session) error {
 		if err != nil {
 			return err
 		}
+		if round < c.Warmup {
+			continue
+		}
 		s.latencyFigures("handshake", p, fleet.Handshake) // the last round's stand
 		sum.add(p)
 	}
 	n := sum.Counts[fleet.Registered]
 	s.figure("connects_per_s", rate(n, sum.TookS))
+	s.figure("resumed", ratio(float64(sum.Counts[fleet.Resumed]), float64(n)))
+	s.figure("post_quantum", ratio(float64(sum.Counts[fleet.PostQuantum]), float64(n)))
 	s.cpuFigures("connect", &sum, n)
 	return nil
 }
@@ -70,6 +76,7 @@ type Idle struct {
 	Steps  []int         `help:"Numbers of connections to stop at before --connections; default: a twentieth of them." placeholder:"N,N"`
 	Hold   time.Duration `help:"Time to hold all connections after the last step, for CPU per connection; 0 skips it." default:"30s"`
 	Settle time.Duration `help:"Longest wait at each step for the server's memory to settle." default:"20s"`
+	Calm   time.Duration `help:"Time before that in which nothing is said, for a server that gives memory back to those who are silent." default:"0"`
 }
 
 // Name implements Scenario.
@@ -93,6 +100,9 @@ func (i Idle) run(ctx context.Context, s *Session) (connects *Phase, err error) 
 			continue
 		}
 		if connects, err = s.connect(ctx, n); err != nil {
+			return nil, err
+		}
+		if err := s.hold(ctx, i.Calm); err != nil {
 			return nil, err
 		}
 		cost, err := s.settle(ctx, i.Settle, n, connects)
@@ -177,7 +187,7 @@ func (s *Session) settle(ctx context.Context, patience time.Duration, n int, p *
 		c.heap, p.Heap = &h, &h
 	}
 	if s.opt.PID != 0 {
-		q, err := probe.Settled(ctx, s.opt.PID, patience)
+		q, err := s.together(func(pid int) (probe.Process, error) { return probe.Settled(ctx, pid, patience) })
 		if err != nil {
 			return nil, err
 		}

@@ -147,13 +147,27 @@ func (s *Session) read(histograms bool) (reading, error) {
 	}
 	r.counts, r.hists = snap.Counts, snap.Histograms
 	if s.opt.PID != 0 {
-		p, err := probe.ReadProcess(s.opt.PID)
+		p, err := s.together(probe.ReadProcess)
 		if err != nil {
 			return r, fmt.Errorf("server: %w", err)
 		}
 		r.server = &p
 	}
 	return r, nil
+}
+
+// together reads the server and what stands in front of it, and adds them up.
+func (s *Session) together(read func(pid int) (probe.Process, error)) (sum probe.Process, err error) {
+	sum, err = read(s.opt.PID)
+	for _, pid := range s.opt.AlsoPID {
+		if err != nil {
+			break
+		}
+		var p probe.Process
+		p, err = read(pid)
+		sum.Add(p)
+	}
+	return sum, err
 }
 
 func (s *Session) clientCPU() float64 {

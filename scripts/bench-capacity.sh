@@ -6,10 +6,11 @@
 # call beside it, as Markdown and with all plots as one HTML page; with several N
 # also the curves of memory and CPU over N as PNG.
 #
-#   bench-capacity.sh [-g] [-k] N...
+#   bench-capacity.sh [-g] [-k] [-s] N...
 #
 #   -g  in the guest even where the limits allow a native run
 #   -k  keep the folder with the server's log and say where it is
+#   -s  devices come by TLS 1.3; results are called capacity-tls
 #
 # Every step of a run has a limit that grows with N, and so has the run: with
 # 100,000 devices no step may take more than 16 minutes. EDGEBENCH_FLAGS are
@@ -18,11 +19,12 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 command="scripts/bench-capacity.sh $*"
-guest=auto keep=
-while getopts gk option; do
+guest=auto keep='' secure=''
+while getopts gks option; do
   case $option in
     g) guest=yes ;;
     k) keep=yes ;;
+    s) secure=-tls ;;
     *) exit 2 ;;
   esac
 done
@@ -39,6 +41,14 @@ else
 fi
 mkdir -p bench/results "$out/bin"
 CGO_ENABLED=0 go build -trimpath -o "$out/bin/" ./cmd/edgeloop ./cmd/edgebench
+tls=()
+if [ -n "$secure" ]; then
+  . scripts/apt.sh
+  command -v openssl >/dev/null || apt_install openssl
+  openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -noenc -days 3 -subj /CN=node -addext subjectAltName=IP:127.0.0.1 \
+    -keyout "$out/key.pem" -out "$out/cert.pem" 2>/dev/null
+  tls=("$out/cert.pem" "$out/key.pem")
+fi
 commit=$(git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)
 date=$(date -u +%F)
 
@@ -49,8 +59,11 @@ for n in "$@"; do
   [ "$hard" = unlimited ] || [ "$hard" -ge "$((n + 2000))" ] || guest=yes
 done
 
-# Seconds for one step and for all of them: those of a guest on a busy host.
-step() { echo $((480 + $1 / 200)); }
+# Seconds for one step and for all of them: those of a guest on a busy host. A handshake of
+# TLS takes an emulated core some 20 ms, on both sides.
+each=200
+[ -z "$secure" ] || each=40
+step() { echo $((480 + $1 / $each)); }
 total() { echo $((300 + 5 * $(step "$1"))); }
 
 # Errexit is off in both runs, because the caller looks at their status.
@@ -58,20 +71,23 @@ run_native() {
   local script=$PWD/scripts/guest/capacity.sh
   mkdir -p "$out/$1" && (
     ulimit -n "$hard" && cd "$out/$1" &&
-      PATH=$out/bin:$PATH N=$1 OUT=. LOOPS=$(nproc) STEP=$(step "$1") TOTAL=$(total "$1") sh "$script"
+      TLS_DIR=${secure:+$out} PATH=$out/bin:$PATH N=$1 OUT=. LOOPS=$(nproc) STEP=$(step "$1") TOTAL=$(total "$1") sh "$script"
   )
 }
 
-# Memory: what the guest needs for itself, and for each device both ends of its
-# socket (8.8 KB of slab each pair), what lies in their buffers after a broadcast
-# (2.3 KB each), and the processes' share. 19 GiB are for a million.
+# Memory: what the guest needs for itself, and for each device both ends of its socket
+# (8.8 KB of slab each pair), what lies in their buffers after a broadcast (2.3 KB each),
+# and the processes' share. 19 GiB are for a million. TLS has the fleet hold 15 KB of crypto/tls for each, and as much garbage.
+kilobytes=28
+[ -z "$secure" ] || kilobytes=76
 run_guest() {
-  local n=$1 megabytes=$((1536 + $1 * 28 / 1024)) seconds=$(($(total "$1") + 300))
+  local n=$1 megabytes=$((1536 + $1 * kilobytes / 1024)) seconds=$(($(total "$1") + 300))
   [ "$megabytes" -le 19456 ] || megabytes=19456
   mkdir -p "$out/$n" && truncate -s 64M "$out/$n/disk" || return
   cat >"$out/$n/script" <<SCRIPT || return
 mkdir -p /out
 mount -t tmpfs -o size=$((256 + n * 2 / 1024))M tmpfs /out
+export TLS_DIR=${secure:+/bin}
 export N=$n OUT=/out LOOPS=\$(nproc) STEP=$(step "$n") TOTAL=$(total "$n") EDGEBENCH_FLAGS="${EDGEBENCH_FLAGS:-}"
 export GOTRACEBACK=all
 sh /bin/capacity.sh
@@ -82,14 +98,14 @@ exit \$code
 SCRIPT
   local status=0
   scripts/guest/guest.sh -m "${megabytes}M" -t "$seconds" -d "$out/$n/disk" "$out/$n/script" \
-    "$out/bin/edgeloop" "$out/bin/edgebench" scripts/guest/capacity.sh || status=$?
+    "$out/bin/edgeloop" "$out/bin/edgebench" scripts/guest/capacity.sh "${tls[@]}" || status=$?
   tar x -C "$out/$n" -f "$out/$n/disk" 2>/dev/null || true
   rm -f "$out/$n/disk"
   return "$status"
 }
 
-failed=0 files=() kind=capacity
-[ "$guest" = auto ] || kind=capacity-guest
+failed=0 files=() kind=capacity$secure
+[ "$guest" = auto ] || kind=capacity$secure-guest
 for n in "$@"; do
   if [ "$guest" = auto ]; then
     echo "== $n devices, natively, at most $(($(total "$n") / 60)) min" >&2
@@ -121,7 +137,11 @@ fi
   echo "One \`edgeloop serve\` process; every device authenticated (HS256) and registered. Telemetry: one sequenced"
   echo "message from each, acknowledged after the log was synced. Storm: all reset at once and come back, beside a"
   echo "control group that stays. Drain: SIGTERM. Memory per device is marginal, after a forced collection."
-  if [ "$kind" = capacity-guest ]; then
+  if [ -n "$secure" ]; then
+    echo
+    echo "By TLS 1.3 (\`--tls-records=own\`); devices resume by tickets as soon as one of them has one."
+  fi
+  if [ "$guest" != auto ]; then
     echo
     echo "It ran in a guest without hardware support: counts, memory and order of events hold, CPU times and latencies"
     echo "are those of the emulation, a multiple of the hardware's; only their course over the columns means something."

@@ -33,6 +33,8 @@ type plan struct {
 	name        string
 	out         string
 	limit       time.Duration
+	tls         bool
+	certs       certs
 }
 
 func flags() plan {
@@ -48,6 +50,7 @@ func flags() plan {
 	flag.StringVar(&p.name, "name", "compare", "name of the result files")
 	flag.StringVar(&p.out, "out", "bench/results", "folder for the results")
 	flag.DurationVar(&p.limit, "limit", 2*time.Minute, "longest time for one measurement")
+	flag.BoolVar(&p.tls, "tls", false, "measure TLS: the node beside itself without it, gws, nginx and HAProxy")
 	flag.Parse()
 	p.only, p.measures = byComma(only), byComma(measures)
 	if err := p.check(); err != nil {
@@ -65,7 +68,12 @@ func byComma(s string) []string {
 }
 
 // servers lists what the plan can measure, in the order of the table.
-func (p plan) servers() []server { return withOlder(servers(), p.older) }
+func (p plan) servers() []server {
+	if p.tls {
+		return tlsServers()
+	}
+	return withOlder(servers(), p.older)
+}
 
 // check refuses what would end with an empty page.
 func (p plan) check() error {
@@ -113,6 +121,16 @@ func main() {
 // each round: an interrupted run leaves the rounds before. The error is also that
 // of a figure which nobody should take as it is.
 func run(ctx context.Context, p plan) error {
+	if p.tls {
+		dir, err := os.MkdirTemp("", "compare-tls-")
+		if err != nil {
+			return err
+		}
+		defer func() { _ = os.RemoveAll(dir) }()
+		if p.certs, err = makeCerts(dir); err != nil {
+			return err
+		}
+	}
 	rep := report{Started: time.Now().UTC(), Commit: commit(ctx), Command: shown(os.Args), plan: p}
 	list := rep.choose(p)
 	for round := 1; round <= p.rounds; round++ {

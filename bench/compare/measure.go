@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -48,12 +49,20 @@ type measure struct {
 	node bool // for the node only
 	echo bool // for echo servers only
 	cast bool // a broadcast
+	// Of the TLS figures alone: whom it is about, in how many rounds, 0 in all, and with how
+	// many connections, 0 as many as there are.
+	fits        func(server) bool
+	rounds      int
+	connections int
 }
 
 func measures(p plan) []measure {
 	d := fmt.Sprintf("--duration=%ds", p.seconds)
 	rate := fmt.Sprintf("--rate=%d", p.rate)
 	few := fmt.Sprintf("--steps=%d", max(1, p.connections/20))
+	if p.tls {
+		return tlsMeasures(d, few)
+	}
 	return []measure{
 		{name: "idle", args: []string{"idle", few, "--settle=10s", "--hold=0s"}},
 		{name: "connect", args: []string{"connect", "--rounds=5"}},
@@ -71,6 +80,9 @@ func measures(p plan) []measure {
 func (m measure) applies(p plan, s server) bool {
 	if len(p.measures) > 0 && !slices.Contains(p.measures, m.name) {
 		return false
+	}
+	if m.fits != nil {
+		return m.fits(s)
 	}
 	if s.mqtt {
 		return !m.echo && !m.cast
@@ -90,7 +102,7 @@ func (r *report) measureAll(ctx context.Context, p plan, side []server, round in
 		}
 	}()
 	for _, s := range side {
-		proc, failed := start(ctx, s)
+		proc, failed := start(ctx, s, p.certs)
 		if failed != nil {
 			err = errors.Join(err, fmt.Errorf("%s: %w", s.name, failed))
 			continue
@@ -99,7 +111,7 @@ func (r *report) measureAll(ctx context.Context, p plan, side []server, round in
 	}
 	for i, m := range measures(p) {
 		for _, proc := range turned(procs, round+i) {
-			if !m.applies(p, proc.server) {
+			if !m.applies(p, proc.server) || m.rounds > 0 && round > m.rounds {
 				continue
 			}
 			fmt.Fprintf(os.Stderr, "%s round %d of %d: %s %s\n", time.Now().UTC().Format(time.TimeOnly), round, p.rounds, proc.name, m.name)
@@ -126,13 +138,25 @@ func (p *process) run(ctx context.Context, pl plan, m measure) record {
 	defer cancel()
 	r := record{Server: p.name, Measure: m.name}
 	args := append([]string{}, m.args...)
-	args = append(args, "--connections", strconv.Itoa(pl.connections), "--pid", strconv.Itoa(p.cmd.Process.Pid), "--json",
+	connections := cmp.Or(m.connections, pl.connections)
+	if p.most > 0 {
+		connections = min(connections, p.most)
+	}
+	args = append(args, "--connections", strconv.Itoa(connections), "--pid", strconv.Itoa(p.cmd.Process.Pid), "--json",
 		"--message-timeout=30s") // a peer that stands still for a while is slow, not wrong
 	switch {
 	case p.mqtt:
 		args = append(args, "--url", "mqtt://"+p.addr, "--dialect=mqtt")
 	case p.node:
 		args = append(args, "--url", "ws://"+p.addr+"/v1/device", "--dialect=json")
+	case p.secure:
+		args = append(args, "--url", "wss://"+p.addr+"/", "--dialect=raw", "--tls-ca", pl.certs.ca)
+		for _, flag := range p.client {
+			args = append(args, strings.NewReplacer("DEVICECERT", pl.certs.deviceCert, "DEVICEKEY", pl.certs.deviceKey).Replace(flag))
+		}
+		if pids := p.frontPIDs(); len(pids) > 0 {
+			args = append(args, "--also-pid", strings.Join(pids, ","))
+		}
 	default:
 		args = append(args, "--url", "ws://"+p.addr+"/", "--dialect=raw")
 		if m.cast {

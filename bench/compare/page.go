@@ -275,6 +275,9 @@ func (r report) ahead(b *strings.Builder) {
 
 // markdown is the page.
 func (r report) markdown(jsonName string) string {
+	if r.plan.tls {
+		return r.tlsMarkdown(jsonName)
+	}
 	var b strings.Builder
 	all, nodes := r.rows()
 	few := max(1, r.plan.connections/20)

@@ -34,6 +34,14 @@ type server struct {
 	promise string
 	// own: a row of edgeloop or the raw loop, not a peer.
 	own bool
+	// secure: devices come by TLS, with these flags of edgebench.
+	secure bool
+	client []string
+	// mutual: only those with a certificate get in; its handshakes alone are compared.
+	mutual bool
+	// front is the proxy that ends TLS, and most how many connections it can pass on.
+	front string
+	most  int
 	// optional: a program of the machine's, which may not be installed.
 	optional bool
 }
@@ -105,10 +113,11 @@ type process struct {
 	data    string
 	log     *os.File
 	scratch string
+	proxy   *exec.Cmd // nil without one
 }
 
 // start runs the server on free ports and waits until it accepts.
-func start(ctx context.Context, s server) (*process, error) {
+func start(ctx context.Context, s server, c certs) (*process, error) {
 	p := &process{server: s}
 	var err error
 	if p.addr, err = freeAddr(); err != nil {
@@ -130,7 +139,8 @@ func start(ctx context.Context, s server) (*process, error) {
 	}
 	args := make([]string, len(s.args))
 	for i, a := range s.args {
-		args[i] = strings.NewReplacer("ADDR", p.addr, "CONTROL", p.adm, "DATA", p.data, "PORT", port(p.addr)).Replace(a)
+		args[i] = strings.NewReplacer("ADDR", p.addr, "CONTROL", p.adm, "DATA", p.data, "PORT", port(p.addr),
+			"AUTHORITY", c.ca, "CERT", c.cert, "KEY", c.key).Replace(a)
 	}
 	p.cmd = exec.Command(args[0], args[1:]...)
 	p.cmd.Stdout, p.cmd.Stderr = p.log, p.log
@@ -138,7 +148,13 @@ func start(ctx context.Context, s server) (*process, error) {
 		p.remove()
 		return nil, err
 	}
-	if err := p.awaitListening(ctx); err != nil {
+	err = p.awaitListening(ctx)
+	if err == nil && s.front != "" {
+		if err = p.startFront(c); err == nil {
+			err = p.awaitListening(ctx)
+		}
+	}
+	if err != nil {
 		return nil, errors.Join(err, p.stop())
 	}
 	return p, nil
@@ -192,6 +208,7 @@ func (p *process) tail() string {
 // stop ends the server: SIGTERM, and SIGKILL after twenty seconds.
 func (p *process) stop() error {
 	defer p.remove()
+	p.stopFront()
 	_ = p.cmd.Process.Signal(syscall.SIGTERM)
 	t := time.AfterFunc(20*time.Second, func() { _ = p.cmd.Process.Kill() })
 	defer t.Stop()

@@ -20,8 +20,10 @@ var (
 // Config says which devices a fleet is and how they reach the node. It can be
 // written as JSON, so that a worker process can be told.
 type Config struct {
-	// URL of the node: ws://host:port/path, or mqtt://host:port. TLS is not spoken.
+	// URL of the node: ws://host:port/path, or mqtt://host:port; wss:// and mqtts:// by TLS.
 	URL string
+	// TLS is how they speak it there.
+	TLS TLS
 	// Dialect: raw, json, frame.json or frame.proto over WebSocket, default raw; mqtt
 	// (3.1.1) or mqtt5 over TCP, default mqtt.
 	Dialect string
@@ -63,8 +65,10 @@ type Config struct {
 type target struct {
 	addr netip.AddrPort
 	host string
+	name string // of the host, without port
 	path string
 	mqtt bool
+	tls  bool
 }
 
 func (c Config) withDefaults() (Config, target, error) {
@@ -90,7 +94,7 @@ func (c Config) withDefaults() (Config, target, error) {
 		return c, t, err
 	}
 	if _, speaks := d.(*mqtt); speaks != t.mqtt {
-		return c, t, fmt.Errorf("%w: dialect %s at %s: mqtt and mqtt5 want mqtt://, the others ws://", ErrConfig, c.Dialect, c.URL)
+		return c, t, fmt.Errorf("%w: dialect %s at %s: mqtt and mqtt5 want mqtt:// or mqtts://, the others ws:// or wss://", ErrConfig, c.Dialect, c.URL)
 	}
 	return c, t, nil
 }
@@ -108,10 +112,11 @@ func parseTarget(raw string) (target, error) {
 	if err != nil {
 		return target{}, fmt.Errorf("%w: url: %w", ErrConfig, err)
 	}
-	if u.Scheme != "ws" && u.Scheme != "mqtt" || u.Host == "" {
-		return target{}, fmt.Errorf("%w: url %q: want ws://host:port/path or mqtt://host:port", ErrConfig, raw)
+	usual, known := map[string]string{"ws": "80", "wss": "443", "mqtt": "1883", "mqtts": "8883"}[u.Scheme]
+	if !known || u.Host == "" {
+		return target{}, fmt.Errorf("%w: url %q: want ws://host:port/path or mqtt://host:port, or wss or mqtts", ErrConfig, raw)
 	}
-	port := orDefault(u.Port(), map[string]string{"ws": "80", "mqtt": "1883"}[u.Scheme])
+	port := orDefault(u.Port(), usual)
 	n, err := strconv.ParseUint(port, 10, 16)
 	if err != nil {
 		return target{}, fmt.Errorf("%w: url %q: port: %w", ErrConfig, raw, err)
@@ -131,6 +136,8 @@ func parseTarget(raw string) (target, error) {
 		addr: netip.AddrPortFrom(ip.Unmap(), uint16(n)),
 		host: u.Host,
 		path: orDefault(u.RequestURI(), "/"),
-		mqtt: u.Scheme == "mqtt",
+		name: u.Hostname(),
+		mqtt: u.Scheme == "mqtt" || u.Scheme == "mqtts",
+		tls:  u.Scheme == "wss" || u.Scheme == "mqtts",
 	}, nil
 }

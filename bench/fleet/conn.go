@@ -16,19 +16,20 @@ const (
 type conn struct {
 	fd      int32
 	state   state
-	want    bool   // it shall be connected: dial again when it ends
-	ready   bool   // registered: it may send
-	stalled bool   // by order: reads nothing
-	ordered bool   // by order: its end is counted as Dropped
-	failed  uint8  // attempts in a row that came to nothing
-	window  uint16 // messages in flight that the node allows; 0 = it did not say
-	tries   uint32 // attempts ever; makes each key new
-	spoke   uint32 // second of the last write, for heartbeats
-	since   int64  // when the state was entered, Unix nanoseconds
-	gone    int64  // when it was registered last, if it shall be and is not; else 0
-	heard   uint64 // highest broadcast number
-	work    *work  // nil until the first load
-	spill   *spill // nil while nothing is kept
+	want    bool    // it shall be connected: dial again when it ends
+	ready   bool    // registered: it may send
+	stalled bool    // by order: reads nothing
+	ordered bool    // by order: its end is counted as Dropped
+	failed  uint8   // attempts in a row that came to nothing
+	window  uint16  // messages in flight that the node allows; 0 = it did not say
+	tries   uint32  // attempts ever; makes each key new
+	spoke   uint32  // second of the last write, for heartbeats
+	since   int64   // when the state was entered, Unix nanoseconds
+	gone    int64   // when it was registered last, if it shall be and is not; else 0
+	heard   uint64  // highest broadcast number
+	work    *work   // nil until the first load
+	secure  *secure // nil without TLS, and without a socket
+	spill   *spill  // nil while nothing is kept
 }
 
 // work is what a device needs once it carries traffic.

@@ -39,6 +39,8 @@ const (
 	BroadcastsMissed               // numbers that a connected device never saw
 	BroadcastsDoubled              // numbers seen twice or out of turn
 	Faults                         // error envelopes received
+	Resumed                        // TLS handshakes that a ticket made short
+	PostQuantum                    // TLS handshakes by X25519MLKEM768
 	BytesIn                        // bytes read from sockets
 	BytesOut                       // bytes written to sockets
 	Open                           // gauge: connections open now
@@ -53,7 +55,7 @@ func countNames() [numCounts]string {
 		"sent", "pushed", "resent", "received", "acked", "lost", "late", "duplicated", "reordered",
 		"corrupted", "rolled_back", "cut", "overrun", "skipped", "pings", "heartbeats",
 		"commands", "broadcasts", "broadcasts_missed", "broadcasts_doubled", "faults",
-		"bytes_in", "bytes_out", "open", "ready", "dialing",
+		"resumed", "post_quantum", "bytes_in", "bytes_out", "open", "ready", "dialing",
 	}
 }
 

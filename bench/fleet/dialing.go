@@ -134,13 +134,24 @@ func (l *loop) connected(i int, events uint32) bool {
 		return false
 	}
 	c.state = upgrading
+	if l.tls == nil {
+		l.ask(i)
+	} else {
+		c.secure = newSecure(l.tls)
+		l.decipher(i, c.secure, nil)
+	}
+	return c.state == upgrading
+}
+
+// ask sends the opening handshake.
+func (l *loop) ask(i int) {
+	c := &l.conns[i]
 	if l.mqtt != nil {
 		l.framer.out = l.mqtt.hello(l.framer.out, l.opener, l.first+i)
 	} else {
 		l.framer.out = l.opener.request(l.framer.out, l.first+i, c.tries)
 	}
 	l.write(i, c.since)
-	return c.state == upgrading
 }
 
 // answered reads the node's answer to the handshake and returns its size.
@@ -238,7 +249,10 @@ func (l *loop) release(i int) {
 	if c.fd >= 0 {
 		_ = unix.Close(int(c.fd))
 	}
-	c.fd, c.state, c.spill = -1, idle, nil
+	if c.secure != nil {
+		c.secure.close()
+	}
+	c.fd, c.state, c.spill, c.secure = -1, idle, nil, nil
 	c.ready, c.ordered, c.stalled = false, false, false
 }
 

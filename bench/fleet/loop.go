@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"crypto/tls"
 	"fmt"
 	"hash/crc32"
 	"math/rand/v2"
@@ -42,9 +43,11 @@ type loop struct {
 	dialect dialect
 	mqtt    *mqtt // the dialect, where it is MQTT over TCP
 	opener  *opener
+	tls     *tls.Config // nil for a URL without TLS
 	framer  framer
 	rng     *rand.Rand
 	in      []byte
+	plain   []byte // what TLS opened
 	body    []byte
 	events  []unix.EpollEvent
 	counts  Counts
@@ -70,7 +73,12 @@ func newLoop(cfg Config, to target, first, count, number int) (*loop, error) {
 	if err != nil {
 		return nil, err
 	}
+	secure, err := cfg.config(to)
+	if err != nil {
+		return nil, err
+	}
 	l := &loop{
+		tls: secure, plain: make([]byte, 32<<10),
 		cfg: cfg, to: to, first: first, base: time.Now(), table: castagnoli(),
 		dialect: d, opener: o, rng: rand.New(rand.NewPCG(cfg.Seed, uint64(number))),
 		conns: make([]conn, count), in: make([]byte, readSize),

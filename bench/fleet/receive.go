@@ -37,6 +37,15 @@ func (l *loop) readAll(i int, atEnd bool) {
 
 // consume takes bytes that arrived for device i. b is borrowed until return.
 func (l *loop) consume(i int, b []byte) {
+	if s := l.conns[i].secure; s != nil {
+		l.decipher(i, s, b)
+		return
+	}
+	l.take(i, b)
+}
+
+// take is consume for what no TLS lies around any more.
+func (l *loop) take(i int, b []byte) {
 	c := &l.conns[i]
 	fd, now := c.fd, l.now()
 	if c.spill != nil && len(c.spill.in) > 0 {

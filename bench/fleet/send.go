@@ -10,12 +10,14 @@ import (
 // write sends what the framer gathered for device i in one call; what the
 // kernel does not take waits in the spill.
 func (l *loop) write(i int, now int64) {
-	out := l.framer.out
+	c, out := &l.conns[i], l.framer.out
+	l.framer.out = out[:0]
+	if c.secure != nil {
+		out = l.sealed(c.secure, out)
+	}
 	if len(out) == 0 {
 		return
 	}
-	l.framer.out = out[:0]
-	c := &l.conns[i]
 	c.spoke = uint32(now / int64(time.Second))
 	if c.spill != nil && len(c.spill.out) > 0 {
 		c.spill.out = append(c.spill.out, out...)

@@ -1,6 +1,7 @@
 package fleettest
 
 import (
+	"crypto/tls"
 	"errors"
 	"io"
 	"net"
@@ -64,9 +65,25 @@ func (p *Peer) Next() (ws.OpCode, []byte, error) {
 // when handle returns the connection is closed. It returns the ws:// URL.
 func Serve(t testing.TB, handle func(p *Peer)) (url string) {
 	t.Helper()
+	return "ws://" + listen(t, nil, handle) + "/"
+}
+
+// ServeTLS is Serve by TLS.
+func ServeTLS(t testing.TB, cfg *tls.Config, handle func(p *Peer)) (url string) {
+	t.Helper()
+	return "wss://" + listen(t, cfg, handle) + "/"
+}
+
+// listen is Serve, by TLS where cfg is not nil, and returns the address.
+func listen(t testing.TB, cfg *tls.Config, handle func(p *Peer)) (addr string) {
+	t.Helper()
 	ln, err := net.Listen("tcp4", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
+	}
+	addr = ln.Addr().String()
+	if cfg != nil {
+		ln = tls.NewListener(ln, cfg)
 	}
 	var wg sync.WaitGroup
 	var mu sync.Mutex
@@ -97,7 +114,7 @@ func Serve(t testing.TB, handle func(p *Peer)) (url string) {
 			})
 		}
 	})
-	return "ws://" + ln.Addr().String() + "/"
+	return addr
 }
 
 func serveOne(c net.Conn, n int, handle func(p *Peer)) {

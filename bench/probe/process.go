@@ -40,6 +40,19 @@ type Process struct {
 // CPUS is user and system time together, in seconds.
 func (p Process) CPUS() float64 { return p.UserS + p.SystemS }
 
+// Add adds what another process has cost.
+func (p *Process) Add(o Process) {
+	p.UserS += o.UserS
+	p.SystemS += o.SystemS
+	p.RSS += o.RSS
+	p.Anonymous += o.Anonymous
+	p.PeakRSS += o.PeakRSS
+	p.FDs += o.FDs
+	p.Threads += o.Threads
+	p.Waits += o.Waits
+	p.Preemptions += o.Preemptions
+}
+
 // CPU reads only the CPU times of pid: cheap enough for many readings a second.
 func CPU(pid int) (p Process, err error) {
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))

@@ -25,6 +25,10 @@ type echoCmd struct {
 	OutBuffer      int           `default:"67108864" help:"Bytes that may wait for one connection that does not read."`
 	Compression    bool          `default:"false" negatable:"" help:"Negotiate permessage-deflate."`
 	Heartbeat      time.Duration `default:"30s" help:"Silence after which a connection is pinged."`
+	TLSCert        string        `name:"tls-cert" default:"" type:"path" help:"Certificate with its chain, leaf first, a PEM file: connections then come by TLS."`
+	TLSKey         string        `name:"tls-key" default:"" type:"path" help:"Its key, a PEM file that others cannot read."`
+	TLSClientCA    string        `name:"tls-client-ca" default:"" type:"path" help:"Authorities that sign the certificate that each connection then has to have: a PEM file."`
+	TLSRecords     string        `name:"tls-records" default:"own" enum:"std,own" help:"What serves TLS 1.3 after the handshake, as in serve."`
 	ControlListen  string        `default:"" help:"Loopback address for /debug/pprof and /metrics, host:port; neither is served without it."`
 }
 
@@ -33,8 +37,13 @@ func (e *echoCmd) Run(io *streams) error {
 	if err := e.checkListeners(); err != nil {
 		return usageError{err}
 	}
+	greet, stopTLS, err := e.secure()
+	if err != nil {
+		return usageError{err}
+	}
+	defer stopTLS()
 	srv, err := eventloop.New(eventloop.Config{
-		Listeners:      []eventloop.Listener{{Address: e.Listen}},
+		Listeners:      []eventloop.Listener{{Address: e.Listen, Greet: greet}},
 		Loops:          e.EventLoops,
 		MaxConnections: e.MaxConnections,
 		MaxMessage:     e.MaxMessage,

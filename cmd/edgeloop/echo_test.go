@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/tls"
 	"io"
 	"net/http"
 	"os"
@@ -9,14 +10,18 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"edgeloop/internal/testkit"
 )
 
 // TestEcho_Control: the control listener is there when it was asked for and
 // where, never on a network; it shows the heap after a collection, and counters.
 func TestEcho_Control(t *testing.T) {
 	out, ended := &lockedBuffer{}, make(chan int, 1)
+	ca := testkit.NewAuthority(t)
+	cert, key := ca.Issue("echo", nil)
 	go func() {
-		ended <- run([]string{"echo", "--listen=127.0.0.1:0", "--control-listen=127.0.0.1:0"}, out, out)
+		ended <- run([]string{"echo", "--listen=127.0.0.1:0", "--control-listen=127.0.0.1:0", "--tls-cert=" + cert, "--tls-key=" + key, "--tls-client-ca=" + ca.File}, out, out)
 	}()
 	deadline := time.After(patience)
 	tick := time.NewTicker(5 * time.Millisecond)
@@ -49,6 +54,14 @@ func TestEcho_Control(t *testing.T) {
 		}
 	}
 	http.DefaultClient.CloseIdleConnections()
+	listening := regexp.MustCompile(`echo listening on (\S+)`).FindStringSubmatch(out.String())
+	secure := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: ca.Pool(), Certificates: []tls.Certificate{ca.Pair("device", nil)}}}}
+	if resp, err := secure.Get("https://" + listening[1] + "/"); err != nil || resp.StatusCode != http.StatusUpgradeRequired {
+		t.Errorf("by TLS: %v, %v", resp, err)
+	} else {
+		_ = resp.Body.Close()
+	}
+	secure.CloseIdleConnections()
 	if err := syscall.Kill(os.Getpid(), syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
@@ -56,5 +69,8 @@ func TestEcho_Control(t *testing.T) {
 		t.Errorf("exit code %d: %s", code, out)
 	}
 	wantRefused(t, []string{"echo", "--control-listen=0.0.0.0:0"}, []string{"--control-listen=0.0.0.0:0", "127.0.0.1"})
+	wantRefused(t, []string{"echo", "--tls-cert=a"}, []string{"--tls-cert and --tls-key together"})
+	wantRefused(t, []string{"echo", "--tls-client-ca=a"}, []string{"--tls-client-ca"})
+	wantRefused(t, []string{"echo", "--tls-cert=/no/such", "--tls-key=b"}, []string{"/no/such: no such file"})
 	wantRefused(t, []string{"echo", "--control-listen=127.0.0.1:99999"}, []string{"--control-listen", "65535"})
 }

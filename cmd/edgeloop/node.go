@@ -318,8 +318,11 @@ func (n *node) announce(context.Context) (stopFunc, error) {
 	doors := n.cfg.doors()
 	for i, addr := range n.server.Addrs() {
 		a.Listeners = append(a.Listeners, addr.String())
-		if doors[i].scheme == "mqtt" && a.MQTT == "" {
+		switch {
+		case doors[i].scheme == "mqtt" && a.MQTT == "":
 			a.MQTT = addr.String()
+		case doors[i].scheme == "wss" && a.TLS == "":
+			a.TLS = addr.String()
 		}
 		n.log.Info("devices connect here", zap.String("url", doors[i].url(addr.String())))
 	}

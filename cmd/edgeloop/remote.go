@@ -96,6 +96,7 @@ func (r remote) find() (string, error) {
 type addresses struct {
 	Listen    string   `json:"listen"` // the first of Listeners
 	Listeners []string `json:"listeners"`
+	TLS       string   `json:"tls,omitempty"`  // the first of them that speaks WebSocket by TLS
 	MQTT      string   `json:"mqtt,omitempty"` // the first of them that speaks MQTT without TLS
 	Admin     string   `json:"admin"`
 	GRPC      string   `json:"grpc,omitempty"`

@@ -23,6 +23,9 @@ func TestServe_OneProtocolADoor(t *testing.T) {
 	r := serve(t, "--tls-listen=127.0.0.2:0", "--mqtt-tls-listen=127.0.0.3:0", "--tls-cert="+cert, "--tls-key="+key)
 	listeners := r.addresses(t).Listeners
 	web, mqtt := listeners[1], listeners[2]
+	if got := r.addresses(t).TLS; got != web {
+		t.Errorf("node.json has %q, want %q", got, web)
+	}
 	for _, c := range []struct{ addr, offered, agreed string }{
 		{web, "http/1.1", "http/1.1"},
 		{web, "mqtt", ""},

@@ -1,6 +1,8 @@
 package peer
 
 import (
+	"crypto/tls"
+	"crypto/x509"
 	"flag"
 	"fmt"
 	"net/http"
@@ -13,6 +15,8 @@ import (
 type Flags struct {
 	Addr      string
 	Broadcast bool
+	// Cert and Key, PEM files, are for TLS; ClientCA for certificates of clients. May be "".
+	Cert, Key, ClientCA string
 }
 
 // Parse reads the flags and starts the pprof listener, where the fleet has the
@@ -22,6 +26,9 @@ func Parse() Flags {
 	control := flag.String("control", "", "listen here for /debug/pprof")
 	flag.StringVar(&f.Addr, "addr", "127.0.0.1:9001", "listen here for devices")
 	flag.BoolVar(&f.Broadcast, "broadcast", false, "send text messages to all connections")
+	flag.StringVar(&f.Cert, "tls-cert", "", "certificate: connections come by TLS")
+	flag.StringVar(&f.Key, "tls-key", "", "its key")
+	flag.StringVar(&f.ClientCA, "tls-client-ca", "", "who signs the certificates that connections have to have")
 	flag.Parse()
 	if *control != "" {
 		mux := http.NewServeMux()
@@ -30,6 +37,27 @@ func Parse() Flags {
 		go func() { Exit(http.ListenAndServe(*control, mux)) }()
 	}
 	return f
+}
+
+// Serve is the server's life, with net/http and crypto/tls as their documentation shows
+// them. HTTP/2 is off: WebSocket needs the connection for itself.
+func (f Flags) Serve(h http.Handler) error {
+	if f.Cert == "" {
+		return http.ListenAndServe(f.Addr, h)
+	}
+	s := &http.Server{
+		Addr: f.Addr, Handler: h, TLSConfig: &tls.Config{},
+		TLSNextProto: map[string]func(*http.Server, *tls.Conn, http.Handler){},
+	}
+	if f.ClientCA != "" {
+		pem, err := os.ReadFile(f.ClientCA)
+		if err != nil {
+			return err
+		}
+		s.TLSConfig.ClientAuth, s.TLSConfig.ClientCAs = tls.RequireAndVerifyClientCert, x509.NewCertPool()
+		s.TLSConfig.ClientCAs.AppendCertsFromPEM(pem)
+	}
+	return s.ListenAndServeTLS(f.Cert, f.Key)
 }
 
 // Exit ends the process with the reason.

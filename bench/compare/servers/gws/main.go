@@ -29,7 +29,7 @@ func (h *handler) OnMessage(c *gws.Conn, m *gws.Message) {
 func main() {
 	f := peer.Parse()
 	up := gws.NewUpgrader(&handler{all: peer.NewEverybody[*gws.Conn](f.Broadcast)}, &gws.ServerOption{})
-	peer.Exit(http.ListenAndServe(f.Addr, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	peer.Exit(f.Serve(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c, err := up.Upgrade(w, r)
 		if err != nil {
 			return
