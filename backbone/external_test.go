@@ -1,13 +1,17 @@
 package backbone_test
 
 import (
+	"bytes"
 	"errors"
+	"slices"
 	"testing"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
 
 	"edgeloop/backbone"
+	"edgeloop/backbone/backbonetest"
 )
 
 // external is a NATS server that listens on loopback: what NATSURL names.
@@ -81,4 +85,37 @@ func TestOpen_NameTaken(t *testing.T) {
 	}
 	cfg.Node = "one"
 	open(t, cfg)
+}
+
+// Between the records of a log that nodes share lie their marks, which are no records: who reads
+// all gets none.
+func TestReader_GivesNoMarks(t *testing.T) {
+	ext := startExternal(t)
+	b := open(t, backbone.Config{NATSURL: ext.url, Node: "one"})
+	backbonetest.Append(t, b, records(1, 2))
+	nc, err := nats.Connect(ext.url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	if answer, err := nc.Request("edgeloop.sync.two", nil, 10*time.Second); err != nil || bytes.Contains(answer.Data, []byte("error")) {
+		t.Fatalf("%s, %v", answer.Data, err)
+	}
+	backbonetest.Append(t, b, records(3, 3))
+	r, err := b.OpenReader(t.Context(), "sink", backbone.Oldest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	enough := errors.New("enough")
+	var got []string
+	err = r.Read(t.Context(), func(e backbone.Entry) error {
+		got = append(got, string(e.Line))
+		if len(got) == 3 {
+			return enough
+		}
+		return nil
+	})
+	if !errors.Is(err, enough) || slices.Contains(got, "") {
+		t.Errorf("%v, %q", err, got)
+	}
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -136,6 +137,10 @@ func (r *run) once(ctx context.Context) (done bool, err error) {
 		if d == nil || !r.o.Follow && d.Position > r.end {
 			return true, nil
 		}
+		if !strings.HasPrefix(d.Subject, names.Up) { // a mark of a shared log
+			r.o.After = d.Position
+			continue
+		}
 		if r.src.Durable != nil {
 			if err := r.src.Durable.Wait(ctx, d.Position); err != nil {
 				return false, err
@@ -167,9 +172,14 @@ func deviceOf(line []byte) string {
 	return of.Device
 }
 
+// readConsumer is the consumer of a reading. Who reads all has no filter, not even one that leaves
+// the marks out: for each record the server would ask all subjects of its block which one has the
+// next, under the lock that appending needs.
 func readConsumer(o Options) jetstream.ConsumerConfig {
 	c := jetstream.ConsumerConfig{DeliverPolicy: jetstream.DeliverAllPolicy}
-	if c.FilterSubject = names.Filter(names.Up, o.Tenant, o.Device); o.Device != "" {
+	if o.Tenant == "" && o.Device == "" {
+		c.FilterSubject = ""
+	} else if c.FilterSubject = names.Filter(names.Up, o.Tenant, o.Device); o.Device != "" {
 		c.FilterSubject, c.FilterSubjects = "", []string{c.FilterSubject, names.EventsFilter(o.Tenant)}
 	}
 	switch {
