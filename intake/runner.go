@@ -10,6 +10,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"edgeloop/internal/pause"
+	"edgeloop/sink/keys"
 )
 
 // How the delays between attempts grow, to connect and to store: each between none and twice
@@ -101,6 +102,7 @@ func (r *runner) run(ctx context.Context) {
 
 // failed notes a failure of the moment and waits.
 func (r *runner) failed(ctx context.Context, failures int, what string, err error) {
+	err = keys.Advise(err)
 	r.change(func(s *Status) { s.Counts.Failed++; s.LastErr = err.Error() })
 	r.sayFailed.Do(func() { r.log.Warn(what, zap.Error(err)) })
 	_ = pause.For(ctx, delay(failures))

@@ -11,6 +11,7 @@ import (
 	"edgeloop/backbone/reader"
 	"edgeloop/backbone/store"
 	"edgeloop/internal/pause"
+	"edgeloop/sink/keys"
 )
 
 // Reader is a named reader of the log: reader.Kept says what its methods do.
@@ -147,7 +148,7 @@ func (r *runner) halt(soft context.Context, state State, err error) {
 
 // await notes a failure of the moment and waits.
 func (r *runner) await(soft context.Context, delay time.Duration, err error) {
-	now, text := time.Now(), plain(err.Error())
+	now, text := time.Now(), plain(keys.Advise(err).Error())
 	if before := r.status.read(); before.State != Waiting {
 		r.log.Warn("a sink cannot send, it will try again", zap.String("error", text), zap.Duration("dur", delay))
 	}

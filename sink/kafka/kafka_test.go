@@ -299,9 +299,9 @@ func TestKafka_RefusedKeys(t *testing.T) {
 		{map[string]any{"brokers": "a:1", "user": "u"}, []string{"sinks.test.user", "sasl"}},
 		{map[string]any{"brokers": "a:1", "sasl": "scram-sha-256"}, []string{"sinks.test.sasl", "password_file"}},
 		{map[string]any{"brokers": "a:1", "sasl": "plain", "user": "u", "password_file": password}, []string{"sinks.test.sasl", "tls: true"}},
-		{map[string]any{"brokers": "a:1", "ca_file": "/nowhere"}, []string{"sinks.test.tls", "tls: true"}},
-		{map[string]any{"brokers": "a:1", "tls": true, "ca_file": "/nowhere"}, []string{"sinks.test.tls", "/nowhere"}},
-		{map[string]any{"brokers": "a:1", "tls": true, "cert_file": "/nowhere"}, []string{"sinks.test.tls", "go together"}},
+		{map[string]any{"brokers": "a:1", "ca_file": "/nowhere"}, []string{"sinks.test.ca_file", "tls: true"}},
+		{map[string]any{"brokers": "a:1", "tls": true, "ca_file": "/nowhere"}, []string{"sinks.test.ca_file", "/nowhere"}},
+		{map[string]any{"brokers": "a:1", "tls": true, "cert_file": "/nowhere"}, []string{"sinks.test.cert_file", "key_file"}},
 		{map[string]any{"brokers": "a:1", "compression": "rar"}, []string{"sinks.test.compression", "zstd"}},
 	} {
 		m := keys.New("sinks.test", c.values)
@@ -312,5 +312,14 @@ func TestKafka_RefusedKeys(t *testing.T) {
 				t.Errorf("%v: it says %v, without %q", c.values, err, word)
 			}
 		}
+	}
+}
+
+// A broker whose certificate nobody signed whom the operator names is not spoken to.
+func TestKafka_TrustsWhoSigned(t *testing.T) {
+	b, values := open(t, 1)
+	sinktest.TrustsWhoSigned(t, kafka.New, values)
+	if got := b.received(t); !slices.Equal(got, sinktest.IDs(sinktest.Records(1, 3)...)) {
+		t.Errorf("it has %v", got)
 	}
 }

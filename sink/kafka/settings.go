@@ -2,12 +2,7 @@ package kafka
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
-	"errors"
-	"fmt"
 	"net"
-	"os"
 	"strconv"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -20,16 +15,16 @@ import (
 
 // settings are a cluster's.
 type settings struct {
-	brokers                   []string
-	topic, key                sink.Template
-	format                    sink.Format
-	sasl, user                string
-	password                  keys.Secret
-	tls                       bool
-	caFile, certFile, keyFile string
-	compression               string
-	maxBytes                  int32
-	create                    bool
+	brokers     []string
+	topic, key  sink.Template
+	format      sink.Format
+	sasl, user  string
+	password    keys.Secret
+	tls         bool
+	files       keys.TLS
+	compression string
+	maxBytes    int32
+	create      bool
 }
 
 // New makes the destination of its keys.
@@ -43,9 +38,6 @@ func New(m *keys.Map) sink.Destination {
 		user:        m.Text("user", ""),
 		password:    m.Secret("password"),
 		tls:         m.Flag("tls", false),
-		caFile:      m.Text("ca_file", ""),
-		certFile:    m.Text("cert_file", ""),
-		keyFile:     m.Text("key_file", ""),
 		compression: m.Word("compression", "lz4", "none", "gzip", "snappy", "lz4", "zstd"),
 		maxBytes:    int32(m.Size("max_bytes", 1_000_000, 1<<10, 64<<20)), //nolint:gosec // in its range
 		create:      m.Flag("create", false),
@@ -62,6 +54,7 @@ func New(m *keys.Map) sink.Destination {
 	if name := c.topic.Expand(&sink.Record{Tenant: "t", Device: "d", Type: "t", Topic: "t"}, topicPart); name != "" && !topicForm.MatchString(name) || name == "." || name == ".." {
 		m.Fail("topic", "%q is no name of a topic: give letters, digits, - _ and .", name)
 	}
+	c.files = m.TLS(c.tls, "tls: true")
 	c.check(m)
 	return c
 }
@@ -76,37 +69,6 @@ func (s *settings) check(m *keys.Map) {
 	case s.sasl == "plain" && !s.tls:
 		m.Fail("sasl", "plain shows the password to who listens: give tls: true")
 	}
-	if !s.tls && s.caFile+s.certFile+s.keyFile != "" {
-		m.Fail("tls", "is off: give tls: true with ca_file, cert_file and key_file")
-		return
-	}
-	if _, err := s.tlsConfig(); err != nil {
-		m.Fail("tls", "%s", err)
-	}
-}
-
-// tlsConfig reads the files of TLS.
-func (s *settings) tlsConfig() (*tls.Config, error) {
-	c := &tls.Config{MinVersion: tls.VersionTLS12}
-	if s.caFile != "" {
-		pem, err := os.ReadFile(s.caFile)
-		if err != nil {
-			return nil, fmt.Errorf("ca_file: %w: give a file that the node may read", err)
-		}
-		c.RootCAs = x509.NewCertPool()
-		if !c.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("ca_file: %s has no certificate in PEM", s.caFile)
-		}
-	}
-	if s.certFile == "" && s.keyFile == "" {
-		return c, nil
-	}
-	pair, err := tls.LoadX509KeyPair(s.certFile, s.keyFile)
-	if err != nil {
-		return nil, errors.Join(errors.New("cert_file and key_file go together"), err)
-	}
-	c.Certificates = []tls.Certificate{pair}
-	return c, nil
 }
 
 var codecs = map[string]kgo.CompressionCodec{
@@ -123,7 +85,7 @@ func (s *settings) options() ([]kgo.Opt, error) {
 		o = append(o, kgo.AllowAutoTopicCreation())
 	}
 	if s.tls {
-		c, err := s.tlsConfig()
+		c, err := s.files.Config("")
 		if err != nil {
 			return nil, err
 		}

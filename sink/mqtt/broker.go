@@ -3,11 +3,9 @@ package mqtt
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"fmt"
 	"net"
 	"net/url"
-	"os"
 	"sync/atomic"
 	"time"
 
@@ -21,10 +19,10 @@ import (
 
 // broker is where a broker is and how it is spoken to. Immutable after construction.
 type broker struct {
-	host, clientID, user      string
-	tls                       bool
-	password                  keys.Secret
-	caFile, certFile, keyFile string
+	host, clientID, user string
+	tls                  bool
+	password             keys.Secret
+	files                keys.TLS
 }
 
 // keepAlive is how often a connection shows that it is alive, in seconds.
@@ -36,9 +34,6 @@ func readBroker(m *keys.Map, clientID string) broker {
 		clientID: m.Text("client_id", clientID),
 		user:     m.Text("user", ""),
 		password: m.Secret("password"),
-		caFile:   m.Text("ca_file", ""),
-		certFile: m.Text("cert_file", ""),
-		keyFile:  m.Text("key_file", ""),
 	}
 	b.readURL(m)
 	if b.clientID == "" {
@@ -47,15 +42,7 @@ func readBroker(m *keys.Map, clientID string) broker {
 	if b.user != "" && !b.password.Given() {
 		m.Fail("user", "goes with password_file or password_env: give one of them too")
 	}
-	if (b.certFile == "") != (b.keyFile == "") {
-		m.Fail("cert_file", "goes with key_file: give both or none")
-	}
-	if !b.tls && (b.caFile != "" || b.certFile != "") {
-		m.Fail("url", "ca_file and cert_file are of TLS: give mqtts://host:8883, or leave them out")
-	}
-	if _, err := b.tlsConfig(); err != nil {
-		m.Fail("ca_file", "%s: give files that the node may read", err)
-	}
+	b.files = m.TLS(b.tls, "mqtts://host:8883")
 	return b
 }
 
@@ -86,25 +73,7 @@ func (b *broker) tlsConfig() (*tls.Config, error) {
 		return nil, nil
 	}
 	host, _, _ := net.SplitHostPort(b.host)
-	c := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: host}
-	if b.caFile != "" {
-		pem, err := os.ReadFile(b.caFile)
-		if err != nil {
-			return nil, err
-		}
-		c.RootCAs = x509.NewCertPool()
-		if !c.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("%s has no certificate", b.caFile)
-		}
-	}
-	if b.certFile != "" {
-		pair, err := tls.LoadX509KeyPair(b.certFile, b.keyFile)
-		if err != nil {
-			return nil, err
-		}
-		c.Certificates = []tls.Certificate{pair}
-	}
-	return c, nil
+	return b.files.Config(host)
 }
 
 // mostOnTheirWay is how many records are on their way at once, whatever a broker would take.

@@ -255,3 +255,26 @@ func BenchmarkMQTT_Send(b *testing.B) {
 		})
 	}
 }
+
+// A broker whose certificate nobody signed whom the operator names is not spoken to.
+func TestMQTT_TrustsWhoSigned(t *testing.T) {
+	b := open(t)
+	b.down()
+	a := testkit.NewAuthority(t)
+	cert, key := a.Issue("mosquitto", nil)
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ln.Close()
+	_, port, _ := net.SplitHostPort(ln.Addr().String())
+	conf, err := os.ReadFile(filepath.Join(b.dir, "conf"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	put(t, filepath.Join(b.dir, "conf"), fmt.Sprintf("%s\nlistener %s 127.0.0.1\ncertfile %s\nkeyfile %s\n", conf, port, cert, key))
+	b.up(t)
+	sinktest.TrustsWhoSigned(t, mqtt.New, map[string]any{
+		"url": "mqtts://" + ln.Addr().String(), "topic": "edge/{device}", "client_id": "test", "user": "edge", "password_file": b.password, "ca_file": a.File,
+	})
+}

@@ -209,7 +209,7 @@ func TestMQTT_RefusedKeys(t *testing.T) {
 		{map[string]any{"url": url, "topic": "a/+/{device}"}, "sinks.test.topic|+"},
 		{map[string]any{"url": url, "format": "xml"}, "sinks.test.format|record, cloudevents, data"},
 		{map[string]any{"url": url, "retain": map[string]any{"types": "noise"}}, "sinks.test.retain.types|telemetry"},
-		{map[string]any{"url": url, "ca_file": "/x"}, "sinks.test.url|mqtts"},
+		{map[string]any{"url": url, "ca_file": "/x"}, "sinks.test.ca_file|mqtts"},
 		{map[string]any{"url": "mqtts://x", "ca_file": "/nowhere"}, "sinks.test.ca_file|nowhere"},
 		{map[string]any{"url": "mqtts://x", "cert_file": "/x"}, "sinks.test.cert_file|key_file"},
 	} {

@@ -47,6 +47,17 @@ func TestMain(m *testing.M) {
 type server struct {
 	addr, dir string
 	cmd       *exec.Cmd
+	more      []string // arguments
+	ca        string   // file of who signed its certificate; "": it has none
+}
+
+// login are the options of who looks into it.
+func (s *server) login() []nats.Option {
+	o := []nats.Option{nats.UserInfo("edge", "right")}
+	if s.ca != "" {
+		o = append(o, nats.RootCAs(s.ca))
+	}
+	return o
 }
 
 const patience = 30 * time.Second
@@ -54,7 +65,7 @@ const patience = 30 * time.Second
 func (s *server) up(t testing.TB) {
 	t.Helper()
 	host, port, _ := net.SplitHostPort(s.addr)
-	s.cmd = exec.Command(binary, "-a", host, "-p", port, "-js", "-sd", s.dir, "--user", "edge", "--pass", "right", "-l", filepath.Join(s.dir, "log"))
+	s.cmd = exec.Command(binary, append([]string{"-a", host, "-p", port, "-js", "-sd", s.dir, "--user", "edge", "--pass", "right", "-l", filepath.Join(s.dir, "log")}, s.more...)...)
 	if err := s.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -65,7 +76,7 @@ func (s *server) up(t testing.TB) {
 func (s *server) makeStream(t testing.TB) {
 	t.Helper()
 	testkit.Eventually(t, patience, "the server to take connections", func() bool {
-		nc, err := nats.Connect("nats://"+s.addr, nats.UserInfo("edge", "right"))
+		nc, err := nats.Connect("nats://"+s.addr, s.login()...)
 		if err != nil {
 			return false
 		}
@@ -90,7 +101,7 @@ func (s *server) down() {
 // received reads the whole stream.
 func (s *server) received(t *testing.T) (ids []string) {
 	t.Helper()
-	nc, err := nats.Connect("nats://"+s.addr, nats.UserInfo("edge", "right"))
+	nc, err := nats.Connect("nats://"+s.addr, s.login()...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -144,6 +155,23 @@ func put(t testing.TB, path, text string) {
 	}
 }
 
+// A server whose certificate nobody signed whom the operator names is not spoken to.
+func TestNATS_TrustsWhoSigned(t *testing.T) {
+	s, values := open(t)
+	s.down()
+	a := testkit.NewAuthority(t)
+	cert, key := a.Issue("nats", nil)
+	s.ca, s.more = a.File, []string{"--tls", "--tlscert", cert, "--tlskey", key}
+	s.up(t)
+	values["url"], values["ca_file"] = "tls://"+s.addr, a.File
+	sinktest.TrustsWhoSigned(t, sinknats.New, values)
+	got := s.received(t) // those of different devices in any order
+	slices.Sort(got)
+	if !slices.Equal(got, sinktest.IDs(sinktest.Records(1, 3)...)) {
+		t.Errorf("it has %v", got)
+	}
+}
+
 func TestNATS_IsADestination(t *testing.T) {
 	for _, mode := range []string{"jetstream", "core"} {
 		t.Run(mode, func(t *testing.T) {
@@ -185,7 +213,7 @@ func TestNATS_KilledInTheMiddle(t *testing.T) {
 		records[i].Device = fmt.Sprintf("d%d", i%50)
 		records[i].Line = bytes.Replace(records[i].Line, []byte(sinktest.Record(uint64(i+1), "").Device), []byte(records[i].Device), 1)
 	}
-	watch, err := nats.Connect("nats://"+s.addr, nats.UserInfo("edge", "right"))
+	watch, err := nats.Connect("nats://"+s.addr, s.login()...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -264,7 +292,7 @@ func TestNATS_Refuses(t *testing.T) {
 // under subjects that begin with $, here a bucket of keys.
 func TestNATS_TopicIsNoSubjectOfTheServer(t *testing.T) {
 	s, values := open(t)
-	nc, err := nats.Connect("nats://"+s.addr, nats.UserInfo("edge", "right"))
+	nc, err := nats.Connect("nats://"+s.addr, s.login()...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -324,7 +352,7 @@ func BenchmarkNATS_Send(b *testing.B) {
 // With fields, messages are an object of them.
 func TestNATS_Fields(t *testing.T) {
 	s, values := open(t)
-	nc, err := nats.Connect("nats://"+s.addr, nats.UserInfo("edge", "right"))
+	nc, err := nats.Connect("nats://"+s.addr, s.login()...)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -343,6 +343,16 @@ func TestPostgres_NothingVanishes(t *testing.T) {
 	}
 }
 
+// A server whose certificate nobody signed whom the operator names is not spoken to.
+func TestPostgres_TrustsWhoSigned(t *testing.T) {
+	p, values := open(t)
+	p.PSQL(t, numbered)
+	sinktest.TrustsWhoSigned(t, postgres.New, toNumbered(values))
+	if got := received(p)(t); !slices.Equal(got, sinktest.IDs(sinktest.Records(1, 3)...)) {
+		t.Errorf("it has %v", got)
+	}
+}
+
 // What cannot work is refused before anything is sent.
 func TestPostgres_RefusedKeys(t *testing.T) {
 	url := "postgres://u@127.0.0.1:1/db"

@@ -2,7 +2,6 @@ package redis
 
 import (
 	"context"
-	"crypto/tls"
 	"net"
 	"strconv"
 	"time"
@@ -20,6 +19,7 @@ type server struct {
 	password     keys.Secret
 	db           int
 	tls, cluster bool
+	files        keys.TLS
 	master       string // what sentinels call it; "": there are none
 
 	sentinelUser     string
@@ -51,6 +51,7 @@ func readServer(m *keys.Map) server {
 	if s.user != "" && !s.password.Given() {
 		m.Fail("user", "goes with password_file or password_env: give one of them too")
 	}
+	s.files = m.TLS(s.tls, "tls: true")
 	s.checkMany(m)
 	return s
 }
@@ -94,7 +95,9 @@ func (s *server) dial(ctx context.Context, name string) (rueidis.Client, error) 
 		o.ConnWriteTimeout = max(time.Millisecond, min(o.ConnWriteTimeout, time.Until(end)))
 	}
 	if s.tls {
-		o.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12}
+		if o.TLSConfig, err = s.files.Config(""); err != nil {
+			return nil, err
+		}
 	}
 	if s.master != "" {
 		o.Sentinel = rueidis.SentinelOption{
