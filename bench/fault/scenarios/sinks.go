@@ -23,6 +23,7 @@ type outside struct {
 	nats   *outlets.NATS
 	mqtt   *outlets.MQTT
 	pg     *outlets.Postgres
+	kafka  *outlets.Kafka
 	files  *outlets.Files
 	all    []outlets.Outlet // those that the node is configured with
 	came   map[string]*history.Arrivals
@@ -33,7 +34,7 @@ type outside struct {
 func sinks() life.Scenario {
 	w := &outside{}
 	return life.Scenario{
-		Name: "sinks", About: "six destinations down, slow, restarted, failing, refusing, cut off; the node killed, reloaded, rewound (needs redis-server, mosquitto, postgresql and nats-server)",
+		Name: "sinks", About: "seven destinations down, slow, restarted, failing, refusing, cut off; the node killed, reloaded, rewound (needs redis-server, mosquitto, postgresql and nats-server)",
 		Rounds: len(w.faults()), Devices: 60, Pace: 60 * ms, Setup: w.setup, Act: w.act,
 	}
 }
@@ -44,7 +45,7 @@ func (w *outside) setup(ctx context.Context, l *life.Life) error {
 	if err != nil {
 		return err
 	}
-	addrs, err := node.FreeAddrs(12) // the node has the first two
+	addrs, err := node.FreeAddrs(14) // the node has the first two
 	if err != nil {
 		return err
 	}
@@ -73,8 +74,12 @@ func (w *outside) setup(ctx context.Context, l *life.Life) error {
 		return err
 	}
 	l.Defer(w.pg.Close)
+	if w.kafka, err = outlets.NewKafka(addrs[12], addrs[13], filepath.Join(dir, "kafka"), true); err != nil {
+		return err
+	}
+	l.Defer(w.kafka.Close)
 	w.files = outlets.NewFiles("files", filepath.Join(dir, "files"))
-	w.all = []outlets.Outlet{w.hook, w.redis, w.nats, w.mqtt, w.pg, w.files}
+	w.all = []outlets.Outlet{w.hook, w.redis, w.nats, w.mqtt, w.pg, w.kafka, w.files}
 	l.Defer(l.Node.Kill) // before those it speaks to
 	return w.configure(l, 200)
 }
@@ -127,7 +132,7 @@ func (w *outside) act(ctx context.Context, l *life.Life) error {
 		a := w.came[o.Name()]
 		l.Note("%s: %d records came, %d of them again", o.Name(), a.Lines(), a.Repeats())
 	}
-	l.Note("hook refused %d records", w.hook.RefusedCount())
+	l.Note("hook refused %d records, kafka %d", w.hook.RefusedCount(), w.kafka.RefusedCount())
 	return l.Rebase()
 }
 

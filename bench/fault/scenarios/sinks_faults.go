@@ -26,7 +26,7 @@ func (w *outside) faults() []sinkFault {
 		{"the destinations are slow, and the node is killed", w.slow},
 		{"the destinations are killed and start again", w.restart},
 		{"the destinations fail, and one is shown a wrong token", w.failing},
-		{"one destination refuses everything, and the node is killed", w.refusing},
+		{"two destinations refuse everything, and the node is killed", w.refusing},
 		{"the ways to the destinations are cut, and dead", w.cut},
 		{"the node is killed, again and again", w.kill},
 		{"the configuration changes, and is wrong", w.reload},
@@ -36,7 +36,7 @@ func (w *outside) faults() []sinkFault {
 
 // proxies are the ways to the destinations that have one.
 func (w *outside) proxies() []*faults.Proxy {
-	return []*faults.Proxy{w.hook.Proxy, w.redis.Proxy, w.nats.Proxy, w.mqtt.Proxy, w.pg.Proxy}
+	return []*faults.Proxy{w.hook.Proxy, w.redis.Proxy, w.nats.Proxy, w.mqtt.Proxy, w.pg.Proxy, w.kafka.Proxy}
 }
 
 // killed kills the node, tears the file that grew, and starts the node.
@@ -54,13 +54,14 @@ func (w *outside) down(ctx context.Context, l *life.Life) error {
 	w.redis.Kill()
 	w.nats.Kill()
 	w.pg.Kill()
+	w.kafka.Kill()
 	if err := w.files.Away(); err != nil {
 		return err
 	}
 	if err := pause.For(ctx, 500*ms+l.UpTo(2*time.Second)); err != nil {
 		return err
 	}
-	return errors.Join(w.hook.Proxy.Open(), w.mqtt.Proxy.Open(), w.redis.Start(ctx), w.nats.Start(ctx), w.pg.Start(ctx), w.files.Back())
+	return errors.Join(w.hook.Proxy.Open(), w.mqtt.Proxy.Open(), w.redis.Start(ctx), w.nats.Start(ctx), w.pg.Start(ctx), w.kafka.Start(), w.files.Back())
 }
 
 func (w *outside) slow(ctx context.Context, l *life.Life) error {
@@ -69,6 +70,7 @@ func (w *outside) slow(ctx context.Context, l *life.Life) error {
 	w.nats.Proxy.Slow(20 * ms)
 	w.mqtt.Proxy.Slow(20 * ms)
 	w.pg.Proxy.Slow(50 * ms)
+	w.kafka.Proxy.Slow(50 * ms)
 	for range 2 {
 		if err := pause.For(ctx, 500*ms+l.UpTo(500*ms)); err != nil {
 			return err
@@ -82,6 +84,7 @@ func (w *outside) slow(ctx context.Context, l *life.Life) error {
 	w.nats.Proxy.Slow(0)
 	w.mqtt.Proxy.Slow(0)
 	w.pg.Proxy.Slow(0)
+	w.kafka.Proxy.Slow(0)
 	return nil
 }
 
@@ -92,7 +95,8 @@ func (w *outside) restart(ctx context.Context, l *life.Life) error {
 		w.redis.Kill()
 		w.nats.Kill()
 		w.pg.Kill()
-		if err := errors.Join(w.hook.Proxy.Open(), w.mqtt.Proxy.Open(), w.redis.Start(ctx), w.nats.Start(ctx), w.pg.Start(ctx)); err != nil {
+		w.kafka.Kill()
+		if err := errors.Join(w.hook.Proxy.Open(), w.mqtt.Proxy.Open(), w.redis.Start(ctx), w.nats.Start(ctx), w.pg.Start(ctx), w.kafka.Start()); err != nil {
 			return err
 		}
 		if err := pause.For(ctx, 200*ms+l.UpTo(500*ms)); err != nil {
@@ -106,6 +110,7 @@ func (w *outside) failing(ctx context.Context, l *life.Life) error {
 	w.hook.Be(outlets.Mood{Fail: 2})
 	w.nats.Proxy.Hold(true)
 	w.mqtt.Proxy.Hold(true)
+	w.kafka.Proxy.Hold(true)
 	if err := errors.Join(w.redis.Full(true), w.files.Away()); err != nil {
 		return err
 	}
@@ -115,6 +120,7 @@ func (w *outside) failing(ctx context.Context, l *life.Life) error {
 	w.hook.Be(outlets.Mood{Fail: 3})
 	w.nats.Proxy.Hold(false)
 	w.mqtt.Proxy.Hold(false)
+	w.kafka.Proxy.Hold(false)
 	if err := errors.Join(w.redis.Full(false), w.files.Back(), w.hook.Show("another")); err != nil {
 		return err
 	}
@@ -131,9 +137,13 @@ func (w *outside) failing(ctx context.Context, l *life.Life) error {
 
 func (w *outside) refusing(ctx context.Context, l *life.Life) error {
 	w.hook.Be(outlets.Mood{RefuseAll: true})
+	if err := w.kafka.RefuseAll(true); err != nil {
+		return err
+	}
 	for range 8 { // what a record can be lost between is short
-		before := w.hook.RefusedCount()
-		if err := l.Await(ctx, 30*time.Second, "records to be refused", func() bool { return w.hook.RefusedCount() >= before+5 }); err != nil {
+		hook, kafka := w.hook.RefusedCount(), w.kafka.RefusedCount()
+		more := func() bool { return w.hook.RefusedCount() >= hook+5 && w.kafka.RefusedCount() >= kafka+5 }
+		if err := l.Await(ctx, 30*time.Second, "records to be refused", more); err != nil {
 			return err
 		}
 		if err := pause.For(ctx, l.UpTo(30*ms)); err != nil {
@@ -144,7 +154,7 @@ func (w *outside) refusing(ctx context.Context, l *life.Life) error {
 		}
 	}
 	w.hook.Be(outlets.Mood{})
-	return nil
+	return w.kafka.RefuseAll(false)
 }
 
 func (w *outside) cut(ctx context.Context, l *life.Life) error {
@@ -213,7 +223,7 @@ func (w *outside) reload(ctx context.Context, l *life.Life) error {
 
 func (w *outside) rewind(ctx context.Context, l *life.Life) error {
 	since := time.Now().Add(-3 * time.Second).UTC().Format(time.RFC3339)
-	for sink, to := range map[string]string{"files": "oldest", "hook": since, "redis": since, "nats": since, "mqtt": since, "postgres": since} {
+	for sink, to := range map[string]string{"files": "oldest", "hook": since, "redis": since, "nats": since, "mqtt": since, "postgres": since, "kafka": since} {
 		if err := l.Node.Rewind(ctx, sink, to); err != nil {
 			return fmt.Errorf("rewind %s to %s: %w", sink, to, err)
 		}
