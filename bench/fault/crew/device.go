@@ -262,7 +262,7 @@ func (d *Device) hear(w *Wire, m Message) {
 		if times > 1 {
 			d.broken(history.Command, 0, "command %s came %d times", m.ID, times)
 		}
-		w.frame(ws.OpText, []byte(`{"type":"reply","id":"`+m.ID+`","ok":true,"data":{}}`))
+		w.Reply(m.ID)
 	case "error":
 		d.broken(history.Dropped, m.Seq, "a sound message was refused: %s %s", m.Code, m.Message)
 	}

@@ -76,6 +76,7 @@ type Message struct {
 	Upto    uint64 `json:"upto"`
 	Epoch   uint64 `json:"epoch"`
 	ID      string `json:"id"`
+	Name    string `json:"name"`
 	Code    string `json:"code"`
 	Message string `json:"message"`
 	Seq     uint64 `json:"seq"`
@@ -137,6 +138,11 @@ func (w *Wire) Next(wait time.Duration) (m Message, err error) {
 			return m, &ClosedError{code, reason}
 		}
 	}
+}
+
+// Reply gathers the answer to a command.
+func (w *Wire) Reply(id string) {
+	w.frame(ws.OpText, []byte(`{"type":"reply","id":"`+id+`","ok":true,"data":{}}`))
 }
 
 // ping gathers a ping.

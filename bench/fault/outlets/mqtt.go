@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -59,16 +60,17 @@ func (m *MQTT) start(ctx context.Context) error {
 	return m.Read(ctx, func(time.Time, []byte) error { return nil }) // it hears what is published
 }
 
-// StartMosquitto starts a broker that keeps all in its memory, and waits until it listens. Who
-// starts it kills it. What it writes is in dir.
-func StartMosquitto(ctx context.Context, addr, dir string) (*exec.Cmd, error) {
+// StartMosquitto starts a broker that keeps all in its memory unless further lines of its
+// configuration say otherwise, and waits until it listens. Who starts it kills it. What it
+// writes is in dir.
+func StartMosquitto(ctx context.Context, addr, dir string, further ...string) (*exec.Cmd, error) {
 	binary, err := exec.LookPath("mosquitto")
 	if err != nil {
 		binary = "/usr/sbin/mosquitto" // where an ordinary user's PATH does not lead
 	}
 	host, port, _ := net.SplitHostPort(addr)
 	conf := filepath.Join(dir, "mosquitto.conf")
-	text := fmt.Sprintf("listener %s %s\nallow_anonymous true\nmax_queued_messages 0\nmax_inflight_messages 1000\n", port, host)
+	text := fmt.Sprintf("listener %s %s\nallow_anonymous true\nmax_queued_messages 0\nmax_inflight_messages 1000\n%s\n", port, host, strings.Join(further, "\n"))
 	if err := errors.Join(os.MkdirAll(dir, 0o700), os.WriteFile(conf, []byte(text), 0o600)); err != nil {
 		return nil, err
 	}
@@ -86,6 +88,19 @@ func StartMosquitto(ctx context.Context, addr, dir string) (*exec.Cmd, error) {
 	}
 	EndChild(cmd)
 	return nil, errors.New("fault: mosquitto does not listen")
+}
+
+// Publish publishes commands of these names for whoever reads the topic, one after the other, and
+// returns nil when the broker at addr has confirmed all. Any goroutine.
+func Publish(addr, topic string, names []string) error {
+	host, port, _ := net.SplitHostPort(addr)
+	cmd := exec.Command("mosquitto_pub", "-h", host, "-p", port, "-V", "5", "-q", "1", "-t", topic, "-l")
+	var in strings.Builder
+	for _, name := range names {
+		fmt.Fprintf(&in, "{\"name\":%q}\n", name)
+	}
+	cmd.Stdin = strings.NewReader(in.String())
+	return cmd.Run()
 }
 
 // StartChild starts a program that dies with this one and whose output goes to a file.

@@ -102,7 +102,8 @@ func (r *Redis) Full(on bool) error {
 	return err
 }
 
-// ask has redis-cli ask the server directly, a command a line.
+// ask has redis-cli ask the server directly, a command a line. What was answered before an error
+// is returned with it.
 func (r *Redis) ask(commands string) ([]byte, error) {
 	host, port, _ := net.SplitHostPort(r.addr)
 	cmd := exec.Command("redis-cli", "--raw", "-h", host, "-p", port)
@@ -111,9 +112,23 @@ func (r *Redis) ask(commands string) ([]byte, error) {
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
 	if err != nil {
-		return nil, fmt.Errorf("redis-cli: %w: %s", err, stderr.Bytes())
+		return out, fmt.Errorf("redis-cli: %w: %s", err, stderr.Bytes())
 	}
 	return out, nil
+}
+
+// Add adds entries to a stream, one after the other, and says how many from the front the server
+// has confirmed. Any goroutine.
+func (r *Redis) Add(stream string, entries []string) (confirmed int) {
+	out, _ := r.ask("XADD " + stream + " * " + strings.Join(entries, "\nXADD "+stream+" * ")) // what is behind an error is not confirmed
+	for line := range bytes.Lines(out) {
+		ms, _, ok := bytes.Cut(bytes.TrimSpace(line), []byte{'-'})
+		if _, err := strconv.ParseUint(string(ms), 10, 64); !ok || err != nil {
+			break
+		}
+		confirmed++
+	}
+	return confirmed
 }
 
 // Name implements Outlet.
