@@ -123,6 +123,8 @@ type Sinks interface {
 	DeadLetters(ctx context.Context, sink string, after uint64, limit int) (api.DeadLetterPage, error)
 	// RemoveDeadLetter removes one; false: there is none. api.ErrUnknownSink.
 	RemoveDeadLetter(ctx context.Context, sink string, number uint64) (bool, error)
+	// RemoveDeadLetters removes those that are meant, and says how many; api.ErrUnknownSink.
+	RemoveDeadLetters(ctx context.Context, sink string, which api.LetterFilter) (int, error)
 }
 
 // Backends is the node behind the API; every field is needed.

@@ -93,6 +93,7 @@ func (s *Server) routes() []route {
 		{"POST /v1/sinks/{sink}/skip", ofNode(administers), "skip record of sink", s.changeSink(api.SinkSkip)},
 		{"POST /v1/sinks/{sink}/resend", ofNode(administers), "resend dead letters", s.changeSink(api.SinkResend)},
 		{"GET /v1/sinks/{sink}/dead-letters", ofNode(reads), "", s.listDeadLetters},
+		{"DELETE /v1/sinks/{sink}/dead-letters", ofNode(administers), "remove dead letters", s.deleteDeadLetters},
 		{"DELETE /v1/sinks/{sink}/dead-letters/{number}", ofNode(administers), "remove dead letter", s.deleteDeadLetter},
 
 		{"GET /v1/tail", reads, "", s.tail},

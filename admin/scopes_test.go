@@ -49,6 +49,7 @@ var asked = map[string]asks{
 	"POST /v1/sinks/{sink}/skip":                    {access.Admin, "", `{"position":"x-1"}`},
 	"POST /v1/sinks/{sink}/resend":                  {access.Admin, "", ""},
 	"GET /v1/sinks/{sink}/dead-letters":             {access.Read, "", ""},
+	"DELETE /v1/sinks/{sink}/dead-letters":          {access.Admin, "", ""},
 	"DELETE /v1/sinks/{sink}/dead-letters/{number}": {access.Admin, "", ""},
 	"GET /v1/devices":                               {access.Read, "query", ""},
 	"GET /v1/bans":                                  {access.Read, "query", ""},

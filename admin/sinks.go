@@ -2,6 +2,7 @@ package admin
 
 import (
 	"net/http"
+	"net/url"
 	"strconv"
 
 	"go.uber.org/zap"
@@ -41,10 +42,15 @@ var errNoSink error = kindNotFound.problem("there is no such sink")
 // changeSink is the handler of an action, and of a body with the member that it needs.
 func (s *Server) changeSink(action api.SinkAction) func(http.ResponseWriter, *http.Request) error {
 	return func(w http.ResponseWriter, r *http.Request) error {
-		if _, err := readQuery(r); err != nil {
+		known := []string{}
+		if action == api.SinkResend {
+			known = []string{"tenant", "device", "reason"}
+		}
+		q, err := readQuery(r, known...)
+		if err != nil {
 			return err
 		}
-		c := api.SinkChange{Name: r.PathValue("sink"), Action: action}
+		c := api.SinkChange{Name: r.PathValue("sink"), Action: action, Letters: lettersOf(r, q)}
 		needed, value := "", (*string)(nil)
 		switch action {
 		case api.SinkRewind:
@@ -95,6 +101,39 @@ func (s *Server) listDeadLetters(w http.ResponseWriter, r *http.Request) error {
 		page.DeadLetters = []api.DeadLetter{}
 	}
 	return writeJSON(w, http.StatusOK, page)
+}
+
+// lettersOf is which dead letters a query means.
+func lettersOf(r *http.Request, q url.Values) api.LetterFilter {
+	f := api.LetterFilter{Tenant: q.Get("tenant"), Device: q.Get("device"), Reason: q.Get("reason")}
+	for _, part := range []struct{ name, value string }{{"tenant", f.Tenant}, {"device_id", f.Device}, {"reason", f.Reason}} {
+		if part.value != "" {
+			note(r, zap.String(part.name, clip(part.value)))
+		}
+	}
+	return f
+}
+
+// deleteDeadLetters removes many. That all are meant has to be said.
+func (s *Server) deleteDeadLetters(w http.ResponseWriter, r *http.Request) error {
+	q, err := readQuery(r, "all", "tenant", "device", "reason")
+	if err != nil {
+		return err
+	}
+	all, err := boolParam(q, "all")
+	if err != nil {
+		return err
+	}
+	which := lettersOf(r, q)
+	if every := all != nil && *all; every == (which != api.LetterFilter{}) {
+		return &api.FieldError{Field: "all", Reason: "is for all of the sink: give all=true, or else some of tenant, device and reason"}
+	}
+	n, err := s.node.Sinks.RemoveDeadLetters(r.Context(), r.PathValue("sink"), which)
+	note(r, zap.Int("removed", n))
+	if err != nil {
+		return err
+	}
+	return writeJSON(w, http.StatusOK, api.DeadLettersRemoved{Removed: n})
 }
 
 func (s *Server) deleteDeadLetter(w http.ResponseWriter, r *http.Request) error {

@@ -3,6 +3,7 @@ package admin_test
 import (
 	"context"
 	"encoding/json"
+	"slices"
 	"testing"
 	"time"
 
@@ -74,4 +75,33 @@ func TestSinks_DeadLetters(t *testing.T) {
 	f.call("DELETE", "/v1/sinks/lake/dead-letters/5", "").want(204)
 	f.call("DELETE", "/v1/sinks/lake/dead-letters/6", "").problem(404, "not-found")
 	f.call("DELETE", "/v1/sinks/lake/dead-letters/x", "").refused("number")
+}
+
+// Many are removed, or sent again, by whose they are and what was said of them. A call that
+// names nothing removes nothing: that all are meant has to be said.
+func TestSinks_DeadLettersInBulk(t *testing.T) {
+	f := newFixture(t)
+	f.call("DELETE", "/v1/sinks/lake/dead-letters?all=true", "").problem(404, "not-found")
+	var meant []api.LetterFilter
+	f.sinks.RemoveAllFunc = func(_ context.Context, sink string, which api.LetterFilter) (int, error) {
+		meant = append(meant, which)
+		return 7, nil
+	}
+	f.sinks.SinksFunc = func() []api.Sink { return []api.Sink{{Name: "lake", State: "running", Breaker: "closed"}} }
+	f.sinks.ChangeFunc = func(_ context.Context, c api.SinkChange) error {
+		meant = append(meant, c.Letters)
+		return nil
+	}
+	for _, query := range []string{"", "?all=false", "?all=true&device=d1"} {
+		f.call("DELETE", "/v1/sinks/lake/dead-letters"+query, "").refused("all")
+	}
+	f.call("DELETE", "/v1/sinks/lake/dead-letters?devices=d1", "").problem(400, "bad-request")
+	var out api.DeadLettersRemoved
+	f.call("DELETE", "/v1/sinks/lake/dead-letters?all=true", "").want(200).into(&out)
+	f.call("DELETE", "/v1/sinks/lake/dead-letters?device=d1&tenant=acme", "").want(200)
+	f.call("POST", "/v1/sinks/lake/resend?reason=0x87", "").want(200)
+	f.call("POST", "/v1/sinks/lake/pause?reason=0x87", "").problem(400, "bad-request")
+	if want := []api.LetterFilter{{}, {Tenant: "acme", Device: "d1"}, {Reason: "0x87"}}; !slices.Equal(meant, want) || out.Removed != 7 {
+		t.Errorf("meant were %+v, removed %d", meant, out.Removed)
+	}
 }

@@ -58,6 +58,8 @@ type (
 	Place = store.Place
 	// Letter is a record that a sink's destination refused.
 	Letter = store.Letter
+	// LetterFilter chooses letters.
+	LetterFilter = store.LetterFilter
 	// ReadOptions choose what Read gives.
 	ReadOptions = reader.Options
 	// PositionError says that a position is of another log.

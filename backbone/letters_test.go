@@ -90,3 +90,45 @@ func TestLetters_KeepAnyRecord(t *testing.T) {
 		t.Errorf("in the place of one that does not fit is %.50s, %v", got[1].Record, err)
 	}
 }
+
+// Letters are removed by whose they are and what was said of them, and no others with them.
+func TestLetters_Some(t *testing.T) {
+	b := backbonetest.Open(t, backbone.Config{DataDir: t.TempDir()})
+	for i, of := range []struct{ sink, tenant, device, reason string }{
+		{"lake", "acme", "d1", "too large"}, {"lake", "acme", "d2", "no leave"}, {"lake", "other", "d1", "no leave"}, {"pond", "acme", "d1", "no leave"}, {"lake", "acme", "d1", "no leave"},
+	} {
+		if err := b.Letters().Bury(t.Context(), backbone.Letter{
+			Sink: of.sink, Position: uint64(i), Reason: of.reason, Record: fmt.Appendf(nil, `{"tenant":%q,"device":%q}`, of.tenant, of.device), //nolint:gosec // small
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := b.Letters().Bury(t.Context(), backbone.Letter{Sink: "lake", Position: 5, Reason: "broken", Record: []byte(`{"n":`)}); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		which backbone.LetterFilter
+		want  int
+		left  string
+	}{
+		{backbone.LetterFilter{Device: "nobody"}, 0, "[0 1 2 4 5]"},
+		{backbone.LetterFilter{Tenant: "acme", Device: "d1", Reason: "leave"}, 1, "[0 1 2 5]"},
+		{backbone.LetterFilter{Device: "d1"}, 2, "[1 5]"},
+		{backbone.LetterFilter{}, 2, "[]"},
+	} {
+		n, err := b.Letters().RemoveAll(t.Context(), "lake", c.which)
+		left := []uint64{}
+		if err := b.Letters().Each(t.Context(), "lake", 0, func(_ uint64, l backbone.Letter) bool {
+			left = append(left, l.Position)
+			return true
+		}); err != nil {
+			t.Fatal(err)
+		}
+		if n != c.want || err != nil || fmt.Sprint(left) != c.left {
+			t.Errorf("%+v: removed %d, %v; %v are left", c.which, n, err, left)
+		}
+	}
+	if n, err := b.Letters().RemoveAll(t.Context(), "pond", backbone.LetterFilter{}); n != 1 || err != nil {
+		t.Errorf("of the other sink: %d, %v", n, err)
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 
 	"edgeloop/backbone/store"
 )
@@ -88,15 +89,16 @@ func (s *Set) Skip(ctx context.Context, name, id string) error {
 	})
 }
 
-// SendLetters has a sink send its dead letters again, soon. Those that are confirmed are
+// SendLetters has a sink send dead letters again, soon. Those that are confirmed are
 // removed.
-func (s *Set) SendLetters(name string) error {
+func (s *Set) SendLetters(name string, which store.LetterFilter) error {
 	for _, r := range s.running() {
 		if r.spec.Name != name {
 			continue
 		}
 		switch r.status.read().State {
 		case Starting, Running, Waiting:
+			r.asked.add(which)
 			token(r.poke)
 			return nil
 		}
@@ -105,10 +107,37 @@ func (s *Set) SendLetters(name string) error {
 	return ErrUnknown
 }
 
-// sendLetters sends the dead letters that there are now, one after the other. They are out of
-// their device's order, which their positions show.
+// asked is which dead letters are to be sent again.
+type asked struct {
+	mu sync.Mutex
+	// Guarded by mu.
+	which []store.LetterFilter
+}
+
+// maxAsked is how many questions for letters may wait; beyond it all are sent.
+const maxAsked = 64
+
+func (a *asked) add(which store.LetterFilter) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if len(a.which) >= maxAsked {
+		a.which = []store.LetterFilter{{}}
+	}
+	a.which = append(a.which, which)
+}
+
+func (a *asked) take() (all []store.LetterFilter) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	all, a.which = a.which, nil
+	return all
+}
+
+// sendLetters sends the dead letters that are asked for and there now, one after the other. They
+// are out of their device's order, which their positions show.
 func (r *runner) sendLetters(soft, hard context.Context) error {
 	r.shares.forget()
+	which := r.asked.take()
 	type numbered struct {
 		number uint64
 		record Record
@@ -117,6 +146,9 @@ func (r *runner) sendLetters(soft, hard context.Context) error {
 		var next *numbered
 		err := r.node.Letters.Each(soft, r.spec.Name, after, func(number uint64, l store.Letter) bool {
 			after = number
+			if !slices.ContainsFunc(which, func(f store.LetterFilter) bool { return f.Wants(&l) }) {
+				return true
+			}
 			if rec, err := parse(l.Log, l.Position, l.Record); err == nil { // one that cannot be read stays
 				next = &numbered{number, rec}
 			}

@@ -32,7 +32,7 @@ func TestSet_PauseAndResume(t *testing.T) {
 		if got := d.received(); len(got) != 5 || state(s) != sink.Paused || s.Status()[0].Place != 5 && s.Status()[0].Place != 0 {
 			t.Errorf("arrived %v, %+v", got, s.Status()[0])
 		}
-		if err := s.SendLetters("a"); !errors.Is(err, sink.ErrPaused) {
+		if err := s.SendLetters("a", store.LetterFilter{}); !errors.Is(err, sink.ErrPaused) {
 			t.Errorf("dead letters of a paused sink: %v", err)
 		}
 		if err := s.Resume(t.Context(), "a"); err != nil {
@@ -43,7 +43,7 @@ func TestSet_PauseAndResume(t *testing.T) {
 			t.Errorf("arrived %v, %v", got, state(s))
 		}
 		for _, err := range []error{
-			s.Pause(t.Context(), "b"), s.Resume(t.Context(), "b"), s.Rewind(t.Context(), "b", "", 1), s.Skip(t.Context(), "b", "x"), s.SendLetters("b"),
+			s.Pause(t.Context(), "b"), s.Resume(t.Context(), "b"), s.Rewind(t.Context(), "b", "", 1), s.Skip(t.Context(), "b", "x"), s.SendLetters("b", store.LetterFilter{}),
 		} {
 			if !errors.Is(err, sink.ErrUnknown) {
 				t.Errorf("of a sink that there is not: %v", err)
@@ -151,7 +151,7 @@ func TestSet_SendLetters(t *testing.T) {
 		s := run(t, l, specs(t, nil, []string{"a"}, d))
 		time.Sleep(time.Hour)
 		mended.Store(true)
-		if err := s.SendLetters("a"); err != nil {
+		if err := s.SendLetters("a", store.LetterFilter{}); err != nil {
 			t.Fatal(err)
 		}
 		l.grow(sinktest.Records(10, 11)...)
@@ -161,6 +161,41 @@ func TestSet_SendLetters(t *testing.T) {
 		want := sinktest.IDs(slices.Concat(sinktest.Records(1, 2), sinktest.Records(4, 11))...)
 		if !slices.Equal(got, want) || !slices.Equal(l.buried(), sinktest.IDs(sinktest.Records(3, 3)...)) || l.place("a") != 11 {
 			t.Errorf("arrived %v, with the dead letters %v, place %d", got, l.buried(), l.place("a"))
+		}
+		stop(t, s)
+	})
+}
+
+// Of the dead letters those are sent again that were asked for, by device or by what was said.
+func TestSet_SendSomeLetters(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, d := newLog(sinktest.Records(1, 9)...), &fakeDestination{}
+		var mended atomic.Bool
+		d.judge = func(_ context.Context, records []sink.Record) (int, error) {
+			if i := slices.IndexFunc(records, func(r sink.Record) bool { return r.Position%4 == 0 || r.Position == 6 }); i >= 0 && !mended.Load() {
+				return i, &sink.Refusal{Records: 1, Reason: "poison of " + records[i].Device}
+			}
+			return len(records), nil
+		}
+		s := run(t, l, specs(t, nil, []string{"a"}, d))
+		time.Sleep(time.Hour)
+		mended.Store(true)
+		for _, c := range []struct {
+			which store.LetterFilter
+			left  []string
+		}{
+			{store.LetterFilter{Device: "nobody"}, []string{"testlog-4", "testlog-6", "testlog-8"}},
+			{store.LetterFilter{Tenant: "default", Device: "d0"}, []string{"testlog-4", "testlog-8"}},
+			{store.LetterFilter{Reason: "poison of d2"}, []string{"testlog-4"}},
+			{store.LetterFilter{}, nil},
+		} {
+			if err := s.SendLetters("a", c.which); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Minute)
+			if got := l.buried(); !slices.Equal(got, c.left) {
+				t.Errorf("after %+v there are %v", c.which, got)
+			}
 		}
 		stop(t, s)
 	})
@@ -192,7 +227,7 @@ func TestSet_SendLettersWhenFull(t *testing.T) {
 			t.Fatalf("with the dead letters %v, %v", got, state(s))
 		}
 		mended.Store(true)
-		if err := s.SendLetters("a"); err != nil {
+		if err := s.SendLetters("a", store.LetterFilter{}); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(time.Minute)

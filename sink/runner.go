@@ -58,6 +58,7 @@ type runner struct {
 
 	// With a lock of its own.
 	status watchable
+	asked  asked
 }
 
 // ReaderName is the name under which a sink's place is kept.

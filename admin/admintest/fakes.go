@@ -257,6 +257,7 @@ type Sinks struct {
 	ChangeFunc      func(ctx context.Context, c api.SinkChange) error
 	DeadLettersFunc func(ctx context.Context, sink string, after uint64, limit int) (api.DeadLetterPage, error)
 	RemoveFunc      func(ctx context.Context, sink string, number uint64) (bool, error)
+	RemoveAllFunc   func(ctx context.Context, sink string, which api.LetterFilter) (int, error)
 }
 
 // Sinks calls SinksFunc; without one there are none.
@@ -289,4 +290,12 @@ func (f *Sinks) RemoveDeadLetter(ctx context.Context, sink string, number uint64
 		return false, api.ErrUnknownSink
 	}
 	return f.RemoveFunc(ctx, sink, number)
+}
+
+// RemoveDeadLetters calls RemoveAllFunc; without one there is no sink.
+func (f *Sinks) RemoveDeadLetters(ctx context.Context, sink string, which api.LetterFilter) (int, error) {
+	if f.RemoveAllFunc == nil {
+		return 0, api.ErrUnknownSink
+	}
+	return f.RemoveAllFunc(ctx, sink, which)
 }

@@ -70,6 +70,20 @@ type SinkChange struct {
 	To string
 	// Position is of the record that a skip leaves out.
 	Position string
+	// Letters are those that a resend sends.
+	Letters LetterFilter
+}
+
+// LetterFilter chooses dead letters; what is empty does not matter.
+type LetterFilter struct {
+	Tenant, Device string
+	// Reason is a part of what the destination said.
+	Reason string
+}
+
+// DeadLettersRemoved says how many were.
+type DeadLettersRemoved struct {
+	Removed int `json:"removed"`
 }
 
 // DeadLetter is a record that a destination refused.

@@ -25,7 +25,7 @@ func (c *Client) ChangeSink(ctx context.Context, change api.SinkChange) (s api.S
 	case api.SinkSkip:
 		body = map[string]string{"position": change.Position}
 	}
-	_, err = c.call(ctx, http.MethodPost, sinkPath(change.Name)+"/"+string(change.Action), nil, body, &s)
+	_, err = c.call(ctx, http.MethodPost, sinkPath(change.Name)+"/"+string(change.Action), lettersQuery(change.Letters), body, &s)
 	return s, err
 }
 
@@ -42,6 +42,25 @@ func (c *Client) DeadLetters(ctx context.Context, sink, after string) (page api.
 func (c *Client) RemoveDeadLetter(ctx context.Context, sink string, number uint64) error {
 	_, err := c.call(ctx, http.MethodDelete, sinkPath(sink)+"/dead-letters/"+strconv.FormatUint(number, 10), nil, nil, nil)
 	return err
+}
+
+// RemoveDeadLetters gives up all refused records that are meant, and says how many they were.
+func (c *Client) RemoveDeadLetters(ctx context.Context, sink string, which api.LetterFilter) (int, error) {
+	query := lettersQuery(which)
+	if len(query) == 0 {
+		query.Set("all", "true")
+	}
+	var out api.DeadLettersRemoved
+	_, err := c.call(ctx, http.MethodDelete, sinkPath(sink)+"/dead-letters", query, nil, &out)
+	return out.Removed, err
+}
+
+func lettersQuery(which api.LetterFilter) url.Values {
+	query := make(url.Values)
+	setString(query, "tenant", which.Tenant)
+	setString(query, "device", which.Device)
+	setString(query, "reason", which.Reason)
+	return query
 }
 
 func sinkPath(sink string) string { return "/v1/sinks/" + url.PathEscape(sink) }

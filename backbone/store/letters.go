@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"sync"
 
 	"github.com/nats-io/nats.go"
@@ -74,6 +75,22 @@ func (l *Letters) open(ctx context.Context) (jetstream.Stream, error) {
 	defer l.mu.Unlock()
 	l.stream = st
 	return st, nil
+}
+
+// LetterFilter chooses letters; what is empty does not matter.
+type LetterFilter struct {
+	Tenant, Device string
+	Reason         string // a part of what the destination said
+}
+
+// Wants says whether a letter is meant.
+func (f LetterFilter) Wants(l *Letter) bool {
+	if f == (LetterFilter{}) {
+		return true
+	}
+	var of struct{ Tenant, Device string }
+	_ = json.Unmarshal(l.Record, &of) // one that is no record is of nobody
+	return (f.Tenant == "" || f.Tenant == of.Tenant) && (f.Device == "" || f.Device == of.Device) && strings.Contains(l.Reason, f.Reason)
 }
 
 func letterSubject(sink string) string { return string(names.AppendToken([]byte(names.Dead), sink)) }
@@ -170,4 +187,35 @@ func (l *Letters) Remove(ctx context.Context, sink string, number uint64) (bool,
 		return false, fmt.Errorf("remove a refused record: %w", l.srv.OrClosed(err))
 	}
 	return true, nil
+}
+
+// RemoveAll removes the letters of a sink that there are and that are meant, and says how many.
+// After an error those are gone that it has counted.
+func (l *Letters) RemoveAll(ctx context.Context, sink string, which LetterFilter) (removed int, err error) {
+	var numbers []uint64
+	if err := l.Each(ctx, sink, 0, func(number uint64, letter Letter) bool {
+		if which.Wants(&letter) {
+			numbers = append(numbers, number)
+		}
+		return ctx.Err() == nil
+	}); err != nil {
+		return 0, err
+	}
+	st, err := l.open(ctx)
+	if err != nil {
+		return 0, err
+	}
+	for _, number := range numbers {
+		if err = st.DeleteMsg(ctx, number); err != nil {
+			break
+		}
+		removed++
+	}
+	if removed > 0 {
+		err = errors.Join(err, l.srv.SyncStream(names.StreamDead))
+	}
+	if err != nil {
+		return removed, fmt.Errorf("remove refused records: %w", l.srv.OrClosed(err))
+	}
+	return removed, nil
 }

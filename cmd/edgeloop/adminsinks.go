@@ -64,7 +64,7 @@ func (a adminSinks) ChangeSink(ctx context.Context, c api.SinkChange) error {
 	case api.SinkSkip:
 		err = a.sinks.Skip(ctx, c.Name, c.Position)
 	case api.SinkResend:
-		err = a.sinks.SendLetters(c.Name)
+		err = a.sinks.SendLetters(c.Name, backbone.LetterFilter(c.Letters))
 	case api.SinkRewind:
 		var log string
 		var position uint64
@@ -157,6 +157,15 @@ func (a adminSinks) RemoveDeadLetter(ctx context.Context, name string, number ui
 	}
 	removed, err := a.backbone.Letters().Remove(ctx, name, number)
 	return removed, adminError(err)
+}
+
+// RemoveDeadLetters implements admin.Sinks.
+func (a adminSinks) RemoveDeadLetters(ctx context.Context, name string, which api.LetterFilter) (int, error) {
+	if !a.hasSink(name) {
+		return 0, api.ErrUnknownSink
+	}
+	n, err := a.backbone.Letters().RemoveAll(ctx, name, backbone.LetterFilter(which))
+	return n, adminError(err)
 }
 
 func (a adminSinks) hasSink(name string) bool {

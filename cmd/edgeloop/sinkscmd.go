@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"text/tabwriter"
 	"time"
@@ -20,8 +21,8 @@ type sinksCmd struct {
 	Rewind      sinksRewindCmd  `cmd:"" help:"Have a sink go on from another place in the log."`
 	Skip        sinksSkipCmd    `cmd:"" help:"Have a sink leave out the record that it sends next; it goes to the dead letters."`
 	DeadLetters sinksLettersCmd `cmd:"" help:"Print the records that the destination of a sink refused, one JSON object a line."`
-	Resend      sinksResendCmd  `cmd:"" help:"Have a sink send its dead letters again; those that are confirmed are removed."`
-	Discard     sinksDiscardCmd `cmd:"" help:"Give up one dead letter."`
+	Resend      sinksResendCmd  `cmd:"" help:"Have a sink send its dead letters again, all or some; those that are confirmed are removed."`
+	Discard     sinksDiscardCmd `cmd:"" help:"Give up a dead letter, or all, or those of a device or with a reason."`
 }
 
 type sinksListCmd struct {
@@ -115,13 +116,22 @@ func (c *sinksSkipCmd) Run(io *streams, of *sinksCmd) error {
 	return changeSink(of.Remote, io, api.SinkChange{Name: c.Name, Action: api.SinkSkip, Position: c.Position})
 }
 
+// lettersOf chooses dead letters.
+type lettersOf struct {
+	Tenant string `default:"" help:"Those of this tenant."`
+	Device string `default:"" help:"Those of this device."`
+	Reason string `default:"" help:"Those in whose reason this text is."`
+}
+
 type sinksResendCmd struct {
 	Name string `arg:"" help:"Name of the sink."`
+
+	lettersOf
 }
 
 // Run has dead letters sent again.
 func (c *sinksResendCmd) Run(io *streams, of *sinksCmd) error {
-	return changeSink(of.Remote, io, api.SinkChange{Name: c.Name, Action: api.SinkResend})
+	return changeSink(of.Remote, io, api.SinkChange{Name: c.Name, Action: api.SinkResend, Letters: api.LetterFilter(c.lettersOf)})
 }
 
 type sinksLettersCmd struct {
@@ -152,14 +162,34 @@ func (c *sinksLettersCmd) Run(io *streams, of *sinksCmd) error {
 
 type sinksDiscardCmd struct {
 	Name   string `arg:"" help:"Name of the sink."`
-	Number uint64 `arg:"" help:"Number of the dead letter."`
+	Number uint64 `arg:"" optional:"" help:"Number of the dead letter."`
+	All    bool   `default:"false" help:"All of the sink."`
+
+	lettersOf
 }
 
-// Run removes a dead letter.
-func (c *sinksDiscardCmd) Run(of *sinksCmd) error {
+// Run removes dead letters.
+func (c *sinksDiscardCmd) Run(io *streams, of *sinksCmd) error {
+	meant := 0
+	for _, one := range []bool{c.Number != 0, c.All, c.lettersOf != lettersOf{}} {
+		if one {
+			meant++
+		}
+	}
+	if meant != 1 {
+		return usageError{errors.New("give one of: the number of a dead letter, --all, or some of --tenant, --device and --reason")}
+	}
 	node, err := of.Remote.client()
 	if err != nil {
 		return err
 	}
-	return node.RemoveDeadLetter(context.Background(), c.Name, c.Number)
+	if c.Number != 0 {
+		return node.RemoveDeadLetter(context.Background(), c.Name, c.Number)
+	}
+	n, err := node.RemoveDeadLetters(context.Background(), c.Name, api.LetterFilter(c.lettersOf))
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(io.out, "%s: %d dead letters are gone\n", c.Name, n)
+	return nil
 }
