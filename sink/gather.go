@@ -12,9 +12,10 @@ import (
 // it, and waits while it is full; the sender takes it.
 type gathering struct {
 	// Immutable after construction.
-	log  string
-	want Filter
-	most Batch
+	log   string
+	want  Filter
+	trace tracing
+	most  Batch
 	// Tokens, each at most one: there is something, it is full, it was taken.
 	some, full, room chan struct{}
 
@@ -42,7 +43,7 @@ type badRecord struct {
 
 func newGathering(log string, s *Spec) *gathering {
 	return &gathering{
-		log: log, want: s.Filter, most: s.Batch,
+		log: log, want: s.Filter, trace: s.trace, most: s.Batch,
 		some: make(chan struct{}, 1), full: make(chan struct{}, 1), room: make(chan struct{}, 1),
 	}
 }
@@ -75,7 +76,7 @@ func (g *gathering) tryPut(e reader.Entry) bool {
 	}
 	from := len(b.buf)
 	b.buf = append(b.buf, e.Line...) // a larger buf leaves the lines before where they are
-	r, err := parse(g.log, e.Position, b.buf[from:len(b.buf):len(b.buf)])
+	r, err := parse(g.log, e.Position, b.buf[from:len(b.buf):len(b.buf)], &g.trace)
 	switch {
 	case err != nil:
 		b.bad = append(b.bad, badRecord{len(b.records), r, err.Error()})

@@ -25,14 +25,17 @@ type Record struct {
 	Received int64           `json:"received"`
 	Data     json.RawMessage `json:"data"`
 	Encoding string          `json:"encoding"` // "base64": Data is a text of bytes in base64
+
+	Trace Trace `json:"-"` // where the sink has a key for it
 }
 
 // parse reads a line of the log. line is shared, never written.
-func parse(log string, position uint64, line []byte) (Record, error) {
+func parse(log string, position uint64, line []byte, trace *tracing) (Record, error) {
 	r := Record{Log: log, Position: position, Line: line}
 	if err := json.Unmarshal(line, &r); err != nil {
 		return r, fmt.Errorf("record %d of the log cannot be read: %w", position, err)
 	}
+	r.Trace = trace.of(&r)
 	return r, nil
 }
 
@@ -72,6 +75,9 @@ func (r *Record) AppendCloudEvent(dst []byte) []byte {
 		dst = append(dst, `,"sequence":"`...)
 		dst = strconv.AppendUint(dst, r.Seq, 10)
 		dst = append(dst, '"')
+	}
+	for _, p := range r.Trace.Pairs() { // of the distributed tracing extension
+		dst = appendField(dst, `,"`+p.Key+`":`, p.Value)
 	}
 	if r.Encoding == "base64" {
 		dst = append(dst, `,"data_base64":`...)

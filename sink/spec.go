@@ -24,6 +24,7 @@ type Spec struct {
 	StopOnRefusal bool
 	Destination   Destination
 
+	trace tracing
 	given map[string]any // to tell what changed
 }
 
@@ -51,6 +52,7 @@ func parseOne(name string, m *keys.Map, kinds map[string]Kind) (Spec, error) {
 	kind, ok := Kind(nil), false
 	s.Type, kind, ok = keys.Pick(m, kinds)
 	s.Filter = ReadFilter(m.Part("filter"))
+	s.trace = readTracing(m)
 	if m.Word("from", "oldest", "oldest", "newest") == "newest" {
 		s.From = reader.Newest
 	}

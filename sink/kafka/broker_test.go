@@ -14,6 +14,7 @@ import (
 	"github.com/twmb/franz-go/pkg/sasl/scram"
 
 	"edgeloop/internal/testkit"
+	"edgeloop/sink"
 	"edgeloop/sink/kafka"
 	"edgeloop/sink/sinktest"
 )
@@ -146,5 +147,18 @@ func TestKafka_Fields(t *testing.T) {
 	}
 	if got := b.records(t); len(got) != 1 || string(got[0].Value) != sinktest.FieldsText(1) {
 		t.Errorf("the topic has %s", got[0].Value)
+	}
+}
+
+// The trace context of a record goes beside it, in headers.
+func TestKafka_Trace(t *testing.T) {
+	b, values := open(t, 1)
+	r := sinktest.Record(1, "a")
+	r.Trace = sink.Trace{Parent: "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", State: "a=1"}
+	if _, err := sinktest.Send(t, sinktest.New(t, kafka.New, values), []sink.Record{r}); err != nil {
+		t.Fatal(err)
+	}
+	if got := b.records(t); len(got) != 1 || header(got[0], "traceparent") != r.Trace.Parent || header(got[0], "tracestate") != "a=1" {
+		t.Errorf("the topic has %+v", got)
 	}
 }

@@ -138,7 +138,7 @@ func (c *cluster) produce(ctx context.Context, records []sink.Record) {
 // record is what one record is in Kafka.
 func (c *cluster) record(r *sink.Record, id string) *kgo.Record {
 	value, _ := c.format.Append(nil, r)
-	return &kgo.Record{
+	out := &kgo.Record{
 		Topic: c.topic.Expand(r, topicPart), Key: []byte(c.key.Expand(r, nil)), Value: value, Timestamp: time.UnixMilli(r.Received),
 		Headers: []kgo.RecordHeader{
 			{Key: "tenant", Value: []byte(r.Tenant)},
@@ -148,6 +148,10 @@ func (c *cluster) record(r *sink.Record, id string) *kgo.Record {
 			{Key: "position", Value: []byte(id)},
 		},
 	}
+	for _, p := range r.Trace.Pairs() {
+		out.Headers = append(out.Headers, kgo.RecordHeader{Key: p.Key, Value: []byte(p.Value)})
+	}
+	return out
 }
 
 // settle waits for the outcome of what is on its way, and says what failed.

@@ -244,6 +244,20 @@ func TestMQTT_TopicWithoutLeave(t *testing.T) {
 	}
 }
 
+// The trace context of a record goes beside it, in user properties.
+func TestMQTT_Trace(t *testing.T) {
+	b := open(t)
+	r := sinktest.Record(1, "a")
+	r.Trace = sink.Trace{Parent: "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", State: "a=1"}
+	if _, err := sinktest.Send(t, sinktest.New(t, mqtt.New, b.keys()), []sink.Record{r}); err != nil {
+		t.Fatal(err)
+	}
+	testkit.Eventually(t, patience, "the listener to have it", func() bool { return len(b.messages(t)) == 1 })
+	if got := b.messages(t)[0].Props; !strings.Contains(got, "traceparent:"+r.Trace.Parent) || !strings.Contains(got, "tracestate:a=1") {
+		t.Errorf("the properties are %s", got)
+	}
+}
+
 // BenchmarkMQTT_Send sends batches of 500 records of one device, and of 200. The broker takes
 // 20 at once, as Mosquitto does where nobody tells it more.
 func BenchmarkMQTT_Send(b *testing.B) {

@@ -136,6 +136,9 @@ func (p *publisher) message(r *sink.Record) *paho.Publish {
 	if r.Seq != 0 {
 		props.User = append(props.User, paho.UserProperty{Key: "seq", Value: strconv.FormatUint(r.Seq, 10)})
 	}
+	for _, pair := range r.Trace.Pairs() {
+		props.User = append(props.User, paho.UserProperty{Key: pair.Key, Value: pair.Value})
+	}
 	if text {
 		utf8 := byte(1)
 		props.PayloadFormat, props.ContentType = &utf8, "application/json"

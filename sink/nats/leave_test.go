@@ -94,3 +94,25 @@ func TestNATS_SubjectWithoutStream(t *testing.T) {
 		t.Errorf("without JetStream: %d confirmed, %v", n, err)
 	}
 }
+
+// The trace context of a record goes beside it, in headers.
+func TestNATS_Trace(t *testing.T) {
+	s, values := open(t)
+	nc, err := nats.Connect("nats://"+s.addr, nats.UserInfo("edge", "right"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	sub, err := nc.SubscribeSync("in.>")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := sinktest.Record(1, "a")
+	r.Trace = sink.Trace{Parent: "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", State: "a=1"}
+	if _, err := sinktest.Send(t, sinktest.New(t, sinknats.New, values), []sink.Record{r}); err != nil {
+		t.Fatal(err)
+	}
+	if m, err := sub.NextMsg(patience); err != nil || m.Header["traceparent"][0] != r.Trace.Parent || m.Header["tracestate"][0] != "a=1" {
+		t.Errorf("the message has %v, %v", m.Header, err)
+	}
+}

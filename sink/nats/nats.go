@@ -148,6 +148,9 @@ func (s *server) Send(ctx context.Context, records []sink.Record) (int, error) {
 func (s *server) publish(r *sink.Record, by func(*nats.Msg) error) error {
 	line, _ := s.format.Append(make([]byte, 0, len(r.Line)+96), r) // a position has 80 bytes at most
 	m := &nats.Msg{Subject: s.subject.Expand(r, subjectToken), Data: line, Header: nats.Header{jetstream.MsgIDHeader: {r.ID()}}}
+	for _, p := range r.Trace.Pairs() {
+		m.Header[p.Key] = []string{p.Value}
+	}
 	err := by(m)
 	var api *jetstream.APIError
 	switch {
