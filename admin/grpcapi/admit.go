@@ -80,6 +80,7 @@ func (s *Server) admit(ctx context.Context, name string) (_ context.Context, end
 	h, err := s.identify(ctx)
 	if err != nil {
 		s.counts.refused[refusedToken].Add(1)
+		s.door.distrust(c.remote)
 		return nil, nil, err
 	}
 	s.door.trust(c.remote)
