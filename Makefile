@@ -48,6 +48,10 @@ invariants: ## Unit tests with the invariants on but without the race detector (
 e2e: setup ## End-to-end tests alone: the real binary, clients nobody here wrote
 	$(GO_TEST) -v ./test/e2e
 
+.PHONY: java
+java: setup ## A device in Java over TLS; needs openjdk-17-jdk-headless or a newer one, 200 MB that make setup leaves out
+	EDGELOOP_JAVA=1 $(GO_TEST) -v ./test/e2e -run TestTLS_Java
+
 .PHONY: screenshots
 screenshots: setup ## The dashboard with 0, 5 and 3,000 devices, wide and narrow, light and dark: look at screenshots/
 	scripts/screenshots.sh
@@ -101,8 +105,10 @@ bin/telegraf:
 		github.com/influxdata/telegraf/cmd/telegraf@v1.37.2
 
 .PHONY: conformance
-conformance: ## Every clause of RFC 6455 and 7692 on the wire, in full (minutes); make test runs the quick mode
+conformance: ## Every clause of RFC 6455 and 7692 on the wire, in full (minutes), then over TLS; make test runs the quick mode
 	go test -count=1 -timeout=60m -v ./bench/conformance -conformance.full
+	go test -count=1 -timeout=60m -v ./bench/conformance -conformance.tls=own
+	go test -count=1 -timeout=60m -v ./bench/conformance -conformance.tls=std
 
 .PHONY: fuzz
 fuzz: ## Every fuzz target for FUZZTIME (30s); FUZZTIME=10m for a long run

@@ -42,7 +42,8 @@ func closedWith(code int) ending { return closed(closePayload(code, "")) }
 
 // A dialogue is one connection to a node.
 type dialogue struct {
-	conn   *net.TCPConn
+	conn   net.Conn // tcp, or TLS around it
+	tcp    *net.TCPConn
 	r      *reader
 	unread *unread
 }
@@ -73,7 +74,11 @@ func dial(addr string) (*dialogue, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &dialogue{conn: conn.(*net.TCPConn), r: &reader{r: bufio.NewReader(conn)}}
+	d := &dialogue{tcp: conn.(*net.TCPConn)}
+	if conn, err = overTLS(conn); err != nil {
+		return nil, err
+	}
+	d.conn, d.r = conn, &reader{r: bufio.NewReader(conn)}
 	if d.unread, err = newUnread(); err != nil {
 		return nil, err
 	}
@@ -90,7 +95,7 @@ func (d *dialogue) close() {
 func (d *dialogue) write(pieces [][]byte) error {
 	for i, p := range pieces {
 		if i > 0 {
-			if err := d.unread.wait(d.conn); err != nil {
+			if err := d.unread.wait(d.tcp); err != nil {
 				return err
 			}
 		}

@@ -18,7 +18,8 @@
 // to be refused at the first byte that makes it so: the rest is never sent.
 //
 // `go test` runs the quick mode; `go test -conformance.full` repeats messages
-// as often, and makes them as large, as the suite does.
+// as often, and makes them as large, as the suite does. With -conformance.tls all dialogues
+// are spoken over TLS; TestOverTLS has the quick mode do so with a part of them.
 //
 // # Goroutines
 //

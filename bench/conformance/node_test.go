@@ -14,8 +14,8 @@ import (
 
 var full = flag.Bool("conformance.full", false, "as many and as large messages as the public suite has, and every cut")
 
-// The two nodes that all cases speak to: one without, one with compression.
-var plainAddr, deflateAddr string
+// The two nodes that all cases speak to: one without, one with compression; and what they are.
+var plainAddr, deflateAddr, program string
 
 func TestMain(m *testing.M) {
 	flag.Parse()
@@ -34,9 +34,16 @@ func withNodes(run func() int) (int, error) {
 		return 1, err
 	}
 	defer os.RemoveAll(dir) //nolint:errcheck // a temporary folder
-	program := filepath.Join(dir, "edgeloop")
-	if out, err := exec.Command("go", "build", "-o", program, "edgeloop/cmd/edgeloop").CombinedOutput(); err != nil {
-		return 1, fmt.Errorf("build: %w\n%s", err, out)
+	program = os.Getenv(programEnv)
+	if program == "" {
+		program = filepath.Join(dir, "edgeloop")
+		if out, err := exec.Command("go", "build", "-o", program, "edgeloop/cmd/edgeloop").CombinedOutput(); err != nil {
+			return 1, fmt.Errorf("build: %w\n%s", err, out)
+		}
+	}
+	secure, err := secured(dir)
+	if err != nil {
+		return 1, err
 	}
 	var ends []func() error
 	for _, n := range []struct {
@@ -46,7 +53,7 @@ func withNodes(run func() int) (int, error) {
 		{&plainAddr, nil},
 		{&deflateAddr, []string{"--compression"}},
 	} {
-		end, err := startNode(program, n.addr, n.args...)
+		end, err := startNode(program, n.addr, append(n.args, secure...)...)
 		if err != nil {
 			return 1, err
 		}

@@ -110,7 +110,8 @@ func (c *runCmd) Run(ctx context.Context) error {
 	for began, turn := time.Now(), 0; turn < c.Lives; turn++ {
 		for _, s := range list {
 			if time.Since(began) > c.Limit {
-				break
+				fmt.Printf("%s is left out: --limit=%s is over\n", s.Name, c.Limit)
+				continue
 			}
 			r, err := life.Run(ctx, life.Options{
 				Binary: c.Binary, Work: c.Work, Devices: c.Devices, Rounds: c.Rounds, Window: c.Window, Load: c.Load,

@@ -79,11 +79,11 @@ func TestBrowser_PageAsDevice(t *testing.T) {
 }
 
 // newTab opens a tab of a Chromium that asks nobody on the network for anything.
-func newTab(t *testing.T) context.Context {
+func newTab(t *testing.T, more ...chromedp.ExecAllocatorOption) context.Context {
 	t.Helper()
 	chromium, err := exec.LookPath("chromium")
 	need(t, "chromium", err == nil)
-	allocator, cancelAllocator := chromedp.NewExecAllocator(context.Background(),
+	allocator, cancelAllocator := chromedp.NewExecAllocator(context.Background(), append(more,
 		chromedp.ExecPath(chromium),
 		chromedp.UserDataDir(t.TempDir()),
 		chromedp.Headless, chromedp.NoSandbox, chromedp.DisableGPU, chromedp.NoFirstRun,
@@ -92,7 +92,7 @@ func newTab(t *testing.T) context.Context {
 		chromedp.Flag("disable-component-update", true),
 		chromedp.Flag("disable-sync", true),
 		chromedp.WSURLReadTimeout(patience),
-	)
+	)...)
 	tab, cancelTab := chromedp.NewContext(allocator)
 	t.Cleanup(func() {
 		if err := chromedp.Cancel(tab); err != nil {

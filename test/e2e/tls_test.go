@@ -41,26 +41,6 @@ func startTLS(t *testing.T, flags ...string) *secureNode {
 
 func (s *secureNode) wss() string { return "wss://" + s.addr + "/v1/device" }
 
-// Python and Node are devices over TLS as they are without it.
-func TestTLS_Devices(t *testing.T) {
-	n := startTLS(t, "--tls-records=own")
-	withEachLibrary(t, func(t *testing.T, lib string) {
-		c := startTrusting(t, lib, n.ca.File)
-		p := c.dial(order{URL: n.wss(), Protocols: []string{"edgeloop.v1.json"}, Headers: map[string]string{"Authorization": "Bearer " + n.token(lib)}})
-		p.want("open")
-		p.wantMessage("welcome")
-		for seq := uint64(1); seq <= 20; seq++ {
-			p.send(message{"type": "telemetry", "seq": seq, "topic": "t", "data": strings.Repeat("x", int(seq)*2000)})
-		}
-		p.wantAck(20)
-		p.close()
-		distrusts := startClient(t, lib).dial(order{URL: n.wss()})
-		if e := distrusts.want("failed"); !strings.Contains(strings.ToLower(e.Error), "certificate") {
-			t.Errorf("without the authority: %+v", e)
-		}
-	})
-}
-
 // A node may have no plain listener, and says over TLS what it says without.
 func TestTLS_Curl(t *testing.T) {
 	need(t, "curl", exec.Command("curl", "--version").Run() == nil)

@@ -47,11 +47,11 @@ func (n *Node) Call(ctx context.Context, method, path string, body any) (status 
 	return resp.StatusCode, answer, err
 }
 
-// Devices is the node's whole list, page by page.
+// Devices is the node's list of the tenant of the crew, page by page.
 func (n *Node) Devices(ctx context.Context) ([]history.Listed, error) {
 	var all []history.Listed
 	for after := ""; ; {
-		path := "/v1/devices?limit=1000"
+		path := "/v1/devices?tenant=default&limit=1000"
 		if after != "" {
 			path += "&after=" + url.QueryEscape(after)
 		}

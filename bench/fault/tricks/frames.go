@@ -18,6 +18,7 @@ type device struct {
 	t    *try
 	conn net.Conn
 	r    *bufio.Reader
+	upto int64 // of the last acknowledgement
 }
 
 // device connects with a good token, and has its welcome.
@@ -35,7 +36,7 @@ func (t *try) deviceOn(c net.Conn, fields ...string) (*device, error) {
 		c.Close()
 		return nil, errors.New(status)
 	}
-	d := &device{t, c, r}
+	d := &device{t: t, conn: c, r: r}
 	if _, text, err := d.frame(); err != nil || !strings.Contains(string(text), `"welcome"`) {
 		c.Close()
 		return nil, fmt.Errorf("no welcome: %.80q %w", text, err)
@@ -143,7 +144,7 @@ func frameTricks() []Trick {
 		say("after-close", "messages behind the close", bye+strings.Repeat(frame(fin|text, "{}"), 1000), "close 1000"),
 		{Name: "bomb", About: "8 KiB that inflate to 8 MiB", Want: []string{"close 1009"}, try: (*try).bomb},
 		{Name: "bombs", About: "small bombs, one in each fragment", Want: []string{"close 1009"}, try: (*try).fragmentedBomb},
-		{Name: "deaf", About: "asks for answers and never reads them", Want: []string{cut}, try: (*try).deaf},
+		{Name: "deaf", About: "asks for answers and never reads them: it is cut off, or held back", Want: []string{cut, open}, try: (*try).deaf},
 	}
 	for cutAt := range 4 { // a letter of four bytes that would be U+110000
 		bad := "\"\xf4\x90\x80\x80\""

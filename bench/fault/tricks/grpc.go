@@ -83,9 +83,9 @@ func grpcTricks() []Trick {
 	return []Trick{
 		{Name: "silence", About: "nothing is said", Want: []string{cut, open}, Slow: true, Peers: 100, try: func(t *try) string { return t.holds(t.doors.GRPC, "") }},
 		say("http1", "HTTP/1.1", "", ended...),
-		say("no-token", "a call without a token", first, "status 16"),
-		say("wrong-token", "a call with a wrong one", h2(h2Headers, endHeaders|endStream, 1, call(list, "guess")), "status 16"),
-		say("no-method", "a method that does not exist, without a token", h2(h2Headers, endHeaders|endStream, 1, call("/a/b", "")), "status 16"),
+		say("no-token", "a call without a token", first, "status 16", cut),
+		say("wrong-token", "a call with a wrong one", h2(h2Headers, endHeaders|endStream, 1, call(list, "guess")), "status 16", cut),
+		say("no-method", "a method that does not exist, without a token", h2(h2Headers, endHeaders|endStream, 1, call("/a/b", "")), "status 16", cut),
 		say("header-1m", "metadata of 1 MiB", h2(h2Headers, 0, 1, call(list, "")+field("x", strings.Repeat("x", 15_000)))+strings.Repeat(h2(h2Continuation, 0, 1, field("y", strings.Repeat("y", 15_000))), 70)+h2(h2Continuation, endHeaders, 1, ""), ended...),
 		say("continuations", "continuations without an end", h2(h2Headers, 0, 1, call(list, ""))+strings.Repeat(h2(h2Continuation, 0, 1, ""), 200_000), append(ended, open)...),
 		say("rapid-reset", "calls that are taken back at once", resets.String(), append(ended, "status 16")...),

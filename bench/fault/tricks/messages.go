@@ -3,6 +3,7 @@ package tricks
 import (
 	"fmt"
 	"strings"
+	"time"
 )
 
 // messageTricks are of a device that was let in and breaks the protocol of devices.
@@ -33,18 +34,24 @@ func messageTricks() []Trick {
 	}
 }
 
-// says sends a message, and then one that is good: what the node answers first.
+// says sends a message, and then one that is good and new: what the node answers first. An
+// acknowledgement comes when that one is on the disk, behind any error.
 func (t *try) says(message string) string {
 	d, err := t.device()
 	if err != nil {
 		return t.ended(err)
 	}
 	defer d.conn.Close()
+	seq := time.Now().UnixMicro()
 	if _, err := d.conn.Write([]byte(frame(fin|text, strings.ReplaceAll(message, "stolen", t.doors.Token("x-victim"))) +
-		frame(fin|text, `{"type":"telemetry","seq":9,"data":{}}`))); err != nil {
+		frame(fin|text, fmt.Sprintf(`{"type":"telemetry","seq":%d,"data":{}}`, seq)))); err != nil {
 		return t.ended(err)
 	}
-	return d.answer()
+	for { // of the try before there may be an acknowledgement on its way
+		if how := d.answer(); how != "ack" || d.upto >= seq {
+			return how
+		}
+	}
 }
 
 // answer is the type of the next message, and the code of an error.
@@ -60,6 +67,8 @@ func (d *device) answer() string {
 			continue
 		}
 		kind, code := member(payload, "type"), member(payload, "code")
+		_, upto, _ := strings.Cut(string(payload), `"upto":`)
+		_, _ = fmt.Sscan(strings.TrimRight(upto, "}"), &d.upto)
 		return strings.TrimSpace(kind + " " + code)
 	}
 }

@@ -1,6 +1,7 @@
 package tricks
 
 import (
+	"fmt"
 	"strings"
 )
 
@@ -42,10 +43,7 @@ func tenantTricks() []Trick {
 		ask("tail-device", "the records of its device", "GET", "/v1/tail?tenant=default&device=d00000&since=all&follow=false", "", "403"),
 		ask("tail-own", "the records of everybody, without a name", "GET", "/v1/tail?since=all&follow=false", "", "200"),
 		ask("metrics", "the node's metrics", "GET", "/metrics", "", "403"),
-		{Name: "same-name", About: "a device with an innocent's name, of another tenant", Want: []string{"101"}, try: func(t *try) string {
-			token := t.doors.signed(`{"sub":"d00000","tenant":"` + otherTenant + `"}`)
-			return t.ask(t.doors.WS, upgrade(devicePath)+"Authorization: Bearer "+token+"\r\n\r\n")
-		}},
+		{Name: "same-name", About: "a device with the name of another tenant's: it takes nothing over", Want: []string{"both stay"}, try: (*try).sameName},
 		{Name: "dotted", About: "names with dots, which would be parts of a subject", Want: []string{"ack"}, try: func(t *try) string {
 			c, err := t.dial(t.doors.WS)
 			if err != nil {
@@ -57,11 +55,36 @@ func tenantTricks() []Trick {
 			if status != "101" {
 				return status
 			}
-			d := &device{t, c, r}
+			d := &device{t: t, conn: c, r: r}
 			if how := d.answer(); how != "welcome" {
 				return how
 			}
 			return d.answer()
 		}},
 	}
+}
+
+// sameName connects a device, and one of the same name and of another tenant.
+func (t *try) sameName() string {
+	d, err := t.device()
+	if err != nil {
+		return t.ended(err)
+	}
+	defer d.conn.Close()
+	c, err := t.dial(t.doors.WS)
+	if err != nil {
+		return t.ended(err)
+	}
+	defer c.Close()
+	token := t.doors.signed(`{"sub":"` + t.name() + `","tenant":"` + otherTenant + `"}`)
+	if status, _ := t.say(c, upgrade(devicePath)+"Authorization: Bearer "+token+"\r\n\r\n"); status != "101" {
+		return status
+	}
+	if _, err := d.conn.Write([]byte(frame(fin|ping, "p"))); err != nil {
+		return t.ended(err)
+	}
+	if op, _, err := d.frame(); err != nil || op != pong {
+		return fmt.Sprintf("the first hears %d, %v", op, err)
+	}
+	return "both stay"
 }

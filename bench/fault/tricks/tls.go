@@ -303,7 +303,7 @@ func (t *try) overTLS() (*sealer, *device, error) {
 		c.Close()
 		return nil, nil, err
 	}
-	d := &device{t, s, bufio.NewReader(s)}
+	d := &device{t: t, conn: s, r: bufio.NewReader(s)}
 	if status := t.status(d.r); status != "101" {
 		c.Close()
 		return nil, nil, errors.New(status)

@@ -21,6 +21,8 @@ type Trick struct {
 	Want []string
 	// Peers try at the same time, each again and again; 0: 8.
 	Peers int
+	// Records says that it is about records of TLS after the handshake.
+	Records bool
 	// Slow says that a try lasts as long as the node has patience: Patience.
 	Slow bool
 
