@@ -77,7 +77,7 @@ type Bans interface {
 	Bans(tenant string) []api.Ban
 }
 
-// Limits are the bounds of the node.
+// Limits are the bounds of the node, and of its tenants.
 type Limits interface {
 	// Limits lists every limit in a fixed order.
 	Limits() []api.Limit
@@ -86,6 +86,10 @@ type Limits interface {
 	// range; what only the node can judge (a
 	// heartbeat longer than the idle timeout) is a *api.FieldError.
 	SetLimits(ctx context.Context, values map[string]*int64) error
+	// Tenant is what a tenant may use, also of one that was never seen.
+	Tenant(tenant string) api.Tenant
+	// SetTenant is SetLimits for the limits of a tenant.
+	SetTenant(ctx context.Context, tenant string, values map[string]*int64) error
 }
 
 // Log is the durable log, read back.

@@ -30,7 +30,7 @@ type Series struct {
 // source emits samples for these and no others.
 func SeriesTable() []Series {
 	return slices.Concat(
-		buildSeries(), eventloopSeries(), doormanSeries(), tlsSeries(), authSeries(), poolSeries(), devicemgrSeries(), gatewaySeries(), backboneSeries(), adminSeries(), logSeries(), sinkSeries(), grpcSeries(), intakeSeries(), presenceSeries(),
+		buildSeries(), eventloopSeries(), doormanSeries(), tlsSeries(), authSeries(), poolSeries(), devicemgrSeries(), gatewaySeries(), backboneSeries(), adminSeries(), logSeries(), sinkSeries(), grpcSeries(), intakeSeries(), presenceSeries(), quotaSeries(),
 	)
 }
 
@@ -234,5 +234,16 @@ func sinkSeries() []Series {
 		{"edgeloop_sink_unkept_records_total", TypeCounter, []string{"sink"}, "Of those, left out, because their device had its share of the dead letters."},
 		{"edgeloop_sink_filtered_records_total", TypeCounter, []string{"sink"}, "Records that the filter kept back."},
 		{"edgeloop_sink_missed_records", TypeGauge, []string{"sink"}, "Records that retention took before the sink had them, in all its life."},
+	}
+}
+
+// quotaSeries have the name of a tenant as a label: of one that has quotas of its own, or
+// "*" for all others.
+func quotaSeries() []Series {
+	return []Series{
+		{"edgeloop_quota_over_total", TypeCounter, []string{"tenant", "quota"}, "Times that a quota was found used up: connections or commands that were refused, joins of groups, pauses for the rate."},
+		{"edgeloop_quota_connections", TypeGauge, []string{"tenant"}, "Connections of the tenant; of named tenants alone, as the following."},
+		{"edgeloop_quota_waiting_connections", TypeGauge, []string{"tenant"}, "Of these, from which nothing is read until the tenant's rate allows it."},
+		{"edgeloop_quota_stored_commands", TypeGauge, []string{"tenant"}, "Commands that wait for its devices, as far as this node knows."},
 	}
 }

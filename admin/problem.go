@@ -24,6 +24,7 @@ const (
 	kindInvalidField
 	kindInternal
 	kindBusy
+	kindOverQuota
 	kindUnavailable
 	kindDraining
 	kindTooManyTails
@@ -53,6 +54,7 @@ func (k problemKind) spec() problemSpec {
 		kindInvalidField:    {"invalid-field", "A field is not allowed", http.StatusUnprocessableEntity},
 		kindInternal:        {"internal", "The node failed", http.StatusInternalServerError},
 		kindBusy:            {"device-busy", "The device's queue is full", http.StatusServiceUnavailable},
+		kindOverQuota:       {"over-quota", "The tenant has used up its quota", http.StatusTooManyRequests},
 		kindUnavailable:     {"unavailable", "The node cannot do this now", http.StatusServiceUnavailable},
 		kindDraining:        {"draining", "The node is draining", http.StatusServiceUnavailable},
 		kindTooManyTails:    {"too-many-tails", "As many tails are running as are allowed", http.StatusServiceUnavailable},
@@ -95,6 +97,7 @@ func problemOf(err error) *api.Problem {
 		{api.ErrUnknownSink, kindNotFound},
 		{api.ErrNotConnected, kindNotConnected},
 		{api.ErrBusy, kindBusy},
+		{api.ErrOverQuota, kindOverQuota},
 		{api.ErrUnavailable, kindUnavailable},
 		{api.ErrDraining, kindDraining},
 		{context.DeadlineExceeded, kindTimedOut},
@@ -112,7 +115,7 @@ func problemOf(err error) *api.Problem {
 func ProblemOf(err error) *api.Problem { return problemOf(err) }
 
 func writeProblem(w http.ResponseWriter, p *api.Problem) {
-	if p.Status == http.StatusServiceUnavailable {
+	if p.Status == http.StatusServiceUnavailable || p.Status == http.StatusTooManyRequests {
 		w.Header().Set("Retry-After", "1")
 	}
 	writeBody(w, p.Status, api.ProblemType, p)

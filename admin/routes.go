@@ -70,6 +70,8 @@ func (s *Server) routes() []route {
 		{"POST /v1/reload", ofNode(administers), "reload", s.reload},
 		{"GET /v1/limits", ofNode(reads), "", s.getLimits},
 		{"PATCH /v1/limits", ofNode(administers), "limits", s.patchLimits},
+		{"GET /v1/tenants/{tenant}", reads, "", s.getTenant},
+		{"PATCH /v1/tenants/{tenant}/limits", ofNode(administers), "limits of a tenant", s.patchTenant},
 
 		{"GET /v1/devices", reads, "", s.listDevices},
 		{"GET /v1/devices/{tenant}/{device}", reads, "", s.getDevice},

@@ -41,6 +41,8 @@ var asked = map[string]asks{
 	"POST /v1/reload":                               {access.Admin, "", ""},
 	"GET /v1/limits":                                {access.Read, "", ""},
 	"PATCH /v1/limits":                              {access.Admin, "", "{}"},
+	"GET /v1/tenants/{t}":                           {access.Read, "path", ""},
+	"PATCH /v1/tenants/{t}/limits":                  {access.Admin, "", "{}"},
 	"GET /v1/sinks":                                 {access.Read, "", ""},
 	"GET /v1/sinks/{sink}":                          {access.Read, "", ""},
 	"POST /v1/sinks/{sink}/pause":                   {access.Admin, "", ""},
@@ -127,6 +129,7 @@ func (n *tenants) listen(f *fixture) {
 	f.bans.UnbanFunc = func(_ context.Context, t, _ string) (bool, error) { n.note(t); return true, nil }
 	f.bans.BanOfFunc = func(t, _ string) (api.Ban, bool) { n.note(t); return api.Ban{}, false }
 	f.bans.BansFunc = func(t string) []api.Ban { n.note(t); return nil }
+	f.limits.TenantFunc = func(t string) api.Tenant { n.note(t); return api.Tenant{Tenant: t, Limits: []api.Limit{}} }
 	f.log.TailFunc = func(_ context.Context, q api.TailQuery, _ func(uint64, []byte) error) error {
 		n.note(q.Tenant)
 		return nil

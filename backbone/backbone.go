@@ -77,7 +77,7 @@ func (b *Backbone) open(ctx context.Context, cfg *Config) (err error) {
 
 func (b *Backbone) openStores(ctx context.Context, cfg *Config) (err error) {
 	if b.Commands, err = store.OpenCommands(ctx, b.srv, store.CommandConfig{
-		MaxAge: cfg.CommandMaxAge, PerDevice: cfg.CommandsPerDevice, Bytes: cfg.CommandBytes,
+		MaxAge: cfg.CommandMaxAge, PerDevice: cfg.CommandsPerDevice, Bytes: cfg.CommandBytes, Quota: cfg.CommandQuota,
 	}); err != nil {
 		return err
 	}

@@ -48,6 +48,9 @@ type Config struct {
 	CommandsPerDevice int
 	// CommandBytes bounds all waiting commands on disk. Default 256 MiB.
 	CommandBytes int64
+	// CommandQuota is how many commands may wait for the devices of a tenant, 0 for any
+	// number. It is called from any goroutine and must not block. Default: any number.
+	CommandQuota func(tenant string) int64
 	// PresenceBytes bounds the kept last states on disk; the oldest go first.
 	// Default 256 MiB.
 	PresenceBytes int64

@@ -128,6 +128,8 @@ var (
 	ErrCommandsFull = store.ErrCommandsFull
 	// ErrDeviceCommandsFull is ErrCommandsFull of one device.
 	ErrDeviceCommandsFull = store.ErrDeviceCommandsFull
+	// ErrTenantCommandsFull is ErrCommandsFull of one tenant.
+	ErrTenantCommandsFull = store.ErrTenantCommandsFull
 	ErrDisk               = uplog.ErrDisk
 	ErrNewer              = custody.ErrNewer
 	ErrReaderTaken        = store.ErrTaken

@@ -17,6 +17,7 @@ const (
 var (
 	ErrGroupName     = errors.New("devicemgr: a group's name has 1 to 64 bytes")
 	ErrTooManyGroups = errors.New("devicemgr: a device may be in 16 groups")
+	ErrTenantGroups  = errors.New("devicemgr: the tenant has as many groups as it may have")
 	ErrOffline       = errors.New("devicemgr: this connection of the device has ended")
 )
 
@@ -40,7 +41,9 @@ type membership struct {
 // Join adds a connected device to a group of its tenant, for the connection with that epoch.
 // For an older connection it returns ErrOffline: a newer one starts without memberships.
 // Joining twice is not an error. The membership ends with Leave or with the connection.
-func (m *Manager) Join(s *Session, epoch uint64, name string) error {
+// Where the tenant has most groups, 0 for any number, only these can be joined
+// (ErrTenantGroups).
+func (m *Manager) Join(s *Session, epoch uint64, name string, most int64) error {
 	if name == "" || len(name) > MaxGroupName {
 		return fmt.Errorf("%w, not %d", ErrGroupName, len(name))
 	}
@@ -57,6 +60,9 @@ func (m *Manager) Join(s *Session, epoch uint64, name string) error {
 		return ErrTooManyGroups
 	}
 	g := s.tenant.groups[name]
+	if g == nil && most > 0 && int64(len(s.tenant.groups)) >= most {
+		return ErrTenantGroups
+	}
 	if g == nil {
 		g = &group{name: strings.Clone(name)}
 		if s.tenant.groups == nil {
@@ -93,6 +99,16 @@ func (m *Manager) groupsLocked(s *Session) []membership {
 		return nil
 	}
 	return *m.memberships.at(s.place)
+}
+
+// Groups is how many groups of a tenant have members.
+func (m *Manager) Groups(tenant string) int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if t := m.tenants[tenant]; t != nil {
+		return len(t.groups)
+	}
+	return 0
 }
 
 // Members calls fn for the devices in a group until fn returns false. It holds no lock

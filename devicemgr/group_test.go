@@ -26,7 +26,7 @@ func TestManager_Join(t *testing.T) {
 	other, _, _ := m.Connect(devicemgr.Key{Tenant: "u", Device: "a"}, &link{})
 	join := func(s *devicemgr.Session, group string, want error) {
 		t.Helper()
-		if err := m.Join(s, s.Epoch(), group); !errors.Is(err, want) {
+		if err := m.Join(s, s.Epoch(), group, 0); !errors.Is(err, want) {
 			t.Errorf("Join %q: %v, want %v", group, err, want)
 		}
 	}
@@ -86,10 +86,10 @@ func TestManager_JoinOfTheOlderConnection(t *testing.T) {
 	m := table(t, devicemgr.Config{})
 	s, older, _ := m.Connect(device(1), &link{})
 	_, newer, _ := m.Connect(device(1), &link{})
-	if err := m.Join(s, older, "g"); !errors.Is(err, devicemgr.ErrOffline) || members(m, "t", "g") != nil {
+	if err := m.Join(s, older, "g", 0); !errors.Is(err, devicemgr.ErrOffline) || members(m, "t", "g") != nil {
 		t.Errorf("Join: %v, members %v", err, members(m, "t", "g"))
 	}
-	err := errors.Join(m.Join(s, newer, "g"), m.Leave(s, older, "g"))
+	err := errors.Join(m.Join(s, newer, "g", 0), m.Leave(s, older, "g"))
 	if got := members(m, "t", "g"); err != nil || len(got) != 1 {
 		t.Errorf("%v, members %v", err, got)
 	}
@@ -103,7 +103,7 @@ func TestManager_LargeGroup(t *testing.T) {
 	sessions := make([]*devicemgr.Session, n)
 	for i := range sessions {
 		sessions[i], _, _ = m.Connect(device(i), &link{})
-		if err := m.Join(sessions[i], sessions[i].Epoch(), "all"); err != nil {
+		if err := m.Join(sessions[i], sessions[i].Epoch(), "all", 0); err != nil {
 			t.Fatal(err)
 		}
 	}

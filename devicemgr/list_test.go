@@ -42,7 +42,7 @@ func TestManager_List(t *testing.T) {
 			case "x1":
 				m.Unregister(s, epoch)
 			case "y1", "x2":
-				if err := m.Join(s, s.Epoch(), "g"); err != nil {
+				if err := m.Join(s, s.Epoch(), "g", 0); err != nil {
 					t.Fatal(err)
 				}
 			}

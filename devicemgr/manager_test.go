@@ -214,7 +214,7 @@ func TestManager_Concurrent(t *testing.T) {
 		writers.Go(func() {
 			for i := range 1500 {
 				s, epoch, _ := m.Connect(device((i*11+g)%200), &link{})
-				if err := m.Join(s, s.Epoch(), "g"); err != nil && s.Epoch() == epoch {
+				if err := m.Join(s, s.Epoch(), "g", 0); err != nil && s.Epoch() == epoch {
 					t.Error(err)
 				}
 				if i%2 == 0 {

@@ -253,7 +253,7 @@ func (m *model) isNewest(c conn) bool {
 
 func (m *model) join(t *rapid.T) {
 	c, name := m.drawConn(t), rapid.SampledFrom([]string{"g", "h", "i"}).Draw(t, "group")
-	if err := m.m.Join(c.s, c.epoch, name); (err == nil) != m.isNewest(c) {
+	if err := m.m.Join(c.s, c.epoch, name, 0); (err == nil) != m.isNewest(c) {
 		t.Fatalf("Join: %v", err)
 	}
 	if m.isNewest(c) {

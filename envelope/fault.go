@@ -12,6 +12,7 @@ const (
 	CodeSequenceJump    = "sequence_jump"    // seq is further above the last one than the node allows
 	CodeNotAllowed      = "not_allowed"      // the token does not allow this topic or group
 	CodeBadToken        = "bad_token"        // a new token was refused
+	CodeQuota           = "quota"            // the tenant has used up what it may
 	CodeOverLimit       = "over_limit"       // too many groups, or another bound of the device
 )
 

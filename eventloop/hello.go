@@ -94,6 +94,7 @@ const (
 	ReasonForbidden                  // known, and not allowed
 	ReasonNotFound                   // it asks for something that is not here
 	ReasonUnavailable                // not now
+	ReasonQuota                      // its tenant has as many connections as it may have
 	ReasonInternal                   // our fault
 	numReasons
 )

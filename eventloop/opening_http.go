@@ -116,6 +116,7 @@ func inHTTP(r *Refusal) *wsproto.Refusal {
 		ReasonForbidden:    http.StatusForbidden,
 		ReasonNotFound:     http.StatusNotFound,
 		ReasonUnavailable:  http.StatusServiceUnavailable,
+		ReasonQuota:        http.StatusTooManyRequests,
 		ReasonInternal:     http.StatusInternalServerError,
 	}[r.Reason]
 	return &wsproto.Refusal{Status: status, Reason: r.Text, RetryAfter: r.RetryAfter}

@@ -107,6 +107,7 @@ func inMQTT(r Reason) mqttproto.ReasonCode {
 		ReasonForbidden:    mqttproto.ReasonNotAuthorized,
 		ReasonNotFound:     mqttproto.ReasonUnspecified,
 		ReasonUnavailable:  mqttproto.ReasonServerBusy,
+		ReasonQuota:        mqttproto.ReasonQuotaExceeded,
 		ReasonInternal:     mqttproto.ReasonServerUnavailable,
 	}[r]
 }

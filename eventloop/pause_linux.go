@@ -65,6 +65,14 @@ func (c *Conn) ResumeOnLoop() {
 	c.listenOnLoop()
 }
 
+// HoldsOnLoop says whether something that was read waits for ResumeOnLoop, and takes memory.
+func (c *Conn) HoldsOnLoop() bool {
+	if l, ok := c.gc.(*layered); ok && l.wire != nil && l.waits {
+		return true
+	}
+	return c.hold != nil && !c.partOnLoop()
+}
+
 // PausedOnLoop says whether reading is paused.
 func (c *Conn) PausedOnLoop() bool { return c.paused }
 

@@ -106,6 +106,7 @@ func (g *Gateway) turnAway(c *candidate, refusal *eventloop.Refusal) {
 	}
 	if l != nil {
 		g.devices.Unregister(l.session, l.epoch)
+		l.leaveTenant()
 	}
 	c.hello.Refuse(refusal)
 }
@@ -134,6 +135,7 @@ func (g *Gateway) admit(c *candidate) *eventloop.Refusal {
 	}
 	l.flags.Store(l.dialect.protocol().firstFlags())
 	if refusal := g.register(c, l, key); refusal != nil {
+		l.leaveTenant()
 		return refusal
 	}
 	if refusal := g.unwelcome(key); refusal != nil {
@@ -320,6 +322,7 @@ func equalFold(b []byte, lower string) bool {
 
 // leave is told by a link that its connection is gone.
 func (g *Gateway) leave(l *link, gone *eventloop.Gone) {
+	l.leaveTenant()
 	if l.session != nil {
 		l.noticeGone(gone)
 		l.disconnected(gone)

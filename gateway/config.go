@@ -11,6 +11,7 @@ import (
 	"edgeloop/auth"
 	"edgeloop/backbone"
 	"edgeloop/internal/defaults"
+	"edgeloop/quota"
 )
 
 // Log makes messages durable. Append may block; only pool workers call it.
@@ -58,6 +59,10 @@ type Config struct {
 	// RateBytes is how many bytes a second a device may send, in the long run; a
 	// second's worth may come at once. Default 0: as many as it can.
 	RateBytes int64
+	// RateMessages is the same for messages.
+	RateMessages int64
+	// Quotas has the limits of tenants; default none.
+	Quotas *quota.Book
 	// InFlight bounds the memory that all messages between socket and log hold:
 	// where reading pauses. Default 256 MiB. A quarter above it connections that
 	// would take more are closed.
@@ -148,6 +153,7 @@ func (c Config) withDefaults() (Config, error) {
 	defaults.Set(&c.PrefixBits6, 64)
 	defaults.Set(&c.DrainWindow, 10*time.Second)
 	defaults.Set(&c.RetryAfter, 5*time.Second)
+	defaults.Set(&c.Quotas, new(quota.Book))
 	if c.Logger == nil {
 		c.Logger = zap.NewNop()
 	}
@@ -164,6 +170,7 @@ func (c Config) withDefaults() (Config, error) {
 		{"Window", int64(c.Window)},
 		{"WindowBytes", c.WindowBytes},
 		{"RateBytes", c.RateBytes},
+		{"RateMessages", c.RateMessages},
 		{"InFlight", c.InFlight},
 		{"MaxCommand", int64(c.MaxCommand)},
 		{"Heartbeat", int64(c.Heartbeat)},

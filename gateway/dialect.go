@@ -41,6 +41,7 @@ type voice struct {
 	// Immutable after construction.
 	g       *Gateway
 	dialect dialect
+	tenant  *tenant // set once, before anybody sees the link; nil where there is no connection
 }
 
 // A protocol is one by number, for tables.
@@ -98,7 +99,7 @@ type voices [numEdgeloop]*voice
 func (g *Gateway) learnProtocols() {
 	for p := range numEdgeloop {
 		e := newEdgeloop(p)
-		g.forms[p], g.voices[p] = e, &voice{g, e}
+		g.forms[p], g.voices[p] = e, &voice{g: g, dialect: e}
 	}
 	g.forms[protocolMQTT3] = mqttForm(mqttproto.V311)
 	g.forms[protocolMQTT5] = mqttForm(mqttproto.V5)

@@ -12,6 +12,7 @@ const (
 	DropLaneFull                   // held back: the lane had no room, reading pauses until it has
 	DropMemoryFull                 // held back, or closed with 1013 beyond the second bound: the messages on their way reached --inflight-bytes
 	DropOverRate                   // held back: the device sent more than --max-rate-bytes
+	DropOverQuota                  // held back: the tenant sent more than its quota
 	DropReplaced                   // still on its lane when a newer connection took over; the device sends it again there
 	DropOvertaken                  // not in the log yet when another node had written of the device; it resumes on a new connection
 	DropClosed                     // the connection closed while its messages were held back
@@ -22,6 +23,7 @@ const (
 	DropCommandLarge               // a command that is larger than what may wait for a device now, or than it takes
 	DropAuthBusy                   // a handshake refused with 503: too many are being checked
 	DropNodeFull                   // a handshake refused with 503: --max-connections are here, and not this device
+	DropQuotaFull                  // a handshake refused with 429: the tenant has as many connections as it may have
 	DropSuperseded                 // a handshake that was late: a later one of the same device was admitted before, or its socket is gone
 	DropFlapping                   // a handshake refused with 503: its device's connections take over from each other too often
 	DropResetting                  // a handshake refused with 503: the sequence of the device is being reset
@@ -46,8 +48,8 @@ func (d Drop) String() string {
 		return "unknown"
 	}
 	return [numDrops]string{
-		"bad_envelope", "duplicate", "lane_full", "memory_full", "over_rate", "replaced", "overtaken", "closed", "panic", "stopping",
-		"command_offline", "command_slow", "command_large", "auth_busy", "node_full", "superseded", "flapping", "resetting", "draining",
+		"bad_envelope", "duplicate", "lane_full", "memory_full", "over_rate", "over_quota", "replaced", "overtaken", "closed", "panic", "stopping",
+		"command_offline", "command_slow", "command_large", "auth_busy", "node_full", "quota_full", "superseded", "flapping", "resetting", "draining",
 		"address_rate", "prefix_rate", "device_rate", "tenant_rate", "node_rate", "unauthorized", "keys_missing", "forbidden",
 	}[d]
 }

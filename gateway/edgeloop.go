@@ -7,6 +7,7 @@ import (
 	"edgeloop/devicemgr"
 	"edgeloop/envelope"
 	"edgeloop/eventloop"
+	"edgeloop/quota"
 )
 
 // edgeloop is the dialect of the project's own protocol (docs/protocol.md), in one of
@@ -156,9 +157,14 @@ func (e *edgeloop) refuseOnLane(l *link, err error) {
 func (e *edgeloop) groupOnLane(l *link, m *envelope.Message) {
 	var err error
 	if m.Type == envelope.TypeJoin {
-		err = l.g.devices.Join(l.session, l.epoch, string(m.Group))
+		err = l.g.devices.Join(l.session, l.epoch, string(m.Group), l.tenant.limits.Load().Groups)
 	} else {
 		err = l.g.devices.Leave(l.session, l.epoch, string(m.Group))
+	}
+	if errors.Is(err, devicemgr.ErrTenantGroups) {
+		l.tenant.count(quota.Groups)
+		e.refuseOnLane(l, &envelope.Fault{Code: envelope.CodeQuota, Message: err.Error()})
+		return
 	}
 	if err != nil && !errors.Is(err, devicemgr.ErrOffline) { // gone already: nobody to tell
 		e.refuseOnLane(l, &envelope.Fault{Code: envelope.CodeOverLimit, Message: err.Error()})

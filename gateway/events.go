@@ -155,8 +155,8 @@ func (g *Gateway) happened(kind EventType, key devicemgr.Key, epoch uint64, peer
 // errand is a batch of one message that no connection has brought, for the lane of a device:
 // d takes it in, and no more of d is called.
 func (g *Gateway) errand(key devicemgr.Key, d dialect) *batch {
-	l := &link{voice: &voice{g, d}, laneKey: uint32(g.devices.Hash(key))} //nolint:gosec // as for a connection
-	l.lost = uint8(DropStopping) + 1                                      // there is no connection to break off
+	l := &link{voice: &voice{g: g, dialect: d}, laneKey: uint32(g.devices.Hash(key))} //nolint:gosec // as for a connection
+	l.lost = uint8(DropStopping) + 1                                                  // there is no connection to break off
 	b := &batch{link: l, bytes: g.memory.budget.Moving.Get(prefixSize)}
 	b.add(eventloop.Text, nil)
 	l.onWay.Add(b.way())

@@ -38,6 +38,7 @@ type Gateway struct {
 	stopping chan struct{}
 	flaps    *flaps
 	connects *connects
+	tenants  *tenants
 	resets   resets
 	born     time.Time // its monotonic clock is what latencies are taken by
 
@@ -99,6 +100,7 @@ func New(cfg Config) (*Gateway, error) {
 		born:     time.Now(),
 	}
 	g.learnProtocols()
+	g.tenants = newTenants(g)
 	g.memory.budget = bytebuf.NewBudget(cfg.InFlight, g.memory.low)
 	g.limits.set(cfg)
 	g.events.set(cfg.Events, cfg.EventRate)

@@ -15,14 +15,16 @@ type limits struct {
 	// Atomic.
 	window      atomic.Int64
 	windowBytes atomic.Int64
-	rate        atomic.Int64 // bytes a second; 0 is no bound
-	silence     atomic.Pointer[devicemgr.Silence]
+	// Of one device, a second; 0 is no bound.
+	rate, rateMessages atomic.Int64
+	silence            atomic.Pointer[devicemgr.Silence]
 }
 
 func (l *limits) set(c Config) {
 	l.window.Store(int64(c.Window))
 	l.windowBytes.Store(c.WindowBytes)
 	l.rate.Store(c.RateBytes)
+	l.rateMessages.Store(c.RateMessages)
 	l.silence.Store(&devicemgr.Silence{Heartbeat: c.Heartbeat, Limit: c.IdleTimeout})
 }
 
@@ -31,10 +33,11 @@ type Limits struct {
 	Window      int
 	WindowBytes int64
 	InFlight    int64
-	RateBytes   int64 // negative: none
-	Heartbeat   time.Duration
-	IdleTimeout time.Duration
-	Workers     int
+	// Negative: none.
+	RateBytes, RateMessages int64
+	Heartbeat               time.Duration
+	IdleTimeout             time.Duration
+	Workers                 int
 }
 
 // Limits are the bounds in force.
@@ -45,9 +48,11 @@ func (g *Gateway) Limits() Limits {
 		WindowBytes: g.limits.windowBytes.Load(),
 		InFlight:    g.memory.budget.Limit(),
 		RateBytes:   g.limits.rate.Load(),
-		Heartbeat:   s.Heartbeat,
-		IdleTimeout: s.Limit,
-		Workers:     g.workPool.Stats().Workers,
+
+		RateMessages: g.limits.rateMessages.Load(),
+		Heartbeat:    s.Heartbeat,
+		IdleTimeout:  s.Limit,
+		Workers:      g.workPool.Stats().Workers,
 	}
 }
 
@@ -61,6 +66,7 @@ func (g *Gateway) SetLimits(l Limits) error {
 	defaults.Set(&l.WindowBytes, now.WindowBytes)
 	defaults.Set(&l.InFlight, now.InFlight)
 	defaults.Set(&l.RateBytes, now.RateBytes)
+	defaults.Set(&l.RateMessages, now.RateMessages)
 	defaults.Set(&l.Heartbeat, now.Heartbeat)
 	defaults.Set(&l.IdleTimeout, now.IdleTimeout)
 	defaults.Set(&l.Workers, now.Workers)
@@ -76,6 +82,7 @@ func (g *Gateway) SetLimits(l Limits) error {
 	g.limits.window.Store(int64(l.Window))
 	g.limits.windowBytes.Store(l.WindowBytes)
 	g.limits.rate.Store(max(l.RateBytes, 0))
+	g.limits.rateMessages.Store(max(l.RateMessages, 0))
 	g.memory.budget.SetLimit(l.InFlight)
 	g.limits.silence.Store(&devicemgr.Silence{Heartbeat: l.Heartbeat, Limit: l.IdleTimeout})
 	g.memory.again() // those who wait may fit now

@@ -39,10 +39,10 @@ type link struct {
 	lost   uint8 // 1 + the Drop for which a message was lost here: nothing more is accepted
 
 	// Owned by the loop goroutine.
-	beats uint8  // messages of this read that were looked at for heartbeats
-	batch *batch // messages that are not posted yet, or nil
-	acked uint64 // what the device was last told
-	paid  int64  // until when what it sent is paid for, by its rate: Unix nanoseconds
+	beats uint8         // messages of this read that were looked at for heartbeats
+	batch *batch        // messages that are not posted yet, or nil
+	acked uint64        // what the device was last told
+	paid  time.Duration // until when what it sent is paid for, by its rates: since the gateway was made
 
 	// Atomic.
 	expires atomic.Uint32               // when its token ends, in Unix seconds; 0: never
@@ -63,6 +63,9 @@ const (
 	flagWelcomed                    // the first message went out; the loop's own
 	flagToken                       // the token or the clock is another one: look when it ends
 	flagMute                        // it has not asked for commands
+	flagCounted                     // it is one of the connections of its tenant
+	flagOver                        // the tenant's rate is used up: pause when the read is through
+	flagBroke                       // it waits for the tenant's rate
 
 	closeShift = 16
 )
@@ -82,6 +85,9 @@ func (l *link) LaneReady() {
 // unpark takes back the wish to be told, so that those who leave while the log
 // stands still are not kept in memory by their places in the queue.
 func (l *link) unpark() {
+	if l.flags.Load()&flagBroke != 0 {
+		l.tenant.forget(l)
+	}
 	if l.flags.Load()&flagParked != 0 {
 		l.g.memory.forget(l)
 		l.g.lanes.Forget(uint64(l.laneKey), l)

@@ -214,7 +214,7 @@ func TestProtocols_Deep(t *testing.T) {
 func TestProtocols_Unknown(t *testing.T) {
 	t.Parallel()
 	n := startNode(t, &memLog{}, gateway.Config{})
-	if _, status, _ := n.dialWith("device=x", &websocket.DialOptions{Subprotocols: []string{"mqtt"}}); status != 400 {
+	if _, status, _ := n.dialWith("device=x", &websocket.DialOptions{Subprotocols: []string{"amqp"}}); status != 400 {
 		t.Errorf("status %d", status)
 	}
 	if _, status, _ := n.dialWith("device=", nil); status != 400 {

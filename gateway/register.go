@@ -17,11 +17,15 @@ import (
 //   - one whose socket is gone does not come at all;
 //   - the connection of a later handshake is not replaced by that of an earlier one;
 //   - a device whose connections replace each other all the time has to wait;
-//   - who replaces another takes its seat, and who comes new needs one of its own.
+//   - who replaces another takes its seat, and who comes new needs one of its own, of the
+//     node and of its tenant.
 func (g *Gateway) register(c *candidate, l *link, key devicemgr.Key) *eventloop.Refusal {
 	for {
 		old := currentLink(g.devices.Lookup(key))
 		if refusal := g.mayComeFor(c, key, old); refusal != nil {
+			return refusal
+		}
+		if refusal := g.joinTenant(l, key.Tenant, old); refusal != nil {
 			return refusal
 		}
 		var ok bool
@@ -71,6 +75,7 @@ func (g *Gateway) takeOver(c *candidate, key devicemgr.Key, old devicemgr.Link) 
 	}
 	seated := false
 	if there, ok := old.(*link); ok {
+		there.leaveTenant() // it closes for a while
 		seated = c.conn.TakeSeatOf(there.conn)
 	} else {
 		seated = c.conn.TakeSeat()

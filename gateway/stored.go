@@ -53,6 +53,9 @@ func (g *Gateway) leaveCommand(ctx context.Context, key devicemgr.Key, id string
 	err := g.store.StoreCommand(ctx, key.Tenant, key.Device, id, payload, ttl)
 	var large *backbone.TooLargeError
 	switch {
+	case errors.Is(err, backbone.ErrTenantCommandsFull):
+		g.tenants.overCommands(key.Tenant)
+		return err //nolint:wrapcheck // the store says whose quota it is
 	case errors.As(err, &large):
 		return &CommandError{"data", fmt.Sprintf("is too large to wait for its device: the command takes %d bytes, allowed are %d", large.Size, large.Max)}
 	case err != nil:

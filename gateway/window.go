@@ -12,9 +12,10 @@ import (
 //   - at its window, in messages and in bytes, until some have settled;
 //   - when its lane is full, until it has room;
 //   - when the node's memory is (memory.go);
-//   - over its rate, until that is paid for.
+//   - over its rate, until that is paid for;
+//   - when its tenant is over its own (tenant_rate.go).
 //
-// pump looks at all four, and sees to it that somebody wakes the link for the one
+// pump looks at all five, and sees to it that somebody wakes the link for the one
 // that holds it.
 
 // A read is posted in pieces. A lane takes its devices in turn, a piece from each,
@@ -49,7 +50,7 @@ func (l *link) Receive(kind eventloop.Kind, payload []byte) {
 func (l *link) answeredOnLoop(n int) {
 	now := l.g.clock()
 	l.session.Touch(now)
-	if l.chargeOnLoop(now, prefixSize+n); l.overRateOnLoop(now) > 0 {
+	if l.chargeOnLoop(now, 1, prefixSize+n); l.overRateOnLoop(now) > 0 {
 		l.g.drops[DropOverRate].Add(1)
 		l.stallOnLoop()
 	}
@@ -106,6 +107,7 @@ func (l *link) Flush() {
 		l.session.Touch(l.g.clock())
 	}
 	l.beats = 0
+	l.checkQuotaOnLoop()
 	if l.flags.Load()&flagStalled != 0 {
 		l.pumpOnLoop()
 	}
@@ -116,7 +118,7 @@ func (l *link) Flush() {
 func (l *link) handOnLoop() {
 	now := l.g.clock()
 	l.session.Touch(now)
-	l.chargeOnLoop(now, len(l.batch.bytes.B))
+	l.chargeOnLoop(now, int(l.batch.messages), len(l.batch.bytes.B))
 	if l.batch.at == 0 {
 		l.batch.at = now.Sub(l.g.born)
 	}
@@ -165,6 +167,7 @@ func (l *link) postLastOnLoop() bool {
 // the memory that is given back, or from a timer. A link parked for one of those does
 // not ask again, however often it is woken for other reasons.
 func (l *link) pumpOnLoop() {
+	l.heedQuotaOnLoop()
 	for l.held() {
 		if l.postOnLoop() {
 			l.flags.And(^flagHeld)
@@ -190,7 +193,7 @@ func (l *link) pumpOnLoop() {
 		}
 		return
 	}
-	if l.flags.Load()&flagParked == 0 {
+	if !l.awaitQuotaOnLoop() && l.flags.Load()&flagParked == 0 {
 		l.unstallOnLoop()
 	}
 }
@@ -205,21 +208,29 @@ func (l *link) park() bool { return l.flags.Or(flagParked)&flagParked == 0 }
 // rateBurst is how much of its rate a device may use at once, as time.
 const rateBurst = time.Second
 
-// chargeOnLoop has n bytes paid for at the device's rate: paid moves on by the time they
-// take.
-func (l *link) chargeOnLoop(now time.Time, n int) {
+// chargeOnLoop has n bytes of so many messages paid for at the rates of the device and of
+// its tenant: paid moves on by the time they take.
+func (l *link) chargeOnLoop(now time.Time, messages, n int) {
+	l.tenant.charge(now, messages, n)
+	var took time.Duration
 	if rate := l.g.limits.rate.Load(); rate > 0 {
-		l.paid = max(l.paid, now.UnixNano()) + int64(n)*int64(time.Second)/rate
+		took = time.Duration(int64(n) * int64(time.Second) / rate)
+	}
+	if rate := l.g.limits.rateMessages.Load(); rate > 0 {
+		took = max(took, time.Duration(int64(messages)*int64(time.Second)/rate))
+	}
+	if took > 0 {
+		l.paid = max(l.paid, now.Sub(l.g.born)) + took
 	}
 }
 
 // overRateOnLoop is for how long a device that used up its burst has to wait until half
 // of it is there again.
 func (l *link) overRateOnLoop(now time.Time) time.Duration {
-	if l.paid == 0 || l.g.limits.rate.Load() == 0 {
+	if l.paid == 0 || l.g.limits.rate.Load()|l.g.limits.rateMessages.Load() == 0 {
 		return 0
 	}
-	if ahead := time.Duration(l.paid - now.UnixNano()); ahead > rateBurst {
+	if ahead := l.paid - now.Sub(l.g.born); ahead > rateBurst {
 		return ahead - rateBurst/2
 	}
 	return 0

@@ -184,6 +184,8 @@ func (f *Bans) Bans(tenant string) []api.Ban {
 type Limits struct {
 	LimitsFunc    func() []api.Limit
 	SetLimitsFunc func(values map[string]*int64) error
+	TenantFunc    func(tenant string) api.Tenant
+	SetTenantFunc func(tenant string, values map[string]*int64) error
 }
 
 // Limits calls LimitsFunc; without one there are none.
@@ -192,6 +194,22 @@ func (f *Limits) Limits() []api.Limit {
 		return []api.Limit{}
 	}
 	return f.LimitsFunc()
+}
+
+// Tenant calls TenantFunc; without one the tenant has no limits.
+func (f *Limits) Tenant(tenant string) api.Tenant {
+	if f.TenantFunc == nil {
+		return api.Tenant{Tenant: tenant, Limits: []api.Limit{}}
+	}
+	return f.TenantFunc(tenant)
+}
+
+// SetTenant calls SetTenantFunc.
+func (f *Limits) SetTenant(_ context.Context, tenant string, values map[string]*int64) error {
+	if f.SetTenantFunc == nil {
+		return nil
+	}
+	return f.SetTenantFunc(tenant, values)
 }
 
 // SetLimits calls SetLimitsFunc.

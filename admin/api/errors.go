@@ -14,6 +14,8 @@ var (
 	// ErrBusy: the device's queue is full, on its connection or of the commands
 	// that wait for it; trying later may help (503).
 	ErrBusy = errors.New("api: the device accepts no more commands now")
+	// ErrOverQuota: the tenant has used up what it may; wrap it with what that is (429).
+	ErrOverQuota = errors.New("api: over the tenant's quota")
 	// ErrUnavailable: the node cannot do it now, for instance because its log does
 	// not answer; wrap it with the reason, which the caller is shown (503).
 	ErrUnavailable = errors.New("api: the node cannot do this now")

@@ -70,6 +70,18 @@ func (c *Client) SetLimits(ctx context.Context, values map[string]any) ([]api.Li
 	return l.Limits, err
 }
 
+// Tenant says what a tenant may use, and what it uses.
+func (c *Client) Tenant(ctx context.Context, tenant string) (t api.Tenant, err error) {
+	_, err = c.call(ctx, http.MethodGet, "/v1/tenants/"+url.PathEscape(tenant), nil, nil, &t)
+	return t, err
+}
+
+// SetTenant is SetLimits for the quotas of a tenant.
+func (c *Client) SetTenant(ctx context.Context, tenant string, values map[string]any) (t api.Tenant, err error) {
+	_, err = c.call(ctx, http.MethodPatch, "/v1/tenants/"+url.PathEscape(tenant)+"/limits", nil, values, &t)
+	return t, err
+}
+
 // Devices is one page of devices; Limit 0 takes the node's default.
 func (c *Client) Devices(ctx context.Context, q api.DeviceQuery) (page api.DevicePage, err error) {
 	query := make(url.Values)

@@ -108,6 +108,8 @@ func codeOf(reason string, status int) codes.Code {
 		return codes.NotFound
 	case http.StatusGatewayTimeout:
 		return codes.DeadlineExceeded
+	case http.StatusTooManyRequests:
+		return codes.ResourceExhausted
 	case http.StatusServiceUnavailable:
 		if reason == "device-busy" {
 			return codes.ResourceExhausted

@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
-	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -22,12 +22,17 @@ var ErrCommandsFull = errors.New("backbone: too many commands are waiting")
 // ErrDeviceCommandsFull is ErrCommandsFull of one device.
 var ErrDeviceCommandsFull = fmt.Errorf("%w for this device", ErrCommandsFull)
 
+// ErrTenantCommandsFull is ErrCommandsFull of one tenant: CommandConfig.Quota is used up, or its share
+// of CommandBytes, which is three times what is free.
+var ErrTenantCommandsFull = fmt.Errorf("%w for this tenant", ErrCommandsFull)
+
 var errCommandID = errors.New("backbone: a command's id is 1 to 128 printable ASCII characters")
 
 const (
 	headerCommandID = "Edgeloop-Id"
 	headerExpires   = "Edgeloop-Expires" // Unix milliseconds
 	headerTTL       = "Nats-TTL"
+	headerSize      = "Nats-Msg-Size" // of what a reader of headers alone is told
 	headerMsgID     = "Nats-Msg-Id"
 	codeStoreFailed = 10077 // a bound of the stream is reached, or the store failed
 	maxCommandID    = 128
@@ -38,6 +43,8 @@ type CommandConfig struct {
 	MaxAge    time.Duration // how long a command waits at most
 	PerDevice int
 	Bytes     int64 // of all, on disk
+	// Quota is how many may wait for the devices of a tenant, 0 for any number; nil: any.
+	Quota func(tenant string) int64
 }
 
 // Commands wait for their devices. Its methods may be called from any goroutine.
@@ -49,6 +56,9 @@ type Commands struct {
 
 	// With a lock of its own.
 	set commandSet
+
+	// Atomic.
+	looked atomic.Int64 // when a tenant's commands were last counted anew, Unix milliseconds
 }
 
 // OpenCommands makes the stream and catches up with it.
@@ -59,9 +69,11 @@ func OpenCommands(ctx context.Context, srv *servers.Servers, cfg CommandConfig) 
 		return nil, err
 	}
 	// A command does not wait longer than the stream keeps it.
-	if most := c.stream.CachedInfo().Config.MaxAge; most > 0 {
-		c.cfg.MaxAge = min(c.cfg.MaxAge, most)
+	kept := c.stream.CachedInfo().Config
+	if kept.MaxAge > 0 {
+		c.cfg.MaxAge = min(c.cfg.MaxAge, kept.MaxAge)
 	}
+	c.cfg.Bytes = kept.MaxBytes
 	return c, srv.StartWatch(ctx, c.watch())
 }
 
@@ -91,7 +103,7 @@ func downStream(c *CommandConfig) jetstream.StreamConfig {
 // returns nil. An id that is stored twice is kept once. ttl <= 0, or above CommandMaxAge,
 // means CommandMaxAge. payload is borrowed until return.
 //
-// After ErrCommandsFull or *servers.TooLargeError nothing is stored. After
+// After ErrCommandsFull, also of the device or the tenant, or *servers.TooLargeError nothing is stored. After
 // *servers.UnavailableError and other errors the outcome is unknown: the command may be
 // stored and be given out. The same call may be repeated for as long as the store remembers
 // the id.
@@ -109,6 +121,11 @@ func (c *Commands) StoreCommand(ctx context.Context, tenant, device, id string, 
 	if ttl <= 0 || ttl > c.cfg.MaxAge {
 		ttl = c.cfg.MaxAge
 	}
+	claim, err := c.claim(ctx, tenant, subject, len(payload))
+	if err != nil {
+		return err
+	}
+	defer claim.drop()
 	expires := time.Now().Add(ttl).UnixMilli()
 	seq, err := c.srv.Put(ctx, names.StreamDown, &nats.Msg{
 		Subject: subject,
@@ -207,6 +224,7 @@ func (t *taking) some(ctx context.Context) (err error) {
 		var mine bool
 		if mine, err = t.c.deleteCommand(ctx, m.Sequence); mine { // if not, another node took it, or its time came
 			size += len(m.Data)
+			t.c.set.took(t.subject, len(m.Data))
 			t.taken = append(t.taken, m)
 		}
 	}
@@ -257,78 +275,8 @@ func (c *Commands) watch() *servers.Watcher {
 		Config: jetstream.ConsumerConfig{DeliverPolicy: jetstream.DeliverAllPolicy, HeadersOnly: true},
 		Each: func(m *servers.Delivery) {
 			expires, _ := strconv.ParseInt(m.Header.Get(headerExpires), 10, 64)
-			c.set.add(m.Subject, m.Position, expires)
+			size, _ := strconv.Atoi(m.Header.Get(headerSize))
+			c.set.heard(m.Subject, m.Position, expires, size)
 		},
 	}
-}
-
-// commandSet is the set of devices for which commands may wait, 32 bytes and the map's share
-// for each. An entry goes when the device has taken its commands or the last of them has
-// expired.
-type commandSet struct {
-	mu sync.RWMutex
-	// Guarded by mu.
-	waiting map[names.Key]waitingCommand
-	sweepAt int // size at which the expired are removed next
-}
-
-type waitingCommand struct {
-	seq     uint64 // of the newest, in the stream
-	expires int64  // of the one that lives longest, Unix milliseconds
-}
-
-const firstSweep = 1024
-
-func (s *commandSet) add(subject string, seq uint64, expires int64) {
-	k := names.KeyOf(subject)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.waiting == nil {
-		s.waiting, s.sweepAt = make(map[names.Key]waitingCommand), firstSweep
-	}
-	w := s.waiting[k]
-	s.waiting[k] = waitingCommand{max(w.seq, seq), max(w.expires, expires)}
-	if len(s.waiting) >= s.sweepAt {
-		s.sweepLocked(time.Now().UnixMilli())
-	}
-}
-
-func (s *commandSet) sweepLocked(now int64) {
-	for k, w := range s.waiting {
-		if w.expires <= now {
-			delete(s.waiting, k)
-		}
-	}
-	s.sweepAt = max(firstSweep, 2*len(s.waiting))
-}
-
-func (s *commandSet) has(subject []byte, now int64) bool {
-	k := names.KeyOf(subject)
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	w, ok := s.waiting[k]
-	return ok && w.expires > now
-}
-
-func (s *commandSet) latest(subject string) uint64 {
-	k := names.KeyOf(subject)
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	return s.waiting[k].seq
-}
-
-// cleared notes that all commands up to seq are gone; later ones stay.
-func (s *commandSet) cleared(subject string, seq uint64) {
-	k := names.KeyOf(subject)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if w, ok := s.waiting[k]; ok && w.seq <= seq {
-		delete(s.waiting, k)
-	}
-}
-
-func (s *commandSet) len() int {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	return len(s.waiting)
 }

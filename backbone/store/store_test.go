@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"strconv"
@@ -23,6 +24,8 @@ type config struct {
 	DataDir           string
 	Node              string
 	CommandsPerDevice int
+	CommandBytes      int64
+	Quota             func(tenant string) int64
 }
 
 // node has the small stores on a server of its own.
@@ -51,7 +54,7 @@ func open(t *testing.T, cfg config) *node {
 		most = 64
 	}
 	var errs [3]error
-	n.Commands, errs[0] = store.OpenCommands(t.Context(), n.srv, store.CommandConfig{MaxAge: 24 * time.Hour, PerDevice: most, Bytes: 256 << 20})
+	n.Commands, errs[0] = store.OpenCommands(t.Context(), n.srv, store.CommandConfig{MaxAge: 24 * time.Hour, PerDevice: most, Bytes: cmp.Or(cfg.CommandBytes, 256<<20), Quota: cfg.Quota})
 	n.BanList, errs[1] = store.OpenBans(t.Context(), n.srv, nil)
 	n.Presences, errs[2] = store.OpenPresences(t.Context(), n.srv, store.PresenceConfig{Node: cfg.Node, Bytes: 256 << 20, Logger: zap.NewNop()})
 	if err := errors.Join(errs[:]...); err != nil {

@@ -39,6 +39,9 @@ func (c configFlag) BeforeResolve(k *kong.Kong, ctx *kong.Context, trace *kong.P
 		if c.Serve.Presence, err = r.maps(presenceKey); err != nil {
 			return err
 		}
+		if c.Serve.Tenants, err = r.tenants(); err != nil {
+			return err
+		}
 	}
 	ctx.AddResolver(r)
 	return nil
@@ -79,6 +82,9 @@ const (
 	presenceKey = "presence"
 )
 
+// tenantsKey has a map of maps, by the names of tenants.
+const tenantsKey = "tenants"
+
 // maps is a list of maps.
 func (f *fileResolver) maps(key string) ([]any, error) {
 	value, is := f.values[key]
@@ -89,9 +95,19 @@ func (f *fileResolver) maps(key string) ([]any, error) {
 	return list, nil
 }
 
+// tenants is the map of tenants.
+func (f *fileResolver) tenants() (map[string]any, error) {
+	value, is := f.values[tenantsKey]
+	byName, isMap := value.(map[string]any)
+	if is && !isMap {
+		return nil, fmt.Errorf("configuration file %s: key %q takes names of tenants, each with keys of its own", f.path, tenantsKey)
+	}
+	return byName, nil
+}
+
 // Validate refuses keys that no flag has, before anything starts.
 func (f *fileResolver) Validate(app *kong.Application) error {
-	known := append(flagNames(app.Node), sinksKey, commandsKey, presenceKey)
+	known := append(flagNames(app.Node), sinksKey, commandsKey, presenceKey, tenantsKey)
 	for key := range f.values {
 		if !slices.Contains(known, key) {
 			return fmt.Errorf("configuration file %s: no such key %q; keys are named like the flags: %s",

@@ -54,7 +54,8 @@ func (n *node) storeCommand(ctx context.Context, c intake.Command) error {
 	key := devicemgr.Key{Tenant: c.Tenant, Device: c.Device}
 	_, err := n.gateway.Leave(ctx, key, gateway.Command{Name: c.Name, Data: c.Data, TTL: c.TTL})
 	var wrong *gateway.CommandError
-	if errors.As(err, &wrong) || errors.Is(err, backbone.ErrDeviceCommandsFull) {
+	// Those of other devices and tenants, behind it, must not wait for it.
+	if errors.As(err, &wrong) || errors.Is(err, backbone.ErrDeviceCommandsFull) || errors.Is(err, backbone.ErrTenantCommandsFull) {
 		return intake.Refuse("%s", err)
 	}
 	return err

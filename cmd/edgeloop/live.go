@@ -37,6 +37,10 @@ var (
 		now: func(n *node) any { return n.gateway.Limits().RateBytes },
 		put: func(c *change, v any) { c.limits.RateBytes = cmp.Or(asNumber(v), -1) }, // to gateway 0 is no change
 	}
+	liveMaxRateMessages = &live{
+		now: func(n *node) any { return n.gateway.Limits().RateMessages },
+		put: func(c *change, v any) { c.limits.RateMessages = cmp.Or(asNumber(v), -1) }, // as above
+	}
 	liveHeartbeat = &live{
 		now: func(n *node) any { return int64(n.gateway.Limits().Heartbeat) },
 		put: func(c *change, v any) { c.limits.Heartbeat = time.Duration(asNumber(v)) },

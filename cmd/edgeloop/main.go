@@ -34,6 +34,7 @@ type cli struct {
 	Bans     bansCmd     `cmd:"" help:"List the bans."`
 	Tail     tailCmd     `cmd:"" help:"Print the log."`
 	Node     nodeCmd     `cmd:"" help:"Say what a node is and does, as JSON."`
+	Tenant   tenantCmd   `cmd:"" help:"Show what a tenant may use and what it uses, or change its quotas while the node runs."`
 	Limits   limitsCmd   `cmd:"" help:"Show the limits of a node, or change them while it runs."`
 	Reload   reloadCmd   `cmd:"" help:"Have a node read its keys, tokens and settings again."`
 	Drain    drainCmd    `cmd:"" help:"Send the devices of a node away, and wait until their messages are in the log."`

@@ -24,6 +24,7 @@ import (
 	"edgeloop/intake"
 	"edgeloop/pool"
 	"edgeloop/presence"
+	"edgeloop/quota"
 	"edgeloop/sink"
 	"edgeloop/tlsrec"
 )
@@ -65,6 +66,7 @@ type node struct {
 
 	// Safe for concurrent use.
 	drainOnce sync.Once
+	quotas    quota.Book
 
 	// Atomic.
 	told        atomic.Pointer[inForce] // changed in turn
@@ -94,6 +96,7 @@ func (n *node) parts() []part {
 		log.startMost, log.stopMost = startMost, stopClient
 	}
 	return []part{
+		{name: "quotas", start: n.startQuotas, startMost: startMost, stopMost: stopMinor},
 		{name: "keys", start: n.startAuth, startMost: startMost, stopMost: stopMinor},
 		{name: "admin address", start: n.startEarly, startMost: startMost, stopMost: stopMinor, minor: true},
 		log,
@@ -160,6 +163,7 @@ func (n *node) startBackbone(ctx context.Context) (stopFunc, error) {
 		Node:          n.name(),
 		LogSettings:   n.cfg.logSettings(),
 		CommandMaxAge: n.cfg.CommandMaxAge,
+		CommandQuota:  func(tenant string) int64 { return n.quotas.Of(tenant).Commands },
 		// To backbone zero means its default, to the flag it means none.
 		CommitInterval: cmp.Or(n.cfg.CommitEvery, -1),
 		MaxRecord:      n.cfg.maxRecord(),
@@ -209,6 +213,8 @@ func (n *node) startGateway(context.Context) (stop stopFunc, err error) {
 		MaxSequenceJump: uint64(n.cfg.MaxSeqJump), //nolint:gosec // positive
 		WindowBytes:     n.cfg.WindowBytes,
 		RateBytes:       n.cfg.MaxRateBytes,
+		RateMessages:    n.cfg.MaxRateMsgs,
+		Quotas:          &n.quotas,
 		InFlight:        n.cfg.InflightBytes,
 		MaxCommand:      n.cfg.maxCommand(),
 		MaxPacket:       n.cfg.MaxMessage,

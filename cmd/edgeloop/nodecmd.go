@@ -101,7 +101,7 @@ type limitsCmd struct {
 
 // Run prints a table of all limits, as they are then.
 func (l *limitsCmd) Run(io *streams) error {
-	values, err := l.values()
+	values, err := valuesOf(l.Set)
 	if err != nil {
 		return err
 	}
@@ -118,6 +118,10 @@ func (l *limitsCmd) Run(io *streams) error {
 	if err != nil {
 		return err
 	}
+	return printLimits(io, limits)
+}
+
+func printLimits(io *streams, limits []api.Limit) error {
 	table := tabwriter.NewWriter(io.out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "LIMIT\tVALUE\tLEAST\tMOST\tCHANGES")
 	for i := range limits {
@@ -133,10 +137,10 @@ func (l *limitsCmd) Run(io *streams) error {
 	return table.Flush()
 }
 
-// values are what is to be set: numbers and null as JSON has them, and durations.
-func (l *limitsCmd) values() (map[string]any, error) {
+// valuesOf are what is to be set: numbers and null as JSON has them, and durations.
+func valuesOf(all []string) (map[string]any, error) {
 	values := make(map[string]any)
-	for _, set := range l.Set {
+	for _, set := range all {
 		name, text, ok := strings.Cut(set, "=")
 		if !ok || name == "" || text == "" {
 			return nil, usageError{fmt.Errorf("%q is not NAME=VALUE, as in window=128", set)}

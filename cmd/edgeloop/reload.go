@@ -147,11 +147,11 @@ func (n *node) loadFiles() (use func(), err error) {
 	}, nil
 }
 
-// loadLists reads the sinks and the sources of commands again. For what has changed it gives
+// loadLists reads the sinks, the sources of commands and the quotas again. For what has changed it gives
 // what puts it in force, by its key.
 func (n *node) loadLists(fresh settings) (use map[string]func(context.Context), err error) {
 	use = make(map[string]func(context.Context))
-	for key, load := range map[string]func(settings) (func(context.Context), error){sinksKey: n.loadSinks, commandsKey: n.loadIntake} {
+	for key, load := range map[string]func(settings) (func(context.Context), error){sinksKey: n.loadSinks, commandsKey: n.loadIntake, tenantsKey: n.loadQuotas} {
 		one, err := load(fresh)
 		if err != nil {
 			return nil, err

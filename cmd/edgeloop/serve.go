@@ -59,6 +59,7 @@ type serveCmd struct {
 	Window             int   `default:"64" help:"Messages of one device that may be unacknowledged."`
 	WindowBytes        int64 `type:"size" default:"256KiB" help:"Bytes of one device that may be unacknowledged; one message may exceed it."`
 	MaxRateBytes       int64 `type:"size" default:"0" help:"Bytes a second that a device may send; above it, reading from the device pauses. A second's worth may come at once. 0 is no limit."`
+	MaxRateMsgs        int64 `name:"max-rate-messages" default:"0" help:"The same for messages. 0 is no limit."`
 	MaxSeqJump         int64 `name:"max-sequence-jump" default:"4503599627370496" help:"How far a sequence may be above the device's last one. A higher one is refused: the device could never send the sequences in between. The default, 2^52, lets devices number by microseconds of the clock; where they count, give a few million."`
 	SocketBuffer       int   `type:"size" default:"128KiB" help:"Kernel buffer of one connection in each direction; the kernel takes up to twice that. 0 leaves it to the kernel."`
 	OutBuffer          int   `type:"size" default:"256KiB" help:"Bytes that may wait for a device that does not read before it is cut off."`
@@ -97,6 +98,8 @@ type serveCmd struct {
 	Sinks    []any `kong:"-"`
 	Commands []any `kong:"-"`
 	Presence []any `kong:"-"`
+	// So are the quotas of tenants, by their names.
+	Tenants map[string]any `kong:"-"`
 
 	LogLevel  string `default:"info" enum:"debug,info,warn,error" help:"What is logged."`
 	LogFormat string `default:"text" enum:"text,json" help:"How it is logged."`

@@ -100,6 +100,7 @@ var table = []setting{
 	{name: "window", least: 1, most: most, limit: true, live: liveWindow},
 	{name: "window-bytes", least: 1 << 10, most: 1 << 30, limit: true, live: liveWindowBytes},
 	{name: "max-rate-bytes", least: 0, most: 1 << 40, limit: true, live: liveMaxRateBytes},
+	{name: "max-rate-messages", least: 0, most: 1 << 30, limit: true, live: liveMaxRateMessages},
 	{name: "max-sequence-jump", least: 1, most: envelope.MaxSeq},
 	{name: "socket-buffer", least: 0, most: 1 << 30},
 	{name: "out-buffer", least: 4 << 10, most: 1 << 30, limit: true},

@@ -102,7 +102,7 @@ var otherValues = map[string]struct {
 	"max-connections": {"7", 7}, "pool-size": {"3", 3}, "inflight-bytes": {"8MiB", 8 << 20},
 	"max-connects-per-address": {"600", 600}, "max-connects-per-prefix": {"601", 601}, "max-connects-per-device": {"602", 602},
 	"max-connects-per-tenant": {"603", 603}, "max-connects-per-node": {"604", 604},
-	"window": {"9", 9}, "window-bytes": {"2KiB", 2 << 10}, "max-rate-bytes": {"1MiB", 1 << 20},
+	"window": {"9", 9}, "window-bytes": {"2KiB", 2 << 10}, "max-rate-bytes": {"1MiB", 1 << 20}, "max-rate-messages": {"50", 50},
 	"heartbeat": {"20s", "20s"}, "idle-timeout": {"2m", "2m0s"},
 }
 

@@ -20,7 +20,7 @@ type rule struct{ ours, vendor []string }
 
 // below lists the rungs under gateway, which may stand on all of them but the
 // framing: nobody outside eventloop reads or makes a frame.
-var below = []string{"pool", "devicemgr", "envelope", "mqttproto", "auth", "eventloop", "backbone"}
+var below = []string{"pool", "devicemgr", "envelope", "mqttproto", "auth", "eventloop", "backbone", "quota"}
 
 // faultBelow lists the packages that run one node and its devices.
 var faultBelow = []string{"bench/fault/history", "bench/fault/faults", "bench/fault/node", "bench/fault/crew", "bench/fault/attack", "bench/fault/tricks", "bench/fault/outlets"}
@@ -32,6 +32,7 @@ var ladder = map[string]rule{
 	"mqttproto":  {},
 	"pool":       {vendor: []string{"github.com/panjf2000/ants/v2"}},
 	"devicemgr":  {},
+	"quota":      {},
 	"envelope":   {vendor: []string{"google.golang.org/protobuf", "github.com/go-json-experiment/json", "github.com/tidwall/gjson"}},
 	"auth":       {vendor: []string{"github.com/golang-jwt/jwt/v5"}},
 	"auth/jwks":  {},                                        // where keys are fetched from: docs/decisions/0062-keys-by-jwks.md

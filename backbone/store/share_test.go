@@ -1,0 +1,83 @@
+package store_test
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"edgeloop/backbone/store"
+)
+
+// flood leaves commands for ever new devices of a tenant until one is refused, and says how
+// many were taken.
+func flood(t *testing.T, b *node, tenant, payload string) (taken int) {
+	t.Helper()
+	for ; taken < 10_000; taken++ {
+		err := b.StoreCommand(t.Context(), tenant, fmt.Sprint("d", taken), "c", []byte(payload), time.Hour)
+		if errors.Is(err, store.ErrTenantCommandsFull) && errors.Is(err, store.ErrCommandsFull) {
+			return taken
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Fatalf("%d commands of tenant %s were taken, and none was refused", taken, tenant)
+	return taken
+}
+
+// TestCommands_ShareOfATenant: tenants that leave as many commands as they can, one after
+// another, do not fill the store: there is room for the next one, also after a restart. The first has most of what
+// it could have alone.
+func TestCommands_ShareOfATenant(t *testing.T) {
+	cfg := config{DataDir: t.TempDir(), CommandBytes: 1 << 20}
+	b := open(t, cfg)
+	payload := strings.Repeat("x", 8<<10)
+	first := flood(t, b, "greedy", payload)
+	if most := 1 << 20 / (8 << 10); first < most*6/10 || first > most*8/10 {
+		t.Errorf("one tenant has %d commands, want about three quarters of %d", first, most)
+	}
+	closeNow(t, b)
+	b = open(t, cfg)
+	if second := flood(t, b, "second", payload); second < first/6 {
+		t.Errorf("the second tenant has %d commands, the first %d", second, first)
+	}
+	if err := b.StoreCommand(t.Context(), "acme", "d", "c", []byte(payload), time.Hour); err != nil {
+		t.Errorf("a third tenant: %v", err)
+	}
+	if err := b.StoreCommand(t.Context(), "greedy", "d0", "c2", []byte(payload), time.Hour); !errors.Is(err, store.ErrTenantCommandsFull) {
+		t.Errorf("one more of the first: %v", err)
+	}
+}
+
+// TestCommands_QuotaOfATenant: what was delivered, taken back or has expired makes room.
+func TestCommands_QuotaOfATenant(t *testing.T) {
+	quotas := map[string]int64{"acme": 4}
+	b := open(t, config{DataDir: t.TempDir(), Quota: func(tenant string) int64 { return quotas[tenant] }})
+	leave(t, b, "d1", "a", time.Hour)
+	leave(t, b, "d2", "a", time.Hour)
+	leave(t, b, "d3", "a", time.Second)
+	leave(t, b, "d3", "b", time.Second)
+	full := func() bool {
+		return errors.Is(b.StoreCommand(t.Context(), "acme", "d4", "a", []byte("1"), time.Hour), store.ErrTenantCommandsFull)
+	}
+	eventually(t, "the stream has told of all", func() bool { return b.TenantCommands("acme") == 4 })
+	if !full() {
+		t.Error("a fifth command is not refused")
+	}
+	if err := b.StoreCommand(t.Context(), "other", "d", "a", []byte("1"), time.Hour); err != nil {
+		t.Errorf("another tenant: %v", err)
+	}
+	if got := take(t, b, "d1"); got != "a=1" {
+		t.Errorf("took %q", got)
+	}
+	if n, err := b.CancelCommands(t.Context(), "acme", "d2", ""); n != 1 || err != nil {
+		t.Errorf("took %d back, %v", n, err)
+	}
+	if got := b.TenantCommands("acme"); got != 2 {
+		t.Errorf("%d commands are counted, want the two that are left", got)
+	}
+	quotas["acme"] = 2
+	eventually(t, "two have expired, and make room", func() bool { return !full() })
+}

@@ -1,0 +1,141 @@
+package gateway_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/coder/websocket"
+
+	"edgeloop/devicemgr"
+	"edgeloop/envelope"
+	"edgeloop/gateway"
+	"edgeloop/quota"
+)
+
+func bookOf(tenants map[string]quota.Limits) *quota.Book {
+	b := new(quota.Book)
+	b.Give(quota.Limits{}, tenants)
+	return b
+}
+
+// as names a device of a tenant for connect and dial.
+func as(tenant, device string) string { return device + "&tenant=" + tenant }
+
+// TestTenant_Connections: a tenant has as many connections as it may have, of whatever
+// protocol. A device that comes back needs none, one that leaves gives its own up, and other
+// tenants notice nothing.
+func TestTenant_Connections(t *testing.T) {
+	t.Parallel()
+	n := startNode(t, &memLog{}, gateway.Config{Quotas: bookOf(map[string]quota.Limits{"acme": {Connections: 2}})})
+	first := n.connect(as("acme", "a"))
+	n.connect(as("acme", "b"))
+	_, status, err := n.dialWith("device="+as("acme", "c"), &websocket.DialOptions{Subprotocols: []string{envelope.ProtoJSON}})
+	if err == nil || status != 429 {
+		t.Errorf("a third connection was answered %d, want 429", status)
+	}
+	c := n.mqtt(true)
+	c.send(connectOf(5, 0x82, 60, "", "d", "acme"))
+	if got := c.next(); len(got) < 4 || got[0] != 0x20 || got[3] != 0x97 {
+		t.Errorf("a CONNECT was answered % x, want a CONNACK of 0x97", got)
+	}
+	n.connect(as("other", "a"))
+	again := n.connect(as("acme", "a"))
+	first.wantClosed(4409)
+	if u := n.gateway.Usage("acme"); u.Connections != 2 || u.Over[quota.Connections] != 2 {
+		t.Errorf("acme has %d connections, %d were refused; want 2 and 2", u.Connections, u.Over[quota.Connections])
+	}
+	if got := n.gateway.OverQuota()[quota.Others]; got != [quota.NumKinds]uint64{} {
+		t.Errorf("others are over their quotas: %v", got)
+	}
+	_ = again.ws.CloseNow()
+	n.until("its place is free", func() bool { return n.gateway.Usage("acme").Connections == 1 })
+	n.connect(as("acme", "c"))
+}
+
+// TestTenant_Groups: a tenant has as many groups as it may have; those that are there can be
+// joined.
+func TestTenant_Groups(t *testing.T) {
+	t.Parallel()
+	n := startNode(t, &memLog{}, gateway.Config{Quotas: bookOf(map[string]quota.Limits{"acme": {Groups: 1}})})
+	a, b, other := n.connect(as("acme", "a")), n.connect(as("acme", "b")), n.connect(as("other", "a"))
+	for _, d := range []*device{a, b} {
+		d.send(message{Type: "join", Group: "one"})
+		d.telemetry(1)
+		d.wantAck(1) // and no error before it
+	}
+	b.send(message{Type: "join", Group: "two"})
+	if m := b.want("error"); m.Code != "quota" {
+		t.Errorf("a second group is answered %+v", m)
+	}
+	for _, group := range []string{"one", "two"} {
+		other.send(message{Type: "join", Group: group})
+	}
+	n.until("the other tenant has two", func() bool {
+		in := 0
+		for _, group := range []string{"one", "two"} {
+			n.gateway.Devices().Members("other", group, func(*devicemgr.Session) bool { in++; return true })
+		}
+		return in == 2
+	})
+	if u := n.gateway.Usage("acme"); u.Over[quota.Groups] != 1 {
+		t.Errorf("%d joins were over the quota", u.Over[quota.Groups])
+	}
+}
+
+// TestTenant_RateHoldsBackItsOwn: many connections of one tenant send far more than it may.
+// Their reading pauses, and nothing of theirs is left in the node: no memory, no place in a
+// lane. Each message of another tenant is acknowledged meanwhile. The flood has no more in
+// the log than its rate allows, a burst, and what each connection had brought before it was
+// paused; when the limit is lifted all of it arrives.
+func TestTenant_RateHoldsBackItsOwn(t *testing.T) {
+	t.Parallel()
+	const connections, messages, size, rate = 20, 60, 4 << 10, 128 << 10
+	book := bookOf(map[string]quota.Limits{"greedy": {Bytes: rate}})
+	n := startNode(t, &memLog{}, gateway.Config{Quotas: book, Lanes: 2, Window: 16})
+	data := json.RawMessage(`"` + strings.Repeat("x", size) + `"`)
+	began := time.Now()
+	var greedy []*device
+	for i := range connections {
+		d := n.connect(as("greedy", fmt.Sprint("g", i)))
+		greedy = append(greedy, d)
+		for seq := range uint64(messages) {
+			d.send(message{Type: "telemetry", Seq: seq + 1, Data: data})
+		}
+	}
+	n.until("all of them wait", func() bool { return n.gateway.Usage("greedy").Waiting == connections })
+	n.until("nothing of theirs is held", func() bool { // but messages that have not arrived in full
+		st, memory := n.gateway.Stats(), n.gateway.Memory()
+		return memory.Moving.Held() == 0 && memory.Held.Held() == 0 && st.Lanes.Queued == 0 && st.Lanes.Waiting == 0
+	})
+	quiet := n.connect(as("quiet", "q"))
+	for seq := range uint64(200) {
+		quiet.telemetry(seq + 1)
+		quiet.wantAck(seq + 1)
+	}
+	if n.gateway.Usage("greedy").Waiting == 0 {
+		t.Error("nobody of the flood waits any more")
+	}
+	if n.gateway.Usage("quiet").Over[quota.Rate] != 0 {
+		t.Error("the quiet tenant was held back")
+	}
+	stored := 0
+	for _, r := range n.log.all() {
+		if strings.HasPrefix(r.device, "g") {
+			stored += len(r.data)
+		}
+	}
+	const brought = 64<<10 + 16<<10 // one read, and what went on with it
+	if most := int(rate*(time.Since(began).Seconds()+1)) + connections*brought; stored > most {
+		t.Errorf("%d bytes of the flood are in the log, want at most %d", stored, most)
+	}
+	book.Give(quota.Limits{}, nil)
+	n.gateway.QuotasChanged()
+	for i, d := range greedy {
+		d.wantAck(messages)
+		wantInOrder(t, n.log.of(fmt.Sprint("g", i)), messages)
+	}
+	n.until("all are read from", func() bool { return n.server.Stats().Paused == 0 })
+}

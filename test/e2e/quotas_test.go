@@ -1,0 +1,92 @@
+package e2e_test
+
+import (
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// hold opens a connection for a device of a tenant that names itself, and says how it was
+// answered. It stays until the test ends, or closed is called.
+func (n *node) hold(tenant, device string) (res *http.Response, closed func() error) {
+	n.t.Helper()
+	c := dialTCP(n.t, n.listen)
+	c.say("GET /v1/device?device=" + device + "&tenant=" + tenant + " HTTP/1.1\r\nHost: node\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
+		"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: edgeloop.v1.json\r\n\r\n")
+	res, err := http.ReadResponse(c.r, nil)
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	return res, c.Close
+}
+
+// TestQuotas_FromOutside: what the configuration gives a tenant holds, is shown, and changes
+// while the node runs, by a reload and by hand. What was changed by hand is there after a kill.
+func TestQuotas_FromOutside(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "edgeloop.yaml")
+	configure := func(commands int) {
+		text := fmt.Sprintf("tenants:\n  \"*\": {max-connections: 1}\n  acme: {max-connections: 2, stored-commands: %d}\n", commands)
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	configure(1)
+	n := start(t, "--auth=none", "--config", file)
+	for _, device := range []string{"a", "b"} {
+		if res, _ := n.hold("acme", device); res.StatusCode != http.StatusSwitchingProtocols {
+			t.Fatalf("device %s of acme was answered %s", device, res.Status)
+		}
+	}
+	refused, _ := n.hold("acme", "c")
+	if refused.StatusCode != http.StatusTooManyRequests || refused.Header.Get("Retry-After") == "" {
+		t.Errorf("a third connection of acme was answered %s, Retry-After %q", refused.Status, refused.Header.Get("Retry-After"))
+	}
+	if res, _ := n.hold("other", "a"); res.StatusCode != http.StatusSwitchingProtocols {
+		t.Errorf("a device of another tenant was answered %s", res.Status)
+	}
+	if res, _ := n.hold("other", "b"); res.StatusCode != http.StatusTooManyRequests {
+		t.Errorf("a second one was answered %s", res.Status)
+	}
+	for tenant, want := range map[string]float64{"acme": 1, "*": 1} {
+		if got := n.metric("edgeloop_quota_over_total", `quota="connections",tenant="`+tenant+`"`); got != want {
+			t.Errorf("%v connections of tenant %s were refused, want %v", got, tenant, want)
+		}
+	}
+
+	command := func(tenant, device string) int {
+		status, _ := n.api(http.MethodPost, "/v1/devices/"+tenant+"/"+device+"/commands", map[string]any{"name": "x", "ttl": "1h"})
+		return status
+	}
+	if got := []int{command("acme", "x"), command("acme", "y"), command("other", "x")}; got[0] != 202 || got[1] != 429 || got[2] != 202 {
+		t.Errorf("commands were answered %v, want 202, 429 for a second of acme, 202 for another tenant", got)
+	}
+	configure(2)
+	n.reload("tenants")
+	if got := command("acme", "y"); got != 202 {
+		t.Errorf("a second command was answered %d after the quota was raised", got)
+	}
+
+	if out := n.tool("tenant", "acme", "max_connections=3"); !strings.Contains(out, "2 connections") || !strings.Contains(out, "changed, was 2") {
+		t.Errorf("the tool printed %q", out)
+	}
+	res, leave := n.hold("acme", "c")
+	if res.StatusCode != http.StatusSwitchingProtocols {
+		t.Errorf("a third connection was answered %s after the quota was raised", res.Status)
+	}
+	_ = leave()
+	n.kill()
+	n.boot()
+	if out := n.tool("tenant", "acme"); !strings.Contains(out, "changed, was 2") {
+		t.Errorf("after a restart the tool printed %q", out)
+	}
+	if status, answer := n.api(http.MethodPatch, "/v1/tenants/acme/limits", map[string]any{"max_connections": nil}); status != 200 {
+		t.Errorf("taking it back was answered %d %v", status, answer)
+	}
+	if out := n.tool("tenant", "acme"); strings.Contains(out, "changed, was") {
+		t.Errorf("after that the tool printed %q", out)
+	}
+}
