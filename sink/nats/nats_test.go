@@ -369,3 +369,40 @@ func TestNATS_Fields(t *testing.T) {
 		t.Errorf("the message is %s, %v", m.Data, err)
 	}
 }
+
+// A stream that is full takes nothing, and that is of the moment: with room again the same records
+// come, once.
+func TestNATS_Full(t *testing.T) {
+	s, values := open(t)
+	nc, err := nats.Connect("nats://"+s.addr, s.login()...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	js, err := jetstream.New(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	holds := func(most int64) {
+		c := jetstream.StreamConfig{Name: "IN", Subjects: []string{"in.>"}, MaxMsgSize: 4096, MaxMsgs: most, Discard: jetstream.DiscardNew}
+		if _, err := js.CreateOrUpdateStream(t.Context(), c); err != nil {
+			t.Fatal(err)
+		}
+	}
+	holds(2)
+	d := sinktest.New(t, sinknats.New, values)
+	n, err := sinktest.Send(t, d, sinktest.Records(1, 5))
+	var no *sink.Refusal
+	if n > 2 || err == nil || errors.As(err, &no) || !strings.Contains(err.Error(), "maximum messages") {
+		t.Errorf("of a full stream %d are confirmed, error %v", n, err)
+	}
+	holds(-1)
+	if refused := sinktest.Deliver(t, d, sinktest.Records(uint64(n)+1, 5)); refused != nil { //nolint:gosec // a count
+		t.Errorf("refused %v", refused)
+	}
+	got := s.received(t) // those of different devices in any order
+	slices.Sort(got)
+	if !slices.Equal(got, sinktest.IDs(sinktest.Records(1, 5)...)) {
+		t.Errorf("it has %v", got)
+	}
+}
