@@ -104,7 +104,7 @@ func outcomes(t *testing.T, s *tlsrec.Server, o tlsrec.Outcome, want uint64) {
 	testkit.Eventually(t, patience, "handshakes to end: "+o.String(), func() bool { return s.Outcomes()[o] == want })
 }
 
-// Messages of all sizes go both ways, by each version.
+// Messages of all sizes go both ways, by each version, also in records of 16 KiB.
 func TestTLS_Echo(t *testing.T) { byBoth(t, tellsEcho) }
 
 func tellsEcho(t *testing.T, server *tlsrec.Server, pool *x509.CertPool) {
@@ -112,7 +112,7 @@ func tellsEcho(t *testing.T, server *tlsrec.Server, pool *x509.CertPool) {
 	accept, conns, gone := reporting()
 	n := serve(t, eventloop.Config{Listeners: over(server, oneForEach), Memory: memory}, accept)
 	for i, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
-		d := n.dialTLS(&tls.Config{RootCAs: pool, MinVersion: version, MaxVersion: version, NextProtos: []string{"h2", "http/1.1"}})
+		d := n.dialTLS(&tls.Config{RootCAs: pool, MinVersion: version, MaxVersion: version, NextProtos: []string{"h2", "http/1.1"}, DynamicRecordSizingDisabled: true})
 		d.open()
 		c := testkit.Receive(t, patience, "the connection", conns)
 		for _, size := range []int{0, 1, 125, 16_000, 16_384, 40_000, 65_000} {

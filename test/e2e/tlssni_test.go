@@ -105,9 +105,9 @@ func TestTLS_CertificatesByName(t *testing.T) {
 	}
 }
 
-// A device that cannot check one kind of key gets the certificate of the same name with
-// another.
-func TestTLS_KeysOfTwoKinds(t *testing.T) {
+// startTwoKinds is a node with a certificate of P-256 and one of RSA for localhost.
+func startTwoKinds(t *testing.T, flags ...string) *secureNode {
+	t.Helper()
 	ca := testkit.NewAuthority(t)
 	cert, key := ca.Issue("p256", nil)
 	dir := t.TempDir()
@@ -126,7 +126,14 @@ func TestTLS_KeysOfTwoKinds(t *testing.T) {
 		t.Fatalf("%v: %s", err, out)
 	}
 	n := &secureNode{ca: ca, addr: freeAddr(t)}
-	n.node = start(t, "--tls-listen", n.addr, "--tls-cert", cert, "--tls-cert", other, "--tls-key", key, "--tls-key", otherKey)
+	n.node = start(t, append([]string{"--tls-listen", n.addr, "--tls-cert", cert, "--tls-cert", other, "--tls-key", key, "--tls-key", otherKey}, flags...)...)
+	return n
+}
+
+// A device that cannot check one kind of key gets the certificate of the same name with
+// another.
+func TestTLS_KeysOfTwoKinds(t *testing.T) {
+	n := startTwoKinds(t)
 	for want, args := range map[string][]string{
 		"p256 trusted":  {"-tls1_3"},
 		"rsa trusted":   {"-tls1_3", "-sigalgs", "RSA-PSS+SHA256"},
@@ -137,4 +144,41 @@ func TestTLS_KeysOfTwoKinds(t *testing.T) {
 			t.Errorf("%v: %s", args, got)
 		}
 	}
+}
+
+// Every suite of TLS 1.2 that there is here is agreed on, and nothing weaker; a peer may not
+// negotiate anew, and one that leaves early, in whatever way, leaves nothing behind.
+func TestTLS_OldOpenSSL(t *testing.T) {
+	n := startTwoKinds(t, "--tls-records=own")
+	get := "GET /v1/device HTTP/1.1\r\nHost: node\r\n\r\n"
+	ask := func(stdin string, args ...string) string {
+		t.Helper()
+		cmd := exec.Command("timeout", append([]string{"20", "openssl", "s_client", "-connect", n.addr, "-CAfile", n.ca.File, "-servername", "localhost"}, args...)...)
+		cmd.Stdin = strings.NewReader(stdin)
+		out, _ := cmd.CombinedOutput() // its exit code says how the peer closed
+		return string(out)
+	}
+	for _, suite := range []string{"AES128-GCM-SHA256", "AES256-GCM-SHA384", "CHACHA20-POLY1305", "AES128-SHA", "AES256-SHA"} {
+		for _, key := range []string{"ECDHE-ECDSA-", "ECDHE-RSA-"} {
+			out := ask(get, "-tls1_2", "-ign_eof", "-cipher", key+suite+"@SECLEVEL=0")
+			if !strings.Contains(out, "Cipher is "+key+suite) || !strings.Contains(out, "HTTP/1.1 426") {
+				t.Errorf("%s: %s", key+suite, out)
+			}
+		}
+	}
+	for _, suite := range []string{"AES128-GCM-SHA256", "AES128-SHA", "ECDHE-RSA-AES128-SHA256", "DHE-RSA-AES128-GCM-SHA256", "ECDHE-RSA-NULL-SHA"} {
+		if out := ask(get, "-tls1_2", "-ign_eof", "-cipher", suite+"@SECLEVEL=0"); strings.Contains(out, "HTTP/1.1") || !strings.Contains(out, "alert handshake failure") {
+			t.Errorf("%s, which is not offered: %s", suite, out)
+		}
+	}
+	if out := ask("R\n"+get, "-tls1_2", "-legacy_renegotiation"); !strings.Contains(out, "RENEGOTIATING") || !strings.Contains(out, "alert unexpected message") || strings.Contains(out, "HTTP/1.1") {
+		t.Errorf("a new negotiation: %s", out)
+	}
+	for _, version := range []string{"-tls1_2", "-tls1_3"} {
+		if out := ask("Q\n", version); !strings.Contains(out, "DONE") {
+			t.Errorf("it leaves: %s", out)
+		}
+	}
+	testkit.Eventually(t, patience, "everybody to be gone", func() bool { return n.metric("edgeloop_eventloop_connections", "") == 0 })
+	n.stop()
 }
