@@ -5,13 +5,17 @@ import (
 	"encoding/asn1"
 	"errors"
 	"fmt"
+	"net/url"
 	"slices"
 	"strings"
 )
 
 // A CertTemplate makes a name of a certificate: text, with fields of it in braces.
 // Immutable.
-type CertTemplate struct{ pieces []string } // text and field in turns
+type CertTemplate struct {
+	pieces []string // text and field in turns
+	prefix string   // of the URIs that count
+}
 
 // certFields are the values that a certificate has of a field.
 var certFields = map[string]func(*x509.Certificate) []string{
@@ -20,20 +24,45 @@ var certFields = map[string]func(*x509.Certificate) []string{
 	"ou":        func(c *x509.Certificate) []string { return c.Subject.OrganizationalUnit },
 	"san.dns":   func(c *x509.Certificate) []string { return c.DNSNames },
 	"san.email": func(c *x509.Certificate) []string { return c.EmailAddresses },
-	"san.uri": func(c *x509.Certificate) (all []string) {
-		for _, u := range c.URIs {
-			all = append(all, u.String())
-		}
-		return all
-	},
+}
+
+// uriFields are what there is of each of its URIs.
+var uriFields = map[string]func(*url.URL) string{
+	"san.uri": (*url.URL).String,
 	// The last segment of the path, as a device of spiffe://example.org/device/NAME is called.
-	"san.uri.last": func(c *x509.Certificate) (all []string) {
-		for _, u := range c.URIs {
-			path := u.EscapedPath()
-			all = append(all, path[strings.LastIndexByte(path, '/')+1:])
-		}
-		return all
+	"san.uri.last": func(u *url.URL) string {
+		path := u.EscapedPath()
+		return path[strings.LastIndexByte(path, '/')+1:]
 	},
+}
+
+// CheckURIPrefix says what is wrong with the beginning of URIs: without a / at its end,
+// spiffe://example.org would let spiffe://example.org.evil in.
+func CheckURIPrefix(prefix string) error {
+	u, err := url.Parse(prefix)
+	if err != nil || u.Scheme == "" || u.Host == "" || u.RawQuery != "" || !strings.HasSuffix(prefix, "/") || u.String() != prefix {
+		return fmt.Errorf("%q: give SCHEME://HOST/ or SCHEME://HOST/PATH/, as in spiffe://example.org/device/", prefix)
+	}
+	return nil
+}
+
+// counts says whether u begins as it has to, and stays below that.
+func (t *CertTemplate) counts(u *url.URL) bool {
+	return t.prefix == "" || (strings.HasPrefix(u.String(), t.prefix) && !slices.Contains(strings.Split(u.Path, "/"), ".."))
+}
+
+// values are those that cert has of a field.
+func (t *CertTemplate) values(field string, cert *x509.Certificate) (all []string) {
+	of, isURI := uriFields[field]
+	if !isURI {
+		return certFields[field](cert)
+	}
+	for _, u := range cert.URIs {
+		if t.counts(u) {
+			all = append(all, of(u))
+		}
+	}
+	return all
 }
 
 // oidCommonName is the type of a common name. [RFC5280 A.1]
@@ -53,9 +82,10 @@ func commonNames(c *x509.Certificate) (all []string) {
 	return all
 }
 
-// ParseCertTemplate reads a template. Its error says which fields there are.
-func ParseCertTemplate(text string) (*CertTemplate, error) {
-	t := &CertTemplate{}
+// ParseCertTemplate reads a template. Its error says which fields there are. With a prefix
+// (CheckURIPrefix) URIs that do not begin with it are as if they were not there.
+func ParseCertTemplate(text, prefix string) (*CertTemplate, error) {
+	t := &CertTemplate{prefix: prefix}
 	for rest := text; ; {
 		before, behind, braced := strings.Cut(rest, "{")
 		t.pieces = append(t.pieces, before)
@@ -66,7 +96,8 @@ func ParseCertTemplate(text string) (*CertTemplate, error) {
 			return nil, fmt.Errorf("%q: two fields stand side by side: put text between them, or where one ends would be the certificate's own choice", text)
 		}
 		field, after, closed := strings.Cut(behind, "}")
-		if _, known := certFields[field]; !known || !closed {
+		_, known := certFields[field]
+		if _, isURI := uriFields[field]; (!known && !isURI) || !closed {
 			return nil, fmt.Errorf("%q: {%s} is no field of a certificate: give text with {cn}, {o}, {ou}, {san.dns}, {san.email}, {san.uri} or {san.uri.last}", text, field)
 		}
 		t.pieces = append(t.pieces, field)
@@ -90,7 +121,7 @@ func (t *CertTemplate) Name(kind string, cert *x509.Certificate) (string, error)
 			b.WriteString(piece)
 			continue
 		}
-		values := slices.Compact(slices.Sorted(slices.Values(certFields[piece](cert))))
+		values := slices.Compact(slices.Sorted(slices.Values(t.values(piece, cert))))
 		if len(values) != 1 {
 			return "", fmt.Errorf("the certificate has %d values of {%s}, want one", len(values), piece)
 		}

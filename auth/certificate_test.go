@@ -50,7 +50,7 @@ func TestCertTemplate(t *testing.T) {
 		{"{cn}", &x509.Certificate{Subject: pkix.Name{CommonName: strings.Repeat("x", 129)}}, "", "129 bytes"},
 		{"{san.uri.last}", &x509.Certificate{URIs: []*url.URL{uri("spiffe://example.org/a%2f..")}}, "", "allowed are letters"},
 	} {
-		tmpl, err := auth.ParseCertTemplate(c.template)
+		tmpl, err := auth.ParseCertTemplate(c.template, "")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -60,7 +60,7 @@ func TestCertTemplate(t *testing.T) {
 		}
 	}
 	for _, text := range []string{"", "{", "{cn", "{serial}", "{CN}", "a{}b", "{o}{cn}", "x{o}{cn}"} {
-		if _, err := auth.ParseCertTemplate(text); err == nil {
+		if _, err := auth.ParseCertTemplate(text, ""); err == nil {
 			t.Errorf("%q was taken", text)
 		}
 	}
@@ -71,7 +71,7 @@ func TestCertTemplate(t *testing.T) {
 func TestCertTemplate_NoNameTwice(t *testing.T) {
 	values := []string{"a", "a-", "-a", "a-b", "a--b", "-", "--", "b", "-a-"}
 	for _, text := range []string{"{o}-{cn}", "x{o}--{cn}", "{o}a{cn}a"} {
-		tmpl, err := auth.ParseCertTemplate(text)
+		tmpl, err := auth.ParseCertTemplate(text, "")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -122,7 +122,7 @@ func TestCertTemplate_TwoCommonNames(t *testing.T) {
 		}
 		return cert
 	}
-	tmpl, err := auth.ParseCertTemplate("{cn}")
+	tmpl, err := auth.ParseCertTemplate("{cn}", "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -131,5 +131,52 @@ func TestCertTemplate_TwoCommonNames(t *testing.T) {
 	}
 	if name, err := tmpl.Name("device", named("pump-1", "pump-2")); err == nil || !strings.Contains(err.Error(), "2 values of {cn}") {
 		t.Errorf("two: %q, %v", name, err)
+	}
+}
+
+// With a prefix a device is who a URI of that trust domain says, whatever other URIs its
+// certificate has, and nobody by those alone.
+func TestCertTemplate_URIPrefix(t *testing.T) {
+	tmpl, err := auth.ParseCertTemplate("{san.uri.last}", "spiffe://example.org/device/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		uris []string
+		name string
+	}{
+		{[]string{"spiffe://example.org/device/pump-1"}, "pump-1"},
+		{[]string{"spiffe://example.org/device/hall/pump-1"}, "pump-1"},
+		{[]string{"https://elsewhere/pump-2", "spiffe://example.org/device/pump-1"}, "pump-1"},
+		{[]string{"spiffe://example.org/device/pump-1", "spiffe://example.org/device/pump-2"}, ""},
+		{[]string{"spiffe://elsewhere/device/pump-1"}, ""},
+		{[]string{"spiffe://example.org/operator/pump-1"}, ""},
+		{[]string{"spiffe://example.org.evil/device/pump-1"}, ""},
+		{[]string{"spiffe://example.org@evil/device/pump-1"}, ""},
+		{[]string{"https://example.org/device/pump-1"}, ""},
+		{[]string{"spiffe://example.org/device/../operator/pump-1"}, ""},
+		{[]string{"spiffe://example.org/device/%2e%2e/operator/pump-1"}, ""},
+		{[]string{"spiffe://example.org/device/"}, ""},
+		{nil, ""},
+	} {
+		cert := &x509.Certificate{}
+		for _, text := range c.uris {
+			u, err := url.Parse(text)
+			if err != nil {
+				t.Fatal(err)
+			}
+			cert.URIs = append(cert.URIs, u)
+		}
+		if name, err := tmpl.Name("device", cert); name != c.name || (err == nil) != (c.name != "") {
+			t.Errorf("%s: %q, %v, want %q", c.uris, name, err, c.name)
+		}
+	}
+	for _, bad := range []string{"", "/", "spiffe://example.org", "spiffe:///x/", "example.org/", "spiffe://example.org/a", "spiffe://example.org/?a/", "spiffe://example.org/a b/"} {
+		if auth.CheckURIPrefix(bad) == nil {
+			t.Errorf("%q was taken", bad)
+		}
+	}
+	if err := auth.CheckURIPrefix("spiffe://example.org/"); err != nil {
+		t.Error(err)
 	}
 }

@@ -93,6 +93,8 @@ func TestRun_Refused(t *testing.T) {
 		{"--tls-listen=127.0.0.1:0 --tls-cert=a --tls-key=b --tls-client-ca=c --tls-client-auth=required --auth=none", "--auth=none|--auth=cert"},
 		{"--tls-listen=127.0.0.1:0 --tls-cert=a --tls-key=b --tls-crl=c", "--tls-crl|--tls-client-auth"},
 		{"--tls-client-ca=c --tls-client-auth=optional", "--tls-client-auth|--tls-listen"},
+		{"--tls-identity={san.uri.last} --tls-uri-prefix=spiffe://example.org", "--tls-uri-prefix|spiffe://example.org|SCHEME://HOST/"},
+		{"--tls-uri-prefix=spiffe://example.org/", "--tls-uri-prefix|{san.uri.last}"},
 		{"--tls-identity={serial}", "--tls-identity|{serial}|{cn}"},
 		{"--tls-tenant={cn", "--tls-tenant|{cn}"},
 		{"--tls-min-version=1.1", "--tls-min-version|1.2|1.3"},

@@ -21,6 +21,7 @@ type serveCmd struct {
 	TLSCRL          []string `name:"tls-crl" type:"path" placeholder:"FILE" help:"Lists of revoked certificates, signed by --tls-client-ca: PEM or DER files. May be given several times."`
 	TLSIdentity     string   `name:"tls-identity" default:"{cn}" help:"Device that a certificate stands for: text with {cn}, {o}, {ou}, {san.dns}, {san.email}, {san.uri} or {san.uri.last}."`
 	TLSTenant       string   `name:"tls-tenant" default:"default" help:"Its tenant, in the same way."`
+	TLSURIPrefix    string   `name:"tls-uri-prefix" default:"" placeholder:"URI" help:"Beginning of the URIs that {san.uri} and {san.uri.last} mean, as in spiffe://example.org/device/: the trust domain of devices. Others are as if they were not there. Default: all count."`
 	TLSTickets      string   `name:"tls-ticket-keys" default:"" type:"path" help:"Keys of session tickets that nodes share: lines of 32 bytes in base64, the one that seals first, in a file that others cannot read; default keys of the node's own, made anew every 12h."`
 	ProxyProtocol   []string `placeholder:"NETWORK" help:"Networks of proxies whose connections begin with a PROXY header (version 1 or 2), which says whose a connection is; separated by commas. Nobody else's header is read, and theirs may not be missing."`
 	TrustedProxies  []string `placeholder:"NETWORK" help:"Networks of proxies that say in X-Forwarded-For or Forwarded whose a request is; separated by commas. Without it these fields mean nothing."`

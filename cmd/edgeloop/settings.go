@@ -64,6 +64,7 @@ var table = []setting{
 	{name: "tls-crl"},
 	{name: "tls-identity"},
 	{name: "tls-tenant"},
+	{name: "tls-uri-prefix"},
 	{name: "tls-ticket-keys"},
 	{name: "admin-listen"},
 	{name: "admin-remote"},

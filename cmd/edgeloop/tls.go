@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"runtime"
 	"slices"
+	"strings"
 	"time"
 
 	"go.uber.org/zap"
@@ -74,11 +75,19 @@ func (s *serveCmd) morePairs() (more []tlsrec.Pair) {
 
 // identify is how a certificate names a device.
 func (s *serveCmd) identify() (func(*x509.Certificate) (tlsrec.Identity, error), error) {
-	device, err := auth.ParseCertTemplate(s.TLSIdentity)
+	if s.TLSURIPrefix != "" {
+		if err := auth.CheckURIPrefix(s.TLSURIPrefix); err != nil {
+			return nil, fmt.Errorf("--tls-uri-prefix=%w", err)
+		}
+		if !strings.Contains(s.TLSIdentity+s.TLSTenant, "{san.uri") {
+			return nil, errors.New("--tls-uri-prefix is for {san.uri} or {san.uri.last} in --tls-identity or --tls-tenant, and neither has one")
+		}
+	}
+	device, err := auth.ParseCertTemplate(s.TLSIdentity, s.TLSURIPrefix)
 	if err != nil {
 		return nil, fmt.Errorf("--tls-identity: %w", err)
 	}
-	tenant, err := auth.ParseCertTemplate(s.TLSTenant)
+	tenant, err := auth.ParseCertTemplate(s.TLSTenant, s.TLSURIPrefix)
 	if err != nil {
 		return nil, fmt.Errorf("--tls-tenant: %w", err)
 	}
