@@ -34,24 +34,28 @@ func messageTricks() []Trick {
 	}
 }
 
-// says sends a message, and then one that is good and new: what the node answers first. An
-// acknowledgement comes when that one is on the disk, behind any error.
+// says sends a message, and then others that are good and new, each when the one before was
+// acknowledged: what the node answers that is no acknowledgement, or "ack". An error may come
+// behind the acknowledgement of the next message.
 func (t *try) says(message string) string {
 	d, err := t.device()
 	if err != nil {
 		return t.ended(err)
 	}
 	defer d.conn.Close()
-	seq := time.Now().UnixMicro()
-	if _, err := d.conn.Write([]byte(frame(fin|text, strings.ReplaceAll(message, "stolen", t.doors.Token("x-victim"))) +
-		frame(fin|text, fmt.Sprintf(`{"type":"telemetry","seq":%d,"data":{}}`, seq)))); err != nil {
-		return t.ended(err)
-	}
-	for { // of the try before there may be an acknowledgement on its way
-		if how := d.answer(); how != "ack" || d.upto >= seq {
-			return how
+	wire := frame(fin|text, strings.ReplaceAll(message, "stolen", t.doors.Token("x-victim")))
+	for range 3 {
+		seq := time.Now().UnixMicro()
+		if _, err := d.conn.Write([]byte(wire + frame(fin|text, fmt.Sprintf(`{"type":"telemetry","seq":%d,"data":{}}`, seq)))); err != nil {
+			return t.ended(err)
+		}
+		for wire, d.upto = "", 0; d.upto < seq; { // of the try before there may be one on its way
+			if how := d.answer(); how != "ack" {
+				return how
+			}
 		}
 	}
+	return "ack"
 }
 
 // answer is the type of the next message, and the code of an error.
