@@ -110,6 +110,10 @@ type Log interface {
 	// Backup writes a backup at w's pace. What it cannot begin is an error before anything
 	// was written (ErrUnavailable); later the backup itself says that it failed.
 	Backup(ctx context.Context, w io.Writer) error
+	// Readers are those that have a place, of a tenant, or "" for all; sinks are none.
+	Readers(ctx context.Context, tenant string) ([]api.Reader, error)
+	// ForgetReader forgets the place of one, whose call of Log.Read ends; false: it has none.
+	ForgetReader(ctx context.Context, tenant, name string) (bool, error)
 	// Trim removes the oldest records. A *api.FieldError names "to" for a position of
 	// another log, "past_sinks" or "forget_devices" where it would have to take more
 	// than it was told to.

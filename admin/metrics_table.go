@@ -193,6 +193,7 @@ func grpcSeries() []Series {
 		{"edgeloop_grpc_sent_records_total", TypeCounter, nil, "Records given to the readers of Log.Read, again or for the first time."},
 		{"edgeloop_grpc_readers_taken_total", TypeCounter, nil, "Calls of Log.Read that ended because their reader was opened again or moved."},
 		{"edgeloop_grpc_watchers_behind_total", TypeCounter, nil, "Calls of Presence.Watch that ended because their clients did not keep up."},
+		{"edgeloop_grpc_reader_lag_records", TypeGauge, []string{"reader"}, "About how many records lie behind the place of a reader that is being read at this node, NAME or TENANT/NAME, of a log that this node alone writes."},
 		{"edgeloop_grpc_panics_total", TypeCounter, nil, "Panics contained in a call; each cost one call."},
 	}
 }

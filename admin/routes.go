@@ -87,6 +87,8 @@ func (s *Server) routes() []route {
 		{"PUT /v1/bans/{tenant}/{device}", administers, "ban", s.putBan},
 		{"DELETE /v1/bans/{tenant}/{device}", administers, "unban", s.deleteBan},
 
+		{"GET /v1/readers", reads, "", s.listReaders},
+		{"DELETE /v1/readers/{reader}", administers, "forget reader", s.forgetReader},
 		{"GET /v1/sinks", ofNode(reads), "", s.listSinks},
 		{"GET /v1/sinks/{sink}", ofNode(reads), "", s.getSink},
 		{"POST /v1/sinks/{sink}/pause", ofNode(administers), "pause sink", s.changeSink(api.SinkPause)},

@@ -43,6 +43,8 @@ var asked = map[string]asks{
 	"PATCH /v1/limits":                              {access.Admin, "", "{}"},
 	"GET /v1/tenants/{t}":                           {access.Read, "path", ""},
 	"PATCH /v1/tenants/{t}/limits":                  {access.Admin, "", "{}"},
+	"GET /v1/readers":                               {access.Read, "query", ""},
+	"DELETE /v1/readers/{reader}":                   {access.Admin, "query", ""},
 	"GET /v1/sinks":                                 {access.Read, "", ""},
 	"GET /v1/sinks/{sink}":                          {access.Read, "", ""},
 	"POST /v1/sinks/{sink}/pause":                   {access.Admin, "", ""},
@@ -130,6 +132,8 @@ func (n *tenants) listen(f *fixture) {
 	f.bans.BanOfFunc = func(t, _ string) (api.Ban, bool) { n.note(t); return api.Ban{}, false }
 	f.bans.BansFunc = func(t string) []api.Ban { n.note(t); return nil }
 	f.limits.TenantFunc = func(t string) api.Tenant { n.note(t); return api.Tenant{Tenant: t, Limits: []api.Limit{}} }
+	f.log.ReadersFunc = func(t string) ([]api.Reader, error) { n.note(t); return nil, nil }
+	f.log.ForgetFunc = func(t, _ string) (bool, error) { n.note(t); return true, nil }
 	f.log.TailFunc = func(_ context.Context, q api.TailQuery, _ func(uint64, []byte) error) error {
 		n.note(q.Tenant)
 		return nil

@@ -147,6 +147,15 @@ func (b *Backbone) ReaderNames(ctx context.Context) ([]string, error) {
 	return places.Names(ctx)
 }
 
+// ReaderPlaces calls fn with the place of each reader.
+func (b *Backbone) ReaderPlaces(ctx context.Context, fn func(name string, at Place)) error {
+	places, err := b.openPlaces(ctx)
+	if err != nil {
+		return err
+	}
+	return places.Each(ctx, fn)
+}
+
 // ForgetReader forgets the place that is kept for a name.
 func (b *Backbone) ForgetReader(ctx context.Context, name string) error {
 	places, err := b.openPlaces(ctx)

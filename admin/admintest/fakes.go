@@ -225,7 +225,11 @@ type Log struct {
 	ID         string
 	BackupFunc func(w io.Writer) error
 	TrimFunc   func(t api.LogTrim) (api.LogTrimmed, error)
-	TailFunc   func(ctx context.Context, q api.TailQuery, fn func(position uint64, line []byte) error) error
+
+	ReadersFunc func(tenant string) ([]api.Reader, error)
+	ForgetFunc  func(tenant, name string) (bool, error)
+
+	TailFunc func(ctx context.Context, q api.TailQuery, fn func(position uint64, line []byte) error) error
 }
 
 // Identity is ID.
@@ -249,6 +253,22 @@ func (f *Log) Backup(_ context.Context, w io.Writer) error {
 		return err
 	}
 	return f.BackupFunc(w)
+}
+
+// Readers calls ReadersFunc; without one there is none.
+func (f *Log) Readers(_ context.Context, tenant string) ([]api.Reader, error) {
+	if f.ReadersFunc == nil {
+		return nil, nil
+	}
+	return f.ReadersFunc(tenant)
+}
+
+// ForgetReader calls ForgetFunc; without one there is none.
+func (f *Log) ForgetReader(_ context.Context, tenant, name string) (bool, error) {
+	if f.ForgetFunc == nil {
+		return false, nil
+	}
+	return f.ForgetFunc(tenant, name)
 }
 
 // Trim calls TrimFunc; without one nothing is removed.

@@ -63,4 +63,21 @@ func lettersQuery(which api.LetterFilter) url.Values {
 	return query
 }
 
+// Readers lists the readers that have a place; tenant "": of all.
+func (c *Client) Readers(ctx context.Context, tenant string) ([]api.Reader, error) {
+	query := make(url.Values)
+	setString(query, "tenant", tenant)
+	var all api.Readers
+	_, err := c.call(ctx, http.MethodGet, "/v1/readers", query, nil, &all)
+	return all.Readers, err
+}
+
+// ForgetReader forgets the place of a reader; a Problem with status 404 when it has none.
+func (c *Client) ForgetReader(ctx context.Context, tenant, name string) error {
+	query := make(url.Values)
+	setString(query, "tenant", tenant)
+	_, err := c.call(ctx, http.MethodDelete, "/v1/readers/"+url.PathEscape(name), query, nil, nil)
+	return err
+}
+
 func sinkPath(sink string) string { return "/v1/sinks/" + url.PathEscape(sink) }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"strings"
 	"sync"
 	"time"
 
@@ -40,6 +42,39 @@ const maxReader = 64
 func placeName(tenant, name string) string { return servicePrefix + tenant + "/" + name }
 
 const servicePrefix = "service:"
+
+// PlaceOf is the name of the place of a reader of a tenant.
+func PlaceOf(tenant, name string) string { return placeName(tenant, name) }
+
+// ReaderOf undoes PlaceOf; false: the place is of something else.
+func ReaderOf(place string) (tenant, name string, ok bool) {
+	rest, is := strings.CutPrefix(place, servicePrefix)
+	tenant, name, ok = strings.Cut(rest, "/")
+	return tenant, name, is && ok
+}
+
+// ReaderPlace is how far a reader has come that is being read now.
+type ReaderPlace struct {
+	Tenant, Reader string
+	Log            string
+	Position       uint64
+}
+
+// Reading are the readers that are being read at this node. Any goroutine may call it.
+func (s *Server) Reading() (all []ReaderPlace) {
+	s.readers.mu.Lock()
+	open := maps.Clone(s.readers.open)
+	s.readers.mu.Unlock()
+	for place, r := range open {
+		tenant, name, _ := ReaderOf(place)
+		r.mu.Lock()
+		if r.log != "" { // it has begun
+			all = append(all, ReaderPlace{tenant, name, r.log, r.kept})
+		}
+		r.mu.Unlock()
+	}
+	return all
+}
 
 // names checks the reader that a call asks for.
 func (l *logService) names(c *call, askedTenant, name string) (tenant, place string, err error) {

@@ -30,6 +30,7 @@ type Server struct {
 	streams  *places
 	calls    *places
 	counts   *counts
+	readers  *logService
 	served   chan struct{} // closed when the goroutine of New has ended
 }
 
@@ -64,7 +65,8 @@ func New(ctx context.Context, cfg Config, node Node) (*Server, error) {
 	s.door = newDoor(ln, cfg.MaxConnections, func() { s.counts.refused[refusedConnections].Add(1) })
 	s.grpc = grpc.NewServer(s.options()...)
 	services := early{s.grpc}
-	v1.RegisterLogServer(services, newLogService(s))
+	s.readers = newLogService(s)
+	v1.RegisterLogServer(services, s.readers)
 	v1.RegisterCommandsServer(services, &commands{s: s})
 	v1.RegisterPresenceServer(services, &presence{s: s})
 	reflection.Register(s.grpc)

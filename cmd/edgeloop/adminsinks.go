@@ -21,7 +21,6 @@ type adminSinks struct{ *node }
 
 // Sinks implements admin.Sinks.
 func (a adminSinks) Sinks() (out []api.Sink) {
-	end, known := a.backbone.Durable()
 	use, _ := a.backbone.Usage()
 	for _, s := range a.sinks.Status() {
 		one := api.Sink{
@@ -33,13 +32,9 @@ func (a adminSinks) Sinks() (out []api.Sink) {
 		if s.Log != "" {
 			one.Place = s.Log + "-" + strconv.FormatUint(s.Place, 10)
 		}
-		if known && s.Log == a.backbone.Identity() {
-			lag := end - min(end, s.Place)
-			one.LagRecords = &lag
-			if use.Records > 0 {
-				bytes := uint64(float64(lag) * float64(use.Bytes) / float64(use.Records))
-				one.LagBytes = &bytes
-			}
+		if one.LagRecords = lagBehind(a.backbone, s.Log, s.Place); one.LagRecords != nil && use.Records > 0 {
+			bytes := uint64(float64(*one.LagRecords) * float64(use.Bytes) / float64(use.Records))
+			one.LagBytes = &bytes
 		}
 		out = append(out, one)
 	}

@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"slices"
+	"strings"
 	"sync/atomic"
 
 	"edgeloop/admin"
@@ -196,4 +197,9 @@ func (n *node) grpcMetrics(to func(admin.Sample)) {
 	emit("edgeloop_grpc_readers_taken_total", float64(st.Taken))
 	emit("edgeloop_grpc_watchers_behind_total", float64(st.Behind))
 	emit("edgeloop_grpc_panics_total", float64(st.Panics))
+	for _, r := range n.grpc.Reading() {
+		if lag := lagBehind(n.backbone, r.Log, r.Position); lag != nil {
+			emit("edgeloop_grpc_reader_lag_records", float64(*lag), strings.TrimPrefix(r.Tenant+"/"+r.Reader, "/"))
+		}
+	}
 }

@@ -38,6 +38,7 @@ type cli struct {
 	Limits   limitsCmd   `cmd:"" help:"Show the limits of a node, or change them while it runs."`
 	Reload   reloadCmd   `cmd:"" help:"Have a node read its keys, tokens and settings again."`
 	Drain    drainCmd    `cmd:"" help:"Send the devices of a node away, and wait until their messages are in the log."`
+	Readers  readersCmd  `cmd:"" help:"List and forget the services that read the log."`
 	Sinks    sinksCmd    `cmd:"" help:"List and change the ways out of the log."`
 	Log      logCmd      `cmd:"" help:"Check and configure the log."`
 	Doctor   doctorCmd   `cmd:"" help:"Say how many devices this machine can hold, and what limits the number."`

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -94,6 +95,60 @@ func TestGRPC_OneReaderOfAName(t *testing.T) {
 	n.stop()
 	_, err = recv(t, other.Recv)
 	want(t, err, codes.Unavailable, "the node stops")
+}
+
+// An operator sees how far a reader is behind, and forgets it: its call ends, and the next one
+// begins anew. A reader of another tenant, with the same name, goes on.
+func TestGRPC_ForgottenReader(t *testing.T) {
+	t.Parallel()
+	n := startGRPC(t)
+	c := n.client(n.own())
+	first := n.reading(c, &v1.Open{Reader: "lake"})
+	begin := opened(t, first)
+	other := n.reading(c, &v1.Open{Reader: "lake", Tenant: "acme"})
+	opened(t, other)
+	d := upgradeRaw(t, n.node, "?device=d1", "")
+	d.say(frame(fin|opText, `{"type":"telemetry","seq":1,"data":1}`))
+	d.wantText("ack")
+	m, err := recv(t, first.Recv)
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := m.GetRecords().GetRecords()[0].GetPosition()
+	if err := first.Send(&v1.ReadRequest{Request: &v1.ReadRequest_Ack{Ack: &v1.Ack{Position: at}}}); err != nil {
+		t.Fatal(err)
+	}
+	if m, err := recv(t, first.Recv); err != nil || m.GetAcked().GetPosition() != at {
+		t.Fatalf("%v, %v, want it kept", m, err)
+	}
+	d.say(frame(fin|opText, `{"type":"telemetry","seq":2,"data":2}`))
+	d.wantText("ack")
+	d.Close()
+	var is []string
+	for line := range strings.Lines(n.tool("readers")) {
+		is = append(is, strings.Join(strings.Fields(line), " "))
+	}
+	if !slices.Contains(is, "- lake 1 0 "+at) || len(is) != 3 {
+		t.Errorf("readers: %q", is)
+	}
+	if code, metrics := n.apiRaw("GET", "/metrics", nil); code != 200 || !containsAll(string(metrics), `edgeloop_grpc_reader_lag_records{reader="lake"} 1`) {
+		t.Errorf("metrics: %d", code)
+	}
+	n.tool("readers", "forget", "lake")
+	for err = nil; err == nil; {
+		_, err = recv(t, first.Recv)
+	}
+	want(t, err, codes.Aborted)
+	if now := opened(t, n.reading(c, &v1.Open{Reader: "lake"})); now != begin {
+		t.Errorf("the next call begins behind %s, want %s", now, begin)
+	}
+	if out := n.tool("readers", "--tenant=acme"); !containsAll(out, "acme", "lake") {
+		t.Errorf("readers of acme: %s", out)
+	}
+	if status, _ := n.api("DELETE", "/v1/readers/nobody", nil); status != 404 {
+		t.Errorf("a reader that is none: %d", status)
+	}
+	n.stop()
 }
 
 // A client that does not read holds up neither devices nor other readers, and not the stop
