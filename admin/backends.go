@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net/netip"
 	"time"
 
 	"edgeloop/admin/api"
@@ -75,6 +76,11 @@ type Bans interface {
 	// Bans lists the bans of a tenant, of all when it is empty, in any order.
 	// The slice belongs to the caller.
 	Bans(tenant string) []api.Ban
+	// AddressBans lists the addresses that are kept out for a while, in any order. The
+	// slice belongs to the caller.
+	AddressBans() []api.AddressBan
+	// UnbanAddress lets an address in again; false when it was not kept out.
+	UnbanAddress(addr netip.Addr) bool
 }
 
 // Limits are the bounds of the node, and of its tenants.

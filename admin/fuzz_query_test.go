@@ -45,6 +45,10 @@ func queryCases() []queryCase {
 			c.Name = "x"
 			return c, err == nil && wait >= 0 && wait <= 5*time.Minute
 		}},
+		{"GET", "/v1/address-bans", []string{"limit", "after"}, 200, func(q url.Values) (any, bool) {
+			_, ok := number(q, "limit", 100, 1, 1000)
+			return nil, ok
+		}},
 		{"GET", "/v1/limits", nil, 200, none},
 		{"GET", "/v1/node", nil, 200, none},
 		{"GET", "/v1/token", nil, 200, none},

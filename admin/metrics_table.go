@@ -42,6 +42,10 @@ func buildSeries() []Series {
 
 func doormanSeries() []Series {
 	return []Series{
+		{"edgeloop_doorman_banned_addresses", TypeGauge, nil, "Addresses that are kept out now, because they failed too often to prove who they are."},
+		{"edgeloop_doorman_watched_addresses", TypeGauge, nil, "Addresses that have failed lately."},
+		{"edgeloop_doorman_bans_total", TypeCounter, nil, "Times that an address began to be kept out."},
+		{"edgeloop_doorman_forgotten_addresses_total", TypeCounter, nil, "Addresses whose failures were forgotten for want of room."},
 		{"edgeloop_doorman_prefixes", TypeGauge, []string{"list"}, "Prefixes in the lists of networks that may and that may not connect."},
 		{"edgeloop_doorman_reloads_total", TypeCounter, []string{"outcome"}, "Times that the lists of networks were read again; failed is when those before stayed in force."},
 	}

@@ -86,6 +86,8 @@ func (s *Server) routes() []route {
 		{"GET /v1/bans/{tenant}/{device}", reads, "", s.getBan},
 		{"PUT /v1/bans/{tenant}/{device}", administers, "ban", s.putBan},
 		{"DELETE /v1/bans/{tenant}/{device}", administers, "unban", s.deleteBan},
+		{"GET /v1/address-bans", ofNode(reads), "", s.listAddressBans},
+		{"DELETE /v1/address-bans/{address}", ofNode(administers), "unban address", s.deleteAddressBan},
 
 		{"GET /v1/readers", reads, "", s.listReaders},
 		{"DELETE /v1/readers/{reader}", administers, "forget reader", s.forgetReader},

@@ -57,6 +57,8 @@ var asked = map[string]asks{
 	"DELETE /v1/sinks/{sink}/dead-letters/{number}": {access.Admin, "", ""},
 	"GET /v1/devices":                               {access.Read, "query", ""},
 	"GET /v1/bans":                                  {access.Read, "query", ""},
+	"GET /v1/address-bans":                          {access.Read, "", ""},
+	"DELETE /v1/address-bans/{address}":             {access.Admin, "", ""},
 	"GET /v1/tail":                                  {access.Read, "query", ""},
 	"POST /v1/log/trim":                             {access.Admin, "", `{"to":"x-1"}`},
 	"POST /v1/log/backup":                           {access.Admin, "", ""},

@@ -3,7 +3,8 @@
 //
 // # Owns
 //
-// The lists of networks that may come and that may not; how often somebody may come.
+// The lists of networks that may come and that may not; how often somebody may come;
+// which addresses have to stay out for a while.
 //
 // # Goroutines
 //
@@ -13,7 +14,8 @@
 // # Memory
 //
 // Some 30 bytes for each prefix of a list; of the list before, while a new one is read. A
-// Pacer has 16 bytes for each key that it has room for.
+// Pacer has 16 bytes for each key that it has room for; Bans
+// have 2 MiB, and 100 bytes for each address that has failed lately.
 //
 // # Errors
 //

@@ -43,6 +43,15 @@ func TestPacer_Take(t *testing.T) {
 	if passed != 30 {
 		t.Errorf("%d came in a minute, want 30", passed)
 	}
+	now, passed = now.Add(time.Hour), 0
+	for range 100 {
+		if m.Take(key, rate, now) == 0 {
+			passed++
+		}
+	}
+	if passed != 5 {
+		t.Errorf("after an hour %d came at once, want 5", passed)
+	}
 	if wait := m.Take(key, doorman.PerMinute(0), now); wait != 0 {
 		t.Errorf("without a bound it waits %s", wait)
 	}

@@ -34,6 +34,14 @@ func (l *listener) turnsAway(addr netip.Addr) bool {
 	return true
 }
 
+// notFromThere is what a peer behind a proxy hears.
+func (s *Server) notFromThere(cause Cause) *Refusal {
+	if cause == CauseBanned {
+		return s.later("this address failed too often to prove who it is")
+	}
+	return &Refusal{Reason: ReasonForbidden, Text: "this address may not connect"}
+}
+
 // addressOf is whose a socket is that was accepted.
 func addressOf(sa unix.Sockaddr) netip.Addr {
 	switch sa := sa.(type) {

@@ -52,7 +52,7 @@ func (o httpOpening) helloOnLoop(c *Conn, in []byte) {
 	cause := causeNone
 	if h.Remote, cause = c.forwardedOnLoop(&h.upgrade, c.remoteOnLoop()); cause != causeNone {
 		s.putHello(h)
-		c.turnAwayOnLoop(&Refusal{Reason: ReasonForbidden, Text: "this address may not connect"}, cause)
+		c.turnAwayOnLoop(s.notFromThere(cause), cause)
 		return
 	}
 	h.Certificate = c.CertificateOnLoop()

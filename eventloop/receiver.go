@@ -52,6 +52,7 @@ const (
 	CauseStalled                       // it took nothing of what waited for it for SendTimeout
 	CauseCrowdedOut                    // it was not done with its handshake, and others needed its place
 	CauseDenied                        // its address is one that may not come
+	CauseBanned                        // its address has to stay out for a while
 	numCauses
 )
 
@@ -65,7 +66,7 @@ func (c Cause) String() string {
 	}
 	return [numCauses]string{
 		"none", "peer_closed", "peer_gone", "closed", "protocol_error", "slow_consumer",
-		"refused", "handshake_timeout", "panic", "shutdown", "memory_full", "stalled", "crowded_out", "denied",
+		"refused", "handshake_timeout", "panic", "shutdown", "memory_full", "stalled", "crowded_out", "denied", "banned",
 	}[c]
 }
 

@@ -90,10 +90,24 @@ func (g *Gateway) later(reason string) *eventloop.Refusal {
 
 // check runs on the pool.
 func (g *Gateway) check(c *candidate) {
-	if refusal := g.admit(c); refusal != nil {
+	refusal := g.admit(c)
+	g.tellProof(c, refusal)
+	if refusal != nil {
 		g.noticeRefused(c, refusal)
 		g.refused(c, refusal)
 		g.turnAway(c, refusal)
+	}
+}
+
+// tellProof says whether a candidate could prove who it is. One that is refused for another
+// reason is no sign of either.
+func (g *Gateway) tellProof(c *candidate, refusal *eventloop.Refusal) {
+	switch {
+	case g.cfg.OnProof == nil || c.addr == nil:
+	case refusal == nil:
+		g.cfg.OnProof(c.addr.AddrPort().Addr(), true)
+	case refusal.Reason == eventloop.ReasonUnauthorized:
+		g.cfg.OnProof(c.addr.AddrPort().Addr(), false)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"time"
 
 	"go.uber.org/zap"
@@ -97,6 +98,9 @@ type Config struct {
 	// AllowedOrigins are the sites whose pages may connect without a token, beside the
 	// node's own address: SCHEME://HOST[:PORT], or AnyOrigin.
 	AllowedOrigins []string
+	// OnProof is told of each peer whether it could prove who it is; it is called by many
+	// workers at once and must not block. Optional.
+	OnProof func(from netip.Addr, proved bool)
 	// Verifier checks tokens; nil means that devices name themselves (--auth=none).
 	Verifier *auth.Verifier
 	// SharedLog says that other nodes write the log too. What a session remembers

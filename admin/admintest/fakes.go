@@ -3,6 +3,7 @@ package admintest
 import (
 	"context"
 	"io"
+	"net/netip"
 	"time"
 
 	"edgeloop/admin"
@@ -146,6 +147,9 @@ type Bans struct {
 	UnbanFunc func(ctx context.Context, tenant, device string) (bool, error)
 	BanOfFunc func(tenant, device string) (api.Ban, bool)
 	BansFunc  func(tenant string) []api.Ban
+
+	AddressBansFunc  func() []api.AddressBan
+	UnbanAddressFunc func(addr netip.Addr) bool
 }
 
 // Ban calls BanFunc; without one every ban is new.
@@ -178,6 +182,19 @@ func (f *Bans) Bans(tenant string) []api.Ban {
 		return nil
 	}
 	return f.BansFunc(tenant)
+}
+
+// AddressBans calls AddressBansFunc; without one there are none.
+func (f *Bans) AddressBans() []api.AddressBan {
+	if f.AddressBansFunc == nil {
+		return nil
+	}
+	return f.AddressBansFunc()
+}
+
+// UnbanAddress calls UnbanAddressFunc; without one there was no ban.
+func (f *Bans) UnbanAddress(addr netip.Addr) bool {
+	return f.UnbanAddressFunc != nil && f.UnbanAddressFunc(addr)
 }
 
 // Limits fakes admin.Limits.

@@ -19,6 +19,26 @@ type BanPage struct {
 	Next string `json:"next,omitempty"`
 }
 
+// AddressBan keeps one address out for a while, because peers that had it failed too often to
+// prove who they are.
+type AddressBan struct {
+	// Address is it; of IPv6 its network, as in 2001:db8::/64.
+	Address string `json:"address"`
+	// Until is when the ban ends.
+	Until time.Time `json:"until"`
+	// Times is how many bans it has had that time has not forgiven; each is twice as long.
+	Times int `json:"times"`
+	// Failed is when it failed the last time.
+	Failed time.Time `json:"failed"`
+}
+
+// AddressBanPage is one page of them in the order of the addresses' text.
+type AddressBanPage struct {
+	Bans []AddressBan `json:"bans"`
+	// Next is given to ?after= for the following page; absent on the last.
+	Next string `json:"next,omitempty"`
+}
+
 // MaxReason is the longest reason of a ban or a close, in bytes: what fits into
 // a close frame beside its code.
 const MaxReason = 123

@@ -217,6 +217,20 @@ func (c *Client) Bans(ctx context.Context, tenant, after string) (page api.BanPa
 	return page, err
 }
 
+// AddressBans is one page of the addresses that are kept out for a while.
+func (c *Client) AddressBans(ctx context.Context, after string) (page api.AddressBanPage, err error) {
+	query := make(url.Values)
+	setString(query, "after", after)
+	_, err = c.call(ctx, http.MethodGet, "/v1/address-bans", query, nil, &page)
+	return page, err
+}
+
+// UnbanAddress lets an address in again; a Problem with status 404 when it was not kept out.
+func (c *Client) UnbanAddress(ctx context.Context, addr string) error {
+	_, err := c.call(ctx, http.MethodDelete, "/v1/address-bans/"+url.PathEscape(addr), nil, nil, nil)
+	return err
+}
+
 func setString(q url.Values, name, value string) {
 	if value != "" {
 		q.Set(name, value)

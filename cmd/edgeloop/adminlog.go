@@ -9,6 +9,7 @@ import (
 	"edgeloop/admin/api"
 	"edgeloop/backbone"
 	"edgeloop/devicemgr"
+	"edgeloop/doorman"
 	"edgeloop/eventloop"
 	"edgeloop/gateway"
 )
@@ -43,8 +44,9 @@ func (a adminLog) Backup(ctx context.Context, w io.Writer) error {
 // adminBans is who must stay out. The log keeps the bans; the gateway closes
 // the connection of who is banned while it is here.
 type adminBans struct {
-	gateway  *gateway.Gateway
-	backbone *backbone.Backbone
+	gateway   *gateway.Gateway
+	backbone  *backbone.Backbone
+	addresses *doorman.Bans // nil without --ban-failures
 }
 
 // Ban implements admin.Bans.

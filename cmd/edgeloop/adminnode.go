@@ -30,7 +30,7 @@ func (n *node) startAdmin(ctx context.Context) (stopFunc, error) {
 		Node:     adminNode{n},
 		Devices:  adminDevices{n.gateway, n.backbone},
 		Commands: adminCommands{n.gateway, n.backbone, n.cfg.CommandMaxAge},
-		Bans:     adminBans{n.gateway, n.backbone},
+		Bans:     adminBans{n.gateway, n.backbone, n.entry.bans},
 		Limits:   adminLimits{n},
 		Log:      adminLog{n.backbone},
 		Sinks:    adminSinks{n},

@@ -24,6 +24,10 @@ type entry struct {
 	lists   atomic.Pointer[doorman.Lists] // nil: everybody may come
 	reloads [numReloads]atomic.Uint64     // of the lists
 	denied  turned
+	banned  turned
+
+	// Immutable after construction.
+	bans *doorman.Bans // nil: addresses are not banned
 }
 
 // wantsLists says whether there are any.
@@ -52,7 +56,10 @@ func (n *node) startDoorman(context.Context) (stopFunc, error) {
 		return nil, usageError{err}
 	}
 	n.entry.lists.Store(lists)
-	return nil, nil
+	if n.entry.bans == nil {
+		return nil, nil
+	}
+	return inBackground(n.keepBans), nil
 }
 
 // loadCIDRs reads the lists again; use puts them in force, for new connections.
@@ -90,15 +97,19 @@ func (n *node) rereadLists(ctx context.Context) {
 
 // doorman is what the event loops ask of each newcomer; nil where everybody may come.
 func (n *node) doorman() func(netip.Addr) eventloop.Cause {
-	if !n.cfg.wantsLists() {
+	bans := n.entry.bans
+	if !n.cfg.wantsLists() && bans == nil {
 		return nil
 	}
 	return func(addr netip.Addr) eventloop.Cause {
-		if !n.entry.lists.Load().Denies(addr) {
-			return 0
+		switch {
+		case n.entry.lists.Load().Denies(addr):
+			n.entry.denied.say(n.log.Logger, time.Since(n.started), "address may not connect", addr)
+			return eventloop.CauseDenied
+		case bans != nil && bans.Banned(addr, time.Now()):
+			return eventloop.CauseBanned
 		}
-		n.entry.denied.say(n.log.Logger, time.Since(n.started), "address may not connect", addr)
-		return eventloop.CauseDenied
+		return 0
 	}
 }
 
@@ -113,17 +124,18 @@ type turned struct {
 }
 
 // say writes one, or counts what it does not say. Any goroutine.
-func (t *turned) say(log *zap.Logger, now time.Duration, what string, addr netip.Addr) {
+func (t *turned) say(log *zap.Logger, now time.Duration, what string, addr netip.Addr, more ...zap.Field) {
 	said := t.said.Load()
 	if said != 0 && now-time.Duration(said) < turnedLine || !t.said.CompareAndSwap(said, int64(now)) {
 		t.unsaid.Add(1)
 		return
 	}
-	log.Info(what, zap.Stringer("remote", addr), zap.Uint64("unsaid", t.unsaid.Swap(0)))
+	log.Info(what, append(more, zap.Stringer("remote", addr), zap.Uint64("unsaid", t.unsaid.Swap(0)))...)
 }
 
 func (n *node) doormanMetrics(to func(admin.Sample)) {
 	emit := emitTo(to)
+	n.addressBanMetrics(emit)
 	allow, deny := n.entry.lists.Load().Len()
 	emit("edgeloop_doorman_prefixes", float64(allow), "allow")
 	emit("edgeloop_doorman_prefixes", float64(deny), "deny")

@@ -194,6 +194,7 @@ func (n *node) startBackbone(ctx context.Context) (stopFunc, error) {
 }
 
 func (n *node) startGateway(context.Context) (stop stopFunc, err error) {
+	n.openBans()
 	// Presence and what other nodes write matter where there are other nodes:
 	// with an external server. See docs/decisions/0011.
 	shared := n.backbone.Shared()
@@ -222,6 +223,7 @@ func (n *node) startGateway(context.Context) (stop stopFunc, err error) {
 		IdleTimeout:     n.cfg.IdleTimeout,
 		MaxRemembered:   n.cfg.RememberedMost,
 		FreeTakeovers:   n.cfg.FreeTakeovers,
+		OnProof:         n.proof(),
 		Connects:        n.cfg.connects(),
 		PrefixBits4:     n.cfg.PrefixBits4,
 		PrefixBits6:     n.cfg.PrefixBits6,

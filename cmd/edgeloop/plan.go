@@ -87,6 +87,9 @@ func (s *serveCmd) planNames() error {
 			return fmt.Errorf("--allowed-origins=%s: give SCHEME://HOST or SCHEME://HOST:PORT, as in https://app.example, without a path, or *", origin)
 		}
 	}
+	if s.Auth == "none" && s.BanFailures > 0 {
+		return errors.New("--auth=none does not go with --ban-failures: nobody fails")
+	}
 	if s.Auth == "none" && len(s.TokenAudience)+len(s.TokenIssuer) > 0 {
 		return errors.New("--auth=none does not go with --token-audience or --token-issuer: tokens would not be checked")
 	}
