@@ -32,8 +32,11 @@ type Record struct {
 // parse reads a line of the log. line is shared, never written.
 func parse(log string, position uint64, line []byte, trace *tracing) (Record, error) {
 	r := Record{Log: log, Position: position, Line: line}
-	if err := json.Unmarshal(line, &r); err != nil {
-		return r, fmt.Errorf("record %d of the log cannot be read: %w", position, err)
+	if !scan(line, &r) {
+		r = Record{Log: log, Position: position, Line: line}
+		if err := json.Unmarshal(line, &r); err != nil {
+			return r, fmt.Errorf("record %d of the log cannot be read: %w", position, err)
+		}
 	}
 	r.Trace = trace.of(&r)
 	return r, nil
