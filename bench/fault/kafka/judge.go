@@ -28,11 +28,12 @@ const poison = 43
 func (r Record) poisoned() bool { return r.Seq == poison && r.Device[len(r.Device)-1] == '5' }
 
 // judge says what is refused. A batch with a record that is bad is refused, as a whole; a record
-// that was refused alone is so for good, also by the broker's next process.
+// that was refused alone is so for good, also by the broker's next process. What this process has
+// taken it takes again: a node that was killed before it knew sends it once more.
 type judge struct {
 	// Owned by the goroutine of the cluster.
-	kept    *os.File // a line for each record that was refused alone
-	refused map[Record]bool
+	kept           *os.File // a line for each record that was refused alone
+	refused, taken map[Record]bool
 
 	// Atomic.
 	all atomic.Bool
@@ -85,22 +86,27 @@ func (j *judge) bad(r kmsg.Request) bool {
 	if !is {
 		return false
 	}
-	all, bad := 0, 0
+	var all []Record
+	bad := 0
 	var last Record
 	for _, t := range p.Topics {
 		for _, part := range t.Partitions {
 			for _, m := range named.FindAllSubmatch(part.Records, -1) {
 				seq, _ := strconv.ParseUint(string(m[2]), 10, 64) // digits
-				all++
-				if last = (Record{string(m[1]), seq}); j.all.Load() || j.refused[last] || last.poisoned() {
-					bad++
+				r := Record{string(m[1]), seq}
+				all = append(all, r)
+				if j.refused[r] || r.poisoned() || j.all.Load() && !j.taken[r] {
+					bad, last = bad+1, r
 				}
 			}
 		}
 	}
-	if bad == 1 && all == 1 && !j.refused[last] {
+	if bad == 1 && len(all) == 1 && !j.refused[last] {
 		j.refused[last] = true
 		_, _ = fmt.Fprintln(j.kept, last.Device, last.Seq) // if it fails the checker says that nobody refused it
+	}
+	for i := 0; bad == 0 && i < len(all); i++ {
+		j.taken[all[i]] = true
 	}
 	return bad > 0
 }

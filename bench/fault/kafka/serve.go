@@ -64,7 +64,7 @@ func Serve(config string, in io.Reader, out io.Writer) error {
 		return err
 	}
 	defer cluster.Close()
-	j := &judge{}
+	j := &judge{taken: map[Record]bool{}}
 	if c.Judge {
 		if err := j.open(c.Dir); err != nil {
 			return err

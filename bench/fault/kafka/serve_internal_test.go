@@ -78,6 +78,9 @@ func TestServe(t *testing.T) {
 	if err := produce("d1", 2); !errors.Is(err, kerr.InvalidRecord) {
 		t.Errorf("while all is refused: %v", err)
 	}
+	if err := produce("d1", 1); err != nil {
+		t.Errorf("what it has taken already: %v", err)
+	}
 	order(RefuseFew)
 	if err := errors.Join(produce("d1", 3)); err != nil {
 		t.Error(err)
@@ -90,15 +93,15 @@ func TestServe(t *testing.T) {
 	}
 	addr, order, end = serve(t, dir)
 	defer end()
-	if got := order(CountLines); got != "3" {
+	if got := order(CountLines); got != "4" {
 		t.Fatalf("it has %s records", got)
 	}
 	var lines []string
-	err = Read(t.Context(), addr, 3, func(line []byte) error {
+	err = Read(t.Context(), addr, 4, func(line []byte) error {
 		lines = append(lines, string(line))
 		return nil
 	})
-	if err != nil || len(lines) != 3 || strings.Contains(strings.Join(lines, ""), `"seq":2`) {
+	if err != nil || len(lines) != 4 || strings.Contains(strings.Join(lines, ""), `"seq":2`) {
 		t.Errorf("%v, %v", lines, err)
 	}
 }
