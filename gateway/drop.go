@@ -11,7 +11,7 @@ const (
 	DropDuplicate                  // a sequence that was taken in before; acknowledged again, nothing is lost
 	DropLaneFull                   // held back: the lane had no room, reading pauses until it has
 	DropMemoryFull                 // held back, or closed with 1013 beyond the second bound: the messages on their way reached --inflight-bytes
-	DropOverRate                   // held back: the device sent more than --max-rate-bytes
+	DropOverRate                   // held back: the device sent more than --max-rate-bytes or --max-rate-messages
 	DropOverQuota                  // held back: the tenant sent more than its quota
 	DropReplaced                   // still on its lane when a newer connection took over; the device sends it again there
 	DropOvertaken                  // not in the log yet when another node had written of the device; it resumes on a new connection

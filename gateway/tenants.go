@@ -62,6 +62,12 @@ func newTenants(g *Gateway) *tenants {
 func (t *tenants) renew() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	for name := range t.counts {
+		if name != quota.Others && !t.book.Named(name) {
+			t.counts[quota.Others].add(t.counts[name])
+			delete(t.counts, name)
+		}
+	}
 	t.countsLocked(quota.Others)
 	for _, name := range t.book.Names() {
 		t.countsLocked(name)
@@ -228,6 +234,12 @@ func (g *Gateway) OverQuota() map[string][quota.NumKinds]uint64 {
 		all[name] = c.read()
 	}
 	return all
+}
+
+func (c *overCounts) add(more *overCounts) {
+	for k := range c {
+		c[k].Add(more[k].Load())
+	}
 }
 
 func (c *overCounts) read() (out [quota.NumKinds]uint64) {

@@ -139,3 +139,28 @@ func TestTenant_RateHoldsBackItsOwn(t *testing.T) {
 	}
 	n.until("all are read from", func() bool { return n.server.Stats().Paused == 0 })
 }
+
+// TestTenant_CountedByName: a tenant is counted by its name for as long as it has quotas of
+// its own, then with all others: names that come and go do not add up.
+func TestTenant_CountedByName(t *testing.T) {
+	t.Parallel()
+	book := bookOf(map[string]quota.Limits{"acme": {Connections: 1}})
+	n := startNode(t, &memLog{}, gateway.Config{Quotas: book})
+	n.connect(as("acme", "a"))
+	refused := func(want int, counted string) {
+		t.Helper()
+		if _, status, _ := n.dialWith("device="+as("acme", "b"), &websocket.DialOptions{Subprotocols: []string{envelope.ProtoJSON}}); status != 429 {
+			t.Errorf("a second connection was answered %d, want 429", status)
+		}
+		if got := n.gateway.OverQuota()[counted][quota.Connections]; got != uint64(want) {
+			t.Errorf("%d refusals are counted for %q, want %d", got, counted, want)
+		}
+	}
+	refused(1, "acme")
+	book.Give(quota.Limits{Connections: 1}, nil)
+	n.gateway.QuotasChanged()
+	refused(2, quota.Others)
+	if all := n.gateway.OverQuota(); len(all) != 1 {
+		t.Errorf("counted are %v, want one row for all", all)
+	}
+}
