@@ -159,6 +159,10 @@ func (g *Gateway) admit(c *candidate) *eventloop.Refusal {
 		g.logger.Warn("cannot read the last durable sequence", zap.String("device_id", key.Device), zap.Error(err))
 		return g.later("the log does not answer")
 	}
+	if err := g.resume(l, key); err != nil {
+		g.logger.Warn("cannot take up a client's session", zap.String("device_id", key.Device), zap.Error(err))
+		return g.later("the log does not answer")
+	}
 	if id != nil {
 		l.expires.Store(expiryOf(id.Expires))
 	}

@@ -170,6 +170,7 @@ func (b *batch) Overtaken(_ uint64, n int) {
 	l.g.drops[DropOvertaken].Add(uint64(n)) //nolint:gosec // positive
 	b.void = true
 	b.settle(n)
+	l.g.sessions.forget(l.session.Key())
 	if now := l.g.devices.Discard(l.session); now != nil {
 		now.Close(uint16(eventloop.CloseInternal), reasonOvertaken)
 	}

@@ -23,6 +23,9 @@ type dialect interface {
 	// takeOnLane takes one message m of b in: it adds a record to t's, or deals with it.
 	// m is a piece of b, to which the record refers until the log copied it.
 	takeOnLane(l *link, t *turn, b *batch, m message)
+	// doneOnLane hears that all messages of b were taken in. It may add a record in the
+	// place of one of them that made none.
+	doneOnLane(l *link, t *turn, b *batch)
 	// tellOnLoop writes what the device does not know yet: first the welcome, then
 	// what has become durable.
 	tellOnLoop(l *link)

@@ -18,6 +18,7 @@ const (
 	DropClosed                     // the connection closed while its messages were held back
 	DropPanic                      // a worker panicked over it; what follows on its connection is dropped too
 	DropStopping                   // the node stopped before the message was in the log
+	DropOpenPackets                // a client of MQTT had more messages of QoS 2 in flight than are remembered; it is closed
 	DropCommandOffline             // a command for a device that is not here: one never seen and without a time to live, or now or never
 	DropCommandSlow                // a command for a device that does not read, or that left while it was handed over
 	DropCommandLarge               // a command that is larger than what may wait for a device now, or than it takes
@@ -48,7 +49,7 @@ func (d Drop) String() string {
 		return "unknown"
 	}
 	return [numDrops]string{
-		"bad_envelope", "duplicate", "lane_full", "memory_full", "over_rate", "over_quota", "replaced", "overtaken", "closed", "panic", "stopping",
+		"bad_envelope", "duplicate", "lane_full", "memory_full", "over_rate", "over_quota", "replaced", "overtaken", "closed", "panic", "stopping", "open_packets",
 		"command_offline", "command_slow", "command_large", "auth_busy", "node_full", "quota_full", "superseded", "flapping", "resetting", "draining",
 		"address_rate", "prefix_rate", "device_rate", "tenant_rate", "node_rate", "unauthorized", "keys_missing", "forbidden",
 	}[d]

@@ -45,8 +45,9 @@ func (e *edgeloop) appendCommand(dst []byte, id, name string, data []byte) []byt
 // silenceOnLoop is the same for all, as the welcome says.
 func (e *edgeloop) silenceOnLoop(l *link) devicemgr.Silence { return *l.g.limits.silence.Load() }
 
-// begunOnLoop and goneOnLoop: acks go by the session's sequence, not by batches.
+// begunOnLoop, doneOnLane and goneOnLoop: acks go by the session's sequence, not by batches.
 func (e *edgeloop) begunOnLoop(*batch)                {}
+func (e *edgeloop) doneOnLane(*link, *turn, *batch)   {}
 func (e *edgeloop) goneOnLoop(*link, *eventloop.Gone) {}
 
 // hearOnLoop answers heartbeats: whether the node is there is no question to the log,

@@ -175,6 +175,9 @@ func (e *event) takeOnLane(_ *link, t *turn, _ *batch, _ message) {
 	})
 }
 
+// doneOnLane implements dialect.
+func (e *event) doneOnLane(*link, *turn, *batch) {}
+
 // Durable implements backbone.Completion.
 func (e *event) Durable(_ uint64, n int) {
 	e.g.events.kept[e.kind].Add(uint64(n)) //nolint:gosec // positive

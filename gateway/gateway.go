@@ -40,6 +40,7 @@ type Gateway struct {
 	connects *connects
 	tenants  *tenants
 	resets   resets
+	sessions clientSessions
 	born     time.Time // its monotonic clock is what latencies are taken by
 
 	latencies struct{ ack, handshake, reply latency.Histogram }

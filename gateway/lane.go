@@ -19,8 +19,10 @@ type turn struct {
 	msgs    []*envelope.Message // a record refers to the message it was made of
 	before  []accepted          // what to go back to if the records are not appended
 	rest    []rest              // what the log does not settle
-	bytes   int                 // of the messages
-	now     int64               // Unix milliseconds, when this call of handle began
+	// sessions are those that its records change
+	sessions []*clientSession
+	bytes    int   // of the messages
+	now      int64 // Unix milliseconds, when this call of handle began
 }
 
 // rest are the messages of a batch that needed no log. batch is nil where it has
@@ -65,6 +67,7 @@ func (g *Gateway) handle(batches []*batch) {
 		t.lostOnLane(batches)
 	}
 	done = true
+	t.endSessionsOnLane(true)
 	for _, r := range t.rest {
 		bytes := uint64(0)
 		if r.batch != nil {
@@ -85,6 +88,7 @@ func (t *turn) decodeOnLane(b *batch) {
 		m, rest = cutMessage(rest)
 		b.link.dialect.takeOnLane(b.link, t, b, m)
 	}
+	b.link.dialect.doneOnLane(b.link, t, b)
 	b.records = int32(len(t.records) - made) //nolint:gosec // at most its messages
 	switch {
 	case b.records == 0:
@@ -127,11 +131,21 @@ func (t *turn) rollBackOnLane() {
 	for i := len(t.before) - 1; i >= 0; i-- {
 		t.before[i].session.TakeBackOnLane(t.before[i].seq)
 	}
+	t.endSessionsOnLane(false)
+}
+
+// endSessionsOnLane tells the sessions that t has changed whether the log has its records.
+func (t *turn) endSessionsOnLane(appended bool) {
+	for _, s := range t.sessions {
+		s.endTurn(appended)
+	}
+	clear(t.sessions)
+	t.sessions = t.sessions[:0]
 }
 
 // message is the scratch for the next message, apart from those of the records.
 func (t *turn) message() *envelope.Message {
-	if len(t.records) == len(t.msgs) {
+	for len(t.msgs) <= len(t.records) { // some records are made of none
 		t.msgs = append(t.msgs, new(envelope.Message))
 	}
 	return t.msgs[len(t.records)]

@@ -23,13 +23,17 @@ type mqtt struct {
 
 	// Immutable after construction.
 	peer     mqttproto.Peer
-	silence  time.Duration // evicted after it; 0: never
-	assigned bool          // the device has not said a client identifier
-	told     bool          // silence is ours, not what the client asked for
-	asked    uint32        // Session Expiry Interval, seconds
+	silence  time.Duration  // evicted after it; 0: never
+	assigned bool           // the device has not said a client identifier
+	told     bool           // silence is ours, not what the client asked for
+	clean    bool           // it wants no session that was kept
+	present  bool           // it has one; set by resume
+	asked    uint32         // Session Expiry Interval, seconds
+	session  *clientSession // what is kept beyond the connection, nil for nothing; set by resume
 
 	// Owned by the device's lane.
-	aliases [][]byte // topics by alias, less 1; nil until one is used
+	aliases [][]byte       // topics by alias, less 1; nil until one is used
+	once    *clientSession // QoS 2 where nothing is kept; nil until one is used
 
 	// Owned by the loop goroutine.
 	first, last *batch // begun and not answered, the oldest first
@@ -69,21 +73,23 @@ func (q *mqtt) hearOnLoop(l *link, _ eventloop.Kind, packet []byte) bool {
 		l.answeredOnLoop(len(packet))
 		return true
 	case mqttproto.DISCONNECT:
-		q.farewellOnLoop(packet)
-		return true
+		return q.farewellOnLoop(packet)
 	}
 	return false
 }
 
-// farewellOnLoop hears a DISCONNECT, behind which nothing follows. [MQTT-3.14.4-3]
-func (q *mqtt) farewellOnLoop(packet []byte) {
+// farewellOnLoop hears a DISCONNECT, behind which nothing follows [MQTT-3.14.4-3], and says
+// whether that is all: what it says of the session goes along the lane, behind the rest.
+func (q *mqtt) farewellOnLoop(packet []byte) (done bool) {
 	p, _, _, err := mqttproto.Next(packet, q.peer.Version, mqttproto.MaxPacket)
 	if err != nil {
-		return
+		return true
 	}
-	if m, err := mqttproto.DecodeDisconnect(p, q.peer.Version); err == nil && m.Reason == mqttproto.ReasonSuccess {
+	m, err := mqttproto.DecodeDisconnect(p, q.peer.Version)
+	if err == nil && m.Reason == mqttproto.ReasonSuccess {
 		q.will = nil // [MQTT-3.1.2-8] [MQTT-3.1.2-10]
 	}
+	return err != nil || q.session == nil || !m.Properties.Has(mqttproto.PropSessionExpiry)
 }
 
 // begunOnLoop notes the order of the batches.
@@ -120,7 +126,7 @@ func (q *mqtt) tellOnLoop(l *link) {
 			q.last = nil
 		}
 		if !b.void {
-			e.out = q.appendAnswers(e.out, b)
+			e.out = q.appendAnswersOnLoop(e.out, b)
 		}
 		l.onWay.Add(-b.end())
 	}
@@ -135,24 +141,46 @@ func (b *batch) answerable(durable uint64) bool {
 	return b != nil && b.done.Load() && b.upto <= durable
 }
 
-// appendAnswers appends the answers to the packets of b, in their order. [MQTT-4.6.0-2]
-func (q *mqtt) appendAnswers(dst []byte, b *batch) []byte {
+// appendAnswersOnLoop appends the answers to the packets of b, in their order.
+// [MQTT-4.6.0-2] [MQTT-4.6.0-3] [MQTT-4.6.0-4]
+func (q *mqtt) appendAnswersOnLoop(dst []byte, b *batch) []byte {
 	for rest := b.bytes.B; len(rest) > 0; {
 		var m message
-		if m, rest = cutMessage(rest); m[0] != codeNone {
-			dst = mqttproto.AppendAck(dst, q.peer, mqttproto.PUBACK, publishID(m.payload()), mqttproto.ReasonCode(m[0]), nil)
+		if m, rest = cutMessage(rest); m[0] == codeNone {
+			continue
+		}
+		packet, code := m.payload(), mqttproto.ReasonCode(m[0])
+		switch mqttproto.Type(packet[0] >> 4) {
+		case mqttproto.SUBSCRIBE, mqttproto.UNSUBSCRIBE:
+			dst = q.appendSubackOnLoop(dst, b.link, packet)
+		case mqttproto.PUBREL:
+			dst = mqttproto.AppendAck(dst, q.peer, mqttproto.PUBCOMP, binary.BigEndian.Uint16(packet[bodyAt(packet):]), code, nil) // [MQTT-4.3.3-11]
+		default:
+			answer := mqttproto.PUBACK
+			if packet[0]&qosTwice != 0 {
+				answer = mqttproto.PUBREC // [MQTT-4.3.3-8]
+			}
+			dst = mqttproto.AppendAck(dst, q.peer, answer, publishID(packet), code, nil)
 		}
 	}
 	return dst
 }
 
-// publishID is the packet identifier of a PUBLISH that was decoded before.
-func publishID(packet []byte) uint16 {
+// qosTwice is the bit of QoS 2 in the first byte of a PUBLISH.
+const qosTwice = 4
+
+// bodyAt is where the fixed header of a packet that was cut off before ends.
+func bodyAt(packet []byte) int {
 	i := 1
 	for packet[i] >= 0x80 {
 		i++
 	}
-	i++
+	return i + 1
+}
+
+// publishID is the packet identifier of a PUBLISH that was decoded before.
+func publishID(packet []byte) uint16 {
+	i := bodyAt(packet)
 	i += 2 + int(binary.BigEndian.Uint16(packet[i:]))
 	return binary.BigEndian.Uint16(packet[i:])
 }
@@ -160,6 +188,7 @@ func publishID(packet []byte) uint16 {
 // takeOnLane takes one packet in. After a fault nothing more of the connection is.
 // [MQTT-4.13.1-1]
 func (q *mqtt) takeOnLane(l *link, t *turn, b *batch, m message) {
+	m[0] = codeNone // a turn that panicked has left its answer, and is taken again
 	p, _, _, err := mqttproto.Next(m.payload(), q.peer.Version, mqttproto.MaxPacket)
 	if err == nil {
 		err = q.packetOnLane(l, t, b, m, p)
@@ -179,18 +208,16 @@ func (q *mqtt) packetOnLane(l *link, t *turn, b *batch, m message, p mqttproto.P
 	case mqttproto.PUBLISH:
 		return q.publishOnLane(l, t, b, m, p)
 	case mqttproto.SUBSCRIBE, mqttproto.UNSUBSCRIBE:
-		return q.subscribe(l, p)
+		return q.subscribeOnLane(t, l, m, p)
 	case mqttproto.PINGREQ:
 		if err := mqttproto.DecodePingreq(p); err != nil {
 			return err //nolint:wrapcheck // it is the fault that is told
 		}
 		q.send(l, mqttproto.AppendPingresp(nil))
 	case mqttproto.PUBREL:
-		a, err := mqttproto.DecodeAck(p, q.peer.Version)
-		if err != nil {
-			return err //nolint:wrapcheck // as above
-		}
-		q.send(l, mqttproto.AppendAck(nil, q.peer, mqttproto.PUBCOMP, a.ID, mqttproto.ReasonPacketIDNotFound, nil))
+		return q.releaseOnLane(l, t, m, p)
+	case mqttproto.DISCONNECT:
+		q.disconnectOnLane(l, t, p)
 	case mqttproto.AUTH:
 		return errAuth
 	default: // answers to what we never ask: commands go down with QoS 0
@@ -203,13 +230,11 @@ func (q *mqtt) packetOnLane(l *link, t *turn, b *batch, m message, p mqttproto.P
 // The faults that lie in what this node does not offer.
 var (
 	errAuth   = &mqttproto.Error{Reason: mqttproto.ReasonBadAuthMethod, What: "no authentication was begun", Tag: "MQTT-4.12.0-1"}
-	errQoS2   = &mqttproto.Error{Reason: mqttproto.ReasonQoSNotSupported, What: "this node takes QoS 0 and 1", Tag: "MQTT-3.2.2-11"}
 	errRetain = &mqttproto.Error{Reason: mqttproto.ReasonRetainNotSupported, What: "this node retains nothing", Tag: "MQTT-3.2.2-14"}
 )
 
 // publishOnLane makes a record of a PUBLISH, or a reply.
 func (q *mqtt) publishOnLane(l *link, t *turn, b *batch, m message, p mqttproto.Packet) error {
-	m[0] = codeNone // a turn that panicked has left its answer, and is taken again
 	pub, err := mqttproto.DecodePublish(p, q.peer.Version, maxAliases)
 	if err == nil && pub.Alias != 0 {
 		err = q.aliasOnLane(&pub)
@@ -217,20 +242,24 @@ func (q *mqtt) publishOnLane(l *link, t *turn, b *batch, m message, p mqttproto.
 	switch {
 	case err != nil:
 		return err //nolint:wrapcheck // it is the fault that is told
-	case pub.QoS == 2:
-		return errQoS2
 	case pub.Retain && q.peer.Version == mqttproto.V5:
 		return errRetain
+	case pub.QoS == 2:
+		return q.onceOnLane(l, t, b, m, &pub)
 	}
-	code := q.storeOnLane(l, t, b, &pub)
+	q.answerOnLane(l, m, &pub, q.storeOnLane(l, t, b, &pub))
+	return nil
+}
+
+// answerOnLane says how m is to be answered once it is on the disk.
+func (q *mqtt) answerOnLane(l *link, m message, pub *mqttproto.Publish, code mqttproto.ReasonCode) {
 	switch {
 	case code == mqttproto.ReasonCode(codeNone):
 	case code.Failed() && q.peer.Version == mqttproto.V311: // it cannot be told otherwise [MQTT3-3.3.5-2]
 		l.Close(uint16(eventloop.ClosePolicy), code.String())
-	case pub.QoS == 1:
+	case pub.QoS > 0:
 		m[0] = byte(code)
 	}
-	return nil
 }
 
 // storeOnLane says how a PUBLISH is to be answered once it is on the disk.
@@ -317,6 +346,9 @@ func (q *mqtt) aliasOnLane(pub *mqttproto.Publish) error {
 // goneOnLoop leaves the batches to those who have them, and publishes the Will.
 func (q *mqtt) goneOnLoop(l *link, _ *eventloop.Gone) {
 	q.gone = true
+	if q.session != nil {
+		q.session.leave(l)
+	}
 	for b := q.first; b != nil; {
 		next := b.next
 		if b.done.Swap(true) {

@@ -23,10 +23,8 @@ func TestMQTT_Connack(t *testing.T) {
 		"Topic Alias Maximum":        "\x22\x00\x08",
 		"user property upto":         "\x26\x00\x04upto\x00\x010",
 		"Receive Maximum":            "\x21\x00\x11",
-		"Maximum QoS":                "\x24\x01",
 		"Retain Available":           "\x25\x00",
 		"Maximum Packet Size":        "\x27\x00\x01\x00\x00",
-		"Session Expiry":             "\x11\x00\x00\x00\x00",
 		"Server Keep Alive":          "\x13\x00\x14",
 		"Assigned Client Identifier": "\x12\x00\x1fmqtt-",
 		"Shared Subscriptions":       "\x2a\x00",
@@ -34,6 +32,11 @@ func TestMQTT_Connack(t *testing.T) {
 	} {
 		if !bytes.Contains(p, []byte(want)) {
 			t.Errorf("%s: % x is not in % x", what, want, p)
+		}
+	}
+	for what, not := range map[string]string{"Maximum QoS": "\x24\x01", "Session Expiry, though it is as asked for": "\x11\x00\x00"} {
+		if bytes.Contains(p, []byte(not)) {
+			t.Errorf("%s is in % x", what, p)
 		}
 	}
 }

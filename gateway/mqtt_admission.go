@@ -29,8 +29,11 @@ func (g *Gateway) newMQTT(connect []byte) (v *voice, cannot *eventloop.Refusal) 
 	q := &mqtt{
 		voice: voice{g: g}, peer: mqttproto.PeerOf(&c),
 		silence:  time.Duration(c.KeepAlive) * time.Second * 3 / 2,
-		assigned: len(c.ClientID) == 0,
-		asked:    c.Properties.Uint(mqttproto.PropSessionExpiry, 0),
+		assigned: len(c.ClientID) == 0, clean: c.Clean,
+		asked: c.Properties.Uint(mqttproto.PropSessionExpiry, 0),
+	}
+	if c.Version == mqttproto.V311 && !c.Clean { // [MQTT3-3.1.2-4]
+		q.asked = neverExpires
 	}
 	q.dialect = q
 	if limit := g.limits.silence.Load().Limit; c.Version == mqttproto.V5 && (q.silence == 0 || q.silence > limit) {
@@ -55,13 +58,7 @@ const maxWill = 2 << 10
 
 // willOffered refuses a Will that asks for more than there is.
 func willOffered(c *mqttproto.Connect) *eventloop.Refusal {
-	if c.Version != mqttproto.V5 || !c.Will.Set {
-		return nil
-	}
-	switch {
-	case c.Will.QoS > 1: // [MQTT-3.2.2-12]
-		return &eventloop.Refusal{Reason: eventloop.ReasonQoS, Text: "this node takes QoS 0 and 1, also of a Will"}
-	case c.Will.Retain: // [MQTT-3.2.2-13]
+	if c.Version == mqttproto.V5 && c.Will.Retain { // [MQTT-3.2.2-13]
 		return &eventloop.Refusal{Reason: eventloop.ReasonRetain, Text: "this node retains nothing, also no Will"}
 	}
 	return nil
@@ -116,16 +113,12 @@ func (q *mqtt) welcomeOnLoop(l *link) {
 	var props mqttproto.Properties
 	if q.peer.Version == mqttproto.V5 {
 		props.AddUint(mqttproto.PropReceiveMaximum, uint32(min(l.g.limits.window.Load(), 65_535))) //nolint:gosec // bounded here
-		props.AddUint(mqttproto.PropMaximumQoS, 1)                                                 // [MQTT-3.2.2-9]
 		props.AddUint(mqttproto.PropRetainAvailable, 0)
 		props.AddUint(mqttproto.PropMaximumPacket, uint32(l.g.cfg.MaxPacket)) //nolint:gosec // at most a GiB
 		props.AddUint(mqttproto.PropTopicAliasMaximum, maxAliases)
 		props.AddUserString(uptoProperty, strconv.FormatUint(l.session.Durable(), 10))
 		props.AddUint(mqttproto.PropSubIDAvailable, 0)
 		props.AddUint(mqttproto.PropSharedAvailable, 0)
-		if q.asked > 0 {
-			props.AddUint(mqttproto.PropSessionExpiry, 0)
-		}
 		if q.assigned { // [MQTT-3.2.2-16]
 			props.AddString(mqttproto.PropAssignedClientID, l.session.Key().Device)
 		}
@@ -135,6 +128,6 @@ func (q *mqtt) welcomeOnLoop(l *link) {
 	}
 	e := l.g.encoder()
 	defer l.g.encoders.Put(e)
-	e.out = mqttproto.AppendConnack(e.out[:0], q.peer, false, mqttproto.ReasonSuccess, &props)
+	e.out = mqttproto.AppendConnack(e.out[:0], q.peer, q.present, mqttproto.ReasonSuccess, &props) // [MQTT-3.2.2-2] [MQTT-3.2.2-3]
 	l.conn.WriteOnLoop(eventloop.Binary, e.out)
 }

@@ -50,11 +50,32 @@ func escapeLevel(name string) string {
 	return b.String()
 }
 
-// subscribe answers SUBSCRIBE and UNSUBSCRIBE.
-func (q *mqtt) subscribe(l *link, p mqttproto.Packet) error {
-	m, err := mqttproto.DecodeSubscribe(p, q.peer.Version)
+// subscribeOnLane takes in SUBSCRIBE and UNSUBSCRIBE, which are answered when it is on the
+// disk that the session has changed.
+func (q *mqtt) subscribeOnLane(t *turn, l *link, m message, p mqttproto.Packet) error {
+	s, err := mqttproto.DecodeSubscribe(p, q.peer.Version)
 	if err != nil {
 		return err //nolint:wrapcheck // it is the fault that is told
+	}
+	for _, f := range s.All() {
+		if q.session != nil && coversCommands(f.Filter) {
+			q.session.want(t, l, p.Type == mqttproto.SUBSCRIBE)
+		}
+	}
+	m[0] = byte(mqttproto.ReasonSuccess)
+	return nil
+}
+
+// appendSubackOnLoop answers a SUBSCRIBE or UNSUBSCRIBE that was decoded before. From then on
+// commands reach the device, or no longer.
+func (q *mqtt) appendSubackOnLoop(dst []byte, l *link, packet []byte) []byte {
+	p, _, _, err := mqttproto.Next(packet, q.peer.Version, mqttproto.MaxPacket)
+	if err != nil {
+		return dst
+	}
+	m, err := mqttproto.DecodeSubscribe(p, q.peer.Version)
+	if err != nil {
+		return dst
 	}
 	codes, wants := make([]mqttproto.ReasonCode, 0, m.N), false
 	for _, s := range m.All() {
@@ -72,15 +93,13 @@ func (q *mqtt) subscribe(l *link, p mqttproto.Packet) error {
 		}
 	}
 	if p.Type == mqttproto.UNSUBSCRIBE {
-		q.send(l, mqttproto.AppendUnsuback(nil, q.peer, m.ID, codes, nil)) // [MQTT-3.10.4-4]
-		return nil
+		return mqttproto.AppendUnsuback(dst, q.peer, m.ID, codes, nil) // [MQTT-3.10.4-4]
 	}
-	q.send(l, mqttproto.AppendSuback(nil, q.peer, m.ID, codes, nil)) // [MQTT-3.8.4-1]
 	if wants {
 		l.flags.And(^flagMute)
 		l.g.deliverStored(l)
 	}
-	return nil
+	return mqttproto.AppendSuback(dst, q.peer, m.ID, codes, nil) // [MQTT-3.8.4-1]
 }
 
 // coversCommands says whether a filter matches every command.

@@ -338,8 +338,6 @@ func TestMQTT_Refused(t *testing.T) {
 		{name: "no MQTT", connect: []byte("GET / HTTP/1.1\r\n\r\n")},
 		{name: "PUBLISH first", connect: publish2},
 		{name: "reserved flag", connect: connectOf(4, 3, 60, "", "d")},
-		{name: "QoS 2", v5: true, send: publish2, reason: 0x9b},
-		{name: "QoS 2 in 3.1.1", send: packet(0x34, text("t"), []byte{0, 1})},
 		{name: "retain", v5: true, send: packet(0x31, text("t"), []byte{0}), reason: 0x9a},
 		{name: "a second CONNECT", v5: true, send: connectOf(5, 2, 60, "", "d"), reason: 0x82},
 		{name: "too long", v5: true, send: []byte{0x30, 0xff, 0xff, 0x7f}, reason: 0x95},

@@ -13,7 +13,6 @@ import (
 	"github.com/coder/websocket"
 	"go.uber.org/goleak"
 
-	"edgeloop/backbone"
 	"edgeloop/envelope"
 	"edgeloop/eventloop"
 	"edgeloop/gateway"
@@ -30,77 +29,6 @@ func TestMain(m *testing.M) {
 
 // patience bounds every wait of these tests.
 const patience = 30 * time.Second
-
-// memLog is a log in memory whose Append can be made slow, failing or blocking.
-type memLog struct {
-	// Immutable after construction.
-	before  func(records []backbone.Record) error // runs first, may block
-	lastSeq func(device string)                   // likewise, when a device is looked up
-
-	// Guarded by mu.
-	mu      sync.Mutex
-	records []stored
-	stored  map[string]uint64 // highest sequence by device
-}
-
-type stored struct {
-	device string
-	epoch  uint64
-	seq    uint64
-	data   string
-}
-
-func (l *memLog) Append(records []backbone.Record) error {
-	if l.before != nil {
-		if err := l.before(records); err != nil {
-			return err
-		}
-	}
-	l.mu.Lock()
-	for i := range records {
-		r := &records[i]
-		l.records = append(l.records, stored{r.Device, r.Epoch, r.Seq, string(r.Data)})
-		if r.Seq > l.stored[r.Device] {
-			if l.stored == nil {
-				l.stored = make(map[string]uint64)
-			}
-			l.stored[r.Device] = r.Seq
-		}
-	}
-	l.mu.Unlock()
-	for i := range records {
-		records[i].Done.Durable(records[i].Seq, 1)
-	}
-	return nil
-}
-
-func (l *memLog) Last(_ context.Context, _, device string) (backbone.Last, error) {
-	if l.lastSeq != nil {
-		l.lastSeq(device)
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	last := backbone.Last{Seq: l.stored[device]}
-	for i := range l.records {
-		if l.records[i].device == device {
-			last.Position = uint64(i) + 1
-		}
-	}
-	return last, nil
-}
-
-func (l *memLog) Flush(context.Context) error { return nil }
-
-func (l *memLog) of(device string) (out []stored) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for _, r := range l.records {
-		if r.device == device {
-			out = append(out, r)
-		}
-	}
-	return out
-}
 
 // memStore keeps commands and bans in memory.
 type memStore struct {

@@ -127,11 +127,15 @@ func (r *resetting) takeOnLane(_ *link, t *turn, _ *batch, _ message) {
 			now.Close(uint16(eventloop.CloseGoingAway), r.g.comeBack())
 		}
 	}
+	r.g.sessions.forget(r.key) // what was kept of a client ends with it
 	t.records = append(t.records, backbone.Record{
 		Tenant: r.key.Tenant, Device: r.key.Device, Epoch: r.epoch, After: r.last.Position,
 		Type: ResetRecord, Received: t.now, Done: r,
 	})
 }
+
+// doneOnLane implements dialect.
+func (r *resetting) doneOnLane(*link, *turn, *batch) {}
 
 // Durable implements backbone.Completion.
 func (r *resetting) Durable(_ uint64, n int) {

@@ -54,7 +54,8 @@ func (l *link) recordOnLane(t *turn, b *batch, m *envelope.Message, anyBytes boo
 		Tenant: key.Tenant, Device: key.Device, Epoch: l.epoch,
 		Seq: m.Seq, High: high, After: l.after,
 		Type: m.Type.String(), Topic: m.Topic, Level: m.Level, TS: m.TS, Received: t.now,
-		Data: m.Data, Base64: anyBytes && !envelope.ValidJSON(m.Data),
+		Session: l.sessionTextOnLane(t),
+		Data:    m.Data, Base64: anyBytes && !envelope.ValidJSON(m.Data),
 		Done: b,
 	})
 	return nil

@@ -1,6 +1,7 @@
 package reader
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -151,7 +152,7 @@ func (r *run) once(ctx context.Context) (done bool, err error) {
 				return false, err
 			}
 		}
-		if r.o.Device == "" || !names.IsEvents(d.Subject) || deviceOf(d.Data) == r.o.Device {
+		if !IsSession(d.Data) && (r.o.Device == "" || !names.IsEvents(d.Subject) || deviceOf(d.Data) == r.o.Device) {
 			if err := r.fn(d.Position, d.Data); err != nil {
 				return true, err
 			}
@@ -161,6 +162,14 @@ func (r *run) once(ctx context.Context) (done bool, err error) {
 			return true, nil
 		}
 	}
+}
+
+// IsSession says whether a stored line is of a record of the type session, which is for the
+// node alone. No name can have a quote that is not escaped, so the first key of that name is it.
+func IsSession(line []byte) bool {
+	const key = `,"type":"`
+	i := bytes.Index(line, []byte(key))
+	return i >= 0 && bytes.HasPrefix(line[i+len(key):], []byte(`session"`))
 }
 
 // deviceOf is the device of a stored line, "" where it cannot be read.

@@ -28,7 +28,14 @@ type endIndex struct {
 type endShard struct {
 	mu sync.RWMutex
 	// Guarded by mu.
-	ends map[names.Key]Last
+	ends     map[names.Key]end
+	sessions map[names.Key]string // Last.Session of those that have one
+}
+
+// end is Last without the session, which few devices have.
+type end struct {
+	seq, epoch, position uint64
+	at                   int64
 }
 
 const endShards = 64 // a power of two
@@ -36,7 +43,7 @@ const endShards = 64 // a power of two
 func newEndIndex() *endIndex {
 	x := &endIndex{}
 	for i := range x.shards {
-		x.shards[i].ends = make(map[names.Key]Last)
+		x.shards[i].ends = make(map[names.Key]end)
 	}
 	return x
 }
@@ -51,9 +58,18 @@ func (x *endIndex) note(k names.Key, l Last) {
 	s := x.shard(k)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.ends[k].Position < l.Position {
-		s.ends[k] = l
+	if s.ends[k].position >= l.Position {
+		return
 	}
+	s.ends[k] = end{l.Seq, l.Epoch, l.Position, l.At}
+	switch {
+	case l.Session == "":
+		delete(s.sessions, k)
+		return
+	case s.sessions == nil:
+		s.sessions = make(map[names.Key]string)
+	}
+	s.sessions[k] = l.Session
 }
 
 // noteAll tells of records that are durable, in a row behind a position.
@@ -64,7 +80,7 @@ func (x *endIndex) noteAll(items []item, head uint64) {
 		if it.event {
 			continue
 		}
-		x.note(names.KeyOf(it.subject), Last{Seq: cmp.Or(it.seq, it.high), Epoch: it.epoch, Position: head + uint64(i) + 1, At: now})
+		x.note(names.KeyOf(it.subject), Last{Seq: cmp.Or(it.seq, it.high), Epoch: it.epoch, Position: head + uint64(i) + 1, At: now, Session: it.session})
 	}
 }
 
@@ -73,8 +89,8 @@ func (x *endIndex) last(k names.Key) Last {
 	s := x.shard(k)
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	if l := s.ends[k]; l.Position >= x.first.Load() {
-		return l
+	if e := s.ends[k]; e.position >= x.first.Load() {
+		return Last{Seq: e.seq, Epoch: e.epoch, Position: e.position, At: e.at, Session: s.sessions[k]}
 	}
 	return Last{}
 }
@@ -88,9 +104,10 @@ func (x *endIndex) forget(first uint64) {
 	for i := range x.shards {
 		s := &x.shards[i]
 		s.mu.Lock()
-		for k, l := range s.ends {
-			if l.Position < first {
+		for k, e := range s.ends {
+			if e.position < first {
 				delete(s.ends, k)
+				delete(s.sessions, k)
 			}
 		}
 		s.mu.Unlock()

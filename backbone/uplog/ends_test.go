@@ -51,6 +51,7 @@ func TestBackbone_LastAsksNobody(t *testing.T) {
 				r.Seq = rand.Uint64N(1 << 53)
 			case 1:
 				r.High = rand.Uint64N(1 << 53)
+				r.Session = fmt.Sprintf("e60 c %d", rand.IntN(1<<16)) // and some have none after it
 			}
 			rs = append(rs, r)
 		}

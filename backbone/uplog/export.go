@@ -11,6 +11,7 @@ import (
 	"edgeloop/backbone/blocks"
 	"edgeloop/backbone/custody"
 	"edgeloop/backbone/names"
+	"edgeloop/backbone/reader"
 	"edgeloop/backbone/servers"
 )
 
@@ -106,6 +107,9 @@ func (c *Closed) block(index uint32, after uint64, fn func(position uint64, line
 		subject := textOf(rec.Subject)
 		if _, _, ok := names.Split(subject, names.Up); !ok && !names.IsEvents(subject) {
 			continue // a mark of a node
+		}
+		if reader.IsSession(rec.Data) {
+			continue
 		}
 		if err := fn(rec.Seq, rec.Data); err != nil {
 			return err

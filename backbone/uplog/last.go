@@ -18,6 +18,7 @@ type Last struct {
 	Epoch    uint64 // of the connection that sent the last record, or of a later one that presence is kept of
 	Position uint64 // of that record in the log, for Record.After; 0: the log has nothing of it
 	At       int64  // when that record was stored, Unix milliseconds
+	Session  string // of that record, "" for none
 }
 
 // Last is read from the log itself. It knows nothing of records still on their way.

@@ -56,6 +56,7 @@ type entry struct {
 	start, line, end uint32
 	seq, after       uint64
 	high, epoch      uint64
+	session          string
 	done             Completion
 	event            bool
 }
@@ -74,6 +75,7 @@ type item struct {
 	high    uint64
 	epoch   uint64
 	after   uint64
+	session string // of Record
 	done    Completion
 	event   bool // Record.Event
 	lost    bool // another node has overtaken it: it must not be stored
@@ -114,7 +116,7 @@ func (p *pipeline) encode(rs []Record, maxRecord int) (*segment, error) {
 			p.recycle(s)
 			return nil, &servers.TooLargeError{Index: i, Size: size, Max: maxRecord}
 		}
-		s.entries = append(s.entries, entry{uint32(start), uint32(line), uint32(len(s.arena)), r.Seq, r.After, r.High, r.Epoch, r.Done, r.Event})
+		s.entries = append(s.entries, entry{uint32(start), uint32(line), uint32(len(s.arena)), r.Seq, r.After, r.High, r.Epoch, r.Session, r.Done, r.Event})
 	}
 	return s, nil
 }
@@ -209,6 +211,7 @@ func (b *batch) add(s *segment, e *entry) {
 		high:    e.high,
 		epoch:   e.epoch,
 		after:   e.after,
+		session: e.session,
 		done:    e.done,
 		event:   e.event,
 	})

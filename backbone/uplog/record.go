@@ -37,10 +37,13 @@ type Record struct {
 	// High is the highest sequence durable or accepted before this record, for a
 	// record without Seq: it keeps Last exact when this is the device's last.
 	High uint64
+	// Session is what the device's protocol keeps of it beyond its connection, printable
+	// ASCII without quotes and backslashes; "" is nothing. Last gives that of the last record.
+	Session string
 	// After is the position that Last found when the connection began. The embedded
 	// log, which only this node writes, does not need it.
 	After uint64
-	Type  string // "telemetry", "status", "alert"; "reset" without Seq and High
+	Type  string // "telemetry", "status", "alert"; "session"; "reset" without Seq and High
 	// Event says that the record is about the device and not by it: it does not count for
 	// Last, and no fence is about it (docs/decisions/0053). Without Seq, High and After.
 	Event    bool
@@ -66,6 +69,9 @@ func appendRecord(dst []byte, r *Record) []byte {
 		dst = strconv.AppendUint(append(dst, `,"seq":`...), r.Seq, 10)
 	case r.High != 0:
 		dst = strconv.AppendUint(append(dst, `,"high":`...), r.High, 10)
+	}
+	if r.Session != "" {
+		dst = appendQuoted(append(dst, `,"session":`...), r.Session)
 	}
 	dst = appendQuoted(append(dst, `,"type":`...), r.Type)
 	if len(r.Topic) > 0 {
@@ -163,6 +169,12 @@ func lastOfLine(line []byte) (Last, error) {
 			l.Seq, rest, ok = cutNumber(number)
 		}
 	}
+	if text, has := bytes.CutPrefix(rest, []byte(`,"session":"`)); has && ok {
+		var session []byte
+		if session, rest, ok = bytes.Cut(text, []byte{'"'}); ok {
+			l.Session = string(session)
+		}
+	}
 	if !ok || !bytes.HasPrefix(rest, []byte(`,"type":`)) {
 		return lastIn(line)
 	}
@@ -212,6 +224,8 @@ func lastIn(line []byte) (l Last, err error) {
 			err = d.Decode(&l.Epoch)
 		case "seq", "high":
 			err = d.Decode(&l.Seq)
+		case "session":
+			err = d.Decode(&l.Session)
 		default:
 			_, err = d.Token()
 		}

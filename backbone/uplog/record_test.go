@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"edgeloop/backbone"
+	"edgeloop/backbone/reader"
 	"edgeloop/backbone/uplog"
 )
 
@@ -27,6 +28,10 @@ func TestRecord_Line(t *testing.T) {
 		"no sequence keeps the highest known": {
 			backbone.Record{Tenant: "acme", Device: "d", High: 6, Type: "alert", Data: []byte(`1`)},
 			`{"tenant":"acme","device":"d","epoch":0,"high":6,"type":"alert","received":0,"data":1}`,
+		},
+		"a session is kept before the type": {
+			backbone.Record{Tenant: "acme", Device: "d", High: 6, Session: "e60 c 5 7-9", Type: "telemetry", Data: []byte(`1`)},
+			`{"tenant":"acme","device":"d","epoch":0,"high":6,"session":"e60 c 5 7-9","type":"telemetry","received":0,"data":1}`,
 		},
 		"an alert keeps its level": {
 			backbone.Record{Tenant: "acme", Device: "d", Seq: 9, Type: "alert", Topic: []byte("door"), Level: []byte(`high"`), TS: 5, Data: []byte(`1`)},
@@ -112,4 +117,23 @@ func FuzzRecord(f *testing.F) {
 			}
 		}
 	})
+}
+
+// A record of the type session is told from one of a device that is called so.
+func TestRecord_IsSession(t *testing.T) {
+	for _, r := range []backbone.Record{
+		{Tenant: "acme", Device: "d", Type: "session", Session: "e1"}, {Tenant: "acme", Device: `","type":"telemetry"`, Type: "session"},
+	} {
+		if line := uplog.Line(&r); !reader.IsSession(line) {
+			t.Errorf("%s is none", line)
+		}
+	}
+	for _, r := range []backbone.Record{
+		{Tenant: "acme", Device: "session", Type: "telemetry", Topic: []byte(`,"type":"session"`), Data: []byte(`{"a":1,"type":"session"}`)},
+		{Tenant: `,"type":"session"`, Device: `d","type":"session","x":"`, Session: "e1", Type: "alert"},
+	} {
+		if line := uplog.Line(&r); reader.IsSession(line) {
+			t.Errorf("%s is one", line)
+		}
+	}
 }

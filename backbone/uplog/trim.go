@@ -34,7 +34,7 @@ func (x *endIndex) upTo(position uint64) (n int) {
 		s := &x.shards[i]
 		s.mu.RLock()
 		for _, l := range s.ends {
-			if l.Position >= first && l.Position <= position {
+			if l.position >= first && l.position <= position {
 				n++
 			}
 		}

@@ -43,13 +43,13 @@ func TestMQTT_Libraries(t *testing.T) {
 		library, version, url string
 		qos                   int
 	}{
-		{"MQTT.js", "4", "mqtt://" + tcp, 1},
+		{"MQTT.js", "4", "mqtt://" + tcp, 2},
 		{"MQTT.js", "5", "ws://" + ws + "/mqtt", 1},
 		{"MQTT.js", "4", "ws://" + ws + "/v1/device", 0},
-		{"MQTT.js", "5", "wss://" + wss + "/mqtt", 1},
-		{"Paho", "4", "ws://" + ws + "/mqtt", 1},
+		{"MQTT.js", "5", "wss://" + wss + "/mqtt", 2},
+		{"Paho", "4", "ws://" + ws + "/mqtt", 2},
 		{"Paho", "5", "ws://" + ws + "/v1/device", 1},
-		{"Paho", "5", "mqtt://" + tcp, 1},
+		{"Paho", "5", "mqtt://" + tcp, 2},
 		{"Paho", "4", "wss://" + wss + "/mqtt", 1},
 		{"Paho", "5", "mqtts://" + mqtts, 0},
 	} {
@@ -107,5 +107,50 @@ func (n *node) actAs(t *testing.T, command []string, device string) {
 	}
 	if got := testkit.Receive(t, patience, "the API's answer", answers); got.status != http.StatusOK {
 		t.Errorf("the API answered %+v", got)
+	}
+}
+
+// The node is killed twice while MQTT.js sends with QoS 2, in a session that is kept. It sends
+// again what it has to, by itself: each message is stored once, in order, and the session is
+// there after each kill.
+func TestMQTT_OnceThroughKills(t *testing.T) {
+	t.Parallel()
+	lib := mqttLibraries["MQTT.js"]
+	need(t, lib.name, lib.there())
+	for _, version := range []string{"4", "5"} {
+		t.Run(version, func(t *testing.T) {
+			t.Parallel()
+			n, addr := mqttNode(t, "--auth=none")
+			const many = 2000
+			ctx, cancel := context.WithTimeout(context.Background(), patience)
+			defer cancel()
+			cmd := exec.CommandContext(ctx, "node", "node/mqttonce.js", "mqtt://"+addr, version, "d", fmt.Sprint(many))
+			out, err := cmd.StdoutPipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			last := ""
+			for lines := bufio.NewScanner(out); lines.Scan(); {
+				if last = lines.Text(); last == "through 300" || last == "through 900" {
+					n.kill()
+					n.boot()
+				}
+			}
+			if err := cmd.Wait(); err != nil || last != "present 0 1 1" {
+				t.Fatalf("%v, session %s", err, last)
+			}
+			records := n.tail()
+			for i, r := range records {
+				if string(r.Data) != fmt.Sprint(i) {
+					t.Fatalf("record %d of %d is %s, epoch %d", i, len(records), r.Data, r.Epoch)
+				}
+			}
+			if len(records) != many {
+				t.Errorf("%d messages, %d records", many, len(records))
+			}
+		})
 	}
 }

@@ -1,0 +1,354 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"edgeloop/backbone"
+	"edgeloop/devicemgr"
+	"edgeloop/mqttproto"
+)
+
+// What is kept of a client of MQTT beyond its connection: for how long, whether it has asked
+// for commands, and the packet identifiers of QoS 2 that it has not released. It is a line of
+// text that each record of the device carries, so it is durable with the record, and the
+// last record of the device says all (docs/decisions/0040). Where it changes and no record
+// goes into the log for another reason, one of the type SessionRecord does.
+
+// SessionRecord is the type of a record that only carries what is kept of a session.
+const SessionRecord = "session"
+
+// neverExpires is a Session Expiry Interval.
+const neverExpires = 1<<32 - 1
+
+// A clientSession is what is kept of one client. While it is known here it outlives its
+// connections, because the log does not tell of what is on its way.
+type clientSession struct {
+	mu sync.Mutex
+	// Guarded by mu.
+	epoch  uint64 // of the connection that has it; what others bring comes too late
+	link   *link  // of that
+	left   time.Time
+	expiry uint32 // seconds from when it is left; 0: nothing is kept
+	wants  bool   // commands
+	open   packetIDs
+	text   string    // what records carry
+	dirty  bool      // no record carries text yet
+	before packetIDs // what open was when the turn at hand began; see changedLocked
+	turned bool      // before is valid
+}
+
+// textLocked makes the text anew.
+func (s *clientSession) textLocked() {
+	before := s.text
+	defer func() { s.dirty = s.dirty || s.text != before }()
+	if s.expiry == 0 {
+		s.text = ""
+		return
+	}
+	b := strconv.AppendUint(append(make([]byte, 0, 64), 'e'), uint64(s.expiry), 10)
+	if s.wants {
+		b = append(b, " c"...)
+	}
+	s.text = string(s.open.append(b))
+}
+
+// parseSession reads what text keeps; ok is false for what is none.
+func parseSession(text string) (expiry uint32, wants bool, open packetIDs, ok bool) {
+	for i, word := range strings.Fields(text) {
+		switch {
+		case i == 0:
+			n, err := strconv.ParseUint(strings.TrimPrefix(word, "e"), 10, 32)
+			if err != nil || word[0] != 'e' {
+				return 0, false, nil, false
+			}
+			expiry = uint32(n)
+		case word == "c":
+			wants = true
+		default:
+			if !open.parse(word) {
+				return 0, false, nil, false
+			}
+		}
+	}
+	return expiry, wants, open, expiry != 0
+}
+
+// changedLocked says that open is going to change in t, which takes it back if its records are
+// not appended.
+func (s *clientSession) changedLocked(t *turn) {
+	if s.turned {
+		return
+	}
+	s.turned, s.before = true, append(s.before[:0], s.open...)
+	t.sessions = append(t.sessions, s)
+}
+
+// endTurn says whether the records of a turn were appended.
+func (s *clientSession) endTurn(appended bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.turned = false; !appended {
+		s.open = append(s.open[:0], s.before...)
+		s.textLocked()
+		s.dirty = true
+	}
+}
+
+// resetLocked begins anew.
+func (s *clientSession) resetLocked() {
+	s.expiry, s.wants, s.open, s.turned = 0, false, nil, false
+	s.textLocked()
+}
+
+// clientSessions are those that are known here.
+type clientSessions struct {
+	mu sync.Mutex
+	// Guarded by mu.
+	all map[devicemgr.Key]*clientSession
+
+	// Atomic.
+	n atomic.Int32 // of all, so that others pay a load
+}
+
+// sessionsMost is beyond how many of the sessions known here those of clients that are away
+// are left to the log.
+const sessionsMost = 1 << 14
+
+// of is the session of a device, nil if none is known.
+func (c *clientSessions) of(key devicemgr.Key) *clientSession {
+	if c.n.Load() == 0 {
+		return nil
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.all[key]
+}
+
+// add is the session of a device, made if need be.
+func (c *clientSessions) add(key devicemgr.Key) *clientSession {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s := c.all[key]
+	if s == nil {
+		if c.all == nil {
+			c.all = make(map[devicemgr.Key]*clientSession)
+		}
+		if len(c.all) >= sessionsMost {
+			c.sweepLocked()
+		}
+		s = new(clientSession)
+		c.all[key] = s
+		c.n.Store(int32(len(c.all))) //nolint:gosec // far below 2^31
+	}
+	return s
+}
+
+// forget has the next connection ask the log, which has been written by others.
+func (c *clientSessions) forget(key devicemgr.Key) {
+	if c.n.Load() == 0 {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.all, key)
+	c.n.Store(int32(len(c.all))) //nolint:gosec // far below 2^31
+}
+
+// sweepLocked forgets some that are away and of which nothing is on its way.
+func (c *clientSessions) sweepLocked() {
+	const looks = 16
+	seen := 0
+	for key, s := range c.all {
+		s.mu.Lock()
+		if l := s.link; !s.left.IsZero() && (l == nil || l.onWay.Load() == 0) {
+			delete(c.all, key)
+		}
+		s.mu.Unlock()
+		if seen++; seen == looks {
+			return
+		}
+	}
+}
+
+// resume takes the session of l's client over for l, whose device is known by now: with what
+// was kept, unless the client wants a clean start or it has expired. What ends that way is
+// taken back in the log before the client hears of it, or it would be there again after a
+// crash. Not on a loop.
+func (g *Gateway) resume(l *link, key devicemgr.Key) error {
+	s := g.sessions.of(key)
+	q, ok := l.dialect.(*mqtt)
+	if !ok {
+		if s != nil {
+			s.takeForOther(l)
+		}
+		return nil
+	}
+	keeps := q.asked > 0
+	var last backbone.Last
+	if s == nil || g.cfg.SharedLog {
+		var err error
+		if last, err = g.log.Last(context.Background(), key.Tenant, key.Device); err != nil {
+			return err //nolint:wrapcheck // the log says what it could not do
+		}
+	}
+	if s == nil && !keeps && last.Session == "" {
+		return nil // nothing was kept, and nothing will be
+	}
+	s = g.sessions.add(key)
+	ended := s.take(q, l, &last)
+	q.session = s
+	if ended {
+		return g.writeSession(l, key)
+	}
+	return nil
+}
+
+// take makes l the connection of s. ended says that the log keeps something that is over.
+func (s *clientSession) take(q *mqtt, l *link, last *backbone.Last) (ended bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.epoch > l.epoch { // a newer connection was quicker: what this one brings comes too late
+		return false
+	}
+	if idle := s.link == nil || s.link.onWay.Load() == 0; idle && last.Position != 0 {
+		s.expiry, s.wants, s.open, _ = parseSession(last.Session)
+		if s.left.IsZero() {
+			s.left = time.UnixMilli(max(last.At, l.g.born.UnixMilli()))
+		}
+	}
+	before := s.expiry != 0
+	q.present = before && !q.clean && (s.expiry == neverExpires || s.left.IsZero() || time.Since(s.left) < time.Duration(s.expiry)*time.Second)
+	if !q.present {
+		s.resetLocked()
+	}
+	s.epoch, s.link, s.left, s.expiry = l.epoch, l, time.Time{}, q.asked
+	s.textLocked()
+	if q.present && s.wants {
+		l.flags.And(^flagMute)
+	}
+	return before && (!q.present || q.asked == 0)
+}
+
+// takeForOther ends what was kept, because the device speaks another protocol now.
+func (s *clientSession) takeForOther(l *link) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.resetLocked()
+	s.epoch, s.link, s.left = l.epoch, l, time.Now()
+}
+
+// leave notes that the connection has ended.
+func (s *clientSession) leave(l *link) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.link == l {
+		s.left = time.Now()
+	}
+}
+
+// sessionTextOnLane is what a record of l in t carries.
+func (l *link) sessionTextOnLane(t *turn) string {
+	var s *clientSession
+	if q, ok := l.dialect.(*mqtt); ok {
+		s = q.session
+	}
+	if s == nil {
+		if l.session.Epoch() == l.epoch {
+			return "" // it is the device's connection, and keeps nothing
+		}
+		if s = l.g.sessions.of(l.session.Key()); s == nil {
+			return ""
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.dirty {
+		s.changedLocked(t)
+		s.dirty = false
+	}
+	return s.text
+}
+
+// errSessionWait: see writeSession.
+var errSessionWait = errors.New("gateway: what was kept of the client's session is not taken back yet")
+
+// sessionWait bounds how long a CONNECT waits for the log.
+const sessionWait = 5 * time.Second
+
+// writeSession has the log say what is kept of l's client, and waits for it. Not on a loop.
+func (g *Gateway) writeSession(l *link, key devicemgr.Key) error {
+	w := &sessionWriting{of: l, done: make(chan error, 1)}
+	w.batch = g.errand(key, w)
+	if !g.lanes.PostLast(uint64(l.laneKey), w.batch) {
+		return ErrDraining
+	}
+	late := time.NewTimer(sessionWait)
+	defer late.Stop()
+	select {
+	case err := <-w.done:
+		return err
+	case <-late.C:
+		return errSessionWait
+	case <-g.stopping:
+		return ErrDraining
+	}
+}
+
+// sessionWriting is such a record on its way along the device's lane, behind all that its
+// connections have brought.
+type sessionWriting struct {
+	dialect // none of the rest is called: there is no connection
+
+	// Immutable after construction.
+	of    *link
+	batch *batch
+	done  chan error // capacity 1
+}
+
+// takeOnLane implements dialect.
+func (w *sessionWriting) takeOnLane(_ *link, t *turn, _ *batch, _ message) {
+	r := w.of.sessionRecordOnLane(t)
+	r.Done = w
+	t.records = append(t.records, r)
+}
+
+// doneOnLane implements dialect.
+func (w *sessionWriting) doneOnLane(*link, *turn, *batch) {}
+
+// sessionRecordOnLane is a record that carries nothing else.
+func (l *link) sessionRecordOnLane(t *turn) backbone.Record {
+	key := l.session.Key()
+	return backbone.Record{
+		Tenant: key.Tenant, Device: key.Device, Epoch: l.epoch, High: l.session.AcceptedOnLane(), After: l.after,
+		Session: l.sessionTextOnLane(t), Type: SessionRecord, Received: t.now,
+	}
+}
+
+// Durable implements backbone.Completion.
+func (w *sessionWriting) Durable(_ uint64, n int) {
+	w.batch.settle(n)
+	w.done <- nil
+}
+
+// Overtaken implements backbone.Completion.
+func (w *sessionWriting) Overtaken(_ uint64, n int) {
+	w.batch.settle(n)
+	w.done <- errMoved
+}
+
+// Wanted implements backbone.Completion.
+func (w *sessionWriting) Wanted() bool { return true }
+
+var (
+	_ dialect             = (*sessionWriting)(nil)
+	_ backbone.Completion = (*sessionWriting)(nil)
+)
+
+// errOpenPackets: more is open than the Receive Maximum allows. [MQTT-3.3.4-7]
+var errOpenPackets = &mqttproto.Error{Reason: mqttproto.ReasonReceiveMaximum, What: "too many messages of QoS 2 are not released", Tag: "MQTT-3.3.4-7"}

@@ -1,0 +1,34 @@
+// A device made of MQTT.js that sends with QoS 2, whatever happens to the node:
+//
+//   mqttonce.js URL VERSION DEVICE COUNT
+//
+// It publishes COUNT messages, with their numbers, in a session that is kept, connecting
+// again by itself, says how many are through with a line each hundred, and ends when all are.
+'use strict';
+
+const mqtt = require('mqtt');
+
+const [url, version, device, many] = process.argv.slice(2);
+const present = [];
+let through = 0;
+
+const client = mqtt.connect(url, {
+  clientId: device,
+  protocolVersion: Number(version),
+  clean: false,
+  reconnectPeriod: 100,
+  properties: version === '5' ? { sessionExpiryInterval: 3600 } : undefined,
+});
+client.on('error', () => {});
+client.on('connect', (ack) => present.push(Number(ack.sessionPresent)));
+let next = 0;
+function publish() {
+  if (next === Number(many)) return;
+  client.publish('t', String(next++), { qos: 2 }, (err) => {
+    if (err) process.exit(1);
+    if (++through % 100 === 0) console.log('through', through);
+    if (through === Number(many)) client.end(false, () => console.log('present', ...present));
+    publish();
+  });
+}
+for (let i = 0; i < 20; i++) publish(); // as many are in flight
