@@ -32,13 +32,18 @@ type mqtt struct {
 	session  *clientSession // what is kept beyond the connection, nil for nothing; set by resume
 
 	// Owned by the device's lane.
-	aliases [][]byte       // topics by alias, less 1; nil until one is used
-	once    *clientSession // QoS 2 where nothing is kept; nil until one is used
+	scarce *scarce // what few clients use; nil until one does
 
 	// Owned by the loop goroutine.
 	first, last *batch // begun and not answered, the oldest first
 	will        []byte // a PUBLISH, for when it goes without a word; nil: none
 	gone        bool
+}
+
+// scarce is what few clients use of their connection.
+type scarce struct {
+	aliases [maxAliases][]byte // topics by alias, less 1
+	once    clientSession      // QoS 2 where nothing is kept
 }
 
 // codeNone says of a message that it gets no answer. It is what comes with all
@@ -326,10 +331,10 @@ var errUnknownAlias = &mqttproto.Error{Reason: mqttproto.ReasonProtocolError, Wh
 
 // aliasOnLane notes which topic an aliasOnLane stands for, or puts that into pub. [MQTT-3.3.2-7]
 func (q *mqtt) aliasOnLane(pub *mqttproto.Publish) error {
-	if q.aliases == nil {
-		q.aliases = make([][]byte, maxAliases)
+	if q.scarce == nil {
+		q.scarce = new(scarce)
 	}
-	known := &q.aliases[pub.Alias-1]
+	known := &q.scarce.aliases[pub.Alias-1]
 	switch {
 	case len(pub.Topic) == 0 && *known == nil:
 		return errUnknownAlias

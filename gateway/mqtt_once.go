@@ -57,6 +57,13 @@ func (s *clientSession) release(t *turn, l *link, id uint16) (known, ok bool) {
 	return true, ok
 }
 
+// own has l be its connection.
+func (s *clientSession) own(l *link) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.epoch, s.link = l.epoch, l
+}
+
 // want notes whether the client has asked for commands.
 func (s *clientSession) want(t *turn, l *link, yes bool) {
 	s.mu.Lock()
@@ -91,10 +98,12 @@ func (q *mqtt) onceSessionOnLane(l *link) *clientSession {
 	if q.session != nil {
 		return q.session
 	}
-	if q.once == nil {
-		q.once = &clientSession{epoch: l.epoch, link: l}
+	if q.scarce == nil {
+		q.scarce = new(scarce)
 	}
-	return q.once
+	s := &q.scarce.once
+	s.own(l)
+	return s
 }
 
 // onceOnLane takes in a PUBLISH of QoS 2. [MQTT-4.3.3-8] [MQTT-4.3.3-10]

@@ -41,6 +41,7 @@ type clientSession struct {
 	dirty  bool      // no record carries text yet
 	before packetIDs // what open was when the turn at hand began; see changedLocked
 	turned bool      // before is valid
+	swept  bool      // it is not known any more
 }
 
 // textLocked makes the text anew.
@@ -93,7 +94,8 @@ func (s *clientSession) changedLocked(t *turn) {
 func (s *clientSession) endTurn(appended bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.turned = false; !appended {
+	turned := s.turned
+	if s.turned = false; turned && !appended { // else it began anew meanwhile
 		s.open = append(s.open[:0], s.before...)
 		s.textLocked()
 		s.dirty = true
@@ -168,6 +170,7 @@ func (c *clientSessions) sweepLocked() {
 		s.mu.Lock()
 		if l := s.link; !s.left.IsZero() && (l == nil || l.onWay.Load() == 0) {
 			delete(c.all, key)
+			s.swept = true
 		}
 		s.mu.Unlock()
 		if seen++; seen == looks {
@@ -181,42 +184,61 @@ func (c *clientSessions) sweepLocked() {
 // taken back in the log before the client hears of it, or it would be there again after a
 // crash. Not on a loop.
 func (g *Gateway) resume(l *link, key devicemgr.Key) error {
+	for {
+		if done, err := g.tryResume(l, key); done || err != nil {
+			return err
+		}
+	}
+}
+
+// tryResume is resume; false: what was known of the session has been left to the log
+// meanwhile, which is to be asked.
+func (g *Gateway) tryResume(l *link, key devicemgr.Key) (done bool, err error) {
 	s := g.sessions.of(key)
 	q, ok := l.dialect.(*mqtt)
 	if !ok {
 		if s != nil {
 			s.takeForOther(l)
 		}
-		return nil
+		return true, nil
 	}
 	keeps := q.asked > 0
 	var last backbone.Last
 	if s == nil || g.cfg.SharedLog {
-		var err error
 		if last, err = g.log.Last(context.Background(), key.Tenant, key.Device); err != nil {
-			return err //nolint:wrapcheck // the log says what it could not do
+			return false, err //nolint:wrapcheck // the log says what it could not do
 		}
 	}
 	if s == nil && !keeps && last.Session == "" {
-		return nil // nothing was kept, and nothing will be
+		return true, nil // nothing was kept, and nothing will be
 	}
-	s = g.sessions.add(key)
-	ended := s.take(q, l, &last)
+	if s == nil {
+		s = g.sessions.add(key)
+	}
+	ended, known := s.take(q, l, &last)
+	if !known {
+		return false, nil
+	}
 	q.session = s
 	if ended {
-		return g.writeSession(l, key)
+		return true, g.writeSession(l, key)
 	}
-	return nil
+	return true, nil
 }
 
-// take makes l the connection of s. ended says that the log keeps something that is over.
-func (s *clientSession) take(q *mqtt, l *link, last *backbone.Last) (ended bool) {
+// take makes l the connection of s. ended says that the log keeps something that is over,
+// known that others find s.
+func (s *clientSession) take(q *mqtt, l *link, last *backbone.Last) (ended, known bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.epoch > l.epoch { // a newer connection was quicker: what this one brings comes too late
-		return false
+	switch {
+	case s.swept:
+		return false, false
+	case s.epoch > l.epoch: // a newer connection was quicker: what this one brings comes too late
+		return false, true
 	}
-	if idle := s.link == nil || s.link.onWay.Load() == 0; idle && last.Position != 0 {
+	// Of one that others have taken meanwhile the log does not know all.
+	if idle := s.link == nil || s.link.onWay.Load() == 0; idle && last.Position != 0 && (s.epoch == 0 || l.g.cfg.SharedLog) {
 		s.expiry, s.wants, s.open, _ = parseSession(last.Session)
 		if s.left.IsZero() {
 			s.left = time.UnixMilli(max(last.At, l.g.born.UnixMilli()))
@@ -232,7 +254,7 @@ func (s *clientSession) take(q *mqtt, l *link, last *backbone.Last) (ended bool)
 	if q.present && s.wants {
 		l.flags.And(^flagMute)
 	}
-	return before && (!q.present || q.asked == 0)
+	return before && (!q.present || q.asked == 0), true
 }
 
 // takeForOther ends what was kept, because the device speaks another protocol now.
