@@ -155,23 +155,6 @@ func put(t testing.TB, path, text string) {
 	}
 }
 
-// A server whose certificate nobody signed whom the operator names is not spoken to.
-func TestNATS_TrustsWhoSigned(t *testing.T) {
-	s, values := open(t)
-	s.down()
-	a := testkit.NewAuthority(t)
-	cert, key := a.Issue("nats", nil)
-	s.ca, s.more = a.File, []string{"--tls", "--tlscert", cert, "--tlskey", key}
-	s.up(t)
-	values["url"], values["ca_file"] = "tls://"+s.addr, a.File
-	sinktest.TrustsWhoSigned(t, sinknats.New, values)
-	got := s.received(t) // those of different devices in any order
-	slices.Sort(got)
-	if !slices.Equal(got, sinktest.IDs(sinktest.Records(1, 3)...)) {
-		t.Errorf("it has %v", got)
-	}
-}
-
 func TestNATS_IsADestination(t *testing.T) {
 	for _, mode := range []string{"jetstream", "core"} {
 		t.Run(mode, func(t *testing.T) {

@@ -82,8 +82,13 @@ func TestLists_WhoMayConnect(t *testing.T) {
 	stays := dialTCP(t, n.listen)
 	fmt.Fprintf(stays, "GET /v1/device?device=stays HTTP/1.1\r\nHost: node\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"+
 		"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: edgeloop.v1.json\r\n\r\n")
-	if resp, err := http.ReadResponse(stays.r, nil); err != nil || resp.StatusCode != http.StatusSwitchingProtocols {
-		t.Fatal(resp, err)
+	resp, err := http.ReadResponse(stays.r, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close() // it is empty; frames follow
+	if resp.StatusCode != http.StatusSwitchingProtocols {
+		t.Fatal(resp.Status)
 	}
 	stays.wantText("welcome")
 
