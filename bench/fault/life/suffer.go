@@ -20,6 +20,7 @@ const (
 	trickPeers  = 8                      // where it does not say how many
 	trickTime   = 800 * time.Millisecond // of an attack whose tries do not outlast the node's patience
 	trickQuiet  = 500 * time.Millisecond // how long the control group is measured before
+	trickFDs    = 160                    // the 128 connections of the admin API among them
 	trickMedian = time.Second
 	trickMemory = 96 << 20 // what may come on top of rest
 )
@@ -73,7 +74,7 @@ func (l *Life) sufferOnce(ctx context.Context, t tricks.Trick) (Suffered, []hist
 	}
 	peers := cmp.Or(t.Peers, trickPeers)
 	// Of the median nothing is said: node, devices and attackers share the cores.
-	b := Bounds{Ack50: trickMedian, Ping50: trickMedian, NoNewcomers: true, Memory: u.RSS + trickMemory, Descriptors: u.FDs + 4*peers + 64}
+	b := Bounds{Ack50: trickMedian, Ping50: trickMedian, NoNewcomers: true, Memory: u.RSS + trickMemory, Descriptors: u.FDs + 4*peers + trickFDs}
 	a := attack.Attack{Kind: "trick", Trick: t.String(), Doors: l.Doors, Count: peers, For: trickTime}
 	if t.Slow {
 		a.For = tricks.Patience / 2 // each tries once, for longer
