@@ -83,6 +83,19 @@ type Bans interface {
 	UnbanAddress(addr netip.Addr) bool
 }
 
+// Revocations are the tokens that are taken back.
+type Revocations interface {
+	// Revoke stores a revocation, whose ID is not set, durably, and has the connections of
+	// its tokens closed with 4401, on every node. It returns what is in force.
+	Revoke(ctx context.Context, r api.Revocation) (api.Revocation, error)
+	// LiftRevocation ends one of a tenant, of any when it is empty; false when there was
+	// none.
+	LiftRevocation(ctx context.Context, tenant, id string) (bool, error)
+	// Revocations lists those of a tenant, all when it is empty, by ID. The slice belongs
+	// to the caller.
+	Revocations(tenant string) []api.Revocation
+}
+
 // Limits are the bounds of the node, and of its tenants.
 type Limits interface {
 	// Limits lists every limit in a fixed order.
@@ -147,13 +160,14 @@ type Backends struct {
 	Devices  Devices
 	Commands Commands
 	Bans     Bans
+	Revoked  Revocations
 	Limits   Limits
 	Log      Log
 	Sinks    Sinks
 }
 
 func (b Backends) check() error {
-	if b.Node == nil || b.Devices == nil || b.Commands == nil || b.Bans == nil || b.Limits == nil || b.Log == nil || b.Sinks == nil {
+	if b.Node == nil || b.Devices == nil || b.Commands == nil || b.Bans == nil || b.Revoked == nil || b.Limits == nil || b.Log == nil || b.Sinks == nil {
 		return errors.New("admin: a backend is missing")
 	}
 	return nil

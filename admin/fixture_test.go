@@ -28,6 +28,7 @@ type fixture struct {
 	devices  *admintest.Devices
 	commands *admintest.Commands
 	bans     *admintest.Bans
+	revoked  *admintest.Revocations
 	limits   *admintest.Limits
 	log      *admintest.Log
 	sinks    *admintest.Sinks
@@ -50,7 +51,7 @@ func newFakes(t *testing.T, change ...func(*admin.Config)) *fixture {
 	t.Helper()
 	f := &fixture{
 		t: t, node: new(admintest.Node), devices: new(admintest.Devices), commands: new(admintest.Commands),
-		bans: new(admintest.Bans), limits: new(admintest.Limits), log: new(admintest.Log), sinks: new(admintest.Sinks),
+		bans: new(admintest.Bans), revoked: new(admintest.Revocations), limits: new(admintest.Limits), log: new(admintest.Log), sinks: new(admintest.Sinks),
 		doc: readDocument(t, admin.OpenAPIDocument()),
 	}
 	cfg := admin.Config{Principals: own}
@@ -67,7 +68,7 @@ func newFakes(t *testing.T, change ...func(*admin.Config)) *fixture {
 
 func (f *fixture) backends() admin.Backends {
 	return admin.Backends{
-		Node: f.node, Devices: f.devices, Commands: f.commands, Bans: f.bans, Limits: f.limits, Log: f.log, Sinks: f.sinks,
+		Node: f.node, Devices: f.devices, Commands: f.commands, Bans: f.bans, Revoked: f.revoked, Limits: f.limits, Log: f.log, Sinks: f.sinks,
 	}
 }
 

@@ -46,7 +46,7 @@ func TestOpenAPI_ParametersAgree(t *testing.T) {
 		}
 		t.Run(name, func(t *testing.T) {
 			want := f.doc.parameters(op, "query")
-			path = strings.NewReplacer("{tenant}", "default", "{device}", "d1").Replace(path)
+			path = strings.NewReplacer("{tenant}", "default", "{device}", "d1", "{id}", "0a").Replace(path)
 			p := f.call(method, path+"?surely-unknown=1", "").problem(400, "bad-request")
 			got := slices.Sorted(slices.Values(p.Allowed))
 			if !slices.Equal(got, want) {

@@ -91,6 +91,10 @@ func (s *Server) routes() []route {
 
 		{"GET /v1/readers", reads, "", s.listReaders},
 		{"DELETE /v1/readers/{reader}", administers, "forget reader", s.forgetReader},
+		{"GET /v1/revocations", reads, "", s.listRevocations},
+		{"POST /v1/revocations", administers, "revoke", s.revoke},
+		{"DELETE /v1/revocations/{id}", administers, "lift revocation", s.deleteRevocation},
+
 		{"GET /v1/sinks", ofNode(reads), "", s.listSinks},
 		{"GET /v1/sinks/{sink}", ofNode(reads), "", s.getSink},
 		{"POST /v1/sinks/{sink}/pause", ofNode(administers), "pause sink", s.changeSink(api.SinkPause)},

@@ -59,6 +59,9 @@ var asked = map[string]asks{
 	"GET /v1/bans":                                  {access.Read, "query", ""},
 	"GET /v1/address-bans":                          {access.Read, "", ""},
 	"DELETE /v1/address-bans/{address}":             {access.Admin, "", ""},
+	"GET /v1/revocations":                           {access.Read, "query", ""},
+	"POST /v1/revocations":                          {access.Admin, "body", `{"tenant":"TENANT"}`},
+	"DELETE /v1/revocations/{id}":                   {access.Admin, "query", ""},
 	"GET /v1/tail":                                  {access.Read, "query", ""},
 	"POST /v1/log/trim":                             {access.Admin, "", `{"to":"x-1"}`},
 	"POST /v1/log/backup":                           {access.Admin, "", ""},
@@ -136,6 +139,9 @@ func (n *tenants) listen(f *fixture) {
 	f.limits.TenantFunc = func(t string) api.Tenant { n.note(t); return api.Tenant{Tenant: t, Limits: []api.Limit{}} }
 	f.log.ReadersFunc = func(t string) ([]api.Reader, error) { n.note(t); return nil, nil }
 	f.log.ForgetFunc = func(t, _ string) (bool, error) { n.note(t); return true, nil }
+	f.revoked.RevokeFunc = func(_ context.Context, r api.Revocation) (api.Revocation, error) { n.note(r.Tenant); return r, nil }
+	f.revoked.LiftRevocationFunc = func(_ context.Context, t, _ string) (bool, error) { n.note(t); return true, nil }
+	f.revoked.RevocationsFunc = func(t string) []api.Revocation { n.note(t); return nil }
 	f.log.TailFunc = func(_ context.Context, q api.TailQuery, _ func(uint64, []byte) error) error {
 		n.note(q.Tenant)
 		return nil

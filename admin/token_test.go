@@ -17,7 +17,7 @@ import (
 // so that nobody learns which ones do.
 func TestToken_EveryRoute(t *testing.T) {
 	f := newFixture(t)
-	paths := strings.NewReplacer("{tenant}", "default", "{device}", "d1", "{file}", "app.js", "{$}", "")
+	paths := strings.NewReplacer("{tenant}", "default", "{device}", "d1", "{id}", "0a", "{file}", "app.js", "{$}", "")
 	for pattern, open := range f.server.Patterns() {
 		if open {
 			continue

@@ -27,6 +27,7 @@ type claims struct {
 	topics          *Topics
 	expires         int64 // Unix seconds; 0 = none
 	notBefore       int64 // the same
+	issued          int64 // the same
 }
 
 // checkClaims reads the claims of a token whose signature has been checked.
@@ -107,6 +108,9 @@ func (c *claims) identity() (*Identity, error) {
 	if c.expires != 0 {
 		id.Expires = time.Unix(c.expires, 0)
 	}
+	if c.issued != 0 {
+		id.Issued = time.Unix(c.issued, 0)
+	}
 	return id, nil
 }
 
@@ -144,14 +148,13 @@ func (s *claimSet) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// read fills c from a JSON object. iat decides nothing (RFC 7519 4.1.6), but it must
-// be a time.
+// read fills c from a JSON object. iat decides nothing here (RFC 7519 4.1.6), but it must
+// be a time: by it a token may be revoked.
 func (s claimSet) read(c *claims, lists *topicLists) error {
-	var issued int64
 	err := errors.Join(
 		s.text("sub", &c.device), s.text("tenant", &c.tenant), s.text("jti", &c.tokenID),
 		s.text("iss", &c.issuer), s.audience(&c.audiences),
-		s.time("exp", &c.expires), s.time("nbf", &c.notBefore), s.time("iat", &issued))
+		s.time("exp", &c.expires), s.time("nbf", &c.notBefore), s.time("iat", &c.issued))
 	if err != nil {
 		return err
 	}

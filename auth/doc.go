@@ -34,6 +34,6 @@
 //
 // # Not here
 //
-// Closing connections at expiry (gateway), bans, by which a token is taken back
+// Closing connections at expiry (gateway), bans and revocations
 // (backbone), who may use the admin API (admin/access).
 package auth

@@ -38,8 +38,11 @@ func supported(token *jwt.Token) (id auth.Identity, ok bool) {
 			if !isNumber || n <= 0 || n > 1<<40 {
 				return id, false
 			}
-			if name == "exp" {
+			switch name {
+			case "exp":
 				id.Expires = time.Unix(int64(n), 0)
+			case "iat":
+				id.Issued = time.Unix(max(int64(n), 1), 0)
 			}
 		}
 	}

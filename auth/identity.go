@@ -12,8 +12,11 @@ type Identity struct {
 	Tenant  string
 	Device  string
 	TokenID string    // claim jti, "" if none
+	Issued  time.Time // claim iat, zero if none
 	Expires time.Time // until when the token is taken: exp and the leeway; zero = for good
 	Topics  *Topics   // nil = every topic
+	// ByCertificate: no token was shown, a certificate says all of this.
+	ByCertificate bool
 }
 
 // Topics are patterns as described at CheckTopics. A topic must match one of them.

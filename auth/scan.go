@@ -61,7 +61,6 @@ func bitOf(name []byte) int {
 // scanMember reads the value at the start of b.
 func (c *claims) scanMember(name, b []byte, lists *topicLists) (rest []byte, ok bool) {
 	var text []byte
-	var issued int64
 	switch string(name) {
 	case "sub":
 		text, rest, ok = scanText(b)
@@ -83,7 +82,7 @@ func (c *claims) scanMember(name, b []byte, lists *topicLists) (rest []byte, ok 
 	case "nbf":
 		rest, ok = scanSeconds(b, &c.notBefore)
 	case "iat":
-		rest, ok = scanSeconds(b, &issued)
+		rest, ok = scanSeconds(b, &c.issued)
 	case "topics":
 		end := bytes.IndexByte(b, ']') + 1
 		if end == 0 || bytes.IndexByte(b[:end], '\\') >= 0 {

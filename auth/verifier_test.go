@@ -90,7 +90,7 @@ func TestVerifier_Verify(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := &auth.Identity{Tenant: "acme", Device: "pump-1", TokenID: "t1", Expires: soon, Topics: &auth.Topics{"temp/+", "state/#"}}
+	want := &auth.Identity{Tenant: "acme", Device: "pump-1", TokenID: "t1", Issued: noon, Expires: soon, Topics: &auth.Topics{"temp/+", "state/#"}}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("identity (-want +got):\n%s", diff)
 	}
@@ -356,7 +356,7 @@ func TestSign(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := &auth.Identity{Tenant: "acme", Device: "a", TokenID: "t", Expires: noon.Add(time.Second), Topics: &auth.Topics{"#"}}
+	want := &auth.Identity{Tenant: "acme", Device: "a", TokenID: "t", Issued: noon, Expires: noon.Add(time.Second), Topics: &auth.Topics{"#"}}
 	if diff := cmp.Diff(want, id); diff != "" {
 		t.Errorf("identity (-want +got):\n%s", diff)
 	}

@@ -19,6 +19,7 @@ type Backbone struct {
 	*uplog.Log
 	*store.Commands
 	*store.BanList
+	*store.RevocationList
 	life      uplog.Life
 	presence  *store.Presences
 	letters   *store.Letters
@@ -87,7 +88,10 @@ func (b *Backbone) openStores(ctx context.Context, cfg *Config) (err error) {
 	}); err != nil {
 		return err
 	}
-	b.BanList, err = store.OpenBans(ctx, b.srv, cfg.OnBan)
+	if b.BanList, err = store.OpenBans(ctx, b.srv, cfg.OnBan); err != nil {
+		return err
+	}
+	b.RevocationList, err = store.OpenRevocations(ctx, b.srv, store.MaxRevocations, cfg.OnRevoke)
 	return err
 }
 
@@ -191,11 +195,12 @@ type Stats struct {
 
 	CommandDevices int // devices that may have commands waiting
 	Bans           int // in force
+	Revocations    int // in force
 }
 
 // Stats returns the counters. Any goroutine may call it.
 func (b *Backbone) Stats() Stats {
-	s := Stats{Stats: b.Counts(), CommandDevices: b.CommandDevices(), Bans: len(b.Bans())}
+	s := Stats{Stats: b.Counts(), CommandDevices: b.CommandDevices(), Bans: len(b.Bans()), Revocations: len(b.Revocations())}
 	s.PresenceQueued, s.PresenceDropped = b.presence.Stats()
 	return s
 }

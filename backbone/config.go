@@ -57,6 +57,8 @@ type Config struct {
 	// OnBan, if set, hears of each ban, of this node and of others, and of those
 	// kept from before. It must not block.
 	OnBan func(Ban)
+	// OnRevoke, if set, hears of each revocation in the same way.
+	OnRevoke func(Revocation)
 	// BatchMax is how many records one batch may hold, at most 1000 (the
 	// server's limit). Smaller costs CPU per record, not latency. Default 1000.
 	BatchMax int

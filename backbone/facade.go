@@ -49,6 +49,8 @@ type (
 	DamageError = uplog.DamageError
 	// Ban keeps a device out.
 	Ban = store.Ban
+	// Revocation takes tokens back.
+	Revocation = store.Revocation
 	// Waiting is a command that waits for its device.
 	Waiting = store.Waiting
 	// Presence is whether a device is here.
@@ -116,6 +118,9 @@ const (
 	Newest = reader.Newest
 )
 
+// MaxRevocations is how many revocations are kept.
+const MaxRevocations = store.MaxRevocations
+
 // StreamUp is the stream of the log.
 const StreamUp = names.StreamUp
 
@@ -133,6 +138,8 @@ var (
 	ErrDisk               = uplog.ErrDisk
 	ErrNewer              = custody.ErrNewer
 	ErrReaderTaken        = store.ErrTaken
+	// ErrRevocationsFull: MaxRevocations are kept.
+	ErrRevocationsFull = store.ErrRevocationsFull
 )
 
 // SetLog changes what s chooses of the log of the server that c names, and nothing

@@ -135,7 +135,7 @@ func (g *Gateway) admit(c *candidate) *eventloop.Refusal {
 	key, id, refusal := g.identify(&c.hello.Credentials)
 	if refusal == nil {
 		c.key = key
-		refusal = g.unwelcome(key)
+		refusal = g.unwelcome(key, id)
 	}
 	if refusal == nil {
 		refusal = g.tooFastOf(key)
@@ -146,13 +146,14 @@ func (g *Gateway) admit(c *candidate) *eventloop.Refusal {
 	l := &link{voice: c.voice, conn: c.conn, laneKey: uint32(g.devices.Hash(key))} //nolint:gosec // any 32 bits of the hash will do
 	if id != nil {
 		l.topics.Store(id.Topics)
+		l.token.Store(markOf(id))
 	}
 	l.flags.Store(l.dialect.protocol().firstFlags())
 	if refusal := g.register(c, l, key); refusal != nil {
 		l.leaveTenant()
 		return refusal
 	}
-	if refusal := g.unwelcome(key); refusal != nil {
+	if refusal := g.unwelcome(key, id); refusal != nil {
 		return refusal
 	}
 	if err := g.load(l, key); err != nil {
@@ -194,7 +195,7 @@ func (g *Gateway) reasonOf(code uint16) string {
 }
 
 // unwelcome says why a device may not connect now, or nil.
-func (g *Gateway) unwelcome(key devicemgr.Key) *eventloop.Refusal {
+func (g *Gateway) unwelcome(key devicemgr.Key, id *auth.Identity) *eventloop.Refusal {
 	if g.draining.Load() {
 		g.drops[DropDraining].Add(1)
 		return g.later("this node is going away")
@@ -206,6 +207,10 @@ func (g *Gateway) unwelcome(key devicemgr.Key) *eventloop.Refusal {
 	if reason, banned := g.store.Banned(key.Tenant, key.Device); banned {
 		g.drops[DropForbidden].Add(1)
 		return &eventloop.Refusal{Reason: eventloop.ReasonForbidden, Text: "this device is banned: " + reason}
+	}
+	if g.revoked(id) {
+		g.drops[DropRevoked].Add(1)
+		return &eventloop.Refusal{Reason: eventloop.ReasonUnauthorized, Text: reasonRevoked}
 	}
 	return nil
 }

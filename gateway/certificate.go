@@ -18,7 +18,7 @@ func (g *Gateway) enough(cert *tlsrec.Identity) bool {
 // ends the connection.
 func (g *Gateway) prove(token []byte, cert *tlsrec.Identity) (devicemgr.Key, *auth.Identity, *eventloop.Refusal) {
 	if len(token) == 0 && g.enough(cert) {
-		id := &auth.Identity{Tenant: cert.Tenant, Device: cert.Device, Expires: cert.Expires}
+		id := &auth.Identity{Tenant: cert.Tenant, Device: cert.Device, Expires: cert.Expires, ByCertificate: true}
 		return devicemgr.Key{Tenant: id.Tenant, Device: id.Device}, id, nil
 	}
 	key, id, refusal := g.identifyToken(token)

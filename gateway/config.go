@@ -38,6 +38,9 @@ type Store interface {
 	TakeCommands(ctx context.Context, tenant, device string, fits func(id string, payload []byte) bool, fn func(id string, payload []byte)) (more bool, err error)
 	// Banned says without a round trip whether the device must stay out.
 	Banned(tenant, device string) (reason string, banned bool)
+	// Revoked says without a round trip whether a token is taken back: tokenID is its jti,
+	// "" for none, issued its iat in Unix seconds, 0 for none.
+	Revoked(tenant, device, tokenID string, issued int64) bool
 }
 
 // Config is what a Gateway needs to know. Zero fields take the defaults named.

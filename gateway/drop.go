@@ -36,6 +36,7 @@ const (
 	DropNodeRate                   // the same: --max-connects-per-node
 	DropUnauthorized               // a handshake refused with 401
 	DropKeysMissing                // a handshake refused with 503: the key of its token is not known, and is being fetched
+	DropRevoked                    // a handshake refused with 401: its token was revoked
 	DropForbidden                  // a handshake refused with 403: banned, or a page of another site
 	numDrops
 )
@@ -51,6 +52,6 @@ func (d Drop) String() string {
 	return [numDrops]string{
 		"bad_envelope", "duplicate", "lane_full", "memory_full", "over_rate", "over_quota", "replaced", "overtaken", "closed", "panic", "stopping", "open_packets",
 		"command_offline", "command_slow", "command_large", "auth_busy", "node_full", "quota_full", "superseded", "flapping", "resetting", "draining",
-		"address_rate", "prefix_rate", "device_rate", "tenant_rate", "node_rate", "unauthorized", "keys_missing", "forbidden",
+		"address_rate", "prefix_rate", "device_rate", "tenant_rate", "node_rate", "unauthorized", "keys_missing", "revoked", "forbidden",
 	}[d]
 }

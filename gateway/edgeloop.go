@@ -184,9 +184,15 @@ func (e *edgeloop) refreshOnLane(l *link, m *envelope.Message) {
 		e.refuseOnLane(l, &envelope.Fault{Code: envelope.CodeBadToken, Message: err.Error()})
 	case id.Tenant != key.Tenant || id.Device != key.Device:
 		e.refuseOnLane(l, &envelope.Fault{Code: envelope.CodeBadToken, Message: "the token is for another device"})
+	case l.g.revoked(id):
+		e.refuseOnLane(l, &envelope.Fault{Code: envelope.CodeBadToken, Message: reasonRevoked})
 	default:
 		l.topics.Store(id.Topics)
+		l.token.Store(markOf(id))
 		l.renew(id.Expires)
+		if l.g.revoked(id) { // since it was asked, and who walked the links did not see the mark
+			l.Close(uint16(eventloop.CloseTokenExpired), reasonRevoked)
+		}
 	}
 }
 

@@ -67,9 +67,9 @@ type Gateway struct {
 // counts are the totals that are no drops.
 type counts struct {
 	// Atomic.
-	received, acks, gaps, takeovers, evicted, panics    atomic.Uint64
-	commandsSent, commandsLeft, commandsTaken, replyHit atomic.Uint64
-	replyMiss, broadcasts                               atomic.Uint64
+	received, acks, gaps, takeovers, revoked, evicted, panics atomic.Uint64
+	commandsSent, commandsLeft, commandsTaken, replyHit       atomic.Uint64
+	replyMiss, broadcasts                                     atomic.Uint64
 }
 
 // encoder is the scratch of one encoding.

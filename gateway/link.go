@@ -24,7 +24,7 @@ import (
 //	any     command   encodes it and posts it to the loop (downlink.go)
 //
 // There is one for each connected device, so its fields lie where they leave no
-// gap: 96 bytes.
+// gap: 104 bytes.
 type link struct {
 	// Immutable after construction.
 	*voice  // g and dialect
@@ -49,6 +49,7 @@ type link struct {
 	flags   atomic.Uint32               // and, above closeShift, the code with which it is being closed
 	onWay   atomic.Uint64               // messages and bytes with the lane and the log, see oneMessage; the bytes of a batch until it ends
 	topics  atomic.Pointer[auth.Topics] // what its token allows; nil: everything
+	token   atomic.Uint64               // which token it has: markOf; 0: none
 }
 
 const (

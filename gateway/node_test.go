@@ -41,6 +41,7 @@ type memStore struct {
 	mu       sync.Mutex
 	commands map[string][]string
 	banned   map[string]string
+	revoked  map[string]int64 // tokens of a device issued before are taken back
 }
 
 func (s *memStore) StoreCommand(_ context.Context, _, device, id string, payload []byte, _ time.Duration) error {
@@ -96,6 +97,12 @@ func (s *memStore) Banned(_, device string) (string, bool) {
 	defer s.mu.Unlock()
 	reason, ok := s.banned[device]
 	return reason, ok
+}
+
+func (s *memStore) Revoked(_, device, _ string, issued int64) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return issued < s.revoked[device]
 }
 
 // node is a gateway on a real event loop.

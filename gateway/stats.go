@@ -13,6 +13,7 @@ type Stats struct {
 	Received, Acks, Gaps uint64
 	// Takeovers of a device by a newer connection; Evicted for silence.
 	Takeovers, Evicted uint64
+	Revoked            uint64 // connections closed because their token was revoked
 	// Commands by what became of them, and Replies that met someone who waited or
 	// nobody.
 	CommandsSent, CommandsLeft, CommandsTaken, RepliesMet, RepliesLate, Broadcasts uint64
@@ -53,7 +54,7 @@ func (g *Gateway) Stats() Stats {
 	c := &g.counts
 	st := Stats{
 		Received: c.received.Load(), Acks: c.acks.Load(), Gaps: c.gaps.Load(),
-		Takeovers: c.takeovers.Load(), Evicted: c.evicted.Load(),
+		Takeovers: c.takeovers.Load(), Revoked: c.revoked.Load(), Evicted: c.evicted.Load(),
 		CommandsSent: c.commandsSent.Load(), CommandsLeft: c.commandsLeft.Load(), CommandsTaken: c.commandsTaken.Load(),
 		RepliesMet: c.replyHit.Load(), RepliesLate: c.replyMiss.Load(), Broadcasts: c.broadcasts.Load(),
 		Panics:        c.panics.Load(),

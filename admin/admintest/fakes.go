@@ -197,6 +197,37 @@ func (f *Bans) UnbanAddress(addr netip.Addr) bool {
 	return f.UnbanAddressFunc != nil && f.UnbanAddressFunc(addr)
 }
 
+// Revocations fakes admin.Revocations.
+type Revocations struct {
+	RevokeFunc         func(ctx context.Context, r api.Revocation) (api.Revocation, error)
+	LiftRevocationFunc func(ctx context.Context, tenant, id string) (bool, error)
+	RevocationsFunc    func(tenant string) []api.Revocation
+}
+
+// Revoke calls RevokeFunc; without one it is done.
+func (f *Revocations) Revoke(ctx context.Context, r api.Revocation) (api.Revocation, error) {
+	if f.RevokeFunc == nil {
+		return r, nil
+	}
+	return f.RevokeFunc(ctx, r)
+}
+
+// LiftRevocation calls LiftRevocationFunc; without one there was none.
+func (f *Revocations) LiftRevocation(ctx context.Context, tenant, id string) (bool, error) {
+	if f.LiftRevocationFunc == nil {
+		return false, nil
+	}
+	return f.LiftRevocationFunc(ctx, tenant, id)
+}
+
+// Revocations calls RevocationsFunc; without one there are none.
+func (f *Revocations) Revocations(tenant string) []api.Revocation {
+	if f.RevocationsFunc == nil {
+		return nil
+	}
+	return f.RevocationsFunc(tenant)
+}
+
 // Limits fakes admin.Limits.
 type Limits struct {
 	LimitsFunc    func() []api.Limit
@@ -302,8 +333,11 @@ var (
 	_ admin.Devices  = (*Devices)(nil)
 	_ admin.Commands = (*Commands)(nil)
 	_ admin.Bans     = (*Bans)(nil)
-	_ admin.Limits   = (*Limits)(nil)
-	_ admin.Log      = (*Log)(nil)
+
+	_ admin.Revocations = (*Revocations)(nil)
+
+	_ admin.Limits = (*Limits)(nil)
+	_ admin.Log    = (*Log)(nil)
 )
 
 // Sinks fakes admin.Sinks.

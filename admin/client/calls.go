@@ -231,6 +231,28 @@ func (c *Client) UnbanAddress(ctx context.Context, addr string) error {
 	return err
 }
 
+// Revoke takes tokens back, and returns what is in force.
+func (c *Client) Revoke(ctx context.Context, r api.RevocationRequest) (out api.Revocation, err error) {
+	_, err = c.call(ctx, http.MethodPost, "/v1/revocations", nil, r, &out)
+	return out, err
+}
+
+// LiftRevocation ends a revocation; a Problem with status 404 when there was none.
+func (c *Client) LiftRevocation(ctx context.Context, id string) error {
+	_, err := c.call(ctx, http.MethodDelete, "/v1/revocations/"+url.PathEscape(id), nil, nil, nil)
+	return err
+}
+
+// Revocations is one page of revocations, of a tenant or of all; after is the Next of the
+// page before.
+func (c *Client) Revocations(ctx context.Context, tenant, after string) (page api.RevocationPage, err error) {
+	query := make(url.Values)
+	setString(query, "tenant", tenant)
+	setString(query, "after", after)
+	_, err = c.call(ctx, http.MethodGet, "/v1/revocations", query, nil, &page)
+	return page, err
+}
+
 func setString(q url.Values, name, value string) {
 	if value != "" {
 		q.Set(name, value)

@@ -31,6 +31,7 @@ type node struct {
 	admintest.Devices
 	commands admintest.Commands
 	bans     admintest.Bans
+	revoked  admintest.Revocations
 	limits   admintest.Limits
 	log      admintest.Log
 	sinks    admintest.Sinks
@@ -41,7 +42,7 @@ func newNode(t *testing.T) *node {
 	t.Helper()
 	n := new(node)
 	server, err := admin.New(admin.Config{Principals: []access.Principal{access.Own("own", token)}}, admin.Backends{
-		Node: &n.Node, Devices: &n.Devices, Commands: &n.commands, Bans: &n.bans, Limits: &n.limits, Log: &n.log, Sinks: &n.sinks,
+		Node: &n.Node, Devices: &n.Devices, Commands: &n.commands, Bans: &n.bans, Revoked: &n.revoked, Limits: &n.limits, Log: &n.log, Sinks: &n.sinks,
 	})
 	if err != nil {
 		t.Fatal(err)

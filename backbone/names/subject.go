@@ -15,11 +15,12 @@ const (
 	StreamBans     = "EDGELOOP_BANS"
 	StreamPlaces   = "EDGELOOP_PLACES"
 	StreamDead     = "EDGELOOP_DEAD"
+	StreamRevoked  = "EDGELOOP_REVOKED"
 )
 
 // Beside returns the names of the streams beside the log.
 func Beside() []string {
-	return []string{StreamDown, StreamPresence, StreamBans, StreamPlaces, StreamDead}
+	return []string{StreamDown, StreamPresence, StreamBans, StreamPlaces, StreamDead, StreamRevoked}
 }
 
 // Prefixes of subjects.
@@ -32,6 +33,7 @@ const (
 	Node     = "edgeloop.node."
 	Place    = "edgeloop.place."
 	Dead     = "edgeloop.dead."
+	Revoked  = "edgeloop.revoked."
 )
 
 // ErrEmpty says that a record or a command names no tenant or no device.

@@ -26,12 +26,14 @@ type config struct {
 	CommandsPerDevice int
 	CommandBytes      int64
 	Quota             func(tenant string) int64
+	Revocations       int64
 }
 
 // node has the small stores on a server of its own.
 type node struct {
 	*store.Commands
 	*store.BanList
+	*store.RevocationList
 	*store.Presences
 	srv  *servers.Servers
 	once sync.Once
@@ -53,10 +55,11 @@ func open(t *testing.T, cfg config) *node {
 	if most == 0 {
 		most = 64
 	}
-	var errs [3]error
+	var errs [4]error
 	n.Commands, errs[0] = store.OpenCommands(t.Context(), n.srv, store.CommandConfig{MaxAge: 24 * time.Hour, PerDevice: most, Bytes: cmp.Or(cfg.CommandBytes, 256<<20), Quota: cfg.Quota})
 	n.BanList, errs[1] = store.OpenBans(t.Context(), n.srv, nil)
 	n.Presences, errs[2] = store.OpenPresences(t.Context(), n.srv, store.PresenceConfig{Node: cfg.Node, Bytes: 256 << 20, Logger: zap.NewNop()})
+	n.RevocationList, errs[3] = store.OpenRevocations(t.Context(), n.srv, max(cfg.Revocations, 5), nil)
 	if err := errors.Join(errs[:]...); err != nil {
 		t.Fatal(err)
 	}

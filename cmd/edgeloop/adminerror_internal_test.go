@@ -26,7 +26,7 @@ func apiOver(t *testing.T, change func(*admin.Backends), wrap func(http.Handler)
 	t.Helper()
 	parts := admin.Backends{
 		Node: new(admintest.Node), Devices: new(admintest.Devices), Commands: new(admintest.Commands),
-		Bans: new(admintest.Bans), Limits: new(admintest.Limits), Log: new(admintest.Log), Sinks: new(admintest.Sinks),
+		Bans: new(admintest.Bans), Revoked: new(admintest.Revocations), Limits: new(admintest.Limits), Log: new(admintest.Log), Sinks: new(admintest.Sinks),
 	}
 	change(&parts)
 	token := strings.Repeat("0123456789abcdef", 2)

@@ -20,7 +20,9 @@ var (
 	_ admin.Commands = adminCommands{}
 	_ admin.Bans     = adminBans{}
 	_ admin.Limits   = adminLimits{}
-	_ admin.Log      = adminLog{}
+
+	_ admin.Revocations = adminRevocations{}
+	_ admin.Log         = adminLog{}
 )
 
 // adminLog reads the log back.

@@ -31,6 +31,7 @@ func (n *node) startAdmin(ctx context.Context) (stopFunc, error) {
 		Devices:  adminDevices{n.gateway, n.backbone},
 		Commands: adminCommands{n.gateway, n.backbone, n.cfg.CommandMaxAge},
 		Bans:     adminBans{n.gateway, n.backbone, n.entry.bans},
+		Revoked:  adminRevocations{n.backbone},
 		Limits:   adminLimits{n},
 		Log:      adminLog{n.backbone},
 		Sinks:    adminSinks{n},

@@ -6,6 +6,7 @@
 //	edgeloop send       send a command to a device
 //	edgeloop commands   list the commands that wait for a device; cancel
 //	edgeloop kick       close a device's connection
+//	edgeloop revoke     take tokens back; unrevoke, revoked
 //	edgeloop ban        keep a device out; unban, bans
 //	edgeloop tail       print the log
 //	edgeloop node       say what a node is and does

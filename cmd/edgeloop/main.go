@@ -31,6 +31,9 @@ type cli struct {
 	Reset    resetCmd    `cmd:"" help:"Have the sequences of a device begin again."`
 	Ban      banCmd      `cmd:"" help:"Keep a device out, and close its connection."`
 	Unban    unbanCmd    `cmd:"" help:"Let a banned device in again."`
+	Revoke   revokeCmd   `cmd:"" help:"Take tokens back, and close the connections that have them."`
+	Unrevoke unrevokeCmd `cmd:"" help:"Lift a revocation."`
+	Revoked  revokedCmd  `cmd:"" help:"List the revocations."`
 	Bans     bansCmd     `cmd:"" help:"List the bans."`
 	Tail     tailCmd     `cmd:"" help:"Print the log."`
 	Node     nodeCmd     `cmd:"" help:"Say what a node is and does, as JSON."`

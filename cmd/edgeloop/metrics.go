@@ -60,6 +60,7 @@ func (n *node) gatewayMetrics(to func(admin.Sample)) {
 	emit("edgeloop_devicemgr_remembered_devices", float64(st.Remembered))
 	emit("edgeloop_devicemgr_takeovers_total", float64(st.Takeovers))
 	emit("edgeloop_devicemgr_evictions_total", float64(st.Evicted))
+	emit("edgeloop_gateway_revoked_connections_total", float64(st.Revoked))
 	emit("edgeloop_gateway_appended_messages_total", float64(st.Received))
 	emit("edgeloop_gateway_acks_total", float64(st.Acks))
 	to(admin.Sample{Name: "edgeloop_gateway_ack_seconds", Histogram: histogramOf(st.AckLatency)})
@@ -113,6 +114,7 @@ func (n *node) backboneMetrics(to func(admin.Sample)) {
 	emit("edgeloop_backbone_presence_queued_devices", float64(st.PresenceQueued))
 	emit("edgeloop_backbone_presence_dropped_total", float64(st.PresenceDropped))
 	emit("edgeloop_backbone_bans", float64(st.Bans))
+	emit("edgeloop_backbone_revocations", float64(st.Revocations))
 	n.usageMetrics(emit)
 	n.custodyMetrics(emit)
 }

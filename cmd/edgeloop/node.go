@@ -72,7 +72,8 @@ type node struct {
 	told        atomic.Pointer[inForce] // changed in turn
 	drainWindow atomic.Int64
 	state       atomic.Int32
-	waits       atomic.Pointer[error] // why the log's server cannot be reached at the start; nil: it can
+	revokes     atomic.Pointer[gateway.Gateway] // who closes connections of revoked tokens; nil: there are none yet
+	waits       atomic.Pointer[error]           // why the log's server cannot be reached at the start; nil: it can
 	tlsReloads  [numReloads]atomic.Uint64
 	entry       entry
 }
@@ -167,6 +168,7 @@ func (n *node) startBackbone(ctx context.Context) (stopFunc, error) {
 		// To backbone zero means its default, to the flag it means none.
 		CommitInterval: cmp.Or(n.cfg.CommitEvery, -1),
 		MaxRecord:      n.cfg.maxRecord(),
+		OnRevoke:       n.onRevoke,
 		Logger:         n.log.Logger,
 	}
 	if n.cfg.Durability == "process" {
@@ -246,6 +248,7 @@ func (n *node) startGateway(context.Context) (stop stopFunc, err error) {
 	if err != nil {
 		return nil, err
 	}
+	n.revokes.Store(n.gateway)
 	return n.gateway.Close, nil
 }
 

@@ -24,6 +24,7 @@ type tokenCmd struct {
 	Topic           []string      `help:"Topic pattern that the device may send to, as in MQTT (+ and #); may be repeated. Default: all."`
 	Audience        string        `default:"" help:"Whom the token of a device is for, its claim aud, where the node has a --token-audience."`
 	Issuer          string        `default:"" help:"Who makes it, its claim iss, where the node has a --token-issuer."`
+	JTI             string        `name:"jti" default:"" help:"Id of the token of a device, its claim jti, by which it can be revoked."`
 	TTL             time.Duration `name:"ttl" default:"8760h" help:"How long the token is valid; 0 is forever."`
 	DataDir         string        `default:"${data_dir}" type:"path" help:"Data directory of the node."`
 	SecretFile      string        `default:"" type:"path" help:"Secret to sign with; default DATA_DIR/device.secret, which the first start of a node makes."`
@@ -81,7 +82,7 @@ func (t *tokenCmd) device(_ *streams, issued, expires time.Time) (string, error)
 	}
 	return auth.Sign(secret, auth.Claims{
 		Tenant: tenant, Device: t.Device, Topics: t.Topic, IssuedAt: issued, Expires: expires,
-		Audience: t.Audience, Issuer: t.Issuer,
+		Audience: t.Audience, Issuer: t.Issuer, TokenID: t.JTI,
 	})
 }
 
@@ -98,8 +99,8 @@ func (t *tokenCmd) secret() (path string, err error) {
 
 // admin makes a token and has its hash in the tokens file.
 func (t *tokenCmd) admin(io *streams, _, expires time.Time) (string, error) {
-	if len(t.Topic) > 0 || t.SecretFile != "" || t.Audience != "" || t.Issuer != "" {
-		return "", usageError{errors.New("--topic, --secret-file, --audience and --issuer go with --device")}
+	if len(t.Topic) > 0 || t.SecretFile != "" || t.Audience != "" || t.Issuer != "" || t.JTI != "" {
+		return "", usageError{errors.New("--topic, --secret-file, --audience, --issuer and --jti go with --device")}
 	}
 	scopes, err := access.ParseScopes(t.Scope)
 	if err != nil {
