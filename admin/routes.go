@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/pprof"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -50,7 +51,10 @@ func ofNode(w who) who {
 }
 
 // routes is the whole API; openapi.json describes the same, and a test compares.
-func (s *Server) routes() []route {
+func (s *Server) routes() []route { return slices.Concat(s.nodeRoutes(), s.fleetRoutes()) }
+
+// nodeRoutes are about the node and its log.
+func (s *Server) nodeRoutes() []route {
 	profiles := ofNode(administers)
 	return []route{
 		{"GET /healthz", everybody, "", s.healthz},
@@ -73,6 +77,29 @@ func (s *Server) routes() []route {
 		{"GET /v1/tenants/{tenant}", reads, "", s.getTenant},
 		{"PATCH /v1/tenants/{tenant}/limits", ofNode(administers), "limits of a tenant", s.patchTenant},
 
+		{"GET /v1/sinks", ofNode(reads), "", s.listSinks},
+		{"GET /v1/sinks/{sink}", ofNode(reads), "", s.getSink},
+		{"POST /v1/sinks/{sink}/pause", ofNode(administers), "pause sink", s.changeSink(api.SinkPause)},
+		{"POST /v1/sinks/{sink}/resume", ofNode(administers), "resume sink", s.changeSink(api.SinkResume)},
+		{"POST /v1/sinks/{sink}/rewind", ofNode(administers), "rewind sink", s.changeSink(api.SinkRewind)},
+		{"POST /v1/sinks/{sink}/skip", ofNode(administers), "skip record of sink", s.changeSink(api.SinkSkip)},
+		{"POST /v1/sinks/{sink}/resend", ofNode(administers), "resend dead letters", s.changeSink(api.SinkResend)},
+		{"GET /v1/sinks/{sink}/dead-letters", ofNode(reads), "", s.listDeadLetters},
+		{"DELETE /v1/sinks/{sink}/dead-letters", ofNode(administers), "remove dead letters", s.deleteDeadLetters},
+		{"DELETE /v1/sinks/{sink}/dead-letters/{number}", ofNode(administers), "remove dead letter", s.deleteDeadLetter},
+
+		{"GET /v1/tail", reads, "", s.tail},
+		{"POST /v1/log/trim", ofNode(administers), "trim log", s.trim},
+		{"POST /v1/log/backup", ofNode(administers), "backup", s.backup},
+
+		{"GET /{$}", everybody, "", dashboardPage},
+		{"GET /dashboard/{file}", everybody, "", dashboardFile},
+	}
+}
+
+// fleetRoutes are about devices, and who reads what they send.
+func (s *Server) fleetRoutes() []route {
+	return []route{
 		{"GET /v1/devices", reads, "", s.listDevices},
 		{"GET /v1/devices/{tenant}/{device}", reads, "", s.getDevice},
 		{"DELETE /v1/devices/{tenant}/{device}/connection", commands, "kick", s.kick},
@@ -94,24 +121,6 @@ func (s *Server) routes() []route {
 		{"GET /v1/revocations", reads, "", s.listRevocations},
 		{"POST /v1/revocations", administers, "revoke", s.revoke},
 		{"DELETE /v1/revocations/{id}", administers, "lift revocation", s.deleteRevocation},
-
-		{"GET /v1/sinks", ofNode(reads), "", s.listSinks},
-		{"GET /v1/sinks/{sink}", ofNode(reads), "", s.getSink},
-		{"POST /v1/sinks/{sink}/pause", ofNode(administers), "pause sink", s.changeSink(api.SinkPause)},
-		{"POST /v1/sinks/{sink}/resume", ofNode(administers), "resume sink", s.changeSink(api.SinkResume)},
-		{"POST /v1/sinks/{sink}/rewind", ofNode(administers), "rewind sink", s.changeSink(api.SinkRewind)},
-		{"POST /v1/sinks/{sink}/skip", ofNode(administers), "skip record of sink", s.changeSink(api.SinkSkip)},
-		{"POST /v1/sinks/{sink}/resend", ofNode(administers), "resend dead letters", s.changeSink(api.SinkResend)},
-		{"GET /v1/sinks/{sink}/dead-letters", ofNode(reads), "", s.listDeadLetters},
-		{"DELETE /v1/sinks/{sink}/dead-letters", ofNode(administers), "remove dead letters", s.deleteDeadLetters},
-		{"DELETE /v1/sinks/{sink}/dead-letters/{number}", ofNode(administers), "remove dead letter", s.deleteDeadLetter},
-
-		{"GET /v1/tail", reads, "", s.tail},
-		{"POST /v1/log/trim", ofNode(administers), "trim log", s.trim},
-		{"POST /v1/log/backup", ofNode(administers), "backup", s.backup},
-
-		{"GET /{$}", everybody, "", dashboardPage},
-		{"GET /dashboard/{file}", everybody, "", dashboardFile},
 	}
 }
 
