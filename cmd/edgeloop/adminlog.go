@@ -10,7 +10,6 @@ import (
 	"edgeloop/backbone"
 	"edgeloop/devicemgr"
 	"edgeloop/doorman"
-	"edgeloop/eventloop"
 	"edgeloop/gateway"
 )
 
@@ -62,8 +61,6 @@ func (a adminBans) Ban(ctx context.Context, b api.Ban) (created bool, err error)
 		return false, adminError(err)
 	}
 	a.gateway.Banned(devicemgr.Key{Tenant: b.Tenant, Device: b.Device}, until, b.Reason)
-	// Not connected, or not known: then there is nothing to close.
-	_ = a.gateway.Kick(devicemgr.Key{Tenant: b.Tenant, Device: b.Device}, uint16(eventloop.CloseForbidden), "banned: "+b.Reason)
 	return !before, nil
 }
 

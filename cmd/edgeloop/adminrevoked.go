@@ -10,11 +10,21 @@ import (
 
 	"edgeloop/admin/api"
 	"edgeloop/backbone"
+	"edgeloop/devicemgr"
+	"edgeloop/eventloop"
 )
+
+// onBan hears of each ban that is in force, of this node and of others.
+func (n *node) onBan(b backbone.Ban) {
+	if g := n.ends.Load(); g != nil {
+		// Not connected, or not known: then there is nothing to close.
+		_ = g.Kick(devicemgr.Key{Tenant: b.Tenant, Device: b.Device}, uint16(eventloop.CloseForbidden), "banned: "+b.Reason)
+	}
+}
 
 // onRevoke hears of each revocation that is in force, of this node and of others.
 func (n *node) onRevoke(r backbone.Revocation) {
-	g := n.revokes.Load()
+	g := n.ends.Load()
 	if g == nil {
 		return // nobody is connected yet
 	}

@@ -72,7 +72,7 @@ type node struct {
 	told        atomic.Pointer[inForce] // changed in turn
 	drainWindow atomic.Int64
 	state       atomic.Int32
-	revokes     atomic.Pointer[gateway.Gateway] // who closes connections of revoked tokens; nil: there are none yet
+	ends        atomic.Pointer[gateway.Gateway] // closes connections of the banned and the revoked; nil: there are none yet
 	waits       atomic.Pointer[error]           // why the log's server cannot be reached at the start; nil: it can
 	tlsReloads  [numReloads]atomic.Uint64
 	entry       entry
@@ -168,6 +168,7 @@ func (n *node) startBackbone(ctx context.Context) (stopFunc, error) {
 		// To backbone zero means its default, to the flag it means none.
 		CommitInterval: cmp.Or(n.cfg.CommitEvery, -1),
 		MaxRecord:      n.cfg.maxRecord(),
+		OnBan:          n.onBan,
 		OnRevoke:       n.onRevoke,
 		Logger:         n.log.Logger,
 	}
@@ -248,7 +249,7 @@ func (n *node) startGateway(context.Context) (stop stopFunc, err error) {
 	if err != nil {
 		return nil, err
 	}
-	n.revokes.Store(n.gateway)
+	n.ends.Store(n.gateway)
 	return n.gateway.Close, nil
 }
 

@@ -7,9 +7,9 @@ import (
 	"testing"
 )
 
-// Tokens are taken back at one node of two that share a log: connections end at both,
-// the token opens none any more, also after a restart, and nobody else
-// notices. Lifted, it opens one again.
+// Tokens are taken back, and a device is banned, at one node of two that share a log:
+// connections end at both, the token opens none any more, also after a restart, and nobody
+// else notices. Lifted, it opens one again.
 func TestRevoke_OnEveryNode(t *testing.T) {
 	t.Parallel()
 	nats := startNATS(t)
@@ -23,6 +23,9 @@ func TestRevoke_OnEveryNode(t *testing.T) {
 	east.tool("revoke", "--device", "lost", "--before", "now")
 	a.wantClose(4401)
 	b.wantClose(4401)
+	banned := upgradeRaw(t, east, "", bearer(east.token("banned")))
+	west.tool("ban", "--device", "banned", "--reason", "lost")
+	banned.wantClose(4403)
 	refused := func(when string) {
 		t.Helper()
 		for _, n := range []*node{east, west} {
