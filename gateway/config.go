@@ -98,8 +98,8 @@ type Config struct {
 	// CertificateIsEnough lets a device in whose certificate says who it is, without a
 	// token (--auth=cert). A token that it has all the same must be for that device.
 	CertificateIsEnough bool
-	// AllowedOrigins are the sites whose pages may connect without a token, beside the
-	// node's own address: SCHEME://HOST[:PORT], or AnyOrigin.
+	// AllowedOrigins are the sites whose pages may connect without a token, beside those
+	// of the node's own IP address: SCHEME://HOST[:PORT], or AnyOrigin.
 	AllowedOrigins []string
 	// OnProof is told of each peer whether it could prove who it is; it is called by many
 	// workers at once and must not block. Optional.

@@ -249,7 +249,7 @@ func TestMQTTWebSocket_Request(t *testing.T) {
 // TestMQTTWebSocket_Origin: a page of another site has no token of its own to show, so it is
 // not let in where none is asked for.
 func TestMQTTWebSocket_Origin(t *testing.T) {
-	n := startNode(t, &memLog{}, gateway.Config{})
+	n := startNode(t, &memLog{}, gateway.Config{AllowedOrigins: []string{"http://node"}})
 	for origin, code := range map[string]byte{"http://node": 0, "http://elsewhere": 5} {
 		conn, err := net.Dial("tcp", n.server.Addr().String())
 		if err != nil {

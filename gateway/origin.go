@@ -1,6 +1,8 @@
 package gateway
 
 import (
+	"net"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -15,12 +17,28 @@ const AnyOrigin = "*"
 // reaches, with the certificate that the browser has, and says whose page it was: so who
 // needs no token is asked. A token the page must have itself. [RFC6455 10.2]
 func (g *Gateway) fromElsewhere(h *eventloop.Credentials) *eventloop.Refusal {
-	if len(h.Origin) == 0 || sameHost(string(h.Origin), string(h.Host)) ||
+	if len(h.Origin) == 0 || trueHost(h) && sameHost(string(h.Origin), string(h.Host)) ||
 		slices.ContainsFunc(g.cfg.AllowedOrigins, func(o string) bool { return o == AnyOrigin || strings.EqualFold(o, string(h.Origin)) }) {
 		return nil
 	}
 	g.drops[DropForbidden].Add(1)
 	return &eventloop.Refusal{Reason: eventloop.ReasonForbidden, Text: "pages of other sites may not connect without a token: the node has to allow this Origin (--allowed-origins)"}
+}
+
+// trueHost says whether the host that was asked for cannot be somebody else's: an address,
+// this machine, or a name that TLS has shown to be the node's. Any other name is of a site
+// that may have given it the node's address a moment ago, to be the same site as the node
+// (DNS rebinding).
+func trueHost(h *eventloop.Credentials) bool {
+	if h.Certificate != nil {
+		return true
+	}
+	host := string(h.Host)
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	_, err := netip.ParseAddr(strings.Trim(host, "[]"))
+	return err == nil || strings.EqualFold(host, "localhost")
 }
 
 // sameHost says whether an origin is of the host that was asked for. The scheme does not

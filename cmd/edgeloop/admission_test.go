@@ -74,8 +74,8 @@ func TestServe_ForeignOrigin(t *testing.T) {
 	addr := open.addresses(t).Listen
 	for origin, want := range map[string]string{ // knock asks for the host node:8080
 		"":                          "101",
-		"http://node:8080":          "101",
-		"https://NODE:8080":         "101",
+		"http://node:8080":          "403", // a name, which any site may give this address
+		"https://NODE:8080":         "403",
 		"https://app.example":       "101",
 		"http://10.0.0.1:8000":      "101",
 		"http://app.example":        "403",
