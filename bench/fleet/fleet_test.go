@@ -181,7 +181,7 @@ func TestFleet_SpreadsOverSourceAddresses(t *testing.T) {
 func TestNew_RefusesWhatCannotWork(t *testing.T) {
 	for name, cfg := range map[string]fleet.Config{
 		"no url":          {Count: 1},
-		"tls":             {URL: "wss://127.0.0.1:1/", Count: 1},
+		"no websocket":    {URL: "https://127.0.0.1:1/", Count: 1},
 		"no devices":      {URL: "ws://127.0.0.1:1/"},
 		"unknown dialect": {URL: "ws://127.0.0.1:1/", Count: 1, Dialect: "morse"},
 	} {

@@ -135,7 +135,7 @@ func TestProtocols_UnknownOffer(t *testing.T) {
 	t.Parallel()
 	n := start(t)
 	got := curlUpgrade(t, "http://"+n.listen+"/v1/device", map[string]string{
-		"Authorization": "Bearer " + n.token("d1"), "Sec-WebSocket-Protocol": "mqtt",
+		"Authorization": "Bearer " + n.token("d1"), "Sec-WebSocket-Protocol": "amqp",
 	})
 	if got.status != http.StatusBadRequest {
 		t.Errorf("the node answered %+v, want 400", got)
