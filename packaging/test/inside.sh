@@ -54,7 +54,7 @@ systemctl reload edgeloop
 say 2
 echo 'windw: 7' >>/etc/edgeloop/edgeloop.yaml
 systemctl reload edgeloop
-[ "$(unit ActiveState)" = active ]
+becomes ActiveState active
 ! systemctl restart edgeloop
 [ "$(unit ExecMainStatus)" = 2 ]
 [ "$(unit NRestarts)" = 0 ]
