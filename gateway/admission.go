@@ -145,8 +145,7 @@ func (g *Gateway) admit(c *candidate) *eventloop.Refusal {
 	}
 	l := &link{voice: c.voice, conn: c.conn, laneKey: uint32(g.devices.Hash(key))} //nolint:gosec // any 32 bits of the hash will do
 	if id != nil {
-		l.topics.Store(id.Topics)
-		l.token.Store(markOf(id))
+		l.grant.Store(grantOf(id))
 	}
 	l.flags.Store(l.dialect.protocol().firstFlags())
 	if refusal := g.register(c, l, key); refusal != nil {

@@ -187,8 +187,7 @@ func (e *edgeloop) refreshOnLane(l *link, m *envelope.Message) {
 	case l.g.revoked(id):
 		e.refuseOnLane(l, &envelope.Fault{Code: envelope.CodeBadToken, Message: reasonRevoked})
 	default:
-		l.topics.Store(id.Topics)
-		l.token.Store(markOf(id))
+		l.grant.Store(grantOf(id))
 		l.renew(id.Expires)
 		if l.g.revoked(id) { // since it was asked, and who walked the links did not see the mark
 			l.Close(uint16(eventloop.CloseTokenExpired), reasonRevoked)

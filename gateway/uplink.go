@@ -71,7 +71,8 @@ func (l *link) loseOnLane(why Drop, n int32) {
 
 // mayPublish says whether the token allows a topic.
 func (l *link) mayPublish(topic []byte) bool {
-	return l.topics.Load().Allow(topic)
+	g := l.grant.Load()
+	return g == nil || g.topics.Allow(topic)
 }
 
 // maxFaults is how many messages of one connection may be refused before it is
