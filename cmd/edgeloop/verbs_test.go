@@ -5,17 +5,22 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"edgeloop/internal/testkit"
 )
 
 // TestVerbs: what the API does for an operator the tool does.
 func TestVerbs(t *testing.T) {
 	r := serve(t)
+	testkit.Eventually(t, patience, "the node to tell what its log takes", func() bool {
+		code, out, _ := tool("node", "--data-dir="+r.dir)
+		return code == exitOK && strings.Contains(out, `"state": "running"`) && strings.Contains(out, `"usage"`)
+	})
 	for _, c := range []struct {
 		args string
 		code int
 		say  []string
 	}{
-		{"node", exitOK, []string{`"state": "running"`, `"usage"`}},
 		{"limits", exitOK, []string{"window", "64", "while it runs", "with a restart"}},
 		{"limits window=128 heartbeat=20s", exitOK, []string{"128", "changed, was 64", "20s"}},
 		{"limits window=null", exitOK, []string{"64"}},
