@@ -125,7 +125,6 @@ func (c *Commands) StoreCommand(ctx context.Context, tenant, device, id string, 
 	if err != nil {
 		return err
 	}
-	defer claim.drop()
 	expires := time.Now().Add(ttl).UnixMilli()
 	seq, err := c.srv.Put(ctx, names.StreamDown, &nats.Msg{
 		Subject: subject,
@@ -137,6 +136,9 @@ func (c *Commands) StoreCommand(ctx context.Context, tenant, device, id string, 
 			headerTTL:       {wholeSeconds(ttl)},
 		},
 	})
+	if err != nil {
+		claim.drop()
+	}
 	var api *jetstream.APIError
 	if errors.As(err, &api) && api.ErrorCode == codeStoreFailed && servers.BoundReached(api.Description) {
 		if api.Description == servers.PerSubject {
@@ -147,7 +149,7 @@ func (c *Commands) StoreCommand(ctx context.Context, tenant, device, id string, 
 	if err != nil {
 		return fmt.Errorf("store command: %w", err)
 	}
-	c.set.add(subject, seq, expires)
+	c.set.stored(subject, seq, expires, claim)
 	return nil
 }
 
@@ -224,7 +226,7 @@ func (t *taking) some(ctx context.Context) (err error) {
 		var mine bool
 		if mine, err = t.c.deleteCommand(ctx, m.Sequence); mine { // if not, another node took it, or its time came
 			size += len(m.Data)
-			t.c.set.took(t.subject, len(m.Data))
+			t.c.set.took(t.subject, m.Sequence, len(m.Data))
 			t.taken = append(t.taken, m)
 		}
 	}

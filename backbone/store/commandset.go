@@ -17,7 +17,8 @@ type commandSet struct {
 	waiting map[names.Key]waitingCommand
 	sweepAt int // size at which the expired are removed next
 	tenants map[string]*tally
-	bytes   int64 // of all tenants, with what is claimed
+	bytes   int64             // of all tenants, with what is claimed
+	untold  map[uint64]*claim // stored here, of which the stream has not told yet, by sequence
 }
 
 type waitingCommand struct {
@@ -53,11 +54,32 @@ func tokenOf(subject string) string {
 	return tenant
 }
 
-// add notes that commands up to seq wait for a device.
-func (s *commandSet) add(subject string, seq uint64, expires int64) {
+// stored notes that a command waits for a device. Its claim stands until the stream tells of
+// it, so that the tenant cannot use its room twice meanwhile.
+func (s *commandSet) stored(subject string, seq uint64, expires int64, room *claim) {
+	k := names.KeyOf(subject)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.addLocked(names.KeyOf(subject), tokenOf(subject), seq, expires)
+	w := s.addLocked(k, tokenOf(subject), seq, expires)
+	if _, twice := s.untold[seq]; twice || seq <= w.heard {
+		room.dropLocked()
+		return
+	}
+	if s.untold == nil {
+		s.untold = make(map[uint64]*claim)
+	}
+	room.key, room.expires = k, expires
+	s.untold[seq] = room
+}
+
+// toldLocked ends the claim of a command, and says whether there was one.
+func (s *commandSet) toldLocked(seq uint64) bool {
+	room := s.untold[seq]
+	if room != nil {
+		delete(s.untold, seq)
+		room.dropLocked()
+	}
+	return room != nil
 }
 
 func (s *commandSet) addLocked(k names.Key, tenant string, seq uint64, expires int64) waitingCommand {
@@ -83,6 +105,7 @@ func (s *commandSet) heard(subject string, seq uint64, expires int64, data int) 
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	w := s.addLocked(k, tokenOf(subject), seq, expires)
+	s.toldLocked(seq)
 	if seq <= w.heard {
 		return // a watch that began again
 	}
@@ -91,10 +114,13 @@ func (s *commandSet) heard(subject string, seq uint64, expires int64, data int) 
 }
 
 // took notes that one of a device's commands is gone.
-func (s *commandSet) took(subject string, data int) {
+func (s *commandSet) took(subject string, seq uint64, data int) {
 	k := names.KeyOf(subject)
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.toldLocked(seq) {
+		return // it was not counted
+	}
 	if w, ok := s.waiting[k]; ok && w.count > 0 {
 		s.waiting[k] = s.countLocked(w, -1, -min(sizeOf(data), int64(w.bytes)))
 	}
@@ -124,7 +150,17 @@ func (s *commandSet) sweepLocked(now int64) {
 			s.dropLocked(k, w)
 		}
 	}
+	s.expireLocked(now)
 	s.sweepAt = max(firstSweep, 2*len(s.waiting))
+}
+
+// expireLocked ends the claims of commands that went before the stream told of them.
+func (s *commandSet) expireLocked(now int64) {
+	for seq, room := range s.untold {
+		if room.expires <= now {
+			s.toldLocked(seq)
+		}
+	}
 }
 
 func (s *commandSet) has(subject []byte, now int64) bool {
@@ -149,6 +185,11 @@ func (s *commandSet) cleared(subject string, seq uint64) {
 	defer s.mu.Unlock()
 	if w, ok := s.waiting[k]; ok && w.seq <= seq {
 		s.dropLocked(k, w)
+	}
+	for at, room := range s.untold {
+		if room.key == k && at <= seq {
+			s.toldLocked(at)
+		}
 	}
 }
 

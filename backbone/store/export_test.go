@@ -16,6 +16,33 @@ func CommandsStored(ctx context.Context, c *Commands) (uint64, error) {
 	return info.State.Msgs, nil
 }
 
+// Untold is how many stored commands the stream has yet to tell of.
+func (c *Commands) Untold() int {
+	c.set.mu.RLock()
+	defer c.set.mu.RUnlock()
+	return len(c.set.untold)
+}
+
+// CommandRoom counts the commands of tenants, without a stream.
+type CommandRoom struct{ s commandSet }
+
+// Store stores a command as number seq, if the tenant has room for it.
+func (r *CommandRoom) Store(subject string, seq uint64, quota int64) bool {
+	room := r.s.claim(tokenOf(subject), 1, quota, 0)
+	if room != nil {
+		r.s.stored(subject, seq, time.Now().Add(time.Hour).UnixMilli(), room)
+	}
+	return room != nil
+}
+
+// Tell tells of a command.
+func (r *CommandRoom) Tell(subject string, seq uint64) {
+	r.s.heard(subject, seq, time.Now().Add(time.Hour).UnixMilli(), 1)
+}
+
+// Take takes one.
+func (r *CommandRoom) Take(subject string, seq uint64) { r.s.took(subject, seq, 1) }
+
 // BreakCommands lets so many commands be read from the store, and deleted, and
 // has the next such question fail with err, until mend is called.
 func BreakCommands(c *Commands, reads, deletes int, err error) (mend func()) {

@@ -17,11 +17,15 @@ const shareOfFree = 3
 // recountEvery is the least time between two counts of what the stream really has.
 const recountEvery = time.Second
 
-// A claim is room for a command that is being stored.
+// A claim is room for a command that is being stored, or of which the stream has yet to tell.
 type claim struct {
 	set   *commandSet
 	tally *tally
 	bytes int64
+
+	// Guarded by mu of the set; from when it is stored.
+	key     names.Key
+	expires int64 // Unix milliseconds
 }
 
 // claim takes room for a command of a tenant. A tenant that seems to have none is counted
@@ -60,13 +64,17 @@ func (s *commandSet) claim(tenant string, data int, quota, most int64) *claim {
 	t.claims++
 	t.claimed += size
 	s.bytes += size
-	return &claim{s, t, size}
+	return &claim{set: s, tally: t, bytes: size}
 }
 
-// drop ends the claim: the command was not stored, or the stream tells of it.
+// drop ends the claim: the command was not stored.
 func (c *claim) drop() {
 	c.set.mu.Lock()
 	defer c.set.mu.Unlock()
+	c.dropLocked()
+}
+
+func (c *claim) dropLocked() {
 	c.tally.claims--
 	c.tally.claimed -= c.bytes
 	c.set.bytes -= c.bytes
@@ -101,6 +109,7 @@ func (s *commandSet) recount(tenant string, now map[string]uint64) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.expireLocked(time.Now().UnixMilli())
 	t := s.tenants[tenant]
 	for k, w := range s.waiting {
 		if n := left[k]; w.tally == t && n < uint64(w.count) {
@@ -119,7 +128,7 @@ func (c *Commands) TenantCommands(tenant string) int64 {
 	c.set.mu.RLock()
 	defer c.set.mu.RUnlock()
 	if t := c.set.tenants[string(token)]; t != nil {
-		return t.commands
+		return t.commands + t.claims
 	}
 	return 0
 }

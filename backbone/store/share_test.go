@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"edgeloop/backbone/names"
 	"edgeloop/backbone/store"
 )
 
@@ -51,6 +52,32 @@ func TestCommands_ShareOfATenant(t *testing.T) {
 	}
 }
 
+// TestCommands_CountedOnce: a command counts from when it is stored, and once, whether the
+// stream tells of it late, soon, or not at all because it was taken before.
+func TestCommands_CountedOnce(t *testing.T) {
+	var r store.CommandRoom
+	subject := func(device string) string { return names.Down + "acme." + device }
+	stores := func(device string, seq uint64, want bool) {
+		t.Helper()
+		if got := r.Store(subject(device), seq, 3); got != want {
+			t.Errorf("command %d is stored: %v, want %v", seq, got, want)
+		}
+	}
+	stores("a", 1, true)
+	r.Tell(subject("b"), 2) // before its node has the answer
+	stores("b", 2, true)
+	stores("b", 3, true)
+	stores("a", 4, false)
+	r.Tell(subject("a"), 1)
+	stores("a", 4, false)
+	r.Take(subject("b"), 3) // before the stream has told
+	stores("a", 4, true)
+	stores("a", 5, false)
+	r.Take(subject("a"), 1)
+	stores("a", 5, true)
+	stores("a", 6, false)
+}
+
 // TestCommands_QuotaOfATenant: what was delivered, taken back or has expired makes room.
 func TestCommands_QuotaOfATenant(t *testing.T) {
 	quotas := map[string]int64{"acme": 4}
@@ -62,9 +89,12 @@ func TestCommands_QuotaOfATenant(t *testing.T) {
 	full := func() bool {
 		return errors.Is(b.StoreCommand(t.Context(), "acme", "d4", "a", []byte("1"), time.Hour), store.ErrTenantCommandsFull)
 	}
-	eventually(t, "the stream has told of all", func() bool { return b.TenantCommands("acme") == 4 })
-	if !full() {
+	if !full() { // at once: what was stored counts before the stream has told of it
 		t.Error("a fifth command is not refused")
+	}
+	eventually(t, "the stream has told of all", func() bool { return b.Untold() == 0 })
+	if got := b.TenantCommands("acme"); got != 4 || !full() {
+		t.Errorf("%d commands are counted, want 4, and a fifth is refused", got)
 	}
 	if err := b.StoreCommand(t.Context(), "other", "d", "a", []byte("1"), time.Hour); err != nil {
 		t.Errorf("another tenant: %v", err)

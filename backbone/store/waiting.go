@@ -40,7 +40,7 @@ func (c *Commands) CancelCommands(ctx context.Context, tenant, device, id string
 		mine, err := c.deleteCommand(ctx, m.Sequence)
 		if mine {
 			n++
-			c.set.took(m.Subject, len(m.Data))
+			c.set.took(m.Subject, m.Sequence, len(m.Data))
 		}
 		return err
 	})
