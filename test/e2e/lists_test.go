@@ -49,11 +49,10 @@ func (n *node) wantFrom(step string, want map[string]int) {
 	}
 }
 
+// wantMetric waits for a number: the other side of a connection may see its end before it is counted.
 func (n *node) wantMetric(name, labels string, want float64) {
 	n.t.Helper()
-	if got := n.metric(name, labels); got != want {
-		n.t.Errorf("%s%s is %v, want %v", name, labels, got, want)
-	}
+	testkit.Eventually(n.t, patience, fmt.Sprintf("%s{%s} to be %v", name, labels, want), func() bool { return n.metric(name, labels) == want })
 }
 
 // Two files say which addresses may connect. They are read again when they change, by themselves and
