@@ -118,7 +118,7 @@ func TestAllocs_Verify(t *testing.T) {
 	} {
 		token := signHS256(t, claims)
 		if n := testing.AllocsPerRun(1000, func() {
-			if id, err := v.Verify(token); err != nil || !id.Topics.Allow(topic) {
+			if id, err := v.Verify(token); err != nil || !id.Rights.MayPublish(topic) {
 				t.Fatal("a good token was refused")
 			}
 		}); n > want {
@@ -133,14 +133,14 @@ func TestVerifier_KeepsNothingOfSecrets(t *testing.T) {
 	v := newVerifier(t, auth.Config{})
 	var first *auth.Identity
 	for i := range 10 {
-		id, err := v.Verify(signHS256(t, jwt.MapClaims{"sub": fmt.Sprint("d", i), "topics": []string{"a/+", "b/#"}}))
+		id, err := v.Verify(signHS256(t, jwt.MapClaims{"sub": fmt.Sprint("d", i), "topics": []string{"a/+", "b/#"}, "join_groups": []string{"g"}}))
 		if err != nil {
 			t.Fatal(err)
 		}
 		if first == nil {
 			first = id
 		}
-		if id.Topics != first.Topics {
+		if id.Rights != first.Rights {
 			t.Errorf("device %d has a list of topics of its own", i)
 		}
 	}
@@ -155,7 +155,7 @@ func TestVerifier_ManyLists(t *testing.T) {
 	for i := range 3000 {
 		topic := fmt.Sprint("t", i)
 		id, err := v.Verify(signHS256(t, jwt.MapClaims{"sub": "a", "topics": []string{topic}}))
-		if err != nil || !id.Topics.Allow([]byte(topic)) || id.Topics.Allow([]byte("t")) {
+		if err != nil || !id.Rights.MayPublish([]byte(topic)) || id.Rights.MayPublish([]byte("t")) {
 			t.Fatalf("list %d: got %v, %v", i, id, err)
 		}
 	}

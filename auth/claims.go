@@ -6,16 +6,15 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"sync"
 	"time"
 	"unique"
 )
 
 const (
-	maxTopics  = 64
-	maxPattern = 256     // bytes, as long as a topic
-	maxTokenID = 256     // bytes
-	lastSecond = 1 << 40 // Unix seconds, about 35,000 years: more is a mistake
+	maxPatterns = 64
+	maxPattern  = 256     // bytes, as long as a topic
+	maxTokenID  = 256     // bytes
+	lastSecond  = 1 << 40 // Unix seconds, about 35,000 years: more is a mistake
 )
 
 // claims are the members of a token that are read.
@@ -24,7 +23,7 @@ type claims struct {
 	tenant          string   // "" = none
 	issuer          string   // "" = none
 	audiences       []string // nil = none, not even an empty list
-	topics          *Topics
+	rights          Rights
 	expires         int64 // Unix seconds; 0 = none
 	notBefore       int64 // the same
 	issued          int64 // the same
@@ -43,7 +42,7 @@ func (v *Verifier) checkClaims(payload []byte) (*Identity, error) {
 			return nil, fmt.Errorf("%w: %w", ErrClaims, err)
 		}
 	}
-	id, err := c.identity()
+	id, err := c.identity(v.lists)
 	if err == nil {
 		err = c.meant(&v.cfg)
 	}
@@ -91,8 +90,8 @@ func (c *claims) meant(cfg *Config) error {
 }
 
 // identity checks the claims and returns them as an Identity.
-func (c *claims) identity() (*Identity, error) {
-	id := &Identity{Tenant: DefaultTenant, Device: c.device, TokenID: c.tokenID, Topics: c.topics}
+func (c *claims) identity(lists *patternLists) (*Identity, error) {
+	id := &Identity{Tenant: DefaultTenant, Device: c.device, TokenID: c.tokenID, Rights: lists.rightsOf(c.rights)}
 	if err := CheckName("device", c.device); err != nil {
 		return nil, fmt.Errorf("sub: %w", err)
 	}
@@ -150,7 +149,7 @@ func (s *claimSet) UnmarshalJSON(b []byte) error {
 
 // read fills c from a JSON object. iat decides nothing here (RFC 7519 4.1.6), but it must
 // be a time: by it a token may be revoked.
-func (s claimSet) read(c *claims, lists *topicLists) error {
+func (s claimSet) read(c *claims, lists *patternLists) error {
 	err := errors.Join(
 		s.text("sub", &c.device), s.text("tenant", &c.tenant), s.text("jti", &c.tokenID),
 		s.text("iss", &c.issuer), s.audience(&c.audiences),
@@ -161,15 +160,24 @@ func (s claimSet) read(c *claims, lists *topicLists) error {
 	if _, named := s["tenant"]; named && c.tenant == "" {
 		return CheckName("tenant", "")
 	}
-	if claim, ok := s["topics"]; ok {
-		text, err := json.Marshal(claim)
-		if err != nil {
-			return err //nolint:wrapcheck // it cannot fail on what was just unmarshalled
-		}
-		c.topics, err = lists.of(text)
-		return err
+	return errors.Join(
+		s.patterns("topics", &c.rights.Topics, lists),
+		s.patterns("join_groups", &c.rights.Groups, lists),
+		s.patterns("commands", &c.rights.Commands, lists))
+}
+
+// patterns reads a list of patterns. Without one, *to is unchanged.
+func (s claimSet) patterns(name string, to **Patterns, lists *patternLists) error {
+	claim, ok := s[name]
+	if !ok {
+		return nil
 	}
-	return nil
+	text, err := json.Marshal(claim)
+	if err != nil {
+		return err //nolint:wrapcheck // it cannot fail on what was just unmarshalled
+	}
+	*to, err = lists.of(name, text)
+	return err
 }
 
 // text reads a string claim. Without one, *to is unchanged.
@@ -219,47 +227,4 @@ func (s claimSet) time(name string, to *int64) error {
 	}
 	*to = int64(max(seconds, 1)) // 0 would mean none
 	return nil
-}
-
-// maxLists is how many different lists of topics are kept for sharing.
-const maxLists = 1024
-
-// topicLists shares equal lists among tokens: the tokens of a fleet mostly carry the
-// same list.
-type topicLists struct {
-	mu sync.Mutex
-
-	// Guarded by mu.
-	byText map[string]*Topics // by their JSON
-}
-
-// of returns the topics in a JSON text. text is borrowed until return.
-func (l *topicLists) of(text []byte) (*Topics, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if t, ok := l.byText[string(text)]; ok {
-		return t, nil
-	}
-	var items []*string // nil for null
-	if err := json.Unmarshal(text, &items); err != nil || items == nil {
-		return nil, errors.New("topics must be an array of strings")
-	}
-	topics := make(Topics, len(items))
-	for i, item := range items {
-		if item == nil {
-			return nil, errors.New("topics must be an array of strings")
-		}
-		topics[i] = *item
-	}
-	if err := CheckTopics(topics); err != nil {
-		return nil, err
-	}
-	if len(l.byText) >= maxLists { // at random, as in cache
-		for victim := range l.byText {
-			delete(l.byText, victim)
-			break
-		}
-	}
-	l.byText[string(text)] = &topics
-	return &topics, nil
 }

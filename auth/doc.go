@@ -6,7 +6,7 @@
 //
 // Key files and their rules (permissions, kinds, sizes), the token checks, the
 // cache of checked tokens, the rules for names of tenants and
-// devices, the topic patterns of a token, and the files that a first start creates: the
+// devices, the patterns of what a token allows, and the files that a first start creates: the
 // device secret and the admin token.
 //
 // # Goroutines
@@ -18,7 +18,7 @@
 // # Memory
 //
 // A token given to Verify is borrowed until return. An [Identity] belongs to the
-// caller and nothing else holds it; equal [Topics] are shared between tokens, up to
+// caller and nothing else holds it; equal [Rights] are shared between tokens, up to
 // 1024 different lists. Nothing is kept of an HS256 token. Of a token that a public key
 // confirmed, half of its SHA-256 is kept, about 30 B.
 //

@@ -46,20 +46,14 @@ func supported(token *jwt.Token) (id auth.Identity, ok bool) {
 			}
 		}
 	}
-	if claim, there := claims["topics"]; there {
-		list, isList := claim.([]any)
-		if !isList {
+	var rights auth.Rights
+	for name, list := range map[string]**auth.Patterns{"topics": &rights.Topics, "join_groups": &rights.Groups, "commands": &rights.Commands} {
+		if *list, ok = patternsOf(claims, name); !ok {
 			return id, false
 		}
-		topics := auth.Topics{}
-		id.Topics = &topics
-		for _, item := range list {
-			s, isText := item.(string)
-			if !isText {
-				return id, false
-			}
-			topics = append(topics, s)
-		}
+	}
+	if rights != (auth.Rights{}) {
+		id.Rights = &rights
 	}
 	_, critical := token.Header["crit"]
 	for _, part := range strings.Split(token.Raw, ".")[:2] {
@@ -67,8 +61,24 @@ func supported(token *jwt.Token) (id auth.Identity, ok bool) {
 			return id, false
 		}
 	}
-	return id, !critical && len(id.TokenID) <= 256 && (id.Topics == nil || auth.CheckTopics(*id.Topics) == nil) &&
+	return id, !critical && len(id.TokenID) <= 256 &&
 		auth.CheckName("sub", id.Device) == nil && auth.CheckName("tenant", id.Tenant) == nil
+}
+
+// patternsOf are the patterns of a claim, nil if it is not there.
+func patternsOf(claims jwt.MapClaims, name string) (*auth.Patterns, bool) {
+	claim, there := claims[name]
+	if !there {
+		return nil, true
+	}
+	list, ok := claim.([]any)
+	patterns := make(auth.Patterns, 0, len(list))
+	for _, item := range list {
+		s, isText := item.(string)
+		ok = ok && isText
+		patterns = append(patterns, s)
+	}
+	return &patterns, ok && auth.CheckPatterns(name, patterns) == nil
 }
 
 // repeats says whether a name is twice in an object.
@@ -102,6 +112,7 @@ func FuzzToken(f *testing.F) {
 	// The forms that scan reads, and what lies just outside.
 	for _, claims := range []string{
 		`{"sub":"a","exp":1795262401}`, `{"sub":"a","exp":0.5}`, `{"sub":"a","nbf":0.5}`, `{"sub":"a","sub":"b"}`,
+		`{"sub":"a","join_groups":["a/+"],"commands":["x","y"]}`, `{"sub":"a","join_groups":[],"join_groups":["#"]}`, `{"sub":"a","commands":["#/x"]}`, `{"sub":"a","commands":["\u0061"],"topics":[]}`,
 		`{"sub":"a","topics":["a]b"]}`, `{"sub":"a","topics":["a",null]}`, `{"sub":"a","topics":[["a"]]}`,
 		`{"sub":"a","topics":null,"x":[]}`, `{"sub":"a","topics":["\u0061"],"tenant":"acme"}`, `{"sub":"a","topics":[ ],"iat":1}`,
 		`{"sub":"a","exp":017}`, `{"sub":"a","exp":1795262401e0}`, `{"sub":"a","exp":1795262401000}`, `{"sub":"a","exp":9999999999999}`,

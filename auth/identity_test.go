@@ -35,7 +35,7 @@ func TestTopics_Allow(t *testing.T) {
 		{"#", []string{"", "a", "a/b"}, nil},
 	}
 	for _, tt := range tests {
-		allowed := &auth.Topics{"never", tt.pattern}
+		allowed := &auth.Patterns{"never", tt.pattern}
 		for _, topic := range tt.matches {
 			if !allowed.Allow([]byte(topic)) {
 				t.Errorf("%q does not match %q", tt.pattern, topic)
@@ -47,18 +47,18 @@ func TestTopics_Allow(t *testing.T) {
 			}
 		}
 	}
-	if !(*auth.Topics)(nil).Allow(nil) {
+	if !(*auth.Patterns)(nil).Allow(nil) {
 		t.Error("no patterns must allow all")
 	}
-	if (&auth.Topics{}).Allow([]byte("a")) {
+	if (&auth.Patterns{}).Allow([]byte("a")) {
 		t.Error("an empty list of patterns must allow nothing")
 	}
 	for _, pattern := range []string{"", "a#", "#/a", "a/+b", "++", strings.Repeat("x", 257), "\xff"} {
-		if auth.CheckTopics([]string{pattern}) == nil {
-			t.Errorf("CheckTopics took %q", pattern)
+		if auth.CheckPatterns("topics", []string{pattern}) == nil {
+			t.Errorf("CheckPatterns took %q", pattern)
 		}
 	}
-	if auth.CheckTopics(make([]string, 65)) == nil {
-		t.Error("CheckTopics took 65 patterns")
+	if auth.CheckPatterns("topics", make([]string, 65)) == nil {
+		t.Error("CheckPatterns took 65 patterns")
 	}
 }

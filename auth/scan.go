@@ -9,7 +9,7 @@ const maxDigits = 12
 // space, no escapes, whole numbers. It is ten times as fast as encoding/json. It returns
 // false for every other form and refuses nothing: encoding/json then reads or refuses
 // it.
-func (c *claims) scan(b []byte, lists *topicLists) bool {
+func (c *claims) scan(b []byte, lists *patternLists) bool {
 	seen := 0
 	for open := byte('{'); ; open = ',' {
 		if len(b) == 0 || b[0] != open {
@@ -54,12 +54,16 @@ func bitOf(name []byte) int {
 		return 1 << 7
 	case "topics":
 		return 1 << 8
+	case "join_groups":
+		return 1 << 9
+	case "commands":
+		return 1 << 10
 	}
 	return 0
 }
 
 // scanMember reads the value at the start of b.
-func (c *claims) scanMember(name, b []byte, lists *topicLists) (rest []byte, ok bool) {
+func (c *claims) scanMember(name, b []byte, lists *patternLists) (rest []byte, ok bool) {
 	var text []byte
 	switch string(name) {
 	case "sub":
@@ -84,15 +88,24 @@ func (c *claims) scanMember(name, b []byte, lists *topicLists) (rest []byte, ok 
 	case "iat":
 		rest, ok = scanSeconds(b, &c.issued)
 	case "topics":
-		end := bytes.IndexByte(b, ']') + 1
-		if end == 0 || bytes.IndexByte(b[:end], '\\') >= 0 {
-			return nil, false
-		}
-		var err error
-		c.topics, err = lists.of(b[:end])
-		return b[end:], err == nil
+		rest, ok = scanPatterns("topics", b, &c.rights.Topics, lists)
+	case "join_groups":
+		rest, ok = scanPatterns("join_groups", b, &c.rights.Groups, lists)
+	case "commands":
+		rest, ok = scanPatterns("commands", b, &c.rights.Commands, lists)
 	}
 	return rest, ok
+}
+
+// scanPatterns reads an array of strings without escapes.
+func scanPatterns(claim string, b []byte, to **Patterns, lists *patternLists) (rest []byte, ok bool) {
+	end := bytes.IndexByte(b, ']') + 1
+	if end == 0 || bytes.IndexByte(b[:end], '\\') >= 0 {
+		return nil, false
+	}
+	var err error
+	*to, err = lists.of(claim, b[:end])
+	return b[end:], err == nil
 }
 
 // scanText reads a non-empty string of plain ASCII.

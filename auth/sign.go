@@ -7,7 +7,7 @@ import (
 )
 
 // Claims is what a token made by Sign says. Zero times and empty texts are
-// left out; nil Topics allow every topic. Times are cut to whole seconds.
+// left out; nil Topics, Groups and Commands allow all (CheckPatterns). Times are cut to whole seconds.
 type Claims struct {
 	Tenant    string // "" = DefaultTenant
 	Device    string
@@ -15,13 +15,15 @@ type Claims struct {
 	IssuedAt  time.Time
 	NotBefore time.Time
 	Expires   time.Time
-	Topics    []string
-	Audience  string // "" = none
-	Issuer    string // "" = none
+	Topics    []string // on which the device may publish
+	Groups    []string // that it may join
+	Commands  []string // that it may get, by name
+	Audience  string   // "" = none
+	Issuer    string   // "" = none
 }
 
 // Sign makes an HS256 token with the secret in secretFile. It refuses names and
-// topics that Verify would refuse.
+// patterns that Verify would refuse.
 func Sign(secretFile string, c Claims) (string, error) {
 	secret, err := readSecret(secretFile)
 	if err != nil {
@@ -37,11 +39,13 @@ func Sign(secretFile string, c Claims) (string, error) {
 		}
 		claims["tenant"] = c.Tenant
 	}
-	if err := CheckTopics(c.Topics); err != nil {
-		return "", err
-	}
-	if c.Topics != nil {
-		claims["topics"] = c.Topics
+	for name, patterns := range map[string][]string{"topics": c.Topics, "join_groups": c.Groups, "commands": c.Commands} {
+		if err := CheckPatterns(name, patterns); err != nil {
+			return "", err
+		}
+		if patterns != nil {
+			claims[name] = patterns
+		}
 	}
 	for name, text := range map[string]string{"jti": c.TokenID, "aud": c.Audience, "iss": c.Issuer} {
 		if text != "" {

@@ -7,23 +7,23 @@ import (
 	"unicode/utf8"
 )
 
-// CheckTopics checks topic patterns: at most 64, of 1 to 256 bytes each. As in MQTT,
-// topics are levels between slashes; in a pattern "+" matches any one level, and "#" as
-// the last level matches the level before it and everything below.
-func CheckTopics(patterns []string) error {
-	if len(patterns) > maxTopics {
-		return fmt.Errorf("%d topic patterns, allowed are up to %d", len(patterns), maxTopics)
+// CheckPatterns checks the patterns of a claim: at most 64, of 1 to 256 bytes each. As the
+// topics of MQTT, names are levels between slashes; in a pattern "+" matches any one level, and
+// "#" as the last level matches the level before it and everything below.
+func CheckPatterns(claim string, patterns []string) error {
+	if len(patterns) > maxPatterns {
+		return fmt.Errorf("%s has %d patterns, allowed are up to %d", claim, len(patterns), maxPatterns)
 	}
 	for _, p := range patterns {
 		if p == "" || len(p) > maxPattern || !utf8.ValidString(p) {
-			return fmt.Errorf("topic pattern %q: allowed are 1 to %d bytes of UTF-8", cut(p, 32), maxPattern)
+			return fmt.Errorf("%s has the pattern %q: allowed are 1 to %d bytes of UTF-8", claim, cut(p, 32), maxPattern)
 		}
 		for rest := p; rest != ""; {
 			var level string
 			var more bool
 			level, rest, more = strings.Cut(rest, "/")
 			if (strings.ContainsAny(level, "+#") && len(level) > 1) || (level == "#" && more) {
-				return fmt.Errorf("topic pattern %q: + and # must be whole levels, # only the last", cut(p, 64))
+				return fmt.Errorf("%s has the pattern %q: + and # must be whole levels, # only the last", claim, cut(p, 64))
 			}
 		}
 	}

@@ -62,7 +62,7 @@ func (c Config) withDefaults() (Config, error) {
 type Verifier struct {
 	// Immutable after construction.
 	cfg   Config
-	lists *topicLists
+	lists *patternLists
 
 	// Safe for concurrent use.
 	rooms sync.Pool // of *[]byte, for what is decoded of a token while it is verified
@@ -101,7 +101,7 @@ func New(cfg Config) (*Verifier, error) {
 	if err != nil {
 		return nil, err
 	}
-	v := &Verifier{cfg: cfg, lists: &topicLists{byText: make(map[string]*Topics)}}
+	v := &Verifier{cfg: cfg, lists: newPatternLists()}
 	if err := v.Reload(); err != nil {
 		return nil, err
 	}

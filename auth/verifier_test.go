@@ -85,12 +85,14 @@ func TestVerifier_Verify(t *testing.T) {
 	v := newVerifier(t, auth.Config{})
 	got, err := v.Verify(signHS256(t, jwt.MapClaims{
 		"sub": "pump-1", "tenant": "acme", "exp": soon.Unix(), "nbf": noon.Unix(), "iat": noon.Unix(),
-		"topics": []string{"temp/+", "state/#"}, "jti": "t1", "unknown": map[string]any{"a": 1},
+		"topics": []string{"temp/+", "state/#"}, "join_groups": []string{"pumps"}, "commands": []string{}, "jti": "t1", "unknown": map[string]any{"a": 1},
 	}))
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := &auth.Identity{Tenant: "acme", Device: "pump-1", TokenID: "t1", Issued: noon, Expires: soon, Topics: &auth.Topics{"temp/+", "state/#"}}
+	want := &auth.Identity{Tenant: "acme", Device: "pump-1", TokenID: "t1", Issued: noon, Expires: soon, Rights: &auth.Rights{
+		Topics: &auth.Patterns{"temp/+", "state/#"}, Groups: &auth.Patterns{"pumps"}, Commands: &auth.Patterns{},
+	}}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("identity (-want +got):\n%s", diff)
 	}
@@ -125,6 +127,9 @@ func TestVerifier_RefusesClaims(t *testing.T) {
 		{"iat as text", jwt.MapClaims{"sub": "a", "iat": "now"}, auth.ErrClaims},
 		{"topics as text", jwt.MapClaims{"sub": "a", "topics": "temp"}, auth.ErrClaims},
 		{"topics null", jwt.MapClaims{"sub": "a", "topics": nil}, auth.ErrClaims},
+		{"groups as text", jwt.MapClaims{"sub": "a", "join_groups": "pumps"}, auth.ErrClaims},
+		{"commands null", jwt.MapClaims{"sub": "a", "commands": nil}, auth.ErrClaims},
+		{"commands of numbers", jwt.MapClaims{"sub": "a", "commands": []int{1}}, auth.ErrClaims},
 		{"a bad pattern", jwt.MapClaims{"sub": "a", "topics": []string{"a#"}}, auth.ErrClaims},
 		{"jti too long", jwt.MapClaims{"sub": "a", "jti": strings.Repeat("x", 257)}, auth.ErrClaims},
 	}
@@ -347,7 +352,7 @@ func TestVerifier_Reload(t *testing.T) {
 func TestSign(t *testing.T) {
 	path := writeFile(t, 0o600, testSecret)
 	token, err := auth.Sign(path, auth.Claims{
-		Tenant: "acme", Device: "a", TokenID: "t", IssuedAt: noon, NotBefore: noon, Expires: noon.Add(time.Second), Topics: []string{"#"},
+		Tenant: "acme", Device: "a", TokenID: "t", IssuedAt: noon, NotBefore: noon, Expires: noon.Add(time.Second), Topics: []string{"#"}, Groups: []string{}, Commands: []string{"get/+"},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -356,7 +361,9 @@ func TestSign(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := &auth.Identity{Tenant: "acme", Device: "a", TokenID: "t", Issued: noon, Expires: noon.Add(time.Second), Topics: &auth.Topics{"#"}}
+	want := &auth.Identity{Tenant: "acme", Device: "a", TokenID: "t", Issued: noon, Expires: noon.Add(time.Second), Rights: &auth.Rights{
+		Topics: &auth.Patterns{"#"}, Groups: &auth.Patterns{}, Commands: &auth.Patterns{"get/+"},
+	}}
 	if diff := cmp.Diff(want, id); diff != "" {
 		t.Errorf("identity (-want +got):\n%s", diff)
 	}
@@ -364,6 +371,8 @@ func TestSign(t *testing.T) {
 		"no device":  {},
 		"bad tenant": {Device: "a", Tenant: "a b"},
 		"bad topic":  {Device: "a", Topics: []string{"#/a"}},
+		"bad group":  {Device: "a", Groups: []string{""}},
+		"bad name":   {Device: "a", Commands: []string{"a+"}},
 	} {
 		if token, err := auth.Sign(path, c); err == nil {
 			t.Errorf("%s: made a token that nobody accepts: %s", name, token)
@@ -378,6 +387,6 @@ func ExampleSign() {
 	token, _ := auth.Sign(secret, auth.Claims{Device: "pump-1", Topics: []string{"temp/#"}})
 	v, _ := auth.New(auth.Config{SecretFile: secret})
 	id, _ := v.Verify([]byte(token))
-	fmt.Println(created, id.Tenant, id.Device, id.Topics.Allow([]byte("temp/out")), id.Topics.Allow([]byte("door")))
+	fmt.Println(created, id.Tenant, id.Device, id.Rights.MayPublish([]byte("temp/out")), id.Rights.MayPublish([]byte("door")))
 	// Output: true default pump-1 true false
 }

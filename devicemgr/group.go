@@ -93,6 +93,24 @@ func (m *Manager) Leave(s *Session, epoch uint64, name string) error {
 	return nil
 }
 
+// LeaveUnless ends the memberships of the connection with that epoch for whose groups may
+// returns false, and returns their names. may is called with the manager's lock held: it must
+// not block or call the manager.
+func (m *Manager) LeaveUnless(s *Session, epoch uint64, may func(group string) bool) (left []string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !s.Online() || s.epoch.Load() != epoch {
+		return nil
+	}
+	for i := len(m.groupsLocked(s)) - 1; i >= 0; i-- { // the last takes the place of one that goes
+		if name := m.groupsLocked(s)[i].group.name; !may(name) {
+			m.leaveLocked(s, i)
+			left = append(left, name)
+		}
+	}
+	return left
+}
+
 // groupsLocked is the memberships of a session that is online.
 func (m *Manager) groupsLocked(s *Session) []membership {
 	if s.place == 0 {

@@ -161,12 +161,24 @@ func (g *Gateway) ttl(ctx context.Context, s *devicemgr.Session, key devicemgr.K
 
 // command sends one command down this link; any goroutine.
 func (l *link) command(id, name string, data []byte) error {
-	return l.sendCommand(l.g.encodeCommand(l.dialect.protocol(), id, name, data))
+	return l.sendCommand(name, l.g.encodeCommand(l.dialect.protocol(), id, name, data))
 }
 
-// sendCommand sends a command that is encoded for this link; any goroutine. The bytes
-// are shared, never written.
-func (l *link) sendCommand(encoded []byte) error {
+// mayGet says why no command of that name may be sent down this link, or nil; any goroutine.
+func (l *link) mayGet(name string) error {
+	if l.rights().MayGet([]byte(name)) {
+		return nil
+	}
+	l.g.drops[DropCommandNotAllowed].Add(1)
+	return &CommandError{"name", "is none that the token of the device allows"}
+}
+
+// sendCommand sends a command of that name that is encoded for this link; any goroutine. The
+// bytes are shared, never written.
+func (l *link) sendCommand(name string, encoded []byte) error {
+	if err := l.mayGet(name); err != nil {
+		return err
+	}
 	if most := l.dialect.mostDown(); most > 0 && len(encoded) > most {
 		l.g.drops[DropCommandLarge].Add(1)
 		return &CommandError{"data", fmt.Sprintf("makes a message of %d bytes, and the device takes %d", len(encoded), most)}
@@ -197,7 +209,7 @@ func (g *Gateway) Broadcast(tenant, group, name string, data []byte) (id string,
 			payload = g.encodeCommand(p, id, name, data)
 			encoded[p] = payload
 		}
-		switch err := l.sendCommand(payload); {
+		switch err := l.sendCommand(name, payload); {
 		case err == nil:
 			devices++
 		case errors.Is(err, eventloop.ErrSlowConsumer):

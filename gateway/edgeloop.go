@@ -151,13 +151,17 @@ func (e *edgeloop) refuseOnLane(l *link, err error) {
 	e.send(l, &envelope.Message{
 		Type: envelope.TypeError, Code: []byte(fault.Code), Text: []byte(fault.Message), Seq: fault.Seq,
 	})
-	l.faultOnLane(fault.Message)
+	l.faultedOnLane(fault)
 }
 
 // groupOnLane joins or leaves.
 func (e *edgeloop) groupOnLane(l *link, m *envelope.Message) {
 	var err error
 	if m.Type == envelope.TypeJoin {
+		if !l.rights().MayJoin(m.Group) {
+			e.refuseOnLane(l, &envelope.Fault{Code: envelope.CodeNotAllowed, Message: "the token does not allow group " + string(m.Group)})
+			return
+		}
 		err = l.g.devices.Join(l.session, l.epoch, string(m.Group), l.tenant.limits.Load().Groups)
 	} else {
 		err = l.g.devices.Leave(l.session, l.epoch, string(m.Group))
@@ -189,9 +193,24 @@ func (e *edgeloop) refreshOnLane(l *link, m *envelope.Message) {
 	default:
 		l.grant.Store(grantOf(id))
 		l.renew(id.Expires)
+		e.leaveOthersOnLane(l)
 		if l.g.revoked(id) { // since it was asked, and who walked the links did not see the mark
 			l.Close(uint16(eventloop.CloseTokenExpired), reasonRevoked)
 		}
+	}
+}
+
+// leaveOthersOnLane ends the memberships that a newer token does not allow, and tells the
+// device, which has done nothing wrong.
+func (e *edgeloop) leaveOthersOnLane(l *link) {
+	rights := l.rights()
+	may := func(group string) bool { return rights.MayJoin([]byte(group)) }
+	for _, group := range l.g.devices.LeaveUnless(l.session, l.epoch, may) {
+		l.g.drops[DropNotAllowed].Add(1)
+		e.send(l, &envelope.Message{
+			Type: envelope.TypeError, Code: []byte(envelope.CodeNotAllowed),
+			Text: []byte("the newer token does not allow group " + group + ", which the device is no longer in"),
+		})
 	}
 }
 

@@ -54,11 +54,19 @@ type link struct {
 // A grant is what is kept of a token: 16 bytes, for the devices that have one.
 type grant struct {
 	// Immutable after construction.
-	topics *auth.Topics // that it allows; nil: all
+	rights *auth.Rights // what it allows; nil: all
 	mark   uint64       // which it is: markOf; 0: a certificate
 }
 
-func grantOf(id *auth.Identity) *grant { return &grant{id.Topics, markOf(id)} }
+// rights are what the device may do now; any goroutine.
+func (l *link) rights() *auth.Rights {
+	if g := l.grant.Load(); g != nil {
+		return g.rights
+	}
+	return nil
+}
+
+func grantOf(id *auth.Identity) *grant { return &grant{id.Rights, markOf(id)} }
 
 const (
 	flagAdmitted uint32 = 1 << iota // frames that are posted reach the device

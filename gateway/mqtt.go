@@ -288,7 +288,7 @@ func (q *mqtt) storeOnLane(l *link, t *turn, b *batch, pub *mqttproto.Publish) m
 	fault := l.recordOnLane(t, b, r, true)
 	switch {
 	case fault != nil:
-		l.faultOnLane(fault.Message)
+		l.faultedOnLane(fault)
 		if fault.Code == envelope.CodeNotAllowed {
 			return mqttproto.ReasonNotAuthorized
 		}

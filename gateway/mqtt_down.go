@@ -58,7 +58,14 @@ func (q *mqtt) subscribeOnLane(t *turn, l *link, m message, p mqttproto.Packet) 
 		return err //nolint:wrapcheck // it is the fault that is told
 	}
 	for _, f := range s.All() {
-		if q.session != nil && coversCommands(f.Filter) {
+		if !coversCommands(f.Filter) {
+			continue
+		}
+		if p.Type == mqttproto.SUBSCRIBE && l.rights().MayGetNone() {
+			l.g.drops[DropNotAllowed].Add(1)
+			continue
+		}
+		if q.session != nil {
 			q.session.want(t, l, p.Type == mqttproto.SUBSCRIBE)
 		}
 	}
@@ -81,7 +88,7 @@ func (q *mqtt) appendSubackOnLoop(dst []byte, l *link, packet []byte) []byte {
 	for _, s := range m.All() {
 		covers := coversCommands(s.Filter)
 		switch {
-		case p.Type == mqttproto.SUBSCRIBE && covers:
+		case p.Type == mqttproto.SUBSCRIBE && covers && !l.rights().MayGetNone():
 			wants = true
 			codes = append(codes, mqttproto.ReasonSuccess) // QoS 0
 		case p.Type == mqttproto.SUBSCRIBE:

@@ -43,6 +43,11 @@ func (g *Gateway) Leave(ctx context.Context, key devicemgr.Key, c Command) (id s
 	if err := g.checkCommand(id, c.Name, c.Data); err != nil {
 		return "", err
 	}
+	if l := liveLink(g.devices.Lookup(key)); l != nil {
+		if err := l.mayGet(c.Name); err != nil {
+			return "", err
+		}
+	}
 	return id, g.leaveCommand(ctx, key, id, c, c.TTL)
 }
 
@@ -130,7 +135,7 @@ func (g *Gateway) fetchOne(l *link) {
 	defer cancel()
 	key, room := l.session.Key(), g.cfg.MaxCommand
 	fits := func(id string, payload []byte) bool {
-		message, _ := g.encodeStored(l.dialect.protocol(), id, payload)
+		_, message, _ := g.encodeStored(l.dialect.protocol(), id, payload)
 		if len(message) > g.cfg.MaxCommand {
 			return true // never will: see sendStored
 		}
@@ -149,19 +154,19 @@ func (g *Gateway) fetchOne(l *link) {
 	}
 }
 
-// encodeStored is a stored command as a device of protocol p gets it.
-func (g *Gateway) encodeStored(p protocol, id string, payload []byte) ([]byte, error) {
+// encodeStored is a stored command as a device of protocol p gets it, and its name.
+func (g *Gateway) encodeStored(p protocol, id string, payload []byte) (name string, message []byte, err error) {
 	var c storedCommand
 	if err := json.Unmarshal(payload, &c); err != nil {
-		return nil, fmt.Errorf("gateway: stored command: %w", err)
+		return "", nil, fmt.Errorf("gateway: stored command: %w", err)
 	}
-	return g.encodeCommand(p, id, c.Name, c.Data), nil
+	return c.Name, g.encodeCommand(p, id, c.Name, c.Data), nil
 }
 
 // sendStored sends a command that was taken out of the store.
 func (g *Gateway) sendStored(l *link, id string, payload []byte) {
 	device := zap.String("device_id", l.session.Key().Device)
-	message, err := g.encodeStored(l.dialect.protocol(), id, payload)
+	name, message, err := g.encodeStored(l.dialect.protocol(), id, payload)
 	switch {
 	case err != nil:
 		g.logger.Error("cannot read a stored command", device, zap.String("command_id", id), zap.Error(err))
@@ -173,7 +178,7 @@ func (g *Gateway) sendStored(l *link, id string, payload []byte) {
 		return
 	}
 	var refused *CommandError // counted already
-	switch err := l.sendCommand(message); {
+	switch err := l.sendCommand(name, message); {
 	case errors.As(err, &refused):
 		g.logger.Warn("stored command dropped", device, zap.String("command_id", id), zap.Error(err))
 		return

@@ -11,7 +11,7 @@ import (
 // recordOnLane checks a message of b that is for the log and adds it to t's records.
 // anyBytes says that its data need not be JSON. A fault is for the device to hear.
 func (l *link) recordOnLane(t *turn, b *batch, m *envelope.Message, anyBytes bool) *envelope.Fault {
-	if !l.mayPublish(m.Topic) {
+	if !l.rights().MayPublish(m.Topic) {
 		return &envelope.Fault{
 			Code: envelope.CodeNotAllowed, Seq: m.Seq,
 			Message: "the token does not allow topic " + string(m.Topic),
@@ -69,19 +69,25 @@ func (l *link) loseOnLane(why Drop, n int32) {
 	l.g.drops[why].Add(uint64(n)) //nolint:gosec // positive
 }
 
-// mayPublish says whether the token allows a topic.
-func (l *link) mayPublish(topic []byte) bool {
-	g := l.grant.Load()
-	return g == nil || g.topics.Allow(topic)
-}
-
 // maxFaults is how many messages of one connection may be refused before it is
 // closed: a device that cannot speak the protocol will not learn it by repeating.
 const maxFaults = 8
 
-// faultOnLane counts a message that was refused, for the reason given.
-func (l *link) faultOnLane(reason string) {
-	l.g.drops[DropBadEnvelope].Add(1)
+// faultOnLane counts a message that was refused because it is not of the protocol, for the
+// reason given.
+func (l *link) faultOnLane(reason string) { l.faultForOnLane(DropBadEnvelope, reason) }
+
+// faultedOnLane counts a message that was refused with a fault.
+func (l *link) faultedOnLane(f *envelope.Fault) {
+	why := DropBadEnvelope
+	if f.Code == envelope.CodeNotAllowed {
+		why = DropNotAllowed
+	}
+	l.faultForOnLane(why, f.Message)
+}
+
+func (l *link) faultForOnLane(why Drop, reason string) {
+	l.g.drops[why].Add(1)
 	l.noticeFaultOnLane(reason)
 	if l.faults == maxFaults {
 		return // it is being closed for it

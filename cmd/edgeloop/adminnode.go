@@ -62,7 +62,7 @@ func (a adminNode) Status() api.Node {
 			PendingRecords:       b.PendingRecords,
 			MessagesReceived:     ev.MessagesIn,
 			MessagesAcknowledged: b.Records,
-			MessagesRefused:      g.Drops[gateway.DropBadEnvelope],
+			MessagesRefused:      g.Drops[gateway.DropBadEnvelope] + g.Drops[gateway.DropNotAllowed],
 			CommandsSent:         g.CommandsSent + g.CommandsTaken,
 		},
 	}

@@ -22,6 +22,8 @@ type tokenCmd struct {
 	Scope           []string      `help:"What the admin token allows: metrics, read, command, admin; several separated by commas."`
 	Tenant          *string       `help:"Tenant of the device, default is the tenant default; or the only tenant that the admin token sees and commands."`
 	Topic           []string      `help:"Topic pattern that the device may send to, as in MQTT (+ and #); may be repeated. Default: all."`
+	Group           []string      `help:"Pattern of the groups that the device may join, of the same form; may be repeated. Default: all."`
+	Command         []string      `help:"Pattern of the names of commands that the device may get, of the same form; may be repeated. Default: all."`
 	Audience        string        `default:"" help:"Whom the token of a device is for, its claim aud, where the node has a --token-audience."`
 	Issuer          string        `default:"" help:"Who makes it, its claim iss, where the node has a --token-issuer."`
 	JTI             string        `name:"jti" default:"" help:"Id of the token of a device, its claim jti, by which it can be revoked."`
@@ -62,7 +64,7 @@ func (t *tokenCmd) Run(io *streams) error {
 
 func (t *tokenCmd) device(_ *streams, issued, expires time.Time) (string, error) {
 	if len(t.Scope) > 0 {
-		return "", usageError{errors.New("--scope goes with --admin: what a device may send is --topic")}
+		return "", usageError{errors.New("--scope goes with --admin: what a device may do is --topic, --group and --command")}
 	}
 	tenant := auth.DefaultTenant
 	if t.Tenant != nil {
@@ -81,7 +83,7 @@ func (t *tokenCmd) device(_ *streams, issued, expires time.Time) (string, error)
 		}
 	}
 	return auth.Sign(secret, auth.Claims{
-		Tenant: tenant, Device: t.Device, Topics: t.Topic, IssuedAt: issued, Expires: expires,
+		Tenant: tenant, Device: t.Device, Topics: t.Topic, Groups: t.Group, Commands: t.Command, IssuedAt: issued, Expires: expires,
 		Audience: t.Audience, Issuer: t.Issuer, TokenID: t.JTI,
 	})
 }
@@ -99,8 +101,8 @@ func (t *tokenCmd) secret() (path string, err error) {
 
 // admin makes a token and has its hash in the tokens file.
 func (t *tokenCmd) admin(io *streams, _, expires time.Time) (string, error) {
-	if len(t.Topic) > 0 || t.SecretFile != "" || t.Audience != "" || t.Issuer != "" || t.JTI != "" {
-		return "", usageError{errors.New("--topic, --secret-file, --audience, --issuer and --jti go with --device")}
+	if len(t.Topic)+len(t.Group)+len(t.Command) > 0 || t.SecretFile != "" || t.Audience != "" || t.Issuer != "" || t.JTI != "" {
+		return "", usageError{errors.New("--topic, --group, --command, --secret-file, --audience, --issuer and --jti go with --device")}
 	}
 	scopes, err := access.ParseScopes(t.Scope)
 	if err != nil {

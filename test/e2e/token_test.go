@@ -110,3 +110,45 @@ func TestToken_Topics(t *testing.T) {
 		n.stop()
 	})
 }
+
+// A token may restrict the groups that a device joins and the commands that it gets: who asks
+// for more, on either side, is told.
+func TestToken_WhatADeviceMayDo(t *testing.T) {
+	t.Parallel()
+	n := start(t)
+	c := startClient(t, "python")
+	d, _ := c.connectAs(n, n.token("d1", "--group", "pumps/+", "--command", "get/+"))
+	d.send(message{"type": "join", "group": "pumps/north"})
+	d.send(message{"type": "join", "group": "doors"})
+	if m := d.wantMessage("error"); m.str("code") != "not_allowed" {
+		t.Errorf("a group that the token does not allow is answered %v", m)
+	}
+	post := func(path, name string, group any) (status int, devices float64) {
+		status, body := n.api(http.MethodPost, path, map[string]any{"tenant": "default", "group": group, "name": name})
+		devices, _ = body["devices"].(float64)
+		return status, devices
+	}
+	for group, want := range map[string]float64{"pumps/north": 1, "doors": 0} {
+		if status, devices := post("/v1/broadcast", "get/state", group); status/100 != 2 || devices != want {
+			t.Errorf("a broadcast to %s was answered %d, and reached %v; want %v", group, status, devices, want)
+		}
+	}
+	if m := d.wantMessage("command"); m.str("name") != "get/state" {
+		t.Errorf("the device got %v", m)
+	}
+	path := "/v1/devices/default/d1/commands"
+	refused, _ := n.api(http.MethodPost, path, map[string]any{"name": "set/power"})
+	taken, _ := n.api(http.MethodPost, path, map[string]any{"name": "get/power"})
+	if refused != http.StatusUnprocessableEntity || taken/100 != 2 {
+		t.Errorf("the API answered %d to a command that the token does not allow, %d to one that it does", refused, taken)
+	}
+	if m := d.wantMessage("command"); m.str("name") != "get/power" {
+		t.Errorf("the device got %v", m)
+	}
+	for reason, want := range map[string]float64{"not_allowed": 1, "command_not_allowed": 1} {
+		if got := n.metric("edgeloop_gateway_drops_total", `reason="`+reason+`"`); got != want {
+			t.Errorf("%v are counted as %s, want %v", got, reason, want)
+		}
+	}
+	n.stop()
+}
