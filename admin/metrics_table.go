@@ -77,7 +77,7 @@ func tlsSeries() []Series {
 		{"edgeloop_tls_handshake_seconds", TypeHistogram, nil, "From the first byte of a TLS handshake that succeeded to its end, the peer's answers included."},
 		{"edgeloop_tls_reloads_total", TypeCounter, []string{"outcome"}, "Times that certificates, authorities, lists and ticket keys were read again; failed is when those before stayed in force."},
 		{"edgeloop_tls_queued_records", TypeGauge, nil, "Records of TLS handshakes that wait for a worker."},
-		{"edgeloop_tls_certificate_expiry_timestamp_seconds", TypeGauge, []string{"file"}, "When each certificate of --tls-cert expires, in Unix time, by its file."},
+		{"edgeloop_tls_certificate_expiry_timestamp_seconds", TypeGauge, []string{"file"}, "When each certificate of --tls-cert, --admin-tls-cert and --grpc-cert expires, in Unix time, by its file."},
 	}
 }
 

@@ -81,7 +81,10 @@ func build(cfg Config, node Backends, routes func(*Server) []route) (*Server, er
 	if err != nil {
 		return nil, fmt.Errorf("admin: error log: %w", err)
 	}
+	spoken := new(http.Protocols)
+	spoken.SetHTTP1(true) // HTTP/2 has many requests on a connection: limits are by connection
 	s.http = &http.Server{
+		Protocols:         spoken,
 		Handler:           s,
 		ReadHeaderTimeout: cfg.ReadTimeout,
 		// ReadTimeout stays unset: it would end long replies; bodies have a deadline

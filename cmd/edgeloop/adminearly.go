@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"edgeloop/admin"
 	"edgeloop/admin/api"
@@ -18,6 +19,7 @@ func (n *node) adminConfig() (admin.Config, error) {
 	return admin.Config{
 		Listen:      n.cfg.AdminListen,
 		AllowRemote: n.cfg.AdminRemote,
+		TLS:         n.certs.admin.config(),
 		Principals:  principals,
 		CheckName:   auth.CheckName,
 		Logger:      n.log.Logger,
@@ -27,6 +29,12 @@ func (n *node) adminConfig() (admin.Config, error) {
 
 // startEarly has probes answered while the node waits for its log: it lives, and is not ready.
 func (n *node) startEarly(context.Context) (stopFunc, error) {
+	certs, err := n.cfg.readCertificates()
+	if err != nil {
+		return nil, usageError{err}
+	}
+	n.certs = certs
+	n.warnCertificates(time.Now())
 	cfg, err := n.adminConfig()
 	if err != nil {
 		return nil, err

@@ -102,7 +102,7 @@ func (a adminNode) Warnings() (warnings []api.Reason) {
 		}
 		warnings = append(warnings, api.Reason{Code: "log_filling", Detail: detail + "; then devices are held back"})
 	}
-	return slices.Concat(warnings, a.tlsWarnings(time.Now()), a.keyWarnings())
+	return slices.Concat(warnings, a.tlsWarnings(time.Now()), a.certs.warnings(time.Now()), a.keyWarnings())
 }
 
 // Drain implements admin.Node.

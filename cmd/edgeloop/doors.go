@@ -37,22 +37,23 @@ func (s *serveCmd) doors() (all []door) {
 // wantsTLS says whether there is a door with TLS.
 func (s *serveCmd) wantsTLS() bool { return len(s.TLSListen)+len(s.MQTTTLSListen) > 0 }
 
-// planDoors checks the addresses, and returns them.
-func (s *serveCmd) planDoors() (all []string, err error) {
+// planDoors checks the addresses.
+func (s *serveCmd) planDoors() error {
+	var all []string
 	doors := s.doors()
 	if n := len(doors); n == 0 || n > eventloop.MaxListeners {
-		return nil, fmt.Errorf("--listen=%s: give host:port 1 to %d times, not %d, those of --tls-listen, --mqtt-listen and --mqtt-tls-listen included", strings.Join(s.Listen, ","), eventloop.MaxListeners, n)
+		return fmt.Errorf("--listen=%s: give host:port 1 to %d times, not %d, those of --tls-listen, --mqtt-listen and --mqtt-tls-listen included", strings.Join(s.Listen, ","), eventloop.MaxListeners, n)
 	}
 	for _, d := range doors {
 		if err := checkListen(d.flag, d.addr); err != nil {
-			return nil, err
+			return err
 		}
 		if _, port, _ := net.SplitHostPort(d.addr); port != "0" && slices.Contains(all, d.addr) {
-			return nil, fmt.Errorf("%s=%s is there twice: give each an address of its own", d.flag, d.addr)
+			return fmt.Errorf("%s=%s is there twice: give each an address of its own", d.flag, d.addr)
 		}
 		all = append(all, d.addr)
 	}
-	return all, nil
+	return nil
 }
 
 // listeners is the table of listeners.

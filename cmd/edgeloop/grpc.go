@@ -2,20 +2,16 @@ package main
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
-	"os"
 	"slices"
 	"strings"
-	"sync/atomic"
 
 	"edgeloop/admin"
 	"edgeloop/admin/grpcapi"
 	"edgeloop/auth"
 	"edgeloop/backbone"
-	"edgeloop/internal/filemode"
 )
 
 // planGRPC checks the flags of the gRPC services. Tokens are not shown to a network by
@@ -32,7 +28,7 @@ func (s *serveCmd) planGRPC() error {
 	if err := checkListen("--grpc-listen", s.GRPCListen); err != nil {
 		return err
 	}
-	host, port, _ := net.SplitHostPort(s.GRPCListen)
+	_, port, _ := net.SplitHostPort(s.GRPCListen)
 	taken := []string{s.AdminListen}
 	for _, d := range s.doors() {
 		taken = append(taken, d.addr)
@@ -40,65 +36,10 @@ func (s *serveCmd) planGRPC() error {
 	if slices.Contains(taken, s.GRPCListen) && port != "0" {
 		return fmt.Errorf("--grpc-listen=%s is taken by another listener: give each a port of its own", s.GRPCListen)
 	}
-	ip := net.ParseIP(host)
-	if s.GRPCCert != "" || s.GRPCRemote || host == "localhost" || ip != nil && ip.IsLoopback() {
+	if s.GRPCCert != "" || s.GRPCRemote || onlyHere(s.GRPCListen) {
 		return nil
 	}
 	return fmt.Errorf("--grpc-listen=%s can be reached from outside, and admin tokens would cross the network in the clear: give --grpc-cert and --grpc-key, or listen on 127.0.0.1 or [::1], or give --grpc-remote if the network is trusted", s.GRPCListen)
-}
-
-// certificate is one that is read again while it is in use.
-type certificate struct {
-	// Immutable after construction.
-	certFile, keyFile string
-
-	// Atomic.
-	now atomic.Pointer[tls.Certificate]
-}
-
-// readGRPCCert reads the certificate of the gRPC services; nil where there is none.
-func (s *serveCmd) readGRPCCert() (*certificate, error) {
-	if s.GRPCCert == "" {
-		return nil, nil
-	}
-	c := &certificate{certFile: s.GRPCCert, keyFile: s.GRPCKey}
-	use, err := c.load()
-	if err != nil {
-		return nil, err
-	}
-	use()
-	return c, nil
-}
-
-// load reads the files again; use puts them in force, for new connections.
-func (c *certificate) load() (use func(), err error) {
-	if c == nil {
-		return func() {}, nil
-	}
-	const how = "give files that this user may read, the certificate with its chain, leaf first, and its key"
-	info, err := os.Stat(c.keyFile)
-	if err != nil {
-		return nil, fmt.Errorf("--grpc-key: %w: %s", err, how)
-	}
-	if open := filemode.Open(info, 0o027); info.Mode().IsRegular() && open != 0 {
-		mode := info.Mode().Perm()
-		return nil, fmt.Errorf("--grpc-key=%s has mode %04o, which lets others have the key: run \"chmod %04o %s\"", c.keyFile, mode, mode&^open, c.keyFile)
-	}
-	pair, err := tls.LoadX509KeyPair(c.certFile, c.keyFile)
-	if err != nil {
-		return nil, fmt.Errorf("--grpc-cert=%s, --grpc-key=%s: %w: %s", c.certFile, c.keyFile, err, how)
-	}
-	return func() { c.now.Store(&pair) }, nil
-}
-
-func (c *certificate) config() *tls.Config {
-	if c == nil {
-		return nil
-	}
-	return &tls.Config{
-		MinVersion:     tls.VersionTLS12,
-		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return c.now.Load(), nil },
-	}
 }
 
 // startGRPC starts the gRPC services, where there are to be some.
@@ -106,13 +47,10 @@ func (n *node) startGRPC(ctx context.Context) (stop stopFunc, err error) {
 	if n.cfg.GRPCListen == "" {
 		return nil, nil
 	}
-	if n.grpcCert, err = n.cfg.readGRPCCert(); err != nil {
-		return nil, usageError{err}
-	}
 	n.grpc, err = grpcapi.New(ctx, grpcapi.Config{
 		Listen:      n.cfg.GRPCListen,
 		AllowRemote: n.cfg.GRPCRemote,
-		TLS:         n.grpcCert.config(),
+		TLS:         n.certs.grpc.config(),
 		Roster:      n.admin.Roster(),
 		CheckName:   auth.CheckName,
 		Logger:      n.log.Logger,

@@ -16,20 +16,21 @@ type healthCmd struct {
 	DataDir  string `default:"${data_dir}" type:"path" help:"Data directory of the node, which has the address."`
 	AdminURL string `name:"admin-url" default:"" help:"URL of the admin API; default: as in the data directory of the node."`
 	// The environment and the configuration file give it, as to the node.
-	AdminListen string        `default:"127.0.0.1:9090" help:"Where the admin API of a node listens that still starts, and has not written it down."`
-	Live        bool          `default:"false" help:"Ask only whether the process answers, not whether it is ready for devices."`
-	Timeout     time.Duration `default:"5s" help:"How long an answer may take."`
+	AdminListen  string `default:"127.0.0.1:9090" help:"Where the admin API of a node listens that still starts, and has not written it down."`
+	AdminTLSCert string `name:"admin-tls-cert" default:"" type:"path" help:"Its certificate, likewise."`
+	trust
+	Live    bool          `default:"false" help:"Ask only whether the process answers, not whether it is ready for devices."`
+	Timeout time.Duration `default:"5s" help:"How long an answer may take."`
 }
 
 // Run prints one line. Exit code 1: the node is not ready, or does not answer.
 func (h *healthCmd) Run(io *streams) error {
-	url, err := remote{DataDir: h.DataDir, AdminURL: h.AdminURL, Starting: h.AdminListen}.url()
+	c, err := h.client()
 	if err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), h.Timeout)
 	defer cancel()
-	c := &client.Client{URL: url}
 	if h.Live {
 		if err := c.Live(ctx); err != nil {
 			return err
@@ -46,6 +47,20 @@ func (h *healthCmd) Run(io *streams) error {
 	}
 	fmt.Fprintln(io.out, "ready")
 	return nil
+}
+
+// client asks the node that is configured, or has written down where it is.
+func (h *healthCmd) client() (*client.Client, error) {
+	if h.AdminURL != "" {
+		url, over, err := remote{AdminURL: h.AdminURL, trust: h.trust}.reach()
+		return &client.Client{URL: url, HTTP: over}, err
+	}
+	at, err := readAddresses(h.DataDir, addresses{Admin: h.AdminListen, AdminCert: h.AdminTLSCert})
+	if err != nil {
+		return nil, err
+	}
+	over, err := h.over(at.AdminCert)
+	return &client.Client{URL: at.adminURL(), HTTP: over}, err
 }
 
 // reasons are why a node is not ready, in one line.

@@ -4,7 +4,6 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"os"
 	"time"
 
 	"edgeloop/auth/jwks"
@@ -51,13 +50,5 @@ func (f *keyFlags) rootCAs() (*x509.CertPool, error) {
 	if f.JWKSCA == "" {
 		return nil, nil
 	}
-	raw, err := os.ReadFile(f.JWKSCA)
-	if err != nil {
-		return nil, fmt.Errorf("--jwks-ca: %w", err)
-	}
-	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(raw) {
-		return nil, fmt.Errorf("--jwks-ca=%s: it holds no certificate: give a PEM file of authorities", f.JWKSCA)
-	}
-	return pool, nil
+	return readAuthorities("--jwks-ca", f.JWKSCA)
 }

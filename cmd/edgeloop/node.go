@@ -56,8 +56,8 @@ type node struct {
 	early     *admin.Server // while the node starts
 	admin     *admin.Server
 	grpc      *grpcapi.Server // nil without --grpc-listen
-	grpcCert  *certificate    // nil without --grpc-cert
-	here      *presenceHub    // nil where nobody watches
+	certs     certificates
+	here      *presenceHub // nil where nobody watches
 
 	// Owned by the goroutine that starts and stops the node.
 	built     assembly
@@ -340,9 +340,13 @@ func (n *node) announce(context.Context) (stopFunc, error) {
 	}
 	if n.grpc != nil {
 		a.GRPC = n.grpc.Addr().String()
-		n.log.Info("gRPC", zap.String("address", a.GRPC), zap.Bool("tls", n.grpcCert != nil))
+		n.log.Info("gRPC", zap.String("address", a.GRPC), zap.Bool("tls", n.certs.grpc != nil))
 	}
-	n.log.Info("admin API", zap.String("url", fmt.Sprintf("http://%s", n.admin.Addr())))
+	if n.certs.admin != nil {
+		a.AdminCert = n.certs.admin.certFile
+	}
+	n.log.Info("admin API", zap.String("url", a.adminURL()))
+	n.warnInTheClear()
 	if err := a.write(addressFile(n.cfg.DataDir)); err != nil {
 		return nil, fmt.Errorf("--data-dir: %w", err)
 	}

@@ -54,7 +54,7 @@ func (s *serveCmd) plan(log *zap.Logger) error {
 	if err := s.checkFiles(); err != nil {
 		return err
 	}
-	if _, err := s.readGRPCCert(); err != nil {
+	if _, err := s.readCertificates(); err != nil {
 		return err
 	}
 	_, err := s.readTokensFile()
@@ -64,7 +64,7 @@ func (s *serveCmd) plan(log *zap.Logger) error {
 // planValues is the part of plan that looks at nothing but the settings, and
 // changes nothing.
 func (s *serveCmd) planValues() error {
-	for _, step := range []func() error{s.planRanges, s.planTogether, s.planKeys, s.planNames, s.planTLS, s.planListeners, s.planGRPC, s.planProxies, s.planEvents, s.planSinks, s.planIntake, s.planBoards, s.planQuotas} {
+	for _, step := range []func() error{s.planRanges, s.planTogether, s.planKeys, s.planNames, s.planTLS, s.planDoors, s.planAdmin, s.planGRPC, s.planProxies, s.planEvents, s.planSinks, s.planIntake, s.planBoards, s.planQuotas} {
 		if err := step(); err != nil {
 			return err
 		}
@@ -102,27 +102,6 @@ func (s *serveCmd) planNames() error {
 		}
 	}
 	return s.checkURL(s.NATSURL)
-}
-
-// planListeners checks the addresses. The admin API is not shown to a network by
-// accident.
-func (s *serveCmd) planListeners() error {
-	all, err := s.planDoors()
-	if err != nil {
-		return err
-	}
-	if err := checkListen("--admin-listen", s.AdminListen); err != nil {
-		return err
-	}
-	host, port, _ := net.SplitHostPort(s.AdminListen)
-	if i := slices.Index(all, s.AdminListen); i >= 0 && port != "0" {
-		return fmt.Errorf("%s=%s and --admin-listen=%s are the same: give each a port of its own", s.doors()[i].flag, s.AdminListen, s.AdminListen)
-	}
-	ip := net.ParseIP(host)
-	if s.AdminRemote || host == "localhost" || (ip != nil && ip.IsLoopback()) {
-		return nil
-	}
-	return fmt.Errorf("--admin-listen=%s can be reached from outside, and the admin token would cross the network in the clear: listen on 127.0.0.1 or [::1], or give --admin-remote if the network is trusted", s.AdminListen)
 }
 
 // checkListen sees that addr is something to listen on.

@@ -133,7 +133,7 @@ func (n *node) apply(ctx context.Context, fresh settings) (out api.Reloaded, err
 // loadFiles reads what lies in files of its own again; use puts all of it in force.
 func (n *node) loadFiles() (use func(), err error) {
 	var all []func()
-	for _, load := range []func() (func(), error){n.loadKeys, n.loadTokens, n.loadTLS, n.loadCIDRs, n.grpcCert.load} {
+	for _, load := range []func() (func(), error){n.loadKeys, n.loadTokens, n.loadTLS, n.loadCIDRs, n.loadCertificates} {
 		use, err := load()
 		if err != nil {
 			return nil, err

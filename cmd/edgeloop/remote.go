@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -22,8 +21,7 @@ type remote struct {
 	DataDir        string `default:"${data_dir}" type:"path" help:"Data directory of the node, which has the admin token and the address."`
 	AdminURL       string `name:"admin-url" default:"" help:"URL of the admin API; default: as in the data directory of the node."`
 	AdminTokenFile string `default:"" type:"path" help:"File of the admin token; default DATA_DIR/admin.token."`
-	// Starting is where a node listens that has not written it down.
-	Starting string `kong:"-"`
+	trust
 }
 
 // client is the API of the node that the flags name.
@@ -36,23 +34,28 @@ func (r remote) client() (*client.Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w; name the node's data directory with --data-dir, or the file with --admin-token-file", err)
 	}
-	url, err := r.url()
+	url, over, err := r.reach()
 	if err != nil {
 		return nil, err
 	}
-	return &client.Client{URL: url, Token: token}, nil
+	return &client.Client{URL: url, Token: token, HTTP: over}, nil
 }
 
-// url is where the admin API of that node is.
-func (r remote) url() (string, error) {
-	url := r.AdminURL
-	if url == "" {
-		return r.find()
+// reach is where the admin API of that node is, and what speaks to it.
+func (r remote) reach() (url string, over *http.Client, err error) {
+	if url = r.AdminURL; url == "" {
+		at, err := readAddresses(r.DataDir, addresses{Admin: "127.0.0.1:9090"})
+		if err != nil {
+			return "", nil, err
+		}
+		over, err = r.over(at.AdminCert)
+		return at.adminURL(), over, err
 	}
 	if u, err := neturl.Parse(url); err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
-		return "", usageError{fmt.Errorf("--admin-url=%s: give http://host:port", url)}
+		return "", nil, usageError{fmt.Errorf("--admin-url=%s: give http://host:port or https://host:port", url)}
 	}
-	return url, nil
+	over, err = r.over("")
+	return url, over, err
 }
 
 // explain says in one line what went wrong, and what to do where that is known.
@@ -62,6 +65,8 @@ func explain(err error) string {
 	switch {
 	case errors.As(err, &problem) && problem.Status == http.StatusUnauthorized:
 		return "the node does not take this admin token: name the data directory of that node with --data-dir, or the file with --admin-token-file"
+	case errors.As(err, &problem) && strings.HasPrefix(problem.Detail, wantsTLS):
+		return "the node speaks TLS there: give --admin-url with https://"
 	case errors.As(err, &problem) && problem.ID != "":
 		return fmt.Sprintf("%s (%d, command %s)", problem.Detail, problem.Status, problem.ID)
 	case errors.As(err, &problem):
@@ -71,25 +76,28 @@ func explain(err error) string {
 		if u, err := neturl.Parse(at); err == nil {
 			at = u.Scheme + "://" + u.Host
 		}
+		if how := mistrusts(request.Err); how != "" {
+			return fmt.Sprintf("the node at %s: %v: %s", at, request.Err, how)
+		}
 		return fmt.Sprintf("no node answers at %s: %v; is it running? name its data directory with --data-dir, or its address with --admin-url", at, request.Err)
 	}
 	return err.Error()
 }
 
-// find reads where the node listens from what it left in its data directory.
-func (r remote) find() (string, error) {
-	b, err := os.ReadFile(addressFile(r.DataDir))
+// readAddresses reads where the node listens from what it left in its data directory; one
+// that starts has not written it down, and is where it is configured to be.
+func readAddresses(dataDir string, configured addresses) (a addresses, err error) {
+	b, err := os.ReadFile(addressFile(dataDir))
 	if errors.Is(err, fs.ErrNotExist) {
-		return "http://" + cmp.Or(r.Starting, "127.0.0.1:9090"), nil
+		return configured, nil
 	}
 	if err != nil {
-		return "", err
+		return a, err
 	}
-	var a addresses
 	if err := json.Unmarshal(b, &a); err != nil {
-		return "", fmt.Errorf("%s: %w", addressFile(r.DataDir), err)
+		return a, fmt.Errorf("%s: %w", addressFile(dataDir), err)
 	}
-	return "http://" + a.Admin, nil
+	return a, nil
 }
 
 // addresses is what a node writes down for those who look for it.
@@ -99,8 +107,17 @@ type addresses struct {
 	TLS       string   `json:"tls,omitempty"`  // the first of them that speaks WebSocket by TLS
 	MQTT      string   `json:"mqtt,omitempty"` // the first of them that speaks MQTT without TLS
 	Admin     string   `json:"admin"`
+	AdminCert string   `json:"admin_cert,omitempty"` // file of its certificate, where it speaks TLS
 	GRPC      string   `json:"grpc,omitempty"`
 	PID       int      `json:"pid"`
+}
+
+// adminURL is where the admin API is.
+func (a *addresses) adminURL() string {
+	if a.AdminCert != "" {
+		return "https://" + a.Admin
+	}
+	return "http://" + a.Admin
 }
 
 // addressFile is where a node writes its addresses.

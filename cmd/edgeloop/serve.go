@@ -8,38 +8,36 @@ import (
 // serveCmd is the node. Each field is a flag, an EDGELOOP_ variable and a key of
 // the configuration file.
 type serveCmd struct {
-	Listen          []string `default:"127.0.0.1:8080" placeholder:"ADDRESS" help:"Address that devices connect to, host:port; port 0 picks a free one. May be given several times; none where devices connect by other listeners alone."`
-	TLSListen       []string `name:"tls-listen" placeholder:"ADDRESS" help:"Address that devices connect to by TLS (wss), host:port. May be given several times."`
-	MQTTListen      []string `name:"mqtt-listen" placeholder:"ADDRESS" help:"Address that devices connect to by MQTT 3.1.1 or 5.0 over TCP, host:port. May be given several times."`
-	MQTTTLSListen   []string `name:"mqtt-tls-listen" placeholder:"ADDRESS" help:"Address that devices connect to by MQTT over TLS, host:port. May be given several times."`
-	TLSCert         []string `name:"tls-cert" type:"path" placeholder:"FILE" help:"Certificate of --tls-listen and --mqtt-tls-listen with its chain, leaf first: a PEM file. May be given several times: a device gets the one that has the name it asks for (SNI), else one for its whole domain (*.example.org), else the first."`
-	TLSKey          []string `name:"tls-key" type:"path" placeholder:"FILE" help:"Key of --tls-cert: a PEM file that others cannot read. One for each of them, in the same order."`
-	TLSRecords      string   `name:"tls-records" default:"std" enum:"std,own" help:"What serves TLS 1.3 after the handshake: the standard library (std), or edgeloop's own record layer (own), which holds an idle connection in far less memory."`
-	TLSMinVersion   string   `name:"tls-min-version" default:"1.2" enum:"1.2,1.3" help:"Lowest version of TLS that is spoken."`
-	TLSClientAuth   string   `name:"tls-client-auth" default:"none" enum:"none,optional,required" help:"Whether devices present a certificate of --tls-client-ca."`
-	TLSClientCA     string   `name:"tls-client-ca" default:"" type:"path" help:"Authorities that sign the certificates of devices: a PEM file."`
-	TLSCRL          []string `name:"tls-crl" type:"path" placeholder:"FILE" help:"Lists of revoked certificates, signed by --tls-client-ca: PEM or DER files. May be given several times."`
-	TLSIdentity     string   `name:"tls-identity" default:"{cn}" help:"Device that a certificate stands for: text with {cn}, {o}, {ou}, {san.dns}, {san.email}, {san.uri} or {san.uri.last}."`
-	TLSTenant       string   `name:"tls-tenant" default:"default" help:"Its tenant, in the same way."`
-	TLSURIPrefix    string   `name:"tls-uri-prefix" default:"" placeholder:"URI" help:"Beginning of the URIs that {san.uri} and {san.uri.last} mean, as in spiffe://example.org/device/: the trust domain of devices. Others are as if they were not there. Default: all count."`
-	TLSTickets      string   `name:"tls-ticket-keys" default:"" type:"path" help:"Keys of session tickets that nodes share: lines of 32 bytes in base64, the one that seals first, in a file that others cannot read; default keys of the node's own, made anew every 12h."`
-	ProxyProtocol   []string `placeholder:"NETWORK" help:"Networks of proxies whose connections begin with a PROXY header (version 1 or 2), which says whose a connection is; separated by commas. Nobody else's header is read, and theirs may not be missing."`
-	TrustedProxies  []string `placeholder:"NETWORK" help:"Networks of proxies that say in X-Forwarded-For or Forwarded whose a request is; separated by commas. Without it these fields mean nothing."`
-	AllowCIDRs      string   `name:"allow-cidrs" default:"" type:"path" placeholder:"FILE" help:"Networks whose devices may connect, and nobody else: a file with a network or an address a line, # begins a comment. It is read again when it changes."`
-	DenyCIDRs       string   `name:"deny-cidrs" default:"" type:"path" placeholder:"FILE" help:"Networks whose devices may not connect: a file like that of --allow-cidrs. Of all networks that an address is in the smallest decides; one that is in both files is denied."`
-	AdminListen     string   `default:"127.0.0.1:9090" help:"Address of the admin API, metrics and health, host:port."`
-	AdminRemote     bool     `default:"false" help:"Allow --admin-listen on an address that others can reach; the admin token then crosses the network in the clear."`
-	AdminTokensFile string   `default:"" type:"path" help:"Further tokens of the admin API, one JSON object a line, as 'edgeloop token --admin' writes them; default DATA_DIR/admin.tokens, which need not exist."`
-	GRPCListen      string   `name:"grpc-listen" default:"" placeholder:"ADDRESS" help:"Address of the gRPC services for programs, host:port; default none."`
-	GRPCCert        string   `name:"grpc-cert" default:"" type:"path" help:"Certificate of --grpc-listen with its chain, leaf first: a PEM file. Without it there is no TLS."`
-	GRPCKey         string   `name:"grpc-key" default:"" type:"path" help:"Key of --grpc-cert: a PEM file that others cannot read."`
-	GRPCRemote      bool     `name:"grpc-remote" default:"false" help:"Allow --grpc-listen without TLS on an address that others can reach; admin tokens then cross the network in the clear."`
-	DataDir         string   `default:"${data_dir}" type:"path" help:"Directory of the log, the secrets and the admin token; created if missing."`
-	Node            string   `default:"" help:"Name of this node, unique among the nodes on --nats-url; default the host name."`
-	EventLoops      int      `default:"0" help:"Event loops; 0 is one for each core."`
-	MaxConnections  int      `default:"0" help:"Devices before newcomers are answered 503; 0 is what the descriptors allow, at most 100000."`
-	FDLimit         uint64   `name:"fd-limit" default:"0" help:"Descriptor limit to ask the system for; 0 is the hard limit."`
-	FDReserve       int      `name:"fd-reserve" default:"512" help:"Descriptors reserved for the log, the admin API and the node itself."`
+	Listen         []string `default:"127.0.0.1:8080" placeholder:"ADDRESS" help:"Address that devices connect to, host:port; port 0 picks a free one. May be given several times; none where devices connect by other listeners alone."`
+	TLSListen      []string `name:"tls-listen" placeholder:"ADDRESS" help:"Address that devices connect to by TLS (wss), host:port. May be given several times."`
+	MQTTListen     []string `name:"mqtt-listen" placeholder:"ADDRESS" help:"Address that devices connect to by MQTT 3.1.1 or 5.0 over TCP, host:port. May be given several times."`
+	MQTTTLSListen  []string `name:"mqtt-tls-listen" placeholder:"ADDRESS" help:"Address that devices connect to by MQTT over TLS, host:port. May be given several times."`
+	TLSCert        []string `name:"tls-cert" type:"path" placeholder:"FILE" help:"Certificate of --tls-listen and --mqtt-tls-listen with its chain, leaf first: a PEM file. May be given several times: a device gets the one that has the name it asks for (SNI), else one for its whole domain (*.example.org), else the first."`
+	TLSKey         []string `name:"tls-key" type:"path" placeholder:"FILE" help:"Key of --tls-cert: a PEM file that others cannot read. One for each of them, in the same order."`
+	TLSRecords     string   `name:"tls-records" default:"std" enum:"std,own" help:"What serves TLS 1.3 after the handshake: the standard library (std), or edgeloop's own record layer (own), which holds an idle connection in far less memory."`
+	TLSMinVersion  string   `name:"tls-min-version" default:"1.2" enum:"1.2,1.3" help:"Lowest version of TLS that is spoken."`
+	TLSClientAuth  string   `name:"tls-client-auth" default:"none" enum:"none,optional,required" help:"Whether devices present a certificate of --tls-client-ca."`
+	TLSClientCA    string   `name:"tls-client-ca" default:"" type:"path" help:"Authorities that sign the certificates of devices: a PEM file."`
+	TLSCRL         []string `name:"tls-crl" type:"path" placeholder:"FILE" help:"Lists of revoked certificates, signed by --tls-client-ca: PEM or DER files. May be given several times."`
+	TLSIdentity    string   `name:"tls-identity" default:"{cn}" help:"Device that a certificate stands for: text with {cn}, {o}, {ou}, {san.dns}, {san.email}, {san.uri} or {san.uri.last}."`
+	TLSTenant      string   `name:"tls-tenant" default:"default" help:"Its tenant, in the same way."`
+	TLSURIPrefix   string   `name:"tls-uri-prefix" default:"" placeholder:"URI" help:"Beginning of the URIs that {san.uri} and {san.uri.last} mean, as in spiffe://example.org/device/: the trust domain of devices. Others are as if they were not there. Default: all count."`
+	TLSTickets     string   `name:"tls-ticket-keys" default:"" type:"path" help:"Keys of session tickets that nodes share: lines of 32 bytes in base64, the one that seals first, in a file that others cannot read; default keys of the node's own, made anew every 12h."`
+	ProxyProtocol  []string `placeholder:"NETWORK" help:"Networks of proxies whose connections begin with a PROXY header (version 1 or 2), which says whose a connection is; separated by commas. Nobody else's header is read, and theirs may not be missing."`
+	TrustedProxies []string `placeholder:"NETWORK" help:"Networks of proxies that say in X-Forwarded-For or Forwarded whose a request is; separated by commas. Without it these fields mean nothing."`
+	AllowCIDRs     string   `name:"allow-cidrs" default:"" type:"path" placeholder:"FILE" help:"Networks whose devices may connect, and nobody else: a file with a network or an address a line, # begins a comment. It is read again when it changes."`
+	DenyCIDRs      string   `name:"deny-cidrs" default:"" type:"path" placeholder:"FILE" help:"Networks whose devices may not connect: a file like that of --allow-cidrs. Of all networks that an address is in the smallest decides; one that is in both files is denied."`
+	adminFlags
+	GRPCListen     string `name:"grpc-listen" default:"" placeholder:"ADDRESS" help:"Address of the gRPC services for programs, host:port; default none."`
+	GRPCCert       string `name:"grpc-cert" default:"" type:"path" help:"Certificate of --grpc-listen with its chain, leaf first: a PEM file. Without it there is no TLS."`
+	GRPCKey        string `name:"grpc-key" default:"" type:"path" help:"Key of --grpc-cert: a PEM file that others cannot read."`
+	GRPCRemote     bool   `name:"grpc-remote" default:"false" help:"Allow --grpc-listen without TLS on an address that others can reach; admin tokens then cross the network in the clear."`
+	DataDir        string `default:"${data_dir}" type:"path" help:"Directory of the log, the secrets and the admin token; created if missing."`
+	Node           string `default:"" help:"Name of this node, unique among the nodes on --nats-url; default the host name."`
+	EventLoops     int    `default:"0" help:"Event loops; 0 is one for each core."`
+	MaxConnections int    `default:"0" help:"Devices before newcomers are answered 503; 0 is what the descriptors allow, at most 100000."`
+	FDLimit        uint64 `name:"fd-limit" default:"0" help:"Descriptor limit to ask the system for; 0 is the hard limit."`
+	FDReserve      int    `name:"fd-reserve" default:"512" help:"Descriptors reserved for the log, the admin API and the node itself."`
 
 	PoolSize           int   `default:"16" help:"Workers that handle messages."`
 	AuthPoolSize       int   `default:"4" help:"Workers that check handshakes."`

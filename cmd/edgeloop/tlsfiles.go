@@ -70,14 +70,7 @@ func (n *node) tlsWarnings(now time.Time) (all []api.Reason) {
 		return nil
 	}
 	for _, t := range n.tls.Terms() {
-		switch left := t.Until.Sub(now); {
-		case now.Before(t.From):
-			all = append(all, api.Reason{Code: "tls_certificate_early", Detail: fmt.Sprintf("the TLS certificate is not valid before %s, devices will refuse it: --tls-cert=%s", t.From.Format(time.RFC3339), t.CertFile)})
-		case left <= 0:
-			all = append(all, api.Reason{Code: "tls_certificate_expired", Detail: fmt.Sprintf("THE TLS CERTIFICATE HAS EXPIRED on %s, devices will refuse it: renew --tls-cert=%s", t.Until.Format(time.RFC3339), t.CertFile)})
-		case left < expirySoon:
-			all = append(all, api.Reason{Code: "tls_certificate_expires", Detail: fmt.Sprintf("the TLS certificate expires on %s: renew --tls-cert=%s", t.Until.Format(time.RFC3339), t.CertFile)})
-		}
+		all = append(all, termWarning(now, t.From, t.Until, "devices", "--tls-cert="+t.CertFile)...)
 	}
 	for _, twice := range n.tls.Twice() {
 		all = append(all, api.Reason{Code: "tls_name_twice", Detail: twice + ": give one of them without the name, or leave it out"})
@@ -88,27 +81,50 @@ func (n *node) tlsWarnings(now time.Time) (all []api.Reason) {
 	return all
 }
 
+// termWarning is what is to be said of a certificate that is valid from and until these
+// times; who is to whom it is shown.
+func termWarning(now, from, until time.Time, who, flag string) []api.Reason {
+	switch left := until.Sub(now); {
+	case now.Before(from):
+		return []api.Reason{{Code: "tls_certificate_early", Detail: fmt.Sprintf("the TLS certificate is not valid before %s, %s will refuse it: %s", from.Format(time.RFC3339), who, flag)}}
+	case left <= 0:
+		return []api.Reason{{Code: "tls_certificate_expired", Detail: fmt.Sprintf("THE TLS CERTIFICATE HAS EXPIRED on %s, %s will refuse it: renew %s", until.Format(time.RFC3339), who, flag)}}
+	case left < expirySoon:
+		return []api.Reason{{Code: "tls_certificate_expires", Detail: fmt.Sprintf("the TLS certificate expires on %s: renew %s", until.Format(time.RFC3339), flag)}}
+	}
+	return nil
+}
+
 // warnTLS logs them.
-func (n *node) warnTLS(now time.Time) {
-	for _, r := range n.tlsWarnings(now) {
+func (n *node) warnTLS(now time.Time) { n.warn(n.tlsWarnings(now)) }
+
+func (n *node) warn(all []api.Reason) {
+	for _, r := range all {
 		n.log.Warn(r.Detail, zap.String("code", r.Code))
 	}
 }
 
 func (n *node) tlsMetrics(to func(admin.Sample)) {
+	emit := emitTo(to)
+	var terms []tlsrec.Term
+	if n.tls != nil {
+		terms = n.tls.Terms()
+	}
+	n.certs.metrics(emit, terms)
+	if n.tls != nil || len(n.certs.all()) > 0 {
+		for outcome, name := range reloadNames {
+			emit("edgeloop_tls_reloads_total", float64(n.tlsReloads[outcome].Load()), name)
+		}
+	}
 	if n.tls == nil {
 		return
 	}
-	emit := emitTo(to)
 	to(admin.Sample{Name: "edgeloop_tls_handshake_seconds", Histogram: histogramOf(n.tls.Took())})
 	for o, count := range n.tls.Outcomes() {
 		emit("edgeloop_tls_handshakes_total", float64(count), tlsrec.Outcome(o).String()) //nolint:gosec // small
 	}
 	emit("edgeloop_tls_queued_records", float64(n.tlsQueue.Stats().Queued))
-	for _, t := range n.tls.Terms() {
+	for _, t := range terms {
 		emit("edgeloop_tls_certificate_expiry_timestamp_seconds", float64(t.Until.Unix()), strings.ToValidUTF8(t.CertFile, "?"))
-	}
-	for outcome, name := range reloadNames {
-		emit("edgeloop_tls_reloads_total", float64(n.tlsReloads[outcome].Load()), name)
 	}
 }

@@ -38,6 +38,11 @@ func (n *node) fileWatches() (all []*fileWatch) {
 		stamp := func() string { return stampOf(n.cfg.JWKSFile) }
 		all = append(all, &fileWatch{stamp: stamp, known: n.keyStamp, last: n.keyStamp, reread: n.rereadKeys})
 	}
+	for _, c := range n.certs.all() {
+		known := c.now.Load().stamp
+		reread := func(ctx context.Context) { n.rereadCertificate(ctx, c) }
+		all = append(all, &fileWatch{stamp: c.stamp, known: known, last: known, reread: reread})
+	}
 	if n.cfg.wantsLists() {
 		all = append(all, &fileWatch{stamp: n.cfg.listsStamp, known: n.entry.listsRead, last: n.entry.listsRead, reread: n.rereadLists})
 	}
@@ -69,6 +74,7 @@ func (n *node) watchFiles(ctx context.Context, all []*fileWatch) {
 			if now.Sub(warned) >= warnEvery {
 				warned = now
 				n.warnTLS(now)
+				n.warnCertificates(now)
 			}
 			for _, w := range all {
 				w.look(ctx)
