@@ -133,6 +133,28 @@ func SkipTicks(c *Conn, n uint32) {
 	c.loop.execute(c.loop.turn)
 }
 
+// Newcomers is those whose header block is coming in.
+func Newcomers(s *Server) (out []*Conn) {
+	b := &s.listeners[0].lobby
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for g := b.sending.oldest; g != nil; g = g.next {
+		out = append(out, g.conn)
+	}
+	return out
+}
+
+// GiveWay asks all of them to give way to others, as the lobby does; on the loop.
+func GiveWay(s *Server) {
+	b := &s.listeners[0].lobby
+	for _, c := range Newcomers(s) {
+		b.mu.Lock()
+		b.stepOutLocked(b.guests[c])
+		b.mu.Unlock()
+		c.giveWayOnLoop()
+	}
+}
+
 // Guests is how many are in the lobby and do not wait there.
 func Guests(s *Server) int64 { return s.listeners[0].lobby.inside.Load() }
 

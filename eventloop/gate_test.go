@@ -2,6 +2,7 @@ package eventloop_test
 
 import (
 	"net/http"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -137,6 +138,23 @@ func TestGate_BacklogDoesNotExceedTheBudget(t *testing.T) {
 		cand.h.Admit(n.track(&ears{}))
 	}
 	testkit.Eventually(t, patience, "all to be decided", func() bool { return n.Stats().Handshakes == 0 })
+}
+
+// A newcomer that has sent its header block does not give way to others because the loop has
+// not come to read it.
+func TestGate_LatenessIsNotSilence(t *testing.T) {
+	n := serve(t, eventloop.Config{Loops: 1}, echoing())
+	late, silent := n.dial(), n.dial()
+	testkit.Eventually(t, patience, "both to be newcomers", func() bool { return len(eventloop.Newcomers(n.Server)) == 2 })
+	eventloop.OnLoop(eventloop.Newcomers(n.Server)[0], func() {
+		late.raw([]byte(request))
+		testkit.Eventually(t, patience, "the kernel to have it", func() bool {
+			return slices.ContainsFunc(eventloop.Newcomers(n.Server), eventloop.Unread)
+		})
+		eventloop.GiveWay(n.Server)
+	})
+	late.wantSwitch()
+	silent.wantStatus(http.StatusServiceUnavailable)
 }
 
 // The limit of connections: told 503 while the reserve lasts, then waiting in

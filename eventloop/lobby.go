@@ -122,6 +122,17 @@ func (b *lobby) move(c *Conn, to stage, now time.Time) {
 	}
 }
 
+// stay has c stand in its line once more, as the last: it was asked to give way, and was not at fault.
+func (b *lobby) stay(c *Conn, now time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if g := b.guests[c]; g != nil && g.stage == stageHello && g.in == nil {
+		g.since = now
+		b.hellos[g.addr]++
+		b.sending.join(g)
+	}
+}
+
 // stepOutLocked takes g out of its line. In none it is not asked to give way.
 func (b *lobby) stepOutLocked(g *guest) {
 	if g.in == &b.sending {

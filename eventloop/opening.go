@@ -124,12 +124,17 @@ func (c *Conn) letInOnLoop() {
 }
 
 // giveWayOnLoop ends a handshake that has to make room for others. If it only
-// was slow it hears when to come again.
+// was slow it hears when to come again. If it is the loop that is behind, which has not read
+// what the peer sent, it has its time once more.
 func (c *Conn) giveWayOnLoop() {
 	switch c.state {
 	case stateGreeting: // nothing can be said before it has said it
 		c.endOnLoop(CauseCrowdedOut, wsproto.CloseAbnormal)
 	case stateHello:
+		if !c.paused && c.unreadOnLoop() {
+			c.listener().lobby.stay(c, time.Now())
+			return
+		}
 		c.openingOnLoop().noOnLoop(c, c.loop.s.later("too many are connecting"))
 		c.endOnLoop(CauseCrowdedOut, wsproto.CloseAbnormal)
 	case stateLingering: // it had its answer
