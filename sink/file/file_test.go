@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/klauspost/compress/zstd"
@@ -109,9 +110,27 @@ func TestFile_IsADestination(t *testing.T) {
 						}
 						return all(t, dir)
 					},
+					Full: func(t *testing.T, full bool) { fill(t, filepath.Join(dir, "records.part"), full) },
 				}
 			})
 		})
+	}
+}
+
+// fill has no file grow beyond the size that one has, and half a line, as on a full disk.
+func fill(t *testing.T, path string, full bool) {
+	t.Helper()
+	var limit syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_FSIZE, &limit); err != nil {
+		t.Fatal(err)
+	}
+	limit.Cur = limit.Max
+	if full {
+		t.Cleanup(func() { fill(t, path, false) })
+		limit.Cur = uint64(len(read(t, path))) + 100
+	}
+	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &limit); err != nil {
+		t.Fatal(err)
 	}
 }
 

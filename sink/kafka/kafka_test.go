@@ -68,6 +68,13 @@ func TestKafka_IsADestination(t *testing.T) {
 			Received: b.received,
 			Down:     func(*testing.T) { b.down() }, Up: b.up,
 			Hang: func(*testing.T) func() { return b.hold() },
+			Full: func(_ *testing.T, full bool) {
+				if full {
+					fault = b.cluster.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Err: kerr.KafkaStorageError, Count: -1})
+				} else {
+					fault.Remove()
+				}
+			},
 			Refuse: func(_ *testing.T, one, all bool) {
 				if fault != nil {
 					fault.Remove()

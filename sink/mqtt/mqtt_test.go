@@ -89,7 +89,7 @@ func openStrict(t *testing.T) (*strict, map[string]any) {
 	return s, map[string]any{"url": "mqtt://" + ln.Addr().String(), "topic": "edge/{topic}"}
 }
 
-// Brokers that refuse records, by PUBACK and by leaving.
+// Brokers that are full, and that refuse records, by PUBACK and by leaving.
 func TestMQTT_RefusingBroker(t *testing.T) {
 	for name, no := range map[string]packets.Code{"PUBACK": packets.ErrPayloadFormatInvalid, "DISCONNECT": packets.ErrMalformedPacket} {
 		t.Run(name, func(t *testing.T) {
@@ -99,6 +99,14 @@ func TestMQTT_RefusingBroker(t *testing.T) {
 					New:      func(t *testing.T) sink.Destination { return sinktest.New(t, mqtt.New, values) },
 					Received: s.heard,
 					ByDevice: true,
+					Full: func(_ *testing.T, full bool) {
+						s.say(func(string) error {
+							if full {
+								return packets.ErrQuotaExceeded
+							}
+							return nil
+						})
+					},
 					Refuse: func(_ *testing.T, one, all bool) {
 						s.say(func(topic string) error {
 							if all || one && topic == "edge/poison" {

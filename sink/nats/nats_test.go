@@ -120,7 +120,7 @@ func (s *server) received(t *testing.T) (ids []string) {
 			t.Fatal(err)
 		}
 		var r struct{ Position, Device string }
-		if err := json.Unmarshal(m.Data, &r); err != nil || m.Subject != "in.default."+r.Device {
+		if err := json.Unmarshal(m.Data, &r); err != nil || strings.TrimSuffix(m.Subject, ".temp") != "in.default."+r.Device {
 			t.Fatalf("%s %s: %v", m.Subject, m.Data, err)
 		}
 		ids = append(ids, r.Position)
@@ -152,37 +152,6 @@ func put(t testing.TB, path, text string) {
 	t.Helper()
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
-	}
-}
-
-func TestNATS_IsADestination(t *testing.T) {
-	for _, mode := range []string{"jetstream", "core"} {
-		t.Run(mode, func(t *testing.T) {
-			sinktest.Run(t, func(t *testing.T) *sinktest.Harness {
-				s, values := open(t)
-				values["mode"] = mode
-				return &sinktest.Harness{
-					New:      func(t *testing.T) sink.Destination { return sinktest.New(t, sinknats.New, values) },
-					Received: s.received,
-					Down: func(t *testing.T) {
-						if mode == "core" { // the server has it then, and what listens to it maybe not yet
-							testkit.Eventually(t, patience, "the stream to have heard all", func() bool { return len(s.received(t)) >= 5 })
-						}
-						s.down()
-					},
-					Up: func(t *testing.T) { s.up(t) },
-					Hang: func(t *testing.T) func() {
-						testkit.Freeze(t, s.cmd.Process)
-						return func() { testkit.Thaw(t, s.cmd.Process) }
-					},
-					Credentials: func(t *testing.T, right bool) {
-						put(t, values["password_file"].(string), map[bool]string{true: "right", false: "wrong"}[right])
-					},
-					Once:     true, // by the message id
-					ByDevice: mode == "jetstream",
-				}
-			})
-		})
 	}
 }
 

@@ -44,6 +44,10 @@ const (
 	refuseAll = `; ALTER TABLE telemetry ADD CONSTRAINT no CHECK (topic = '')`
 )
 
+// fillUp has the table answer as one on a full disk.
+const fillUp = `CREATE OR REPLACE FUNCTION no_room() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE disk_full; END $$;
+CREATE TRIGGER no_room BEFORE INSERT ON telemetry EXECUTE FUNCTION no_room()`
+
 func open(t *testing.T) (*testkit.Postgres, map[string]any) {
 	t.Helper()
 	if server == nil {
@@ -84,6 +88,9 @@ func TestPostgres_IsADestination(t *testing.T) {
 			Hang: func(t *testing.T) func() {
 				testkit.Freeze(t, p.Process())
 				return func() { testkit.Thaw(t, p.Process()) }
+			},
+			Full: func(t *testing.T, full bool) {
+				p.PSQL(t, map[bool]string{true: fillUp, false: "DROP TRIGGER no_room ON telemetry"}[full])
 			},
 			Refuse: func(t *testing.T, one, all bool) {
 				sql := numbered

@@ -113,14 +113,29 @@ func put(t *testing.T, path, text string) {
 func TestRedis_IsADestination(t *testing.T) {
 	sinktest.Run(t, func(t *testing.T) *sinktest.Harness {
 		s, values := open(t)
+		values["key"] = "edge:{tenant}:{topic}"
 		return &sinktest.Harness{
 			New:      func(t *testing.T) sink.Destination { return sinktest.New(t, redis.New, values) },
-			Received: s.received,
+			Received: func(t *testing.T) []string { return s.stream(t, "edge:default:temp") },
 			Down:     func(*testing.T) { s.down() }, Up: s.up,
 			Hang: func(t *testing.T) func() {
 				testkit.Freeze(t, s.cmd.Process)
 				return func() { testkit.Thaw(t, s.cmd.Process) }
 			},
+			Full: func(t *testing.T, full bool) {
+				s.cli(t, "CONFIG", "SET", "maxmemory", map[bool]string{true: "1", false: "0"}[full])
+			},
+			// What has another type takes no entries.
+			Refuse: func(t *testing.T, one, all bool) {
+				s.cli(t, "DEL", "edge:default:poison", "edge:default:temp")
+				if one {
+					s.cli(t, "SET", "edge:default:poison", "text")
+				}
+				if all {
+					s.cli(t, "SET", "edge:default:temp", "text")
+				}
+			},
+			Again: true,
 			Credentials: func(t *testing.T, right bool) {
 				put(t, values["password_file"].(string), map[bool]string{true: "right", false: "wrong"}[right])
 			},

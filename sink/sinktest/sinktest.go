@@ -33,6 +33,8 @@ type Harness struct {
 	Down, Up func(t *testing.T)
 	// Hang has the server take connections and answer nothing, until resume is called.
 	Hang func(t *testing.T) (resume func())
+	// Full has the server have no room for more, or room again.
+	Full func(t *testing.T, full bool)
 	// Refuse has the server refuse records of the topic "poison", or all if all is true,
 	// or none.
 	Refuse func(t *testing.T, one, all bool)
@@ -40,8 +42,9 @@ type Harness struct {
 	Credentials func(t *testing.T, right bool)
 	// Once says that what is sent twice is there once.
 	Once bool
-	// ByDevice says that the order is each device's and not the log's, and that what is behind
-	// a failure may be there already, and come again.
+	// Again says that what is behind a failure may be there already, and come again.
+	Again bool
+	// ByDevice says that the order is each device's and not the log's, and Again.
 	ByDevice bool
 }
 
@@ -126,6 +129,7 @@ func Run(t *testing.T, open func(t *testing.T) *Harness) {
 		{"what is confirmed is there, in order", inOrder},
 		{"after Close it begins anew", afterClose},
 		{"down is of the moment, and passes", down},
+		{"full is of the moment, and passes", full},
 		{"who answers nothing is left when the time is over", hanging},
 		{"one refused record takes no other with it", refusesOne},
 		{"refusing all confirms none", refusesAll},
@@ -150,7 +154,7 @@ func (h *Harness) wants(t *testing.T, ids []string) {
 // wantsBehindRefusals is wants where records were refused in front of others.
 func (h *Harness) wantsBehindRefusals(t *testing.T, ids []string) {
 	t.Helper()
-	if !h.ByDevice {
+	if !h.ByDevice && !h.Again {
 		h.wants(t, ids)
 		return
 	}
@@ -219,16 +223,30 @@ func down(t *testing.T, h *Harness) {
 	if h.Down == nil {
 		t.Skip("there is no server that could be down")
 	}
+	passes(t, h, h.Down, h.Up)
+}
+
+func full(t *testing.T, h *Harness) {
+	if h.Full == nil {
+		t.Skip("it takes what comes")
+	}
+	passes(t, h, func(t *testing.T) { t.Helper(); h.Full(t, true) }, func(t *testing.T) { t.Helper(); h.Full(t, false) })
+}
+
+// passes insists that what begin does to the server is of the moment, and that nothing is missing,
+// nor there twice, when end has undone it.
+func passes(t *testing.T, h *Harness, begin, end func(*testing.T)) {
+	t.Helper()
 	d := h.New(t)
 	if _, err := Send(t, d, Records(1, 5)); err != nil {
 		t.Fatal(err)
 	}
-	h.Down(t)
+	begin(t)
 	n, err := Send(t, d, Records(6, 9))
 	ofTheMoment(t, n, err)
 	n, err = Send(t, h.New(t), Records(6, 9)) // one that never had a connection
 	ofTheMoment(t, n, err)
-	h.Up(t)
+	end(t)
 	if refused := Deliver(t, d, Records(6, 9)); refused != nil {
 		t.Errorf("refused %v", refused)
 	}

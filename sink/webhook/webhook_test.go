@@ -33,6 +33,7 @@ type server struct {
 	// Guarded by mu.
 	ids      []string
 	one, all bool
+	full     bool
 	hang     chan struct{} // nil: it answers
 }
 
@@ -91,6 +92,10 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.full {
+		http.Error(w, "no room", http.StatusInsufficientStorage)
+		return
+	}
 	for _, one := range list {
 		if s.all || s.one && one.Topic+one.Subject == "poison" {
 			http.Error(w, "no\x1b[31m such\nthing", http.StatusUnprocessableEntity)
@@ -130,6 +135,11 @@ func TestWebhook_IsADestination(t *testing.T) {
 							s.mu.Unlock()
 							close(hang)
 						}
+					},
+					Full: func(_ *testing.T, full bool) {
+						s.mu.Lock()
+						defer s.mu.Unlock()
+						s.full = full
 					},
 					Refuse: func(_ *testing.T, one, all bool) {
 						s.mu.Lock()

@@ -150,19 +150,40 @@ func TestGRPC_ForgottenReader(t *testing.T) {
 }
 
 // A client that does not read holds up neither devices nor other readers, and not the stop
-// of the node either.
+// of the node either; once it reads it gets what they got.
 func TestGRPC_SlowClientHoldsUpNobody(t *testing.T) {
 	t.Parallel()
 	const devices, messages = 4, 150
 	n := startGRPC(t)
 	stuck := n.reading(n.client(n.own()), &v1.Open{Reader: "stuck"})
 	opened(t, stuck)
+	opened(t, n.reading(n.client(n.own()), &v1.Open{Reader: "stuck-for-good"}))
 	s := n.subscribe("quick")
 	// Several times what sockets and buffers on the way may hold.
 	f := launch(t, n.node, devices, messages, func(s *streamer) { s.size = 60_000 })
 	f.waitAcked(2*patience, devices*messages)
 	_, acked := f.acked()
 	s.waitFor(acked)
+	late := &subscriber{t: t, last: map[string]uint64{}, at: map[string]string{}}
+	for count := 0; count < devices*messages; {
+		m, err := recv(t, stuck.Recv)
+		if err != nil {
+			t.Fatal(err)
+		}
+		records := m.GetRecords().GetRecords()
+		count += len(records)
+		if err := late.take(records); err != nil {
+			t.Fatal(err)
+		}
+		if len(records) == 0 { // the place is kept
+			continue
+		}
+		at := records[len(records)-1].GetPosition()
+		if err := stuck.Send(&v1.ReadRequest{Request: &v1.ReadRequest_Ack{Ack: &v1.Ack{Position: at}}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	late.waitFor(acked)
 	n.stop()
 }
 

@@ -72,10 +72,13 @@ func want(t *testing.T, err error, code codes.Code, words ...string) {
 // subscriber is a service that reads the log.
 type subscriber struct {
 	t      *testing.T
+	client *service.Client
+	name   string
 	cancel context.CancelFunc
 	ended  chan error
 
 	mu    sync.Mutex
+	no    error             // what it says instead of taking records
 	last  map[string]uint64 // by device
 	at    map[string]string // positions, by device and sequence
 	twice int
@@ -84,24 +87,43 @@ type subscriber struct {
 
 func (n *grpcNode) subscribe(name string) *subscriber {
 	n.t.Helper()
-	c := n.client(n.own())
-	ctx, cancel := context.WithCancel(context.Background())
-	s := &subscriber{t: n.t, cancel: cancel, ended: make(chan error, 1), last: map[string]uint64{}, at: map[string]string{}}
-	n.t.Cleanup(cancel)
-	go func() {
-		s.ended <- c.Read(ctx, &v1.Open{Reader: name}, func(_ context.Context, records []*v1.Record) error {
-			s.take(records)
-			return nil
-		})
-	}()
+	return n.subscribeBy(n.own(), name)
+}
+
+func (n *grpcNode) subscribeBy(token, name string) *subscriber {
+	n.t.Helper()
+	s := &subscriber{t: n.t, client: n.client(token), name: name, last: map[string]uint64{}, at: map[string]string{}}
+	s.start()
 	return s
+}
+
+// start begins to read where the node says.
+func (s *subscriber) start() {
+	s.t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	s.cancel, s.ended = cancel, ended
+	s.t.Cleanup(cancel)
+	go func() {
+		ended <- s.client.Read(ctx, &v1.Open{Reader: s.name}, func(_ context.Context, records []*v1.Record) error { return s.take(records) })
+	}()
+}
+
+// refuse has it take nothing and say so, or take what comes.
+func (s *subscriber) refuse(no error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.no = no
 }
 
 // take insists on the promises: each device's sequences come in order without a hole, and
 // what comes twice has the position of the first time.
-func (s *subscriber) take(records []*v1.Record) {
+func (s *subscriber) take(records []*v1.Record) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.no != nil {
+		return s.no
+	}
 	for _, r := range records {
 		if s.first == nil {
 			s.first = r
@@ -119,6 +141,7 @@ func (s *subscriber) take(records []*v1.Record) {
 		s.at[key] = r.GetPosition()
 		s.last[r.GetDevice()] = max(s.last[r.GetDevice()], r.GetSeq())
 	}
+	return nil
 }
 
 // waitFor waits until all that was acknowledged to devices has come.
