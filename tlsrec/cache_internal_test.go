@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// Who speaks keeps its ciphers, who is silent for some seconds has none, and speaks with
-// new ones; there is a bound, and who is gone is nowhere.
+// Who speaks often keeps its ciphers, who is silent for some seconds has none, and speaks
+// with new ones; there is a bound, and who is gone is nowhere.
 func TestCache_ForThoseWhoSpeak(t *testing.T) {
 	ca, _, own := twoServers(t)
 	cache := &Cache{}
@@ -21,6 +21,17 @@ func TestCache_ForThoseWhoSpeak(t *testing.T) {
 		}
 	}
 	live := func(c *client) bool { return c.session.own.live != nil }
+	crowd := func() { // enough of them for the place of each that does not speak often
+		for range newcomersMost {
+			cache.keep(&records{live: &ciphers{}})
+		}
+	}
+	for i := range oftenTimes {
+		speak(first, "x")
+		if crowd(); live(first) != (i == oftenTimes-1) {
+			t.Errorf("after it spoke %d times it has its ciphers: %v", i+1, live(first))
+		}
+	}
 	speak(second, "x")
 	for i := range 5 {
 		speak(first, "x")
@@ -37,7 +48,7 @@ func TestCache_ForThoseWhoSpeak(t *testing.T) {
 	speak(second, "again")
 
 	for range cachedMost {
-		cache.keep(&records{live: &ciphers{}})
+		cache.keep(&records{live: &ciphers{}, makes: oftenTimes, made: cache.sweeps})
 	}
 	if len(cache.held) != cachedMost {
 		t.Errorf("%d are kept", len(cache.held))
@@ -52,13 +63,53 @@ func TestCache_ForThoseWhoSpeak(t *testing.T) {
 	for i := 6; i < 8; i++ {
 		cache.Sweep(time.Duration(i) * cachedFor)
 	}
-	if len(cache.held) > 0 || cap(cache.held) > 0 || live(first) || live(second) {
-		t.Errorf("%d of %d are left", len(cache.held), cap(cache.held))
+	if len(cache.held) > 0 || cap(cache.held) > 0 || live(first) || live(second) || cache.newcomers != [newcomersMost]*records{} {
+		t.Errorf("%d of %d are left, %v", len(cache.held), cap(cache.held), cache.newcomers)
 	}
 	speak(first, "at last")
 	first.session.Close()
-	if len(cache.held) > 0 {
+	if len(cache.held) > 0 || cache.newcomers != [newcomersMost]*records{} {
 		t.Error("who is gone is kept")
+	}
+}
+
+// However many idle devices answer the heartbeats, a few of them have ciphers at a time;
+// one that speaks each second has its own for good.
+func TestCache_IdleDevices(t *testing.T) {
+	cache := &Cache{}
+	speak := func(r *records) (made bool) {
+		if r.spoke = true; r.live == nil {
+			r.live, made = &dummy, true
+			cache.keep(r)
+		}
+		return made
+	}
+	const silence = 30 * time.Second
+	idle, busy := make([]records, 9000), &records{}
+	perSecond := len(idle) / int(silence/time.Second)
+	made := 0
+	for second := range 95 {
+		from := second % 30 * perSecond
+		for i := range idle[from : from+perSecond] {
+			speak(&idle[from+i])
+			speak(&idle[from+max(0, i-newcomersMost/2)]) // its answer, a little later
+		}
+		if speak(busy) && second > oftenTimes {
+			made++
+		}
+		cache.Sweep(time.Duration(second) * time.Second)
+		have := 0
+		for i := range idle {
+			if idle[i].live != nil {
+				have++
+			}
+		}
+		if have > newcomersMost {
+			t.Fatalf("after %d s %d idle devices have ciphers", second, have)
+		}
+	}
+	if made > 0 {
+		t.Errorf("one that speaks each second had its ciphers made %d times again", made)
 	}
 }
 

@@ -64,8 +64,10 @@ type records struct {
 	useless uint8   // records without data, in a row
 	part    [5]byte // of a KeyUpdate that came in pieces
 	parts   uint8
-	asked   bool   // the peer is to update its key, and has not yet
-	spoke   bool   // since the cache was swept
+	asked   bool  // the peer is to update its key, and has not yet
+	spoke   bool  // since the cache was swept
+	makes   uint8 // how often ciphers were made lately, and the last time, in sweeps
+	made    uint16
 	place   uint16 // in the cache, from 1 on; 0 without ciphers there
 }
 

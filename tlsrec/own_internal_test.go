@@ -22,11 +22,15 @@ type client struct {
 }
 
 // conduct carries a handshake between crypto/tls and a Session of s.
-func conduct(t testing.TB, s *Server, ca *testkit.Authority) *client {
+func conduct(t testing.TB, s *Server, ca *testkit.Authority, change ...func(*tls.Config)) *client {
 	t.Helper()
 	log := &secrets{}
 	n, p := s.NewSession(""), &pipe{}
-	conn := tls.Client(p, &tls.Config{RootCAs: ca.Pool(), ServerName: "127.0.0.1", KeyLogWriter: log, ClientSessionCache: tls.NewLRUClientSessionCache(1), CurvePreferences: []tls.CurveID{tls.X25519}})
+	cfg := &tls.Config{RootCAs: ca.Pool(), ServerName: "127.0.0.1", KeyLogWriter: log, ClientSessionCache: tls.NewLRUClientSessionCache(1), CurvePreferences: []tls.CurveID{tls.X25519}}
+	for _, do := range change {
+		do(cfg)
+	}
+	conn := tls.Client(p, cfg)
 	var wire, rest []byte
 	p.more = func() bool { // the server has its turn
 		wire = append(wire, p.out...)
@@ -287,7 +291,7 @@ func TestOwn_Wiped(t *testing.T) {
 	c.session.Keep(cache)
 	r := c.session.own
 	c.wire = c.session.Seal(c.wire, []byte("x"))
-	if r.live == nil || cache.held[0] != r {
+	if r.live == nil || cache.newcomers[0] != r {
 		t.Error("the ciphers are not kept")
 	}
 	c.wire = c.session.Goodbye(c.wire)
@@ -299,7 +303,7 @@ func TestOwn_Wiped(t *testing.T) {
 		t.Errorf("close_notify is %v", err)
 	}
 	c.session.Close()
-	if r.in.secret != [48]byte{} || r.out.secret != [48]byte{} || r.live != nil || len(cache.held) > 0 {
+	if r.in.secret != [48]byte{} || r.out.secret != [48]byte{} || r.live != nil || cache.newcomers[0] != nil {
 		t.Error("something is left")
 	}
 }
