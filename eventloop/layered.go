@@ -19,9 +19,9 @@ type layered struct {
 
 	c        *Conn
 	greeting Greeting
-	remote   netip.AddrPort
-	wire     *bytebuf.Buf // what the Greeting has not taken
-	waits    bool         // for us, and is lent by Held; else for the peer's next bytes, by Parts
+	remote   *netip.AddrPort // that of Step; nil without one
+	wire     *bytebuf.Buf    // what the Greeting has not taken
+	waits    bool            // for us, and is lent by Held; else for the peer's next bytes, by Parts
 	over     bool
 	busy     bool // stepOnLoop is at work, and has wire
 	parted   bool // Goodbye was said
@@ -98,8 +98,8 @@ func (c *Conn) goodbyeOnLoop() {
 
 // remoteOnLoop is who the peer is.
 func (c *Conn) remoteOnLoop() netip.AddrPort {
-	if l, ok := c.gc.(*layered); ok && l.remote.IsValid() {
-		return l.remote
+	if l, ok := c.gc.(*layered); ok && l.remote != nil {
+		return *l.remote
 	}
 	return addrPortOf(c.gc.RemoteAddr())
 }
@@ -225,7 +225,8 @@ func (l *layered) answerOnLoop(step *Step, err error) {
 		l.failOnLoop()
 		return
 	case step.Remote.IsValid():
-		l.remote = step.Remote
+		remote := step.Remote // or every step were on the heap
+		l.remote = &remote
 		if cause := c.listener().judge(step.Remote.Addr()); cause != causeNone {
 			c.endOnLoop(cause, wsproto.CloseAbnormal)
 			return

@@ -40,7 +40,7 @@ type workshop struct {
 
 	// Guarded by mu.
 	mu      sync.Mutex
-	waiting []*tlsGreeting
+	waiting []job
 }
 
 // A tlsGreeting is TLS on one connection.
@@ -48,16 +48,19 @@ type tlsGreeting struct {
 	// Immutable after construction.
 	c       *Conn
 	shop    *workshop
-	session *tlsrec.Session
+	session *tlsrec.Session // the loop's, unless it is handed over
 
 	// Owned by the loop goroutine.
 	open bool // the handshake is over
 
-	// Owned by whoever has the session: the loop unless it is handed over.
-	record []byte
-
 	// Atomic.
 	held atomic.Int32
+}
+
+// A job is a record of a handshake, in memory of its own, that waits for a worker.
+type job struct {
+	of     *tlsGreeting
+	record []byte
 }
 
 // Holders of the session.
@@ -140,19 +143,18 @@ func (g *tlsGreeting) Closed() {
 // handOver leaves a record of the handshake to a worker. It is copied: its memory is the
 // loop's.
 func (w *workshop) handOver(g *tlsGreeting, record []byte) error {
-	g.record = append([]byte(nil), record...)
+	j := job{g, append([]byte(nil), record...)}
 	g.held.Store(heldByWorker)
 	// Each that waits has a worker coming: with the lock given up in between, another one's
 	// could take this one, be missing there, and leave that one waiting for good.
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.waiting = append(w.waiting, g)
+	w.waiting = append(w.waiting, j)
 	if w.run(w.work) {
 		return nil
 	}
 	n := len(w.waiting) - 1
-	w.waiting[n], w.waiting = nil, w.waiting[:n]
-	g.record = nil
+	w.waiting[n], w.waiting = job{}, w.waiting[:n]
 	g.held.Store(heldByLoop)
 	return errBusy
 }
@@ -166,16 +168,15 @@ func (w *workshop) workOne() {
 		w.mu.Unlock()
 		return
 	}
-	g := w.waiting[n]
-	w.waiting[n] = nil
+	g, record := w.waiting[n].of, w.waiting[n].record
+	w.waiting[n] = job{}
 	if w.waiting = w.waiting[:n]; n == 0 {
 		w.waiting = nil // after a storm it is large
 	}
 	w.mu.Unlock()
 	if g.held.Load() == heldByWorker {
-		g.session.Advance(g.record)
+		g.session.Advance(record)
 	}
-	g.record = nil
 	if g.held.CompareAndSwap(heldByWorker, heldByLoop) {
 		g.c.Wake()
 	} else {

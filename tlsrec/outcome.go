@@ -38,7 +38,7 @@ func (o Outcome) String() string { return outcomeNames[o] }
 func outcomeOf(n *Session, st *tls.ConnectionState) Outcome {
 	var remote *net.OpError
 	var cert *tls.CertificateVerificationError
-	switch err := n.err; {
+	switch err := n.m.err; {
 	case err == nil && st.DidResume:
 		return OutcomeResumed
 	case err == nil:

@@ -8,10 +8,10 @@ import (
 // A pipe stands in for the socket of a tls.Conn: it reads what it was given, and what it
 // is told to write it keeps.
 type pipe struct {
-	in    []byte // to be read; lent by who gave it
-	out   []byte // was written
-	more  func() bool
-	wrote func([]byte) // hears of what is written; may be nil
+	in      []byte // to be read; lent by who gave it
+	out     []byte // was written
+	more    func() bool
+	secrets *secrets // of the handshake; nil after it, and where they stay with the tls.Conn
 }
 
 // errDry says that there is nothing to read now. crypto/tls takes every error of Read for
@@ -42,8 +42,8 @@ func (p *pipe) Read(b []byte) (int, error) {
 // Write keeps b. It never fails: crypto/tls does not write again after an error.
 func (p *pipe) Write(b []byte) (int, error) {
 	p.out = append(p.out, b...)
-	if p.wrote != nil {
-		p.wrote(b)
+	if p.secrets != nil {
+		p.secrets.wrote(b)
 	}
 	return len(b), nil
 }

@@ -126,6 +126,11 @@ func (s *Server) Load() (use func(), err error) {
 			own.NextProtos = []string{protocol}
 			configs[protocol] = own
 		}
+		if s.cfg.OwnRecords {
+			for _, c := range configs {
+				telling(c)
+			}
+		}
 		s.crls.Store(m.crls)
 		s.trust.Store(&m.authorities)
 		s.pairs.Store(m.pairs)

@@ -43,16 +43,16 @@ type Session struct {
 	// Owned by whoever has the Session now.
 	m      *machine // nil once the record layer of our own has taken over
 	own    *records // nil before, and without it
-	err    error    // of the handshake, final
-	done   bool     // the handshake is over, and well
-	ended  bool     // our close_notify is out, or nothing may follow any more
-	barren uint16   // bytes of records without data, in a row
-	paid   uint32   // until when records without data have paid, in barrenEvery since the server was made
 	peer   *Identity
+	paid   uint32 // until when records without data have paid, in barrenEvery since the server was made
+	barren uint16 // bytes of records without data, in a row
+	done   bool   // the handshake is over, and well
+	ended  bool   // our close_notify is out, or nothing may follow any more
 }
 
 // A machine is crypto/tls at work, with what only a handshake needs.
 type machine struct {
+	err     error // of the handshake, final
 	began   time.Time
 	conn    *tls.Conn
 	pipe    pipe
@@ -60,7 +60,6 @@ type machine struct {
 	stop    func()
 	records int // of the handshake, so far
 	bytes   int
-	secrets *secrets // nil where they stay with the tls.Conn
 }
 
 // NewSession begins with a connection whose peer has not said anything yet. protocol is one of
@@ -68,19 +67,16 @@ type machine struct {
 // by ALPN is refused; "" takes whatever it names. [RFC7301 3.2]
 func (s *Server) NewSession(protocol string) *Session {
 	n := &Session{server: s, m: &machine{began: time.Now()}}
-	m, cfg := n.m, (*s.configs.Load())[protocol]
+	m := n.m
 	if s.cfg.OwnRecords {
-		m.secrets = &secrets{}
-		cfg = cfg.Clone()
-		cfg.KeyLogWriter = m.secrets
-		m.pipe.wrote = m.secrets.wrote
+		m.pipe.secrets = &secrets{}
 	}
-	m.conn = tls.Server(&m.pipe, cfg)
+	m.conn = tls.Server(&m.pipe, (*s.configs.Load())[protocol])
 	m.next, m.stop = iter.Pull(func(yield func(struct{}) bool) {
 		m.pipe.more = func() bool { return yield(struct{}{}) }
-		n.err = m.conn.Handshake()
+		m.err = m.conn.Handshake()
 		m.pipe.more = nil
-		n.done = n.err == nil
+		n.done = m.err == nil
 	})
 	return n
 }
@@ -88,10 +84,10 @@ func (s *Server) NewSession(protocol string) *Session {
 // Advance runs the handshake on with one record, which is borrowed until return. It may
 // take a millisecond of the processor, and never waits.
 func (n *Session) Advance(record []byte) {
-	if n.err != nil || n.done {
+	m := n.m
+	if n.done || m.err != nil {
 		return
 	}
-	m := n.m
 	m.records++
 	if m.bytes += len(record); m.records > handshakeRecords || m.bytes > handshakeBytes {
 		n.fail(errTooLong)
@@ -100,7 +96,7 @@ func (n *Session) Advance(record []byte) {
 	defer func() {
 		m.pipe.in = nil
 		if v := recover(); v != nil {
-			n.err, n.done = errPanic, false
+			m.err, n.done = errPanic, false
 			n.server.panicked(v)
 			n.note()
 		}
@@ -115,7 +111,7 @@ func (n *Session) Advance(record []byte) {
 // fail ends the handshake before its time.
 func (n *Session) fail(why error) {
 	n.m.stop()
-	n.err, n.done = why, false
+	n.m.err, n.done = why, false
 	n.m.next, n.m.stop = nil, func() {}
 	n.note()
 }
@@ -132,14 +128,13 @@ func (n *Session) note() {
 			n.peer = &id
 		}
 	}
-	if m.secrets == nil {
-		return
+	if s := m.pipe.secrets; s != nil {
+		if n.done {
+			n.own = s.own(&st)
+		}
+		s.wipe()
+		m.pipe.secrets = nil
 	}
-	if n.done {
-		n.own = m.secrets.own(&st)
-	}
-	m.secrets.wipe()
-	m.secrets, m.pipe.wrote = nil, nil
 }
 
 // Peer is who the certificate of the peer stands for; nil where it has none. Once the
@@ -162,7 +157,12 @@ func (n *Session) NotTLS(wire []byte) []byte {
 
 // Done says whether the handshake is over. An error is final: the connection is to end
 // behind what Reply returns.
-func (n *Session) Done() (bool, error) { return n.done, n.err }
+func (n *Session) Done() (bool, error) {
+	if n.m == nil {
+		return true, nil
+	}
+	return n.done, n.m.err
+}
 
 // Reply is what the peer is to be sent, as it goes over the wire; the caller's from now on.
 func (n *Session) Reply() []byte {
@@ -272,9 +272,9 @@ func (n *Session) Close() {
 		n.own.wipe()
 		n.ended = true
 	}
-	if n.err == nil && !n.done {
+	if !n.done && n.m.err == nil {
 		n.m.stop()
-		n.err = io.ErrClosedPipe
+		n.m.err = io.ErrClosedPipe
 		n.server.count(OutcomeGone)
 	}
 }

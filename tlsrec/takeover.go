@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/tls"
 	"encoding/hex"
+	"slices"
 )
 
 // How the secrets come out of crypto/tls: as the lines of a key log, which a Config writes
@@ -15,6 +16,20 @@ type secrets struct {
 	client, server [48]byte
 	lengths        [2]int
 	late           []byte // what was sent once the server's was known
+}
+
+// telling has the handshakes by cfg tell their secrets, where they are of TLS 1.3: by a
+// Config of their own, which the tls.Conn keeps. That of an older version shares cfg.
+func telling(cfg *tls.Config) {
+	cfg.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+		p, ok := hello.Conn.(*pipe)
+		if !ok || p.secrets == nil || !slices.Contains(hello.SupportedVersions, tls.VersionTLS13) {
+			return nil, nil
+		}
+		own := cfg.Clone()
+		own.KeyLogWriter = p.secrets
+		return own, nil
+	}
 }
 
 var labels = [2][]byte{[]byte("CLIENT_TRAFFIC_SECRET_0 "), []byte("SERVER_TRAFFIC_SECRET_0 ")}

@@ -50,7 +50,7 @@ func tlsMeasures(d, few string) []measure {
 	connect := []string{"connect", "--connect-in-flight=64", "--rounds=3"}
 	const many = 1000
 	return []measure{
-		{name: "idle", args: []string{"idle", few, "--calm=5s", "--settle=5s", "--hold=0s"}, fits: whole, rounds: 1},
+		{name: "idle", args: []string{"idle", few, "--calm=10s", "--settle=5s", "--hold=0s"}, fits: whole, rounds: 1},
 		{name: "echo-1", args: []string{"echo", "--in-flight=1", d}, fits: whole, connections: many},
 		{name: "full", args: connect, fits: func(s server) bool { return s.name != tlsStd }, connections: many},
 		{name: "classic", args: with(connect, "--tls-classic"), fits: modern, connections: many},

@@ -61,6 +61,8 @@ func (e *echoCmd) Run(io *streams) error {
 		return usageError{err}
 	}
 	defer stopControl()
+	stopTidy := inBackground(func(ctx context.Context) { tidy(ctx, srv, func() int64 { return 0 }) })
+	defer func() { _ = stopTidy(context.Background()) }() // it hears at once
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
 	defer signal.Stop(signals)

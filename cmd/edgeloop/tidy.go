@@ -5,6 +5,8 @@ import (
 	"runtime/debug"
 	"runtime/metrics"
 	"time"
+
+	"edgeloop/eventloop"
 )
 
 // A storm of connects or of messages leaves garbage behind, and the runtime gives
@@ -73,10 +75,14 @@ func (t *tidier) due(now time.Time, l load) bool {
 	return true
 }
 
-func (n *node) startTidy(context.Context) (stopFunc, error) { return inBackground(n.tidy), nil }
+func (n *node) startTidy(context.Context) (stopFunc, error) {
+	return inBackground(func(ctx context.Context) {
+		tidy(ctx, n.server, func() int64 { return n.gateway.Stats().InFlightBytes })
+	}), nil
+}
 
-// tidy gives memory back to the system until ctx ends.
-func (n *node) tidy(ctx context.Context) {
+// tidy gives memory back to the system until ctx ends. inFlight is the bytes of messages.
+func tidy(ctx context.Context, srv *eventloop.Server, inFlight func() int64) {
 	samples := []metrics.Sample{
 		{Name: "/memory/classes/heap/objects:bytes"},
 		{Name: "/memory/classes/heap/unused:bytes"},
@@ -92,11 +98,11 @@ func (n *node) tidy(ctx context.Context) {
 			return
 		case now := <-tick.C:
 			metrics.Read(samples)
-			ev := n.server.Stats()
+			ev := srv.Stats()
 			if t.due(now, load{
 				open:     uint64(max(0, ev.Open)),                                     //nolint:gosec // not negative
 				moved:    2*ev.Accepted - min(2*ev.Accepted, uint64(max(0, ev.Open))), //nolint:gosec // the same
-				inFlight: uint64(max(0, n.gateway.Stats().InFlightBytes)),             //nolint:gosec // the same
+				inFlight: uint64(max(0, inFlight())),                                  //nolint:gosec // the same
 				held:     samples[0].Value.Uint64() + samples[1].Value.Uint64() + samples[2].Value.Uint64(),
 				goal:     samples[3].Value.Uint64(),
 			}) {
