@@ -232,6 +232,7 @@ func sinkSeries() []Series {
 		{"edgeloop_sink_breaker", TypeGauge, []string{"sink"}, "0 while the breaker is closed, 1 half open, 2 open."},
 		{"edgeloop_sink_lag_records", TypeGauge, []string{"sink"}, "About how many records lie behind the sink's place; absent where it is not known."},
 		{"edgeloop_sink_lag_bytes", TypeGauge, []string{"sink"}, "About how many bytes they have; absent where it is not known."},
+		{"edgeloop_sink_paced_records_per_second", TypeGauge, []string{"sink"}, "How many records a second the sink may read while it catches up and devices are served; 0: it is held to no rate."},
 		{"edgeloop_sink_oldest_unconfirmed_seconds", TypeGauge, []string{"sink"}, "Age of the oldest record that was read and is not confirmed; 0 if there is none."},
 		{"edgeloop_sink_sent_records_total", TypeCounter, []string{"sink"}, "Records that the destination has confirmed."},
 		{"edgeloop_sink_sent_bytes_total", TypeCounter, []string{"sink"}, "Their bytes, as stored in the log."},

@@ -49,6 +49,16 @@ type DrainProgress struct {
 	Total, Closed int
 }
 
+// Acked is how many reads were acknowledged so far and how long all of them took together, as
+// Stats.AckLatency has it, and whether any are on their way; any goroutine.
+func (g *Gateway) Acked() (n uint64, took time.Duration, waiting bool) {
+	l := g.latencies.ack.Read()
+	for _, c := range l.Counts {
+		n += c
+	}
+	return n, l.Sum, g.memory.budget.Moving.Held() > 0
+}
+
 // Stats reads the counters; any goroutine.
 func (g *Gateway) Stats() Stats {
 	c := &g.counts

@@ -22,6 +22,9 @@ type Sink struct {
 	// nil: it is not known.
 	LagRecords *uint64 `json:"lag_records,omitempty"`
 	LagBytes   *uint64 `json:"lag_bytes,omitempty"`
+	// PacedPerSecond is how many records a second it may read now, so that devices are served
+	// while it catches up; 0: it is not held to any rate.
+	PacedPerSecond float64 `json:"paced_per_second,omitempty"`
 	// Oldest is when the node got the record of Next.
 	Oldest *time.Time `json:"oldest,omitempty"`
 

@@ -61,6 +61,7 @@ function updateCard(card, s) {
   setFacts(facts, [
     ['lag', lag(s)],
     ['throughput', s.rate === undefined ? 'not known yet' : `${rate(s.rate)} records/s, ${bytes(s.byteRate)}/s`],
+    ['catching up', s.paced_per_second && `at ${rate(s.paced_per_second)} records/s at most, so that devices are served`],
     ['oldest unconfirmed', s.oldest ? `${ago(s.oldest)} (${clock(s.oldest)})` : s.lag_records === 0 ? 'none' : 'none that it has read'],
     ['confirmed', `${plural(s.records, 'record')}, ${bytes(s.bytes)}`],
     ['dead letters', s.refused && plural(s.refused, 'record') + ' refused', 'warn'],

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -29,6 +30,7 @@ func (a adminSinks) Sinks() (out []api.Sink) {
 			Records: s.Counts.Records, Bytes: s.Counts.Bytes, Attempts: s.Counts.Attempts, Failures: s.Counts.Failed,
 			Refused: s.Counts.Refused, Unkept: s.Counts.Unkept, Filtered: s.Counts.Filtered, Missed: s.Counts.Missed,
 		}
+		one.PacedPerSecond = math.Round(a.pacer.Rate(sink.ReaderName(s.Name)))
 		if s.Log != "" {
 			one.Place = s.Log + "-" + strconv.FormatUint(s.Place, 10)
 		}
@@ -189,6 +191,7 @@ func (n *node) sinkMetrics(to func(admin.Sample)) {
 		if s.LagBytes != nil {
 			emit("edgeloop_sink_lag_bytes", float64(*s.LagBytes), s.Name)
 		}
+		emit("edgeloop_sink_paced_records_per_second", s.PacedPerSecond, s.Name)
 		age := 0.0
 		if s.Oldest != nil {
 			age = max(0, time.Since(*s.Oldest).Seconds())

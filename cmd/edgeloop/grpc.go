@@ -12,6 +12,7 @@ import (
 	"edgeloop/admin/grpcapi"
 	"edgeloop/auth"
 	"edgeloop/backbone"
+	"edgeloop/backbone/pace"
 )
 
 // planGRPC checks the flags of the gRPC services. Tokens are not shown to a network by
@@ -58,7 +59,7 @@ func (n *node) startGRPC(ctx context.Context) (stop stopFunc, err error) {
 	}, grpcapi.Node{
 		Devices:  adminDevices{n.gateway, n.backbone},
 		Commands: adminCommands{n.gateway, n.backbone, n.cfg.CommandMaxAge},
-		Readers:  grpcReaders{n.backbone},
+		Readers:  grpcReaders{n.backbone, n.pacer},
 		Presence: grpcPresence{n},
 	})
 	if err != nil {
@@ -69,7 +70,10 @@ func (n *node) startGRPC(ctx context.Context) (stop stopFunc, err error) {
 
 // grpcReaders are the named readers of the log. A *backbone.PositionError stays what it is:
 // to a reader it means something else than to a tail.
-type grpcReaders struct{ backbone *backbone.Backbone }
+type grpcReaders struct {
+	backbone *backbone.Backbone
+	pacer    *pace.Pacer
+}
 
 // Open implements grpcapi.Readers.
 func (r grpcReaders) Open(ctx context.Context, name string, start backbone.Start) (grpcapi.Reader, error) {
@@ -77,7 +81,7 @@ func (r grpcReaders) Open(ctx context.Context, name string, start backbone.Start
 	if err != nil {
 		return nil, readerError(err)
 	}
-	return grpcReader{k}, nil
+	return grpcReader{pacedReader{k, r.pacer, name}}, nil
 }
 
 // Edge implements grpcapi.Readers.
@@ -98,11 +102,11 @@ func (r grpcReaders) Names(ctx context.Context) ([]string, error) {
 }
 
 // grpcReader is one of them.
-type grpcReader struct{ *backbone.Reader }
+type grpcReader struct{ pacedReader }
 
 // Read implements grpcapi.Reader.
 func (r grpcReader) Read(ctx context.Context, fn func(backbone.Entry) error) error {
-	return readerError(r.Reader.Read(ctx, fn))
+	return readerError(r.pacedReader.Read(ctx, fn))
 }
 
 // Keep implements grpcapi.Reader.

@@ -18,6 +18,7 @@ import (
 	"edgeloop/auth"
 	"edgeloop/auth/jwks"
 	"edgeloop/backbone"
+	"edgeloop/backbone/pace"
 	"edgeloop/envelope"
 	"edgeloop/eventloop"
 	"edgeloop/gateway"
@@ -50,6 +51,7 @@ type node struct {
 	server    *eventloop.Server
 	tls       *tlsrec.Server // nil where no listener speaks it
 	tlsQueue  *pool.Queue[func()]
+	pacer     *pace.Pacer // of who catches up with the log
 	sinks     *sink.Set
 	intake    *intake.Set
 	boards    []*presence.Board
@@ -72,7 +74,7 @@ type node struct {
 	told        atomic.Pointer[inForce] // changed in turn
 	drainWindow atomic.Int64
 	state       atomic.Int32
-	ends        atomic.Pointer[gateway.Gateway] // closes connections of the banned and the revoked; nil: there are none yet
+	ends        atomic.Pointer[gateway.Gateway] // closes connections of the banned and the revoked, and knows what devices feel; nil: there are none yet
 	waits       atomic.Pointer[error]           // why the log's server cannot be reached at the start; nil: it can
 	tlsReloads  [numReloads]atomic.Uint64
 	entry       entry

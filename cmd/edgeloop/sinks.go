@@ -57,13 +57,14 @@ func (s *serveCmd) parseSinks(list []any) ([]sink.Spec, error) {
 // startSinks starts the sinks. That their destinations, or the log's servers, are not
 // there is no reason to wait.
 func (n *node) startSinks(ctx context.Context) (stopFunc, error) {
+	n.pacer = n.newPacer()
 	n.sinks = sink.NewSet(sink.Node{
 		Open: func(ctx context.Context, name string, start backbone.Start) (sink.Reader, error) {
 			r, err := n.backbone.OpenReader(ctx, name, start)
 			if err != nil {
 				return nil, err
 			}
-			return r, nil
+			return pacedReader{r, n.pacer, name}, nil
 		},
 		Seek:    n.backbone.SeekReader,
 		Letters: n.backbone.Letters(),

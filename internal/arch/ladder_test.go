@@ -20,7 +20,7 @@ type rule struct{ ours, vendor []string }
 
 // below lists the rungs under gateway, which may stand on all of them but the
 // framing: nobody outside eventloop reads or makes a frame.
-var below = []string{"pool", "devicemgr", "envelope", "mqttproto", "auth", "eventloop", "backbone", "quota"}
+var below = []string{"pool", "devicemgr", "envelope", "mqttproto", "auth", "eventloop", "backbone", "backbone/pace", "quota"}
 
 // faultBelow lists the packages that run one node and its devices.
 var faultBelow = []string{"bench/fault/history", "bench/fault/faults", "bench/fault/node", "bench/fault/crew", "bench/fault/attack", "bench/fault/tricks", "bench/fault/outlets"}
@@ -48,6 +48,8 @@ var ladder = map[string]rule{
 	"backbone/store":   {ours: []string{"backbone/names", "backbone/servers"}},
 	"backbone/names":   {},
 	"backbone/reader":  {ours: []string{"backbone/names", "backbone/servers", "backbone/store"}},
+	// How fast who reads may catch up.
+	"backbone/pace": {},
 	// What is known of the store's files, and what should be in them.
 	"backbone/custody": {ours: []string{"backbone/blocks"}},
 	"backbone/blocks":  {vendor: []string{"github.com/minio/highwayhash"}},

@@ -1,0 +1,137 @@
+package pace
+
+import (
+	"math"
+	"time"
+)
+
+const (
+	// window is for how long devices are looked at before the rate changes.
+	window = 200 * time.Millisecond
+	// longest is a window's end, however few acknowledgements it had.
+	longest = time.Second
+	// fewest acknowledgements say something in their mean. With fewer in longest, and none that
+	// is waited for, devices are idle.
+	fewest = 16
+	// stale is after how long what was known of devices is of no use.
+	stale = 3 * time.Second
+	// restEvery is after how many windows readers rest, to see how devices do without them.
+	restEvery = 24
+
+	// margin times what the log grows by is what each may read at least, and least records a
+	// second.
+	margin = 1.5
+	least  = 1000.0
+
+	// slower and faster are how the rate changes from window to window; with care it grows from
+	// where devices minded not long ago.
+	slower  = 0.7
+	faster  = 1.25
+	careful = 1.04
+	// slack is by how much acknowledgements may take longer whatever they take.
+	slack = time.Millisecond
+)
+
+// sample is what was seen at a time.
+type sample struct {
+	at   time.Time
+	end  uint64        // of the log
+	acks uint64        // so far
+	took time.Duration // all of them together
+	// waiting: some are on their way.
+	waiting bool
+}
+
+type phase uint8
+
+const (
+	working  phase = iota // at the rate
+	settling              // nobody reads, and what was read is on its way out
+	resting               // nobody reads, and devices are looked at
+)
+
+// control is the rate and what it follows from. The lock of its Pacer guards it.
+type control struct {
+	phase   phase
+	rate    float64       // records a second that each may read; +Inf: no limit
+	base    time.Duration // what an acknowledgement takes, in the mean, while readers rest
+	windows int           // since they rested
+	minded  float64       // the rate at which devices minded last; +Inf: not yet
+	from    sample        // the present window began
+	used    uint64        // in it, by the one that read most
+
+	brings float64 // records a second that the log grows by
+	growth sample  // since when it is looked at
+}
+
+// grow follows how fast the log grows. It is told of all readers.
+func (c *control) grow(now sample) {
+	d := now.at.Sub(c.growth.at)
+	switch {
+	case c.growth.at.IsZero() || d > stale || now.end < c.growth.end:
+		c.brings = 0
+	case d < window:
+		return
+	case c.brings == 0:
+		c.brings = float64(now.end-c.growth.end) / d.Seconds()
+	default:
+		c.brings = (c.brings + float64(now.end-c.growth.end)/d.Seconds()) / 2
+	}
+	c.growth = now
+}
+
+// floor is what each may read a second at least.
+func (c *control) floor() float64 { return max(least, margin*c.brings) }
+
+// look follows how devices do. It is told of readers that catch up.
+func (c *control) look(now sample) {
+	d, n := now.at.Sub(c.from.at), now.acks-c.from.acks
+	switch {
+	case c.from.at.IsZero() || d > stale || now.acks < c.from.acks: // nobody was catching up
+		c.phase, c.rate, c.windows, c.minded = resting, c.floor(), 0, math.Inf(1)
+	case d < window, n < fewest && d < longest && (n > 0 || now.waiting):
+		return
+	case n < fewest && !now.waiting: // idle
+		c.phase, c.rate = working, math.Inf(1)
+	case math.IsInf(c.rate, 1): // not any more
+		c.phase, c.rate = settling, c.floor()
+	case c.phase == settling:
+		c.phase = resting
+	default:
+		mean := d // at least, where none came
+		if n > 0 {
+			mean = (now.took - c.from.took) / time.Duration(n) //nolint:gosec // what came in seconds
+		}
+		c.judge(mean, float64(c.used)/d.Seconds())
+	}
+	c.from, c.used = now, 0
+}
+
+// judge changes the rate, knowing what an acknowledgement took in the mean and how fast the
+// fastest reader was.
+func (c *control) judge(mean time.Duration, used float64) {
+	c.windows++
+	grown := c.rate * faster
+	if grown > slower*c.minded {
+		grown = c.rate * careful
+	}
+	switch {
+	case c.phase == resting:
+		c.base, c.phase, c.windows = mean, working, 0
+	case mean > c.base+max(c.base/4, slack):
+		c.minded = c.rate
+		c.rate *= slower
+	case 2*used > grown: // else it is not the rate that holds them
+		c.rate = grown
+	}
+	c.rate = max(c.floor(), c.rate)
+	if c.windows >= restEvery && 2*used > c.rate {
+		c.phase = settling
+	}
+}
+
+// far is how many records behind the end one is that has to catch up, and near where that ends.
+// Who has less than 2 s of what comes in front of it was only held up.
+func (c *control) far() uint64 { return uint64(max(10_000, 2*c.brings)) }
+
+func (c *control) near() uint64 { return uint64(max(5_000, c.brings/2)) }

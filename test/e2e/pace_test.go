@@ -1,0 +1,54 @@
+package e2e_test
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+
+	"edgeloop/internal/testkit"
+)
+
+// A sink whose destination comes back, while devices send, is held to a rate, which the
+// operator sees; and it comes to the end of the log with devices sending all the time.
+func TestSinks_CatchingUpLeavesDevicesRoom(t *testing.T) {
+	t.Parallel()
+	gate := make(chan struct{}) // each request of the sink takes one, until it is closed
+	hook := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		select {
+		case <-gate:
+		case <-r.Context().Done():
+			w.WriteHeader(http.StatusServiceUnavailable)
+		}
+	}))
+	t.Cleanup(hook.Close)
+	n := start(t, "--auth=none", "--window=1", withSinks(t, fmt.Sprintf(`
+  - {name: hook, type: webhook, url: "%s", retry: {most: 200ms}}
+`, hook.URL)))
+	launch(t, n, 40, 400, nil).waitAcked(patience, 16_000)
+	sending := launch(t, n, 2, 1<<40, nil)
+	looks := 0
+	testkit.Eventually(t, patience, "the sink to be held to a rate", func() bool {
+		if looks++; looks%10 == 0 {
+			select {
+			case gate <- struct{}{}:
+			default:
+			}
+		}
+		_, held := n.sink()["paced_per_second"]
+		return held
+	})
+	if out := n.tool("sinks"); !containsAll(out, "PACED") {
+		t.Errorf("list: %s", out)
+	}
+	close(gate)
+	testkit.Eventually(t, patience, "the sink to be through", func() bool {
+		s := n.sink()
+		_, held := s["paced_per_second"]
+		lag, known := s["lag_records"].(float64)
+		return known && !held && lag < 5_000
+	})
+	sending.cancel()
+	sending.wg.Wait()
+	n.stop()
+}
