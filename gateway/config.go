@@ -36,6 +36,12 @@ type Store interface {
 	// TakeCommands removes waiting commands, oldest first, and calls fn for each,
 	// until fits says of one that it has to stay; more says that it did.
 	TakeCommands(ctx context.Context, tenant, device string, fits func(id string, payload []byte) bool, fn func(id string, payload []byte)) (more bool, err error)
+	// ReadCommands calls fn with waiting commands behind a position, oldest first, until it
+	// returns false, and leaves them; RemoveCommands removes those at some positions;
+	// NewestCommand is that of the newest, without a round trip.
+	ReadCommands(ctx context.Context, tenant, device string, after uint64, fn func(position uint64, id string, payload []byte) bool) error
+	RemoveCommands(ctx context.Context, tenant, device string, positions []uint64) error
+	NewestCommand(tenant, device string) uint64
 	// Banned says without a round trip whether the device must stay out.
 	Banned(tenant, device string) (reason string, banned bool)
 	// Revoked says without a round trip whether a token is taken back: tokenID is its jti,

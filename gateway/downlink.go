@@ -58,8 +58,8 @@ type Outcome uint8
 const (
 	OutcomeSent    Outcome = iota // handed to the connection; no reply was waited for
 	OutcomeReplied                // the device replied
-	OutcomeNoReply                // handed to the connection, no reply in time
-	OutcomeLeft                   // kept for a device that is not here
+	OutcomeNoReply                // no reply in time from a device that is here
+	OutcomeLeft                   // kept for a device that is not here, or that has to confirm it
 )
 
 // A Reply is what a device answered. Its bytes are the receiver's to keep.
@@ -72,8 +72,9 @@ type Reply struct {
 }
 
 // Command sends a command to a device, or leaves it for one that is not here,
-// and waits for the reply if asked to. It is delivered at most once. Errors:
-// those above, *CommandError, or the store's.
+// and waits for the reply if asked to. It is delivered at most once, or, to a device that
+// confirms what it gets, at least once: it is kept until then, whether the device is here or
+// not, but for one that is for now. Errors: those above, *CommandError, or the store's.
 func (g *Gateway) Command(ctx context.Context, key devicemgr.Key, c Command) (id string, out Outcome, reply Reply, err error) {
 	if g.draining.Load() {
 		return "", 0, Reply{}, ErrDraining
@@ -87,6 +88,10 @@ func (g *Gateway) Command(ctx context.Context, key devicemgr.Key, c Command) (id
 		answer := g.replies.expect(id, key)
 		defer g.replies.forget(id)
 		began := time.Now()
+		if l.flags.Load()&flagConfirms != 0 && !c.Now {
+			out, reply, err = g.keepCommand(ctx, l, id, c, answer)
+			return id, out, reply, err
+		}
 		if err := l.command(id, c.Name, c.Data); err == nil {
 			g.counts.commandsSent.Add(1)
 			if out, reply = await(ctx, answer, c.Wait); out == OutcomeReplied {
@@ -179,11 +184,20 @@ func (l *link) sendCommand(name string, encoded []byte) error {
 	if err := l.mayGet(name); err != nil {
 		return err
 	}
-	if most := l.dialect.mostDown(); most > 0 && len(encoded) > most {
-		l.g.drops[DropCommandLarge].Add(1)
-		return &CommandError{"data", fmt.Sprintf("makes a message of %d bytes, and the device takes %d", len(encoded), most)}
+	if err := l.tooLarge(len(encoded)); err != nil {
+		return err
 	}
 	return l.conn.Send(l.g.forms[l.dialect.protocol()].kind(), encoded)
+}
+
+// tooLarge says of a command that makes n bytes that the device does not take it.
+func (l *link) tooLarge(n int) error {
+	most := l.dialect.mostDown()
+	if most == 0 || n <= most {
+		return nil
+	}
+	l.g.drops[DropCommandLarge].Add(1)
+	return &CommandError{"data", fmt.Sprintf("makes a message of %d bytes, and the device takes %d", n, most)}
 }
 
 // Broadcast sends one command to every connected device of a group, a tenant

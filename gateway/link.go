@@ -83,6 +83,7 @@ const (
 	flagCounted                     // it is one of the connections of its tenant
 	flagOver                        // the tenant's rate is used up: pause when the read is through
 	flagBroke                       // it waits for the tenant's rate
+	flagConfirms                    // it confirms commands, which are kept until then
 
 	closeShift = 16
 )

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"edgeloop/devicemgr"
@@ -30,14 +31,19 @@ type mqtt struct {
 	present  bool           // it has one; set by resume
 	asked    uint32         // Session Expiry Interval, seconds
 	session  *clientSession // what is kept beyond the connection, nil for nothing; set by resume
+	// flightMost is how many commands of QoS 1 may be on their way to it. [MQTT-3.3.4-9]
+	flightMost uint8
+
+	// Owned by the loop goroutine.
+	gone        bool
+	first, last *batch // begun and not answered, the oldest first
+	will        []byte // a PUBLISH, for when it goes without a word; nil: none
 
 	// Owned by the device's lane.
 	scarce *scarce // what few clients use; nil until one does
 
-	// Owned by the loop goroutine.
-	first, last *batch // begun and not answered, the oldest first
-	will        []byte // a PUBLISH, for when it goes without a word; nil: none
-	gone        bool
+	// Atomic.
+	flight atomic.Pointer[flight] // what is on its way to it with QoS 1; nil: nothing
 }
 
 // scarce is what few clients use of their connection.
@@ -225,8 +231,11 @@ func (q *mqtt) packetOnLane(l *link, t *turn, b *batch, m message, p mqttproto.P
 		q.disconnectOnLane(l, t, p)
 	case mqttproto.AUTH:
 		return errAuth
-	default: // answers to what we never ask: commands go down with QoS 0
-		_, err := mqttproto.DecodeAck(p, q.peer.Version)
+	default: // PUBACK, and answers to what is never sent with QoS 2
+		a, err := mqttproto.DecodeAck(p, q.peer.Version)
+		if err == nil && p.Type == mqttproto.PUBACK {
+			q.confirmOnLane(l, a.ID)
+		}
 		return err //nolint:wrapcheck // as above
 	}
 	return nil

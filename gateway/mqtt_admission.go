@@ -30,7 +30,8 @@ func (g *Gateway) newMQTT(connect []byte) (v *voice, cannot *eventloop.Refusal) 
 		voice: voice{g: g}, peer: mqttproto.PeerOf(&c),
 		silence:  time.Duration(c.KeepAlive) * time.Second * 3 / 2,
 		assigned: len(c.ClientID) == 0, clean: c.Clean,
-		asked: c.Properties.Uint(mqttproto.PropSessionExpiry, 0),
+		asked:      c.Properties.Uint(mqttproto.PropSessionExpiry, 0),
+		flightMost: uint8(min(c.Properties.Uint(mqttproto.PropReceiveMaximum, flightMost), flightMost)), //nolint:gosec // bounded here
 	}
 	if c.Version == mqttproto.V311 && !c.Clean { // [MQTT3-3.1.2-4]
 		q.asked = neverExpires

@@ -10,9 +10,10 @@ import (
 	"edgeloop/mqttproto"
 )
 
-// The way down in MQTT. A command is a PUBLISH of QoS 0 to $edgeloop/command/ID/NAME,
-// and reaches a device from when it has subscribed to $edgeloop/command/#; until then
-// commands are as for a device that is away. The reply is a PUBLISH to
+// The way down in MQTT. A command is a PUBLISH to $edgeloop/command/ID/NAME, and reaches a
+// device from when it has subscribed to $edgeloop/command/#; until then commands are as for a
+// device that is away. With QoS 0 it is delivered at most once, with QoS 1 at least once
+// (mqtt_kept.go). The reply is a PUBLISH to
 // $edgeloop/reply/ID, or, of a command that was not carried out, to
 // $edgeloop/reply/ID/CODE.
 const (
@@ -27,9 +28,13 @@ func (mqttForm) kind() eventloop.Kind { return eventloop.Binary }
 
 func (f mqttForm) appendCommand(dst []byte, id, name string, data []byte) []byte {
 	dst, _ = mqttproto.AppendPublish(dst, mqttproto.Peer{Version: mqttproto.Version(f)}, &mqttproto.Publish{
-		Topic: []byte(commandTopic + id + "/" + escapeLevel(name)), Payload: data,
+		Topic: commandTopicOf(id, name), Payload: data,
 	})
 	return dst
+}
+
+func commandTopicOf(id, name string) []byte {
+	return []byte(commandTopic + id + "/" + escapeLevel(name))
 }
 
 // escapeLevel makes a level of a topic of a name: what is special in topics is written
@@ -66,7 +71,7 @@ func (q *mqtt) subscribeOnLane(t *turn, l *link, m message, p mqttproto.Packet) 
 			continue
 		}
 		if q.session != nil {
-			q.session.want(t, l, p.Type == mqttproto.SUBSCRIBE)
+			q.session.want(t, l, p.Type == mqttproto.SUBSCRIBE, f.QoS > 0)
 		}
 	}
 	m[0] = byte(mqttproto.ReasonSuccess)
@@ -84,13 +89,13 @@ func (q *mqtt) appendSubackOnLoop(dst []byte, l *link, packet []byte) []byte {
 	if err != nil {
 		return dst
 	}
-	codes, wants := make([]mqttproto.ReasonCode, 0, m.N), false
+	codes, wants, confirms := make([]mqttproto.ReasonCode, 0, m.N), false, false
 	for _, s := range m.All() {
 		covers := coversCommands(s.Filter)
 		switch {
 		case p.Type == mqttproto.SUBSCRIBE && covers && !l.rights().MayGetNone():
-			wants = true
-			codes = append(codes, mqttproto.ReasonSuccess) // QoS 0
+			wants, confirms = true, s.QoS > 0 // the last one counts [MQTT-3.8.4-3]
+			codes = append(codes, mqttproto.ReasonCode(min(s.QoS, 1)))
 		case p.Type == mqttproto.SUBSCRIBE:
 			codes = append(codes, mqttproto.ReasonNotAuthorized)
 		case covers && l.flags.Or(flagMute)&flagMute == 0:
@@ -103,10 +108,20 @@ func (q *mqtt) appendSubackOnLoop(dst []byte, l *link, packet []byte) []byte {
 		return mqttproto.AppendUnsuback(dst, q.peer, m.ID, codes, nil) // [MQTT-3.10.4-4]
 	}
 	if wants {
-		l.flags.And(^flagMute)
+		l.hearOfCommands(confirms)
 		l.g.deliverStored(l)
 	}
 	return mqttproto.AppendSuback(dst, q.peer, m.ID, codes, nil) // [MQTT-3.8.4-1]
+}
+
+// hearOfCommands has commands reach the device, which confirms them or does not.
+func (l *link) hearOfCommands(confirms bool) {
+	if confirms {
+		l.flags.Or(flagConfirms)
+	} else {
+		l.flags.And(^flagConfirms)
+	}
+	l.flags.And(^flagMute)
 }
 
 // coversCommands says whether a filter matches every command.

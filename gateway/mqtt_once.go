@@ -64,13 +64,13 @@ func (s *clientSession) own(l *link) {
 	s.epoch, s.link = l.epoch, l
 }
 
-// want notes whether the client has asked for commands.
-func (s *clientSession) want(t *turn, l *link, yes bool) {
+// want notes whether the client has asked for commands, and whether it confirms them.
+func (s *clientSession) want(t *turn, l *link, yes, keeps bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.epoch == l.epoch {
 		s.changedLocked(t)
-		s.wants, s.dirty = yes, true
+		s.wants, s.keeps, s.dirty = yes, keeps, true
 		s.textLocked()
 	}
 }

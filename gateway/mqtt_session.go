@@ -36,6 +36,8 @@ type clientSession struct {
 	left   time.Time
 	expiry uint32 // seconds from when it is left; 0: nothing is kept
 	wants  bool   // commands
+	keeps  bool   // with QoS 1
+	sent   uint64 // up to which position commands of QoS 1 may have been sent
 	open   packetIDs
 	text   string    // what records carry
 	dirty  bool      // no record carries text yet
@@ -56,28 +58,32 @@ func (s *clientSession) textLocked() {
 	if s.wants {
 		b = append(b, " c"...)
 	}
+	if s.wants && s.keeps {
+		b = append(b, '1')
+	}
 	s.text = string(s.open.append(b))
 }
 
-// parseSession reads what text keeps; ok is false for what is none.
-func parseSession(text string) (expiry uint32, wants bool, open packetIDs, ok bool) {
+// parseLocked reads what text keeps; of what is none that is nothing.
+func (s *clientSession) parseLocked(text string) {
+	s.expiry, s.wants, s.keeps, s.open = 0, false, false, nil
 	for i, word := range strings.Fields(text) {
 		switch {
 		case i == 0:
 			n, err := strconv.ParseUint(strings.TrimPrefix(word, "e"), 10, 32)
 			if err != nil || word[0] != 'e' {
-				return 0, false, nil, false
+				return
 			}
-			expiry = uint32(n)
-		case word == "c":
-			wants = true
+			s.expiry = uint32(n)
+		case word == "c", word == "c1":
+			s.wants, s.keeps = true, word != "c"
 		default:
-			if !open.parse(word) {
-				return 0, false, nil, false
+			if !s.open.parse(word) {
+				s.expiry = 0
+				return
 			}
 		}
 	}
-	return expiry, wants, open, expiry != 0
 }
 
 // changedLocked says that open is going to change in t, which takes it back if its records are
@@ -104,7 +110,7 @@ func (s *clientSession) endTurn(appended bool) {
 
 // resetLocked begins anew.
 func (s *clientSession) resetLocked() {
-	s.expiry, s.wants, s.open, s.turned = 0, false, nil, false
+	s.expiry, s.wants, s.keeps, s.open, s.turned, s.sent = 0, false, false, nil, false, 0
 	s.textLocked()
 }
 
@@ -215,7 +221,7 @@ func (g *Gateway) tryResume(l *link, key devicemgr.Key) (done bool, err error) {
 	if s == nil {
 		s = g.sessions.add(key)
 	}
-	ended, known := s.take(q, l, &last)
+	ended, known := s.take(q, l, &last, g.store.NewestCommand(key.Tenant, key.Device))
 	if !known {
 		return false, nil
 	}
@@ -227,8 +233,8 @@ func (g *Gateway) tryResume(l *link, key devicemgr.Key) (done bool, err error) {
 }
 
 // take makes l the connection of s. ended says that the log keeps something that is over,
-// known that others find s.
-func (s *clientSession) take(q *mqtt, l *link, last *backbone.Last) (ended, known bool) {
+// known that others find s. newest is the position of the newest command that waits.
+func (s *clientSession) take(q *mqtt, l *link, last *backbone.Last, newest uint64) (ended, known bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
@@ -239,7 +245,8 @@ func (s *clientSession) take(q *mqtt, l *link, last *backbone.Last) (ended, know
 	}
 	// Of one that others have taken meanwhile the log does not know all.
 	if idle := s.link == nil || s.link.onWay.Load() == 0; idle && last.Position != 0 && (s.epoch == 0 || l.g.cfg.SharedLog) {
-		s.expiry, s.wants, s.open, _ = parseSession(last.Session)
+		s.parseLocked(last.Session)
+		s.sent = newest // by who had it before
 		if s.left.IsZero() {
 			s.left = time.UnixMilli(max(last.At, l.g.born.UnixMilli()))
 		}
@@ -252,7 +259,7 @@ func (s *clientSession) take(q *mqtt, l *link, last *backbone.Last) (ended, know
 	s.epoch, s.link, s.left, s.expiry = l.epoch, l, time.Time{}, q.asked
 	s.textLocked()
 	if q.present && s.wants {
-		l.flags.And(^flagMute)
+		l.hearOfCommands(s.keeps)
 	}
 	return before && (!q.present || q.asked == 0), true
 }

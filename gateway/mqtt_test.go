@@ -293,7 +293,7 @@ func TestMQTT_Commands(t *testing.T) {
 		if v5 {
 			props = []byte{0}
 		}
-		c.send(packet(0x82, []byte{0, 5}, props, text("$edgeloop/command/#"), []byte{1}, text("others/#"), []byte{0}))
+		c.send(packet(0x82, []byte{0, 5}, props, text("$edgeloop/command/#"), []byte{0}, text("others/#"), []byte{0}))
 		refused := byte(0x80)
 		if v5 {
 			refused = 0x87

@@ -5,8 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
-	"sync"
 	"testing"
 	"time"
 
@@ -29,81 +27,6 @@ func TestMain(m *testing.M) {
 
 // patience bounds every wait of these tests.
 const patience = 30 * time.Second
-
-// memStore keeps commands and bans in memory.
-type memStore struct {
-	// Set before anything runs.
-	ask   func(device string) // runs first in Banned, may block
-	take  func(device string) // likewise in TakeCommands
-	leave func(device string) // likewise in StoreCommand
-
-	// Guarded by mu.
-	mu       sync.Mutex
-	commands map[string][]string
-	banned   map[string]string
-	revoked  map[string]int64 // tokens of a device issued before are taken back
-}
-
-func (s *memStore) StoreCommand(_ context.Context, _, device, id string, payload []byte, _ time.Duration) error {
-	if s.leave != nil {
-		s.leave(device)
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.commands == nil {
-		s.commands = make(map[string][]string)
-	}
-	s.commands[device] = append(s.commands[device], id+" "+string(payload))
-	return nil
-}
-
-func (s *memStore) HasCommands(_, device string) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return len(s.commands[device]) > 0
-}
-
-func (s *memStore) TakeCommands(_ context.Context, _, device string, fits func(id string, payload []byte) bool, fn func(id string, payload []byte)) (more bool, err error) {
-	if s.take != nil {
-		s.take(device)
-	}
-	s.mu.Lock()
-	waiting := s.commands[device]
-	n := 0
-	for ; n < len(waiting); n++ {
-		if id, payload, _ := cut(waiting[n]); !fits(id, []byte(payload)) {
-			break
-		}
-	}
-	s.commands[device] = waiting[n:]
-	s.mu.Unlock()
-	for _, c := range waiting[:n] {
-		id, payload, _ := cut(c)
-		fn(id, []byte(payload))
-	}
-	return n < len(waiting), nil
-}
-
-func cut(s string) (string, string, bool) {
-	i := slices.Index([]byte(s), ' ')
-	return s[:i], s[i+1:], true
-}
-
-func (s *memStore) Banned(_, device string) (string, bool) {
-	if s.ask != nil {
-		s.ask(device)
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	reason, ok := s.banned[device]
-	return reason, ok
-}
-
-func (s *memStore) Revoked(_, device, _ string, issued int64) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return issued < s.revoked[device]
-}
 
 // node is a gateway on a real event loop.
 type node struct {

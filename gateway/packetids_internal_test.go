@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -49,11 +48,12 @@ func TestPacketIDs(t *testing.T) {
 				if n != len(want) || len(p) > runsMost {
 					t.Fatalf("%d in %v, want %d", n, p, len(want))
 				}
-				s := clientSession{expiry: 60, wants: n%2 == 0, open: p}
+				s := clientSession{expiry: 60, wants: n%2 == 0, keeps: n%4 == 0, open: p}
 				s.textLocked()
-				expiry, wants, open, ok := parseSession(s.text)
-				if !ok || expiry != 60 || wants != s.wants || string(open.append(nil)) != string(p.append(nil)) {
-					t.Fatalf("%q reads as %d %t %v %t", s.text, expiry, wants, open, ok)
+				var got clientSession
+				got.parseLocked(s.text)
+				if got.textLocked(); got.expiry != 60 || got.wants != s.wants || got.keeps != s.keeps || got.text != s.text {
+					t.Fatalf("%q reads as %+v", s.text, &got)
 				}
 			},
 		})
@@ -74,12 +74,14 @@ func TestPacketIDs_Bounded(t *testing.T) {
 }
 
 func TestParseSession_Refuses(t *testing.T) {
-	for _, text := range []string{"", "e", "3", "ex", "e0", "e-1", "e4294967296", "e1 x", "e1 0", "e1 65536", "e1 5-4", "e1 5 5", "e1 7 5", "e1 5-65536", "e1 c-"} {
-		if _, _, _, ok := parseSession(text); ok {
+	for _, text := range []string{"", "e", "3", "ex", "e0", "e-1", "e4294967296", "e1 x", "e1 0", "e1 65536", "e1 5-4", "e1 5 5", "e1 7 5", "e1 5-65536", "e1 c-", "e1 c2"} {
+		s := clientSession{expiry: 7}
+		if s.parseLocked(text); s.expiry != 0 {
 			t.Errorf("%q is taken", text)
 		}
 	}
-	if _, _, _, ok := parseSession("e1 " + strings.TrimSpace("c 5 7-9")); !ok {
+	var s clientSession
+	if s.parseLocked("e1 c1 5 7-9"); s.expiry != 1 || !s.keeps || len(s.open) != 2 {
 		t.Error("a good one is not taken")
 	}
 }

@@ -23,7 +23,8 @@ import (
 //	                       link again if there is more
 //
 // A command is taken out, for good, only when there is room for it: many that wait
-// for one device do not fit what may wait for its socket.
+// for one device do not fit what may wait for its socket. A device that confirms commands
+// gets them as mqtt_kept.go says.
 
 // storedCommand is what is read of a command that waits. It is written as the
 // message of edgeloop.v1.json, whose other members are passed over.
@@ -125,14 +126,23 @@ func (g *Gateway) fetch(links []*link) {
 }
 
 // fetchOne takes as many commands out of the store as may wait for the device, and
-// sends them. The store forgets each before it is sent: at most once.
+// sends them. The store forgets each before it is sent: at most once; or, of a device that
+// confirms them, when it has: at least once.
 func (g *Gateway) fetchOne(l *link) {
 	defer l.fetched()
-	if !l.hears() {
-		return // they wait for the next connection, or until it asks
-	}
 	ctx, cancel := context.WithTimeout(context.Background(), fetchTimeout)
 	defer cancel()
+	q, _ := l.dialect.(*mqtt)
+	if q != nil {
+		q.dropConfirmed(ctx, l)
+	}
+	switch {
+	case !l.hears():
+		return // they wait for the next connection, or until it asks
+	case q != nil && l.flags.Load()&flagConfirms != 0:
+		q.fetchKept(ctx, l)
+		return
+	}
 	key, room := l.session.Key(), g.cfg.MaxCommand
 	fits := func(id string, payload []byte) bool {
 		_, message, _ := g.encodeStored(l.dialect.protocol(), id, payload)

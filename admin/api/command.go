@@ -51,7 +51,7 @@ const (
 	CommandReplied CommandState = "replied"
 	// CommandSent: handed to the connection, and nobody waited.
 	CommandSent CommandState = "sent"
-	// CommandLeft: stored for a device that is not connected.
+	// CommandLeft: stored for a device that is not connected, or that confirms commands.
 	CommandLeft CommandState = "left"
 	// CommandNoReply: handed over, and no reply came within the wait.
 	CommandNoReply CommandState = "no_reply"
