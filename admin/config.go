@@ -11,6 +11,7 @@ import (
 
 	"edgeloop/admin/access"
 	"edgeloop/internal/defaults"
+	"edgeloop/overload"
 )
 
 // Config of the admin server. The zero value of a field takes its default,
@@ -33,6 +34,8 @@ type Config struct {
 	CheckName func(kind, name string) error
 	// Sources are asked for samples at each scrape of /metrics.
 	Sources []Source
+	// Overload says what is refused because the node has too much to do; default nothing.
+	Overload *overload.Ladder
 	// Logger, default none.
 	Logger *zap.Logger
 	// Audit gets one line for each change, default Logger. With a sampler, changes

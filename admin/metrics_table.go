@@ -30,7 +30,7 @@ type Series struct {
 // source emits samples for these and no others.
 func SeriesTable() []Series {
 	return slices.Concat(
-		buildSeries(), eventloopSeries(), doormanSeries(), tlsSeries(), authSeries(), poolSeries(), devicemgrSeries(), gatewaySeries(), backboneSeries(), adminSeries(), logSeries(), sinkSeries(), grpcSeries(), intakeSeries(), presenceSeries(), quotaSeries(),
+		buildSeries(), eventloopSeries(), doormanSeries(), tlsSeries(), authSeries(), poolSeries(), devicemgrSeries(), gatewaySeries(), backboneSeries(), adminSeries(), logSeries(), sinkSeries(), grpcSeries(), intakeSeries(), presenceSeries(), quotaSeries(), overloadSeries(),
 	)
 }
 
@@ -253,5 +253,14 @@ func quotaSeries() []Series {
 		{"edgeloop_quota_connections", TypeGauge, []string{"tenant"}, "Connections of the tenant; of named tenants alone, as the following."},
 		{"edgeloop_quota_waiting_connections", TypeGauge, []string{"tenant"}, "Of these, from which nothing is read until the tenant's rate allows it."},
 		{"edgeloop_quota_stored_commands", TypeGauge, []string{"tenant"}, "Commands that wait for its devices, as far as this node knows."},
+	}
+}
+
+func overloadSeries() []Series {
+	return []Series{
+		{"edgeloop_overload_state", TypeGauge, []string{"state"}, "1 for the state of the node, 0 for the others; docs/overload.md says what each refuses."},
+		{"edgeloop_overload_level", TypeGauge, []string{"cause"}, "The state that a cause by itself asks for: 0 well, 1 busy, 2 strained, 3 overloaded."},
+		{"edgeloop_overload_changes_total", TypeCounter, []string{"state"}, "Times that the state was entered, from below or from above."},
+		{"edgeloop_overload_refused_total", TypeCounter, []string{"load"}, "What was refused because of the state, by load."},
 	}
 }

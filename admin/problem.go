@@ -29,6 +29,7 @@ const (
 	kindDraining
 	kindTooManyTails
 	kindTooManyRequests
+	kindOverloaded
 	kindNoReply
 	kindTimedOut
 	numProblemKinds
@@ -59,6 +60,7 @@ func (k problemKind) spec() problemSpec {
 		kindDraining:        {"draining", "The node is draining", http.StatusServiceUnavailable},
 		kindTooManyTails:    {"too-many-tails", "As many tails are running as are allowed", http.StatusServiceUnavailable},
 		kindTooManyRequests: {"too-many-requests", "As many requests are being served as are allowed", http.StatusServiceUnavailable},
+		kindOverloaded:      {"overloaded", "The node has too much to do for this", http.StatusServiceUnavailable},
 		kindNoReply:         {"no-reply", "No reply came in time", http.StatusGatewayTimeout},
 		kindTimedOut:        {"timed-out", "The node did not answer in time", http.StatusGatewayTimeout},
 	}[k]
@@ -115,7 +117,7 @@ func problemOf(err error) *api.Problem {
 func ProblemOf(err error) *api.Problem { return problemOf(err) }
 
 func writeProblem(w http.ResponseWriter, p *api.Problem) {
-	if p.Status == http.StatusServiceUnavailable || p.Status == http.StatusTooManyRequests {
+	if (p.Status == http.StatusServiceUnavailable || p.Status == http.StatusTooManyRequests) && w.Header().Get("Retry-After") == "" {
 		w.Header().Set("Retry-After", "1")
 	}
 	writeBody(w, p.Status, api.ProblemType, p)

@@ -17,6 +17,7 @@ import (
 	"edgeloop/admin/access"
 	"edgeloop/admin/api"
 	"edgeloop/internal/redact"
+	"edgeloop/overload"
 )
 
 // route is one row of the API. A handler returns an error instead of writing one;
@@ -84,13 +85,13 @@ func (s *Server) nodeRoutes() []route {
 		{"POST /v1/sinks/{sink}/rewind", ofNode(administers), "rewind sink", s.changeSink(api.SinkRewind)},
 		{"POST /v1/sinks/{sink}/skip", ofNode(administers), "skip record of sink", s.changeSink(api.SinkSkip)},
 		{"POST /v1/sinks/{sink}/resend", ofNode(administers), "resend dead letters", s.changeSink(api.SinkResend)},
-		{"GET /v1/sinks/{sink}/dead-letters", ofNode(reads), "", s.listDeadLetters},
+		{"GET /v1/sinks/{sink}/dead-letters", ofNode(reads), "", s.unless(overload.List, s.listDeadLetters)},
 		{"DELETE /v1/sinks/{sink}/dead-letters", ofNode(administers), "remove dead letters", s.deleteDeadLetters},
 		{"DELETE /v1/sinks/{sink}/dead-letters/{number}", ofNode(administers), "remove dead letter", s.deleteDeadLetter},
 
 		{"GET /v1/tail", reads, "", s.tail},
 		{"POST /v1/log/trim", ofNode(administers), "trim log", s.trim},
-		{"POST /v1/log/backup", ofNode(administers), "backup", s.backup},
+		{"POST /v1/log/backup", ofNode(administers), "backup", s.unless(overload.Backup, s.backup)},
 
 		{"GET /{$}", everybody, "", dashboardPage},
 		{"GET /dashboard/{file}", everybody, "", dashboardFile},
@@ -100,7 +101,7 @@ func (s *Server) nodeRoutes() []route {
 // fleetRoutes are about devices, and who reads what they send.
 func (s *Server) fleetRoutes() []route {
 	return []route{
-		{"GET /v1/devices", reads, "", s.listDevices},
+		{"GET /v1/devices", reads, "", s.unless(overload.List, s.listDevices)},
 		{"GET /v1/devices/{tenant}/{device}", reads, "", s.getDevice},
 		{"DELETE /v1/devices/{tenant}/{device}/connection", commands, "kick", s.kick},
 		{"POST /v1/devices/{tenant}/{device}/reset", administers, "reset sequence", s.reset},
@@ -109,16 +110,16 @@ func (s *Server) fleetRoutes() []route {
 		{"DELETE /v1/devices/{tenant}/{device}/commands", commands, "cancel", s.cancelCommands},
 		{"POST /v1/broadcast", commands, "broadcast", s.broadcast},
 
-		{"GET /v1/bans", reads, "", s.listBans},
+		{"GET /v1/bans", reads, "", s.unless(overload.List, s.listBans)},
 		{"GET /v1/bans/{tenant}/{device}", reads, "", s.getBan},
 		{"PUT /v1/bans/{tenant}/{device}", administers, "ban", s.putBan},
 		{"DELETE /v1/bans/{tenant}/{device}", administers, "unban", s.deleteBan},
-		{"GET /v1/address-bans", ofNode(reads), "", s.listAddressBans},
+		{"GET /v1/address-bans", ofNode(reads), "", s.unless(overload.List, s.listAddressBans)},
 		{"DELETE /v1/address-bans/{address}", ofNode(administers), "unban address", s.deleteAddressBan},
 
-		{"GET /v1/readers", reads, "", s.listReaders},
+		{"GET /v1/readers", reads, "", s.unless(overload.List, s.listReaders)},
 		{"DELETE /v1/readers/{reader}", administers, "forget reader", s.forgetReader},
-		{"GET /v1/revocations", reads, "", s.listRevocations},
+		{"GET /v1/revocations", reads, "", s.unless(overload.List, s.listRevocations)},
 		{"POST /v1/revocations", administers, "revoke", s.revoke},
 		{"DELETE /v1/revocations/{id}", administers, "lift revocation", s.deleteRevocation},
 	}

@@ -13,11 +13,19 @@ import (
 	"go.uber.org/zap"
 
 	"edgeloop/admin/api"
+	"edgeloop/overload"
 )
 
 func (s *Server) tail(w http.ResponseWriter, r *http.Request) error {
 	query, err := s.tailQuery(r)
 	if err != nil {
+		return err
+	}
+	load := overload.Tail
+	if !query.New() {
+		load = overload.Past
+	}
+	if err := s.spare(w, load); err != nil {
 		return err
 	}
 	places := []chan struct{}{s.tails}

@@ -37,6 +37,8 @@ type (
 	Writers = uplog.Writers
 	// LogSettings is what an operator chooses of the log.
 	LogSettings = uplog.LogSettings
+	// LogCounts are what the log counts.
+	LogCounts = uplog.Stats
 	// LogInfo says what the log is.
 	LogInfo = uplog.LogInfo
 	// Usage is what the log takes of its room, and how long the rest lasts.

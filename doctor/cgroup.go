@@ -162,3 +162,14 @@ func (e *exam) cgroupPids() Check {
 	c.Fix = unit(fmt.Sprintf("echo %d > /%s/%s", need, g.dir, g.file), fmt.Sprintf("TasksMax=%d", need))
 	return c
 }
+
+// MemoryLimit is what the narrowest control group of this process allows it, bytes; 0: there
+// is no limit, or none that can be read.
+func MemoryLimit() int64 {
+	root := Machine()
+	g, err := (&exam{root: &root}).narrowest("memory")
+	if err != nil || g == nil {
+		return 0
+	}
+	return g.limit
+}

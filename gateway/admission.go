@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"net"
 	"net/url"
@@ -138,6 +137,9 @@ func (g *Gateway) admit(c *candidate) *eventloop.Refusal {
 		refusal = g.unwelcome(key, id)
 	}
 	if refusal == nil {
+		refusal = g.tooBusyFor(key)
+	}
+	if refusal == nil {
 		refusal = g.tooFastOf(key)
 	}
 	if refusal != nil {
@@ -156,7 +158,12 @@ func (g *Gateway) admit(c *candidate) *eventloop.Refusal {
 		return refusal
 	}
 	if err := g.load(l, key); err != nil {
-		g.logger.Warn("cannot read the last durable sequence", zap.String("device_id", key.Device), zap.Error(err))
+		if !errors.Is(err, errReset) {
+			g.drops[DropLogAway].Add(1)
+		}
+		if !errors.Is(err, errLogAway) {
+			g.logger.Warn("cannot read the last durable sequence", zap.String("device_id", key.Device), zap.Error(err))
+		}
 		return g.later("the log does not answer")
 	}
 	if err := g.resume(l, key); err != nil {
@@ -225,9 +232,9 @@ func (g *Gateway) load(l *link, key devicemgr.Key) error {
 		return nil
 	}
 	known := s.Durable()
-	last, err := g.log.Last(context.Background(), key.Tenant, key.Device)
+	last, err := g.lastOf(key)
 	if err != nil {
-		return err //nolint:wrapcheck // the log says what it could not do
+		return err
 	}
 	if last.Position != 0 && last.Seq < known { // another node has reset its sequence
 		g.devices.Discard(s)

@@ -12,6 +12,7 @@ import (
 	"edgeloop/auth"
 	"edgeloop/backbone"
 	"edgeloop/internal/defaults"
+	"edgeloop/overload"
 	"edgeloop/quota"
 )
 
@@ -73,6 +74,8 @@ type Config struct {
 	RateMessages int64
 	// Quotas has the limits of tenants; default none.
 	Quotas *quota.Book
+	// Overload says what is refused because the node has too much to do; default nothing.
+	Overload *overload.Ladder
 	// InFlight bounds the memory that all messages between socket and log hold:
 	// where reading pauses. Default 256 MiB. A quarter above it connections that
 	// would take more are closed.

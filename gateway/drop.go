@@ -30,6 +30,8 @@ const (
 	DropSuperseded                    // a handshake that was late: a later one of the same device was admitted before, or its socket is gone
 	DropFlapping                      // a handshake refused with 503: its device's connections take over from each other too often
 	DropResetting                     // a handshake refused with 503: the sequence of the device is being reset
+	DropOverloaded                    // a handshake refused with 503: the node has too much to do, and the device is not here
+	DropLogAway                       // the same: the log does not say where it stands with the device
 	DropDraining                      // a handshake refused with 503: the node is going away
 	DropAddressRate                   // a handshake refused with 503: --max-connects-per-address
 	DropPrefixRate                    // the same: --max-connects-per-prefix
@@ -53,7 +55,7 @@ func (d Drop) String() string {
 	}
 	return [numDrops]string{
 		"bad_envelope", "not_allowed", "duplicate", "lane_full", "memory_full", "over_rate", "over_quota", "replaced", "overtaken", "closed", "panic", "stopping", "open_packets",
-		"command_offline", "command_slow", "command_large", "command_not_allowed", "auth_busy", "node_full", "quota_full", "superseded", "flapping", "resetting", "draining",
+		"command_offline", "command_slow", "command_large", "command_not_allowed", "auth_busy", "node_full", "quota_full", "superseded", "flapping", "resetting", "overloaded", "log_away", "draining",
 		"address_rate", "prefix_rate", "device_rate", "tenant_rate", "node_rate", "unauthorized", "keys_missing", "revoked", "forbidden",
 	}[d]
 }

@@ -9,6 +9,7 @@ import (
 	"edgeloop/backbone"
 	"edgeloop/devicemgr"
 	"edgeloop/eventloop"
+	"edgeloop/overload"
 )
 
 // An EventType is something that happens to a device, and that may be kept as a record of
@@ -45,6 +46,7 @@ const (
 	EventMemoryFull                     // the messages on their way have reached --inflight-bytes
 	EventOverRate                       // more than --event-rate
 	EventRepeated                       // a refusal soon after another one of its device
+	EventOverloaded                     // the node has too much to do
 	EventUnknownDevice                  // a refusal of a device that this node does not remember
 	numEventDrops
 )
@@ -57,7 +59,7 @@ func (d EventDrop) String() string {
 	if d >= numEventDrops {
 		return "unknown"
 	}
-	return [numEventDrops]string{"lane_full", "memory_full", "over_rate", "repeated", "unknown_device"}[d]
+	return [numEventDrops]string{"lane_full", "memory_full", "over_rate", "repeated", "overloaded", "unknown_device"}[d]
 }
 
 // eventBurst is how much of Config.EventRate may come at once, as time: a fleet that comes
@@ -133,6 +135,9 @@ func (g *Gateway) happened(kind EventType, key devicemgr.Key, epoch uint64, peer
 	now := g.clock()
 	switch {
 	case !g.events.on[kind]:
+		return
+	case g.cfg.Overload.Refuses(overload.Event):
+		g.events.drops[EventOverloaded].Add(1)
 		return
 	case g.memory.budget.Full():
 		g.events.drops[EventMemoryFull].Add(1)

@@ -15,6 +15,7 @@ import (
 	"edgeloop/envelope"
 	"edgeloop/internal/bytebuf"
 	"edgeloop/internal/latency"
+	"edgeloop/overload"
 	"edgeloop/pool"
 )
 
@@ -59,6 +60,7 @@ type Gateway struct {
 
 	// Atomic.
 	limits   limits
+	asking   overload.Breaker // of the log, about one device
 	draining atomic.Bool
 	drops    [numDrops]atomic.Uint64
 	counts   counts
@@ -78,9 +80,9 @@ type encoder struct {
 	out []byte
 }
 
-// checkDepth bounds the handshakes that wait to be checked. The event loop admits
+// MaxWaiting bounds the handshakes that wait to be checked. The event loop admits
 // fewer at a time, unless it was told to.
-const checkDepth = 8192
+const MaxWaiting = 8192
 
 // New builds a gateway; its workers run until Close.
 func New(cfg Config) (*Gateway, error) {
@@ -131,7 +133,7 @@ func (g *Gateway) buildLanes() (err error) {
 		return fmt.Errorf("gateway: %w", err)
 	}
 	g.lanes.Weigh(func(b **batch) int32 { return (*b).cost })
-	if g.checks, err = pool.NewQueue(g.authPool, checkDepth, g.check); err != nil {
+	if g.checks, err = pool.NewQueue(g.authPool, MaxWaiting, g.check); err != nil {
 		return fmt.Errorf("gateway: %w", err)
 	}
 	if g.fetches, err = pool.NewLanes(g.authPool, pool.LaneConfig{Lanes: g.cfg.AuthWorkers, Depth: fetchDepth, Batch: 1}, g.fetch); err != nil {

@@ -28,6 +28,8 @@ type Node struct {
 	Limits map[string]any `json:"limits"`
 	// Log is what the log keeps, its settings as of the start.
 	Log *NodeLog `json:"log,omitempty"`
+	// Load is how the node stands with what it has to do.
+	Load *NodeLoad `json:"load,omitempty"`
 	// Drain is the progress of a drain, absent when none was asked for.
 	Drain *DrainProgress `json:"drain,omitempty"`
 	// NotReady lists why the node is not ready, absent when it is; filled in by
@@ -102,6 +104,19 @@ type NodeCounts struct {
 	MessagesAcknowledged uint64 `json:"messages_acknowledged"`
 	MessagesRefused      uint64 `json:"messages_refused"`
 	CommandsSent         uint64 `json:"commands_sent"`
+}
+
+// NodeLoad says whether a node has more to do than it can; docs/overload.md has the states.
+type NodeLoad struct {
+	// State is "well", "busy", "strained" or "overloaded".
+	State string `json:"state"`
+	// Since is when the state was entered; absent: at the start.
+	Since *time.Time `json:"since,omitempty"`
+	// Cause is what runs short, and Detail says it in words; absent in a node that is well.
+	Cause  string `json:"cause,omitempty"`
+	Detail string `json:"detail,omitempty"`
+	// Refuses lists the loads that are refused now.
+	Refuses []string `json:"refuses,omitempty"`
 }
 
 // DrainProgress says how far a drain has come.

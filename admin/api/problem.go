@@ -5,6 +5,10 @@ import "strconv"
 // ProblemType is the media type of a Problem.
 const ProblemType = "application/problem+json"
 
+// Overloaded is the Type of the Problem of a node that has too much to do for a request; it
+// says in Retry-After when to ask again.
+const Overloaded = "urn:edgeloop:problem:overloaded"
+
 // Problem is an RFC 9457 problem document: the body of every refusal.
 type Problem struct {
 	// Type is a URN, "urn:edgeloop:problem:unknown-device"; stable, for programs.

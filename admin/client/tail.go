@@ -24,6 +24,8 @@ const (
 	tailPatience = time.Minute
 	retryFirst   = 50 * time.Millisecond
 	retryMost    = 2 * time.Second
+	// spared is when a node is asked again that had too much to do.
+	spared = 5 * time.Second
 	// tailSilence is how long a stream may say nothing: four heartbeats of a node.
 	tailSilence = time.Minute
 )
@@ -46,7 +48,8 @@ func (e *EndError) Error() string {
 // A stream that is followed and has once begun is taken up again behind its last
 // record when the connection breaks, the node stops, or it dropped fn for being
 // too slow: fn gets nothing twice, and misses nothing but what the log has
-// forgotten meanwhile. If that fails for a minute the last error is returned.
+// forgotten meanwhile. If that fails for a minute the last error is returned. A node that has
+// too much to do is asked again for as long.
 func (c *Client) Tail(ctx context.Context, q api.TailQuery, fn func(line []byte) error) error {
 	return c.TailAt(ctx, q, func(_ api.Position, line []byte) error { return fn(line) })
 }
@@ -54,7 +57,7 @@ func (c *Client) Tail(ctx context.Context, q api.TailQuery, fn func(line []byte)
 // TailAt is Tail with the position of each record.
 func (c *Client) TailAt(ctx context.Context, q api.TailQuery, fn func(at api.Position, line []byte) error) error {
 	t := tail{client: c, query: q, fn: fn}
-	again, err := t.read(ctx)
+	again, err := t.first(ctx)
 	for lost, delay := time.Now(), retryFirst; again && q.Follow && t.begun && ctx.Err() == nil; {
 		if t.alive {
 			lost, delay, t.alive = time.Now(), retryFirst, false
@@ -84,6 +87,24 @@ type tail struct {
 	query api.TailQuery // where to go on
 	begun bool          // a node has answered
 	alive bool          // the present stream has said something
+}
+
+// first is read, made again for as long as the node has too much to do for it, within
+// tailPatience.
+func (t *tail) first(ctx context.Context) (again bool, err error) {
+	for began := time.Now(); ; {
+		again, err = t.read(ctx)
+		var refused *api.Problem
+		if t.begun || !errors.As(err, &refused) || refused.Type != api.Overloaded {
+			return again, err
+		}
+		if t.client.OnRetry != nil {
+			t.client.OnRetry(err)
+		}
+		if time.Since(began) > tailPatience || pause.For(ctx, spared) != nil {
+			return again, err
+		}
+	}
 }
 
 // read reads one stream to its end. again says that another one may go on.

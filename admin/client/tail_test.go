@@ -34,7 +34,7 @@ func (s *script) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &http.Response{StatusCode: status, Body: io.NopCloser(body)}, nil
+	return &http.Response{StatusCode: status, Body: io.NopCloser(body), Header: http.Header{"Content-Type": {api.ProblemType}}}, nil
 }
 
 func (s *script) client() *client.Client {
@@ -52,6 +52,11 @@ func says(text string) answer {
 // status is a refusal.
 func status(code int) answer {
 	return func(context.Context) (int, io.Reader, error) { return code, strings.NewReader("no"), nil }
+}
+
+// overloaded is the refusal of a node that has too much to do.
+func overloaded(context.Context) (int, io.Reader, error) {
+	return 503, strings.NewReader(`{"type":"urn:edgeloop:problem:overloaded","title":"too much","status":503,"detail":"too much to do"}`), nil
 }
 
 func refused(context.Context) (int, io.Reader, error) {
@@ -109,6 +114,7 @@ func TestTail_GoesOn(t *testing.T) {
 		"refused is for good":                  {api.TailQuery{All: true, Follow: true}, list(says(rec(1)), status(401)), "r1", "follow=true&since=all after=1&follow=true", "Unauthorized", 1},
 		"it never began":                       {api.TailQuery{All: true, Follow: true}, list(refused), "", "follow=true&since=all", "connection refused", 0},
 		"busy from the beginning":              {api.TailQuery{All: true, Follow: true}, list(status(503)), "", "follow=true&since=all", "Service Unavailable", 0},
+		"too much to do from the beginning":    {api.TailQuery{All: true}, list(overloaded, overloaded, says(rec(1)+end(api.TailDone))), "r1", "follow=false&since=all follow=false&since=all follow=false&since=all", "", 2},
 		"who does not follow":                  {api.TailQuery{All: true}, list(says(rec(1))), "r1", "follow=false&since=all", "unexpected EOF", 0},
 	} {
 		t.Run(name, func(t *testing.T) {

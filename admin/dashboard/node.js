@@ -20,6 +20,7 @@ export async function pollNode() {
   setText($('state'), n.state);
   setAttribute($('state'), 'class', 'badge ' + n.state);
   let about = `version ${n.version} · up ${n.uptime.replace(/\.\d+s$/, 's')}`;
+  if (n.load && n.load.cause) about += ` · ${n.load.state}: ${n.load.detail}`;
   if (n.drain) about += ` · draining: ${number(n.drain.connections)} of ${number(n.drain.total)} left`;
   setText($('about'), about);
   setText($('reasons'), [...(n.not_ready || []), ...(n.warnings || [])].map((r) => r.detail).join(' · '));

@@ -23,6 +23,7 @@ func (n *node) startAdmin(ctx context.Context) (stopFunc, error) {
 		return nil, err
 	}
 	cfg.Sources = n.metricSources()
+	cfg.Overload = &n.ladder
 	if cfg.Listener, err = n.early.HandOver(); err != nil {
 		return nil, err
 	}
@@ -54,6 +55,7 @@ func (a adminNode) Status() api.Node {
 		State:   [...]api.NodeState{api.NodeStarting, api.NodeRunning, api.NodeDraining, api.NodeDrained}[a.state.Load()],
 		Started: a.started,
 		Log:     logStatus(a.backbone),
+		Load:    a.loadStatus(),
 		Counts: api.NodeCounts{
 			Connections:          int(ev.Open),
 			DevicesOnline:        g.Online,
@@ -102,7 +104,7 @@ func (a adminNode) Warnings() (warnings []api.Reason) {
 		}
 		warnings = append(warnings, api.Reason{Code: "log_filling", Detail: detail + "; then devices are held back"})
 	}
-	return slices.Concat(warnings, a.tlsWarnings(time.Now()), a.certs.warnings(time.Now()), a.keyWarnings())
+	return slices.Concat(warnings, a.loadWarnings(), a.tlsWarnings(time.Now()), a.certs.warnings(time.Now()), a.keyWarnings())
 }
 
 // Drain implements admin.Node.

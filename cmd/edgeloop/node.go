@@ -23,6 +23,7 @@ import (
 	"edgeloop/eventloop"
 	"edgeloop/gateway"
 	"edgeloop/intake"
+	"edgeloop/overload"
 	"edgeloop/pool"
 	"edgeloop/presence"
 	"edgeloop/quota"
@@ -69,6 +70,7 @@ type node struct {
 	// Safe for concurrent use.
 	drainOnce sync.Once
 	quotas    quota.Book
+	ladder    overload.Ladder // looked at by the part "load" alone
 
 	// Atomic.
 	told        atomic.Pointer[inForce] // changed in turn
@@ -120,6 +122,7 @@ func (n *node) parts() []part {
 		{name: "gRPC", start: n.startGRPC, startMost: startMost, stopMost: stopGRPC, minor: true},
 		{name: "address file", start: n.announce, startMost: startMost, stopMost: stopMinor, minor: true},
 		{name: "files", start: n.startWatchFiles, startMost: startMost, stopMost: stopMinor, minor: true},
+		{name: "load", start: n.startLoad, startMost: startMost, stopMost: stopMinor, minor: true},
 		{name: "tidier", start: n.startTidy, startMost: startMost, stopMost: stopMinor, minor: true},
 	}
 }
@@ -221,6 +224,7 @@ func (n *node) startGateway(context.Context) (stop stopFunc, err error) {
 		RateBytes:       n.cfg.MaxRateBytes,
 		RateMessages:    n.cfg.MaxRateMsgs,
 		Quotas:          &n.quotas,
+		Overload:        &n.ladder,
 		InFlight:        n.cfg.InflightBytes,
 		MaxCommand:      n.cfg.maxCommand(),
 		MaxPacket:       n.cfg.MaxMessage,

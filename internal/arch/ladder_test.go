@@ -20,7 +20,7 @@ type rule struct{ ours, vendor []string }
 
 // below lists the rungs under gateway, which may stand on all of them but the
 // framing: nobody outside eventloop reads or makes a frame.
-var below = []string{"pool", "devicemgr", "envelope", "mqttproto", "auth", "eventloop", "backbone", "backbone/pace", "quota"}
+var below = []string{"pool", "devicemgr", "envelope", "mqttproto", "auth", "eventloop", "backbone", "backbone/pace", "quota", "overload"}
 
 // faultBelow lists the packages that run one node and its devices.
 var faultBelow = []string{"bench/fault/history", "bench/fault/faults", "bench/fault/node", "bench/fault/crew", "bench/fault/attack", "bench/fault/tricks", "bench/fault/outlets"}
@@ -33,6 +33,7 @@ var ladder = map[string]rule{
 	"pool":       {vendor: []string{"github.com/panjf2000/ants/v2"}},
 	"devicemgr":  {},
 	"quota":      {},
+	"overload":   {},
 	"envelope":   {vendor: []string{"google.golang.org/protobuf", "github.com/go-json-experiment/json", "github.com/tidwall/gjson"}},
 	"auth":       {vendor: []string{"github.com/golang-jwt/jwt/v5"}},
 	"auth/jwks":  {},                                        // where keys are fetched from: docs/decisions/0062-keys-by-jwks.md
@@ -58,7 +59,7 @@ var ladder = map[string]rule{
 	"backbone/backbonetest": {ours: []string{"backbone"}, vendor: []string{"go.uber.org/goleak"}},
 	"backbone/natstest":     {vendor: []string{"github.com/nats-io/nats-server/v2", "github.com/nats-io/nats.go"}},
 	"gateway":               {ours: append([]string{"tlsrec", "doorman"}, below...)},
-	"admin":                 {ours: []string{"admin/api", "admin/access"}, vendor: []string{"github.com/prometheus/client_golang"}},
+	"admin":                 {ours: []string{"admin/api", "admin/access", "overload"}, vendor: []string{"github.com/prometheus/client_golang"}},
 	"admin/access":          {},
 	// The same for programs: edgeloop.v1, generated, and what serves it.
 	"api/...":       {vendor: []string{"google.golang.org/grpc", "google.golang.org/protobuf"}},
