@@ -177,6 +177,7 @@ func backboneSeries() []Series {
 func adminSeries() []Series {
 	return []Series{
 		{"edgeloop_admin_requests_total", TypeCounter, []string{"class"}, "Requests to the admin API, by class of status."},
+		{"edgeloop_admin_token_reloads_total", TypeCounter, []string{"outcome"}, "Times that the admin tokens were read again; failed is when those before stayed in force."},
 		{"edgeloop_admin_tails", TypeGauge, nil, "Live tails that are running."},
 		{"edgeloop_admin_tails_dropped_total", TypeCounter, nil, "Live tails whose reader was too slow."},
 		{"edgeloop_admin_evicted_connections_total", TypeCounter, nil, "Quiet connections that were closed to let a newer one in."},

@@ -15,6 +15,7 @@ func (n *node) adminConfig() (admin.Config, error) {
 	if _, _, err := auth.EnsureToken(adminTokenFile(n.cfg.DataDir)); err != nil {
 		return admin.Config{}, err
 	}
+	n.tokens.read = n.cfg.tokensStamp()
 	principals, err := n.cfg.readPrincipals()
 	return admin.Config{
 		Listen:      n.cfg.AdminListen,

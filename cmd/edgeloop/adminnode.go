@@ -104,7 +104,7 @@ func (a adminNode) Warnings() (warnings []api.Reason) {
 		}
 		warnings = append(warnings, api.Reason{Code: "log_filling", Detail: detail + "; then devices are held back"})
 	}
-	return slices.Concat(warnings, a.loadWarnings(), a.tlsWarnings(time.Now()), a.certs.warnings(time.Now()), a.keyWarnings())
+	return slices.Concat(warnings, a.loadWarnings(), a.tlsWarnings(time.Now()), a.certs.warnings(time.Now()), a.keyWarnings(), a.tokenWarnings())
 }
 
 // Drain implements admin.Node.

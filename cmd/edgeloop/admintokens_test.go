@@ -12,6 +12,9 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/zap"
+
+	"edgeloop/admin"
 	"edgeloop/admin/access"
 	"edgeloop/admin/api"
 )
@@ -92,9 +95,6 @@ func TestTokens_Life(t *testing.T) {
 	}
 	reader := issue("--admin=reader", "--scope=read,metrics")
 	bound := issue("--admin=bound", "--scope=read", "--scope=command", "--tenant=acme", "--ttl=0")
-	if got := r.status(t, reader, ""); got != http.StatusUnauthorized {
-		t.Errorf("before the reload: %d", got)
-	}
 	r.hangUp(t, "were read again", 1)
 	for _, c := range []struct {
 		token, tenant string
@@ -131,6 +131,64 @@ func TestTokens_Life(t *testing.T) {
 	r.hangUp(t, "were read again", 2)
 	r.awaitStatus(t, reader, http.StatusUnauthorized)
 	r.stop(t, exitOK)
+}
+
+// TestTokens_ReadByThemselves: a tokens file that has changed is in force without a signal,
+// tokens taken back as well as new ones. A broken one leaves those before in force, which
+// the warnings of readiness and the series say, until it is mended.
+func TestTokens_ReadByThemselves(t *testing.T) {
+	dir := t.TempDir()
+	cfg := &serveCmd{DataDir: dir}
+	cfg.AdminListen = "127.0.0.1:0"
+	n := &node{cfg: cfg, turn: make(chan struct{}, 1), log: &logging{Logger: zap.NewNop(), audit: zap.NewNop()}}
+	adminCfg, err := n.adminConfig()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n.admin, err = admin.NewEarly(adminCfg, nil); err != nil {
+		t.Fatal(err)
+	}
+	watches := n.fileWatches()
+	file := adminTokensFile(dir)
+	look := func() {
+		for range 3 { // once changed, once settled
+			for _, w := range watches {
+				w.look(t.Context())
+			}
+		}
+	}
+	valid := func(token string) bool {
+		h, err := n.admin.Roster().Find(token)
+		return h != nil && err == nil
+	}
+	const first, second = "0123456789abcdef-first", "0123456789abcdef-second"
+	for _, c := range []struct {
+		name          string
+		change        func() error
+		first, second bool
+		failed        uint64
+	}{
+		{"before", func() error { return nil }, false, false, 0},
+		{"added", func() error {
+			return addToken(file, &access.Principal{Name: "first", Hash: access.HashOf(first), Scopes: access.AllScopes})
+		}, true, false, 0},
+		{"broken", func() error { return os.WriteFile(file, []byte("nonsense\n"), 0o600) }, true, false, 1},
+		{"gone", func() error { return os.Remove(file) }, false, false, 1},
+		{"made anew", func() error {
+			return addToken(file, &access.Principal{Name: "second", Hash: access.HashOf(second), Scopes: access.AllScopes})
+		}, false, true, 1},
+		{"open to all", func() error { return os.Chmod(file, 0o666) }, false, true, 2}, //nolint:gosec // that is the fault
+		{"closed again", func() error { return os.Chmod(file, 0o600) }, false, true, 2},
+	} {
+		if err := c.change(); err != nil {
+			t.Fatal(err)
+		}
+		look()
+		failed, broken := n.tokens.reloads[reloadFailed].Load(), len(n.tokenWarnings()) > 0
+		if valid(first) != c.first || valid(second) != c.second || failed != c.failed || broken != (c.name == "broken" || c.name == "open to all") {
+			t.Errorf("%s: first %v, second %v, failed %d, %v", c.name, valid(first), valid(second), failed, n.tokenWarnings())
+		}
+	}
 }
 
 // TestTokens_Refused: what would make a file that the node refuses is not written,

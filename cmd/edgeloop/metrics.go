@@ -25,6 +25,7 @@ func emitTo(emit func(admin.Sample)) emitter {
 func (n *node) eventloopMetrics(to func(admin.Sample)) {
 	emit, st := emitTo(to), n.server.Stats()
 	n.tlsMetrics(to)
+	n.tokenMetrics(emit)
 	n.doormanMetrics(to)
 	emit("edgeloop_eventloop_connections", float64(st.Open))
 	emit("edgeloop_eventloop_handshakes_pending", float64(st.Handshakes))

@@ -60,6 +60,7 @@ type node struct {
 	admin     *admin.Server
 	grpc      *grpcapi.Server // nil without --grpc-listen
 	certs     certificates
+	tokens    tokens
 	here      *presenceHub // nil where nobody watches
 
 	// Owned by the goroutine that starts and stops the node.

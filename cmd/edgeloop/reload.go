@@ -12,7 +12,6 @@ import (
 	"go.uber.org/zap"
 
 	"edgeloop/admin/api"
-	"edgeloop/auth"
 )
 
 // reloadMost is how long a reload may take, which reads some small files.
@@ -161,20 +160,4 @@ func (n *node) loadLists(fresh settings) (use map[string]func(context.Context), 
 		}
 	}
 	return use, nil
-}
-
-// loadTokens does as loadKeys for the admin tokens.
-func (n *node) loadTokens() (use func(), err error) {
-	path := adminTokenFile(n.cfg.DataDir)
-	if auth.Moved(path) {
-		if _, _, err := auth.EnsureToken(path); err != nil {
-			return nil, err
-		}
-		n.log.Info("created a new admin token, the previous one stays valid", zap.String("file", path))
-	}
-	principals, err := n.cfg.readPrincipals()
-	if err != nil {
-		return nil, err
-	}
-	return func() { _ = n.admin.SetPrincipals(principals...) }, nil // there is one at least
 }

@@ -130,6 +130,6 @@ func (t *tokenCmd) admin(io *streams, _, expires time.Time) (string, error) {
 	if err := addToken(path, &p); err != nil {
 		return "", err
 	}
-	fmt.Fprintf(io.err, "added %s to %s; a running node takes it after SIGHUP\n", t.Admin, path)
+	fmt.Fprintf(io.err, "added %s to %s; a running node takes it within some seconds, or at once after SIGHUP\n", t.Admin, path)
 	return token, nil
 }

@@ -43,6 +43,7 @@ func (n *node) fileWatches() (all []*fileWatch) {
 		reread := func(ctx context.Context) { n.rereadCertificate(ctx, c) }
 		all = append(all, &fileWatch{stamp: c.stamp, known: known, last: known, reread: reread})
 	}
+	all = append(all, &fileWatch{stamp: n.cfg.tokensStamp, known: n.tokens.read, last: n.tokens.read, reread: n.rereadTokens})
 	if n.cfg.wantsLists() {
 		all = append(all, &fileWatch{stamp: n.cfg.listsStamp, known: n.entry.listsRead, last: n.entry.listsRead, reread: n.rereadLists})
 	}
@@ -53,9 +54,6 @@ func (n *node) fileWatches() (all []*fileWatch) {
 // of tickets.
 func (n *node) startWatchFiles(context.Context) (stopFunc, error) {
 	all := n.fileWatches()
-	if len(all) == 0 {
-		return nil, nil
-	}
 	return inBackground(func(ctx context.Context) { n.watchFiles(ctx, all) }), nil
 }
 
