@@ -89,7 +89,7 @@ bench-100k-tls: ## The same by TLS
 bench-1m: ## The same with a million; needs 20 GiB of memory
 	scripts/bench-capacity.sh 1000000
 
-# A quiet machine, 6 GB of disk and 20 minutes at most. SINKFLAGS='--rate=1000 --duration=2s --backlog=5000 --page=/tmp/sinks.md'
+# A quiet machine, 6 GB of disk and 25 minutes at most. SINKFLAGS='--rate=1000 --duration=2s --backlog=5000 --page=/tmp/sinks.md'
 # is a small run that shows that it works. `make bin/telegraf`, a quarter of an hour, builds what stands beside the sinks.
 TELEGRAF ?= $(wildcard bin/telegraf)
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -21,11 +22,11 @@ type results struct {
 	Machine probe.Machine `json:"machine"`
 	Options Options       `json:"options"`
 	Rows    []Row         `json:"rows"`
-	Beside  *Row          `json:"beside,omitempty"` // of mosquitto and Telegraf
+	Beside  *Peer         `json:"beside,omitempty"` // of mosquitto and Telegraf
 }
 
 // write writes the page and the raw results beside it.
-func write(o Options, rows []Row, beside *Row, began time.Time, busy string) error {
+func write(o Options, rows []Row, beside *Peer, began time.Time, busy string) error {
 	r := results{
 		Started: began, TookS: time.Since(began).Seconds(), Commit: o.Commit, Command: os.Args,
 		Load: [2]string{busy, loadAverage()}, Machine: probe.ReadMachine(), Options: o, Rows: rows, Beside: beside,
@@ -56,20 +57,20 @@ func page(r results, raw string) string {
 	fmt.Fprintf(&b, "What leaving costs and brings, from a device's socket to the destination's confirmation: %d devices with\n", o.Connections)
 	fmt.Fprintf(&b, "messages of %d B at %d a second, for %s each; a backlog of %d records. Default settings of sinks.\n", o.Size, o.Rate, o.Duration, o.Backlog)
 	fmt.Fprintf(&b, "Node, devices and destination share %d cores and a disk; redis-server, nats-server, PostgreSQL and the\n", r.Machine.Cores)
-	b.WriteString("broker of Kafka sync what they confirm, mosquitto does not. kafka is kfake, the broker of the client's own\ntests, in a process of its own: no broker by others was to be had. grpc is a service that reads the log by\ngRPC and acknowledges. One run.\n\n")
+	b.WriteString("broker of Kafka sync what they confirm, mosquitto does not. kafka is kfake, the broker of the client's own\ntests, in a process of its own: no broker by others was to be had. grpc is a service that reads the log by\ngRPC and acknowledges.\n\n")
 	b.WriteString("Again: `make bench-sinks`, on a quiet machine")
 	if o.Telegraf != "" {
 		b.WriteString(", with `TELEGRAF=` and the path of a telegraf")
 	}
 	fmt.Fprintf(&b, "; this was `%s`.\n\n", command(r.Command))
 	leaving(&b, r.Rows)
-	felt(&b, r.Rows)
+	felt(&b, o, r.Rows)
 	for _, row := range r.Rows {
 		if row.Failed != "" {
 			fmt.Fprintf(&b, "- %s is not measured to its end: %s\n", row.Kind, row.Failed)
 		}
-		for _, l := range []Load{row.Alone, row.Steady, row.Down, row.Catching} {
-			if l.Warnings != "" {
+		for _, f := range []Felt{row.Alone, row.Well, row.Down, row.Catching} {
+			if l := f.middle(); l.Warnings != "" {
 				fmt.Fprintf(&b, "- %s: %s\n", row.Kind, l.Warnings)
 			}
 		}
@@ -112,38 +113,45 @@ that is said.
 }
 
 // felt is what devices feel of sinks.
-func felt(b *strings.Builder, rows []Row) {
+func felt(b *strings.Builder, o Options, rows []Row) {
+	fmt.Fprintf(b, "What devices feel, in %d rounds of %s of each state, in turn: the medians, and of each round the p99 in relation to\nthat while paused in the same round (the median; the least and the most).\n\n", o.Rounds, o.Round)
 	b.WriteString("| the sink | messages/s | cores | ack p50 ms | ack p99 ms | p99 to that while paused |\n|---|---:|---:|---:|---:|---:|\n")
 	for _, row := range rows {
 		for _, one := range []struct {
 			what string
-			Load
+			Felt
 		}{
 			{"paused", row.Alone},
-			{"well", row.Steady},
+			{"well", row.Well},
 			{"down", row.Down},
 			{fmt.Sprintf("catching up, of %d are %d left at the end", row.Waited, row.Left), row.Catching},
 		} {
-			fmt.Fprintf(b, "| %s, %s | %.0f | %.2f | %.1f | %.1f | %.2f |\n", row.Kind, one.what, one.PerSecond, one.Cores, one.AckP50, one.AckP99, ratio(one.AckP99, row.Alone.AckP99))
+			if len(one.Rounds) == 0 {
+				continue
+			}
+			l := one.middle()
+			fmt.Fprintf(b, "| %s, %s | %.0f | %.2f | %.1f | %.1f | %.2f (%.2f–%.2f) |\n", row.Kind, one.what, l.PerSecond, l.Cores, l.AckP50, l.AckP99,
+				median(one.Ratios), slices.Min(one.Ratios), slices.Max(one.Ratios))
 		}
 	}
 	b.WriteString(`
 The file sink is paused for "down", too, and who reads by gRPC is away. Goals: at most 1.5 times while a
-sink catches up, and no difference while its destination is down. While it catches up the destination works
-as hard as it can on the same cores.
+sink catches up, and no difference while its destination is down. While it catches up it is held to what
+devices bear, and to one and a half times what they bring at the least (docs/sinks.md, "Catching up"). "Well"
+says what a sink costs that is not behind: less than that no pace can reach.
 
 `)
 }
 
 // besides is the same work by others.
-func besides(b *strings.Builder, p *Row) {
+func besides(b *strings.Builder, p *Peer) {
 	if p == nil {
 		b.WriteString("\nTelegraf was not to be had for this run, and Vector is in no package of Debian's: nothing stands beside them.\n")
 		return
 	}
 	fmt.Fprintf(b, "\n## Beside them\n\nmosquitto, and Telegraf posting to a receiver of webhooks: %.0f records/s of a backlog, %.0f of one core of both;\n", p.perSecond(), p.perCore())
 	fmt.Fprintf(b, "late %.0f ms (p50) and %.0f ms (p99); both used %.2f cores at %.0f messages/s, PUBACK p50 %.1f ms, p99 %.1f ms;\nwith Telegraf away mosquitto alone %.2f cores, p99 %.1f ms. ",
-		p.Latency.P50, p.Latency.P99, p.Steady.Cores, p.Steady.PerSecond, p.Steady.AckP50, p.Steady.AckP99, p.Down.Cores, p.Down.AckP99)
+		p.Latency.P50, p.Latency.P99, p.Steady.Cores, p.Steady.PerSecond, p.Steady.AckP50, p.Steady.AckP99, p.Away.Cores, p.Away.AckP99)
 	b.WriteString("A PUBACK there says that the message is in the\nbroker's memory; with the node an acknowledgement says that it is on the disk.\n")
 	if p.Failed != "" {
 		fmt.Fprintf(b, "It is not measured to its end: %s\n", p.Failed)

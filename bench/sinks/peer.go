@@ -56,22 +56,22 @@ data_format = "json"
 `
 
 // measurePeer makes the row of Telegraf: while it reads, while it is away, and how it catches up.
-func measurePeer(ctx context.Context, o Options, row *Row) (err error) {
+func measurePeer(ctx context.Context, o Options, row *Row, felt *Peer) (err error) {
 	p := &peer{opt: o, dir: filepath.Join(o.Work, "peer")}
 	defer func() { err = errors.Join(err, p.close()) }()
 	if err := p.begin(ctx); err != nil {
 		return err
 	}
-	if row.Steady, row.Latency, err = p.steady(ctx); err != nil {
+	if felt.Steady, row.Latency, err = p.steady(ctx); err != nil {
 		return err
 	}
 	outlets.EndChild(p.reading)
 	p.reading = nil
-	if row.Down, err = p.load(ctx, o.Rate, o.Duration); err != nil {
+	if felt.Away, err = p.load(ctx, o.Rate, o.Duration); err != nil {
 		return err
 	}
 	deadline := time.Now().Add(fillWithin)
-	for sent := row.Down.PerSecond * o.Duration.Seconds(); sent < float64(o.Backlog) && time.Now().Before(deadline); {
+	for sent := felt.Away.PerSecond * o.Duration.Seconds(); sent < float64(o.Backlog) && time.Now().Before(deadline); {
 		l, err := p.load(ctx, 0, min(4*time.Second, o.Duration))
 		if err != nil || l.PerSecond == 0 {
 			return errors.Join(err, errors.New("bench: no device sends"))

@@ -1,33 +1,38 @@
 package sinks
 
+// Peer is what was measured of mosquitto and Telegraf, in one round.
+type Peer struct {
+	Row
+	Steady Load `json:"steady"` // both
+	Away   Load `json:"away"`   // mosquitto alone
+}
+
 // Row is what was measured with one kind of destination. Times are in milliseconds.
 type Row struct {
 	Kind string `json:"kind"`
 	// Failed is why a part is missing; what was measured before stands.
 	Failed string `json:"failed,omitempty"`
 
-	// With devices at the rate, the sink paused: what the others are compared with.
-	Alone Load `json:"alone"`
-	// With devices at the rate, the destination well.
-	Steady Load   `json:"steady"`
-	Behind uint64 `json:"behind"` // records that waited at the end of it
+	// With devices at the rate: the sink paused, what the others are compared with; its
+	// destination well, or down; over a backlog of Waited, which it works off. Left of it is what
+	// still waited at the end of the round that left least: 0 says that devices were alone again
+	// for a part.
+	Alone    Felt   `json:"alone"`
+	Well     Felt   `json:"well"`
+	Down     Felt   `json:"down"`
+	Catching Felt   `json:"catching"`
+	Waited   uint64 `json:"waited"`
+	Left     uint64 `json:"left"`
+
+	Behind uint64 `json:"behind"` // records that waited at the end of the time in which latency was measured
 	// Latency at that rate, or at the lower one that the sink keeps up with.
 	Latency     Latency `json:"latency"`
 	LatencyRate int     `json:"latency_rate"`
-
-	// With devices at the rate, the destination down.
-	Down Load `json:"down"`
 
 	// Without devices, while the sink works off a backlog.
 	Worked   uint64  `json:"worked_records"`
 	WorkedS  float64 `json:"worked_s"`
 	WorkCPUS float64 `json:"worked_node_cpu_s"`
-
-	// With devices at the rate, while the sink works off a backlog of Waited; Left of it is what
-	// still waited at the end: 0 says that devices were alone again for a part.
-	Catching Load   `json:"catching"`
-	Waited   uint64 `json:"waited"`
-	Left     uint64 `json:"left"`
 }
 
 // Load is what edgebench telemetry said.

@@ -50,28 +50,24 @@ func Run(ctx context.Context, o Options, out io.Writer) (err error) {
 		row := one(ctx, out, began, kind, func(ctx context.Context, row *Row) error { return measure(ctx, o, row) })
 		rows = append(rows, row)
 	}
-	var beside *Row
+	var beside *Peer
 	if o.Telegraf != "" {
-		row := one(ctx, out, began, "telegraf", func(ctx context.Context, row *Row) error { return measurePeer(ctx, o, row) })
-		beside = &row
+		beside = &Peer{}
+		beside.Row = one(ctx, out, began, "telegraf", func(ctx context.Context, row *Row) error { return measurePeer(ctx, o, row, beside) })
 	}
 	if err := write(o, rows, beside, began, busy); err != nil {
 		return err
 	}
 	var failed error
-	for _, row := range append(rows, deref(beside)...) {
+	if beside != nil {
+		rows = append(rows, beside.Row)
+	}
+	for _, row := range rows {
 		if row.Failed != "" {
 			failed = errors.Join(failed, fmt.Errorf("%s: %s", row.Kind, row.Failed))
 		}
 	}
 	return failed
-}
-
-func deref(r *Row) []Row {
-	if r == nil {
-		return nil
-	}
-	return []Row{*r}
 }
 
 // one makes one row, whatever happens.
@@ -104,7 +100,7 @@ func measure(ctx context.Context, o Options, row *Row) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, t.close()) }()
-	for _, step := range []func(context.Context, *target, *Row) error{alone, steady, down, working, catching} {
+	for _, step := range []func(context.Context, *target, *Row) error{steady, feeling, working, catching} {
 		if err := step(ctx, t, row); err != nil {
 			return err
 		}
@@ -113,21 +109,10 @@ func measure(ctx context.Context, o Options, row *Row) (err error) {
 	return nil
 }
 
-// alone pauses the sink, and has it begin behind what was sent meanwhile.
-func alone(ctx context.Context, t *target, row *Row) (err error) {
-	if err := t.place.pause(ctx); err != nil {
-		return err
-	}
-	if row.Alone, err = t.load(ctx, t.opt.Rate, t.opt.Duration); err != nil {
-		return err
-	}
-	return errors.Join(t.place.newest(ctx), t.place.resume(ctx))
-}
-
 // steady has the destination keep up, or not: then latency is that of a lower rate.
 func steady(ctx context.Context, t *target, row *Row) (err error) {
 	row.LatencyRate = t.opt.Rate
-	if row.Steady, row.Latency, row.Behind, err = t.watched(ctx, t.opt.Rate); err != nil {
+	if row.Latency, row.Behind, err = t.watched(ctx, t.opt.Rate); err != nil {
 		return err
 	}
 	behind, d := row.Behind, t.opt.Duration.Seconds()
@@ -137,7 +122,7 @@ func steady(ctx context.Context, t *target, row *Row) (err error) {
 			return nil // less than a second's waits
 		}
 		row.LatencyRate = max(100, int(left*7/10)/100*100)
-		if _, row.Latency, behind, err = t.watched(ctx, row.LatencyRate); err != nil {
+		if row.Latency, behind, err = t.watched(ctx, row.LatencyRate); err != nil {
 			return err
 		}
 	}
@@ -145,34 +130,25 @@ func steady(ctx context.Context, t *target, row *Row) (err error) {
 }
 
 // watched has devices send at a rate, and sees how late it arrives.
-func (t *target) watched(ctx context.Context, rate int) (l Load, late Latency, behind uint64, err error) {
+func (t *target) watched(ctx context.Context, rate int) (late Latency, behind uint64, err error) {
 	if err := errors.Join(t.place.pause(ctx), t.place.newest(ctx), t.place.resume(ctx)); err != nil {
-		return l, late, behind, err
+		return late, behind, err
 	}
 	if _, err := t.drained(ctx); err != nil {
-		return l, late, behind, err
+		return late, behind, err
 	}
 	read := t.place.arrivals(ctx)
-	if l, err = t.load(ctx, rate, t.opt.Duration); err != nil {
-		return l, late, behind, err
+	if _, err = t.load(ctx, rate, t.opt.Duration); err != nil {
+		return late, behind, err
 	}
 	if behind, err = t.place.lag(ctx); err != nil {
-		return l, late, behind, err
+		return late, behind, err
 	}
 	if err := pause.For(ctx, time.Second); err != nil { // the last batch
-		return l, late, behind, err
+		return late, behind, err
 	}
 	late, err = read()
-	return l, late, behind, err
-}
-
-// down takes the destination away.
-func down(ctx context.Context, t *target, row *Row) (err error) {
-	if err := t.place.down(ctx); err != nil {
-		return err
-	}
-	row.Down, err = t.load(ctx, t.opt.Rate, t.opt.Duration)
-	return err
+	return late, behind, err
 }
 
 // working brings it back under a backlog, without devices, and counts what that costs.
@@ -199,27 +175,5 @@ func working(ctx context.Context, t *target, row *Row) error {
 	row.WorkedS = time.Since(began).Seconds()
 	after, err := t.cpu()
 	row.Worked, row.WorkCPUS = before-min(before, left), after-cpu
-	return err
-}
-
-// catching brings it back under a backlog, with devices: as much as it works off meanwhile, if
-// a million is enough for that.
-func catching(ctx context.Context, t *target, row *Row) (err error) {
-	if err := t.place.down(ctx); err != nil {
-		return err
-	}
-	if err := t.fill(ctx, min(t.opt.Backlog, uint64(row.perSecond()*t.opt.Duration.Seconds()))); err != nil {
-		return err
-	}
-	if row.Waited, err = t.place.lag(ctx); err != nil {
-		return err
-	}
-	if err := t.place.up(ctx); err != nil {
-		return err
-	}
-	if row.Catching, err = t.load(ctx, t.opt.Rate, t.opt.Duration); err != nil {
-		return err
-	}
-	row.Left, err = t.place.lag(ctx)
 	return err
 }

@@ -84,7 +84,7 @@ func devices(ctx context.Context, o Options, out string, rate int, d time.Durati
 	}
 	cmd := exec.CommandContext(ctx, self, append([]string{
 		"telemetry", "--no-token", fmt.Sprintf("--rate=%d", rate), "--message-timeout=1m", fmt.Sprintf("--connections=%d", o.Connections),
-		fmt.Sprintf("--size=%d", o.Size), "--duration=" + d.String(), "--warmup=1s", "--out=" + out,
+		fmt.Sprintf("--size=%d", o.Size), "--duration=" + d.String(), "--warmup=" + warmup.String(), "--out=" + out,
 	}, where...)...)
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = 10 * time.Second
