@@ -25,9 +25,10 @@ const (
 
 	// slower and faster are how the rate changes from window to window; with care it grows from
 	// where devices minded not long ago.
-	slower  = 0.7
+	slower  = 0.8
+	halved  = 0.5 // where they mind much, and the first time: it grew fast
 	faster  = 1.25
-	careful = 1.04
+	careful = 1.06
 	// slack is by how much acknowledgements may take longer whatever they take.
 	slack = time.Millisecond
 )
@@ -55,6 +56,7 @@ type control struct {
 	phase   phase
 	rate    float64       // records a second that each may read; +Inf: no limit
 	base    time.Duration // what an acknowledgement takes, in the mean, while readers rest
+	takes   time.Duration // what it takes of late; half of it is the last window's, so that one slow write is no reason
 	windows int           // since they rested
 	minded  float64       // the rate at which devices minded last; +Inf: not yet
 	from    sample        // the present window began
@@ -111,14 +113,19 @@ func (c *control) look(now sample) {
 // fastest reader was.
 func (c *control) judge(mean time.Duration, used float64) {
 	c.windows++
+	c.takes = (c.takes + mean) / 2
 	grown := c.rate * faster
 	if grown > slower*c.minded {
 		grown = c.rate * careful
 	}
+	mind := c.takes > c.base+max(c.base/4, slack)
 	switch {
 	case c.phase == resting:
-		c.base, c.phase, c.windows = mean, working, 0
-	case mean > c.base+max(c.base/4, slack):
+		c.base, c.takes, c.phase, c.windows = mean, mean, working, 0
+	case mind && (c.takes > 2*c.base || math.IsInf(c.minded, 1)):
+		c.minded = c.rate
+		c.rate *= halved
+	case mind:
 		c.minded = c.rate
 		c.rate *= slower
 	case 2*used > grown: // else it is not the rate that holds them
