@@ -4,8 +4,11 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/nats-io/nats.go"
 
 	"edgeloop/backbone/names"
 	"edgeloop/backbone/servers"
@@ -26,6 +29,23 @@ func ReconnectAsker(b *Backbone) error {
 		}
 	}
 	return nil
+}
+
+// SayNoMore has the next n requests of readers answered with "no messages", beside what the
+// server answers.
+func SayNoMore(b *Backbone, n int) (left func() int64, err error) {
+	var todo atomic.Int64
+	todo.Store(int64(n))
+	sub, err := b.srv.Asker.NC.Subscribe("$JS.API.CONSUMER.MSG.NEXT."+names.StreamUp+".>", func(m *nats.Msg) {
+		if todo.Add(-1) >= 0 {
+			_ = m.RespondMsg(&nats.Msg{Header: nats.Header{servers.HeaderStatus: {"404"}, "Description": {"No Messages"}}})
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	_ = sub // it ends with the connection
+	return todo.Load, b.srv.Asker.NC.Flush()
 }
 
 // RestartServer ends the embedded server and starts it again.

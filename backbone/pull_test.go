@@ -50,6 +50,30 @@ func TestBackbone_ReadLeavesNothing(t *testing.T) {
 	eventually(t, "the goroutines to end", func() bool { return runtime.NumGoroutine() <= before+20 })
 }
 
+// A reader that does not follow gives all there is, also where the server says too early that
+// there is no more.
+func TestBackbone_ReadEndsWithTheLast(t *testing.T) {
+	b := open(t, backbone.Config{DataDir: t.TempDir()})
+	const all = 3000
+	var rs []backbone.Record
+	for n := range uint64(all) {
+		rs = append(rs, record("d", n+1, nil))
+	}
+	backbonetest.Append(t, b, rs)
+	for range 5 {
+		left, err := backbone.SayNoMore(b, 2)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := len(readAll(t, b, backbone.ReadOptions{Device: "d"})); got != all {
+			t.Errorf("read %d of %d", got, all)
+		}
+		if left() > 0 {
+			t.Error("the server was not asked often enough")
+		}
+	}
+}
+
 // A reader that does not get on is sent no more than its bound, in bytes.
 func TestBackbone_ReadAheadIsBounded(t *testing.T) {
 	b := open(t, backbone.Config{DataDir: t.TempDir()})

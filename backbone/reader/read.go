@@ -112,6 +112,11 @@ type run struct {
 	o Options // After moves on
 }
 
+// errEarly is the end of what a server has, before the end of the log. It may be true: what is
+// left is of others. But a server that has too much to do may say so by mistake, so it is asked
+// anew behind the last record given, and believed when it has nothing from the start.
+var errEarly = errors.New("the server has no more records before the end of the log")
+
 // once reads until the end or the first failure; then it may be called again.
 func (r *run) once(ctx context.Context) (done bool, err error) {
 	if !r.o.Follow && r.o.After >= r.end {
@@ -130,10 +135,13 @@ func (r *run) once(ctx context.Context) (done bool, err error) {
 		return refused, r.src.Servers.OrClosed(err)
 	}
 	defer p.Close()
-	for {
+	for fresh := p.Pending == 0; ; fresh = false {
 		d, err := p.Next(ctx)
 		if err != nil {
 			return false, err
+		}
+		if d == nil && !fresh {
+			return false, errEarly
 		}
 		if d == nil || !r.o.Follow && d.Position > r.end {
 			return true, nil
