@@ -93,6 +93,7 @@ func (c *rawConn) say(bytes string) { _, _ = io.WriteString(c, bytes) }
 // hear reads one server frame, which is never masked.
 func (c *rawConn) hear() (first byte, payload []byte, err error) {
 	var h [2]byte
+	_ = c.SetDeadline(time.Now().Add(patience)) // of a connection that is closed there is nothing to read
 	if _, err = io.ReadFull(c.r, h[:]); err != nil {
 		return 0, nil, err
 	}

@@ -118,7 +118,7 @@ func (t Trick) Wanted(outcome string) bool {
 func (t Trick) Run(ctx context.Context, d *Doors, i int) string {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	return t.try(&try{ctx: ctx, doors: d, i: i, trick: t.Name})
+	return t.try(&try{ctx: ctx, doors: d, i: i, trick: t.Name, mayStay: t.Wanted(open)})
 }
 
 // try is one try.
@@ -127,6 +127,8 @@ type try struct {
 	doors *Doors
 	i     int
 	trick string
+	// mayStay: the node may leave its connection open, which shows by waiting.
+	mayStay bool
 }
 
 // name is that of the device as whom it comes; the log's check passes over it.
@@ -156,6 +158,9 @@ func (t *try) dialFrom(network byte, addr string) (net.Conn, error) {
 	}
 	_ = c.(*net.TCPConn).SetLinger(0) // only to save ports
 	context.AfterFunc(t.ctx, func() { c.Close() })
+	if !t.mayStay {
+		return c, nil // the end comes, however busy the machine is
+	}
 	return c, c.SetReadDeadline(time.Now().Add(watched))
 }
 
