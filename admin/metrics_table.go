@@ -30,7 +30,7 @@ type Series struct {
 // source emits samples for these and no others.
 func SeriesTable() []Series {
 	return slices.Concat(
-		buildSeries(), eventloopSeries(), doormanSeries(), tlsSeries(), authSeries(), poolSeries(), devicemgrSeries(), gatewaySeries(), backboneSeries(), adminSeries(), logSeries(), sinkSeries(), grpcSeries(), intakeSeries(), presenceSeries(), quotaSeries(), overloadSeries(),
+		buildSeries(), eventloopSeries(), doormanSeries(), tlsSeries(), authSeries(), poolSeries(), devicemgrSeries(), gatewaySeries(), backboneSeries(), adminSeries(), logSeries(), sinkSeries(), grpcSeries(), mqttapiSeries(), intakeSeries(), presenceSeries(), quotaSeries(), overloadSeries(),
 	)
 }
 
@@ -202,6 +202,17 @@ func grpcSeries() []Series {
 		{"edgeloop_grpc_watchers_behind_total", TypeCounter, nil, "Calls of Presence.Watch that ended because their clients did not keep up."},
 		{"edgeloop_grpc_reader_lag_records", TypeGauge, []string{"reader"}, "About how many records lie behind the place of a reader that is being read at this node, NAME or TENANT/NAME, of a log that this node alone writes."},
 		{"edgeloop_grpc_panics_total", TypeCounter, nil, "Panics contained in a call; each cost one call."},
+	}
+}
+
+// mqttapiSeries are there but with --mqtt-apps=off.
+func mqttapiSeries() []Series {
+	return []Series{
+		{"edgeloop_mqttapi_connections", TypeGauge, nil, "Connections of applications that subscribe by MQTT."},
+		{"edgeloop_mqttapi_refused_total", TypeCounter, []string{"reason"}, "Applications that showed an admin token and were not let in, by reason."},
+		{"edgeloop_mqttapi_sent_messages_total", TypeCounter, nil, "Messages given to them, again or for the first time."},
+		{"edgeloop_mqttapi_too_large_total", TypeCounter, nil, "Messages that were above a client's Maximum Packet Size, and not sent."},
+		{"edgeloop_mqttapi_panics_total", TypeCounter, nil, "Panics contained in a connection of an application; each cost one connection."},
 	}
 }
 

@@ -70,7 +70,7 @@ func packageOf(series string) string { return strings.Split(series, "_")[1] }
 // The names follow the house rule: edgeloop_<package>_<what>_<unit>, `_total`
 // on counters and nowhere else, base units.
 func TestMetrics_Names(t *testing.T) {
-	packages := []string{"build", "eventloop", "doorman", "tls", "auth", "pool", "devicemgr", "gateway", "backbone", "admin", "log", "sink", "grpc", "intake", "presence", "quota", "overload"}
+	packages := []string{"build", "eventloop", "doorman", "tls", "auth", "pool", "devicemgr", "gateway", "backbone", "admin", "log", "sink", "grpc", "mqttapi", "intake", "presence", "quota", "overload"}
 	seen := map[string]bool{}
 	for _, s := range admin.SeriesTable() {
 		if seen[s.Name] {

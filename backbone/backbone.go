@@ -151,6 +151,16 @@ func (b *Backbone) ReaderNames(ctx context.Context) ([]string, error) {
 	return places.Names(ctx)
 }
 
+// ReaderPlace returns the place of one reader; false: it has none.
+func (b *Backbone) ReaderPlace(ctx context.Context, name string) (Place, bool, error) {
+	places, err := b.openPlaces(ctx)
+	if err != nil {
+		return Place{}, false, err
+	}
+	at, revision, err := places.Get(ctx, name)
+	return at, revision != 0, err
+}
+
 // ReaderPlaces calls fn with the place of each reader.
 func (b *Backbone) ReaderPlaces(ctx context.Context, fn func(name string, at Place)) error {
 	places, err := b.openPlaces(ctx)

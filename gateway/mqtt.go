@@ -303,6 +303,7 @@ func (q *mqtt) storeOnLane(l *link, t *turn, b *batch, pub *mqttproto.Publish) m
 		}
 		return mqttproto.ReasonImplementation
 	case len(t.records) > made:
+		t.records[made].MQTT = pub.QoS + 1
 		return mqttproto.ReasonSuccess
 	case l.lost == 0: // the log has it, or will
 		b.upto = max(b.upto, r.Seq)

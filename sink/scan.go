@@ -52,6 +52,8 @@ func (r *Record) set(key, value []byte) bool {
 	case `"data"`:
 		r.Data = value
 		return true
+	case `"qos"`: // no destination is told
+		return true
 	}
 	return false
 }

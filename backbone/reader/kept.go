@@ -205,6 +205,24 @@ func (k *Kept) Keep(ctx context.Context, position uint64) error {
 	return nil
 }
 
+// Note keeps a text with the place, which Place then has, in the place of the one before. It
+// is durable when Note returns nil. Note counts as a Keep: only one of both may run at a time,
+// and store.ErrTaken says the same.
+func (k *Kept) Note(ctx context.Context, note string) error {
+	k.mu.Lock()
+	next, revision := k.place, k.revision
+	k.mu.Unlock()
+	next.Note = note
+	revision, err := k.places.Put(ctx, k.name, next, revision)
+	if err != nil {
+		return err
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.place, k.revision = next, revision
+	return nil
+}
+
 // Check returns store.ErrTaken if another reader of this name was opened since, or Seek has
 // moved the place; Keep would tell the same. Any goroutine may call it.
 func (k *Kept) Check(ctx context.Context) error {

@@ -27,7 +27,7 @@ func Seek(ctx context.Context, src *Source, places *store.Places, name, log stri
 	if err != nil {
 		return err
 	}
-	_, err = places.Put(ctx, name, store.Place{Log: is.Identity, Position: position, Missed: was.Missed, By: rand.Text()}, revision)
+	_, err = places.Put(ctx, name, store.Place{Log: is.Identity, Position: position, Missed: was.Missed, By: rand.Text(), Note: was.Note}, revision)
 	return err
 }
 

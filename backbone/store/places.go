@@ -23,6 +23,8 @@ type Place struct {
 	Missed uint64 `json:"missed,omitempty"`
 	// By identifies the latest reader of the name, on whichever node.
 	By string `json:"by"`
+	// Note is what the reader's user keeps with the place; "" is nothing.
+	Note string `json:"note,omitempty"`
 }
 
 // ErrTaken says that another reader of the same name has moved the place since.

@@ -53,7 +53,9 @@ type Record struct {
 	Received int64  // Unix milliseconds
 	// Data is borrowed until Append returns. It must be valid JSON, or Base64 set;
 	// every reader of the log has to parse it.
-	Data   []byte
+	Data []byte
+	// MQTT is one more than the QoS with which it came by MQTT; 0: it came otherwise.
+	MQTT   uint8
 	Base64 bool       // Data is anything, and stored in base64
 	Done   Completion // nil: nobody asks
 }
@@ -84,6 +86,9 @@ func appendRecord(dst []byte, r *Record) []byte {
 		dst = strconv.AppendInt(append(dst, `,"ts":`...), r.TS, 10)
 	}
 	dst = strconv.AppendInt(append(dst, `,"received":`...), r.Received, 10)
+	if r.MQTT != 0 {
+		dst = strconv.AppendUint(append(dst, `,"qos":`...), uint64(r.MQTT-1), 10)
+	}
 	dst = appendData(append(dst, `,"data":`...), r)
 	return append(dst, '}')
 }

@@ -40,6 +40,7 @@ func (n *node) startAdmin(ctx context.Context) (stopFunc, error) {
 	if err != nil {
 		return nil, usageError{err}
 	}
+	n.letMQTTAppsIn()
 	return n.admin.Stop, n.admin.Start()
 }
 

@@ -60,7 +60,7 @@ func (s *serveCmd) planDoors() error {
 func (n *node) listeners() (table []eventloop.Listener) {
 	proxies := networks("proxy-protocol", n.cfg.ProxyProtocol).contains()
 	for _, d := range n.cfg.doors() {
-		row := eventloop.Listener{Address: d.addr, MQTT: d.mqtt, Proxies: proxies, Inherited: n.handedOver.descriptor(d.addr)}
+		row := eventloop.Listener{Name: d.name(), Address: d.addr, MQTT: d.mqtt, Proxies: proxies, Inherited: n.handedOver.descriptor(d.addr)}
 		if d.tls {
 			row.Greet = eventloop.TLS(n.tls, d.protocol(), n.tlsQueue.Post)
 		}

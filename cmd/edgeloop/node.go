@@ -15,6 +15,7 @@ import (
 
 	"edgeloop/admin"
 	"edgeloop/admin/grpcapi"
+	"edgeloop/admin/mqttapi"
 	"edgeloop/auth"
 	"edgeloop/auth/jwks"
 	"edgeloop/backbone"
@@ -58,6 +59,7 @@ type node struct {
 	boards    []*presence.Board
 	early     *admin.Server // while the node starts
 	admin     *admin.Server
+	mqttApps  *mqttapi.Server // nil with --mqtt-apps=off
 	grpc      *grpcapi.Server // nil without --grpc-listen
 	certs     certificates
 	tokens    tokens
@@ -117,6 +119,8 @@ func (n *node) parts() []part {
 		{name: "doorman", start: n.startDoorman, startMost: startMost, stopMost: stopMinor, minor: true},
 		{name: "event loops", start: n.startServer, startMost: startMost, stopMost: stopServer},
 		{name: "commands from elsewhere", start: n.startIntake, startMost: startMost, stopMost: stopIntake, minor: true},
+		// What they have not acknowledged comes again.
+		{name: "applications by MQTT", start: n.startMQTTApps, startMost: startMost, stopMost: stopMQTTApps, minor: true},
 		// That a request was cut is no fault of the node.
 		{name: "admin API", start: n.startAdmin, startMost: startMost, stopMost: stopAdmin, minor: true},
 		// What a reader has not acknowledged it gets again.
@@ -279,6 +283,10 @@ func (n *node) watchOthers(ctx context.Context) {
 }
 
 func (n *node) startServer(ctx context.Context) (stop stopFunc, err error) {
+	acceptor, err := n.acceptor()
+	if err != nil {
+		return nil, err
+	}
 	n.server, err = eventloop.New(eventloop.Config{
 		Listeners:        n.listeners(),
 		Loops:            n.cfg.EventLoops,
@@ -300,7 +308,7 @@ func (n *node) startServer(ctx context.Context) (stop stopFunc, err error) {
 		MaxMessage:       n.cfg.MaxMessage,
 		Memory:           n.gateway.Memory(),
 		Logger:           n.log.Logger,
-	}, n.gateway)
+	}, acceptor)
 	if err != nil {
 		return nil, err
 	}

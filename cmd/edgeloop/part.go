@@ -13,15 +13,16 @@ import (
 // How long each part may take to start and to stop. What takes longer is left
 // behind, and the next one has its turn: see supervisor for the whole.
 const (
-	startMost   = 2 * time.Minute
-	stopMinor   = 2 * time.Second
-	stopAdmin   = 5 * time.Second
-	stopGRPC    = 2 * time.Second
-	stopServer  = 5 * time.Second
-	stopGateway = 5 * time.Second
-	stopSinks   = 5 * time.Second
-	stopLog     = 30 * time.Second // the store writes its index
-	stopClient  = 10 * time.Second // of a log elsewhere
+	startMost    = 2 * time.Minute
+	stopMinor    = 2 * time.Second
+	stopAdmin    = 5 * time.Second
+	stopMQTTApps = 5 * time.Second
+	stopGRPC     = 2 * time.Second
+	stopServer   = 5 * time.Second
+	stopGateway  = 5 * time.Second
+	stopSinks    = 5 * time.Second
+	stopLog      = 30 * time.Second // the store writes its index
+	stopClient   = 10 * time.Second // of a log elsewhere
 )
 
 // stopFunc ends what a start has begun, and heeds its context.

@@ -51,6 +51,8 @@ var table = []setting{
 	{name: "tls-listen"},
 	{name: "mqtt-listen"},
 	{name: "mqtt-tls-listen"},
+	{name: "mqtt-apps"},
+	{name: "mqtt-topics"},
 	{name: "proxy-protocol"},
 	{name: "trusted-proxies"},
 	{name: "allow-cidrs"},

@@ -64,6 +64,8 @@ var ladder = map[string]rule{
 	// The same for programs: edgeloop.v1, generated, and what serves it.
 	"api/...":       {vendor: []string{"google.golang.org/grpc", "google.golang.org/protobuf"}},
 	"admin/grpcapi": {ours: []string{"admin", "admin/api", "admin/access", "api/...", "backbone/reader", "backbone/store"}, vendor: []string{"google.golang.org/grpc", "google.golang.org/genproto"}},
+	// And for applications by MQTT: it stands between the loops and the gateway.
+	"admin/mqttapi": {ours: []string{"admin/access", "backbone/reader", "backbone/store", "eventloop", "mqttproto"}},
 	"admin/...":     {ours: []string{"admin", "admin/api"}},
 
 	// Commands from elsewhere: the engine. Its sources are with the destinations of their kind.
@@ -86,7 +88,7 @@ var ladder = map[string]rule{
 	"doctor": {vendor: []string{"golang.org/x/sys"}},
 
 	"cmd/edgeloop": {
-		ours:   append([]string{"auth/jwks", "gateway", "doctor", "doorman", "tlsrec", "admin", "admin/access", "admin/api", "admin/client", "admin/grpcapi", "sink", "sink/...", "intake", "presence"}, below...),
+		ours:   append([]string{"auth/jwks", "gateway", "doctor", "doorman", "tlsrec", "admin", "admin/access", "admin/api", "admin/client", "admin/grpcapi", "admin/mqttapi", "sink", "sink/...", "intake", "presence"}, below...),
 		vendor: []string{"github.com/alecthomas/kong", "github.com/goccy/go-yaml", "github.com/coreos/go-systemd/v22"},
 	},
 

@@ -1,0 +1,53 @@
+package mqttapi
+
+import "sync/atomic"
+
+// Refused says why an application was not let in.
+type Refused uint8
+
+// The reasons.
+const (
+	refusedToken       Refused = iota // its token has expired
+	refusedScope                      // the token does not allow it
+	refusedTenant                     // the token is of another tenant
+	refusedPlain                      // the token was shown to the network
+	refusedWill                       // it wants to publish
+	refusedID                         // its client identifier is too long
+	refusedConnections                // as many connections as may be
+	refusedSessions                   // as many kept sessions as may be
+	NumRefused         = iota
+)
+
+// String is the reason in metrics.
+func (r Refused) String() string {
+	return [NumRefused]string{"token", "scope", "tenant", "not-encrypted", "will", "client-id", "too-many-connections", "too-many-sessions"}[r]
+}
+
+// counts are those of a server, atomic.
+type counts struct {
+	refused [NumRefused]atomic.Uint64
+	sent    atomic.Uint64
+	large   atomic.Uint64
+	panics  atomic.Uint64
+}
+
+// Stats are the counters since New, and present values.
+type Stats struct {
+	Connections int
+	Refused     [NumRefused]uint64
+	Sent        uint64 // messages, again or for the first time
+	TooLarge    uint64 // messages that a client takes none of that size of
+	Panics      uint64
+}
+
+// Stats returns the counters. Any goroutine may call it.
+func (s *Server) Stats() Stats {
+	st := Stats{Sent: s.counts.sent.Load(), TooLarge: s.counts.large.Load(), Panics: s.counts.panics.Load()}
+	for i := range st.Refused {
+		st.Refused[i] = s.counts.refused[i].Load()
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	st.Connections = s.present
+	return st
+}

@@ -1,0 +1,126 @@
+package mqttapi
+
+import (
+	"context"
+	"strconv"
+
+	"go.uber.org/zap"
+
+	"edgeloop/backbone/reader"
+	"edgeloop/mqttproto"
+)
+
+// reading gives a client what it wants of the log. Owned by the goroutine of read.
+type reading struct {
+	// Immutable after construction.
+	c     *client
+	log   string // its identity
+	live  uint64 // where the connection began
+	given uint64 // what an earlier connection may have been sent
+
+	record record
+	packet []byte
+	props  []byte
+	missed uint64 // since the last message
+}
+
+// read gives records until ctx ends or one of them cannot be given.
+func (r *reading) read(ctx context.Context, from uint64) error {
+	c := r.c
+	if c.reader != nil {
+		return c.reader.Read(ctx, func(e reader.Entry) error {
+			r.missed += e.Missed
+			return r.give(ctx, e.Position, e.Line)
+		})
+	}
+	return c.s.cfg.Log.Read(ctx, reader.Options{After: from, Log: r.log, Tenant: c.tenant, Follow: true}, func(position uint64, line []byte) error {
+		return r.give(ctx, position, line)
+	})
+}
+
+// give gives one record, if the client wants it. line is borrowed.
+func (r *reading) give(ctx context.Context, position uint64, line []byte) error {
+	c, rec := r.c, &r.record
+	if err := rec.parse(line); err != nil { // never silent
+		c.s.log.Error("a record was left out for an application", zap.Uint64("position", position), zap.Error(err))
+		r.missed++
+		c.window.pass(position)
+		return nil
+	}
+	if rec.Tenant != c.tenant { // a kept reader reads what there is
+		c.window.pass(position)
+		return nil
+	}
+	topic := c.s.cfg.Topics.Of(rec)
+	w := want(*c.subs.Load(), topic, position, r.live)
+	if !w.any {
+		c.window.pass(position)
+		return nil
+	}
+	payload, err := rec.payload()
+	if err != nil {
+		c.s.log.Error("a record was left out for an application", zap.Uint64("position", position), zap.Error(err))
+		r.missed++
+		c.window.pass(position)
+		return nil
+	}
+	m := mqttproto.Publish{Topic: []byte(topic), Payload: payload, QoS: min(w.qos, rec.qos())} // [MQTT-3.8.4-8]
+	if m.QoS > 0 {
+		m.QoS, m.ID, m.Dup = 1, packetID(position), position <= r.given // [MQTT-3.3.1-1]
+	}
+	if c.peer.Version == mqttproto.V5 {
+		r.describe(&m, position, w.ids)
+	}
+	packet, ok := mqttproto.AppendPublish(r.packet[:0], c.peer, &m)
+	if r.packet = packet; !ok { // [MQTT-3.1.2-25]
+		c.s.counts.large.Add(1)
+		c.window.pass(position)
+		return nil
+	}
+	return r.send(ctx, position, m.QoS)
+}
+
+// send hands a packet on, once the client may have it.
+func (r *reading) send(ctx context.Context, position uint64, qos byte) error {
+	c := r.c
+	if qos > 0 {
+		if err := c.window.add(ctx, position); err != nil {
+			return err
+		}
+	}
+	if err := c.out.put(ctx, r.packet); err != nil {
+		return err
+	}
+	if qos == 0 {
+		c.window.pass(position)
+	}
+	c.s.counts.sent.Add(1)
+	r.missed = 0
+	return nil
+}
+
+// The user properties of a message (5.0).
+const (
+	propertyDevice   = "device"
+	propertyType     = "type"
+	propertyPosition = "position"
+	propertyMissed   = "missed"
+)
+
+// describe says what a client of 5.0 hears of a record beside its topic.
+func (r *reading) describe(m *mqttproto.Publish, position uint64, ids []uint32) {
+	m.Properties.Reset(r.props)
+	for _, id := range ids { // [MQTT-3.3.4-3] [MQTT-3.3.4-5]
+		m.Properties.AddUint(mqttproto.PropSubscriptionID, id)
+	}
+	if !r.record.byMQTT() && r.record.Encoding == "" {
+		m.Properties.AddUint(mqttproto.PropPayloadFormat, 1)
+		m.Properties.AddString(mqttproto.PropContentType, "application/json")
+	}
+	m.Properties.AddUserString(propertyDevice, r.record.Device)
+	m.Properties.AddUserString(propertyType, r.record.Type)
+	m.Properties.AddUserString(propertyPosition, r.log+"-"+strconv.FormatUint(position, 10))
+	if r.missed > 0 {
+		m.Properties.AddUserString(propertyMissed, strconv.FormatUint(r.missed, 10))
+	}
+}

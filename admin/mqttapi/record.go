@@ -1,0 +1,49 @@
+package mqttapi
+
+import (
+	"encoding/json"
+	"fmt"
+)
+
+// record is a record as the log has it: docs/data.md.
+type record struct {
+	Tenant   string          `json:"tenant"`
+	Device   string          `json:"device"`
+	Type     string          `json:"type"`
+	Topic    string          `json:"topic"`
+	QoS      *byte           `json:"qos"`
+	Data     json.RawMessage `json:"data"`
+	Encoding string          `json:"encoding"`
+}
+
+// byMQTT says whether the device spoke MQTT: then the topic is one of MQTT.
+func (r *record) byMQTT() bool { return r.QoS != nil }
+
+// qos is with which the record came; what came otherwise is as safe as what came with 1.
+func (r *record) qos() byte {
+	if r.QoS == nil {
+		return 1
+	}
+	return *r.QoS
+}
+
+// parse reads a line of the log, which is borrowed.
+func (r *record) parse(line []byte) error {
+	*r = record{Data: r.Data[:0]}
+	if err := json.Unmarshal(line, r); err != nil {
+		return fmt.Errorf("a record of the log cannot be read: %w", err)
+	}
+	return nil
+}
+
+// payload is the data as it was sent.
+func (r *record) payload() ([]byte, error) {
+	if r.Encoding != "base64" {
+		return r.Data, nil
+	}
+	var b []byte // which JSON has in base64
+	if err := json.Unmarshal(r.Data, &b); err != nil {
+		return nil, fmt.Errorf("base64 cannot be read: %w", err)
+	}
+	return b, nil
+}

@@ -1,0 +1,115 @@
+package mqttapi
+
+import (
+	"context"
+	"slices"
+	"sync"
+)
+
+// window is what a client was sent with QoS 1 and has not acknowledged, and so how far its
+// place may move.
+//
+// The packet identifier of a record follows from its position. So one that is sent again has
+// the one it had, whatever lies between, and nothing is kept for that. [MQTT-4.4.0-1]
+type window struct {
+	// Immutable after construction.
+	most  int
+	room  chan struct{} // a place of one: something was acknowledged
+	moved chan struct{} // a place of one: the place may move
+
+	mu sync.Mutex
+	// Guarded by mu.
+	sent   []sent // in the order of the log
+	passed uint64 // the last position that needs no acknowledgement, or is in sent
+}
+
+type sent struct {
+	position uint64
+	acked    bool
+}
+
+func newWindow(most int) *window {
+	return &window{most: most, room: make(chan struct{}, 1), moved: make(chan struct{}, 1)}
+}
+
+// packetID is the packet identifier of the record at a position: 1 to 65,535. [MQTT-2.2.1-3]
+func packetID(position uint64) uint16 { return uint16(position%65_535) + 1 } //nolint:gosec // bounded here
+
+// add notes that a record is going to be sent, when the client may have one more. One
+// goroutine at a time. [MQTT-3.3.4-9] [MQTT-4.9.0-2]
+func (w *window) add(ctx context.Context, position uint64) error {
+	for !w.tryAdd(position) {
+		select {
+		case <-w.room:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
+func (w *window) tryAdd(position uint64) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.sent) >= w.most || w.findLocked(packetID(position)) >= 0 { // [MQTT-2.2.1-4]
+		return false
+	}
+	w.sent, w.passed = append(w.sent, sent{position: position}), position
+	return true
+}
+
+// pass notes a record that needs no acknowledgement.
+func (w *window) pass(position uint64) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.passed = position
+}
+
+// acknowledge hears a PUBACK. Who acknowledges what it was not sent is not heard.
+func (w *window) acknowledge(id uint16) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	at := w.findLocked(id)
+	if at < 0 {
+		return
+	}
+	w.sent[at].acked = true
+	n := 0
+	for n < len(w.sent) && w.sent[n].acked {
+		n++
+	}
+	if n > 0 {
+		w.sent = slices.Delete(w.sent, 0, n)
+		signal(w.room)
+		signal(w.moved)
+	}
+}
+
+func (w *window) findLocked(id uint16) int {
+	return slices.IndexFunc(w.sent, func(s sent) bool { return packetID(s.position) == id })
+}
+
+// done is the position up to which nothing is open.
+func (w *window) done() uint64 {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.sent) > 0 {
+		return w.sent[0].position - 1
+	}
+	return w.passed
+}
+
+// given is the highest position that the client may have been sent.
+func (w *window) given() uint64 {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.passed
+}
+
+// signal fills a channel of one place, or leaves it full.
+func signal(ch chan struct{}) {
+	select {
+	case ch <- struct{}{}:
+	default:
+	}
+}

@@ -1,0 +1,108 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"edgeloop/admin"
+	"edgeloop/admin/mqttapi"
+	"edgeloop/auth"
+	"edgeloop/backbone"
+	"edgeloop/eventloop"
+)
+
+// planMQTTApps checks the flags of applications that subscribe by MQTT.
+func (s *serveCmd) planMQTTApps() error {
+	if _, err := mqttapi.ParseTopics(s.MQTTTopics); err != nil {
+		return fmt.Errorf("--mqtt-topics=%s: %w", s.MQTTTopics, err)
+	}
+	return nil
+}
+
+// acceptor decides who of those who connect may stay: applications, and devices.
+func (n *node) acceptor() (eventloop.Acceptor, error) {
+	if n.cfg.MQTTApps == "off" {
+		return n.gateway, nil
+	}
+	topics, err := mqttapi.ParseTopics(n.cfg.MQTTTopics)
+	if err != nil {
+		return nil, usageError{err}
+	}
+	n.mqttApps = mqttapi.New(mqttapi.Config{
+		Devices:     n.gateway,
+		Log:         mqttLog{n.backbone},
+		Early:       n.early.Roster(),
+		Private:     isPrivate,
+		AllowPlain:  n.cfg.MQTTApps == "any",
+		CheckName:   auth.CheckName,
+		Topics:      topics,
+		IdleTimeout: n.cfg.IdleTimeout,
+		MaxPacket:   n.cfg.MaxMessage,
+		RetryAfter:  n.cfg.RetryAfter,
+		Logger:      n.log.Logger,
+		Audit:       n.log.audit,
+	})
+	return n.mqttApps, nil
+}
+
+// name is what a listener is called where it matters whether it speaks TLS.
+func (d *door) name() string { return d.scheme + "://" + d.addr }
+
+func isPrivate(listener string) bool {
+	return strings.HasPrefix(listener, "wss://") || strings.HasPrefix(listener, "mqtts://")
+}
+
+// startMQTTApps says how applications are sent away. They are let in when the admin API knows who
+// may ask, before the node says that it is ready.
+func (n *node) startMQTTApps(context.Context) (stopFunc, error) {
+	if n.mqttApps == nil {
+		return nil, nil
+	}
+	return n.mqttApps.Stop, nil
+}
+
+func (n *node) letMQTTAppsIn() {
+	if n.mqttApps != nil {
+		n.mqttApps.Start(n.admin.Roster())
+	}
+}
+
+// mqttLog is the log as applications read it.
+type mqttLog struct{ *backbone.Backbone }
+
+// Open implements mqttapi.Log.
+func (l mqttLog) Open(ctx context.Context, name string, start backbone.Start) (mqttapi.Reader, error) {
+	k, err := l.OpenReader(ctx, name, start)
+	if err != nil {
+		return nil, err
+	}
+	return k, nil
+}
+
+// Place implements mqttapi.Log.
+func (l mqttLog) Place(ctx context.Context, name string) (backbone.Place, bool, error) {
+	return l.ReaderPlace(ctx, name)
+}
+
+// Places implements mqttapi.Log.
+func (l mqttLog) Places(ctx context.Context, fn func(name string, at backbone.Place)) error {
+	return l.ReaderPlaces(ctx, fn)
+}
+
+// Forget implements mqttapi.Log.
+func (l mqttLog) Forget(ctx context.Context, name string) error { return l.ForgetReader(ctx, name) }
+
+func (n *node) mqttAppsMetrics(to func(admin.Sample)) {
+	if n.mqttApps == nil {
+		return
+	}
+	emit, st := emitTo(to), n.mqttApps.Stats()
+	emit("edgeloop_mqttapi_connections", float64(st.Connections))
+	for r := range mqttapi.NumRefused {
+		emit("edgeloop_mqttapi_refused_total", float64(st.Refused[r]), mqttapi.Refused(r).String())
+	}
+	emit("edgeloop_mqttapi_sent_messages_total", float64(st.Sent))
+	emit("edgeloop_mqttapi_too_large_total", float64(st.TooLarge))
+	emit("edgeloop_mqttapi_panics_total", float64(st.Panics))
+}
