@@ -11,8 +11,9 @@ import (
 )
 
 // TLS lies around all bytes of a connection. Its handshake is dear, so a worker makes it,
-// record by record, and the loop waits for nothing: it hands a record over, and goes on
-// when the worker has it woken. Everything after that happens on the loop.
+// piece by piece, and the loop waits for nothing: it hands a piece over, and goes on
+// when the worker has it woken. Everything after that happens on the loop, and what is
+// cheap of the handshake (tlsrec.Session.Cheap).
 //
 // The newest of those that wait for a worker comes first: when there are more than can be
 // served in time, those that waited long have given up, or will, and work for them is lost
@@ -78,14 +79,8 @@ func (g *tlsGreeting) Step(wire []byte) (s Step, err error) {
 		return s, nil
 	}
 	if !g.open {
-		if s.Reply = g.session.Reply(); s.Reply == nil && g.session.Virgin() && !tlsrec.LooksLikeTLS(wire) {
-			return Step{Used: len(wire), Reply: g.session.NotTLS(wire)}, tlsrec.ErrNotTLS
-		}
-		if g.open, err = g.session.Done(); err != nil {
+		if s, err = g.handshakeOnLoop(wire); err != nil || !g.open || s.Used > 0 {
 			return s, err
-		}
-		if g.open {
-			g.session.Keep(&g.c.loop.ciphers)
 		}
 	}
 	n := tlsrec.Cut(wire)
@@ -93,15 +88,42 @@ func (g *tlsGreeting) Step(wire []byte) (s Step, err error) {
 		return s, nil
 	}
 	s.Used = n
-	if !g.open {
-		return s, g.shop.handOver(g, wire[:n])
-	}
 	plain, reply, err := g.session.Open(wire[:n])
 	s.Plain, s.Reply = plain, append(s.Reply, reply...)
 	if errors.Is(err, io.EOF) {
 		s.End, err = true, nil
 	}
 	return s, err
+}
+
+// handshakeOnLoop goes on with what the peer said. The last piece is not handed over: its worker
+// costs the loop as much as the piece does.
+func (g *tlsGreeting) handshakeOnLoop(wire []byte) (s Step, err error) {
+	if s.Reply = g.session.Reply(); s.Reply == nil && g.session.Virgin() && !tlsrec.LooksLikeTLS(wire) {
+		return Step{Used: len(wire), Reply: g.session.NotTLS(wire)}, tlsrec.ErrNotTLS
+	}
+	if err = g.settleOnLoop(); err != nil || g.open {
+		return s, err
+	}
+	s.Used = g.session.Piece(wire)
+	switch {
+	case s.Used == 0:
+	case g.session.Cheap():
+		g.session.Advance(wire[:s.Used])
+		s.Reply = append(s.Reply, g.session.Reply()...)
+		err = g.settleOnLoop()
+	default:
+		err = g.shop.handOver(g, wire[:s.Used])
+	}
+	return s, err
+}
+
+// settleOnLoop looks whether the handshake is over.
+func (g *tlsGreeting) settleOnLoop() (err error) {
+	if g.open, err = g.session.Done(); g.open {
+		g.session.Keep(&g.c.loop.ciphers)
+	}
+	return err
 }
 
 // CertificateOnLoop is who the peer's certificate stands for; nil where it has none, and

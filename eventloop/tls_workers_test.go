@@ -3,6 +3,7 @@ package eventloop_test
 import (
 	"crypto/tls"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -131,4 +132,46 @@ func TestTLS_NoWorkerForOne(t *testing.T) {
 		t.Error(err)
 	}
 	outcomes(t, server, tlsrec.OutcomeGone, 1)
+}
+
+// What is dear of a handshake is a worker's, in as few turns as the peer's flights allow; the
+// Finished is the loop's where nothing else is missing.
+func TestTLS_TurnsOfWorkers(t *testing.T) {
+	ca := testkit.NewAuthority(t)
+	cert, key := ca.Issue("node", nil)
+	device := ca.Pair("device", nil)
+	for _, c := range []struct {
+		name    string
+		own     bool
+		auth    tlsrec.ClientAuth
+		version uint16
+		want    int32 // turns
+	}{
+		{"hello", true, tlsrec.ClientAuthNone, tls.VersionTLS13, 1},
+		{"hello and Finished", false, tlsrec.ClientAuthNone, tls.VersionTLS13, 2},
+		{"hello, and key and Finished", true, tlsrec.ClientAuthNone, tls.VersionTLS12, 2},
+		{"hello, certificate, signature, Finished", true, tlsrec.ClientAuthRequired, tls.VersionTLS13, 4},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			server, err := tlsrec.New(tlsrec.Config{
+				CertFile: cert, KeyFile: key, Protocols: []string{"http/1.1"}, OwnRecords: c.own, ClientAuth: c.auth, ClientCAFile: ca.File,
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			var turns atomic.Int32
+			n := serve(t, eventloop.Config{Loops: 1, Listeners: over(server, func(do func()) bool {
+				turns.Add(1)
+				return oneForEach(do)
+			})}, echoing())
+			d := n.dialTLS(&tls.Config{RootCAs: ca.Pool(), MaxVersion: c.version, Certificates: []tls.Certificate{device}})
+			d.open()
+			d.raw(wire(text("x")))
+			d.want(text("x"))
+			if got := turns.Load(); got != c.want {
+				t.Errorf("%d turns, want %d", got, c.want)
+			}
+			outcomes(t, server, tlsrec.OutcomeFull, 1)
+		})
+	}
 }

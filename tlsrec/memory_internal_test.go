@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"runtime"
 	"testing"
+	"time"
 	"unsafe"
 )
 
@@ -29,8 +30,13 @@ func TestSession_IdleMemory(t *testing.T) {
 		kept := make([]*Session, many)
 		conduct(t, c.server, ca, c.change) // what is made once
 		before := heapAlloc()
+		cache := &Cache{}
 		for i := range kept {
 			kept[i] = conduct(t, c.server, ca, c.change).session
+			kept[i].Keep(cache)
+		}
+		for i := range time.Duration(3) {
+			cache.Sweep(i * cachedFor)
 		}
 		each := (heapAlloc() - before) / many
 		if each > c.most {

@@ -26,9 +26,10 @@ const (
 
 // The types of records and messages. [RFC8446 B.1] [RFC8446 B.3]
 const (
-	typeAlert       = 21
-	typeApplication = 23
-	typeKeyUpdate   = 24
+	typeChangeCipherSpec = 20
+	typeAlert            = 21
+	typeApplication      = 23
+	typeKeyUpdate        = 24
 )
 
 // An alert ends the connection, and is told the peer. [RFC8446 B.2]

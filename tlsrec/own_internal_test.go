@@ -36,7 +36,7 @@ func conduct(t testing.TB, s *Server, ca *testkit.Authority, change ...func(*tls
 		wire = append(wire, p.out...)
 		p.out = nil
 		for done, err := n.Done(); !done && err == nil; done, err = n.Done() {
-			size := Cut(wire)
+			size := n.Piece(wire)
 			if size == 0 {
 				break
 			}
@@ -51,8 +51,13 @@ func conduct(t testing.TB, s *Server, ca *testkit.Authority, change ...func(*tls
 		t.Fatal(err)
 	}
 	p.more = nil
-	for wire = append(wire, p.out...); Cut(wire) > 0; wire = wire[Cut(wire):] {
-		n.Advance(bytes.Clone(wire[:Cut(wire)]))
+	for wire = append(wire, p.out...); len(wire) > 0; {
+		size := n.Piece(wire)
+		if size == 0 {
+			t.Fatalf("%x is no piece", wire)
+		}
+		n.Advance(bytes.Clone(wire[:size]))
+		wire = wire[size:]
 	}
 	if done, err := n.Done(); !done {
 		t.Fatalf("the handshake is not over: %v", err)

@@ -16,6 +16,9 @@ const (
 	// handshakeBytes is how many bytes they may have together; a chain of certificates
 	// has some thousands.
 	handshakeBytes = 64 << 10
+	// changesMost is how many bytes of ChangeCipherSpecs wait for what follows: a peer sends
+	// one, of 6 bytes.
+	changesMost = 64
 	// barrenBytes is how many bytes of records without data may come in a row after it: a
 	// KeyUpdate has some thirty. crypto/tls would wait for 256 KiB of one message.
 	barrenBytes = 4 << 10
@@ -60,6 +63,7 @@ type machine struct {
 	stop    func()
 	records int // of the handshake, so far
 	bytes   int
+	sealed  bool // a ChangeCipherSpec came, behind which a record may be the last one
 }
 
 // NewSession begins with a connection whose peer has not said anything yet. protocol is one of
@@ -81,15 +85,53 @@ func (s *Server) NewSession(protocol string) *Session {
 	return n
 }
 
-// Advance runs the handshake on with one record, which is borrowed until return. It may
+// Piece is how much of wire Advance is to be given next: a record, with those before it that
+// end no handshake; 0 while none is whole, or a ChangeCipherSpec alone, which its sender lets
+// something follow. Nothing of what follows the handshake is in it: a Finished is sealed, which
+// in TLS 1.2 begins behind a ChangeCipherSpec, and in 1.3 with another type. [RFC5246 7.1]
+// [RFC8446 5]
+func (n *Session) Piece(wire []byte) (size int) {
+	at, sealed := 0, n.m.sealed
+	for {
+		cut := Cut(wire[at:])
+		if cut == 0 {
+			return size
+		}
+		kind := wire[at]
+		at += cut
+		switch {
+		case cut == headerLen: // of a record that nothing is waited for
+			return at
+		case kind == typeChangeCipherSpec && at-size <= changesMost:
+			sealed = true
+			continue
+		case kind != typeHandshake || sealed:
+			return at
+		}
+		size = at
+	}
+}
+
+// Cheap says that what is left of the handshake costs no more than to have it done elsewhere:
+// the peer's Finished alone is missing, of TLS 1.3 with records of our own and without client
+// certificates.
+func (n *Session) Cheap() bool {
+	s := n.m.pipe.secrets
+	return s != nil && s.lengths[1] > 0 && n.server.cfg.ClientAuth == ClientAuthNone
+}
+
+// Advance runs the handshake on with a Piece, which is borrowed until return. It may
 // take a millisecond of the processor, and never waits.
-func (n *Session) Advance(record []byte) {
+func (n *Session) Advance(piece []byte) {
 	m := n.m
 	if n.done || m.err != nil {
 		return
 	}
-	m.records++
-	if m.bytes += len(record); m.records > handshakeRecords || m.bytes > handshakeBytes {
+	for rest := piece; len(rest) > 0; rest = rest[max(1, Cut(rest)):] {
+		m.records++
+		m.sealed = m.sealed || rest[0] == typeChangeCipherSpec
+	}
+	if m.bytes += len(piece); m.records > handshakeRecords || m.bytes > handshakeBytes {
 		n.fail(errTooLong)
 		return
 	}
@@ -101,7 +143,7 @@ func (n *Session) Advance(record []byte) {
 			n.note()
 		}
 	}()
-	m.pipe.in = record
+	m.pipe.in = piece
 	if _, under := m.next(); !under {
 		m.next, m.stop = nil, func() {} // and what they hold
 		n.note()
@@ -181,6 +223,7 @@ func (n *Session) Reply() []byte {
 func (n *Session) Keep(c *Cache) {
 	if n.own != nil {
 		n.own.cache = c
+		c.keep(n.own)
 	}
 }
 

@@ -58,9 +58,8 @@ func (s *secrets) wrote(b []byte) {
 
 // sent counts the records that the handshake itself has sent under the application key.
 // Which they are is not guessed but tried, because a count that is off by one would have
-// a nonce used twice. ok is false where they are not the last ones.
-func (s *secrets) sent(suite *suite) (seq uint64, ok bool) {
-	c := suite.sealer(&half{secret: s.server})
+// a nonce used twice. ok is false where they are not the last ones. c opens them.
+func (s *secrets) sent(c *sealer) (seq uint64, ok bool) {
 	ok = true
 	for b := s.late; len(b) > 0; {
 		n := Cut(b)
@@ -84,11 +83,13 @@ func (s *secrets) own(st *tls.ConnectionState) *records {
 	if st.Version != tls.VersionTLS13 || suite == nil || s.lengths != [2]int{suite.hashed, suite.hashed} {
 		return nil
 	}
-	seq, ok := s.sent(suite)
-	if !ok {
+	r := &records{suite: suite, in: half{secret: s.client}, out: half{secret: s.server}, limit: keyRecords}
+	r.live = suite.ciphers(&r.in, &r.out) // for what the peer says first, too
+	var ok bool
+	if r.out.seq, ok = s.sent(&r.live.out); !ok {
 		return nil
 	}
-	return &records{suite: suite, in: half{secret: s.client}, out: half{secret: s.server, seq: seq}, limit: keyRecords}
+	return r
 }
 
 func (s *secrets) wipe() { *s = secrets{} }
