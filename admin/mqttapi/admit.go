@@ -31,7 +31,7 @@ func (s *Server) Accept(conn *eventloop.Conn, h *eventloop.Hello) (eventloop.Rec
 		return s.cfg.Devices.Accept(conn, h)
 	}
 	m, err := mqttproto.DecodeConnect(p)
-	if err != nil || len(m.Password) < access.MinToken {
+	if err != nil || len(m.Password) < access.MinToken || len(m.Password) > maxToken {
 		return s.cfg.Devices.Accept(conn, h)
 	}
 	holder, err := roster.Find(string(m.Password))
@@ -55,6 +55,10 @@ func (s *Server) Accept(conn *eventloop.Conn, h *eventloop.Hello) (eventloop.Rec
 	go s.serve(c, h, holder)
 	return nil, nil
 }
+
+// maxToken is the longest admin token that is looked for, bytes: it is hashed on the loop, before
+// anybody knows whose it is.
+const maxToken = 1 << 10
 
 // admit says who an application is, or why it may not come. What it takes of m and h, it
 // copies.

@@ -27,6 +27,7 @@ func TestAdmit(t *testing.T) {
 		"without the scope":            {hello{token: tokenPoor}, 0x87},
 		"a token that is no admin's":   {hello{token: "token-that-nobody-has"}, 0x86},
 		"the beginning of a token":     {hello{token: tokenAll[:len(tokenAll)-1]}, 0x86},
+		"a token beyond the longest":   {hello{token: tokenLong}, 0x86},
 		"a client identifier too long": {hello{token: tokenAll, id: longID}, 0x85},
 	} {
 		c.clean = true

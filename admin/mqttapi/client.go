@@ -8,6 +8,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"go.uber.org/zap"
+
 	"edgeloop/admin/access"
 	"edgeloop/backbone/store"
 	"edgeloop/eventloop"
@@ -214,6 +216,7 @@ func (c *client) close(why error) {
 	case errors.Is(why, errPublishes):
 		c.conn.Close(eventloop.ClosePolicy, why.Error())
 	default:
+		c.s.log.Warn("the connection of an application cannot go on", zap.String("client", c.id), zap.Error(why))
 		c.conn.Close(eventloop.CloseInternal, "the log cannot be read")
 	}
 }

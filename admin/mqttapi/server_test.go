@@ -32,6 +32,9 @@ func TestMain(m *testing.M) {
 // patience bounds every wait of these tests.
 const patience = 30 * time.Second
 
+// tokenLong is longer than one is looked for.
+var tokenLong = strings.Repeat("long", 257)
+
 // The tokens of these tests.
 const (
 	tokenAll  = "token-for-all-tenants"
@@ -83,6 +86,7 @@ func start(t *testing.T, dir string, cfg mqttapi.Config) *node {
 	if err := n.roster.Set(
 		access.Principal{Name: "all", Hash: access.HashOf(tokenAll), Scopes: access.AllScopes},
 		access.Principal{Name: "acme", Hash: access.HashOf(tokenAcme), Scopes: 1 << access.Read, Tenant: "acme"},
+		access.Principal{Name: "long", Hash: access.HashOf(tokenLong), Scopes: access.AllScopes},
 		access.Principal{Name: "poor", Hash: access.HashOf(tokenPoor), Scopes: 1 << access.Command},
 	); err != nil {
 		t.Fatal(err)
