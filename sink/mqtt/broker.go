@@ -12,6 +12,7 @@ import (
 	"github.com/eclipse/paho.golang/packets"
 	"github.com/eclipse/paho.golang/paho"
 	"github.com/eclipse/paho.golang/paho/session/state"
+	"github.com/eclipse/paho.golang/paho/store/memory"
 
 	"edgeloop/internal/redact"
 	"edgeloop/sink/keys"
@@ -120,7 +121,7 @@ func (b *broker) connect(ctx context.Context, hello *paho.Connect, conf paho.Cli
 	if err != nil {
 		return nil, err
 	}
-	s := &session{State: state.NewInMemory(), lost: lost}
+	s := &session{State: state.New(unkept{}, memory.New()), lost: lost}
 	conf.Conn, conf.Session, conf.PacketTimeout = c, s, time.Hour // ctx says how long
 	out := &conn{Client: paho.NewClient(conf), conn: c, state: s}
 	ack, err := out.Connect(ctx, hello)
@@ -164,14 +165,14 @@ func (b *broker) dial(ctx context.Context) (net.Conn, error) {
 		return nil, err
 	}
 	if conf == nil {
-		return p, nil
+		return gather(p), nil
 	}
 	own := tls.Client(p, conf)
 	if err := own.HandshakeContext(ctx); err != nil {
 		_ = c.Close()
 		return nil, err
 	}
-	return packets.NewThreadSafeConn(own), nil
+	return gather(own), nil
 }
 
 // alive says whether the connection has not ended yet.

@@ -11,8 +11,7 @@ import (
 // prompt is a connection that acknowledges at once what it has read. A broker that leaves Nagle's
 // algorithm on, as Mosquitto does where nobody tells it otherwise, holds its second PUBACK back
 // until the kernel here has acknowledged the first one, which it puts off by 40 ms when nothing
-// is sent: at the end of each batch. [RFC1122 4.2.3.2, 4.2.3.4] Writes go by the connection as it
-// is, so that a packet of several buffers is one write.
+// is sent: at the end of each batch. [RFC1122 4.2.3.2, 4.2.3.4]
 type prompt struct {
 	*net.TCPConn
 	in *bufio.Reader // paho reads a packet in three parts
