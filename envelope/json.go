@@ -48,7 +48,7 @@ func appendJSON(dst []byte, m *Message) []byte {
 		case kindBool:
 			dst = strconv.AppendBool(dst, m.OK)
 		case kindText, kindProse:
-			dst = appendString(dst, *m.bytes(f))
+			dst = AppendString(dst, *m.bytes(f))
 		default:
 			dst = strconv.AppendInt(dst, m.number(f), 10)
 		}
@@ -63,8 +63,9 @@ func appendData(dst, data []byte) []byte {
 	return append(dst, data...)
 }
 
-// appendString appends s as a JSON string, with U+FFFD for bytes that are not UTF-8.
-func appendString(dst, s []byte) []byte {
+// AppendString appends s, borrowed until return, as a JSON string, with U+FFFD for bytes that
+// are not UTF-8.
+func AppendString(dst, s []byte) []byte {
 	const hex = "0123456789abcdef"
 	dst = append(dst, '"')
 	for i := 0; i < len(s); {

@@ -6,6 +6,7 @@ import (
 	"context"
 	"io"
 	"runtime"
+	"strings"
 	"sync/atomic"
 	"testing"
 
@@ -70,34 +71,46 @@ func mallocs() uint64 {
 	return m.Mallocs
 }
 
-// TestAllocs_MQTT: nor does a PUBLISH of QoS 1 and its PUBACK.
+// TestAllocs_MQTT: nor does a PUBLISH of QoS 1 and its PUBACK, with properties that are kept or
+// without.
 func TestAllocs_MQTT(t *testing.T) {
-	const budget = 0.15
-	const burst, bursts = 32, 500
-	log := &countLog{}
-	n := startNodeOn(t, log, gateway.Config{})
-	c := n.mqttDevice("thrifty", false)
-	var packets []byte
-	for i := range uint16(burst) {
-		packets = append(packets, c.publishOf(i+1, "t", `{"celsius":21.5}`)...)
-	}
-	acks := make([]byte, 4*burst)
-	send := func() {
-		for range bursts {
-			if _, err := c.conn.Write(packets); err != nil {
-				t.Fatal(err)
+	beside := strings.Join([]string{"\x01\x01", user("region", "eu"), user("firmware", "1.2.3"), "\x03" + string(text("application/json"))}, "")
+	for name, props := range map[string]string{"3.1.1": "", "5.0 with properties": beside} {
+		t.Run(name, func(t *testing.T) {
+			const burst = 32
+			budget, bursts := 0.15, 500
+			if props != "" {
+				budget, bursts = 0.5, 100
 			}
-			if _, err := io.ReadFull(c.conn, acks); err != nil {
-				t.Fatal(err)
+			n := startNodeOn(t, &countLog{}, gateway.Config{})
+			c := n.mqttDevice("thrifty", props != "")
+			var packets []byte
+			for i := range byte(burst) {
+				if props == "" {
+					packets = append(packets, c.publishOf(uint16(i)+1, "t", `{"celsius":21.5}`)...)
+				} else {
+					packets = append(packets, publishWith(i+1, `{"celsius":21.5}`, props)...)
+				}
 			}
-		}
-	}
-	send()
-	before := mallocs()
-	send()
-	perMessage := float64(mallocs()-before) / (burst * bursts)
-	t.Logf("%.4f allocations per message", perMessage)
-	if perMessage > budget {
-		t.Errorf("%.3f allocations per message, the budget is %.2f", perMessage, budget)
+			acks := make([]byte, 4*burst)
+			send := func() {
+				for range bursts {
+					if _, err := c.conn.Write(packets); err != nil {
+						t.Fatal(err)
+					}
+					if _, err := io.ReadFull(c.conn, acks); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			send()
+			before := mallocs()
+			send()
+			perMessage := float64(mallocs()-before) / float64(burst*bursts)
+			t.Logf("%.4f allocations per message", perMessage)
+			if perMessage > budget {
+				t.Errorf("%.3f allocations per message, the budget is %.2f", perMessage, budget)
+			}
+		})
 	}
 }

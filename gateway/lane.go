@@ -20,9 +20,10 @@ type turn struct {
 	before  []accepted          // what to go back to if the records are not appended
 	rest    []rest              // what the log does not settle
 	// sessions are those that its records change
-	sessions []*clientSession
-	bytes    int   // of the messages
-	now      int64 // Unix milliseconds, when this call of handle began
+	sessions   []*clientSession
+	properties []byte // of its records
+	bytes      int    // of the messages
+	now        int64  // Unix milliseconds, when this call of handle began
 }
 
 // rest are the messages of a batch that needed no log. batch is nil where it has
@@ -156,8 +157,9 @@ func (t *turn) reset() {
 	clear(t.before)
 	clear(t.rest)
 	t.records, t.before, t.rest = t.records[:0], t.before[:0], t.rest[:0]
+	t.properties = t.properties[:0]
 	if t.bytes > keepBytes {
-		t.msgs = nil
+		t.msgs, t.properties = nil, nil
 	}
 	t.bytes = 0
 }

@@ -293,6 +293,11 @@ func (q *mqtt) storeOnLane(l *link, t *turn, b *batch, pub *mqttproto.Publish) m
 		l.faultOnLane("the user property seq is no number from 1 to 2^53-1")
 		return mqttproto.ReasonImplementation
 	}
+	properties, ok := t.propertiesOnLane(&pub.Properties)
+	if !ok {
+		l.faultOnLane("the properties are too long")
+		return mqttproto.ReasonQuotaExceeded
+	}
 	made := len(t.records)
 	fault := l.recordOnLane(t, b, r, true)
 	switch {
@@ -304,6 +309,7 @@ func (q *mqtt) storeOnLane(l *link, t *turn, b *batch, pub *mqttproto.Publish) m
 		return mqttproto.ReasonImplementation
 	case len(t.records) > made:
 		t.records[made].MQTT = pub.QoS + 1
+		t.records[made].Properties = properties
 		return mqttproto.ReasonSuccess
 	case l.lost == 0: // the log has it, or will
 		b.upto = max(b.upto, r.Seq)

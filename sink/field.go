@@ -13,16 +13,19 @@ import (
 // fieldNames are the fields of a record, in the order of a table that is made for them.
 var fieldNames = []string{
 	"time", // of the device, or else when the node received it
-	"tenant", "device", "epoch", "seq", "type", "topic", "level", "ts", "received", "encoding", "data", "record", "position",
+	"tenant", "device", "epoch", "seq", "type", "topic", "level", "ts", "received", "encoding", "data", "properties", "record", "position",
 }
 
 // Field is what of a record a column of a table takes, or a member of an object.
 type Field struct {
-	Name string   // one of fieldNames
-	Path []string // of "data": the keys that lead to a value in it, none for all of it
+	Name string // one of fieldNames
+	// Path is, of "data", the keys that lead to a value in it, and of "properties" the one that is
+	// meant, with the name of a user property behind it. None is all of it.
+	Path []string
 }
 
-// ParseField reads a field as configurations name it: NAME, data.KEY or data.KEY.KEY.
+// ParseField reads a field as configurations name it: NAME, data.KEY or data.KEY.KEY,
+// properties.NAME or properties.user.NAME.
 func ParseField(text string) (Field, error) {
 	f := Field{Name: text}
 	if path, is := strings.CutPrefix(text, "data."); is {
@@ -31,8 +34,15 @@ func ParseField(text string) (Field, error) {
 			return f, fmt.Errorf("%q: give data.KEY, or data.KEY.KEY", text)
 		}
 	}
+	if path, is := strings.CutPrefix(text, "properties."); is {
+		ok := false
+		f.Name = "properties"
+		if f.Path, ok = cutProperty(path); !ok {
+			return f, fmt.Errorf("%q: of properties there are %s, and user.NAME", text, strings.Join(propertyNames, ", "))
+		}
+	}
 	if f.Rank() < 0 {
-		return f, fmt.Errorf("%q is no field: there are %s, and data.KEY", text, strings.Join(fieldNames, ", "))
+		return f, fmt.Errorf("%q is no field: there are %s, data.KEY and properties.NAME", text, strings.Join(fieldNames, ", "))
 	}
 	return f, nil
 }
@@ -40,9 +50,12 @@ func ParseField(text string) (Field, error) {
 // Rank is the field's place in the order of fields, -1 if there is no such field.
 func (f *Field) Rank() int { return slices.Index(fieldNames, f.Name) }
 
-// InData finds the value at the field's path in a record's data, nil if there is none or it is
-// null. Its bytes are the record's.
+// InData finds the value at the field's path in a record's data, or of its properties, nil if
+// there is none or it is null. Its bytes are shared, never written.
 func (f *Field) InData(r *Record) json.RawMessage {
+	if f.Name == "properties" {
+		return f.inProperties(r)
+	}
 	data := r.Data
 	for _, key := range f.Path {
 		var object map[string]json.RawMessage
@@ -76,7 +89,7 @@ func (f *Field) appendJSON(dst []byte, r *Record) []byte {
 		}
 	case "record":
 		return r.AppendJSON(dst)
-	case "data":
+	case "data", "properties":
 		if data := f.InData(r); len(data) > 0 {
 			return append(dst, data...)
 		}

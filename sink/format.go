@@ -73,6 +73,9 @@ func (f *Format) Positions() bool {
 	})
 }
 
+// Alone says that it makes what the device sent, and nothing else.
+func (f *Format) Alone() bool { return f.members == nil && f.form == FormData }
+
 // Append appends the record in this format; text says whether it is JSON, which bytes of a
 // device alone may not be.
 func (f *Format) Append(dst []byte, r *Record) (out []byte, text bool) {

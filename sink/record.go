@@ -26,6 +26,8 @@ type Record struct {
 	Data     json.RawMessage `json:"data"`
 	Encoding string          `json:"encoding"` // "base64": Data is a text of bytes in base64
 
+	Properties *Properties `json:"properties"` // nil: none
+
 	Trace Trace `json:"-"` // where the sink has a key for it
 }
 
@@ -68,7 +70,7 @@ func (r *Record) AppendCloudEvent(dst []byte) []byte {
 	}
 	dst = append(dst, `,"time":"`...)
 	dst = appendTime(dst, cmp.Or(r.TS, r.Received))
-	dst = append(dst, `","datacontenttype":"application/json"`...)
+	dst = appendField(dst, `","datacontenttype":`, r.contentType())
 	dst = appendField(dst, `,"tenant":`, r.Tenant)
 	dst = appendField(dst, `,"device":`, r.Device)
 	dst = append(dst, `,"epoch":"`...)
@@ -82,6 +84,7 @@ func (r *Record) AppendCloudEvent(dst []byte) []byte {
 	for _, p := range r.Trace.Pairs() { // of the distributed tracing extension
 		dst = appendField(dst, `,"`+p.Key+`":`, p.Value)
 	}
+	dst = r.appendAttributes(dst)
 	if r.Encoding == "base64" {
 		dst = append(dst, `,"data_base64":`...)
 	} else {

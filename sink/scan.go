@@ -54,6 +54,8 @@ func (r *Record) set(key, value []byte) bool {
 		return true
 	case `"qos"`: // no destination is told
 		return true
+	case `"properties"`:
+		return json.Unmarshal(value, &r.Properties) == nil
 	}
 	return false
 }

@@ -12,6 +12,7 @@ var lines = []string{
 	`{"tenant":"default","device":"d1","epoch":1795234836000123,"seq":7,"type":"telemetry","topic":"a/b","ts":-5,"received":1795234836001,"data":{"c":[1,{"x":"}\"]"}],"d":null}}`,
 	`{"tenant":"t","device":"d\"1","epoch":9223372036854775809,"seq":3,"type":"alert","level":"high","received":1,"data":1}`,
 	`{"tenant":"t","device":"grün","epoch":1,"type":"status","received":1,"data":"AAE=","encoding":"base64"}`,
+	`{"tenant":"t","device":"d","epoch":1,"type":"telemetry","received":1,"properties":{"content_type":"a","user":[["k","v"]]},"data":1}`,
 	`{"tenant":"t","device":"d","epoch":1,"type":"connected","received":1,"data":{},"more":{"a":[]}}`,
 	`{"TENANT":"t","Device":"d","epoch":1.0,"seq":null,"data":[]}`,
 	`{"tenant":null,"device":7}`, ` {"tenant" : "t" } `, `{}`, `[]`, `null`, `"x"`, `7`, ``, `{"tenant":"t"`, `{"seq":18446744073709551616}`, `{"seq":-1}`,

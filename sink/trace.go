@@ -40,7 +40,7 @@ func readTracing(m *keys.Map) (t tracing) {
 		return t
 	}
 	f, err := ParseField(text)
-	if err != nil || len(f.Path) == 0 {
+	if err != nil || f.Name != "data" || len(f.Path) == 0 {
 		m.Fail("trace", "%q: give the key in the data of records that holds a traceparent, as in data.traceparent", text)
 		return t
 	}
@@ -49,18 +49,28 @@ func readTracing(m *keys.Map) (t tracing) {
 	return tracing{on: true, parent: f, state: Field{Name: f.Name, Path: beside}}
 }
 
-// of is the trace context of a record. What a device sends is checked: it becomes a header.
-func (t *tracing) of(r *Record) (c Trace) {
-	if !t.on || r.Encoding != "" {
-		return c
+// of is the trace context of a record: that of its user properties, or else where the key says.
+// What a device sends is checked: it becomes a header.
+func (t *tracing) of(r *Record) Trace {
+	if p := r.Properties; p != nil {
+		if c := checked(p.user("traceparent"), p.user("tracestate")); c.Parent != "" {
+			return c
+		}
 	}
-	if c.Parent = textIn(&t.parent, r); !validParent(c.Parent) {
+	if !t.on || r.Encoding != "" {
 		return Trace{}
 	}
-	if c.State = textIn(&t.state, r); !validState(c.State) {
-		c.State = ""
+	return checked(textIn(&t.parent, r), textIn(&t.state, r))
+}
+
+func checked(parent, state string) Trace {
+	switch {
+	case !validParent(parent):
+		return Trace{}
+	case !validState(state):
+		state = ""
 	}
-	return c
+	return Trace{Parent: parent, State: state}
 }
 
 func textIn(f *Field, r *Record) (text string) {

@@ -27,6 +27,28 @@ type stored struct {
 	Received int64           `json:"received"`
 	Data     json.RawMessage `json:"data"`
 	Encoding string          `json:"encoding"`
+
+	Properties *properties `json:"properties"`
+}
+
+// properties are those of a client of MQTT 5.
+type properties struct {
+	PayloadFormat   *uint32     `json:"payload_format"`
+	ContentType     string      `json:"content_type"`
+	ResponseTopic   string      `json:"response_topic"`
+	CorrelationData []byte      `json:"correlation_data"`
+	User            [][2]string `json:"user"`
+}
+
+func (p *properties) message() *v1.Properties {
+	if p == nil {
+		return nil
+	}
+	out := &v1.Properties{PayloadFormat: p.PayloadFormat, ContentType: p.ContentType, ResponseTopic: p.ResponseTopic, CorrelationData: p.CorrelationData}
+	for _, one := range p.User {
+		out.User = append(out.User, &v1.UserProperty{Name: one[0], Value: one[1]})
+	}
+	return out
 }
 
 // record reads a line of the log, which is borrowed. nil: it is of another tenant than is
@@ -42,6 +64,7 @@ func record(line []byte, tenant string) (*v1.Record, error) {
 	out := &v1.Record{
 		Tenant: in.Tenant, Device: in.Device, Epoch: in.Epoch, Seq: in.Seq, ReceivedAt: in.Received,
 		Type: in.Type, Topic: in.Topic, Level: in.Level, DeviceTime: in.TS,
+		Properties: in.Properties.message(),
 	}
 	var err error
 	out.Payload, out.ContentType, err = payload(in.Data, in.Encoding)

@@ -51,6 +51,8 @@ type Record struct {
 	Level    []byte // of an alert, borrowed as Topic is; nil: none
 	TS       int64  // the device's own time, Unix milliseconds; 0: none
 	Received int64  // Unix milliseconds
+	// Properties is what came beside Data, a JSON object on one line, borrowed as Topic is; nil: nothing.
+	Properties []byte
 	// Data is borrowed until Append returns. It must be valid JSON, or Base64 set;
 	// every reader of the log has to parse it.
 	Data []byte
@@ -88,6 +90,9 @@ func appendRecord(dst []byte, r *Record) []byte {
 	dst = strconv.AppendInt(append(dst, `,"received":`...), r.Received, 10)
 	if r.MQTT != 0 {
 		dst = strconv.AppendUint(append(dst, `,"qos":`...), uint64(r.MQTT-1), 10)
+	}
+	if len(r.Properties) > 0 {
+		dst = append(append(dst, `,"properties":`...), r.Properties...)
 	}
 	dst = appendData(append(dst, `,"data":`...), r)
 	return append(dst, '}')

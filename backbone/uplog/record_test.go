@@ -37,6 +37,10 @@ func TestRecord_Line(t *testing.T) {
 			backbone.Record{Tenant: "acme", Device: "d", Seq: 9, Type: "alert", Topic: []byte("door"), Level: []byte(`high"`), TS: 5, Data: []byte(`1`)},
 			`{"tenant":"acme","device":"d","epoch":0,"seq":9,"type":"alert","topic":"door","level":"high\"","ts":5,"received":0,"data":1}`,
 		},
+		"properties are before the data": {
+			backbone.Record{Tenant: "acme", Device: "d", Type: "telemetry", Properties: []byte(`{"user":[["a","b"]]}`), Data: []byte(`1`)},
+			`{"tenant":"acme","device":"d","epoch":0,"type":"telemetry","received":0,"properties":{"user":[["a","b"]]},"data":1}`,
+		},
 		"no data": {
 			backbone.Record{Tenant: "acme", Device: "d", Type: "status"},
 			`{"tenant":"acme","device":"d","epoch":0,"type":"status","received":0,"data":null}`,

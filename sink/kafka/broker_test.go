@@ -153,12 +153,15 @@ func TestKafka_Fields(t *testing.T) {
 // The trace context of a record goes beside it, in headers.
 func TestKafka_Trace(t *testing.T) {
 	b, values := open(t, 1)
-	r := sinktest.Record(1, "a")
-	r.Trace = sink.Trace{Parent: "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", State: "a=1"}
+	r := sinktest.Told()
 	if _, err := sinktest.Send(t, sinktest.New(t, kafka.New, values), []sink.Record{r}); err != nil {
 		t.Fatal(err)
 	}
-	if got := b.records(t); len(got) != 1 || header(got[0], "traceparent") != r.Trace.Parent || header(got[0], "tracestate") != "a=1" {
-		t.Errorf("the topic has %+v", got)
+	got := b.records(t)
+	if len(got) != 1 || header(got[0], "traceparent") != r.Trace.Parent || header(got[0], "tracestate") != "a=1" {
+		t.Fatalf("the topic has %+v", got)
+	}
+	if header(got[0], "region") != "eu" || header(got[0], "position") != r.ID() || header(got[0], "Device") != "" {
+		t.Errorf("the headers are %+v", got[0].Headers)
 	}
 }

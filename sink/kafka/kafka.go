@@ -148,7 +148,7 @@ func (c *cluster) record(r *sink.Record, id string) *kgo.Record {
 			{Key: "position", Value: []byte(id)},
 		},
 	}
-	for _, p := range r.Trace.Pairs() {
+	for _, p := range append(r.Trace.Pairs(), r.Beside()...) {
 		out.Headers = append(out.Headers, kgo.RecordHeader{Key: p.Key, Value: []byte(p.Value)})
 	}
 	return out

@@ -119,7 +119,7 @@ func (b *mosquitto) listen(t testing.TB) {
 	}
 	_, port, _ := net.SplitHostPort(b.addr)
 	sub := exec.Command("stdbuf", "-oL", "mosquitto_sub", "-h", "127.0.0.1", "-p", port, "-V", "5", "-u", "edge", "-P", "right", "-d",
-		"-c", "-i", "watcher", "-x", "3600", "-q", "1", "-t", "edge/#", "-F", `{"topic":"%t","retain":%r,"props":"%P","of":%p}`)
+		"-c", "-i", "watcher", "-x", "3600", "-q", "1", "-t", "edge/#", "-F", `{"topic":"%t","retain":%r,"type":"%C","answer":"%R","correlation":"%D","props":"%P","of":%p}`)
 	sub.Stdout = f
 	if err := sub.Start(); err != nil {
 		t.Fatal(err)
@@ -136,7 +136,9 @@ type message struct {
 	Topic  string
 	Retain int
 	Props  string
-	Of     json.RawMessage
+
+	Type, Answer, Correlation string
+	Of                        json.RawMessage
 }
 
 func (b *mosquitto) messages(t *testing.T) (out []message) {
@@ -247,17 +249,32 @@ func TestMQTT_TopicWithoutLeave(t *testing.T) {
 	}
 }
 
-// The trace context of a record goes beside it, in user properties.
+// The trace context of a record, and its user properties, go beside it, in user properties; with the
+// data alone, what the device said of it goes too.
 func TestMQTT_Trace(t *testing.T) {
 	b := open(t)
-	r := sinktest.Record(1, "a")
-	r.Trace = sink.Trace{Parent: "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", State: "a=1"}
+	r := sinktest.Told()
 	if _, err := sinktest.Send(t, sinktest.New(t, mqtt.New, b.keys()), []sink.Record{r}); err != nil {
 		t.Fatal(err)
 	}
 	testkit.Eventually(t, patience, "the listener to have it", func() bool { return len(b.messages(t)) == 1 })
-	if got := b.messages(t)[0].Props; !strings.Contains(got, "traceparent:"+r.Trace.Parent) || !strings.Contains(got, "tracestate:a=1") {
-		t.Errorf("the properties are %s", got)
+	got := b.messages(t)[0]
+	for _, want := range []string{"traceparent:" + r.Trace.Parent, "tracestate:a=1", "region:eu", "position:" + r.ID()} {
+		if !strings.Contains(got.Props, want) {
+			t.Errorf("%s is not among the properties %s", want, got.Props)
+		}
+	}
+	if strings.Contains(got.Props, "-99") || strings.Contains(got.Props, "other") || got.Type != "application/json" || got.Answer != "" {
+		t.Errorf("the record has %+v", got)
+	}
+	values := b.keys()
+	values["format"], values["client_id"] = "data", "other"
+	if _, err := sinktest.Send(t, sinktest.New(t, mqtt.New, values), []sink.Record{r}); err != nil {
+		t.Fatal(err)
+	}
+	testkit.Eventually(t, patience, "the listener to have the data", func() bool { return len(b.messages(t)) == 2 })
+	if got := b.messages(t)[1]; got.Type != "text/x-celsius" || got.Answer != "answers/1" || got.Correlation != "c1" || !strings.Contains(got.Props, "region:eu") {
+		t.Errorf("the data has %+v", got)
 	}
 }
 

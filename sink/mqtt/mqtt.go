@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"strconv"
 	"strings"
 
 	"github.com/eclipse/paho.golang/paho"
@@ -88,10 +87,13 @@ func (p *publisher) Send(ctx context.Context, records []sink.Record) (int, error
 // errNoAnswer is what became of a record that got no PUBACK.
 var errNoAnswer = errors.New("no answer of the broker")
 
+// beside is more than a packet has beside its payload: a topic, and what is kept of properties.
+const beside = 16 << 10
+
 // publish brings one record, and waits for its PUBACK. It may run several times side by side.
 func (p *publisher) publish(ctx context.Context, r *sink.Record) error {
 	m := p.message(r)
-	if most := int(p.conn.largest); most > 0 && len(m.Payload)+1024 > most && size(m) > most {
+	if most := int(p.conn.largest); most > 0 && len(m.Payload)+beside > most && size(m) > most {
 		return judge(codeTooLarge, fmt.Errorf("publish to %s: a packet of %d bytes, and the broker takes %d", m.Topic, size(m), most))
 	}
 	answer, err := p.conn.Publish(ctx, m)
@@ -121,50 +123,6 @@ func size(m *paho.Publish) int {
 		head++
 	}
 	return head + n
-}
-
-// message is what brings one record. What tells it from others is beside the payload too.
-func (p *publisher) message(r *sink.Record) *paho.Publish {
-	body, text := p.format.Append(make([]byte, 0, len(r.Line)+96), r) // a position has 80 bytes at most
-	props := &paho.PublishProperties{User: paho.UserProperties{
-		{Key: "tenant", Value: r.Tenant},
-		{Key: "device", Value: r.Device},
-		{Key: "epoch", Value: strconv.FormatUint(r.Epoch, 10)},
-		{Key: "position", Value: r.ID()},
-		{Key: "type", Value: r.Type},
-	}}
-	if r.Seq != 0 {
-		props.User = append(props.User, paho.UserProperty{Key: "seq", Value: strconv.FormatUint(r.Seq, 10)})
-	}
-	for _, pair := range r.Trace.Pairs() {
-		props.User = append(props.User, paho.UserProperty{Key: pair.Key, Value: pair.Value})
-	}
-	if text {
-		utf8 := byte(1)
-		props.PayloadFormat, props.ContentType = &utf8, "application/json"
-	}
-	return &paho.Publish{
-		Topic: p.topic.ExpandBy(r, level), QoS: 1, Retain: p.keeps && p.retain.Wants(r), Payload: body, Properties: props,
-	}
-}
-
-// level makes a field fit for a topic: what has a meaning there becomes "=" and two hexadecimal
-// digits. The levels of a topic stay levels; names of devices have no such bytes.
-func level(field, value string) string {
-	const hex = "0123456789ABCDEF"
-	out := make([]byte, 0, len(value)+8)
-	for i := range len(value) {
-		switch c := value[i]; {
-		case c < ' ' || strings.IndexByte("+#=\x7f", c) >= 0, c == '/' && field != "topic", c == '$' && i == 0:
-			out = append(out, '=', hex[c>>4], hex[c&15])
-		default:
-			out = append(out, c)
-		}
-	}
-	if len(out) == 0 {
-		return "="
-	}
-	return string(out)
 }
 
 // Close implements sink.Destination.

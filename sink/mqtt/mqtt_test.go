@@ -159,7 +159,7 @@ func TestMQTT_WhatMosquittoHas(t *testing.T) {
 	values := b.keys()
 	values["topic"], values["format"], values["retain"] = "edge/{device}/{topic}", "data", map[string]any{"types": "status", "topic": "s/#"}
 	d := sinktest.New(t, mqtt.New, values)
-	state, odd, bare := sinktest.Record(3, "s/1"), sinktest.Record(4, "a+b/#"), sinktest.Record(5, "")
+	state, odd, bare := sinktest.Record(3, "s/1"), sinktest.Record(4, "a+b/#/\u0085\uffff\xffé"), sinktest.Record(5, "")
 	state.Type, bare.Seq = "status", 0
 	if _, err := sinktest.Send(t, d, []sink.Record{sinktest.Record(2, "temp"), state, odd, bare}); err != nil {
 		t.Fatal(err)
@@ -167,7 +167,7 @@ func TestMQTT_WhatMosquittoHas(t *testing.T) {
 	testkit.Eventually(t, patience, "the listener to have all", func() bool { return len(b.messages(t)) == 4 })
 	got := b.messages(t)
 	slices.SortFunc(got, func(a, b message) int { return bytes.Compare(a.Of, b.Of) }) // they are of several devices
-	for i, want := range []string{"edge/d2/temp", "edge/d0/s/1", "edge/d1/a=2Bb/=23", "edge/d2/="} {
+	for i, want := range []string{"edge/d2/temp", "edge/d0/s/1", "edge/d1/a=2Bb/=23/=C2=85=EF=BF=BF=FFé", "edge/d2/="} {
 		if got[i].Topic != want || string(got[i].Of) != map[int]string{0: `{"c":2}`, 1: `{"c":3}`, 2: `{"c":4}`, 3: `{"c":5}`}[i] {
 			t.Errorf("message %d is %+v", i, got[i])
 		}

@@ -2,6 +2,7 @@ package nats_test
 
 import (
 	"errors"
+	"maps"
 	"net"
 	"os/exec"
 	"path/filepath"
@@ -107,13 +108,13 @@ func TestNATS_Trace(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := sinktest.Record(1, "a")
-	r.Trace = sink.Trace{Parent: "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", State: "a=1"}
+	r := sinktest.Told()
 	if _, err := sinktest.Send(t, sinktest.New(t, sinknats.New, values), []sink.Record{r}); err != nil {
 		t.Fatal(err)
 	}
-	if m, err := sub.NextMsg(patience); err != nil || m.Header["traceparent"][0] != r.Trace.Parent || m.Header["tracestate"][0] != "a=1" {
-		t.Errorf("the message has %v, %v", m.Header, err)
+	want := nats.Header{"Nats-Msg-Id": {r.ID()}, "traceparent": {r.Trace.Parent}, "tracestate": {"a=1"}, "region": {"eu"}}
+	if m, err := sub.NextMsg(patience); err != nil || !maps.EqualFunc(m.Header, want, slices.Equal[[]string]) {
+		t.Errorf("the message has %v, %v, want %v", m.Header, err, want)
 	}
 }
 

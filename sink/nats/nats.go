@@ -151,6 +151,11 @@ func (s *server) publish(r *sink.Record, by func(*nats.Msg) error) error {
 	for _, p := range r.Trace.Pairs() {
 		m.Header[p.Key] = []string{p.Value}
 	}
+	for _, p := range r.Beside() {
+		if mayHead(p) {
+			m.Header[p.Key] = append(m.Header[p.Key], p.Value)
+		}
+	}
 	err := by(m)
 	var api *jetstream.APIError
 	switch {
@@ -160,6 +165,21 @@ func (s *server) publish(r *sink.Record, by func(*nats.Msg) error) error {
 		return &sink.Refusal{Records: 1, Reason: err.Error()}
 	}
 	return fmt.Errorf("publish to %s: %w", m.Subject, err)
+}
+
+// mayHead says whether a device's user property may be a header: it is a token and a line of text,
+// and means nothing to the server, whose own begin with
+// "Nats-", and "KV-" in buckets.
+func mayHead(p sink.Pair) bool {
+	if key := strings.ToLower(p.Key); key == "" || strings.HasPrefix(key, "nats-") || strings.HasPrefix(key, "kv-") {
+		return false
+	}
+	for i := range len(p.Key) {
+		if c := p.Key[i]; c <= ' ' || c >= 0x7f || strings.IndexByte(`"(),/:;<=>?@[\]{}`, c) >= 0 {
+			return false
+		}
+	}
+	return !strings.ContainsAny(p.Value, "\r\n") && strings.TrimSpace(p.Value) == p.Value
 }
 
 // sendCore sends one record after the other, and knows by a ping behind the last one, or behind

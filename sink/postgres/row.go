@@ -53,7 +53,7 @@ func (c *column) value(r *sink.Record, typ string) (text string, has bool) {
 		return string(r.AppendJSON(nil)), true
 	case "position":
 		text = r.ID()
-	case "data":
+	case "data", "properties":
 		return plain(c.field.InData(r), typ == "json" || typ == "jsonb")
 	}
 	return text, text != ""

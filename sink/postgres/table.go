@@ -28,7 +28,7 @@ type column struct {
 
 // typeOf is the type of a field in a table that is made, where they are not text.
 var typeOf = map[string]string{
-	"time": "timestamptz", "ts": "timestamptz", "received": "timestamptz", "epoch": "bigint", "seq": "bigint", "data": "jsonb", "record": "jsonb",
+	"time": "timestamptz", "ts": "timestamptz", "received": "timestamptz", "epoch": "bigint", "seq": "bigint", "data": "jsonb", "properties": "jsonb", "record": "jsonb",
 }
 
 // usual are the columns where none are given, each of the field's name.
@@ -91,6 +91,9 @@ func readColumn(name, text string) (c column, wrong string) {
 		return c, fmt.Sprintf("%q is no type: give one as in data.temp::double precision", c.typ)
 	case !typed:
 		c.typ = cmp.Or(typeOf[field.Name], "text")
+		if path := strings.Join(field.Path, "."); field.Name == "properties" && path != "" && path != "user" {
+			c.typ = "text" // one of them alone
+		}
 	}
 	return c, ""
 }

@@ -67,6 +67,18 @@ func Record(position uint64, topic string) sink.Record {
 	return r
 }
 
+// Told makes a record that has what goes beside it: trace context, and properties of MQTT, some of
+// which would pass for what the node says.
+func Told() sink.Record {
+	r := Record(1, "a")
+	r.Trace = sink.Trace{Parent: "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", State: "a=1"}
+	r.Properties = &sink.Properties{
+		ContentType: "text/x-celsius", ResponseTopic: "answers/1", CorrelationData: []byte("c1"),
+		User: [][2]string{{"region", "eu"}, {"position", "testlog-99"}, {"Device", "other"}, {"Nats-Msg-Id", "testlog-98"}, {"a b", "x\ny"}},
+	}
+	return r
+}
+
 // IDs are the identities of records.
 func IDs(records ...sink.Record) (ids []string) {
 	for i := range records {

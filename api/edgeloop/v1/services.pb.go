@@ -125,7 +125,7 @@ func (x SendResponse_State) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use SendResponse_State.Descriptor instead.
 func (SendResponse_State) EnumDescriptor() ([]byte, []int) {
-	return file_edgeloop_v1_services_proto_rawDescGZIP(), []int{11, 0}
+	return file_edgeloop_v1_services_proto_rawDescGZIP(), []int{13, 0}
 }
 
 type ReadRequest struct {
@@ -573,7 +573,8 @@ type Record struct {
 	DeviceTime  int64  `protobuf:"varint,12,opt,name=device_time,json=deviceTime,proto3" json:"device_time,omitempty"` // where the device gave one
 	// How many records of the log, of whatever tenant, retention took between the record
 	// before and this one, which the reader never got.
-	Missed        uint64 `protobuf:"varint,13,opt,name=missed,proto3" json:"missed,omitempty"`
+	Missed        uint64      `protobuf:"varint,13,opt,name=missed,proto3" json:"missed,omitempty"`
+	Properties    *Properties `protobuf:"bytes,14,opt,name=properties,proto3" json:"properties,omitempty"` // of a PUBLISH of MQTT 5 that has any
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -699,6 +700,142 @@ func (x *Record) GetMissed() uint64 {
 	return 0
 }
 
+func (x *Record) GetProperties() *Properties {
+	if x != nil {
+		return x.Properties
+	}
+	return nil
+}
+
+// Properties are what a client of MQTT 5 sent beside the payload.
+type Properties struct {
+	state           protoimpl.MessageState `protogen:"open.v1"`
+	PayloadFormat   *uint32                `protobuf:"varint,1,opt,name=payload_format,json=payloadFormat,proto3,oneof" json:"payload_format,omitempty"` // 1: the payload is UTF-8
+	ContentType     string                 `protobuf:"bytes,2,opt,name=content_type,json=contentType,proto3" json:"content_type,omitempty"`
+	ResponseTopic   string                 `protobuf:"bytes,3,opt,name=response_topic,json=responseTopic,proto3" json:"response_topic,omitempty"`
+	CorrelationData []byte                 `protobuf:"bytes,4,opt,name=correlation_data,json=correlationData,proto3" json:"correlation_data,omitempty"`
+	User            []*UserProperty        `protobuf:"bytes,5,rep,name=user,proto3" json:"user,omitempty"` // in their order; names may repeat
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
+}
+
+func (x *Properties) Reset() {
+	*x = Properties{}
+	mi := &file_edgeloop_v1_services_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Properties) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Properties) ProtoMessage() {}
+
+func (x *Properties) ProtoReflect() protoreflect.Message {
+	mi := &file_edgeloop_v1_services_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Properties.ProtoReflect.Descriptor instead.
+func (*Properties) Descriptor() ([]byte, []int) {
+	return file_edgeloop_v1_services_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *Properties) GetPayloadFormat() uint32 {
+	if x != nil && x.PayloadFormat != nil {
+		return *x.PayloadFormat
+	}
+	return 0
+}
+
+func (x *Properties) GetContentType() string {
+	if x != nil {
+		return x.ContentType
+	}
+	return ""
+}
+
+func (x *Properties) GetResponseTopic() string {
+	if x != nil {
+		return x.ResponseTopic
+	}
+	return ""
+}
+
+func (x *Properties) GetCorrelationData() []byte {
+	if x != nil {
+		return x.CorrelationData
+	}
+	return nil
+}
+
+func (x *Properties) GetUser() []*UserProperty {
+	if x != nil {
+		return x.User
+	}
+	return nil
+}
+
+type UserProperty struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Value         string                 `protobuf:"bytes,2,opt,name=value,proto3" json:"value,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UserProperty) Reset() {
+	*x = UserProperty{}
+	mi := &file_edgeloop_v1_services_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UserProperty) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UserProperty) ProtoMessage() {}
+
+func (x *UserProperty) ProtoReflect() protoreflect.Message {
+	mi := &file_edgeloop_v1_services_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UserProperty.ProtoReflect.Descriptor instead.
+func (*UserProperty) Descriptor() ([]byte, []int) {
+	return file_edgeloop_v1_services_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *UserProperty) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *UserProperty) GetValue() string {
+	if x != nil {
+		return x.Value
+	}
+	return ""
+}
+
 type SeekRequest struct {
 	state  protoimpl.MessageState `protogen:"open.v1"`
 	Reader string                 `protobuf:"bytes,1,opt,name=reader,proto3" json:"reader,omitempty"`
@@ -716,7 +853,7 @@ type SeekRequest struct {
 
 func (x *SeekRequest) Reset() {
 	*x = SeekRequest{}
-	mi := &file_edgeloop_v1_services_proto_msgTypes[8]
+	mi := &file_edgeloop_v1_services_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -728,7 +865,7 @@ func (x *SeekRequest) String() string {
 func (*SeekRequest) ProtoMessage() {}
 
 func (x *SeekRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_edgeloop_v1_services_proto_msgTypes[8]
+	mi := &file_edgeloop_v1_services_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -741,7 +878,7 @@ func (x *SeekRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SeekRequest.ProtoReflect.Descriptor instead.
 func (*SeekRequest) Descriptor() ([]byte, []int) {
-	return file_edgeloop_v1_services_proto_rawDescGZIP(), []int{8}
+	return file_edgeloop_v1_services_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *SeekRequest) GetReader() string {
@@ -808,7 +945,7 @@ type SeekResponse struct {
 
 func (x *SeekResponse) Reset() {
 	*x = SeekResponse{}
-	mi := &file_edgeloop_v1_services_proto_msgTypes[9]
+	mi := &file_edgeloop_v1_services_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -820,7 +957,7 @@ func (x *SeekResponse) String() string {
 func (*SeekResponse) ProtoMessage() {}
 
 func (x *SeekResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_edgeloop_v1_services_proto_msgTypes[9]
+	mi := &file_edgeloop_v1_services_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -833,7 +970,7 @@ func (x *SeekResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SeekResponse.ProtoReflect.Descriptor instead.
 func (*SeekResponse) Descriptor() ([]byte, []int) {
-	return file_edgeloop_v1_services_proto_rawDescGZIP(), []int{9}
+	return file_edgeloop_v1_services_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *SeekResponse) GetPosition() string {
@@ -859,7 +996,7 @@ type SendRequest struct {
 
 func (x *SendRequest) Reset() {
 	*x = SendRequest{}
-	mi := &file_edgeloop_v1_services_proto_msgTypes[10]
+	mi := &file_edgeloop_v1_services_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -871,7 +1008,7 @@ func (x *SendRequest) String() string {
 func (*SendRequest) ProtoMessage() {}
 
 func (x *SendRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_edgeloop_v1_services_proto_msgTypes[10]
+	mi := &file_edgeloop_v1_services_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -884,7 +1021,7 @@ func (x *SendRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SendRequest.ProtoReflect.Descriptor instead.
 func (*SendRequest) Descriptor() ([]byte, []int) {
-	return file_edgeloop_v1_services_proto_rawDescGZIP(), []int{10}
+	return file_edgeloop_v1_services_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *SendRequest) GetTenant() string {
@@ -941,7 +1078,7 @@ type SendResponse struct {
 
 func (x *SendResponse) Reset() {
 	*x = SendResponse{}
-	mi := &file_edgeloop_v1_services_proto_msgTypes[11]
+	mi := &file_edgeloop_v1_services_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -953,7 +1090,7 @@ func (x *SendResponse) String() string {
 func (*SendResponse) ProtoMessage() {}
 
 func (x *SendResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_edgeloop_v1_services_proto_msgTypes[11]
+	mi := &file_edgeloop_v1_services_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -966,7 +1103,7 @@ func (x *SendResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SendResponse.ProtoReflect.Descriptor instead.
 func (*SendResponse) Descriptor() ([]byte, []int) {
-	return file_edgeloop_v1_services_proto_rawDescGZIP(), []int{11}
+	return file_edgeloop_v1_services_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *SendResponse) GetId() string {
@@ -1011,7 +1148,7 @@ type Reply struct {
 
 func (x *Reply) Reset() {
 	*x = Reply{}
-	mi := &file_edgeloop_v1_services_proto_msgTypes[12]
+	mi := &file_edgeloop_v1_services_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1023,7 +1160,7 @@ func (x *Reply) String() string {
 func (*Reply) ProtoMessage() {}
 
 func (x *Reply) ProtoReflect() protoreflect.Message {
-	mi := &file_edgeloop_v1_services_proto_msgTypes[12]
+	mi := &file_edgeloop_v1_services_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1036,7 +1173,7 @@ func (x *Reply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Reply.ProtoReflect.Descriptor instead.
 func (*Reply) Descriptor() ([]byte, []int) {
-	return file_edgeloop_v1_services_proto_rawDescGZIP(), []int{12}
+	return file_edgeloop_v1_services_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Reply) GetOk() bool {
@@ -1084,7 +1221,7 @@ type ListCommandsRequest struct {
 
 func (x *ListCommandsRequest) Reset() {
 	*x = ListCommandsRequest{}
-	mi := &file_edgeloop_v1_services_proto_msgTypes[13]
+	mi := &file_edgeloop_v1_services_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1096,7 +1233,7 @@ func (x *ListCommandsRequest) String() string {
 func (*ListCommandsRequest) ProtoMessage() {}
 
 func (x *ListCommandsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_edgeloop_v1_services_proto_msgTypes[13]
+	mi := &file_edgeloop_v1_services_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1109,7 +1246,7 @@ func (x *ListCommandsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListCommandsRequest.ProtoReflect.Descriptor instead.
 func (*ListCommandsRequest) Descriptor() ([]byte, []int) {
-	return file_edgeloop_v1_services_proto_rawDescGZIP(), []int{13}
+	return file_edgeloop_v1_services_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ListCommandsRequest) GetTenant() string {
@@ -1135,7 +1272,7 @@ type ListCommandsResponse struct {
 
 func (x *ListCommandsResponse) Reset() {
 	*x = ListCommandsResponse{}
-	mi := &file_edgeloop_v1_services_proto_msgTypes[14]
+	mi := &file_edgeloop_v1_services_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1147,7 +1284,7 @@ func (x *ListCommandsResponse) String() string {
 func (*ListCommandsResponse) ProtoMessage() {}
 
 func (x *ListCommandsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_edgeloop_v1_services_proto_msgTypes[14]
+	mi := &file_edgeloop_v1_services_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1160,7 +1297,7 @@ func (x *ListCommandsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListCommandsResponse.ProtoReflect.Descriptor instead.
 func (*ListCommandsResponse) Descriptor() ([]byte, []int) {
-	return file_edgeloop_v1_services_proto_rawDescGZIP(), []int{14}
+	return file_edgeloop_v1_services_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *ListCommandsResponse) GetCommands() []*WaitingCommand {
@@ -1183,7 +1320,7 @@ type WaitingCommand struct {
 
 func (x *WaitingCommand) Reset() {
 	*x = WaitingCommand{}
-	mi := &file_edgeloop_v1_services_proto_msgTypes[15]
+	mi := &file_edgeloop_v1_services_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1195,7 +1332,7 @@ func (x *WaitingCommand) String() string {
 func (*WaitingCommand) ProtoMessage() {}
 
 func (x *WaitingCommand) ProtoReflect() protoreflect.Message {
-	mi := &file_edgeloop_v1_services_proto_msgTypes[15]
+	mi := &file_edgeloop_v1_services_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1208,7 +1345,7 @@ func (x *WaitingCommand) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WaitingCommand.ProtoReflect.Descriptor instead.
 func (*WaitingCommand) Descriptor() ([]byte, []int) {
-	return file_edgeloop_v1_services_proto_rawDescGZIP(), []int{15}
+	return file_edgeloop_v1_services_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *WaitingCommand) GetId() string {
@@ -1256,7 +1393,7 @@ type CancelRequest struct {
 
 func (x *CancelRequest) Reset() {
 	*x = CancelRequest{}
-	mi := &file_edgeloop_v1_services_proto_msgTypes[16]
+	mi := &file_edgeloop_v1_services_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1268,7 +1405,7 @@ func (x *CancelRequest) String() string {
 func (*CancelRequest) ProtoMessage() {}
 
 func (x *CancelRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_edgeloop_v1_services_proto_msgTypes[16]
+	mi := &file_edgeloop_v1_services_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1281,7 +1418,7 @@ func (x *CancelRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelRequest.ProtoReflect.Descriptor instead.
 func (*CancelRequest) Descriptor() ([]byte, []int) {
-	return file_edgeloop_v1_services_proto_rawDescGZIP(), []int{16}
+	return file_edgeloop_v1_services_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *CancelRequest) GetTenant() string {
@@ -1348,7 +1485,7 @@ type CancelResponse struct {
 
 func (x *CancelResponse) Reset() {
 	*x = CancelResponse{}
-	mi := &file_edgeloop_v1_services_proto_msgTypes[17]
+	mi := &file_edgeloop_v1_services_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1360,7 +1497,7 @@ func (x *CancelResponse) String() string {
 func (*CancelResponse) ProtoMessage() {}
 
 func (x *CancelResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_edgeloop_v1_services_proto_msgTypes[17]
+	mi := &file_edgeloop_v1_services_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1373,7 +1510,7 @@ func (x *CancelResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelResponse.ProtoReflect.Descriptor instead.
 func (*CancelResponse) Descriptor() ([]byte, []int) {
-	return file_edgeloop_v1_services_proto_rawDescGZIP(), []int{17}
+	return file_edgeloop_v1_services_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *CancelResponse) GetCancelled() uint32 {
@@ -1396,7 +1533,7 @@ type ListDevicesRequest struct {
 
 func (x *ListDevicesRequest) Reset() {
 	*x = ListDevicesRequest{}
-	mi := &file_edgeloop_v1_services_proto_msgTypes[18]
+	mi := &file_edgeloop_v1_services_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1408,7 +1545,7 @@ func (x *ListDevicesRequest) String() string {
 func (*ListDevicesRequest) ProtoMessage() {}
 
 func (x *ListDevicesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_edgeloop_v1_services_proto_msgTypes[18]
+	mi := &file_edgeloop_v1_services_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1421,7 +1558,7 @@ func (x *ListDevicesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDevicesRequest.ProtoReflect.Descriptor instead.
 func (*ListDevicesRequest) Descriptor() ([]byte, []int) {
-	return file_edgeloop_v1_services_proto_rawDescGZIP(), []int{18}
+	return file_edgeloop_v1_services_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *ListDevicesRequest) GetTenant() string {
@@ -1469,7 +1606,7 @@ type ListDevicesResponse struct {
 
 func (x *ListDevicesResponse) Reset() {
 	*x = ListDevicesResponse{}
-	mi := &file_edgeloop_v1_services_proto_msgTypes[19]
+	mi := &file_edgeloop_v1_services_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1481,7 +1618,7 @@ func (x *ListDevicesResponse) String() string {
 func (*ListDevicesResponse) ProtoMessage() {}
 
 func (x *ListDevicesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_edgeloop_v1_services_proto_msgTypes[19]
+	mi := &file_edgeloop_v1_services_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1494,7 +1631,7 @@ func (x *ListDevicesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDevicesResponse.ProtoReflect.Descriptor instead.
 func (*ListDevicesResponse) Descriptor() ([]byte, []int) {
-	return file_edgeloop_v1_services_proto_rawDescGZIP(), []int{19}
+	return file_edgeloop_v1_services_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *ListDevicesResponse) GetDevices() []*DevicePresence {
@@ -1520,7 +1657,7 @@ type WatchRequest struct {
 
 func (x *WatchRequest) Reset() {
 	*x = WatchRequest{}
-	mi := &file_edgeloop_v1_services_proto_msgTypes[20]
+	mi := &file_edgeloop_v1_services_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1532,7 +1669,7 @@ func (x *WatchRequest) String() string {
 func (*WatchRequest) ProtoMessage() {}
 
 func (x *WatchRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_edgeloop_v1_services_proto_msgTypes[20]
+	mi := &file_edgeloop_v1_services_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1545,7 +1682,7 @@ func (x *WatchRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchRequest.ProtoReflect.Descriptor instead.
 func (*WatchRequest) Descriptor() ([]byte, []int) {
-	return file_edgeloop_v1_services_proto_rawDescGZIP(), []int{20}
+	return file_edgeloop_v1_services_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *WatchRequest) GetTenant() string {
@@ -1568,7 +1705,7 @@ type WatchResponse struct {
 
 func (x *WatchResponse) Reset() {
 	*x = WatchResponse{}
-	mi := &file_edgeloop_v1_services_proto_msgTypes[21]
+	mi := &file_edgeloop_v1_services_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1580,7 +1717,7 @@ func (x *WatchResponse) String() string {
 func (*WatchResponse) ProtoMessage() {}
 
 func (x *WatchResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_edgeloop_v1_services_proto_msgTypes[21]
+	mi := &file_edgeloop_v1_services_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1593,7 +1730,7 @@ func (x *WatchResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchResponse.ProtoReflect.Descriptor instead.
 func (*WatchResponse) Descriptor() ([]byte, []int) {
-	return file_edgeloop_v1_services_proto_rawDescGZIP(), []int{21}
+	return file_edgeloop_v1_services_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *WatchResponse) GetResponse() isWatchResponse_Response {
@@ -1645,7 +1782,7 @@ type Current struct {
 
 func (x *Current) Reset() {
 	*x = Current{}
-	mi := &file_edgeloop_v1_services_proto_msgTypes[22]
+	mi := &file_edgeloop_v1_services_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1657,7 +1794,7 @@ func (x *Current) String() string {
 func (*Current) ProtoMessage() {}
 
 func (x *Current) ProtoReflect() protoreflect.Message {
-	mi := &file_edgeloop_v1_services_proto_msgTypes[22]
+	mi := &file_edgeloop_v1_services_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1670,7 +1807,7 @@ func (x *Current) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Current.ProtoReflect.Descriptor instead.
 func (*Current) Descriptor() ([]byte, []int) {
-	return file_edgeloop_v1_services_proto_rawDescGZIP(), []int{22}
+	return file_edgeloop_v1_services_proto_rawDescGZIP(), []int{24}
 }
 
 // DevicePresence says whether a device is here.
@@ -1688,7 +1825,7 @@ type DevicePresence struct {
 
 func (x *DevicePresence) Reset() {
 	*x = DevicePresence{}
-	mi := &file_edgeloop_v1_services_proto_msgTypes[23]
+	mi := &file_edgeloop_v1_services_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1700,7 +1837,7 @@ func (x *DevicePresence) String() string {
 func (*DevicePresence) ProtoMessage() {}
 
 func (x *DevicePresence) ProtoReflect() protoreflect.Message {
-	mi := &file_edgeloop_v1_services_proto_msgTypes[23]
+	mi := &file_edgeloop_v1_services_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1713,7 +1850,7 @@ func (x *DevicePresence) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DevicePresence.ProtoReflect.Descriptor instead.
 func (*DevicePresence) Descriptor() ([]byte, []int) {
-	return file_edgeloop_v1_services_proto_rawDescGZIP(), []int{23}
+	return file_edgeloop_v1_services_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *DevicePresence) GetTenant() string {
@@ -1784,7 +1921,7 @@ const file_edgeloop_v1_services_proto_rawDesc = "" +
 	"\aRecords\x12-\n" +
 	"\arecords\x18\x01 \x03(\v2\x13.edgeloop.v1.RecordR\arecords\"#\n" +
 	"\x05Acked\x12\x1a\n" +
-	"\bposition\x18\x01 \x01(\tR\bposition\"\xd3\x02\n" +
+	"\bposition\x18\x01 \x01(\tR\bposition\"\x8c\x03\n" +
 	"\x06Record\x12\x16\n" +
 	"\x06tenant\x18\x01 \x01(\tR\x06tenant\x12\x16\n" +
 	"\x06device\x18\x02 \x01(\tR\x06device\x12\x14\n" +
@@ -1801,7 +1938,21 @@ const file_edgeloop_v1_services_proto_rawDesc = "" +
 	"\x05level\x18\v \x01(\tR\x05level\x12\x1f\n" +
 	"\vdevice_time\x18\f \x01(\x03R\n" +
 	"deviceTime\x12\x16\n" +
-	"\x06missed\x18\r \x01(\x04R\x06missed\"\x89\x01\n" +
+	"\x06missed\x18\r \x01(\x04R\x06missed\x127\n" +
+	"\n" +
+	"properties\x18\x0e \x01(\v2\x17.edgeloop.v1.PropertiesR\n" +
+	"properties\"\xef\x01\n" +
+	"\n" +
+	"Properties\x12*\n" +
+	"\x0epayload_format\x18\x01 \x01(\rH\x00R\rpayloadFormat\x88\x01\x01\x12!\n" +
+	"\fcontent_type\x18\x02 \x01(\tR\vcontentType\x12%\n" +
+	"\x0eresponse_topic\x18\x03 \x01(\tR\rresponseTopic\x12)\n" +
+	"\x10correlation_data\x18\x04 \x01(\fR\x0fcorrelationData\x12-\n" +
+	"\x04user\x18\x05 \x03(\v2\x19.edgeloop.v1.UserPropertyR\x04userB\x11\n" +
+	"\x0f_payload_format\"8\n" +
+	"\fUserProperty\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value\"\x89\x01\n" +
 	"\vSeekRequest\x12\x16\n" +
 	"\x06reader\x18\x01 \x01(\tR\x06reader\x12\x16\n" +
 	"\x06tenant\x18\x02 \x01(\tR\x06tenant\x12\x18\n" +
@@ -1907,7 +2058,7 @@ func file_edgeloop_v1_services_proto_rawDescGZIP() []byte {
 }
 
 var file_edgeloop_v1_services_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_edgeloop_v1_services_proto_msgTypes = make([]protoimpl.MessageInfo, 24)
+var file_edgeloop_v1_services_proto_msgTypes = make([]protoimpl.MessageInfo, 26)
 var file_edgeloop_v1_services_proto_goTypes = []any{
 	(Start)(0),                   // 0: edgeloop.v1.Start
 	(SendResponse_State)(0),      // 1: edgeloop.v1.SendResponse.State
@@ -1919,22 +2070,24 @@ var file_edgeloop_v1_services_proto_goTypes = []any{
 	(*Records)(nil),              // 7: edgeloop.v1.Records
 	(*Acked)(nil),                // 8: edgeloop.v1.Acked
 	(*Record)(nil),               // 9: edgeloop.v1.Record
-	(*SeekRequest)(nil),          // 10: edgeloop.v1.SeekRequest
-	(*SeekResponse)(nil),         // 11: edgeloop.v1.SeekResponse
-	(*SendRequest)(nil),          // 12: edgeloop.v1.SendRequest
-	(*SendResponse)(nil),         // 13: edgeloop.v1.SendResponse
-	(*Reply)(nil),                // 14: edgeloop.v1.Reply
-	(*ListCommandsRequest)(nil),  // 15: edgeloop.v1.ListCommandsRequest
-	(*ListCommandsResponse)(nil), // 16: edgeloop.v1.ListCommandsResponse
-	(*WaitingCommand)(nil),       // 17: edgeloop.v1.WaitingCommand
-	(*CancelRequest)(nil),        // 18: edgeloop.v1.CancelRequest
-	(*CancelResponse)(nil),       // 19: edgeloop.v1.CancelResponse
-	(*ListDevicesRequest)(nil),   // 20: edgeloop.v1.ListDevicesRequest
-	(*ListDevicesResponse)(nil),  // 21: edgeloop.v1.ListDevicesResponse
-	(*WatchRequest)(nil),         // 22: edgeloop.v1.WatchRequest
-	(*WatchResponse)(nil),        // 23: edgeloop.v1.WatchResponse
-	(*Current)(nil),              // 24: edgeloop.v1.Current
-	(*DevicePresence)(nil),       // 25: edgeloop.v1.DevicePresence
+	(*Properties)(nil),           // 10: edgeloop.v1.Properties
+	(*UserProperty)(nil),         // 11: edgeloop.v1.UserProperty
+	(*SeekRequest)(nil),          // 12: edgeloop.v1.SeekRequest
+	(*SeekResponse)(nil),         // 13: edgeloop.v1.SeekResponse
+	(*SendRequest)(nil),          // 14: edgeloop.v1.SendRequest
+	(*SendResponse)(nil),         // 15: edgeloop.v1.SendResponse
+	(*Reply)(nil),                // 16: edgeloop.v1.Reply
+	(*ListCommandsRequest)(nil),  // 17: edgeloop.v1.ListCommandsRequest
+	(*ListCommandsResponse)(nil), // 18: edgeloop.v1.ListCommandsResponse
+	(*WaitingCommand)(nil),       // 19: edgeloop.v1.WaitingCommand
+	(*CancelRequest)(nil),        // 20: edgeloop.v1.CancelRequest
+	(*CancelResponse)(nil),       // 21: edgeloop.v1.CancelResponse
+	(*ListDevicesRequest)(nil),   // 22: edgeloop.v1.ListDevicesRequest
+	(*ListDevicesResponse)(nil),  // 23: edgeloop.v1.ListDevicesResponse
+	(*WatchRequest)(nil),         // 24: edgeloop.v1.WatchRequest
+	(*WatchResponse)(nil),        // 25: edgeloop.v1.WatchResponse
+	(*Current)(nil),              // 26: edgeloop.v1.Current
+	(*DevicePresence)(nil),       // 27: edgeloop.v1.DevicePresence
 }
 var file_edgeloop_v1_services_proto_depIdxs = []int32{
 	3,  // 0: edgeloop.v1.ReadRequest.open:type_name -> edgeloop.v1.Open
@@ -1944,32 +2097,34 @@ var file_edgeloop_v1_services_proto_depIdxs = []int32{
 	7,  // 4: edgeloop.v1.ReadResponse.records:type_name -> edgeloop.v1.Records
 	8,  // 5: edgeloop.v1.ReadResponse.acked:type_name -> edgeloop.v1.Acked
 	9,  // 6: edgeloop.v1.Records.records:type_name -> edgeloop.v1.Record
-	0,  // 7: edgeloop.v1.SeekRequest.start:type_name -> edgeloop.v1.Start
-	1,  // 8: edgeloop.v1.SendResponse.state:type_name -> edgeloop.v1.SendResponse.State
-	14, // 9: edgeloop.v1.SendResponse.reply:type_name -> edgeloop.v1.Reply
-	17, // 10: edgeloop.v1.ListCommandsResponse.commands:type_name -> edgeloop.v1.WaitingCommand
-	25, // 11: edgeloop.v1.ListDevicesResponse.devices:type_name -> edgeloop.v1.DevicePresence
-	25, // 12: edgeloop.v1.WatchResponse.device:type_name -> edgeloop.v1.DevicePresence
-	24, // 13: edgeloop.v1.WatchResponse.current:type_name -> edgeloop.v1.Current
-	2,  // 14: edgeloop.v1.Log.Read:input_type -> edgeloop.v1.ReadRequest
-	10, // 15: edgeloop.v1.Log.Seek:input_type -> edgeloop.v1.SeekRequest
-	12, // 16: edgeloop.v1.Commands.Send:input_type -> edgeloop.v1.SendRequest
-	15, // 17: edgeloop.v1.Commands.List:input_type -> edgeloop.v1.ListCommandsRequest
-	18, // 18: edgeloop.v1.Commands.Cancel:input_type -> edgeloop.v1.CancelRequest
-	20, // 19: edgeloop.v1.Presence.List:input_type -> edgeloop.v1.ListDevicesRequest
-	22, // 20: edgeloop.v1.Presence.Watch:input_type -> edgeloop.v1.WatchRequest
-	5,  // 21: edgeloop.v1.Log.Read:output_type -> edgeloop.v1.ReadResponse
-	11, // 22: edgeloop.v1.Log.Seek:output_type -> edgeloop.v1.SeekResponse
-	13, // 23: edgeloop.v1.Commands.Send:output_type -> edgeloop.v1.SendResponse
-	16, // 24: edgeloop.v1.Commands.List:output_type -> edgeloop.v1.ListCommandsResponse
-	19, // 25: edgeloop.v1.Commands.Cancel:output_type -> edgeloop.v1.CancelResponse
-	21, // 26: edgeloop.v1.Presence.List:output_type -> edgeloop.v1.ListDevicesResponse
-	23, // 27: edgeloop.v1.Presence.Watch:output_type -> edgeloop.v1.WatchResponse
-	21, // [21:28] is the sub-list for method output_type
-	14, // [14:21] is the sub-list for method input_type
-	14, // [14:14] is the sub-list for extension type_name
-	14, // [14:14] is the sub-list for extension extendee
-	0,  // [0:14] is the sub-list for field type_name
+	10, // 7: edgeloop.v1.Record.properties:type_name -> edgeloop.v1.Properties
+	11, // 8: edgeloop.v1.Properties.user:type_name -> edgeloop.v1.UserProperty
+	0,  // 9: edgeloop.v1.SeekRequest.start:type_name -> edgeloop.v1.Start
+	1,  // 10: edgeloop.v1.SendResponse.state:type_name -> edgeloop.v1.SendResponse.State
+	16, // 11: edgeloop.v1.SendResponse.reply:type_name -> edgeloop.v1.Reply
+	19, // 12: edgeloop.v1.ListCommandsResponse.commands:type_name -> edgeloop.v1.WaitingCommand
+	27, // 13: edgeloop.v1.ListDevicesResponse.devices:type_name -> edgeloop.v1.DevicePresence
+	27, // 14: edgeloop.v1.WatchResponse.device:type_name -> edgeloop.v1.DevicePresence
+	26, // 15: edgeloop.v1.WatchResponse.current:type_name -> edgeloop.v1.Current
+	2,  // 16: edgeloop.v1.Log.Read:input_type -> edgeloop.v1.ReadRequest
+	12, // 17: edgeloop.v1.Log.Seek:input_type -> edgeloop.v1.SeekRequest
+	14, // 18: edgeloop.v1.Commands.Send:input_type -> edgeloop.v1.SendRequest
+	17, // 19: edgeloop.v1.Commands.List:input_type -> edgeloop.v1.ListCommandsRequest
+	20, // 20: edgeloop.v1.Commands.Cancel:input_type -> edgeloop.v1.CancelRequest
+	22, // 21: edgeloop.v1.Presence.List:input_type -> edgeloop.v1.ListDevicesRequest
+	24, // 22: edgeloop.v1.Presence.Watch:input_type -> edgeloop.v1.WatchRequest
+	5,  // 23: edgeloop.v1.Log.Read:output_type -> edgeloop.v1.ReadResponse
+	13, // 24: edgeloop.v1.Log.Seek:output_type -> edgeloop.v1.SeekResponse
+	15, // 25: edgeloop.v1.Commands.Send:output_type -> edgeloop.v1.SendResponse
+	18, // 26: edgeloop.v1.Commands.List:output_type -> edgeloop.v1.ListCommandsResponse
+	21, // 27: edgeloop.v1.Commands.Cancel:output_type -> edgeloop.v1.CancelResponse
+	23, // 28: edgeloop.v1.Presence.List:output_type -> edgeloop.v1.ListDevicesResponse
+	25, // 29: edgeloop.v1.Presence.Watch:output_type -> edgeloop.v1.WatchResponse
+	23, // [23:30] is the sub-list for method output_type
+	16, // [16:23] is the sub-list for method input_type
+	16, // [16:16] is the sub-list for extension type_name
+	16, // [16:16] is the sub-list for extension extendee
+	0,  // [0:16] is the sub-list for field type_name
 }
 
 func init() { file_edgeloop_v1_services_proto_init() }
@@ -1986,17 +2141,18 @@ func file_edgeloop_v1_services_proto_init() {
 		(*ReadResponse_Records)(nil),
 		(*ReadResponse_Acked)(nil),
 	}
-	file_edgeloop_v1_services_proto_msgTypes[8].OneofWrappers = []any{
+	file_edgeloop_v1_services_proto_msgTypes[8].OneofWrappers = []any{}
+	file_edgeloop_v1_services_proto_msgTypes[10].OneofWrappers = []any{
 		(*SeekRequest_Behind)(nil),
 		(*SeekRequest_Start)(nil),
 	}
-	file_edgeloop_v1_services_proto_msgTypes[10].OneofWrappers = []any{}
-	file_edgeloop_v1_services_proto_msgTypes[16].OneofWrappers = []any{
+	file_edgeloop_v1_services_proto_msgTypes[12].OneofWrappers = []any{}
+	file_edgeloop_v1_services_proto_msgTypes[18].OneofWrappers = []any{
 		(*CancelRequest_Id)(nil),
 		(*CancelRequest_All)(nil),
 	}
-	file_edgeloop_v1_services_proto_msgTypes[18].OneofWrappers = []any{}
-	file_edgeloop_v1_services_proto_msgTypes[21].OneofWrappers = []any{
+	file_edgeloop_v1_services_proto_msgTypes[20].OneofWrappers = []any{}
+	file_edgeloop_v1_services_proto_msgTypes[23].OneofWrappers = []any{
 		(*WatchResponse_Device)(nil),
 		(*WatchResponse_Current)(nil),
 	}
@@ -2006,7 +2162,7 @@ func file_edgeloop_v1_services_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_edgeloop_v1_services_proto_rawDesc), len(file_edgeloop_v1_services_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   24,
+			NumMessages:   26,
 			NumExtensions: 0,
 			NumServices:   3,
 		},
