@@ -76,6 +76,9 @@ type Config struct {
 	// read, and of those behind proxies once their address is known. It is called on any
 	// goroutine, for each newcomer, and must not block.
 	Doorman func(peer netip.Addr) Cause
+	// OnFailedTLS is told of each peer whose TLS handshake failed by its own doing, with its
+	// true address; nil: nobody is. It is called on the loops, and must not block.
+	OnFailedTLS func(peer netip.Addr)
 	// TrustedProxies says whose X-Forwarded-For and Forwarded are believed; nil:
 	// nobody's. It is called on the loops.
 	TrustedProxies func(netip.Addr) bool

@@ -222,6 +222,7 @@ func (l *layered) answerOnLoop(step *Step, err error) {
 	case c.gc == nil:
 		return
 	case err != nil:
+		c.blameOnLoop(err)
 		l.failOnLoop()
 		return
 	case step.Remote.IsValid():

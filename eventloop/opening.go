@@ -101,6 +101,7 @@ func (c *Conn) undecidedOnLoop(idle uint32) (wait uint32) {
 		return limit - idle
 	}
 	c.loop.stats.handshakeTimeouts.Add(1)
+	c.blameOnLoop(errLate)
 	switch late := s.later("this node was not ready in time"); {
 	case c.state == statePending:
 		c.turnAwayOnLoop(late, CauseHandshakeTimeout)

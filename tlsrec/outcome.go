@@ -35,6 +35,27 @@ var outcomeNames = [NumOutcomes]string{
 
 func (o Outcome) String() string { return outcomeNames[o] }
 
+// plainAlert says whether a record is an alert that is not encrypted. OpenSSL gives up so in
+// TLS 1.3, before it has keys; to crypto/tls, which has, it is a record that was altered.
+func plainAlert(record []byte) bool {
+	const length = 2
+	return len(record) == headerLen+length && record[0] == typeAlert
+}
+
+// Blames says whether the handshake has failed by what the peer sent or showed. That it
+// left, or does not trust our certificate, may be our doing.
+func (n *Session) Blames() bool {
+	if n.m == nil || n.m.err == nil {
+		return false
+	}
+	st := n.m.conn.ConnectionState()
+	switch outcomeOf(n, &st) {
+	case OutcomeNotTLS, OutcomeRevoked, OutcomeCert, OutcomeRefused, OutcomeTooLong:
+		return true
+	}
+	return false
+}
+
 func outcomeOf(n *Session, st *tls.ConnectionState) Outcome {
 	var remote *net.OpError
 	var cert *tls.CertificateVerificationError
@@ -53,7 +74,7 @@ func outcomeOf(n *Session, st *tls.ConnectionState) Outcome {
 		return OutcomeRevoked
 	case errors.As(err, &cert), errors.Is(err, ErrIdentity), strings.Contains(err.Error(), "didn't provide a certificate"):
 		return OutcomeCert
-	case errors.As(err, &remote) && remote.Op == "remote error":
+	case n.m.alerted, errors.As(err, &remote) && remote.Op == "remote error":
 		return OutcomeAlerted
 	}
 	return OutcomeRefused

@@ -64,6 +64,7 @@ type machine struct {
 	records int // of the handshake, so far
 	bytes   int
 	sealed  bool // a ChangeCipherSpec came, behind which a record may be the last one
+	alerted bool // what came last is an alert that anybody can read
 }
 
 // NewSession begins with a connection whose peer has not said anything yet. protocol is one of
@@ -130,6 +131,7 @@ func (n *Session) Advance(piece []byte) {
 	for rest := piece; len(rest) > 0; rest = rest[max(1, Cut(rest)):] {
 		m.records++
 		m.sealed = m.sealed || rest[0] == typeChangeCipherSpec
+		m.alerted = plainAlert(rest)
 	}
 	if m.bytes += len(piece); m.records > handshakeRecords || m.bytes > handshakeBytes {
 		n.fail(errTooLong)

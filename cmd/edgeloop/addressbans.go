@@ -120,6 +120,16 @@ func (n *node) proof() func(netip.Addr, bool) {
 	}
 }
 
+// failedTLS is told by the event loops of each peer whose TLS handshake failed by its own
+// doing: each cost a worker's time, as a bad token does.
+func (n *node) failedTLS() func(netip.Addr) {
+	proof := n.proof()
+	if proof == nil {
+		return nil
+	}
+	return func(from netip.Addr) { proof(from, false) }
+}
+
 // AddressBans implements admin.Bans.
 func (a adminBans) AddressBans() []api.AddressBan {
 	all := []api.AddressBan{}

@@ -301,6 +301,7 @@ func (n *node) startServer(ctx context.Context) (stop stopFunc, err error) {
 		OutBuffer:        n.cfg.OutBuffer,
 		RetryAfter:       n.cfg.RetryAfter,
 		Doorman:          n.doorman(),
+		OnFailedTLS:      n.failedTLS(),
 		TrustedProxies:   networks("trusted-proxies", n.cfg.TrustedProxies).contains(),
 		Protocols:        envelope.Protocols(),
 		MQTTPaths:        []string{gateway.MQTTPath, gateway.DevicePath},

@@ -68,7 +68,7 @@ type serveCmd struct {
 	FreeTakeovers      int   `default:"5" help:"Takeovers of a device from itself before it is held back, with delays that grow to 32 s; every half minute one is forgiven."`
 	RememberedMost     int   `name:"max-remembered" default:"1000000" help:"Devices remembered after they left."`
 
-	BanFailures int           `name:"ban-failures" default:"0" help:"Failures of one address to prove who it is, in --ban-window, after which it is kept out at the accept: for 1s, then twice as long each time. An address from which devices got in lately is kept out for 10s at the most. 0 is never."`
+	BanFailures int           `name:"ban-failures" default:"0" help:"Failures of one address to prove who it is, failed TLS handshakes included, in --ban-window, after which it is kept out at the accept: for 1s, then twice as long each time. An address from which devices got in lately is kept out for 10s at the most. 0 is never."`
 	BanWindow   time.Duration `name:"ban-window" default:"1m" help:"Time in which they count."`
 	BanMost     time.Duration `name:"ban-most" default:"1h" help:"Longest time that an address is kept out; each sixth of it without a failure takes one doubling back."`
 
