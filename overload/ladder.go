@@ -78,7 +78,7 @@ func (l *Ladder) Look(now time.Time, m Measurement) (before, after Standing) {
 	after = Standing{State: Well, Since: before.Since}
 	for c := range numCauses {
 		t := &l.tracks[c]
-		t.look(reached(c.enters, m[c]), reached(c.leaves, m[c]))
+		t.look(reached(c.enters, m[c]), reached(c.Leaves, m[c]))
 		after.Levels[c] = t.level
 		if t.level > after.State {
 			after.State, after.Cause, after.Measured = t.level, c, m[c]

@@ -95,13 +95,13 @@ func TestLadder_TheWorstCauseDecides(t *testing.T) {
 	c := newClimb(t)
 	for range 3 {
 		c.now = c.now.Add(overload.Every)
-		c.ladder.Look(c.now, overload.Measurement{overload.Log: 4, overload.Processor: 0.6})
+		c.ladder.Look(c.now, overload.Measurement{overload.Log: 4, overload.Processor: 3})
 	}
 	got := c.want(overload.Strained)
 	if got.Cause != overload.Log || got.Levels[overload.Processor] != overload.Busy {
 		t.Errorf("it stands at %+v", got)
 	}
-	c.look(20, overload.Processor, 0.6)
+	c.look(20, overload.Processor, 3)
 	if got := c.want(overload.Busy); got.Cause != overload.Processor {
 		t.Errorf("it stands at %+v", got)
 	}

@@ -30,7 +30,7 @@ type Cause uint8
 
 // The causes, the gravest first: of those that are equally bad that one is named.
 const (
-	Processor  Cause = iota // seconds for which what is ready waits for the processor
+	Processor  Cause = iota // seconds for which an event loop has not turned
 	Memory                  // the share of the process's memory limit that is in use
 	Log                     // seconds that the log takes to make records durable
 	Messages                // the share of --inflight-bytes that is in use
@@ -57,7 +57,7 @@ const never = 1e300
 // no more than waiting, so these lead no further.
 func (c Cause) enters(s State) float64 {
 	return [numCauses][numStates]float64{
-		Processor:  {Busy: 0.5, Strained: 1, Overloaded: 2},
+		Processor:  {Busy: 2, Strained: 5, Overloaded: 10},
 		Memory:     {Busy: 0.75, Strained: 0.85, Overloaded: 0.92},
 		Log:        {Busy: 1, Strained: 3, Overloaded: never},
 		Messages:   {Busy: 0.9, Strained: never, Overloaded: never},
@@ -65,8 +65,8 @@ func (c Cause) enters(s State) float64 {
 	}[c][s]
 }
 
-// leaves is below which measurement it no longer keeps a node in a state.
-func (c Cause) leaves(s State) float64 { return 0.9 * c.enters(s) }
+// Leaves is below which measurement it no longer keeps a node in a state.
+func (c Cause) Leaves(s State) float64 { return 0.9 * c.enters(s) }
 
 // reached is the worst state of which a measurement has the bound.
 func reached(bound func(State) float64, measured float64) State {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"runtime"
 	"runtime/debug"
 	"runtime/metrics"
 	"time"
@@ -27,33 +28,34 @@ type gauger struct {
 	samples []metrics.Sample
 
 	last    time.Time
-	queued  []uint64 // of the scheduler's latencies, by bucket
 	commits backbone.LogCounts
 	waited  time.Duration // since the log has taken a batch, while one waits
 	closes  uint64        // of the gate
+	cycles  uint64        // of the collector
+	stale   int           // looks since the last one
 }
 
 // Places of gauger.samples.
 const (
-	sampleLatencies = iota
-	sampleLive
+	sampleLive = iota
 	sampleTotal
 	sampleReleased
 	sampleObjects
 	sampleUnused
 	sampleFree
+	sampleCycles
 )
 
 func newGauger() *gauger {
 	g := &gauger{limit: memoryLimit(debug.SetMemoryLimit(-1), doctor.MemoryLimit())}
 	for _, name := range []string{
-		sampleLatencies: "/sched/latencies:seconds",
-		sampleLive:      "/gc/heap/live:bytes",
-		sampleTotal:     "/memory/classes/total:bytes",
-		sampleReleased:  "/memory/classes/heap/released:bytes",
-		sampleObjects:   "/memory/classes/heap/objects:bytes",
-		sampleUnused:    "/memory/classes/heap/unused:bytes",
-		sampleFree:      "/memory/classes/heap/free:bytes",
+		sampleLive:     "/gc/heap/live:bytes",
+		sampleTotal:    "/memory/classes/total:bytes",
+		sampleReleased: "/memory/classes/heap/released:bytes",
+		sampleObjects:  "/memory/classes/heap/objects:bytes",
+		sampleUnused:   "/memory/classes/heap/unused:bytes",
+		sampleFree:     "/memory/classes/heap/free:bytes",
+		sampleCycles:   "/gc/cycles/total:gc-cycles",
 	} {
 		g.samples = append(g.samples, metrics.Sample{Name: name})
 	}
@@ -70,40 +72,31 @@ func memoryLimit(ofRuntime, ofGroup int64) int64 {
 	return limit
 }
 
-// memory is the share of the limit that the collector cannot give back: what was alive when
-// it last looked, and all that is not heap.
-func (g *gauger) memory() float64 {
-	if g.limit == 0 {
-		return 0
+// staleMost is how old, in looks, what the collector has seen may be in a node that may be
+// short of memory. By itself the collector looks every two minutes where little is allocated:
+// so long the node would refuse what it has room for, or not know that it has none.
+const staleMost = 5
+
+// collect says whether the collector is to look again, of which share may be in use.
+func (g *gauger) collect(share float64, cycles uint64) bool {
+	if g.stale++; cycles != g.cycles || share < overload.Memory.Leaves(overload.Busy) {
+		g.stale = 0
 	}
-	of := func(i int) float64 { return float64(g.samples[i].Value.Uint64()) }
-	used := of(sampleTotal) - of(sampleReleased) - of(sampleObjects) - of(sampleUnused) - of(sampleFree) + of(sampleLive)
-	return used / float64(g.limit)
+	g.cycles = cycles
+	return g.stale >= staleMost
 }
 
-// fewWaits are too few for a latency that is not a single one's.
-const fewWaits = 100
-
-// waits is for how long, in seconds, one in a hundred goroutines waited for a processor
-// since the last look.
-func (g *gauger) waits(h *metrics.Float64Histogram) float64 {
-	if g.queued == nil {
-		g.queued = make([]uint64, len(h.Counts))
+// memory is the share of the limit that the collector cannot give back, used: what was alive
+// when it last looked, and all that is not heap; and the share with all that has become
+// garbage or alive since, taken.
+func (g *gauger) memory() (used, taken float64) {
+	if g.limit == 0 {
+		return 0, 0
 	}
-	all := uint64(0)
-	for i, n := range h.Counts {
-		g.queued[i] = n - g.queued[i]
-		all += g.queued[i]
-	}
-	worst := 0.0
-	for i, above := len(h.Counts)-1, uint64(0); all >= fewWaits && i >= 0; i-- {
-		if above += g.queued[i]; above > all/100 {
-			worst = max(0, h.Buckets[i]) // its lower bound, -Inf of the first
-			break
-		}
-	}
-	copy(g.queued, h.Counts)
-	return worst
+	of := func(i int) float64 { return float64(g.samples[i].Value.Uint64()) }
+	taken = of(sampleTotal) - of(sampleReleased) - of(sampleUnused) - of(sampleFree)
+	used = taken - of(sampleObjects) + of(sampleLive)
+	return used / float64(g.limit), max(used, taken) / float64(g.limit)
 }
 
 // log is for how long, in seconds, the log takes to make a batch durable: on average of those
@@ -140,8 +133,12 @@ func (g *gauger) measure(n *node, now time.Time) (m overload.Measurement) {
 	g.last = now
 	metrics.Read(g.samples)
 	ev, gw := n.server.Stats(), n.gateway.Stats()
-	m[overload.Processor] = max(g.waits(g.samples[sampleLatencies].Value.Float64Histogram()), n.server.Lag().Seconds())
-	m[overload.Memory] = g.memory()
+	m[overload.Processor] = n.server.Lag().Seconds()
+	used, taken := g.memory()
+	m[overload.Memory] = used
+	if g.collect(taken, g.samples[sampleCycles].Value.Uint64()) {
+		runtime.GC()
+	}
 	m[overload.Log] = g.log(n.backbone.Counts(), n.backbone.State(), now, passed)
 	m[overload.Messages] = float64(gw.InFlightBytes) / float64(n.gateway.Limits().InFlight)
 	if n.state.Load() == stateRunning { // else the gate is shut for another reason
@@ -206,7 +203,7 @@ func (n *node) loadStatus() *api.NodeLoad {
 func causeText(s *overload.Standing) string {
 	switch s.Cause {
 	case overload.Processor:
-		return fmt.Sprintf("what is ready waits %.1f s for the processor", s.Measured)
+		return fmt.Sprintf("an event loop has not turned for %.0f s", s.Measured)
 	case overload.Memory:
 		return fmt.Sprintf("%.0f %% of its memory limit are in use", 100*s.Measured)
 	case overload.Log:

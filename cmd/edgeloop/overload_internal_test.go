@@ -28,10 +28,11 @@ func TestGauger_MemoryLimit(t *testing.T) {
 		}
 	}
 	g.limit = 1 << 40
-	if got := g.memory(); got <= 0 || got > 0.1 {
-		t.Errorf("%v of a terabyte is in use", got)
+	if used, taken := g.memory(); used <= 0 || used > 0.1 || taken < used {
+		t.Errorf("%v of a terabyte is in use, %v is taken", used, taken)
 	}
-	if g.limit = 0; g.memory() != 0 {
+	g.limit = 0
+	if used, taken := g.memory(); used != 0 || taken != 0 {
 		t.Error("there is a share of no limit")
 	}
 }
@@ -62,32 +63,6 @@ func TestGauger_Log(t *testing.T) {
 	want("it goes on", backbone.State{}, 0)
 }
 
-// One in a hundred counts, of those since the last look, and of a few none.
-func TestGauger_Waits(t *testing.T) {
-	g := newGauger()
-	h := &metrics.Float64Histogram{Buckets: []float64{math.Inf(-1), 0, 0.001, 1, math.Inf(1)}, Counts: make([]uint64, 4)}
-	add := func(counts ...uint64) float64 {
-		for i, n := range counts {
-			h.Counts[i] += n
-		}
-		return g.waits(h)
-	}
-	for i, tt := range []struct {
-		counts []uint64
-		want   float64
-	}{
-		{[]uint64{0, 1000, 11, 0}, 0.001},
-		{[]uint64{0, 1000, 10, 0}, 0},
-		{[]uint64{0, 0, 0, 50}, 0}, // too few to tell
-		{[]uint64{0, 100, 0, 50}, 1},
-		{[]uint64{500, 0, 0, 0}, 0},
-	} {
-		if got := add(tt.counts...); got != tt.want {
-			t.Errorf("look %d: %v s, want %v", i, got, tt.want)
-		}
-	}
-}
-
 // A gate that was shut for a moment since the last look has no place free.
 func TestGauger_Handshakes(t *testing.T) {
 	g := newGauger()
@@ -105,5 +80,26 @@ func TestGauger_Handshakes(t *testing.T) {
 		if got := g.handshakes(&tt.stats, tt.queued, 100); got != tt.want {
 			t.Errorf("look %d: %v, want %v", i, got, tt.want)
 		}
+	}
+}
+
+// A node that is short of memory has the collector look again when it has not for a while;
+// one that is not leaves it alone.
+func TestGauger_Collect(t *testing.T) {
+	g := newGauger()
+	looks := func(n int, share float64, cycles uint64) (asked int) {
+		for range n {
+			if g.collect(share, cycles) {
+				asked++
+				cycles++
+			}
+		}
+		return asked
+	}
+	if n := looks(100, 0.5, 7); n != 0 {
+		t.Errorf("asked %d times with half of the memory in use", n)
+	}
+	if n := looks(30, 0.9, 7); n < 4 || n > 6 {
+		t.Errorf("asked %d times in 30 looks", n)
 	}
 }
