@@ -31,6 +31,7 @@ var lawful = map[string]string{
 	"examples/telemetry.device.say":  "Receive calls it",
 	"gateway.Gateway.handle":         "the handler of the lanes",
 	"gateway.Gateway.panicked":       "the worker calls it, with the lane still its own",
+	"sink/mqtt.gathered.Write":       "the library calls it between Lock and Unlock",
 }
 
 // function is a function or method of the module, as its syntax shows it.
