@@ -59,11 +59,8 @@ func page(r results, raw string) string {
 	fmt.Fprintf(&b, "Node, devices and destination share %d cores and a disk; redis-server, nats-server, PostgreSQL and the\n", r.Machine.Cores)
 	b.WriteString("broker of Kafka sync what they confirm, mosquitto does not. kafka is kfake, the broker of the client's own\ntests, in a process of its own: no broker by others was to be had. grpc is a service that reads the log by\ngRPC and acknowledges.\n\n")
 	b.WriteString("Again: `make bench-sinks`, on a quiet machine")
-	if o.Telegraf != "" {
-		b.WriteString(", with `TELEGRAF=` and the path of a telegraf")
-	}
 	fmt.Fprintf(&b, "; this was `%s`.\n\n", command(r.Command))
-	leaving(&b, r.Rows)
+	leaving(&b, r)
 	felt(&b, o, r.Rows)
 	for _, row := range r.Rows {
 		if row.Failed != "" {
@@ -98,10 +95,14 @@ func command(args []string) string {
 }
 
 // leaving is what sinks bring.
-func leaving(b *strings.Builder, rows []Row) {
+func leaving(b *strings.Builder, r results) {
 	b.WriteString("| destination | records/s, backlog worked off | of one core of the node | µs of it for one | worked off | late, p50 ms | p99 ms | at messages/s | waiting at the end |\n|---|---:|---:|---:|---:|---:|---:|---:|---:|\n")
-	for _, row := range rows {
+	for _, row := range r.Rows {
 		fmt.Fprintf(b, "| %s | %.0f | %.0f | %.1f | %d | %.0f | %.0f | %d | %d |\n", row.Kind, row.perSecond(), row.perCore(), row.micros(), row.Worked, row.Latency.P50, row.Latency.P99, row.LatencyRate, row.Behind)
+	}
+	if p := r.Beside; p != nil {
+		fmt.Fprintf(b, "| Telegraf behind mosquitto, [see below](#beside-them) | %.0f | %.0f | %.1f | %d | %.0f | %.0f | %d | – |\n",
+			p.perSecond(), p.perCore(), p.micros(), p.Worked, p.Latency.P50, p.Latency.P99, r.Options.Rate)
 	}
 	b.WriteString(`
 Late is from the time in the device's message to its arrival at the destination, the way into the log

@@ -22,10 +22,11 @@ func TestPage(t *testing.T) {
 	}
 	broken := Row{Kind: "nats", Failed: "there was no more time"}
 	broken.Alone.add(Load{AckP99: 9}, Load{AckP99: 9})
-	text := page(results{Options: Options{Rounds: 3, Round: 2 * time.Second}, Rows: []Row{row, broken}, Command: []string{"/somewhere/bin/edgebench", "sinks", "--nats=/somewhere/bin/nats-server"}}, "raw.json")
+	text := page(results{Options: Options{Rounds: 3, Round: 2 * time.Second, Rate: 20_000}, Beside: &Peer{Row: Row{Worked: 1000, WorkedS: 2, WorkCPUS: 4, Latency: Latency{P50: 8, P99: 9}}}, Rows: []Row{row, broken}, Command: []string{"/somewhere/bin/edgebench", "sinks", "--nats=/somewhere/bin/nats-server"}}, "raw.json")
 	for _, want := range []string{
 		"| webhook | 30000 | 45000 | 22.2 | 90000 | 110 | 230 | 20000 | 7 |", "| webhook, catching up, of 1000000 are 12345 left at the end | 0 | 0.00 | 0.0 | 30.0 | 1.40 (0.90–1.50) |",
 		"`edgebench sinks --nats=nats-server`", "- nats is not measured to its end: there was no more time", "| nats, paused | 0 | 0.00 | 0.0 | 9.0 | 1.00 (1.00–1.00) |", "in 3 rounds of 2s of each",
+		"| Telegraf behind mosquitto, [see below](#beside-them) | 500 | 250 | 4000.0 | 1000 | 8 | 9 | 20000 | – |",
 		"| webhook, down | 0 | 0.00 | 0.0 | 20.0 | 1.00 (1.00–1.00) |", "- webhook: a warning", "(raw.json)",
 	} {
 		if !strings.Contains(text, want) {
