@@ -88,7 +88,6 @@ type Reason uint8
 const (
 	ReasonMalformed    Reason = iota // what it presented cannot be understood
 	ReasonName                       // it calls itself by a name that it cannot have
-	ReasonQoS                        // it asks for a quality of service that is not offered
 	ReasonRetain                     // it asks to have something retained
 	ReasonUnauthorized               // nobody that is known here, or no proof of it
 	ReasonForbidden                  // known, and not allowed

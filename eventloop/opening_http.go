@@ -110,7 +110,6 @@ func inHTTP(r *Refusal) *wsproto.Refusal {
 	status := [numReasons]int{
 		ReasonMalformed:    http.StatusBadRequest,
 		ReasonName:         http.StatusBadRequest,
-		ReasonQoS:          http.StatusBadRequest,
 		ReasonRetain:       http.StatusBadRequest,
 		ReasonUnauthorized: http.StatusUnauthorized,
 		ReasonForbidden:    http.StatusForbidden,

@@ -101,7 +101,6 @@ func inMQTT(r Reason) mqttproto.ReasonCode {
 	return [numReasons]mqttproto.ReasonCode{
 		ReasonMalformed:    mqttproto.ReasonUnspecified,
 		ReasonName:         mqttproto.ReasonClientIDInvalid,
-		ReasonQoS:          mqttproto.ReasonQoSNotSupported,
 		ReasonRetain:       mqttproto.ReasonRetainNotSupported,
 		ReasonUnauthorized: mqttproto.ReasonBadCredentials,
 		ReasonForbidden:    mqttproto.ReasonNotAuthorized,

@@ -87,7 +87,7 @@ func (g *Gateway) noticeRefused(c *candidate, r *eventloop.Refusal) {
 // codeOf is a reason in one word.
 func codeOf(r eventloop.Reason) string {
 	return map[eventloop.Reason]string{
-		eventloop.ReasonMalformed: "malformed", eventloop.ReasonName: "bad_name", eventloop.ReasonQoS: "qos", eventloop.ReasonRetain: "retain", eventloop.ReasonUnauthorized: "unauthorized", eventloop.ReasonForbidden: "forbidden",
+		eventloop.ReasonMalformed: "malformed", eventloop.ReasonName: "bad_name", eventloop.ReasonRetain: "retain", eventloop.ReasonUnauthorized: "unauthorized", eventloop.ReasonForbidden: "forbidden",
 		eventloop.ReasonNotFound: "not_found", eventloop.ReasonUnavailable: "unavailable", eventloop.ReasonInternal: "internal",
 	}[r]
 }
