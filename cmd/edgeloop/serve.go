@@ -120,6 +120,7 @@ func (s *serveCmd) Run(io *streams) error {
 	// A crash ends by a signal: exit code 2, Go's own for it, says that a setting is
 	// wrong, and no service manager would start the node again.
 	debug.SetTraceback("crash")
+	noCore(log.Logger)
 	v := supervise(log, s.DrainWindow)
 	defer v.release()
 	ended := make(chan error, 1)
