@@ -59,8 +59,8 @@ func (s *serveCmd) planDoors() error {
 // listeners is the table of listeners.
 func (n *node) listeners() (table []eventloop.Listener) {
 	proxies := networks("proxy-protocol", n.cfg.ProxyProtocol).contains()
-	for _, d := range n.cfg.doors() {
-		row := eventloop.Listener{Name: d.name(), Address: d.addr, MQTT: d.mqtt, Proxies: proxies, Inherited: n.handedOver.descriptor(d.addr)}
+	for i, d := range n.cfg.doors() {
+		row := eventloop.Listener{Name: d.name(i), Address: d.addr, MQTT: d.mqtt, Proxies: proxies, Inherited: n.handedOver.descriptor(d.addr)}
 		if d.tls {
 			row.Greet = eventloop.TLS(n.tls, d.protocol(), n.tlsQueue.Post)
 		}

@@ -46,8 +46,9 @@ func (n *node) acceptor() (eventloop.Acceptor, error) {
 	return n.mqttApps, nil
 }
 
-// name is what a listener is called where it matters whether it speaks TLS.
-func (d *door) name() string { return d.scheme + "://" + d.addr }
+// name is what the listener at place i is called: whether it speaks TLS matters here, and port 0
+// may be there several times.
+func (d *door) name(i int) string { return fmt.Sprintf("%s://%s (%d)", d.scheme, d.addr, i+1) }
 
 func isPrivate(listener string) bool {
 	return strings.HasPrefix(listener, "wss://") || strings.HasPrefix(listener, "mqtts://")
