@@ -261,10 +261,11 @@ func sinkSeries() []Series {
 // "*" for all others.
 func quotaSeries() []Series {
 	return []Series{
-		{"edgeloop_quota_over_total", TypeCounter, []string{"tenant", "quota"}, "Times that a quota was found used up: connections or commands that were refused, joins of groups, pauses for the rate."},
+		{"edgeloop_quota_over_total", TypeCounter, []string{"tenant", "quota"}, "Times that a quota was found used up: connections or commands that were refused, joins of groups, messages that would be stored, pauses for the rate."},
 		{"edgeloop_quota_connections", TypeGauge, []string{"tenant"}, "Connections of the tenant; of named tenants alone, as the following."},
 		{"edgeloop_quota_waiting_connections", TypeGauge, []string{"tenant"}, "Of these, from which nothing is read until the tenant's rate allows it."},
 		{"edgeloop_quota_stored_commands", TypeGauge, []string{"tenant"}, "Commands that wait for its devices, as far as this node knows."},
+		{"edgeloop_quota_stored_bytes", TypeGauge, []string{"tenant"}, "Bytes of the log that its records take, as far as this node knows."},
 	}
 }
 

@@ -58,6 +58,9 @@ type Config struct {
 	// AuthWorkers check handshakes; default 4. They are apart from Workers so that
 	// devices can connect while the log is stalled.
 	AuthWorkers int
+	// StoredBytes is how many bytes of the log a tenant has, for its quota; nil: nobody knows.
+	// It is called for each message of a tenant with such a quota, and must not block.
+	StoredBytes func(tenant string) int64
 	// Window is how many messages of one device may be on their way; default 64.
 	Window int
 	// MaxSequenceJump is how far a sequence may be above the last one of its device,

@@ -27,6 +27,7 @@ const (
 	DropAuthBusy                      // a handshake refused with 503: too many are being checked
 	DropNodeFull                      // a handshake refused with 503: --max-connections are here, and not this device
 	DropQuotaFull                     // a handshake refused with 429: the tenant has as many connections as it may have
+	DropQuotaStored                   // a message that was refused: the tenant has as many bytes in the log as it may have
 	DropSuperseded                    // a handshake that was late: a later one of the same device was admitted before, or its socket is gone
 	DropFlapping                      // a handshake refused with 503: its device's connections take over from each other too often
 	DropResetting                     // a handshake refused with 503: the sequence of the device is being reset
@@ -55,7 +56,7 @@ func (d Drop) String() string {
 	}
 	return [numDrops]string{
 		"bad_envelope", "not_allowed", "duplicate", "lane_full", "memory_full", "over_rate", "over_quota", "replaced", "overtaken", "closed", "panic", "stopping", "open_packets",
-		"command_offline", "command_slow", "command_large", "command_not_allowed", "auth_busy", "node_full", "quota_full", "superseded", "flapping", "resetting", "overloaded", "log_away", "draining",
+		"command_offline", "command_slow", "command_large", "command_not_allowed", "auth_busy", "node_full", "quota_full", "quota_stored", "superseded", "flapping", "resetting", "overloaded", "log_away", "draining",
 		"address_rate", "prefix_rate", "device_rate", "tenant_rate", "node_rate", "unauthorized", "keys_missing", "revoked", "forbidden",
 	}[d]
 }

@@ -303,10 +303,7 @@ func (q *mqtt) storeOnLane(l *link, t *turn, b *batch, pub *mqttproto.Publish) m
 	switch {
 	case fault != nil:
 		l.faultedOnLane(fault)
-		if fault.Code == envelope.CodeNotAllowed {
-			return mqttproto.ReasonNotAuthorized
-		}
-		return mqttproto.ReasonImplementation
+		return reasonOfFault(fault)
 	case len(t.records) > made:
 		t.records[made].MQTT = pub.QoS + 1
 		t.records[made].Properties = properties
@@ -316,6 +313,17 @@ func (q *mqtt) storeOnLane(l *link, t *turn, b *batch, pub *mqttproto.Publish) m
 		return mqttproto.ReasonSuccess
 	}
 	return mqttproto.ReasonCode(codeNone)
+}
+
+// reasonOfFault is how a PUBLISH is answered that was refused with a fault.
+func reasonOfFault(f *envelope.Fault) mqttproto.ReasonCode {
+	switch f.Code {
+	case envelope.CodeNotAllowed:
+		return mqttproto.ReasonNotAuthorized
+	case envelope.CodeQuota:
+		return mqttproto.ReasonQuotaExceeded
+	}
+	return mqttproto.ReasonImplementation
 }
 
 // sequenceProperty is the user property with a PUBLISH's sequence (5.0). uptoProperty, in

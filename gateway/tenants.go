@@ -170,6 +170,20 @@ func (t *tenants) countsOfLocked(name string) *overCounts {
 // count notes that a quota was found used up.
 func (t *tenant) count(k quota.Kind) { t.over.Load()[k].Add(1) }
 
+// storesTooMuch says, and counts, that the tenant has as much in the log as it may have, as far
+// as stored knows. What is on its way does not count yet.
+func (t *tenant) storesTooMuch(stored func(tenant string) int64) bool {
+	if t == nil || stored == nil {
+		return false
+	}
+	most := t.limits.Load().Stored
+	if most == 0 || stored(t.name) < most {
+		return false
+	}
+	t.count(quota.Stored)
+	return true
+}
+
 // joinTenant counts a link in among the connections of its tenant, which its voice then
 // knows. old is the connection that it replaces, or nil. It may be called again.
 func (g *Gateway) joinTenant(l *link, name string, old devicemgr.Link) *eventloop.Refusal {

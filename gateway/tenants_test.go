@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -163,4 +164,49 @@ func TestTenant_CountedByName(t *testing.T) {
 	if all := n.gateway.OverQuota(); len(all) != 1 {
 		t.Errorf("counted are %v, want one row for all", all)
 	}
+}
+
+// TestTenant_StoredBytes: a tenant that has as much in the log as it may have is told so of each
+// message, which is not in the log then; it stays connected where the protocol can say so, and
+// other tenants notice nothing. With room again its messages are taken.
+func TestTenant_StoredBytes(t *testing.T) {
+	t.Parallel()
+	var stored atomic.Int64
+	stored.Store(1000)
+	n := startNode(t, &memLog{}, gateway.Config{
+		Quotas: bookOf(map[string]quota.Limits{"acme": {Stored: 1000}, "other": {Stored: 1001}}), StoredBytes: func(string) int64 { return stored.Load() },
+	})
+	d, other := n.connect(as("acme", "a")), n.connect(as("other", "o"))
+	const refused = 20 // more than there may be faults
+	for seq := range uint64(refused) {
+		d.telemetry(seq + 1)
+		if m := d.want("error"); m.Code != envelope.CodeQuota || m.Seq != seq+1 {
+			t.Fatalf("message %d is answered %+v", seq+1, m)
+		}
+	}
+	other.telemetry(1)
+	other.wantAck(1)
+	c := n.mqtt(true)
+	c.send(connectOf(5, 0x82, 60, "", "m5", "acme"))
+	c.read()
+	c.send(c.publishOf(1, "t", "1"))
+	if p := c.read(); p[0] != 0x40 || p[3] != 1 || p[4] != 0x97 {
+		t.Errorf("in 5.0 a PUBLISH is answered % x, want a PUBACK of 0x97", p)
+	}
+	old := n.mqtt(false)
+	old.send(connectOf(4, 0x82, 60, "", "m3", "acme"))
+	old.read()
+	old.send(old.publishOf(1, "t", "1"))
+	old.wantEnd(0)
+	for _, device := range []string{"a", "m5", "m3"} {
+		if got := n.log.of(device); len(got) != 0 {
+			t.Errorf("of %s the log has %+v", device, got)
+		}
+	}
+	if u := n.gateway.Usage("acme"); u.Over[quota.Stored] != refused+2 || n.gateway.Usage("other").Over[quota.Stored] != 0 {
+		t.Errorf("acme is over %d times, want %d; others %d", u.Over[quota.Stored], refused+2, n.gateway.Usage("other").Over[quota.Stored])
+	}
+	stored.Store(999)
+	d.telemetry(refused + 1)
+	d.wantAck(refused + 1)
 }

@@ -22,12 +22,16 @@ func (l *link) recordOnLane(t *turn, b *batch, m *envelope.Message, anyBytes boo
 		return nil
 	}
 	high := l.session.AcceptedOnLane()
+	if m.Seq != 0 && m.Seq <= high {
+		l.g.drops[DropDuplicate].Add(1)
+		l.flags.Or(flagReack)
+		return nil
+	}
+	if l.tenant.storesTooMuch(l.g.cfg.StoredBytes) {
+		l.g.drops[DropQuotaStored].Add(1)
+		return &envelope.Fault{Code: envelope.CodeQuota, Seq: m.Seq, Message: "the tenant has as many bytes in the log as it may have"}
+	}
 	if m.Seq != 0 {
-		if m.Seq <= high {
-			l.g.drops[DropDuplicate].Add(1)
-			l.flags.Or(flagReack)
-			return nil
-		}
 		if m.Seq-high > l.g.cfg.MaxSequenceJump {
 			return &envelope.Fault{
 				Code: envelope.CodeSequenceJump, Seq: m.Seq,
@@ -77,13 +81,16 @@ const maxFaults = 8
 // reason given.
 func (l *link) faultOnLane(reason string) { l.faultForOnLane(DropBadEnvelope, reason) }
 
-// faultedOnLane counts a message that was refused with a fault.
+// faultedOnLane counts a message that was refused with a fault. A quota that is used up is
+// none of the device's faults, and counted where that was found.
 func (l *link) faultedOnLane(f *envelope.Fault) {
-	why := DropBadEnvelope
-	if f.Code == envelope.CodeNotAllowed {
-		why = DropNotAllowed
+	switch f.Code {
+	case envelope.CodeQuota:
+	case envelope.CodeNotAllowed:
+		l.faultForOnLane(DropNotAllowed, f.Message)
+	default:
+		l.faultForOnLane(DropBadEnvelope, f.Message)
 	}
-	l.faultForOnLane(why, f.Message)
 }
 
 func (l *link) faultForOnLane(why Drop, reason string) {

@@ -1,5 +1,7 @@
 package quota
 
+import "strings"
+
 // Limits are what one tenant may use. Zero is no limit.
 type Limits struct {
 	// Connections at a time.
@@ -9,6 +11,8 @@ type Limits struct {
 	Messages, Bytes int64
 	// Commands that may wait for its devices.
 	Commands int64
+	// Stored bytes of the log.
+	Stored int64
 	// Groups that its connected devices may be in.
 	Groups int64
 }
@@ -21,12 +25,16 @@ type Field struct {
 	Of   func(*Limits) *int64
 }
 
+// InBytes says that the limit is one of bytes, or bytes a second.
+func (f *Field) InBytes() bool { return strings.Contains(f.Name, "bytes") }
+
 // Fields are all limits, in the order of the documentation.
 var Fields = [...]Field{
 	{"max_connections", 1 << 30, "Connected devices of the tenant; a new one is answered 429. 0 is no limit.", func(l *Limits) *int64 { return &l.Connections }},
 	{"messages_per_second", 1 << 30, "Messages a second that its devices send together; above it reading from them pauses. 0 is no limit.", func(l *Limits) *int64 { return &l.Messages }},
 	{"bytes_per_second", 1 << 40, "The same for bytes. 0 is no limit.", func(l *Limits) *int64 { return &l.Bytes }},
 	{"stored_commands", 1 << 30, "Commands that wait for its devices; one more is answered 429. 0 is no limit.", func(l *Limits) *int64 { return &l.Commands }},
+	{"stored_bytes", 1 << 50, "Bytes of the log that its records take; a message beyond is refused with the error quota. 0 is no limit.", func(l *Limits) *int64 { return &l.Stored }},
 	{"groups", 1 << 30, "Groups that its connected devices are in; one more is an error of the device. 0 is no limit.", func(l *Limits) *int64 { return &l.Groups }},
 }
 
@@ -40,6 +48,7 @@ const (
 	Rate                    // reading from a connection paused
 	Commands                // a command was refused: 429
 	Groups                  // a device was told the error "quota"
+	Stored                  // a message was refused: the error "quota", in MQTT 0x97
 	numKinds
 )
 
@@ -51,5 +60,5 @@ func (k Kind) String() string {
 	if k >= numKinds {
 		return "unknown"
 	}
-	return [numKinds]string{"connections", "rate", "commands", "groups"}[k]
+	return [numKinds]string{"connections", "rate", "commands", "groups", "stored_bytes"}[k]
 }

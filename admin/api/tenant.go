@@ -14,6 +14,8 @@ type Tenant struct {
 	Waiting     int   `json:"waiting_connections"`
 	// Commands that wait for its devices, as far as the node knows.
 	Commands int64 `json:"stored_commands"`
+	// StoredBytes of the log, as far as the node knows.
+	StoredBytes int64 `json:"stored_bytes"`
 	// Groups that its connected devices are in.
 	Groups int `json:"groups"`
 	// OverQuota is how often a quota was found used up, by its name; of tenants that are

@@ -34,6 +34,7 @@ type chain struct {
 
 	// Owned by the committer goroutine.
 	ends    *endIndex
+	tenants *tenantBytes
 	head    *frontier // the log's last sequence, as far as it is durable
 	failing int       // how often in a row the store failed, in the count of noteAttempt
 	broken  error     // set once: nothing can be made durable any more
@@ -64,6 +65,7 @@ func (c *chain) store(_ string, _ int, items []item) (int, error) {
 		return 0, c.broken
 	}
 	c.ends.noteAll(items[:n], c.head.Position())
+	c.tenants.noteAll(items[:n], c.head.Position())
 	c.head.move(c.head.Position() + uint64(n))
 	c.mark(c.head.Position())
 	return n, nil

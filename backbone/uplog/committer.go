@@ -36,6 +36,7 @@ type committer struct {
 	batchMax   int
 	batchBytes int
 	gather     time.Duration
+	stored     func([]item) // hears of what is stored in a log that others write too; nil: it is this node's alone
 
 	// Atomic.
 	state atomic.Pointer[servers.State]
@@ -160,6 +161,9 @@ func (c *committer) report(settled []item) {
 	if !lost {
 		c.count.records.Add(uint64(len(settled)))
 		c.count.bytes.Add(uint64(bytesOf(settled)))
+		if c.stored != nil {
+			c.stored(settled)
+		}
 	}
 }
 

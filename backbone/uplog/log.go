@@ -37,6 +37,7 @@ type Log struct {
 	known     *knownDevices          // nil where others write
 	ends      *endIndex              // of the devices in the log; nil where others write
 	scanned   chan struct{}          // closed when ends is made, or cannot be; nil where others write
+	tenants   *tenantBytes           // how much of the log each holds
 	durable   *frontier              // how far the log is durable; nil where others write
 	epoch     EpochFunc
 	source    reader.Source
@@ -70,7 +71,7 @@ type Life struct{ *Log }
 // New makes a log on servers that have not been started. epoch is asked where others
 // write, after the servers have been.
 func New(cfg Config, srv *servers.Servers, epoch EpochFunc) Life {
-	return Life{&Log{cfg: cfg, srv: srv, ctx: srv.Context(), alone: cfg.Writers == Alone, epoch: epoch}}
+	return Life{&Log{cfg: cfg, srv: srv, ctx: srv.Context(), alone: cfg.Writers == Alone, epoch: epoch, tenants: newTenantBytes()}}
 }
 
 // WatchOver looks at the log's files before the store opens them: it repairs what is
@@ -164,15 +165,16 @@ func (l *Log) startCommitter() error {
 func (l *Log) newChain() *chain {
 	inlet := l.srv.Inlet(names.StreamUp)
 	c := &chain{
-		open:   inlet.Open,
-		put:    inlet.Store,
-		sync:   func(int64) error { return nil },
-		mark:   l.keeper.Advance,
-		reopen: l.srv.Restart,
-		log:    l.cfg.Logger,
-		count:  &l.committer.count,
-		head:   l.durable,
-		ends:   l.ends,
+		open:    inlet.Open,
+		put:     inlet.Store,
+		sync:    func(int64) error { return nil },
+		mark:    l.keeper.Advance,
+		reopen:  l.srv.Restart,
+		log:     l.cfg.Logger,
+		count:   &l.committer.count,
+		head:    l.durable,
+		ends:    l.ends,
+		tenants: l.tenants,
 	}
 	if l.cfg.Durability == servers.Power {
 		l.blocks = newBlockSync(l.srv.BlocksDir(names.StreamUp))
@@ -206,6 +208,7 @@ func (l *Log) newAtomicLog(w *wire) *atomicLog {
 		numbers: make([]string, BatchMost+1),
 		count:   &l.committer.count,
 	}
+	l.committer.stored = l.tenants.noteShared
 	for i := range a.numbers {
 		a.numbers[i] = strconv.Itoa(i)
 	}

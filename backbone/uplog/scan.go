@@ -79,7 +79,7 @@ func (l *Log) logState(ctx context.Context) (jetstream.StreamState, error) {
 // records in them. That none was missed is checked against the store.
 func (l *Log) scanEnds(ctx context.Context, end uint64) error {
 	began := time.Now()
-	s := blockScan{index: l.ends, dir: l.srv.BlocksDir(names.StreamUp), end: end}
+	s := blockScan{index: l.ends, tenants: l.tenants, dir: l.srv.BlocksDir(names.StreamUp), end: end}
 	list, err := blocks.List(s.dir)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -102,6 +102,7 @@ func (l *Log) scanEnds(ctx context.Context, end uint64) error {
 		return err
 	}
 	l.ends.forget(state.FirstSeq)
+	l.tenants.trim(state.FirstSeq)
 	if !s.complete(state.FirstSeq, uint64(state.NumDeleted)) { //nolint:gosec // not negative
 		return errIncomplete
 	}
@@ -113,9 +114,10 @@ func (l *Log) scanEnds(ctx context.Context, end uint64) error {
 // blockScan reads blocks in their order.
 type blockScan struct {
 	// Immutable after construction.
-	index *endIndex
-	dir   string
-	end   uint64
+	index   *endIndex
+	tenants *tenantBytes
+	dir     string
+	end     uint64
 
 	// Owned by who reads.
 	buf   []byte // of one block
@@ -193,7 +195,11 @@ func (s *blockScan) note(rec *blocks.Record) error {
 	}
 	s.seen = rec.Seq
 	subject := textOf(rec.Subject)
-	if !strings.HasPrefix(subject, names.Up) || names.IsEvents(subject) {
+	if !strings.HasPrefix(subject, names.Up) {
+		return nil
+	}
+	s.tenants.find(subject, rec.Seq, len(rec.Data))
+	if names.IsEvents(subject) {
 		return nil
 	}
 	last, err := lastOfLine(rec.Data)

@@ -103,6 +103,7 @@ func (l *Log) watchUsage() {
 			now := time.Now()
 			u := m.note(now, info, free, reserve)
 			l.usage.Store(&u)
+			l.noteTenants(&info.State)
 			if u.Filling() && now.Sub(m.said) >= usageAgain {
 				m.said = now
 				l.cfg.Logger.Warn("the log fills: when it is full, devices are held back; give it more room, or have it forget the oldest",

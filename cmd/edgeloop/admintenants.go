@@ -22,7 +22,7 @@ func (a adminLimits) Tenant(tenant string) api.Tenant {
 	limits, given, u := a.quotas.Of(tenant), a.quotas.Given(tenant), a.gateway.Usage(tenant)
 	out := api.Tenant{
 		Tenant: tenant, Named: a.quotas.Named(tenant), Connections: u.Connections, Waiting: u.Waiting,
-		Commands: a.backbone.TenantCommands(tenant), Groups: a.gateway.Devices().Groups(tenant),
+		Commands: a.backbone.TenantCommands(tenant), StoredBytes: a.backbone.StoredBytes(tenant), Groups: a.gateway.Devices().Groups(tenant),
 	}
 	byHand := a.quotas.ByHand()[tenant]
 	for i := range quota.Fields {

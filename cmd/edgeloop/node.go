@@ -227,6 +227,7 @@ func (n *node) startGateway(context.Context) (stop stopFunc, err error) {
 		WindowBytes:     n.cfg.WindowBytes,
 		RateBytes:       n.cfg.MaxRateBytes,
 		RateMessages:    n.cfg.MaxRateMsgs,
+		StoredBytes:     n.backbone.StoredBytes,
 		Quotas:          &n.quotas,
 		Overload:        &n.ladder,
 		InFlight:        n.cfg.InflightBytes,

@@ -56,7 +56,7 @@ func parseQuota(name string, value any, rest quota.Limits) (quota.Limits, error)
 	for i := range quota.Fields {
 		f := &quota.Fields[i]
 		limit := f.Of(&rest)
-		if f.Name == "bytes_per_second" {
+		if f.InBytes() {
 			*limit = m.Size(f.Name, *limit, 0, f.Most)
 		} else {
 			*limit = m.Number(f.Name, *limit, 0, f.Most)
@@ -111,5 +111,6 @@ func (n *node) quotaMetrics(to func(admin.Sample)) {
 		emit("edgeloop_quota_connections", float64(u.Connections), tenant)
 		emit("edgeloop_quota_waiting_connections", float64(u.Waiting), tenant)
 		emit("edgeloop_quota_stored_commands", float64(n.backbone.TenantCommands(tenant)), tenant)
+		emit("edgeloop_quota_stored_bytes", float64(n.backbone.StoredBytes(tenant)), tenant)
 	}
 }

@@ -37,7 +37,7 @@ type serveCmd struct {
 	DataDir        string `default:"${data_dir}" type:"path" help:"Directory of the log, the secrets and the admin token; created if missing."`
 	Node           string `default:"" help:"Name of this node, unique among the nodes on --nats-url; default the host name."`
 	EventLoops     int    `default:"0" help:"Event loops; 0 is one for each core."`
-	MaxConnections int    `default:"0" help:"Devices before newcomers are answered 503; 0 is what the descriptors allow, at most 100000."`
+	MaxConnections int    `default:"0" help:"Devices of the node, of all tenants, before newcomers are answered 503 (connects a minute: --max-connects-...; devices of one tenant: tenants in the configuration file); 0 is what the descriptors allow, at most 100000."`
 	FDLimit        uint64 `name:"fd-limit" default:"0" help:"Descriptor limit to ask the system for; 0 is the hard limit."`
 	FDReserve      int    `name:"fd-reserve" default:"512" help:"Descriptors reserved for the log, the admin API and the node itself."`
 
@@ -53,7 +53,7 @@ type serveCmd struct {
 	ConnectsPerAddress int64 `name:"max-connects-per-address" default:"0" help:"Connects a minute of one address, of which a sixth may come at once; above, 503. Devices behind one address share it. 0 is no limit."`
 	ConnectsPerPrefix  int64 `name:"max-connects-per-prefix" default:"0" help:"The same of one network: the first --prefix-bits-4 bits of an IPv4 address, the first --prefix-bits-6 of an IPv6 address."`
 	ConnectsPerDevice  int64 `name:"max-connects-per-device" default:"0" help:"The same of one device, once its token or certificate has said which."`
-	ConnectsPerTenant  int64 `name:"max-connects-per-tenant" default:"0" help:"The same of all devices of a tenant."`
+	ConnectsPerTenant  int64 `name:"max-connects-per-tenant" default:"0" help:"The same of all devices of a tenant: how many come in a minute. How many may be there at a time is max-connections of its quotas, under tenants in the configuration file."`
 	ConnectsPerNode    int64 `name:"max-connects-per-node" default:"0" help:"The same of all devices."`
 	PrefixBits4        int   `name:"prefix-bits-4" default:"24" help:"Bits of an IPv4 address that say in which network it is."`
 	PrefixBits6        int   `name:"prefix-bits-6" default:"64" help:"Bits of an IPv6 address that say in which network it is."`

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"edgeloop/admin/api"
+	"edgeloop/internal/units"
 )
 
 // tenantCmd shows and changes the quotas of a tenant.
@@ -34,6 +35,6 @@ func (t *tenantCmd) Run(io *streams) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(io.out, "%d connections, %d of them held back; %d stored commands; %d groups\n", out.Connections, out.Waiting, out.Commands, out.Groups)
+	fmt.Fprintf(io.out, "%d connections, %d of them held back; %d stored commands; %s in the log; %d groups\n", out.Connections, out.Waiting, out.Commands, units.SizeText(out.StoredBytes), out.Groups)
 	return printLimits(io, out.Limits)
 }

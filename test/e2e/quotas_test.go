@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"os"
@@ -87,4 +88,67 @@ func TestQuotas_FromOutside(t *testing.T) {
 	if out := n.tool("tenant", "acme"); strings.Contains(out, "changed, was") {
 		t.Errorf("after that the tool printed %q", out)
 	}
+}
+
+// TestQuotas_StoredBytes: a tenant fills its part of the log. It is refused then, and what was
+// acknowledged is there; another tenant goes on. After a kill the node knows it at once, and a
+// larger quota lets it go on.
+func TestQuotas_StoredBytes(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "edgeloop.yaml")
+	if err := os.WriteFile(file, []byte("tenants:\n  acme: {stored-bytes: 64KiB}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	n := start(t, "--auth=none", "--config", file)
+	c := startClient(t, "python")
+	connect := func(tenant string) *conn {
+		d := c.dial(order{URL: n.url("?device=d&tenant=" + tenant), Protocols: []string{"edgeloop.v1.json"}})
+		d.want("open")
+		d.wantMessage("welcome")
+		return d
+	}
+	data := strings.Repeat("x", 8<<10)
+	send := func(d *conn, seq int) message {
+		d.send(message{"type": "telemetry", "seq": seq, "data": data})
+		var answer message
+		if err := json.Unmarshal([]byte(d.want("text").Data), &answer); err != nil {
+			t.Fatal(err)
+		}
+		return answer
+	}
+	acme, taken := connect("acme"), 0
+	for answer := send(acme, 1); answer.str("type") == "ack"; answer = send(acme, taken+1) {
+		if taken++; taken > 20 {
+			t.Fatal("the quota does not hold")
+		}
+	}
+	if taken < 6 || taken > 9 {
+		t.Errorf("%d messages of 8 KiB were taken with a quota of 64 KiB", taken)
+	}
+	if answer := send(connect("other"), 1); answer.str("type") != "ack" {
+		t.Errorf("another tenant was answered %v", answer)
+	}
+	n.kill()
+	n.boot()
+	acme = connect("acme")
+	if answer := send(acme, taken+2); answer.str("code") != "quota" {
+		t.Errorf("after a kill it was answered %v", answer)
+	}
+	if got := n.metric("edgeloop_quota_over_total", `quota="stored_bytes",tenant="acme"`); got < 1 {
+		t.Errorf("%v refusals are counted", got)
+	}
+	n.tool("tenant", "acme", "stored_bytes=1048576")
+	if answer := send(acme, taken+3); answer.str("type") != "ack" {
+		t.Errorf("with a larger quota it was answered %v", answer)
+	}
+	of := 0
+	for _, r := range n.tail() {
+		if r.Tenant == "acme" {
+			of++
+		}
+	}
+	if of != taken+1 {
+		t.Errorf("the log has %d messages of the tenant, want %d", of, taken+1)
+	}
+	n.stop()
 }
