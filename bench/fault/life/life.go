@@ -56,24 +56,25 @@ type Scenario struct {
 // Life is one log from an empty directory to its check: a node that may be killed
 // and started many times, a crew, and a journal. It belongs to one goroutine.
 type Life struct {
-	Scenario Scenario
-	Options  Options
-	Node     *node.Node
-	Second   *node.Node // of a cluster; nil: there is none
-	Crew     *crew.Crew
-	Journal  *history.Journal
-	Rng      *rand.Rand
-	Result   Result
-	Net      *faults.Namespace // where devices live
-	Weather  *faults.Weather
-	Upstream *node.Upstream
-	Image    *faults.Image
-	Throttle *faults.Throttle // of the image
-	URL      string
-	Token    func(device string) string // what devices show; nil: nothing
-	Secret   string                     // file of the secret of tokens
-	Doors    *tricks.Doors              // of a node that is open to all tricks
-	TLS      *tls.Config                // the crew connects by TLS, to Doors.WSS; nil: without
+	Scenario   Scenario
+	Options    Options
+	Node       *node.Node
+	Second     *node.Node // of a cluster; nil: there is none
+	Crew       *crew.Crew
+	Journal    *history.Journal
+	Rng        *rand.Rand
+	Result     Result
+	Net        *faults.Namespace // where devices live
+	Weather    *faults.Weather
+	Upstream   *node.Upstream
+	Image      *faults.Image
+	Throttle   *faults.Throttle // of the image
+	URL        string
+	Token      func(device string) string // what devices show; nil: nothing
+	Secret     string                     // file of the secret of tokens
+	Doors      *tricks.Doors              // of a node that is open to all tricks
+	Publishers *crew.Publishers           // devices that speak MQTT beside the crew; nil: there are none
+	TLS        *tls.Config                // the crew connects by TLS, to Doors.WSS; nil: without
 
 	undo     []func()
 	orders   *orders
@@ -243,6 +244,11 @@ func (l *Life) close() {
 		l.Crew.Stop()
 		l.Result.Ends = l.Crew.Ends()
 		l.Result.Sent, l.Result.Acked = l.Crew.Totals()
+	}
+	if l.Publishers != nil {
+		l.Publishers.Stop()
+		sent, acked := l.Publishers.Totals()
+		l.Result.Sent, l.Result.Acked = l.Result.Sent+sent, l.Result.Acked+acked
 	}
 	if l.Node != nil {
 		for _, n := range l.Nodes() {

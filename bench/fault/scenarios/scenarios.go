@@ -27,6 +27,7 @@ func All() []life.Scenario {
 		sinks(),
 		sinksLog(),
 		commandsIn(),
+		mqttScenario(),
 		{Name: "full", About: "the disk is full, filled by others and by the log (needs root)", Rounds: 3, Padding: 400, Flags: []string{"--log-max-bytes=none"}, Setup: onTmpfs("700m"), Act: actFull},
 		{Name: "read-only", About: "the data directory cannot be written (needs root)", Rounds: 2, Setup: onTmpfs("1g"), Act: actReadOnly},
 		{Name: "weather", About: "loss, delay, reordering, partition between namespaces (needs root)", Rounds: 5, Devices: 100, Pace: 5 * ms, Setup: setupWeather, Act: actWeather},
