@@ -229,7 +229,7 @@ func (q *mqtt) encodeKept(l *link, position uint64, id string, payload []byte) (
 	packet, ok := mqttproto.AppendPublish(nil, q.peer, &mqttproto.Publish{
 		Topic: commandTopicOf(id, c.Name), Payload: c.Data, QoS: 1, ID: packetIDAt(position),
 	})
-	if !ok || len(packet) > l.g.cfg.MaxCommand {
+	if !ok || len(packet) > l.g.cfg.MaxCommand+keptMore { // who gave it was told that it fits
 		l.g.drops[DropCommandLarge].Add(1)
 		return nil, errKeptLarge
 	}

@@ -50,11 +50,13 @@ func (c *client) wantCommand(name string, again bool) uint16 {
 		first |= 8
 	}
 	p := c.read()
-	topic := 2 + int(binary.BigEndian.Uint16(p[2:]))
-	if p[0] != first || !strings.HasSuffix(string(p[2:2+topic]), "/"+name) {
+	_, n := binary.Uvarint(p[1:])
+	body := p[1+n:]
+	topic := 2 + int(binary.BigEndian.Uint16(body))
+	if p[0] != first || topic > len(body) || !strings.HasSuffix(string(body[:topic]), "/"+name) {
 		c.Fatalf("got % x %q, want the command %s, again: %t", p[0], p, name, again)
 	}
-	return binary.BigEndian.Uint16(p[2+topic:])
+	return binary.BigEndian.Uint16(body[topic:])
 }
 
 // wantNothing says that the node sends nothing: its answer to a ping is the next.
@@ -282,5 +284,28 @@ func TestMQTTKept_AnotherQoS(t *testing.T) {
 		c.wantCommand("kept", true)
 		n.connect("d") // by another protocol, which takes it, at most once
 		n.untilNone()
+	})
+}
+
+// The largest command that is taken reaches a client with QoS 1, whose packet is larger.
+func TestMQTTKept_Largest(t *testing.T) {
+	versions(t, func(t *testing.T, v5 bool) {
+		n := startNode(t, &memLog{}, gateway.Config{MaxCommand: 300})
+		key := devicemgr.Key{Tenant: "default", Device: "d"}
+		name := strings.Repeat("/", 40) // of which MQTT makes more than all others
+		size, err := 300, error(nil)
+		for ; size > 0; size-- {
+			data := `"` + strings.Repeat("x", size) + `"`
+			if _, _, _, err = n.gateway.Command(t.Context(), key, gateway.Command{Name: name, Data: []byte(data), TTL: time.Hour}); err == nil {
+				break
+			}
+		}
+		c := n.mqttDevice("d", v5)
+		c.subscribeKept(1)
+		c.send(puback(c.wantCommand(strings.Repeat("%2F", 40), false)))
+		n.untilNone()
+		if got := n.gateway.Stats().CommandsTaken; got != 1 {
+			t.Errorf("%d commands with %d bytes are confirmed, %v", got, size, err)
+		}
 	})
 }
