@@ -315,17 +315,6 @@ func (q *mqtt) storeOnLane(l *link, t *turn, b *batch, pub *mqttproto.Publish) m
 	return mqttproto.ReasonCode(codeNone)
 }
 
-// reasonOfFault is how a PUBLISH is answered that was refused with a fault.
-func reasonOfFault(f *envelope.Fault) mqttproto.ReasonCode {
-	switch f.Code {
-	case envelope.CodeNotAllowed:
-		return mqttproto.ReasonNotAuthorized
-	case envelope.CodeQuota:
-		return mqttproto.ReasonQuotaExceeded
-	}
-	return mqttproto.ReasonImplementation
-}
-
 // sequenceProperty is the user property with a PUBLISH's sequence (5.0). uptoProperty, in
 // CONNACK, is the highest that is durable.
 const (
