@@ -209,6 +209,8 @@ func (m *mqttDown) give(ctx context.Context, l *life.Life) {
 // collect waits until each command that the node has taken is confirmed by its device.
 func (m *mqttDown) collect(ctx context.Context, l *life.Life) error {
 	missing := func() (some string) {
+		m.mu.Lock()
+		defer m.mu.Unlock()
 		for name, device := range m.given {
 			if !m.crew.Confirmed(device, name) {
 				return name + " of " + device
