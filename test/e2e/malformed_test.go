@@ -10,7 +10,7 @@ import (
 // and harms nobody else: a decent device stays connected throughout.
 func TestMalformed_Frames(t *testing.T) {
 	t.Parallel()
-	n := start(t, "--max-message=4096")
+	n := start(t, "--max-message=4096", "--idle-timeout=10m")
 	neighbour := dialRaw(t, n, "neighbour")
 
 	long := strings.Repeat("x", 5000)

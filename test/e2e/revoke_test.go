@@ -14,7 +14,7 @@ func TestRevoke_OnEveryNode(t *testing.T) {
 	t.Parallel()
 	nats := startNATS(t)
 	east := start(t, "--nats-url", nats.url(), "--node=east")
-	west := start(t, "--nats-url", nats.url(), "--node=west", "--secret-file", filepath.Join(east.dir, "device.secret"))
+	west := start(t, "--nats-url", nats.url(), "--node=west", "--secret-file", filepath.Join(east.dir, "device.secret"), "--idle-timeout=10m")
 	stolen, lost, other := east.token("stolen", "--jti", "t1"), east.token("lost"), east.token("other", "--jti", "t2")
 	bearer := func(token string) string { return "Authorization: Bearer " + token + "\r\n" }
 	a, b := upgradeRaw(t, east, "", bearer(stolen)), upgradeRaw(t, west, "", bearer(lost))

@@ -14,7 +14,7 @@ func TestToken_Expires(t *testing.T) {
 	withEachLibrary(t, func(t *testing.T, lib string) {
 		n := start(t)
 		c := startClient(t, lib)
-		token := n.token("d1", "--ttl", "2s")
+		token := n.token("d1", "--ttl", "6s")
 		d, _ := c.connectAs(n, token)
 		d.send(message{"type": "telemetry", "seq": 1, "data": 0})
 		d.wantAck(1)
