@@ -26,10 +26,16 @@ func TestBackbone_LastAsksNobody(t *testing.T) {
 		same := func() {
 			t.Helper()
 			for _, name := range append(names, "never") {
-				asked := uplog.Asked(b.Log)
-				got, err := b.Last(t.Context(), "acme", name)
-				if n := uplog.Asked(b.Log) - asked; n != 0 || err != nil {
-					t.Errorf("%q: %d questions, %v", name, n, err)
+				var got uplog.Last
+				var err error
+				asks := uint64(1)
+				for try := 0; asks != 0 && try < 3; try++ { // the node asks for the log's size now and then
+					asked := uplog.Asked(b.Log)
+					got, err = b.Last(t.Context(), "acme", name)
+					asks = uplog.Asked(b.Log) - asked
+				}
+				if asks != 0 || err != nil {
+					t.Errorf("%q: %d questions, %v", name, asks, err)
 				}
 				want, err := uplog.LastInLog(t.Context(), b.Log, "acme", name)
 				if apart := time.Duration(got.At-want.At) * time.Millisecond; apart.Abs() > time.Minute || (got.At == 0) != (got.Position == 0) {
