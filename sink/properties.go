@@ -41,20 +41,18 @@ func (p *Properties) user(name string) string {
 	return ""
 }
 
-// own are the names that a node gives to what it says of a record beside it: a device's user
-// property of such a name would pass for that.
-var own = []string{"tenant", "device", "epoch", "seq", "sequence", "position", "type", "topic", "traceparent", "tracestate"}
+// besidePrefix is in front of the names of a device's user properties among headers and the like,
+// whose other names the node, the destination and the frameworks of who reads it take for orders.
+const besidePrefix = "user."
 
-// Beside are the user properties of the record, for headers and the like: in their order, but for
-// those with a name that is the node's own.
+// Beside are the user properties of the record, for headers and the like: all, in their order,
+// each as user.NAME.
 func (r *Record) Beside() (all []Pair) {
 	if r.Properties == nil {
 		return nil
 	}
 	for _, one := range r.Properties.User {
-		if !slices.ContainsFunc(own, func(name string) bool { return strings.EqualFold(name, one[0]) }) {
-			all = append(all, Pair{one[0], one[1]})
-		}
+		all = append(all, Pair{besidePrefix + one[0], one[1]})
 	}
 	return all
 }
@@ -75,8 +73,12 @@ func (r *Record) contentType() string {
 // attributeForm is the name that an extension attribute of a CloudEvent may have.
 var attributeForm = regexp.MustCompile(`^[a-z0-9]{1,20}$`)
 
-// attributes are names that a CloudEvent has already, beside those of own.
-var attributes = []string{"specversion", "id", "source", "subject", "time", "datacontenttype", "dataschema", "data", "responsetopic", "correlationdata"}
+// attributes are names that a CloudEvent has already, and those that a node gives to what it says of
+// a record: a device's user property of such a name would pass for that.
+var attributes = []string{
+	"specversion", "id", "source", "subject", "time", "datacontenttype", "dataschema", "data", "responsetopic", "correlationdata",
+	"tenant", "device", "epoch", "seq", "sequence", "position", "type", "topic", "traceparent", "tracestate",
+}
 
 // appendAttributes appends properties as extension attributes of a CloudEvent: of user
 // properties the first of each name that can be one, with a value that can be one's.
@@ -91,9 +93,10 @@ func (r *Record) appendAttributes(dst []byte) []byte {
 		dst = appendField(dst, `,"correlationdata":`, base64.StdEncoding.EncodeToString(data))
 	}
 	var has []string
-	for _, p := range r.Beside() {
-		if attributeForm.MatchString(p.Key) && !slices.Contains(attributes, p.Key) && !slices.Contains(has, p.Key) && !strings.ContainsFunc(p.Value, unicode.IsControl) {
-			dst, has = appendField(dst, `,"`+p.Key+`":`, p.Value), append(has, p.Key)
+	for _, one := range r.Properties.User {
+		name, value := one[0], one[1]
+		if attributeForm.MatchString(name) && !slices.Contains(attributes, name) && !slices.Contains(has, name) && !strings.ContainsFunc(value, unicode.IsControl) {
+			dst, has = appendField(dst, `,"`+name+`":`, value), append(has, name)
 		}
 	}
 	return dst

@@ -54,11 +54,14 @@ func TestProperties_Fields(t *testing.T) {
 	}
 }
 
-// What goes beside a record are the user properties, in their order, but for those that would
-// pass for what the node says; as a CloudEvent it has those that can be attributes.
+// What goes beside a record are the user properties, in their order, under names that pass for
+// nobody else's; as a CloudEvent it has those that can be attributes.
 func TestProperties_Beside(t *testing.T) {
 	r := read(t, propertied, tracing{})
-	if got, want := r.Beside(), []Pair{{"region", "eu"}, {"region", "us"}, {"App.V", "1"}, {"id", "z"}, {"line", "a\nb"}}; !slices.Equal(got, want) {
+	if got, want := r.Beside(), []Pair{
+		{"user.region", "eu"}, {"user.Device", "x"}, {"user.position", "y"}, {"user.region", "us"}, {"user.App.V", "1"}, {"user.id", "z"}, {"user.line", "a\nb"},
+		{"user.traceparent", validTrace}, {"user.tracestate", "a=1"},
+	}; !slices.Equal(got, want) {
 		t.Errorf("beside it are %v, want %v", got, want)
 	}
 	event := string(r.AppendCloudEvent(nil))

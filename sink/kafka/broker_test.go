@@ -150,7 +150,8 @@ func TestKafka_Fields(t *testing.T) {
 	}
 }
 
-// The trace context of a record goes beside it, in headers.
+// The trace context of a record goes beside it, in headers, and user properties do under names that
+// mean nothing to who reads.
 func TestKafka_Trace(t *testing.T) {
 	b, values := open(t, 1)
 	r := sinktest.Told()
@@ -161,7 +162,12 @@ func TestKafka_Trace(t *testing.T) {
 	if len(got) != 1 || header(got[0], "traceparent") != r.Trace.Parent || header(got[0], "tracestate") != "a=1" {
 		t.Fatalf("the topic has %+v", got)
 	}
-	if header(got[0], "region") != "eu" || header(got[0], "position") != r.ID() || header(got[0], "Device") != "" {
+	for _, one := range r.Properties.User {
+		if header(got[0], "user."+one[0]) != one[1] || one[0] != "position" && header(got[0], one[0]) != "" {
+			t.Errorf("of %s the headers are %+v", one, got[0].Headers)
+		}
+	}
+	if header(got[0], "position") != r.ID() {
 		t.Errorf("the headers are %+v", got[0].Headers)
 	}
 }

@@ -250,7 +250,7 @@ func TestMQTT_TopicWithoutLeave(t *testing.T) {
 }
 
 // The trace context of a record, and its user properties, go beside it, in user properties; with the
-// data alone, what the device said of it goes too.
+// data alone, what the device said of it goes too, but for where to answer.
 func TestMQTT_Trace(t *testing.T) {
 	b := open(t)
 	r := sinktest.Told()
@@ -259,12 +259,12 @@ func TestMQTT_Trace(t *testing.T) {
 	}
 	testkit.Eventually(t, patience, "the listener to have it", func() bool { return len(b.messages(t)) == 1 })
 	got := b.messages(t)[0]
-	for _, want := range []string{"traceparent:" + r.Trace.Parent, "tracestate:a=1", "region:eu", "position:" + r.ID()} {
-		if !strings.Contains(got.Props, want) {
+	for _, want := range []string{"traceparent:" + r.Trace.Parent, "tracestate:a=1", " user.region:eu", " position:" + r.ID(), " user.position:testlog-99", " user.Device:other", " user.Status:400"} {
+		if !strings.Contains(" "+got.Props, want) {
 			t.Errorf("%s is not among the properties %s", want, got.Props)
 		}
 	}
-	if strings.Contains(got.Props, "-99") || strings.Contains(got.Props, "other") || got.Type != "application/json" || got.Answer != "" {
+	if strings.Contains(" "+got.Props, " position:testlog-99") || strings.Contains(" "+got.Props, " Device:") || got.Type != "application/json" || got.Answer != "" {
 		t.Errorf("the record has %+v", got)
 	}
 	values := b.keys()
@@ -273,7 +273,7 @@ func TestMQTT_Trace(t *testing.T) {
 		t.Fatal(err)
 	}
 	testkit.Eventually(t, patience, "the listener to have the data", func() bool { return len(b.messages(t)) == 2 })
-	if got := b.messages(t)[1]; got.Type != "text/x-celsius" || got.Answer != "answers/1" || got.Correlation != "c1" || !strings.Contains(got.Props, "region:eu") {
+	if got := b.messages(t)[1]; got.Type != "text/x-celsius" || got.Answer != "" || got.Correlation != "c1" || !strings.Contains(got.Props, "user.region:eu") {
 		t.Errorf("the data has %+v", got)
 	}
 }

@@ -32,12 +32,11 @@ func (p *publisher) message(r *sink.Record) *paho.Publish {
 		is := byte(1)
 		props.PayloadFormat, props.ContentType = &is, "application/json"
 	}
-	if given := r.Properties; given != nil && p.format.Alone() { // the payload is what they are about
+	// The payload is what they are about. A response topic would have who answers publish, with his
+	// own rights, where a device says: it stays in the record.
+	if given := r.Properties; given != nil && p.format.Alone() {
 		if props.CorrelationData = given.CorrelationData; given.ContentType != "" && sayable(given.ContentType) {
 			props.ContentType = given.ContentType
-		}
-		if sayable(given.ResponseTopic) {
-			props.ResponseTopic = given.ResponseTopic
 		}
 		if !text && utf8.Valid(body) {
 			props.PayloadFormat = given.PayloadFormat

@@ -96,7 +96,8 @@ func TestNATS_SubjectWithoutStream(t *testing.T) {
 	}
 }
 
-// The trace context of a record goes beside it, in headers.
+// The trace context of a record goes beside it, in headers, and user properties do under names that
+// mean nothing to the server, its clients, and who reads.
 func TestNATS_Trace(t *testing.T) {
 	s, values := open(t)
 	nc, err := nats.Connect("nats://"+s.addr, nats.UserInfo("edge", "right"))
@@ -112,7 +113,10 @@ func TestNATS_Trace(t *testing.T) {
 	if _, err := sinktest.Send(t, sinktest.New(t, sinknats.New, values), []sink.Record{r}); err != nil {
 		t.Fatal(err)
 	}
-	want := nats.Header{"Nats-Msg-Id": {r.ID()}, "traceparent": {r.Trace.Parent}, "tracestate": {"a=1"}, "region": {"eu"}}
+	want := nats.Header{"Nats-Msg-Id": {r.ID()}, "traceparent": {r.Trace.Parent}, "tracestate": {"a=1"}}
+	for name, value := range map[string]string{"region": "eu", "position": "testlog-99", "Device": "other", "Nats-Msg-Id": "testlog-98", "Status": "400", "__TypeId__": "x"} {
+		want["user."+name] = []string{value}
+	}
 	if m, err := sub.NextMsg(patience); err != nil || !maps.EqualFunc(m.Header, want, slices.Equal[[]string]) {
 		t.Errorf("the message has %v, %v, want %v", m.Header, err, want)
 	}

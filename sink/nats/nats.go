@@ -167,13 +167,9 @@ func (s *server) publish(r *sink.Record, by func(*nats.Msg) error) error {
 	return fmt.Errorf("publish to %s: %w", m.Subject, err)
 }
 
-// mayHead says whether a device's user property may be a header: it is a token and a line of text,
-// and means nothing to the server, whose own begin with
-// "Nats-", and "KV-" in buckets.
+// mayHead says whether a device's user property may be a header: it is a token and a line of text.
+// By its prefix it means nothing to servers and clients, whose own are "Nats-…", "KV-…" and "Status".
 func mayHead(p sink.Pair) bool {
-	if key := strings.ToLower(p.Key); key == "" || strings.HasPrefix(key, "nats-") || strings.HasPrefix(key, "kv-") {
-		return false
-	}
 	for i := range len(p.Key) {
 		if c := p.Key[i]; c <= ' ' || c >= 0x7f || strings.IndexByte(`"(),/:;<=>?@[\]{}`, c) >= 0 {
 			return false

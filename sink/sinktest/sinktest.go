@@ -68,13 +68,13 @@ func Record(position uint64, topic string) sink.Record {
 }
 
 // Told makes a record that has what goes beside it: trace context, and properties of MQTT, some of
-// which would pass for what the node says.
+// which would pass for what the node, a server or a framework says.
 func Told() sink.Record {
 	r := Record(1, "a")
 	r.Trace = sink.Trace{Parent: "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", State: "a=1"}
 	r.Properties = &sink.Properties{
 		ContentType: "text/x-celsius", ResponseTopic: "answers/1", CorrelationData: []byte("c1"),
-		User: [][2]string{{"region", "eu"}, {"position", "testlog-99"}, {"Device", "other"}, {"Nats-Msg-Id", "testlog-98"}, {"a b", "x\ny"}},
+		User: [][2]string{{"region", "eu"}, {"position", "testlog-99"}, {"Device", "other"}, {"Nats-Msg-Id", "testlog-98"}, {"Status", "400"}, {"__TypeId__", "x"}, {"a b", "x\ny"}},
 	}
 	return r
 }
