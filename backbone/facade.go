@@ -128,10 +128,12 @@ const StreamUp = names.StreamUp
 
 // Errors of the packages below.
 var (
-	ErrClosed       = servers.ErrClosed
-	ErrInUse        = servers.ErrInUse
-	ErrMoved        = servers.ErrMoved
-	ErrNameTaken    = servers.ErrNameTaken
+	ErrClosed    = servers.ErrClosed
+	ErrInUse     = servers.ErrInUse
+	ErrMoved     = servers.ErrMoved
+	ErrNameTaken = servers.ErrNameTaken
+	// ErrFull is the cause of a State where the log is at its bound and told to stop there.
+	ErrFull         = servers.ErrFull
 	ErrCommandsFull = store.ErrCommandsFull
 	// ErrDeviceCommandsFull is ErrCommandsFull of one device.
 	ErrDeviceCommandsFull = store.ErrDeviceCommandsFull

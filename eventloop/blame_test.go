@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"sync"
 	"testing"
+	"time"
 
 	"edgeloop/eventloop"
 	"edgeloop/internal/testkit"
@@ -42,10 +43,14 @@ func TestTLS_Blames(t *testing.T) {
 			if len(c.sent) > 5 && c.sent[:5] == "PROXY" {
 				listeners[0].Proxies = func(netip.Addr) bool { return true }
 			}
+			within := time.Hour // but where the end of its time is what is looked at
+			if c.cause == eventloop.CauseHandshakeTimeout {
+				within = 10 * tick
+			}
 			var mu sync.Mutex
 			var blamed []string
 			n := serve(t, eventloop.Config{
-				Listeners: listeners, Tick: tick, HandshakeTimeout: 10 * tick, CloseTimeout: tick,
+				Listeners: listeners, Tick: tick, HandshakeTimeout: within, CloseTimeout: tick,
 				OnFailedTLS: func(a netip.Addr) {
 					mu.Lock()
 					defer mu.Unlock()

@@ -55,10 +55,11 @@ const helloGrace = time.Second
 const crowdGrace = 250 * time.Millisecond
 
 type guest struct {
-	stage stage
-	conn  *Conn
-	addr  netip.Addr
-	since time.Time // it is in this stage
+	stage  stage
+	conn   *Conn
+	addr   netip.Addr
+	since  time.Time // it is in this stage
+	stayed bool      // it was asked to give way once, and did not
 
 	// Its line, nil if it is in none, and its neighbours there.
 	in          *line
@@ -122,15 +123,18 @@ func (b *lobby) move(c *Conn, to stage, now time.Time) {
 	}
 }
 
-// stay has c stand in its line once more, as the last: it was asked to give way, and was not at fault.
-func (b *lobby) stay(c *Conn, now time.Time) {
+// stay has c stand in its line once more, as the last: it was asked to give way, and was not at
+// fault. It is for once, so that who trickles bytes does not keep its place. false: it has to go.
+func (b *lobby) stay(c *Conn, now time.Time) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if g := b.guests[c]; g != nil && g.stage == stageHello && g.in == nil {
-		g.since = now
+	if g := b.guests[c]; g != nil && g.stage == stageHello && g.in == nil && !g.stayed {
+		g.since, g.stayed = now, true
 		b.hellos[g.addr]++
 		b.sending.join(g)
+		return true
 	}
+	return false
 }
 
 // stepOutLocked takes g out of its line. In none it is not asked to give way.

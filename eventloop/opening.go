@@ -132,8 +132,7 @@ func (c *Conn) giveWayOnLoop() {
 	case stateGreeting: // nothing can be said before it has said it
 		c.endOnLoop(CauseCrowdedOut, wsproto.CloseAbnormal)
 	case stateHello:
-		if !c.paused && c.unreadOnLoop() {
-			c.listener().lobby.stay(c, time.Now())
+		if !c.paused && c.unreadOnLoop() && c.listener().lobby.stay(c, time.Now()) {
 			return
 		}
 		c.openingOnLoop().noOnLoop(c, c.loop.s.later("too many are connecting"))

@@ -26,7 +26,7 @@ func TestSession_IdleMemory(t *testing.T) {
 		{"TLS 1.2 beside them", own, old, 4600},
 		{"TLS 1.2", std, old, 4600},
 	} {
-		const many = 40
+		const many = 200
 		kept := make([]*Session, many)
 		conduct(t, c.server, ca, c.change) // what is made once
 		before := heapAlloc()

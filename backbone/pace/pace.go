@@ -117,11 +117,11 @@ func (t *Turn) Wait(ctx context.Context, position uint64) error {
 // again then.
 func (t *Turn) ask(position, n uint64) (wait time.Duration, again bool) {
 	p := t.pacer
-	end, known := p.signals.End()
-	acks, took, waiting := p.signals.Acks()
-	now := sample{at: time.Now(), end: end, acks: acks, took: took, waiting: waiting}
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	end, known := p.signals.End() // with the lock held: no reader comes with what was true before another's
+	acks, took, waiting := p.signals.Acks()
+	now := sample{at: time.Now(), end: end, acks: acks, took: took, waiting: waiting}
 	c := &p.control
 	if !known {
 		return 0, false

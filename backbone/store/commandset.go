@@ -54,6 +54,10 @@ func tokenOf(subject string) string {
 	return tenant
 }
 
+// untoldMost is how long a claim stands for a command of which the stream does not tell: one that
+// was given out before, here or by another node, or under an id that had been stored already.
+const untoldMost = 30 * time.Second
+
 // stored notes that a command waits for a device. Its claim stands until the stream tells of
 // it, so that the tenant cannot use its room twice meanwhile.
 func (s *commandSet) stored(subject string, seq uint64, expires int64, room *claim) {
@@ -68,7 +72,7 @@ func (s *commandSet) stored(subject string, seq uint64, expires int64, room *cla
 	if s.untold == nil {
 		s.untold = make(map[uint64]*claim)
 	}
-	room.key, room.expires = k, expires
+	room.key, room.expires = k, min(expires, time.Now().Add(untoldMost).UnixMilli())
 	s.untold[seq] = room
 }
 

@@ -233,10 +233,13 @@ func (b *tenantBytes) noteShared(items []item) {
 // which this node has stored some. count is that question.
 func (b *tenantBytes) ask(count func(token string) (records uint64, err error)) {
 	for _, token := range b.wanted() {
-		b.asked = time.Now()
-		if records, err := count(token); err == nil { // if not, the next time
-			b.told(token, records)
+		records, err := count(token)
+		if err != nil { // the next time, which is soon
+			b.want(token)
+			continue
 		}
+		b.asked = time.Now()
+		b.told(token, records)
 	}
 }
 
@@ -250,6 +253,15 @@ func (b *tenantBytes) wanted() (tokens []string) {
 		}
 	}
 	return tokens
+}
+
+// want has the log asked of a tenant.
+func (b *tenantBytes) want(token string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if h := b.all[token]; h != nil {
+		h.wanted = true
+	}
 }
 
 // told sets what a tenant holds: so many records of the size that its own have on average, and

@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"runtime"
@@ -113,6 +114,10 @@ func (g *gauger) log(now backbone.LogCounts, state backbone.State, at time.Time,
 		took = (now.Commits.Sum - g.commits.Commits.Sum).Seconds() / float64(batches)
 	}
 	g.commits = now
+	if errors.Is(state.Cause, backbone.ErrFull) { // as it was told to: nothing comes sooner for what is refused
+		g.waited = 0
+		return 0
+	}
 	if !state.OK() {
 		took = max(took, at.Sub(state.Since).Seconds())
 	}

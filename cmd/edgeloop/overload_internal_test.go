@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"math"
 	"runtime/metrics"
 	"testing"
@@ -59,8 +60,13 @@ func TestGauger_Log(t *testing.T) {
 	want("it is through", backbone.State{}, 3)
 	counts.PendingRecords = 0
 	want("nothing waits", backbone.State{}, 0)
-	want("it stands still", backbone.State{Since: now.Add(-59 * time.Second), Cause: errors.New("full")}, 60)
+	want("it stands still", backbone.State{Since: now.Add(-59 * time.Second), Cause: errors.New("gone")}, 60)
 	want("it goes on", backbone.State{}, 0)
+	counts.PendingRecords = 5
+	for range 3 {
+		want("it is full", backbone.State{Since: now.Add(-59 * time.Second), Cause: fmt.Errorf("%w: bytes", backbone.ErrFull)}, 0)
+	}
+	want("there is room", backbone.State{}, 1)
 }
 
 // A gate that was shut for a moment since the last look has no place free.

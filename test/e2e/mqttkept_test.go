@@ -38,7 +38,7 @@ func TestMQTT_CommandsThroughKills(t *testing.T) {
 		t.Run(version, func(t *testing.T) {
 			t.Parallel()
 			n, addr := mqttNode(t, "--auth=none")
-			ctx, cancel := context.WithTimeout(context.Background(), patience)
+			ctx, cancel := context.WithTimeout(context.Background(), 4*patience)
 			defer cancel()
 			cmd := exec.CommandContext(ctx, "node", "node/mqttkept.js", "mqtt://"+addr, version, "d")
 			out, err := cmd.StdoutPipe()

@@ -25,10 +25,10 @@ func TestSinks_CatchingUpLeavesDevicesRoom(t *testing.T) {
 	n := start(t, "--auth=none", "--window=1", withSinks(t, fmt.Sprintf(`
   - {name: hook, type: webhook, url: "%s", retry: {most: 200ms}}
 `, hook.URL)))
-	launch(t, n, 40, 400, nil).waitAcked(patience, 16_000)
+	launch(t, n, 40, 400, nil).waitAcked(4*patience, 16_000)
 	sending := launch(t, n, 2, 1<<40, nil)
 	looks := 0
-	testkit.Eventually(t, patience, "the sink to be held to a rate", func() bool {
+	testkit.Eventually(t, 2*patience, "the sink to be held to a rate", func() bool {
 		if looks++; looks%10 == 0 {
 			select {
 			case gate <- struct{}{}:
@@ -42,7 +42,7 @@ func TestSinks_CatchingUpLeavesDevicesRoom(t *testing.T) {
 		t.Errorf("list: %s", out)
 	}
 	close(gate)
-	testkit.Eventually(t, patience, "the sink to be through", func() bool {
+	testkit.Eventually(t, 2*patience, "the sink to be through", func() bool {
 		s := n.sink()
 		_, held := s["paced_per_second"]
 		lag, known := s["lag_records"].(float64)
