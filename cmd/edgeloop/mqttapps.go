@@ -9,6 +9,7 @@ import (
 	"edgeloop/admin/mqttapi"
 	"edgeloop/auth"
 	"edgeloop/backbone"
+	"edgeloop/backbone/pace"
 	"edgeloop/eventloop"
 )
 
@@ -31,7 +32,7 @@ func (n *node) acceptor() (eventloop.Acceptor, error) {
 	}
 	n.mqttApps = mqttapi.New(mqttapi.Config{
 		Devices:     n.gateway,
-		Log:         mqttLog{n.backbone},
+		Log:         mqttLog{n.backbone, n.pacer},
 		Early:       n.early.Roster(),
 		Private:     isPrivate,
 		AllowPlain:  n.cfg.MQTTApps == "any",
@@ -70,7 +71,10 @@ func (n *node) letMQTTAppsIn() {
 }
 
 // mqttLog is the log as applications read it.
-type mqttLog struct{ *backbone.Backbone }
+type mqttLog struct {
+	*backbone.Backbone
+	pacer *pace.Pacer
+}
 
 // Open implements mqttapi.Log.
 func (l mqttLog) Open(ctx context.Context, name string, start backbone.Start) (mqttapi.Reader, error) {
@@ -78,7 +82,7 @@ func (l mqttLog) Open(ctx context.Context, name string, start backbone.Start) (m
 	if err != nil {
 		return nil, err
 	}
-	return k, nil
+	return pacedReader{k, l.pacer, name}, nil
 }
 
 // Place implements mqttapi.Log.
