@@ -1,6 +1,7 @@
 package mqttapi
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 )
@@ -34,6 +35,17 @@ func (r *record) parse(line []byte) error {
 		return fmt.Errorf("a record of the log cannot be read: %w", err)
 	}
 	return nil
+}
+
+// tenantFirst is how a line of the log begins.
+var tenantFirst = []byte(`{"tenant":"`)
+
+// foreign says whether a line is plainly of another tenant, without reading more of it than its
+// beginning. What it does not know is judged by parse.
+func foreign(line []byte, tenant string) bool {
+	rest, ok := bytes.CutPrefix(line, tenantFirst)
+	end := bytes.IndexByte(rest, '"')
+	return ok && end >= 0 && string(rest[:end]) != tenant && bytes.IndexByte(rest[:end], '\\') < 0
 }
 
 // payload is the data as it was sent.
