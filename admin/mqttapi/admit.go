@@ -70,7 +70,7 @@ func (s *Server) admit(conn *eventloop.Conn, h *eventloop.Hello, m *mqttproto.Co
 	case !holder.Scopes.Has(access.Read):
 		return nil, s.refuse(refusedScope, eventloop.ReasonForbidden, fmt.Sprintf("this needs the scope %s, the token %s has %s: use another token, or give it the scope", access.Read, holder.Name, holder.Scopes))
 	case !s.cfg.AllowPlain && !s.cfg.Private(h.Listener) && !h.Remote.Addr().Unmap().IsLoopback():
-		return nil, s.refuse(refusedPlain, eventloop.ReasonForbidden, "an admin token crossed the network in the clear: connect by TLS, and make a new token; --mqtt-apps-remote allows it where the network is trusted")
+		return nil, s.refuse(refusedPlain, eventloop.ReasonForbidden, "an admin token crossed the network in the clear: connect by TLS, and make a new token; --mqtt-apps=any allows it where the network is trusted")
 	case m.Properties.Has(mqttproto.PropAuthMethod): // [MQTT-4.12.0-1]
 		return nil, s.refuse(refusedToken, eventloop.ReasonUnauthorized, "this node has no authentication method: send the token as password")
 	case m.Will.Set: // [MQTT-3.2.2-6]
