@@ -157,18 +157,8 @@ func (g *Gateway) admit(c *candidate) *eventloop.Refusal {
 	if refusal := g.unwelcome(key, id); refusal != nil {
 		return refusal
 	}
-	if err := g.load(l, key); err != nil {
-		if !errors.Is(err, errReset) {
-			g.drops[DropLogAway].Add(1)
-		}
-		if !errors.Is(err, errLogAway) {
-			g.logger.Warn("cannot read the last durable sequence", zap.String("device_id", key.Device), zap.Error(err))
-		}
-		return g.later("the log does not answer")
-	}
-	if err := g.resume(l, key); err != nil {
-		g.logger.Warn("cannot take up a client's session", zap.String("device_id", key.Device), zap.Error(err))
-		return g.later("the log does not answer")
+	if refusal := g.takeUp(l, key); refusal != nil {
+		return refusal
 	}
 	if id != nil {
 		l.expires.Store(expiryOf(id.Expires))
@@ -223,6 +213,24 @@ func (g *Gateway) unwelcome(key devicemgr.Key, id *auth.Identity) *eventloop.Ref
 
 // errReset: what the session knows is of before a reset.
 var errReset = errors.New("its sequence was reset at another node, the next connection begins anew")
+
+// takeUp has l go on where the log stands with the device, and with what is kept of it.
+func (g *Gateway) takeUp(l *link, key devicemgr.Key) *eventloop.Refusal {
+	what, err := "the last durable sequence", g.load(l, key)
+	if err == nil {
+		what, err = "what is kept of a client's session", g.resume(l, key)
+	}
+	if err == nil {
+		return nil
+	}
+	if !errors.Is(err, errReset) && !errors.Is(err, errMoved) && !errors.Is(err, ErrDraining) {
+		g.drops[DropLogAway].Add(1)
+	}
+	if !errors.Is(err, errLogAway) {
+		g.logger.Warn("cannot take up "+what, zap.String("device_id", key.Device), zap.Error(err))
+	}
+	return g.later("the log does not answer")
+}
 
 // load reads from the log where it stands with the device, unless the session
 // remembers it.

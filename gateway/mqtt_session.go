@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"context"
 	"errors"
 	"strconv"
 	"strings"
@@ -211,8 +210,8 @@ func (g *Gateway) tryResume(l *link, key devicemgr.Key) (done bool, err error) {
 	keeps := q.asked > 0
 	var last backbone.Last
 	if s == nil || g.cfg.SharedLog {
-		if last, err = g.log.Last(context.Background(), key.Tenant, key.Device); err != nil {
-			return false, err //nolint:wrapcheck // the log says what it could not do
+		if last, err = g.lastOf(key); err != nil {
+			return false, err
 		}
 	}
 	if s == nil && !keeps && last.Session == "" {

@@ -140,3 +140,41 @@ func TestOverload_LogAway(t *testing.T) {
 		return err == nil
 	})
 }
+
+// So are clients of MQTT whose device is remembered, and what is kept of their session is not.
+func TestOverload_LogAwayMQTT(t *testing.T) {
+	var away atomic.Bool
+	var asked atomic.Int32
+	log := &awayLog{memLog: &memLog{}, ask: func() error {
+		asked.Add(1)
+		if away.Load() {
+			return errors.New("no answer")
+		}
+		return nil
+	}}
+	n := startNodeOn(t, log, gateway.Config{})
+	n.connect("d").ws.CloseNow()
+	n.until("the device to have left", func() bool { return n.gateway.Stats().Online == 0 })
+	away.Store(true)
+	before := asked.Load()
+	come := func() byte {
+		c := n.mqtt(true)
+		c.send(c.keptConnect("d", false))
+		ack := c.read()
+		_ = c.conn.Close()
+		return ack[3]
+	}
+	for range 20 {
+		if code := come(); code != 0x89 {
+			t.Fatalf("CONNECT is answered %#x", code)
+		}
+	}
+	if n := asked.Load() - before; n < 3 || n >= 20 {
+		t.Errorf("the log was asked %d times", n)
+	}
+	if got := n.gateway.Stats().Drops[gateway.DropLogAway]; got != 20 {
+		t.Errorf("%d counted", got)
+	}
+	away.Store(false)
+	n.until("the log to be asked again", func() bool { return come() == 0 })
+}
