@@ -66,14 +66,15 @@ func (s *session) note() string {
 	return string(b)
 }
 
-// over says whether a session that is not connected has expired. What a node that has crashed
-// knew of it counts from the node's next start at the earliest.
+// over says whether a session that is not connected has expired: never before its time, and Seen
+// has lost up to a second. What a node that has crashed knew of it counts from the node's next
+// start at the earliest. [MQTT-3.1.2-23]
 func (s *session) over(now, started time.Time) bool {
 	since := time.Unix(s.Seen, 0)
 	if !s.Left && since.Before(started) {
 		since = started
 	}
-	return s.Expiry != neverExpires && now.Sub(since) > time.Duration(s.Expiry)*time.Second
+	return s.Expiry != neverExpires && now.Sub(since) > (time.Duration(s.Expiry)+1)*time.Second
 }
 
 // with is the subscriptions with one more, or one that is replaced. [MQTT-3.8.4-3]
