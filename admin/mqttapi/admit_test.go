@@ -94,6 +94,15 @@ func TestAdmit_Full(t *testing.T) {
 	if _, ack := n.knock(hello{id: "e", token: tokenAll, clean: true}); codeOf(ack) != 0x97 {
 		t.Errorf("a fourth: % x", ack)
 	}
+	if _, ack := n.knock(hello{id: "d", user: "acme", token: tokenAll, clean: true}); codeOf(ack) != 0x97 {
+		t.Errorf("one of the name of another tenant's: % x", ack)
+	}
+	if _, ack := n.knock(hello{id: "b", user: "acme", token: tokenAll, clean: true}); codeOf(ack) != 0x97 {
+		t.Errorf("one that would replace another token's: % x", ack)
+	}
+	before := a // which may be half open: nobody is one more who replaces himself
+	a, _ = n.enter(hello{id: "a", token: tokenAcme, clean: true})
+	before.wantEnd(0x8e)
 	a.leave()
 	for _, c := range []struct {
 		hello

@@ -90,18 +90,20 @@ func (s *Server) Stop(ctx context.Context) error {
 	}
 }
 
-// join notes a client, which ends the one that has its session. [MQTT-3.1.4-3]
+// join notes a client, which ends the one that has its session. Whoever replaces a connection of
+// his own, which may be half open, is not one more. [MQTT-3.1.4-3]
 func (s *Server) join(c *client) *eventloop.Refusal {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	name := placeName(c.tenant, c.id)
 	before := s.clients[name]
+	more := before == nil || before.who.Name != c.who.Name
 	switch {
 	case s.stopping:
 		return s.later(refusedConnections, "this node is going away")
-	case s.present >= s.cfg.MaxConnections:
+	case more && s.present >= s.cfg.MaxConnections:
 		return s.later(refusedConnections, fmt.Sprintf("%d applications are connected, which is the limit", s.present))
-	case s.byToken[c.who.Name] >= s.cfg.MaxTokenConnections:
+	case more && s.byToken[c.who.Name] >= s.cfg.MaxTokenConnections:
 		return s.later(refusedConnections, fmt.Sprintf("%d applications are connected with the token %s, which is the limit", s.byToken[c.who.Name], c.who.Name))
 	}
 	s.present++
