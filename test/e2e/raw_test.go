@@ -88,7 +88,10 @@ func frame(first byte, payload string) string {
 }
 
 // say writes bytes; an error is left for the next read to find.
-func (c *rawConn) say(bytes string) { _, _ = io.WriteString(c, bytes) }
+func (c *rawConn) say(bytes string) {
+	_ = c.SetDeadline(time.Now().Add(patience))
+	_, _ = io.WriteString(c, bytes)
+}
 
 // hear reads one server frame, which is never masked.
 func (c *rawConn) hear() (first byte, payload []byte, err error) {
