@@ -2,8 +2,10 @@ package gateway_test
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -14,6 +16,9 @@ type memStore struct {
 	take  func(device string) // likewise in TakeCommands
 	leave func(device string) // likewise in StoreCommand
 
+	// Atomic.
+	readFails, removeFails atomic.Int32 // how many calls more fail of ReadCommands and RemoveCommands
+
 	// Guarded by mu.
 	mu       sync.Mutex
 	commands map[string][]string // "" where one was removed
@@ -21,6 +26,8 @@ type memStore struct {
 	banned   map[string]string
 	revoked  map[string]int64 // tokens of a device issued before are taken back
 }
+
+var errStoreAway = errors.New("the store does not answer")
 
 func (s *memStore) StoreCommand(_ context.Context, _, device, id string, payload []byte, _ time.Duration) error {
 	if s.leave != nil {
@@ -43,6 +50,9 @@ func (s *memStore) init() {
 }
 
 func (s *memStore) ReadCommands(_ context.Context, _, device string, after uint64, fn func(position uint64, id string, payload []byte) bool) error {
+	if s.readFails.Add(-1) >= 0 {
+		return errStoreAway
+	}
 	s.mu.Lock()
 	waiting, before := slices.Clone(s.commands[device]), s.taken[device]
 	s.mu.Unlock()
@@ -57,6 +67,9 @@ func (s *memStore) ReadCommands(_ context.Context, _, device string, after uint6
 }
 
 func (s *memStore) RemoveCommands(_ context.Context, _, device string, positions []uint64) error {
+	if s.removeFails.Add(-1) >= 0 {
+		return errStoreAway
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, at := range positions {

@@ -137,31 +137,33 @@ func (q *mqtt) confirmOnLane(l *link, id uint16) {
 	}
 }
 
-// dropConfirmed takes what is confirmed out of the store. Runs on the pool, also when the
-// connection has ended.
-func (q *mqtt) dropConfirmed(ctx context.Context, l *link) {
+// dropConfirmed takes what is confirmed out of the store; ok is false where it could not. Runs
+// on the pool, also when the connection has ended.
+func (q *mqtt) dropConfirmed(ctx context.Context, l *link) (ok bool) {
 	f := q.flight.Load()
 	if f == nil {
-		return
+		return true
 	}
 	if confirmed := f.take(); len(confirmed) > 0 {
 		key := l.session.Key()
 		if err := l.g.store.RemoveCommands(ctx, key.Tenant, key.Device, confirmed); err != nil {
 			l.g.logger.Warn("cannot take confirmed commands out of the store, they may come again", zap.String("device_id", key.Device), zap.Error(err))
 			f.putBack(confirmed)
-			return
+			return false
 		}
 		l.g.counts.commandsTaken.Add(uint64(len(confirmed)))
 	}
 	if f.over() {
 		q.flight.Store(nil) // the lane finds nothing in it any more
 	}
+	return true
 }
 
 // fetchKept sends commands that wait, as many as may wait for the device and as it takes: at the
-// beginning of a connection those that were sent before, in their order. [MQTT-4.4.0-1] [MQTT-4.6.0-1] Runs
-// on the pool.
-func (q *mqtt) fetchKept(ctx context.Context, l *link) {
+// beginning of a connection those that were sent before, in their order. [MQTT-4.4.0-1] [MQTT-4.6.0-1] ok is
+// false where the store could not say or do all. Runs on the pool.
+func (q *mqtt) fetchKept(ctx context.Context, l *link) (ok bool) {
+	ok = true
 	f := q.flight.Load()
 	if f == nil {
 		f = new(flight)
@@ -169,12 +171,15 @@ func (q *mqtt) fetchKept(ctx context.Context, l *link) {
 	s := keptSending{q: q, l: l, f: f, key: l.session.Key(), room: l.g.cfg.MaxCommand}
 	if err := l.g.store.ReadCommands(ctx, s.key.Tenant, s.key.Device, f.after(), s.send); err != nil {
 		l.g.logger.Warn("cannot read all stored commands", zap.String("device_id", s.key.Device), zap.Error(err))
+		ok = false
 	}
 	if len(s.dropped) > 0 {
 		if err := l.g.store.RemoveCommands(ctx, s.key.Tenant, s.key.Device, s.dropped); err != nil {
 			l.g.logger.Warn("cannot take refused commands out of the store", zap.String("device_id", s.key.Device), zap.Error(err))
+			ok = false
 		}
 	}
+	return ok
 }
 
 // keptSending is one call of fetchKept.

@@ -182,6 +182,24 @@ func (s *memStore) left(device string) (n int) {
 	return n
 }
 
+// A store that fails once is asked again, for a client that does not say a word meanwhile.
+func TestMQTTKept_StoreFails(t *testing.T) {
+	t.Parallel()
+	store := &memStore{}
+	n := keptNode(t, &memLog{}, store)
+	c := n.mqttDevice("d", true)
+	n.order("waits", gateway.OutcomeLeft)
+	store.readFails.Store(1)
+	store.removeFails.Store(1)
+	c.subscribeKept(1)
+	id := c.wantCommand("waits", false)
+	c.send(puback(id))
+	n.untilNone()
+	if store.readFails.Load() >= 0 || store.removeFails.Load() >= 0 {
+		t.Error("the store did not fail")
+	}
+}
+
 // No more are on their way than the client's Receive Maximum, or 16; the others wait in the
 // store, and come in order as it confirms. [MQTT-3.3.4-9]
 func TestMQTTKept_ReceiveMaximum(t *testing.T) {

@@ -80,6 +80,8 @@ const (
 	// fetchAgain is how long a device that does not read, or a node with too many to
 	// look for, is left alone.
 	fetchAgain = 200 * time.Millisecond
+	// fetchRetry is how long a store that could not say or do all is left alone by one link.
+	fetchRetry = 2 * time.Second
 	// fetchDepth bounds the links of one lane for which the store is to be asked.
 	fetchDepth = 1024
 )
@@ -118,6 +120,17 @@ func (l *link) fetched() {
 	}
 }
 
+// fetchedAll is fetched. Where the store could not say or do all it is asked again, a while later:
+// nothing else may happen on a connection that is quiet. One that has ended leaves it to the next.
+func (l *link) fetchedAll(ok bool) {
+	if ok || l.flags.Load()>>closeShift != 0 {
+		l.fetched()
+		return
+	}
+	l.flags.Or(flagStored | flagFetching) // one asks
+	time.AfterFunc(fetchRetry, l.fetched)
+}
+
 // fetch runs on the pool.
 func (g *Gateway) fetch(links []*link) {
 	for _, l := range links {
@@ -129,18 +142,17 @@ func (g *Gateway) fetch(links []*link) {
 // sends them. The store forgets each before it is sent: at most once; or, of a device that
 // confirms them, when it has: at least once.
 func (g *Gateway) fetchOne(l *link) {
-	defer l.fetched()
+	ok := false
+	defer func() { l.fetchedAll(ok) }()
 	ctx, cancel := context.WithTimeout(context.Background(), fetchTimeout)
 	defer cancel()
 	q, _ := l.dialect.(*mqtt)
-	if q != nil {
-		q.dropConfirmed(ctx, l)
-	}
+	ok = q == nil || q.dropConfirmed(ctx, l)
 	switch {
 	case !l.hears():
 		return // they wait for the next connection, or until it asks
 	case q != nil && l.flags.Load()&flagConfirms != 0:
-		q.fetchKept(ctx, l)
+		ok = q.fetchKept(ctx, l) && ok
 		return
 	}
 	key, room := l.session.Key(), g.cfg.MaxCommand
@@ -158,6 +170,7 @@ func (g *Gateway) fetchOne(l *link) {
 	})
 	if err != nil {
 		g.logger.Warn("cannot take all stored commands", zap.String("device_id", key.Device), zap.Error(err))
+		ok = false
 	}
 	if more {
 		l.flags.Or(flagStored)

@@ -3,6 +3,7 @@ package gateway_test
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -207,6 +208,84 @@ func TestTenant_StoredBytes(t *testing.T) {
 		t.Errorf("acme is over %d times, want %d; others %d", u.Over[quota.Stored], refused+2, n.gateway.Usage("other").Over[quota.Stored])
 	}
 	stored.Store(999)
-	d.telemetry(refused + 1)
-	d.wantAck(refused + 1)
+	for seq := range uint64(refused) { // again
+		d.telemetry(seq + 1)
+	}
+	d.wantAck(refused)
+}
+
+// TestTenant_StoredBytesNoHole: a sequence that the quota refused holds back all above it on its
+// connection, also when there is room again, until it comes again: else it would be
+// acknowledged with them, and lost. So with the property seq of MQTT 5.0.
+func TestTenant_StoredBytesNoHole(t *testing.T) {
+	t.Parallel()
+	var stored atomic.Int64
+	n := startNode(t, &memLog{}, gateway.Config{
+		Quotas: bookOf(map[string]quota.Limits{"acme": {Stored: 1000}}), StoredBytes: func(string) int64 { return stored.Load() },
+	})
+	d := n.connect(as("acme", "a"))
+	c := n.mqtt(true)
+	c.send(connectOf(5, 0x82, 60, "", "m", "acme"))
+	c.read()
+	sent := byte(0)
+	for name, answer := range map[string]func(seq uint64) (refused bool){
+		"a": func(seq uint64) bool {
+			d.telemetry(seq)
+			for {
+				switch m, err := d.read(); {
+				case err != nil:
+					t.Fatal(err)
+				case m.Type == "error" && (m.Seq != seq || m.Code != envelope.CodeQuota):
+					t.Fatalf("%d is answered %+v", seq, m)
+				case m.Type == "error" || m.Upto >= seq:
+					return m.Type == "error"
+				}
+			}
+		},
+		"m": func(seq uint64) bool {
+			sent++
+			c.send(packet(0x32, text("t"), []byte{0, sent, byte(len(seqProperty(seq)))}, seqProperty(seq), []byte(fmt.Sprint(seq))))
+			p := c.read()
+			return len(p) > 4 && p[4] == 0x97
+		},
+	} {
+		for _, step := range []struct {
+			stored  int64
+			seq     uint64
+			refused bool
+		}{
+			{0, 5, false},
+			{1000, 10, true},
+			{0, 11, true}, {0, 300, true}, {1000, 12, true},
+			{1000, 9, true}, {0, 10, true}, // what was refused last, the lowest, counts
+			{0, 9, false}, {0, 10, false}, {0, 11, false}, {0, 300, false},
+		} {
+			stored.Store(step.stored)
+			if got := answer(step.seq); got != step.refused {
+				t.Fatalf("%s: sequence %d with %d bytes stored is refused: %t", name, step.seq, step.stored, got)
+			}
+		}
+		var got []uint64
+		for _, r := range n.log.of(name) {
+			got = append(got, r.seq)
+		}
+		if !slices.Equal(got, []uint64{5, 9, 10, 11, 300}) {
+			t.Errorf("%s: the log has %v", name, got)
+		}
+	}
+	stored.Store(1000)
+	d.telemetry(1000) // too far off to be remembered
+	d.wantClosed(1013)
+	stored.Store(0)
+	d = n.connect(as("acme", "a"))
+	if d.welcome.Upto != 300 {
+		t.Errorf("the welcome says %d", d.welcome.Upto)
+	}
+	d.telemetry(1000)
+	d.wantAck(1000)
+}
+
+// seqProperty is the user property seq, without its length before it.
+func seqProperty(seq uint64) []byte {
+	return slices.Concat([]byte{0x26}, text("seq"), text(fmt.Sprint(seq)))
 }

@@ -6,6 +6,7 @@ import (
 	"edgeloop/backbone"
 	"edgeloop/envelope"
 	"edgeloop/eventloop"
+	"edgeloop/quota"
 )
 
 // recordOnLane checks a message of b that is for the log and adds it to t's records.
@@ -27,9 +28,8 @@ func (l *link) recordOnLane(t *turn, b *batch, m *envelope.Message, anyBytes boo
 		l.flags.Or(flagReack)
 		return nil
 	}
-	if l.tenant.storesTooMuch(l.g.cfg.StoredBytes) {
-		l.g.drops[DropQuotaStored].Add(1)
-		return &envelope.Fault{Code: envelope.CodeQuota, Seq: m.Seq, Message: "the tenant has as many bytes in the log as it may have"}
+	if fault, ok := l.roomOnLane(m, high); !ok {
+		return fault
 	}
 	if m.Seq != 0 {
 		if m.Seq-high > l.g.cfg.MaxSequenceJump {
@@ -41,6 +41,7 @@ func (l *link) recordOnLane(t *turn, b *batch, m *envelope.Message, anyBytes boo
 		if high != 0 && m.Seq > high+1 {
 			l.g.counts.gaps.Add(1)
 		}
+		l.short = 0
 		// A newer connection was told what is durable, and the device sends the rest
 		// again there; a session that was forgotten is not asked by the next one.
 		if l.session.Epoch() != l.epoch || !l.session.AcceptOnLane(m.Seq) {
@@ -64,6 +65,38 @@ func (l *link) recordOnLane(t *turn, b *batch, m *envelope.Message, anyBytes boo
 	})
 	return nil
 }
+
+// shortMost is the most that link.short can say.
+const shortMost = 1<<8 - 1
+
+// roomOnLane says whether the quota of l's tenant has room for m; high is what the session has
+// accepted. Where it had none for a sequence, no higher one is taken on the connection until
+// that comes again, or a lower one: an ack of a higher one would pass over it, and it would be
+// a duplicate then. fault is nil where the connection ends instead.
+func (l *link) roomOnLane(m *envelope.Message, high uint64) (fault *envelope.Fault, ok bool) {
+	why := tooManyStored
+	switch {
+	case l.short != 0 && m.Seq > high+uint64(l.short):
+		l.tenant.count(quota.Stored)
+		why = fmt.Sprintf(`"seq" %d was refused: send that again first`, high+uint64(l.short))
+	case !l.tenant.storesTooMuch(l.g.cfg.StoredBytes):
+		return nil, true
+	case m.Seq > high+shortMost: // it cannot be remembered
+		l.Close(closeTryAgain, tooManyStored)
+		l.loseOnLane(DropQuotaStored, 1)
+		return nil, false
+	case m.Seq != 0:
+		l.short = uint8(m.Seq - high) //nolint:gosec // bounded above
+	}
+	l.g.drops[DropQuotaStored].Add(1)
+	return &envelope.Fault{Code: envelope.CodeQuota, Seq: m.Seq, Message: why}, false
+}
+
+// closeTryAgain is the close code 1013.
+const closeTryAgain = 1013
+
+// tooManyStored is told to devices.
+const tooManyStored = "the tenant has as many bytes in the log as it may have"
 
 // loseOnLane gives up n messages that were for the log, and with them all that follow on
 // this connection: a later one could be acknowledged over the hole. Every way of
