@@ -41,27 +41,50 @@ func (r remote) client() (*client.Client, error) {
 	return &client.Client{URL: url, Token: token, HTTP: over}, nil
 }
 
-// reach is where the admin API of that node is, and what speaks to it.
+// reach is where the admin API of that node is, and what speaks to it. Without an address there is
+// no guess: a token would go to whoever listens there.
 func (r remote) reach() (url string, over *http.Client, err error) {
 	if url = r.AdminURL; url == "" {
-		at, err := readAddresses(r.DataDir, addresses{Admin: "127.0.0.1:9090"})
-		if err != nil {
+		at, err := readAddresses(r.DataDir, addresses{})
+		switch {
+		case err != nil:
+			return "", nil, err
+		case at.Admin == "":
+			return "http://node.invalid", &http.Client{Transport: nowhere(r.DataDir)}, nil
+		}
+		url = at.adminURL()
+		if err := r.encrypted(url); err != nil {
 			return "", nil, err
 		}
 		over, err = r.over(at.AdminCert)
-		return at.adminURL(), over, err
+		return url, over, err
 	}
 	if u, err := neturl.Parse(url); err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
 		return "", nil, usageError{fmt.Errorf("--admin-url=%s: give http://host:port or https://host:port", url)}
 	}
+	if err := r.encrypted(url); err != nil {
+		return "", nil, err
+	}
 	over, err = r.over("")
 	return url, over, err
+}
+
+// nowhere sends nothing: no node has written into the data directory of this name where it is.
+// What is wrong with a request by itself is said before.
+type nowhere string
+
+// RoundTrip implements http.RoundTripper.
+func (n nowhere) RoundTrip(*http.Request) (*http.Response, error) { return nil, n }
+
+func (n nowhere) Error() string {
+	return fmt.Sprintf("no node runs with --data-dir=%s, or it is still starting: start it, name the data directory of one that runs, or give --admin-url", string(n))
 }
 
 // explain says in one line what went wrong, and what to do where that is known.
 func explain(err error) string {
 	var problem *api.Problem
 	var request *neturl.Error
+	var no nowhere
 	switch {
 	case errors.As(err, &problem) && problem.Status == http.StatusUnauthorized:
 		return "the node does not take this admin token: name the data directory of that node with --data-dir, or the file with --admin-token-file"
@@ -71,6 +94,8 @@ func explain(err error) string {
 		return fmt.Sprintf("%s (%d, command %s)", problem.Detail, problem.Status, problem.ID)
 	case errors.As(err, &problem):
 		return fmt.Sprintf("%s (%d)", strings.TrimPrefix(problem.Detail, "api: "), problem.Status)
+	case errors.As(err, &no):
+		return no.Error()
 	case errors.As(err, &request):
 		at := request.URL
 		if u, err := neturl.Parse(at); err == nil {

@@ -48,6 +48,14 @@ func (t *trust) over(pinned string) (*http.Client, error) {
 	return &http.Client{Transport: transport}, nil
 }
 
+// encrypted refuses a URL without TLS to who has said by which certificates it is to speak TLS.
+func (t *trust) encrypted(url string) error {
+	if t.AdminCA == "" && t.AdminCert == "" || !strings.HasPrefix(strings.ToLower(url), "http://") {
+		return nil
+	}
+	return usageError{fmt.Errorf("%s speaks no TLS, and --admin-ca and --admin-cert ask for it: give --admin-url with https://, or leave them out", url)}
+}
+
 // errOther says that somebody else answers than the node whose data directory it is.
 var errOther = errors.New("its certificate is another one than in the node's file")
 
