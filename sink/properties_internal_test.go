@@ -59,8 +59,15 @@ func TestProperties_Fields(t *testing.T) {
 func TestProperties_Beside(t *testing.T) {
 	r := read(t, propertied, tracing{})
 	want := []Pair{
-		{"user.region", "eu"}, {"user.Device", "x"}, {"user.position", "y"}, {"user.region", "us"}, {"user.App.V", "1"}, {"user.id", "z"}, {"user.line", "a\nb"},
-		{"user.traceparent", validTrace}, {"user.tracestate", "a=1"},
+		{"user.region", "eu"},
+		{"user.Device", "x"},
+		{"user.position", "y"},
+		{"user.region", "us"},
+		{"user.App.V", "1"},
+		{"user.id", "z"},
+		{"user.line", "a\nb"},
+		{"user.traceparent", validTrace},
+		{"user.tracestate", "a=1"},
 	}
 	if got := r.Beside(); !slices.Equal(got, want) {
 		t.Errorf("beside it are %v, want %v", got, want)
