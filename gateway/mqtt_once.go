@@ -18,8 +18,7 @@ const (
 	holdLate         // another connection has the session
 )
 
-// hold holds a packet identifier until it is released. That it is held already is going to
-// be said by a record, behind which the message is on the disk.
+// hold holds a packet identifier until it is released.
 func (s *clientSession) hold(t *turn, l *link, id uint16) hold {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -27,10 +26,11 @@ func (s *clientSession) hold(t *turn, l *link, id uint16) hold {
 	case s.epoch != l.epoch:
 		return holdLate
 	case s.open.has(id):
-		s.dirty = true
+		s.againLocked(t)
 		return holdAgain
 	}
 	s.changedLocked(t)
+	s.wrote = !s.dirty
 	if !s.open.add(id) {
 		return holdTooMany
 	}
@@ -38,19 +38,40 @@ func (s *clientSession) hold(t *turn, l *link, id uint16) hold {
 	return holdNew
 }
 
+// unhold takes back what hold has just held: the message was refused. No record has said it, and
+// none is needed.
+func (s *clientSession) unhold(l *link, id uint16) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.epoch == l.epoch && s.open.remove(id) {
+		s.textLocked()
+		s.dirty = !s.wrote
+	}
+}
+
+// againLocked notes that what is heard changes nothing. The record that says so may be on its
+// way, from an older connection: so at the first time on a connection there is going to be one
+// more. What follows is answered behind that, and needs none.
+func (s *clientSession) againLocked(t *turn) {
+	if !s.abreast {
+		s.changedLocked(t)
+		s.abreast, s.dirty = true, true
+	}
+}
+
 // release takes a packet identifier back; ok is false where it cannot be, known where it was
-// held. That it is not held is going to be said by a record too: the one that says so may be
-// on its way, from an older connection.
+// held.
 func (s *clientSession) release(t *turn, l *link, id uint16) (known, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.epoch != l.epoch {
 		return false, false
 	}
-	s.changedLocked(t)
-	if s.dirty = true; !s.open.has(id) {
+	if !s.open.has(id) {
+		s.againLocked(t)
 		return false, true
 	}
+	s.changedLocked(t)
 	if ok = s.open.remove(id); ok {
 		s.textLocked()
 	}
@@ -69,8 +90,12 @@ func (s *clientSession) want(t *turn, l *link, yes, keeps bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.epoch == l.epoch {
+		if s.wants == yes && s.keeps == keeps {
+			s.againLocked(t)
+			return
+		}
 		s.changedLocked(t)
-		s.wants, s.keeps, s.dirty = yes, keeps, true
+		s.wants, s.keeps = yes, keeps
 		s.textLocked()
 	}
 }
@@ -128,7 +153,7 @@ func (q *mqtt) onceOnLane(l *link, t *turn, b *batch, m message, pub *mqttproto.
 	}
 	code := q.storeOnLane(l, t, b, pub)
 	if code.Failed() || code == mqttproto.ReasonCode(codeNone) {
-		s.release(t, l, pub.ID) // it was not taken, so the next of this identifier is another one
+		s.unhold(l, pub.ID) // it was not taken, so the next of this identifier is another one
 	}
 	q.answerOnLane(l, m, pub, code)
 	return nil

@@ -42,7 +42,10 @@ type clientSession struct {
 	dirty  bool      // no record carries text yet
 	before packetIDs // what open was when the turn at hand began; see changedLocked
 	turned bool      // before is valid
-	swept  bool      // it is not known any more
+	wrote  bool      // dirty was false before the last hold
+	// abreast says that the connection has had a record made behind all of older ones.
+	abreast bool
+	swept   bool // it is not known any more
 }
 
 // textLocked makes the text anew.
@@ -103,7 +106,7 @@ func (s *clientSession) endTurn(appended bool) {
 	if s.turned = false; turned && !appended { // else it began anew meanwhile
 		s.open = append(s.open[:0], s.before...)
 		s.textLocked()
-		s.dirty = true
+		s.dirty, s.abreast = true, false
 	}
 }
 
@@ -256,6 +259,7 @@ func (s *clientSession) take(q *mqtt, l *link, last *backbone.Last, newest uint6
 		s.resetLocked()
 	}
 	s.epoch, s.link, s.left, s.expiry = l.epoch, l, time.Time{}, q.asked
+	s.abreast = false
 	s.textLocked()
 	if q.present && s.wants {
 		l.hearOfCommands(s.keeps)
@@ -268,7 +272,7 @@ func (s *clientSession) takeForOther(l *link) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.resetLocked()
-	s.epoch, s.link, s.left = l.epoch, l, time.Now()
+	s.epoch, s.link, s.left, s.abreast = l.epoch, l, time.Now(), false
 }
 
 // leave notes that the connection has ended.
