@@ -256,9 +256,15 @@ func TestTenant_StoredBytesNoHole(t *testing.T) {
 		}{
 			{0, 5, false},
 			{1000, 10, true},
-			{0, 11, true}, {0, 300, true}, {1000, 12, true},
-			{1000, 9, true}, {0, 10, true}, // what was refused last, the lowest, counts
-			{0, 9, false}, {0, 10, false}, {0, 11, false}, {0, 300, false},
+			{0, 11, true},
+			{0, 300, true},
+			{1000, 12, true},
+			{1000, 9, true},
+			{0, 10, true}, // what was refused last, the lowest, counts
+			{0, 9, false},
+			{0, 10, false},
+			{0, 11, false},
+			{0, 300, false},
 		} {
 			stored.Store(step.stored)
 			if got := answer(step.seq); got != step.refused {
