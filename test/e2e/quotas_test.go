@@ -138,7 +138,7 @@ func TestQuotas_StoredBytes(t *testing.T) {
 		t.Errorf("%v refusals are counted", got)
 	}
 	n.tool("tenant", "acme", "stored_bytes=1048576")
-	if answer := send(acme, taken+3); answer.str("type") != "ack" {
+	if answer := send(acme, taken+2); answer.str("type") != "ack" {
 		t.Errorf("with a larger quota it was answered %v", answer)
 	}
 	of := 0
