@@ -91,12 +91,14 @@ func TestOverload_Events(t *testing.T) {
 // awayLog is a log that may not answer.
 type awayLog struct {
 	*memLog
-	ask func() error
+	away  atomic.Bool
+	asked atomic.Int32
 }
 
 func (l *awayLog) Last(ctx context.Context, tenant, device string) (backbone.Last, error) {
-	if err := l.ask(); err != nil {
-		return backbone.Last{}, err
+	l.asked.Add(1)
+	if l.away.Load() {
+		return backbone.Last{}, errors.New("no answer")
 	}
 	return l.memLog.Last(ctx, tenant, device)
 }
@@ -105,33 +107,25 @@ func (l *awayLog) Last(ctx context.Context, tenant, device string) (backbone.Las
 // asking it, but for one now and then; those that are remembered come in. When it
 // answers again, all do.
 func TestOverload_LogAway(t *testing.T) {
-	var away atomic.Bool
-	var asked atomic.Int32
-	log := &awayLog{memLog: &memLog{}, ask: func() error {
-		asked.Add(1)
-		if away.Load() {
-			return errors.New("no answer")
-		}
-		return nil
-	}}
+	log := &awayLog{memLog: &memLog{}}
 	n := startNodeOn(t, log, gateway.Config{})
 	n.connect("known").ws.CloseNow()
 	n.until("the known one to have left", func() bool { return n.gateway.Stats().Online == 0 })
-	away.Store(true)
-	before := asked.Load()
+	log.away.Store(true)
+	before := log.asked.Load()
 	for range 20 {
 		if _, status, err := n.dialWith("device=other", nil); err == nil || status != 503 {
 			t.Fatalf("answered %d (%v)", status, err)
 		}
 	}
-	if n := asked.Load() - before; n < 3 || n >= 20 {
+	if n := log.asked.Load() - before; n < 3 || n >= 20 {
 		t.Errorf("the log was asked %d times", n)
 	}
 	if got := n.gateway.Stats().Drops[gateway.DropLogAway]; got != 20 {
 		t.Errorf("%d counted", got)
 	}
 	n.connect("known")
-	away.Store(false)
+	log.away.Store(false)
 	n.until("the log to be asked again", func() bool {
 		d, _, err := n.dialWith("device=other", nil)
 		if err == nil {
@@ -143,20 +137,12 @@ func TestOverload_LogAway(t *testing.T) {
 
 // So are clients of MQTT whose device is remembered, and what is kept of their session is not.
 func TestOverload_LogAwayMQTT(t *testing.T) {
-	var away atomic.Bool
-	var asked atomic.Int32
-	log := &awayLog{memLog: &memLog{}, ask: func() error {
-		asked.Add(1)
-		if away.Load() {
-			return errors.New("no answer")
-		}
-		return nil
-	}}
+	log := &awayLog{memLog: &memLog{}}
 	n := startNodeOn(t, log, gateway.Config{})
 	n.connect("d").ws.CloseNow()
 	n.until("the device to have left", func() bool { return n.gateway.Stats().Online == 0 })
-	away.Store(true)
-	before := asked.Load()
+	log.away.Store(true)
+	before := log.asked.Load()
 	come := func() byte {
 		c := n.mqtt(true)
 		c.send(c.keptConnect("d", false))
@@ -169,12 +155,12 @@ func TestOverload_LogAwayMQTT(t *testing.T) {
 			t.Fatalf("CONNECT is answered %#x", code)
 		}
 	}
-	if n := asked.Load() - before; n < 3 || n >= 20 {
+	if n := log.asked.Load() - before; n < 3 || n >= 20 {
 		t.Errorf("the log was asked %d times", n)
 	}
 	if got := n.gateway.Stats().Drops[gateway.DropLogAway]; got != 20 {
 		t.Errorf("%d counted", got)
 	}
-	away.Store(false)
+	log.away.Store(false)
 	n.until("the log to be asked again", func() bool { return come() == 0 })
 }

@@ -40,6 +40,13 @@ func (r *CommandRoom) Tell(subject string, seq uint64) {
 	r.s.heard(subject, seq, time.Now().Add(time.Hour).UnixMilli(), 1)
 }
 
+// Later ends the claims that have stood for so long.
+func (r *CommandRoom) Later(d time.Duration) {
+	r.s.mu.Lock()
+	defer r.s.mu.Unlock()
+	r.s.expireLocked(time.Now().Add(d).UnixMilli())
+}
+
 // Take takes one.
 func (r *CommandRoom) Take(subject string, seq uint64) { r.s.took(subject, seq, 1) }
 

@@ -76,6 +76,10 @@ func TestCommands_CountedOnce(t *testing.T) {
 	r.Take(subject("a"), 1)
 	stores("a", 5, true)
 	stores("a", 6, false)
+	r.Later(20 * time.Second)
+	stores("a", 6, false)
+	r.Later(time.Minute) // 4 and 5 were given out before the stream could tell
+	stores("a", 6, true)
 }
 
 // TestCommands_QuotaOfATenant: what was delivered, taken back or has expired makes room.
