@@ -87,6 +87,16 @@ func IDs(records ...sink.Record) (ids []string) {
 	return ids
 }
 
+// Firsts is what came without what came again: all that may be asked of what comes at least once.
+func Firsts(got []string) (first []string) {
+	for _, one := range got {
+		if !slices.Contains(first, one) {
+			first = append(first, one)
+		}
+	}
+	return first
+}
+
 // New makes a destination of keys.
 func New(t testing.TB, kind sink.Kind, values map[string]any) sink.Destination {
 	t.Helper()
@@ -172,12 +182,8 @@ func (h *Harness) wantsBehindRefusals(t *testing.T, ids []string) {
 	}
 	var got, first []string
 	testkit.Eventually(t, patience, "the server to have what was confirmed", func() bool {
-		got, first = h.Received(t), nil
-		for _, id := range got {
-			if !slices.Contains(first, id) {
-				first = append(first, id)
-			}
-		}
+		got = h.Received(t)
+		first = Firsts(got)
 		return len(first) >= len(ids)
 	})
 	if !slices.Equal(h.order(first), h.order(ids)) {
