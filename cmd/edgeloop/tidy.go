@@ -42,6 +42,7 @@ type tidier struct {
 	moved   uint64
 	churn   float64 // connections that came or went lately, fading
 	peak    float64 // bytes that were in flight lately, fading
+	passing bool    // a storm or a peak was seen, and no round made since: it may fade before one is allowed
 	calm    int     // looks in a row since the storm or the peak
 	settled uint64  // bytes held after the last round
 	fresh   bool    // the last round was just made
@@ -56,8 +57,8 @@ func (t *tidier) due(now time.Time, l load) bool {
 	t.moved = l.moved
 	t.churn = t.churn*0.8 + moved
 	t.peak = max(t.peak*0.95, float64(l.inFlight))
-	storm := t.churn >= max(churnLeast, float64(l.open)/4)
 	peak := t.peak >= peakLeast
+	t.passing = t.passing || peak || t.churn >= max(churnLeast, float64(l.open)/4)
 	// What comes and goes evenly is no storm: each look then adds a fifth of churn.
 	if moved <= t.churn/10 && (!peak || float64(l.inFlight) < t.peak/4) {
 		t.calm++
@@ -67,11 +68,11 @@ func (t *tidier) due(now time.Time, l load) bool {
 	// The runtime keeps a tenth more than its goal. A process that holds more
 	// has collected since the peak; what is held for other reasons was there after the last round.
 	held := l.held > max(l.goal, t.settled)*5/4+heldLeast
-	passed := t.calm >= calmFor && (storm || peak)
+	passed := t.calm >= calmFor && t.passing
 	if (!passed && !held) || now.Sub(t.last) < tidyRest {
 		return false
 	}
-	t.last, t.churn, t.peak, t.calm, t.fresh = now, 0, 0, 0, true
+	t.last, t.churn, t.peak, t.passing, t.calm, t.fresh = now, 0, 0, false, 0, true
 	return true
 }
 

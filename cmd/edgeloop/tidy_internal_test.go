@@ -85,3 +85,15 @@ func TestTidier_GivesAPeakBackOnce(t *testing.T) {
 		})
 	}
 }
+
+// A storm that ends soon after a round is not forgotten when the next one may be made.
+func TestTidier_RemembersASecondStorm(t *testing.T) {
+	const mib = 1 << 20
+	due := rounds(200, func(i int) load {
+		came := uint64(min(max(i-100, 0), 1))*500 + uint64(min(max(i-104, 0), 1))*1000
+		return load{open: came, moved: came, held: 20 * mib, goal: 25 * mib}
+	})
+	if len(due) != 2 || due[0] > 105 || due[1] > 120 {
+		t.Errorf("memory was given back at looks %v, want soon after 101 and after 105", due)
+	}
+}
