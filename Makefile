@@ -66,6 +66,14 @@ bench-compare: ## The same with every peer; writes bench/results/DATE-compare.md
 	scripts/bench-build.sh
 	bin/compare $(BENCHFLAGS)
 
+# Ten minutes at most. BENCHFLAGS='-rounds 1 -connections 500 -seconds 1 -out /tmp' shows that it works.
+.PHONY: bench-mqtt
+bench-mqtt: ## MQTT: memory, connects, QoS 1, fan-out beside mosquitto, mochi and WebSocket; writes bench/results/DATE-mqtt.md
+	scripts/bench-build.sh mqtt
+	bin/compare -name mqtt -within 9m -rounds 3 -connections 5000 -seconds 4 -rate 5000 \
+		-only edgeloop-serve,edgeloop-mqtt,mosquitto,mochi \
+		-measures idle,connect,telemetry,telemetry-paced,fanout,p2p $(BENCHFLAGS)
+
 BEFORE ?= b6c0570
 
 .PHONY: bench-tls

@@ -57,6 +57,8 @@ type Options struct {
 	MessageTimeout   time.Duration `help:"An answer later than this is a lost message." default:"10s"`
 	ConnectTimeout   time.Duration `help:"Time for all devices to connect." default:"5m"`
 
+	topic string // that devices publish to; "": the fleet's default
+
 	Require []string `help:"Fail with exit code 1 unless a value of the result meets this condition, as in 'figures.rtt_p99_ms<=5'. Repeatable." placeholder:"EXPR" sep:"none"`
 }
 
@@ -109,6 +111,13 @@ func (a Addresses) url(mqtt, secure bool) (string, error) {
 // mqtt says whether the devices speak MQTT.
 func (o Options) mqtt() bool { return strings.HasPrefix(o.Dialect, "mqtt") }
 
+// speakMQTT has devices speak 3.1.1 where no version of MQTT was asked for.
+func (o *Options) speakMQTT() {
+	if !o.mqtt() {
+		o.Dialect = "mqtt"
+	}
+}
+
 // hearCommands has devices of MQTT subscribe to what a node tells them.
 func (o *Options) hearCommands() {
 	if o.mqtt() {
@@ -129,7 +138,7 @@ func ReadAddresses(dataDir string) (Addresses, error) {
 // fleetConfig is the configuration of the fleet of devices [first, first+count).
 func (o Options) fleetConfig(first, count int) (fleet.Config, error) {
 	cfg := fleet.Config{
-		URL: o.URL, Dialect: o.Dialect, Subscribe: o.Subscribe, First: first, Count: count, Loops: o.Loops, PerSource: o.PerSource,
+		URL: o.URL, Dialect: o.Dialect, Subscribe: o.Subscribe, Topic: o.topic, First: first, Count: count, Loops: o.Loops, PerSource: o.PerSource,
 		Tenant: o.Tenant, Prefix: o.Prefix, HandshakeTimeout: o.HandshakeTimeout,
 		TLS:            fleet.TLS{CA: o.TLSCA, Cert: o.TLSCert, Key: o.TLSKey, Version: o.TLSVersion, Classic: o.TLSClassic, Resume: o.TLSResume},
 		MessageTimeout: o.MessageTimeout, Heartbeat: o.Heartbeat, ReceiveBuffer: o.ReceiveBuffer,

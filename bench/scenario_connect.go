@@ -142,11 +142,7 @@ type ConnTCP struct {
 // Name implements Scenario.
 func (ConnTCP) Name() string { return "singlenode-conn-tcp" }
 
-func (ConnTCP) prepare(o *Options) {
-	if !o.mqtt() {
-		o.Dialect = "mqtt"
-	}
-}
+func (ConnTCP) prepare(o *Options) { o.speakMQTT() }
 
 // Run implements Scenario.
 func (c ConnTCP) Run(ctx context.Context, s *Session) error {

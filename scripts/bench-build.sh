@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# bench-build.sh [tls]
+# bench-build.sh [tls|mqtt]
 # Builds what the comparison runs: the node, the fleet, the peers' echo servers,
 # the raw loop in C, and the runner. Everything goes to bin/.
 set -euo pipefail
@@ -19,5 +19,9 @@ mkdir -p bin/peers
 go build -trimpath -o bin/ ./cmd/edgeloop ./cmd/edgebench
 gcc -O2 -Wall -Wextra -pthread -o bin/peers/rawc bench/compare/servers/rawc/rawc.c
 cd bench/compare
-go build -trimpath -o ../../bin/peers/ ./servers/...
+if [ "${1:-}" = mqtt ]; then
+  go build -trimpath -o ../../bin/peers/ ./servers/mochi
+else
+  go build -trimpath -o ../../bin/peers/ ./servers/...
+fi
 go build -trimpath -o ../../bin/compare .

@@ -33,6 +33,7 @@ type plan struct {
 	name        string
 	out         string
 	limit       time.Duration
+	within      time.Duration
 	tls         bool
 	certs       certs
 }
@@ -50,6 +51,7 @@ func flags() plan {
 	flag.StringVar(&p.name, "name", "compare", "name of the result files")
 	flag.StringVar(&p.out, "out", "bench/results", "folder for the results")
 	flag.DurationVar(&p.limit, "limit", 2*time.Minute, "longest time for one measurement")
+	flag.DurationVar(&p.within, "within", 0, "longest time for all rounds, 0 is as long as they take: one that would not end in time is left out")
 	flag.BoolVar(&p.tls, "tls", false, "measure TLS: the node beside itself without it, gws, nginx and HAProxy")
 	flag.Parse()
 	p.only, p.measures = byComma(only), byComma(measures)
@@ -131,9 +133,14 @@ func run(ctx context.Context, p plan) error {
 			return err
 		}
 	}
-	rep := report{Started: time.Now().UTC(), Commit: commit(ctx), Command: shown(os.Args), plan: p}
+	rep := report{Started: time.Now().UTC(), Commit: commit(ctx), Command: shown(os.Args), Load: loadAverage(), plan: p}
 	list := rep.choose(p)
-	for round := 1; round <= p.rounds; round++ {
+	if p.within > 0 {
+		var stop context.CancelFunc
+		ctx, stop = context.WithTimeout(ctx, p.within)
+		defer stop()
+	}
+	for round := 1; round <= p.rounds && rep.fits(p, round); round++ {
 		err := rep.round(ctx, p, round, list)
 		if err != nil {
 			rep.Problems = append(rep.Problems, fmt.Sprintf("round %d was not finished: %v", round, err))
@@ -148,6 +155,24 @@ func run(ctx context.Context, p plan) error {
 		return fmt.Errorf("%d things went wrong, listed on the page", len(list))
 	}
 	return nil
+}
+
+// fits says whether one more round can be expected to end in time.
+func (r *report) fits(p plan, round int) bool {
+	before := float64(round - 1)
+	if p.within == 0 || before == 0 || r.TookS*(before+1)/before <= p.within.Seconds() {
+		return true
+	}
+	fmt.Fprintf(os.Stderr, "compare: after %.0f s there is no time for round %d within %v\n", r.TookS, round, p.within)
+	return false
+}
+
+// loadAverage is how many wanted a core, over the minute before.
+func loadAverage() float64 {
+	b, _ := os.ReadFile("/proc/loadavg") // without it the page says 0
+	var v float64
+	_, _ = fmt.Sscan(string(b), &v)
+	return v
 }
 
 // choose lists the servers of the plan and notes which are not there to measure.

@@ -49,6 +49,7 @@ type measure struct {
 	node bool // for the node only
 	echo bool // for echo servers only
 	cast bool // a broadcast
+	mqtt bool // for those that speak MQTT only
 	// Of the TLS figures alone: whom it is about, in how many rounds, 0 in all, and with how
 	// many connections, 0 as many as there are.
 	fits        func(server) bool
@@ -72,6 +73,8 @@ func measures(p plan) []measure {
 		{name: "echo-paced", args: []string{"echo", rate, d}, echo: true},
 		{name: "telemetry", args: []string{"telemetry", "--in-flight=8", d}, node: true},
 		{name: "telemetry-paced", args: []string{"telemetry", rate, d}, node: true},
+		{name: "fanout", args: []string{"singlenode-fanout", d}, mqtt: true},
+		{name: "p2p", args: []string{"singlenode-p2p", d}, mqtt: true},
 		{name: "broadcast", args: []string{"broadcast", "--count=20", "--every=50ms"}, cast: true},
 	}
 }
@@ -87,7 +90,7 @@ func (m measure) applies(p plan, s server) bool {
 	if s.mqtt {
 		return !m.echo && !m.cast
 	}
-	return (!m.node || s.node) && (!m.echo || !s.node) && (!m.cast || !s.noBroadcast) && (!s.idleOnly || m.name == "idle")
+	return !m.mqtt && (!m.node || s.node) && (!m.echo || !s.node) && (!m.cast || !s.noBroadcast) && (!s.idleOnly || m.name == "idle")
 }
 
 // measureAll starts the servers of a side, takes every measure that applies of

@@ -62,56 +62,6 @@ func (r report) nodeColumns() []column {
 	}
 }
 
-// mqttColumns are what a broker and a node do alike: from a PUBLISH with QoS 1 to PUBACK.
-func (r report) mqttColumns() []column {
-	paced := fmt.Sprintf(" at %s messages/s", thousands(float64(r.plan.rate)))
-	return []column{
-		{title: "CPU µs per message", heading: "CPU for one message of QoS 1, eight in flight", measure: "telemetry", unit: "µs", figure: "cpu_us_per_message", digits: 2, mqtt: true},
-		{title: "CPU µs" + paced, heading: "CPU for one message of QoS 1" + paced, measure: "telemetry-paced", unit: "µs", figure: "cpu_us_per_message", digits: 2, mqtt: true},
-		{title: "PUBACK p50 ms" + paced, heading: "PUBACK" + paced + ", 50th percentile", measure: "telemetry-paced", unit: "ms", figure: "ack_p50_ms", digits: 2, mqtt: true},
-		{title: "p99 ms", heading: "PUBACK" + paced + ", 99th percentile", measure: "telemetry-paced", unit: "ms", figure: "ack_p99_ms", digits: 2, mqtt: true},
-	}
-}
-
-// mqttTable sets brokers beside the node by MQTT, and that beside itself by WebSocket; the
-// ratios are to the node by MQTT.
-func (r report) mqttTable(b *strings.Builder, rows []server) {
-	columns := append(slices.DeleteFunc(r.columns(), func(c column) bool { return c.measure != "idle" && c.measure != "connect" }), r.mqttColumns()...)
-	titles := []string{"server", "an acknowledged message is"}
-	for _, c := range columns {
-		titles = append(titles, c.title)
-	}
-	head(b, titles...)
-	for _, s := range rows {
-		cells := []string{s.what, s.promise}
-		for _, c := range columns {
-			v, ok := r.of(s.name, c.measure, c.figure)
-			if !ok {
-				cells = append(cells, "")
-				continue
-			}
-			text := c.show(v.median)
-			if ours, ok := r.of(nodeMQTT, c.measure, c.figure); ok && ours.median > 0 && s.name != nodeMQTT {
-				text += fmt.Sprintf(" ×%.2f", v.median/ours.median)
-			}
-			if span := c.between(v); span != "" {
-				text += " (" + span + ")"
-			}
-			cells = append(cells, text)
-		}
-		row(b, cells...)
-	}
-}
-
-// brokers are the rows of the table of MQTT; none where no broker was measured.
-func brokers(all []server) []server {
-	rows := slices.DeleteFunc(slices.Clone(all), func(s server) bool { return !s.mqtt && s.name != wholeOne })
-	if !slices.ContainsFunc(rows, func(s server) bool { return s.mqtt }) {
-		return nil
-	}
-	return rows
-}
-
 // show is a number with the digits of the column.
 func (c column) show(v float64) string {
 	if c.digits == 0 {
@@ -282,6 +232,8 @@ func (r report) markdown(jsonName string) string {
 	all, nodes := r.rows()
 	few := max(1, r.plan.connections/20)
 	fmt.Fprintf(&b, "# Side by side, %s\n\n", r.Started.Format("2 January 2006"))
+	r.busy(&b)
+	r.goals(&b)
 	r.ahead(&b)
 	if len(r.Absent) > 0 {
 		fmt.Fprintf(&b, "Not installed, so not measured: %s.\n\n", strings.Join(r.Absent, ", "))
@@ -301,11 +253,7 @@ func (r report) markdown(jsonName string) string {
 			"the first three with eight messages of each in flight.\n\n")
 		r.nodeTable(&b, nodes)
 	}
-	if rows := brokers(all); len(rows) > 0 {
-		b.WriteString("\n## MQTT\n\nBrokers and the node by MQTT 3.1.1 over TCP, and the node by WebSocket: a message of 128 B in all, PUBLISH with QoS 1 to PUBACK, " +
-			"or JSON envelope to its acknowledgement. The node checks a token of each device. × is the ratio to the node by MQTT, then the rounds' range.\n\n")
-		r.mqttTable(&b, rows)
-	}
+	r.mqttPart(&b, brokers(all))
 	r.beforeAfter(&b)
 	b.WriteString("\n## Each figure with its spread\n\n“Within noise” marks a difference to edgeloop that is smaller than the rounds' own: " +
 		"the ranges from the smallest to the largest round overlap. Echo servers stand beside `edgeloop echo`; whole products, and broadcasts, " +

@@ -26,6 +26,8 @@ func (r report) reason(l lead) string {
 // knownReason is for rows where the peer does something else.
 func knownReason(l lead) string {
 	switch {
+	case isSpread(l.column):
+		return "It hands on what is in its memory, nothing written; the node what is synced, read from the log."
 	case l.peer.mqtt && l.mqtt:
 		return "Its PUBACK says: " + l.peer.promise + "."
 	case l.peer.mqtt:

@@ -12,6 +12,7 @@ type report struct {
 	Commit   string    `json:"commit"`
 	Command  string    `json:"command"`
 	TookS    float64   `json:"took_s"`
+	Load     float64   `json:"load"` // average of the minute before
 	Runs     []record  `json:"runs"`
 	Problems []string  `json:"problems,omitempty"`
 	Absent   []string  `json:"absent,omitempty"` // not installed

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 // of3 is one figure of one server in three rounds.
@@ -69,6 +70,7 @@ func TestReport_Page(t *testing.T) {
 		t.Fatalf("no text under the list:\n%s", page)
 	}
 	for _, want := range []string{
+		"to the PUBACK after the sync, by MQTT: 10 µs, by WebSocket 11 (×0.91): not above WebSocket.\n",
 		"one echo of 128 B, one in flight: gws has 10.90 µs, edgeloop 11.00 (-1 %, within noise). The rounds lie further apart",
 		"eight in flight: gws has 3.00 µs, edgeloop 4.00 (-25 %). User part: 2.00 against edgeloop's 1.00; kernel's part: 1.00 against 3.00. The lead is what the kernel does",
 		"mosquitto has 505 B, edgeloop 1,110 (-55 %). It checks no token",
@@ -78,8 +80,8 @@ func TestReport_Page(t *testing.T) {
 			t.Errorf("the list has no %q:\n%s", want, top)
 		}
 	}
-	if strings.Count(top, "\n- ") != 4 {
-		t.Errorf("not four leads:\n%s", top)
+	if strings.Count(top, "\n- ") != 5 {
+		t.Errorf("not one goal and four leads:\n%s", top)
 	}
 	for _, want := range []string{
 		"| lxzan/gws 1.8.9 |  |  | 10.90 ×1.36 | 3.00 ×1.50 |",
@@ -227,5 +229,65 @@ func TestPlan_Check(t *testing.T) {
 	}
 	if nothing.check() == nil {
 		t.Error("no rounds are accepted")
+	}
+}
+
+// TestReport_MQTT: what reaches subscribers has a table, of what there is in a second more is no
+// lead of a peer, a goal that is missed is called that, and so is a machine that was busy.
+func TestReport_MQTT(t *testing.T) {
+	r := report{Load: 17.5, plan: plan{rounds: 2, connections: 100, seconds: 1, rate: 10}}
+	two := func(server, measure, figure string, a, b float64) {
+		r.Runs = append(r.Runs, of3(server, measure, map[string]float64{figure: a}, map[string]float64{figure: b})...)
+	}
+	two("edgeloop-serve", "idle", "rss_bytes_per_connection", 1000, 1010)
+	two("edgeloop-mqtt", "idle", "rss_bytes_per_connection", 1200, 1210)
+	two("edgeloop-serve", "connect", "cpu_us_per_connect", 40, 50)
+	two("edgeloop-mqtt", "connect", "cpu_us_per_connect", 45, 55)
+	two("edgeloop-mqtt", "fanout", "cpu_us_per_delivery", 4, 4)
+	two("edgeloop-mqtt", "fanout", "deliveries_per_s", 8000, 8000)
+	two("mochi", "fanout", "cpu_us_per_delivery", 2, 2)
+	two("mochi", "fanout", "deliveries_per_s", 7000, 7000)
+	r.Runs[0].machine = json.RawMessage(`{"cores":2}`)
+	page := r.markdown("x.json")
+	for _, want := range []string{
+		"**The machine did other work meanwhile** (load average 17.5 before the run, 2 cores)",
+		"- RSS of an idle device by MQTT: 1205 B, by WebSocket 1005 (×1.20): above WebSocket.\n",
+		"- CPU for one connect by MQTT: 50 µs, by WebSocket 45 (×1.11): as by WebSocket: the rounds lie further apart.\n",
+		"- CPU for one delivery, fan-out: mochi has 2.00 µs, edgeloop 4.00 (-50 %). It hands on what is in its memory",
+		"| mochi-mqtt/server 2.7.9 (Go) | taken into memory, nothing written | 2.00 ×0.50 (2.00–2.00) |",
+		"| mochi-mqtt/server 2.7.9 (Go) | taken into memory, nothing written |  |  | 7,000 (7,000–7,000) |  |",
+	} {
+		if !strings.Contains(page, want) {
+			t.Errorf("no %q in:\n%s", want, page)
+		}
+	}
+	if strings.Count(page, "mochi has") != 1 {
+		t.Errorf("not one lead:\n%s", page)
+	}
+	r.Load = 0.5
+	if strings.Contains(r.markdown("x.json"), "other work") {
+		t.Error("a quiet machine is called busy")
+	}
+}
+
+// TestReport_Fits: no round begins that would not end in the time given.
+func TestReport_Fits(t *testing.T) {
+	for _, c := range []struct {
+		within time.Duration
+		took   float64
+		round  int
+		want   bool
+	}{
+		{0, 1e6, 3, true},
+		{time.Minute, 0, 1, true},
+		{time.Minute, 30, 2, true},
+		{time.Minute, 31, 2, false},
+		{time.Minute, 40, 3, true},
+		{time.Minute, 41, 3, false},
+	} {
+		r := report{TookS: c.took}
+		if got := r.fits(plan{within: c.within}, c.round); got != c.want {
+			t.Errorf("%+v: %v", c, got)
+		}
 	}
 }

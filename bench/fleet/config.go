@@ -28,8 +28,12 @@ type Config struct {
 	// (3.1.1) or mqtt5 over TCP, default mqtt.
 	Dialect string
 	// Subscribe is the topic filter that each device of MQTT subscribes to; it is ready
-	// with the answer. Default: none.
-	Subscribe string
+	// with the answer. Default: none. Topic is what it publishes to, default "bench". In
+	// both, {n} is its number. What comes to who subscribed is accounted for where the last
+	// level of a topic is the number of its only publisher.
+	Subscribe, Topic string
+	// Password is what all devices of MQTT show instead of a token.
+	Password string
 	// First and Count: this fleet is the devices numbered [First, First+Count).
 	First, Count int
 	// Loops is the number of epoll loops. Default 1; one drives 50,000 devices.
@@ -83,6 +87,7 @@ func (c Config) withDefaults() (Config, target, error) {
 	c.Loops = min(orDefault(c.Loops, 1), c.Count)
 	c.Tenant = orDefault(c.Tenant, "default")
 	c.Prefix = orDefault(c.Prefix, "bench-")
+	c.Topic = orDefault(c.Topic, "bench")
 	c.TokenLife = orDefault(c.TokenLife, 24*time.Hour)
 	c.HandshakeTimeout = orDefault(c.HandshakeTimeout, 10*time.Second)
 	c.MessageTimeout = orDefault(c.MessageTimeout, 10*time.Second)

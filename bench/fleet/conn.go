@@ -37,7 +37,8 @@ type work struct {
 	load     *load
 	echo     echoes
 	tele     acks
-	progress int64 // when the last answer came, or the first message after silence left
+	progress int64             // when the last answer came, or the first message after silence left
+	heard    map[uint64]uint64 // the highest number of each publisher; nil: it has heard of none
 }
 
 // spill keeps bytes between two events: a frame that arrived in part, frames

@@ -38,6 +38,9 @@ const (
 	Broadcasts                     // numbered broadcasts received in their turn
 	BroadcastsMissed               // numbers that a connected device never saw
 	BroadcastsDoubled              // numbers seen twice or out of turn
+	Delivered                      // messages of topics received
+	DeliveriesMissed               // numbers of a publisher that a subscriber never saw
+	DeliveriesDoubled              // numbers seen twice or out of turn
 	Faults                         // error envelopes received
 	Resumed                        // TLS handshakes that a ticket made short
 	PostQuantum                    // TLS handshakes by X25519MLKEM768
@@ -54,7 +57,8 @@ func countNames() [numCounts]string {
 		"dialed", "opened", "registered", "refused", "failed", "closed", "dropped",
 		"sent", "pushed", "resent", "received", "acked", "lost", "late", "duplicated", "reordered",
 		"corrupted", "rolled_back", "cut", "overrun", "skipped", "pings", "heartbeats",
-		"commands", "broadcasts", "broadcasts_missed", "broadcasts_doubled", "faults",
+		"commands", "broadcasts", "broadcasts_missed", "broadcasts_doubled",
+		"delivered", "deliveries_missed", "deliveries_doubled", "faults",
 		"resumed", "post_quantum", "bytes_in", "bytes_out", "open", "ready", "dialing",
 	}
 }
@@ -91,7 +95,7 @@ func (c Counts) Outstanding() int64 {
 // corrupted or forgot.
 func (c Counts) Unsound() int64 {
 	return c[Lost] + c[Duplicated] + c[Reordered] + c[Corrupted] + c[RolledBack] +
-		c[BroadcastsMissed] + c[BroadcastsDoubled]
+		c[BroadcastsMissed] + c[BroadcastsDoubled] + c[DeliveriesMissed] + c[DeliveriesDoubled]
 }
 
 // MarshalJSON writes an object of names and values.

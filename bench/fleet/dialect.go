@@ -16,6 +16,7 @@ const (
 	isWelcome
 	isAck
 	isCommand
+	isMessage // of a topic
 	isFault
 	isBroken
 )

@@ -189,6 +189,9 @@ func (l *loop) registered(i int, now int64) {
 		l.counts[Dialing]--
 	}
 	c.ready, c.failed, c.heard = true, 0, 0
+	if c.work != nil {
+		c.work.heard = nil
+	}
 	l.counts[Registered]++
 	l.counts[Ready]++
 	l.tallies.lastReady = now

@@ -157,8 +157,7 @@ func (l *loop) paced(i int, w *load, due, now int64) {
 			return
 		}
 		l.counts[Pushed]++
-		l.body = l.dialect.telemetry(l.body[:0], 0, due, w.size)
-		l.framer.frame(l.dialect.op(), l.body)
+		l.telemetry(i, 0, due, w.size)
 	case PingLoad:
 		l.counts[Pushed]++
 		l.body = binary.BigEndian.AppendUint64(l.body[:0], uint64(due)) //nolint:gosec // Unix nanoseconds

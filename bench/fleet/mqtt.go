@@ -11,13 +11,16 @@ import (
 )
 
 // mqtt is a device that speaks MQTT over TCP: 3.1.1 or 5.0, a clean session, telemetry with
-// QoS 1 to the topic "bench". What a dialect writes is whole packets here. It is written
-// apart from the node's own packet code.
+// QoS 1. What a dialect writes is whole packets here. It is written apart from the node's own
+// packet code. Topics are in mqtttopic.go.
 type mqtt struct {
 	level     byte   // 4: 3.1.1, 5: 5.0
 	keepAlive uint16 // seconds
 	tenant    string
-	filter    string // what the devices subscribe to; "": nothing
+	password  string // of all devices; "": each has its token, where there are any
+	topic     topic  // what they publish to
+	filter    topic  // what they subscribe to; none: nothing
+	device    int    // whose telemetry comes next
 	body      []byte
 }
 
@@ -37,7 +40,6 @@ const (
 
 // Topics.
 const (
-	mqttTopic   = "bench"
 	mqttCommand = "$edgeloop/command/"
 	mqttReply   = "$edgeloop/reply/"
 )
@@ -48,7 +50,7 @@ const subscribeID = 0xffff
 var errBadPacket = errors.New("fleet: not a packet that a server sends")
 
 func newMQTT(cfg Config) *mqtt {
-	m := &mqtt{level: 4, tenant: cfg.Tenant, filter: cfg.Subscribe}
+	m := &mqtt{level: 4, tenant: cfg.Tenant, password: cfg.Password, topic: topicOf(cfg.Topic), filter: topicOf(cfg.Subscribe)}
 	if cfg.Dialect == "mqtt5" {
 		m.level = 5
 	}
@@ -58,7 +60,7 @@ func newMQTT(cfg Config) *mqtt {
 
 func (m *mqtt) protocol() string { return "mqtt" }
 func (m *mqtt) op() ws.OpCode    { return ws.OpBinary }
-func (m *mqtt) welcomes() bool   { return m.filter != "" } // ready with its SUBACK
+func (m *mqtt) welcomes() bool   { return !m.filter.none() } // ready with its SUBACK
 
 // packet appends a packet whose body is made by the caller in m.body.
 func (m *mqtt) packet(dst []byte, first byte) []byte {
@@ -85,7 +87,7 @@ func (m *mqtt) noProperties() {
 // if it has one, as password.
 func (m *mqtt) hello(dst []byte, o *opener, n int) []byte {
 	flags := byte(0x82) // clean, user name
-	if o.sign != nil {
+	if o.sign != nil || m.password != "" {
 		flags |= 0x40
 	}
 	m.body = append(m.body[:0], 0, 4, 'M', 'Q', 'T', 'T', m.level, flags)
@@ -93,16 +95,20 @@ func (m *mqtt) hello(dst []byte, o *opener, n int) []byte {
 	m.noProperties()
 	m.text(o.device(n))
 	m.text([]byte(m.tenant))
-	if o.sign != nil {
+	switch {
+	case m.password != "":
+		m.text([]byte(m.password))
+	case o.sign != nil:
 		m.text(o.sign.append(nil, o.device(n)))
 	}
 	return m.packet(dst, mqttConnect)
 }
 
-func (m *mqtt) subscribe(dst []byte) []byte {
+// subscribe appends the SUBSCRIBE of device n.
+func (m *mqtt) subscribe(dst []byte, n int) []byte {
 	m.body = binary.BigEndian.AppendUint16(m.body[:0], subscribeID)
 	m.noProperties()
-	m.text([]byte(m.filter))
+	m.text(m.filter.of(n))
 	m.body = append(m.body, 1) // QoS
 	return m.packet(dst, mqttSubscribe)
 }
@@ -111,18 +117,21 @@ func (m *mqtt) subscribe(dst []byte) []byte {
 // two that can be in flight at once.
 func mqttID(seq uint64) uint16 { return uint16(seq%65535) + 1 } //nolint:gosec // bounded here
 
-// telemetry appends a PUBLISH of about size bytes in all; with sequence 0 of QoS 0.
+// telemetry appends a PUBLISH of about size bytes in all; with sequence 0 of QoS 0. It says its
+// number and when it was due, as a broadcast does, so that who subscribed can account for it.
 func (m *mqtt) telemetry(dst []byte, seq uint64, due int64, size int) []byte {
-	m.body = append(m.body[:0], 0, byte(len(mqttTopic)))
-	m.body = append(m.body, mqttTopic...)
+	m.body = m.body[:0]
+	m.text(m.topic.of(m.device))
 	first := byte(mqttPublish)
 	if seq > 0 {
 		first = mqttPublish1
 		m.body = binary.BigEndian.AppendUint16(m.body, mqttID(seq))
 	}
 	m.noProperties()
-	m.body = append(m.body, `{"ts":`...)
-	m.body = strconv.AppendInt(m.body, due/int64(time.Millisecond), 10)
+	m.body = append(m.body, `{"n":`...)
+	m.body = strconv.AppendUint(m.body, seq, 10)
+	m.body = append(m.body, `,"at":`...)
+	m.body = strconv.AppendInt(m.body, due, 10)
 	m.body = append(m.body, `,"pad":"`...)
 	for len(m.body) < size-2-2 { // the fixed header, and what ends the object
 		m.body = append(m.body, 'a'+byte(seq+uint64(len(m.body)))%26) //nolint:gosec // filler
@@ -192,6 +201,8 @@ func (m *mqtt) command(topic, payload []byte, e *event) {
 	e.kind = isCommand
 	if rest, ok := bytes.CutPrefix(topic, []byte(mqttCommand)); ok {
 		e.id, _, _ = bytes.Cut(rest, []byte{'/'})
+	} else {
+		e.kind = isMessage
 	}
 	stamped(payload, e)
 }

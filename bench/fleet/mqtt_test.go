@@ -3,9 +3,6 @@ package fleet_test
 import (
 	"encoding/binary"
 	"errors"
-	"net"
-	"os"
-	"os/exec"
 	"strings"
 	"testing"
 	"time"
@@ -16,51 +13,10 @@ import (
 	"edgeloop/bench/fleettest"
 )
 
-// mosquitto starts a broker that nobody here wrote and returns its URL.
-func mosquitto(t *testing.T) string {
-	t.Helper()
-	path := "/usr/sbin/mosquitto" // Debian's, not on an ordinary user's PATH
-	if _, err := os.Stat(path); err != nil {
-		if path, err = exec.LookPath("mosquitto"); err != nil {
-			if os.Getenv("CI") != "" {
-				t.Fatalf("%v; scripts/setup-test.sh installs it", err)
-			}
-			t.Skipf("%v; scripts/setup-test.sh installs it", err)
-		}
-	}
-	l, err := net.Listen("tcp4", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := l.Addr().String()
-	_, port, _ := net.SplitHostPort(addr)
-	_ = l.Close()
-	cmd := exec.Command(path, "-p", port)
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-	})
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for deadline := time.Now().Add(patience); ; <-tick.C {
-		c, err := net.Dial("tcp4", addr)
-		if err == nil {
-			_ = c.Close()
-			return "mqtt://" + addr
-		}
-		if time.Now().After(deadline) {
-			t.Fatal(err)
-		}
-	}
-}
-
 // A fleet over three loops against mosquitto, in both versions: each message is
 // acknowledged once and in order, also those that a reset took back.
 func TestMQTT_AgainstMosquitto(t *testing.T) {
-	url := mosquitto(t)
+	url := fleettest.Mosquitto(t)
 	for _, dialect := range []string{"mqtt", "mqtt5"} {
 		t.Run(dialect, func(t *testing.T) {
 			f := start(t, fleet.Config{URL: url, Dialect: dialect, Count: 30, Loops: 3, Prefix: dialect, Subscribe: "bench/none", Heartbeat: time.Second})
@@ -80,15 +36,59 @@ func TestMQTT_AgainstMosquitto(t *testing.T) {
 	}
 }
 
-// What a device subscribed to reaches it, as a command that it answers.
+// What a device subscribed to reaches it, under a topic that several publish to.
 func TestMQTT_HearsWhatItSubscribedTo(t *testing.T) {
-	url := mosquitto(t)
+	url := fleettest.Mosquitto(t)
 	f := start(t, fleet.Config{URL: url, Dialect: "mqtt5", Count: 3, Subscribe: "bench"})
 	connect(t, f, 3)
 	do(t, f, fleet.Order{Verb: fleet.Load, Kind: fleet.TelemetryLoad, Rate: 50})
-	c := until(t, f, "messages", func(c fleet.Counts) bool { return c[fleet.Commands] >= 30 })
+	c := until(t, f, "messages", func(c fleet.Counts) bool { return c[fleet.Delivered] >= 30 })
 	if c[fleet.Corrupted] != 0 {
 		t.Errorf("%v", c)
+	}
+}
+
+// What a publisher numbered is accounted for by who subscribed to its topic: what is missing,
+// what comes twice, and of a shared subscription only the latter. Each device subscribes to,
+// and publishes to, the topic with its number.
+func TestMQTT_NumbersOfATopic(t *testing.T) {
+	for filter, want := range map[string]map[fleet.Count]int64{
+		"of/{n}":            {fleet.Delivered: 6, fleet.DeliveriesMissed: 2, fleet.DeliveriesDoubled: 2},
+		"$share/all/of/{n}": {fleet.Delivered: 6, fleet.DeliveriesMissed: 0, fleet.DeliveriesDoubled: 2},
+	} {
+		t.Run(filter, func(t *testing.T) {
+			topics := make(chan string, 100)
+			url := fleettest.Broker(t, func(first byte, body []byte, _ int) (out []byte) {
+				switch first {
+				case 0x10:
+					return []byte{0x20, 2, 0, 0}
+				case 0x82:
+					topics <- string(body[4 : len(body)-1])
+					out = []byte{0x90, 3, body[0], body[1], 1}
+					for _, m := range []string{"7 3", "7 6", "7 6", "8 1", "8 2", "7 4"} {
+						from, n, _ := strings.Cut(m, " ")
+						text := "\x00\x04of/" + from + "\x00\x09" + `{"n":` + n + `,"at":1}`
+						out = append(append(out, 0x32, byte(len(text))), text...)
+					}
+					return out
+				case 0x32:
+					topics <- string(body[2 : 2+binary.BigEndian.Uint16(body)])
+				}
+				return nil
+			})
+			f := start(t, fleet.Config{URL: url, First: 5, Count: 1, Subscribe: filter, Topic: "to/{n}/x"})
+			connect(t, f, 1)
+			got := until(t, f, "deliveries", func(c fleet.Counts) bool { return c[fleet.Delivered] == 6 })
+			for k, n := range want {
+				if got[k] != n {
+					t.Errorf("%s = %d, want %d", k, got[k], n)
+				}
+			}
+			do(t, f, fleet.Order{Verb: fleet.Load, Kind: fleet.TelemetryLoad})
+			if got, want := <-topics+" "+<-topics, strings.ReplaceAll(filter, "{n}", "5")+" to/5/x"; got != want {
+				t.Errorf("topics %q, want %q", got, want)
+			}
+		})
 	}
 }
 

@@ -46,7 +46,7 @@ func (l *loop) begin(i int, connack []byte, now int64) {
 		l.registered(i, now)
 		return
 	}
-	l.framer.out = l.mqtt.subscribe(l.framer.out)
+	l.framer.out = l.mqtt.subscribe(l.framer.out, l.first+i)
 }
 
 // packet handles the first packet in b and returns its size.
@@ -117,7 +117,7 @@ func (l *loop) puback(i int, body []byte, now int64) {
 
 // published takes a message for device c.
 func (l *loop) published(c *conn, first byte, body []byte, now int64) {
-	topic, payload, id, ok := l.mqtt.message(first, body)
+	name, payload, id, ok := l.mqtt.message(first, body)
 	if !ok {
 		l.counts[Corrupted]++
 		return
@@ -126,6 +126,9 @@ func (l *loop) published(c *conn, first byte, body []byte, now int64) {
 		l.framer.out = append(l.framer.out, mqttPuback, 2, byte(id>>8), byte(id))
 	}
 	var e event
-	l.mqtt.command(topic, payload, &e)
+	if l.mqtt.command(name, payload, &e); e.kind == isMessage {
+		l.delivered(c, name, &e, now)
+		return
+	}
 	l.commanded(c, &e, now)
 }

@@ -187,7 +187,7 @@ func (l *loop) message(i int, payload []byte, now int64) {
 		if c.work != nil || l.dialect.welcomes() { // else nobody waits for anything
 			l.counts[Corrupted]++
 		}
-	case isOther:
+	case isOther, isMessage:
 	}
 }
 

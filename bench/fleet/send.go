@@ -94,9 +94,17 @@ func (l *loop) sendTelemetry(i, size int) {
 			a.again = a.sent
 			a.spare++
 		}
-		l.body = l.dialect.telemetry(l.body[:0], a.sent, a.due[a.sent&uint64(len(a.due)-1)], size)
-		l.framer.frame(l.dialect.op(), l.body)
+		l.telemetry(i, a.sent, a.due[a.sent&uint64(len(a.due)-1)], size)
 	}
+}
+
+// telemetry gathers one message of device i.
+func (l *loop) telemetry(i int, seq uint64, due int64, size int) {
+	if l.mqtt != nil {
+		l.mqtt.device = l.first + i
+	}
+	l.body = l.dialect.telemetry(l.body[:0], seq, due, size)
+	l.framer.frame(l.dialect.op(), l.body)
 }
 
 func (l *loop) heartbeat(i int, now int64) {
