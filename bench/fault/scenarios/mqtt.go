@@ -35,7 +35,7 @@ type mqttDown struct {
 // mqttScenario has devices that speak MQTT at a node that is hurt in every way: what they send
 // with QoS 1 and 2, and what they get with QoS 1.
 func mqttScenario() life.Scenario {
-	m := &mqttDown{given: map[string]string{}}
+	m := &mqttDown{}
 	return life.Scenario{
 		Name: "mqtt", About: "devices with QoS 1 and 2, and commands with QoS 1, through kill -9, power cuts, a full disk, SIGSTOP, drains, takeovers (an ext4 image; needs root)",
 		Devices: 20, Pace: 20 * ms, Flags: []string{"--free-takeovers=1000000", "--log-max-bytes=none"}, Setup: m.setup, Act: m.act,
@@ -43,6 +43,7 @@ func mqttScenario() life.Scenario {
 }
 
 func (m *mqttDown) setup(ctx context.Context, l *life.Life) error {
+	m.begin()
 	addrs, err := node.FreeAddrs(3) // the node has the first two
 	if err != nil {
 		return err
@@ -50,6 +51,13 @@ func (m *mqttDown) setup(ctx context.Context, l *life.Life) error {
 	m.at = addrs[2]
 	l.Node.Flags = append(l.Node.Flags, "--mqtt-listen="+m.at)
 	return setupPower(ctx, l)
+}
+
+// begin forgets the life before: its devices, and what was given to them, are gone.
+func (m *mqttDown) begin() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.disks, m.given, m.tried = 0, map[string]string{}, 0
 }
 
 // act hurts the node while they stream, and then holds the log against what they were told.
