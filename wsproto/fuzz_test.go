@@ -6,6 +6,7 @@ import (
 	"crypto/sha1"
 	"encoding/base64"
 	"errors"
+	"io"
 	"net/http"
 	"net/url"
 	"path/filepath"
@@ -206,6 +207,7 @@ func checkAccepted(t *testing.T, h *wsproto.Handshake, block []byte) {
 			t.Errorf("%s: %q, net/http reads %q", name, got, req.Header.Get(name))
 		}
 	}
+	checkAgainstGobwas(t, h, block, req.Header["Connection"])
 	status, header, _ := response(t, h.AppendResponse(nil))
 	if status != http.StatusSwitchingProtocols {
 		t.Errorf("%q: answered with %d", block, status)
@@ -219,5 +221,34 @@ func checkAccepted(t *testing.T, h *wsproto.Handshake, block []byte) {
 	}
 	if got := header.Get("Sec-Websocket-Extensions"); (got != "") != h.Compression {
 		t.Errorf("%q: extensions %q, compression %v", block, got, h.Compression)
+	}
+}
+
+// checkAgainstGobwas has gobwas/ws judge the same block: it takes it, and its 101 is ours but
+// for the extension, of which it is not told.
+func checkAgainstGobwas(t *testing.T, h *wsproto.Handshake, block []byte, connection []string) {
+	t.Helper()
+	for _, value := range connection {
+		if !strings.Contains(strings.ToLower(value), "upgrade") {
+			return // it wants the word in each line of the list
+		}
+	}
+	var want bytes.Buffer
+	upgrader := ws.Upgrader{ProtocolCustom: func([]byte) (string, bool) { return h.Protocol, true }}
+	if _, err := upgrader.Upgrade(struct {
+		io.Reader
+		io.Writer
+	}{bytes.NewReader(block), &want}); err != nil {
+		t.Errorf("%q: gobwas/ws says %v", block, err)
+		return
+	}
+	var got []byte
+	for line := range bytes.Lines(h.AppendResponse(nil)) {
+		if !bytes.HasPrefix(line, []byte("Sec-WebSocket-Extensions: ")) {
+			got = append(got, line...)
+		}
+	}
+	if !bytes.Equal(got, want.Bytes()) {
+		t.Errorf("%q: answered with %q, by gobwas/ws with %q", block, got, want.Bytes())
 	}
 }

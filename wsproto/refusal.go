@@ -60,7 +60,6 @@ var (
 	errKey            = &Refusal{Status: 400, Reason: "Sec-WebSocket-Key is not 16 bytes in base64"}
 	errProtocolList   = &Refusal{Status: 400, Reason: "malformed Sec-WebSocket-Protocol"}
 	errExtensionList  = &Refusal{Status: 400, Reason: "malformed Sec-WebSocket-Extensions"}
-	errHandshake      = &Refusal{Status: 400, Reason: "not a WebSocket handshake"}
 	errMethod         = &Refusal{Status: 405, Reason: "the method of a WebSocket handshake is GET"}
 	errUpgrade        = &Refusal{Status: 426, Reason: "this is a WebSocket endpoint: Upgrade must be websocket"}
 	errVersion        = &Refusal{Status: 426, Reason: "Sec-WebSocket-Version must be 13"}

@@ -1,87 +1,44 @@
 package wsproto
 
 import (
-	"io"
+	"crypto/sha1" //nolint:gosec // what the protocol asks for; it protects nothing
+	"encoding/base64"
 	"strconv"
 )
 
-// exchange is the client's side of gobwas/ws: it lets it read exactly one header block, and
-// keeps the response, which can still be discarded if the device is refused.
-type exchange struct {
-	in  []byte // borrowed
-	out []byte // owned, reused
-}
+// keyGUID is what the proof is made of, behind the client's key. [RFC6455 1.3]
+const keyGUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
-// Read implements io.Reader.
-func (x *exchange) Read(p []byte) (int, error) {
-	if len(x.in) == 0 {
-		return 0, io.EOF
-	}
-	n := copy(p, x.in)
-	x.in = x.in[n:]
-	return n, nil
-}
-
-// Write implements io.Writer.
-func (x *exchange) Write(p []byte) (int, error) {
-	x.out = append(x.out, p...)
-	return len(p), nil
-}
-
-// upgrade lets gobwas/ws judge block and write the 101. The callbacks are made once for
-// each h.
-func (h *Handshake) upgrade(block []byte) error {
-	if h.upgrader.Header == nil {
-		h.upgrader.Header = extensionHeader{h}
-		h.upgrader.ProtocolCustom = func([]byte) (string, bool) { return h.Protocol, true }
-	}
-	if h.required.otherConnection {
-		block = h.withoutOtherConnections(block)
-	}
-	h.exchange.in = block
-	_, err := h.upgrader.Upgrade(&h.exchange)
-	if err != nil || len(h.exchange.in) != 0 {
-		h.exchange.out = h.exchange.out[:0]
-		return errHandshake
-	}
-	return nil
-}
-
-// withoutOtherConnections copies block without the Connection fields that do not name
-// Upgrade. The list may span several lines, but gobwas/ws wants the word in each.
-func (h *Handshake) withoutOtherConnections(block []byte) []byte {
-	out := make([]byte, 0, len(block))
-	for rest := block; len(rest) > 0; {
-		line, after, _ := cutLine(rest) // Parse has checked that every line has its end
-		name, value, ok := cutField(line)
-		if !ok || !equalFold(name, "Connection") || hasToken(value, "upgrade") {
-			out = append(out, rest[:len(rest)-len(after)]...)
-		}
-		rest = after
-	}
-	return out
-}
+// keySize is the length of a key: 16 bytes in base64.
+const keySize = 24
 
 // AppendResponse appends the 101 for the handshake last parsed without an error, and
-// returns the longer slice.
-func (h *Handshake) AppendResponse(dst []byte) []byte { return append(dst, h.exchange.out...) }
-
-// extensionHeader writes the agreed permessage-deflate into the 101. gobwas/ws could
-// negotiate itself, but would fail the handshake where the RFC wants a bad offer
-// declined. [RFC7692 7.1]
-type extensionHeader struct{ h *Handshake }
-
-// WriteTo implements ws.HandshakeHeader.
-func (e extensionHeader) WriteTo(w io.Writer) (int64, error) {
-	if !e.h.Compression {
-		return 0, nil
+// returns the longer slice. The block that was parsed must still be there.
+// [RFC6455 4.2.2]
+func (h *Handshake) AppendResponse(dst []byte) []byte {
+	if !h.accepted {
+		return dst
 	}
-	var line [160]byte
-	b := append(line[:0], "Sec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover; client_no_context_takeover"...)
-	if e.h.window {
-		b = append(b, "; server_max_window_bits="...) // [RFC7692 7.1.2.1]
-		b = strconv.AppendInt(b, int64(e.h.WindowBits), 10)
+	dst = append(dst, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "...)
+	dst = appendProof(dst, h.required.key)
+	if h.Protocol != "" {
+		dst = append(dst, "\r\nSec-WebSocket-Protocol: "...)
+		dst = append(dst, h.Protocol...)
 	}
-	n, err := w.Write(append(b, "\r\n"...))
-	return int64(n), err
+	if h.Compression { // [RFC7692 7.1]
+		dst = append(dst, "\r\nSec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover; client_no_context_takeover"...)
+		if h.window {
+			dst = append(dst, "; server_max_window_bits="...) // [RFC7692 7.1.2.1]
+			dst = strconv.AppendInt(dst, int64(h.WindowBits), 10)
+		}
+	}
+	return append(dst, "\r\n\r\n"...)
+}
+
+// appendProof appends what shows that the server has read key, of keySize.
+func appendProof(dst, key []byte) []byte {
+	var text [keySize + len(keyGUID)]byte
+	copy(text[copy(text[:], key):], keyGUID)
+	proof := sha1.Sum(text[:]) //nolint:gosec // as above
+	return base64.StdEncoding.AppendEncode(dst, proof[:])
 }
