@@ -38,6 +38,12 @@ func Held(c *Conn) (n int) {
 	return n
 }
 
+// Deaf says whether epoll does not report what c's peer sends.
+func Deaf(c *Conn) (deaf bool) {
+	OnLoop(c, func() { deaf = c.deaf })
+	return deaf
+}
+
 // Wire is a copy of what c keeps of what came over the wire and has not passed its
 // Greeting.
 func Wire(c *Conn) (b []byte) {

@@ -68,6 +68,12 @@ func (c *Conn) layerOnLoop() *layered {
 	return l
 }
 
+// layeredOnLoop says whether a layer lies between the socket and the opening.
+func (c *Conn) layeredOnLoop() bool {
+	_, ok := c.gc.(*layered)
+	return ok
+}
+
 // socketOnLoop is gnet's connection.
 func (c *Conn) socketOnLoop() gnet.Conn {
 	if l, ok := c.gc.(*layered); ok {

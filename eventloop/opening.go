@@ -31,8 +31,8 @@ func (c *Conn) decideOnLoop(h *Hello, rest []byte) {
 	case refusal != nil:
 		c.refuseOnLoop(refusal)
 		s.putHello(h)
-	case c.state == statePending && !c.deaf:
-		c.deafenOnLoop() // nothing behind the opening is read before it is decided
+	case c.state == statePending && !c.deaf && c.layeredOnLoop():
+		c.deafenOnLoop() // the Greeting is not called before it is decided
 	}
 }
 
