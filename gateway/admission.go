@@ -53,11 +53,29 @@ func (g *Gateway) Accept(c *eventloop.Conn, h *eventloop.Hello) (eventloop.Recei
 	if refusal != nil {
 		return nil, refusal
 	}
-	if !g.checks.Post(&candidate{conn: c, hello: h, voice: v, addr: peerOnLoop(c, h), began: g.clock()}) {
+	who := g.candidate()
+	*who = candidate{conn: c, hello: h, voice: v, addr: peerOnLoop(c, h), began: g.clock()}
+	if !g.checks.Post(who) {
+		g.forget(who)
 		g.drops[DropAuthBusy].Add(1)
 		return nil, g.later("too many devices are connecting")
 	}
 	return nil, nil
+}
+
+// candidate is memory for one. It has the size of what is kept of a device, among which it
+// would leave a hole each time.
+func (g *Gateway) candidate() *candidate {
+	if c, ok := g.candidates.Get().(*candidate); ok {
+		return c
+	}
+	return new(candidate)
+}
+
+// forget gives the memory of a candidate back.
+func (g *Gateway) forget(c *candidate) {
+	*c = candidate{}
+	g.candidates.Put(c)
 }
 
 // voiceFor is how to speak with who has come.
@@ -96,6 +114,7 @@ func (g *Gateway) check(c *candidate) {
 		g.refused(c, refusal)
 		g.turnAway(c, refusal)
 	}
+	g.forget(c) // not where a worker panics, and turns it away then
 }
 
 // tellProof says whether a candidate could prove who it is. One that is refused for another

@@ -47,16 +47,17 @@ type Gateway struct {
 	latencies struct{ ack, handshake, reply latency.Histogram }
 
 	// Safe for concurrent use.
-	turns    sync.Pool // *turn
-	batches  sync.Pool // *batch
-	encoders sync.Pool // *encoder
-	replies  replies
-	memory   memory
-	notices  notices
-	events   events
-	drain    drain
-	wait     sync.WaitGroup
-	stop     sync.Once
+	turns      sync.Pool // *turn
+	batches    sync.Pool // *batch
+	candidates sync.Pool // *candidate
+	encoders   sync.Pool // *encoder
+	replies    replies
+	memory     memory
+	notices    notices
+	events     events
+	drain      drain
+	wait       sync.WaitGroup
+	stop       sync.Once
 
 	// Atomic.
 	limits   limits
