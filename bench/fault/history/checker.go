@@ -26,6 +26,7 @@ const (
 	Dropped    Promise = "dropped"      // a connected device was hurt by others
 	Slowed     Promise = "slowed"       // a well-behaved device waited for long because of others
 	LetIn      Promise = "let in"       // an attacker got what is not for him
+	Shed       Promise = "shed"         // refused in a state in which it is not to be, or not refused
 	Stuck      Promise = "stuck"        // what was sent never settles
 	Resources  Promise = "resources"    // memory or descriptors do not come back
 	Silent     Promise = "silent"       // damage goes unreported

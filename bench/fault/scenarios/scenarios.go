@@ -55,6 +55,7 @@ func All() []life.Scenario {
 		{Name: "reload", About: "thousands of devices come at once to a node that was started over a large log, with 512 MiB and GOMEMLIMIT as documented (needs root)", Devices: life.Controls, Pace: life.ControlPace, Control: true, NoResources: true, Act: actReload},
 		{Name: "log-reader", About: "who reads the node's log stops reading, and goes away", Devices: life.Controls, Pace: life.ControlPace, Control: true, Flags: []string{"--log-level=debug"}, Act: actLogReader},
 		{Name: "no-answer", About: "SIGTERM while the external NATS is silent, once and twice, also at the start (needs nats-server)", Devices: life.Controls, Pace: life.ControlPace, Setup: setupUpstream, Act: actNoAnswer},
+		overloadScenario(),
 		{Name: "tug", About: "two connections of one device take over from each other", Devices: life.Controls, Pace: life.ControlPace, Control: true, Act: actTug},
 	}, Attacks()...)
 }
