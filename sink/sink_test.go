@@ -24,7 +24,7 @@ import (
 	"edgeloop/sink/sinktest"
 )
 
-const patience = 30 * time.Second
+const patience = time.Minute
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 

@@ -48,12 +48,7 @@ func NewPostgres(t testing.TB, settings ...string) *Postgres {
 	}
 	p.write(t, "password", "right")
 	p.run(t, filepath.Join(p.bin, "initdb"), "-D", p.path("data"), "-U", "edge", "--pwfile", p.path("password"), "--auth=scram-sha-256", "--no-sync", "--no-locale", "-E", "UTF8")
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	ln.Close()
-	p.Addr = ln.Addr().String()
+	p.Addr = FreeAddr(t)
 	_, port, _ := net.SplitHostPort(p.Addr)
 	settings = append([]string{
 		"port = " + port, "listen_addresses = '127.0.0.1'", "unix_socket_directories = '" + dir + "'", "ssl = on",
@@ -124,7 +119,7 @@ func (p *Postgres) write(t testing.TB, name, text string) {
 func (p *Postgres) command(ctx context.Context, name string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Dir = p.dir
-	cmd.Env = append(os.Environ(), "PGPASSWORD=right", "PGCONNECT_TIMEOUT=5", "PGTZ=UTC", "LC_ALL=C")
+	cmd.Env = append(os.Environ(), "PGPASSWORD=right", "PGCONNECT_TIMEOUT=20", "PGTZ=UTC", "LC_ALL=C")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: p.who}
 	return cmd
 }
@@ -236,7 +231,7 @@ func (p *Postgres) PSQL(t testing.TB, sql string) []string {
 
 func (p *Postgres) psql(t testing.TB, sql string) (string, error) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	_, port, _ := net.SplitHostPort(p.Addr)
 	out, err := p.command(ctx, filepath.Join(p.bin, "psql"), "-X", "-q", "-A", "-t", "-F", "\t", "-v", "ON_ERROR_STOP=1", "-h", p.dir, "-p", port, "-U", "edge", "-d", "postgres", "-c", sql).CombinedOutput()

@@ -142,9 +142,7 @@ func (b *broker) received(t *testing.T) (ids []string) {
 func TestKafka_Fields(t *testing.T) {
 	b, values := open(t, 1)
 	values["fields"] = sinktest.Fields()
-	if _, err := sinktest.Send(t, sinktest.New(t, kafka.New, values), sinktest.Records(1, 1)); err != nil {
-		t.Fatal(err)
-	}
+	sinktest.Brings(t, sinktest.New(t, kafka.New, values), sinktest.Records(1, 1))
 	if got := b.records(t); len(got) != 1 || string(got[0].Value) != sinktest.FieldsText(1) {
 		t.Errorf("the topic has %s", got[0].Value)
 	}
@@ -155,9 +153,7 @@ func TestKafka_Fields(t *testing.T) {
 func TestKafka_Trace(t *testing.T) {
 	b, values := open(t, 1)
 	r := sinktest.Told()
-	if _, err := sinktest.Send(t, sinktest.New(t, kafka.New, values), []sink.Record{r}); err != nil {
-		t.Fatal(err)
-	}
+	sinktest.Brings(t, sinktest.New(t, kafka.New, values), []sink.Record{r})
 	got := b.records(t)
 	if len(got) != 1 || header(got[0], "traceparent") != r.Trace.Parent || header(got[0], "tracestate") != "a=1" {
 		t.Fatalf("the topic has %+v", got)

@@ -79,7 +79,7 @@ func (s *server) be(t *testing.T, change func(*jetstream.StreamConfig, jetstream
 		t.Fatal(err)
 	}
 	defer nc.Close()
-	js, err := jetstream.New(nc)
+	js, err := jetstream.New(nc, jetstream.WithDefaultTimeout(patience))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -20,7 +20,7 @@ import (
 // guarded is a server whose user may publish in.a and what JetStream needs, and nothing else.
 func guarded(t *testing.T) map[string]any {
 	t.Helper()
-	s := &server{addr: freeAddr(t), dir: t.TempDir()}
+	s := &server{addr: testkit.FreeAddr(t), dir: t.TempDir()}
 	conf := filepath.Join(s.dir, "conf")
 	put(t, conf, `authorization: {users: [{user: edge, password: right, permissions: {publish: ["in.a", "$JS.API.>"], subscribe: [">"]}}]}
 jetstream: {store_dir: "`+s.dir+`"}`)
@@ -59,9 +59,7 @@ func TestNATS_SubjectWithoutLeave(t *testing.T) {
 		t.Errorf("a subject of the configuration: %d confirmed, %v", n, err)
 	}
 	values["subject"] = "in.a"
-	if n, err := sinktest.Send(t, sinktest.New(t, sinknats.New, values), sinktest.Records(1, 3)); n != 3 || err != nil {
-		t.Errorf("with leave: %d confirmed, %v", n, err)
-	}
+	sinktest.Brings(t, sinktest.New(t, sinknats.New, values), sinktest.Records(1, 3)) // with leave
 }
 
 // A device chooses a subject that no stream takes: its record is refused, and the others are in
@@ -100,7 +98,7 @@ func TestNATS_SubjectWithoutStream(t *testing.T) {
 // mean nothing to the server, its clients, and who reads.
 func TestNATS_Trace(t *testing.T) {
 	s, values := open(t)
-	nc, err := nats.Connect("nats://"+s.addr, nats.UserInfo("edge", "right"))
+	nc, err := nats.Connect("nats://"+s.addr, s.login()...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -110,9 +108,7 @@ func TestNATS_Trace(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := sinktest.Told()
-	if _, err := sinktest.Send(t, sinktest.New(t, sinknats.New, values), []sink.Record{r}); err != nil {
-		t.Fatal(err)
-	}
+	sinktest.Brings(t, sinktest.New(t, sinknats.New, values), []sink.Record{r})
 	want := nats.Header{"Nats-Msg-Id": {r.ID()}, "traceparent": {r.Trace.Parent}, "tracestate": {"a=1"}}
 	for name, value := range map[string]string{"region": "eu", "position": "testlog-99", "Device": "other", "Nats-Msg-Id": "testlog-98", "Status": "400", "__TypeId__": "x"} {
 		want["user."+name] = []string{value}

@@ -53,14 +53,14 @@ type server struct {
 
 // login are the options of who looks into it.
 func (s *server) login() []nats.Option {
-	o := []nats.Option{nats.UserInfo("edge", "right")}
+	o := []nats.Option{nats.UserInfo("edge", "right"), nats.Timeout(patience)}
 	if s.ca != "" {
 		o = append(o, nats.RootCAs(s.ca))
 	}
 	return o
 }
 
-const patience = 30 * time.Second
+const patience = time.Minute
 
 func (s *server) up(t testing.TB) {
 	t.Helper()
@@ -81,7 +81,7 @@ func (s *server) makeStream(t testing.TB) {
 			return false
 		}
 		defer nc.Close()
-		js, err := jetstream.New(nc)
+		js, err := jetstream.New(nc, jetstream.WithDefaultTimeout(patience))
 		if err != nil {
 			return false
 		}
@@ -106,7 +106,7 @@ func (s *server) received(t *testing.T) (ids []string) {
 		t.Fatal(err)
 	}
 	defer nc.Close()
-	js, err := jetstream.New(nc)
+	js, err := jetstream.New(nc, jetstream.WithDefaultTimeout(patience))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -128,19 +128,9 @@ func (s *server) received(t *testing.T) (ids []string) {
 	return ids
 }
 
-func freeAddr(t testing.TB) string {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
-	return ln.Addr().String()
-}
-
 func open(t testing.TB) (*server, map[string]any) {
 	t.Helper()
-	s := &server{addr: freeAddr(t), dir: t.TempDir()}
+	s := &server{addr: testkit.FreeAddr(t), dir: t.TempDir()}
 	s.up(t)
 	t.Cleanup(s.down)
 	password := filepath.Join(t.TempDir(), "password")
@@ -249,7 +239,7 @@ func TestNATS_TopicIsNoSubjectOfTheServer(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer nc.Close()
-	js, err := jetstream.New(nc)
+	js, err := jetstream.New(nc, jetstream.WithDefaultTimeout(patience))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -314,9 +304,7 @@ func TestNATS_Fields(t *testing.T) {
 		t.Fatal(err)
 	}
 	values["fields"] = sinktest.Fields()
-	if _, err := sinktest.Send(t, sinktest.New(t, sinknats.New, values), sinktest.Records(1, 1)); err != nil {
-		t.Fatal(err)
-	}
+	sinktest.Brings(t, sinktest.New(t, sinknats.New, values), sinktest.Records(1, 1))
 	if m, err := sub.NextMsg(patience); err != nil || string(m.Data) != sinktest.FieldsText(1) {
 		t.Errorf("the message is %s, %v", m.Data, err)
 	}
@@ -331,7 +319,7 @@ func TestNATS_Full(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer nc.Close()
-	js, err := jetstream.New(nc)
+	js, err := jetstream.New(nc, jetstream.WithDefaultTimeout(patience))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -33,7 +33,7 @@ func TestMain(m *testing.M) {
 	}))
 }
 
-const patience = 30 * time.Second
+const patience = time.Minute
 
 // numbered is a table that says in which order it got its rows. It refuses the topic
 // "poison", or all topics.
@@ -215,13 +215,12 @@ func TestPostgres_Locked(t *testing.T) {
 	p, values := open(t)
 	p.PSQL(t, numbered)
 	d := sinktest.New(t, postgres.New, toNumbered(values))
-	if _, err := sinktest.Send(t, d, sinktest.Records(1, 3)); err != nil {
-		t.Fatal(err)
-	}
+	sinktest.Brings(t, d, sinktest.Records(1, 3))
+	p.PSQL(t, "CREATE TABLE done ()")
 	holder := make(chan struct{})
 	go func() {
 		defer close(holder)
-		p.PSQL(t, "BEGIN; LOCK TABLE telemetry; SELECT pg_sleep(1.5); COMMIT")
+		p.PSQL(t, `DO $$ BEGIN LOCK TABLE telemetry; WHILE NOT EXISTS (SELECT 1 FROM done) LOOP PERFORM pg_sleep(0.05); END LOOP; END $$`)
 	}()
 	testkit.Eventually(t, patience, "the lock", func() bool {
 		return p.PSQL(t, "SELECT count(*) FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND granted AND relation = 'telemetry'::regclass")[0] == "1"
@@ -232,10 +231,13 @@ func TestPostgres_Locked(t *testing.T) {
 	if n, err := d.Send(ctx, sinktest.Records(4, 9)); n != 0 || err == nil || errors.As(err, &no) {
 		t.Errorf("%d are confirmed, error %v", n, err)
 	}
+	var ends sync.WaitGroup
+	ends.Go(func() { p.PSQL(t, "SELECT pg_sleep(0.2); INSERT INTO done DEFAULT VALUES") }) // the next attempt waits, too
 	if refused := sinktest.Deliver(t, d, sinktest.Records(4, 9)); refused != nil {
 		t.Errorf("refused %v", refused)
 	}
 	<-holder
+	ends.Wait()
 	if got := received(p)(t); !slices.Equal(got, sinktest.IDs(sinktest.Records(1, 9)...)) {
 		t.Errorf("it has %v", got)
 	}

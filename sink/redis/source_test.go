@@ -104,7 +104,8 @@ func TestRedis_CommandsFromAStream(t *testing.T) {
 	want := []string{`acme pump start {"s":5} 1m30s`, "default pump stop  5m0s"}
 	s.waits(t, want...)
 	testkit.Eventually(t, patience, "two to be counted as stored and three as refused", func() bool {
-		return set.Status()[0].Counts == (intake.Counts{Stored: 2, Refused: 3})
+		c := set.Status()[0].Counts // what comes again counts again
+		return c.Stored >= 2 && c.Refused >= 3
 	})
 	r.allDone(t)
 
@@ -159,7 +160,7 @@ func TestRedis_CommandsOfADeadConsumer(t *testing.T) {
 	}
 	s := &shop{}
 	set := source(t, s, values, nil)
-	testkit.Eventually(t, patience, "the new ones to be stored", func() bool { return len(s.is(false)) == 19 })
+	testkit.Eventually(t, patience, "the new ones to be stored", func() bool { return len(sinktest.Firsts(s.is(false))) == 19 })
 	testkit.Eventually(t, patience, "the new ones to be acknowledged", func() bool { return r.pending(t) == "21" })
 	if err := set.Stop(t.Context()); err != nil {
 		t.Fatal(err)
