@@ -86,6 +86,9 @@ func TestBackbone_ReadFollows(t *testing.T) {
 		if got := <-next; got != want {
 			t.Errorf("read %q, want %q", got, want)
 		}
+		if n, err := backbone.Consumers(t.Context(), b, backbone.StreamUp); want == "0" && (n != 0 || err != nil) {
+			t.Errorf("who reads all of the log in this process has %d consumers, %v", n, err)
+		}
 		if want == "1" {
 			if err := backbone.RestartServer(b); err != nil {
 				t.Fatal(err)
@@ -96,8 +99,45 @@ func TestBackbone_ReadFollows(t *testing.T) {
 	if err := <-ended; !errors.Is(err, context.Canceled) {
 		t.Errorf("ended with %v", err)
 	}
-	if err := b.Read(t.Context(), backbone.ReadOptions{Follow: true}, func(uint64, []byte) error { return enough }); !errors.Is(err, enough) {
-		t.Errorf("ended with %v, want fn's error", err)
+	eventually(t, "the connection to be there again, and a reader to end with fn's error", func() bool {
+		return errors.Is(b.Read(t.Context(), backbone.ReadOptions{Follow: true}, func(uint64, []byte) error { return enough }), enough)
+	})
+}
+
+// A reader that has come to the end goes on behind what is taken meanwhile, be it all there was.
+func TestBackbone_ReadFollowsOverAGap(t *testing.T) {
+	b := open(t, backbone.Config{DataDir: t.TempDir()})
+	one := func(data string) []backbone.Record {
+		return []backbone.Record{{Tenant: "acme", Device: "d", Type: "telemetry", Data: []byte(data)}}
+	}
+	for _, data := range []string{"0", "1", "2"} {
+		backbonetest.Append(t, b, one(data))
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	next, more, ended := make(chan string), make(chan struct{}), make(chan error)
+	go func() {
+		ended <- b.Read(ctx, backbone.ReadOptions{Follow: true}, func(_ uint64, line []byte) error {
+			next <- dataOf([]string{string(line)})
+			<-more
+			return nil
+		})
+	}()
+	for _, data := range []string{"0", "3", "4"} {
+		if got := <-next; got != data {
+			t.Errorf("read %q, want %q", got, data)
+		}
+		if err := backbone.PurgeLog(t.Context(), b); err != nil { // before it looks for the next one
+			t.Fatal(err)
+		}
+		more <- struct{}{}
+		backbonetest.Append(t, b, one(map[string]string{"0": "3", "3": "4", "4": "5"}[data]))
+	}
+	<-next
+	close(more)
+	cancel()
+	if err := <-ended; !errors.Is(err, context.Canceled) {
+		t.Errorf("ended with %v", err)
 	}
 }
 

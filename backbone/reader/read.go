@@ -128,6 +128,14 @@ func (r *run) once(ctx context.Context) (done bool, err error) {
 			return errors.As(err, &other), err
 		}
 	}
+	if r.src.Outlet != nil && r.o.Follow && r.o.Tenant == "" && r.o.Device == "" && r.o.Since.IsZero() {
+		return r.straight(ctx)
+	}
+	return r.pull(ctx)
+}
+
+// pull has the server send what is asked for.
+func (r *run) pull(ctx context.Context) (done bool, err error) {
 	p, err := servers.OpenPull(ctx, r.src.Servers.Reader, names.StreamUp, readConsumer(r.o), r.o.Follow)
 	if err != nil {
 		var api *jetstream.APIError
@@ -146,30 +154,65 @@ func (r *run) once(ctx context.Context) (done bool, err error) {
 		if d == nil || !r.o.Follow && d.Position > r.end {
 			return true, nil
 		}
-		if !strings.HasPrefix(d.Subject, names.Up) { // a mark of a shared log
-			r.o.After = d.Position
-			continue
+		if done, err := r.give(ctx, d.Position, d.Subject, d.Data); done || err != nil {
+			return done, err
 		}
-		if r.src.Durable != nil {
-			if err := r.src.Durable.Wait(ctx, d.Position); err != nil {
-				return false, err
-			}
-		}
-		if r.skipped != nil && d.Position > r.o.After+1 {
-			if err := r.skipped(ctx, d.Position); err != nil {
-				return false, err
-			}
-		}
-		if !IsSession(d.Data) && (r.o.Device == "" || !names.IsEvents(d.Subject) || deviceOf(d.Data) == r.o.Device) {
-			if err := r.fn(d.Position, d.Data); err != nil {
-				return true, err
-			}
-		}
-		r.o.After = d.Position
 		if !r.o.Follow && d.Position >= r.end {
 			return true, nil
 		}
 	}
+}
+
+// straight reads what is durable, and goes on with what comes.
+func (r *run) straight(ctx context.Context) (done bool, err error) {
+	out, err := r.src.Outlet()
+	if err != nil {
+		return false, r.src.Servers.OrClosed(err)
+	}
+	for next := r.o.After + 1; ctx.Err() == nil; {
+		if err := r.src.Durable.Wait(ctx, next); err != nil {
+			return false, err
+		}
+		durable := r.src.Durable.Position()
+		position, subject, data, err := out.Next(r.o.After + 1)
+		if errors.Is(err, servers.ErrNoMore) { // all up to there was taken
+			next = durable + 1
+			continue
+		}
+		if err == nil {
+			done, err = r.give(ctx, position, subject, data)
+		}
+		if done || err != nil {
+			return done, err
+		}
+		next = r.o.After + 1
+	}
+	return false, ctx.Err()
+}
+
+// give hands over a message of the log, once it is durable, if it is a record that is asked for.
+func (r *run) give(ctx context.Context, position uint64, subject string, data []byte) (done bool, err error) {
+	if !strings.HasPrefix(subject, names.Up) { // a mark of a shared log
+		r.o.After = position
+		return false, nil
+	}
+	if r.src.Durable != nil {
+		if err := r.src.Durable.Wait(ctx, position); err != nil {
+			return false, err
+		}
+	}
+	if r.skipped != nil && position > r.o.After+1 {
+		if err := r.skipped(ctx, position); err != nil {
+			return false, err
+		}
+	}
+	if !IsSession(data) && (r.o.Device == "" || !names.IsEvents(subject) || deviceOf(data) == r.o.Device) {
+		if err := r.fn(position, data); err != nil {
+			return true, err
+		}
+	}
+	r.o.After = position
+	return false, nil
 }
 
 // IsSession says whether a stored line is of a record of the type session, which is for the

@@ -16,6 +16,8 @@ type Source struct {
 	Look func(context.Context) (State, error)
 	// Durable tells how far the log is durable; nil: as far as the servers show it.
 	Durable Durable
+	// Outlet, if set, is a way to the log that does not go over a connection. Durable is set, too.
+	Outlet func() (*servers.Outlet, error)
 	// Missed is called with the number of records that retention took before a named
 	// reader came to them.
 	Missed func(records uint64)

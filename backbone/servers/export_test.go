@@ -2,8 +2,12 @@ package servers
 
 import (
 	"os"
+	"reflect"
 	"syscall"
 )
+
+// MessageFields is what an Outlet takes a message of the server for.
+var MessageFields = reflect.TypeFor[storeMessageFields]()
 
 // JudgeSync and Older are how an external server's syncs are judged.
 var (

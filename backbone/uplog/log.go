@@ -119,6 +119,7 @@ func (l Life) Start(ctx context.Context) error {
 	l.source = reader.Source{Servers: l.srv, Look: l.look, Missed: func(n uint64) { l.missed.Add(n) }, Logger: l.cfg.Logger}
 	if l.alone {
 		l.source.Durable = l.durable // not where it is nil: an interface with nothing in it is not
+		l.source.Outlet = func() (*servers.Outlet, error) { return l.srv.Outlet(names.StreamUp) }
 	}
 	l.srv.Go(l.watchUsage)
 	return l.startCommitter()
