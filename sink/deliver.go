@@ -11,14 +11,11 @@ import (
 	"edgeloop/backbone/store"
 )
 
-// keepWithin is how long keeping a place, or burying a record, may take.
-const keepWithin = 10 * time.Second
-
 // deliver brings a batch to its destination and moves the place over it. It returns nil
 // when all of it is confirmed or with the dead letters.
 func (r *runner) deliver(soft, hard context.Context, b *batch) error {
 	if b.upto == 0 {
-		return nil
+		return r.settle(hard)
 	}
 	rest, done := b.records, 0
 	for _, bad := range b.bad {
@@ -34,12 +31,11 @@ func (r *runner) deliver(soft, hard context.Context, b *batch) error {
 		return err
 	}
 	r.status.change(func(s *Status) { s.Counts.Filtered += b.filtered })
-	return r.keep(hard, b.upto)
+	return r.move(hard, b.upto)
 }
 
 // sendAll sends records until all are confirmed or with the dead letters, one attempt after
-// the other. What is confirmed in front of a failure is kept, so that it is not sent again
-// after a restart.
+// the other. What is confirmed in front of a failure is kept at once: it may be the last for long.
 func (r *runner) sendAll(soft, hard context.Context, rest []Record) error {
 	defer r.status.change(func(s *Status) { s.Gathered, s.Oldest = 0, time.Time{} })
 	defer r.status.at(nil)
@@ -56,7 +52,12 @@ func (r *runner) sendAll(soft, hard context.Context, rest []Record) error {
 		}
 		confirmed, err := r.attempt(hard, rest[:n])
 		if confirmed > 0 && (err != nil || confirmed < len(rest)) {
-			if err := r.keep(hard, rest[confirmed-1].Position); err != nil {
+			if err := r.move(hard, rest[confirmed-1].Position); err != nil {
+				return err
+			}
+		}
+		if err != nil {
+			if err := r.settle(hard); err != nil {
 				return err
 			}
 		}
@@ -179,18 +180,6 @@ func (r *runner) leaveOut(rec *Record, why *Refusal) {
 		r.log.Warn("a device has its share of the dead letters, what else is refused of it is left out",
 			zap.String("tenant", rec.Tenant), zap.String("device_id", rec.Device), zap.String("position", rec.ID()), zap.String("error", plain(why.Error())))
 	})
-}
-
-// keep moves the place.
-func (r *runner) keep(hard context.Context, position uint64) error {
-	ctx, cancel := context.WithTimeout(hard, keepWithin)
-	defer cancel()
-	if err := r.reader.Keep(ctx, position); err != nil {
-		return err
-	}
-	place := r.reader.Place()
-	r.status.change(func(s *Status) { s.Place, s.Counts.Missed = place.Position, place.Missed })
-	return nil
 }
 
 // bury keeps a record with the dead letters.

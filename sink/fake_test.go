@@ -139,9 +139,12 @@ func (r *fakeReader) Read(ctx context.Context, fn func(reader.Entry) error) erro
 	}
 }
 
-func (r *fakeReader) Keep(_ context.Context, position uint64) error {
+func (r *fakeReader) Keep(ctx context.Context, position uint64) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
 	r.places[r.name] = position
 	r.kept = append(r.kept, position)
 	return nil

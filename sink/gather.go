@@ -19,6 +19,9 @@ type gathering struct {
 	// Tokens, each at most one: there is something, it is full, it was taken.
 	some, full, room chan struct{}
 
+	// Owned by the sender.
+	began time.Time // to wait for the batch to fill; zero: it has not
+
 	mu sync.Mutex
 	// Guarded by mu.
 	batch batch
@@ -111,12 +114,14 @@ func (g *gathering) oldest() int64 {
 const idleKeep = time.Second
 
 // take waits for something, gives it time to become a full batch, and takes it. poked ends
-// the waiting early, and is told.
-func (g *gathering) take(ctx context.Context, poked <-chan struct{}) (b batch, wasPoked bool, err error) {
+// the waiting early, and is told. due interrupts it: then there is nothing, and the next call goes on.
+func (g *gathering) take(ctx context.Context, poked <-chan struct{}, due <-chan time.Time) (b batch, wasPoked bool, err error) {
 	select {
 	case <-g.some:
 	case <-poked:
 		return batch{}, true, nil
+	case <-due:
+		return batch{}, false, nil
 	case <-ctx.Done():
 		return batch{}, false, ctx.Err()
 	}
@@ -124,16 +129,23 @@ func (g *gathering) take(ctx context.Context, poked <-chan struct{}) (b batch, w
 	if g.oldest() == 0 {
 		wait = max(wait, idleKeep)
 	}
-	timer := time.NewTimer(wait)
+	if g.began.IsZero() {
+		g.began = time.Now()
+	}
+	timer := time.NewTimer(time.Until(g.began.Add(wait)))
 	defer timer.Stop()
 	select {
 	case <-g.full:
 	case <-timer.C:
 	case <-poked:
 		wasPoked = true
+	case <-due:
+		token(g.some)
+		return batch{}, false, nil
 	case <-ctx.Done():
 		return batch{}, false, ctx.Err()
 	}
+	g.began = time.Time{}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	b = g.batch

@@ -55,6 +55,7 @@ type runner struct {
 	shares  shares
 	unkept  rate.Sometimes // to say that records are left out
 	reader  Reader         // of the present session
+	place   place          // of it
 
 	// With a lock of its own.
 	status watchable
@@ -164,11 +165,12 @@ func (r *runner) session(soft, hard context.Context) error {
 	if r.reader, err = r.node.Open(soft, ReaderName(r.spec.Name), r.spec.From); err != nil {
 		return err
 	}
-	place := r.reader.Place()
+	is := r.reader.Place()
+	r.place = place{confirmed: is.Position, kept: is.Position}
 	r.status.change(func(s *Status) {
-		s.State, s.Log, s.Place, s.Counts.Missed = Running, place.Log, place.Position, place.Missed
+		s.State, s.Log, s.Place, s.Counts.Missed = Running, is.Log, is.Position, is.Missed
 	})
-	g := newGathering(place.Log, &r.spec)
+	g := newGathering(is.Log, &r.spec)
 	reading, cancel := context.WithCancel(soft)
 	ended := make(chan error, 1)
 	go func() {
@@ -176,7 +178,7 @@ func (r *runner) session(soft, hard context.Context) error {
 		ended <- r.reader.Read(reading, func(e reader.Entry) error { return g.put(reading, e) })
 	}()
 	for {
-		b, again, err := g.take(reading, r.poke)
+		b, again, err := g.take(reading, r.poke, r.place.due())
 		if err == nil {
 			err = r.deliver(soft, hard, &b)
 		}
@@ -190,6 +192,6 @@ func (r *runner) session(soft, hard context.Context) error {
 		if read := <-ended; errors.Is(err, context.Canceled) && read != nil && soft.Err() == nil {
 			err = read // it is the reader that ended first
 		}
-		return err
+		return errors.Join(err, r.settleAtEnd(hard))
 	}
 }
