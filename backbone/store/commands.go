@@ -207,28 +207,24 @@ type taking struct {
 }
 
 // some deletes commands. taken holds those that it did delete, also after an error.
-func (t *taking) some(ctx context.Context) (err error) {
+func (t *taking) some(ctx context.Context) error {
 	t.taken = t.taken[:0]
-	for size := 0; size < takeBytes && err == nil; {
-		var m *jetstream.RawStreamMsg
-		m, err = t.c.stream.GetMsg(ctx, t.next, jetstream.WithGetMsgSubject(t.subject))
-		if errors.Is(err, jetstream.ErrMsgNotFound) {
-			t.next, err = 0, nil
-			break
-		}
-		if err != nil {
-			break
-		}
+	size := 0
+	end, err := t.c.walk(ctx, t.subject, t.next, func(m *jetstream.RawStreamMsg) (bool, error) {
 		if t.more = !t.fits(m.Header.Get(headerCommandID), m.Data); t.more {
-			break
+			return false, nil
 		}
 		t.next = m.Sequence + 1
-		var mine bool
-		if mine, err = t.c.deleteCommand(ctx, m.Sequence); mine { // if not, another node took it, or its time came
+		mine, err := t.c.deleteCommand(ctx, m.Sequence)
+		if mine { // if not, another node took it, or its time came
 			size += len(m.Data)
 			t.c.set.took(t.subject, m.Sequence, len(m.Data))
 			t.taken = append(t.taken, m)
 		}
+		return size < takeBytes, err
+	})
+	if end {
+		t.next = 0
 	}
 	if len(t.taken) == 0 {
 		return err
@@ -241,6 +237,25 @@ func (t *taking) some(ctx context.Context) (err error) {
 		return errors.Join(err, fmt.Errorf("%d commands were deleted and not delivered: %w", n, failed))
 	}
 	return err
+}
+
+// walk calls fn with the commands of a subject from a position on, oldest first, until fn wants no
+// more or fails; end says that none is left. Expired ones may be among them.
+func (c *Commands) walk(ctx context.Context, subject string, from uint64, fn func(*jetstream.RawStreamMsg) (more bool, err error)) (end bool, err error) {
+	for more := true; more; {
+		m, err := c.stream.GetMsg(ctx, from, jetstream.WithGetMsgSubject(subject))
+		if errors.Is(err, jetstream.ErrMsgNotFound) {
+			return true, nil
+		}
+		if err != nil {
+			return false, err
+		}
+		from = m.Sequence + 1
+		if more, err = fn(m); err != nil {
+			return false, err
+		}
+	}
+	return false, nil
 }
 
 // deleteCommand deletes one command. It returns false if it was gone already.

@@ -24,20 +24,14 @@ func (c *Commands) ReadCommands(ctx context.Context, tenant, device string, afte
 	if err != nil {
 		return err
 	}
-	for next := after + 1; ; {
-		m, err := c.stream.GetMsg(ctx, next, jetstream.WithGetMsgSubject(subject))
-		switch {
-		case errors.Is(err, jetstream.ErrMsgNotFound):
-			return nil
-		case err != nil:
-			return fmt.Errorf("read commands: %w", c.srv.OrClosed(err))
-		}
-		next = m.Sequence + 1
+	_, err = c.walk(ctx, subject, after+1, func(m *jetstream.RawStreamMsg) (bool, error) {
 		expires, _ := strconv.ParseInt(m.Header.Get(headerExpires), 10, 64)
-		if expires > time.Now().UnixMilli() && !fn(m.Sequence, m.Header.Get(headerCommandID), m.Data) {
-			return nil
-		}
+		return expires <= time.Now().UnixMilli() || fn(m.Sequence, m.Header.Get(headerCommandID), m.Data), nil
+	})
+	if err != nil {
+		return fmt.Errorf("read commands: %w", c.srv.OrClosed(err))
 	}
+	return nil
 }
 
 // RemoveCommands deletes the commands of a device at some positions. One that is there no

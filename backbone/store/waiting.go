@@ -27,6 +27,9 @@ func (c *Commands) WaitingCommands(ctx context.Context, tenant, device string) (
 		all = append(all, w)
 		return nil
 	})
+	if err != nil {
+		err = fmt.Errorf("list commands: %w", c.srv.OrClosed(err))
+	}
 	return all, err
 }
 
@@ -59,22 +62,13 @@ func (c *Commands) each(ctx context.Context, tenant, device string, fn func(*jet
 	if err != nil {
 		return err
 	}
-	for next := uint64(1); ; {
-		m, err := c.stream.GetMsg(ctx, next, jetstream.WithGetMsgSubject(subject))
-		if errors.Is(err, jetstream.ErrMsgNotFound) {
-			return nil
-		}
-		if err != nil {
-			return fmt.Errorf("list commands: %w", c.srv.OrClosed(err))
-		}
-		next = m.Sequence + 1
+	_, err = c.walk(ctx, subject, 1, func(m *jetstream.RawStreamMsg) (bool, error) {
 		ms, _ := strconv.ParseInt(m.Header.Get(headerExpires), 10, 64)
 		w := Waiting{ID: m.Header.Get(headerCommandID), Stored: m.Time, Expires: time.UnixMilli(ms), Payload: m.Data}
 		if w.Expires.Before(time.Now()) {
-			continue
+			return true, nil
 		}
-		if err := fn(m, w); err != nil {
-			return err
-		}
-	}
+		return true, fn(m, w)
+	})
+	return err
 }
