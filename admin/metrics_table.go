@@ -128,6 +128,8 @@ func gatewaySeries() []Series {
 		{"edgeloop_gateway_drops_total", TypeCounter, []string{"reason"}, "What was refused, dropped or held back, by reason."},
 		{"edgeloop_gateway_events_total", TypeCounter, []string{"type"}, "Events of devices (--events) that are durable as records, by type."},
 		{"edgeloop_gateway_events_dropped_total", TypeCounter, []string{"reason"}, "Events of devices that made no record, by reason."},
+		{"edgeloop_gateway_wills_waiting", TypeGauge, nil, "Wills of MQTT clients that have gone and wait for their delay."},
+		{"edgeloop_gateway_wills_unsaved", TypeGauge, nil, "Devices of whose Will the store has yet to be told; a restart would not know what changed."},
 		{"edgeloop_gateway_inflight_bytes", TypeGauge, nil, "Memory held for messages from the socket until they are durable, by the capacity of its buffers."},
 		{"edgeloop_gateway_commands_total", TypeCounter, []string{"outcome"}, "Commands, by what became of them; taken are those left earlier and delivered now."},
 		{"edgeloop_gateway_replies_total", TypeCounter, []string{"outcome"}, "Replies of devices: awaited, or late when nobody waited any more."},

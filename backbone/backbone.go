@@ -23,6 +23,7 @@ type Backbone struct {
 	life      uplog.Life
 	presence  *store.Presences
 	letters   *store.Letters
+	wills     *store.Wills
 	srv       *servers.Servers
 	closeOnce sync.Once
 	node      string
@@ -82,7 +83,7 @@ func (b *Backbone) openStores(ctx context.Context, cfg *Config) (err error) {
 	}); err != nil {
 		return err
 	}
-	b.letters = store.NewLetters(b.srv)
+	b.letters, b.wills = store.NewLetters(b.srv), store.NewWills(b.srv, cfg.Node)
 	if b.presence, err = store.OpenPresences(ctx, b.srv, store.PresenceConfig{
 		Node: cfg.Node, Bytes: cfg.PresenceBytes, Logger: cfg.Logger, Tell: cfg.Seams.Tell,
 	}); err != nil {
@@ -141,6 +142,14 @@ func (b *Backbone) Edge(ctx context.Context, start reader.Start) (store.Place, e
 
 // Letters returns the store of what sinks could not deliver.
 func (b *Backbone) Letters() *store.Letters { return b.letters }
+
+// KeepWills keeps Wills that wait, and forgets others: see store.Wills.
+func (b *Backbone) KeepWills(ctx context.Context, put, over []Will) error {
+	return b.wills.Keep(ctx, put, over)
+}
+
+// Wills calls fn with each Will that this node has kept: see store.Wills.
+func (b *Backbone) Wills(ctx context.Context, fn func(Will)) error { return b.wills.Each(ctx, fn) }
 
 // ReaderNames are the names that have a place.
 func (b *Backbone) ReaderNames(ctx context.Context) ([]string, error) {

@@ -58,6 +58,8 @@ type (
 	// Presence is whether a device is here.
 	Presence = store.Presence
 
+	// Will is what is published of a client that has gone, when it is due.
+	Will = store.Will
 	// Place says how far a reader with a name has come.
 	Place = store.Place
 	// Letter is a record that a sink's destination refused.

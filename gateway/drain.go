@@ -58,6 +58,9 @@ func (g *Gateway) Drain(ctx context.Context, window time.Duration) error {
 	if err := bounded(ctx, g.log.Flush); err != nil {
 		return fmt.Errorf("gateway: flush the log: %w", err)
 	}
+	if err := bounded(ctx, g.wills.settle); err != nil {
+		return fmt.Errorf("gateway: keep the Wills that wait: %w", err)
+	}
 	return nil
 }
 

@@ -42,6 +42,7 @@ type Gateway struct {
 	tenants  *tenants
 	resets   resets
 	sessions clientSessions
+	wills    *wills
 	born     time.Time // its monotonic clock is what latencies are taken by
 
 	latencies struct{ ack, handshake, reply latency.Histogram }
@@ -103,6 +104,7 @@ func New(cfg Config) (*Gateway, error) {
 		connects: newConnects(cfg, time.Now()),
 		born:     time.Now(),
 	}
+	g.wills = newWills(cfg.Wills, g.publishWill, g.logger)
 	g.learnProtocols()
 	g.tenants = newTenants(g)
 	g.memory.budget = bytebuf.NewBudget(cfg.InFlight, g.memory.low)
@@ -115,11 +117,8 @@ func New(cfg Config) (*Gateway, error) {
 	if err := g.buildLanes(); err != nil {
 		return nil, errors.Join(err, g.abandon())
 	}
-	g.wait.Add(1)
-	go func() {
-		defer g.wait.Done()
-		g.expiry.watch(g.devices, g.stopping)
-	}()
+	g.wait.Go(func() { g.expiry.watch(g.devices, g.stopping) })
+	g.wait.Go(func() { g.wills.run(g.stopping) })
 	return g, nil
 }
 
@@ -148,7 +147,10 @@ func (g *Gateway) buildLanes() (err error) {
 // which may be done while they wait. The connections should be closed before.
 // When it returned an error it may be called again.
 func (g *Gateway) Close(ctx context.Context) error {
-	g.stop.Do(func() { close(g.stopping) })
+	g.stop.Do(func() {
+		close(g.stopping)
+		g.wills.stop()
+	})
 	g.wait.Wait()
 	err := g.authPool.Stop(ctx)
 	if err != nil {
@@ -194,6 +196,9 @@ func (g *Gateway) Heard(p Presence, speaker int) {
 	}, speaker)
 	if speaker == 0 && p.Online {
 		g.heardReset(devicemgr.Key{Tenant: p.Tenant, Device: p.Device}, p.Epoch)
+	}
+	if speaker != 0 && p.Online {
+		g.wills.elsewhere(devicemgr.Key{Tenant: p.Tenant, Device: p.Device}, p.Epoch)
 	}
 	if l != nil {
 		g.counts.takeovers.Add(1)

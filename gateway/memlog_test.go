@@ -33,6 +33,7 @@ type stored struct {
 	data   string
 	kind   string // the type
 	keeps  string // of the session
+	event  bool
 }
 
 func (l *memLog) Append(records []backbone.Record) error {
@@ -50,7 +51,7 @@ func (l *memLog) Append(records []backbone.Record) error {
 			break
 		}
 		l.left--
-		l.records = append(l.records, stored{r.Device, r.Epoch, r.Seq, string(r.Data), r.Type, r.Session})
+		l.records = append(l.records, stored{r.Device, r.Epoch, r.Seq, string(r.Data), r.Type, r.Session, r.Event})
 		if r.Seq > l.stored[r.Device] {
 			if l.stored == nil {
 				l.stored = make(map[string]uint64)
@@ -84,7 +85,7 @@ func (l *memLog) Last(_ context.Context, _, device string) (backbone.Last, error
 	defer l.mu.Unlock()
 	last := backbone.Last{Seq: l.stored[device]}
 	for i := range l.records {
-		if l.records[i].device == device {
+		if l.records[i].device == device && !l.records[i].event {
 			last.Position, last.Session = uint64(i)+1, l.records[i].keeps
 		}
 	}

@@ -36,8 +36,8 @@ type mqtt struct {
 
 	// Owned by the loop goroutine.
 	gone        bool
-	first, last *batch // begun and not answered, the oldest first
-	will        []byte // a PUBLISH, for when it goes without a word; nil: none
+	first, last *batch    // begun and not answered, the oldest first
+	will        *lastWill // for when it goes without a word; nil: none
 
 	// Owned by the device's lane.
 	scarce *scarce // what few clients use; nil until one does
@@ -97,8 +97,8 @@ func (q *mqtt) farewellOnLoop(packet []byte) (done bool) {
 		return true
 	}
 	m, err := mqttproto.DecodeDisconnect(p, q.peer.Version)
-	if err == nil && m.Reason == mqttproto.ReasonSuccess {
-		q.will = nil // [MQTT-3.1.2-8] [MQTT-3.1.2-10]
+	if err == nil {
+		q.farewellWillOnLoop(&m)
 	}
 	return err != nil || q.session == nil || !m.Properties.Has(mqttproto.PropSessionExpiry)
 }
@@ -361,8 +361,8 @@ func (q *mqtt) aliasOnLane(pub *mqttproto.Publish) error {
 	return nil
 }
 
-// goneOnLoop leaves the batches to those who have them, and publishes the Will.
-func (q *mqtt) goneOnLoop(l *link, _ *eventloop.Gone) {
+// goneOnLoop leaves the batches to those who have them, and sees to the Will.
+func (q *mqtt) goneOnLoop(l *link, gone *eventloop.Gone) {
 	q.gone = true
 	if q.session != nil {
 		q.session.leave(l)
@@ -378,8 +378,8 @@ func (q *mqtt) goneOnLoop(l *link, _ *eventloop.Gone) {
 	if q.will == nil || l.session == nil || l.flags.Load()&flagWelcomed == 0 {
 		return
 	}
-	if n := prefixSize + len(q.will); l.batch.room() >= n || l.makeRoomOnLoop(n) { // [MQTT-3.1.2-8]
-		l.batch.add(eventloop.Binary, q.will)
+	if !q.waitsOnLoop(l, gone) {
+		q.willOnLoop(l)
 	}
 }
 

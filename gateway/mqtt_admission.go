@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"fmt"
 	"strconv"
 	"time"
 
@@ -23,9 +22,6 @@ func (g *Gateway) newMQTT(connect []byte) (v *voice, cannot *eventloop.Refusal) 
 	if c.Properties.Has(mqttproto.PropAuthMethod) { // [MQTT-4.12.0-1]
 		return nil, &eventloop.Refusal{Reason: eventloop.ReasonUnauthorized, Text: "this node has no authentication method: send the token as password"}
 	}
-	if refusal := willOffered(&c); refusal != nil {
-		return nil, refusal
-	}
 	q := &mqtt{
 		voice: voice{g: g}, peer: mqttproto.PeerOf(&c),
 		silence:  time.Duration(c.KeepAlive) * time.Second * 3 / 2,
@@ -41,28 +37,10 @@ func (g *Gateway) newMQTT(connect []byte) (v *voice, cannot *eventloop.Refusal) 
 		q.silence, q.told = max(limit.Truncate(time.Second), time.Second), true
 		q.silence = q.silence * 3 / 2
 	}
-	if c.Will.Set {
-		q.will, _ = mqttproto.AppendPublish(nil, mqttproto.Peer{Version: c.Version}, &mqttproto.Publish{
-			Topic: c.Will.Topic, Payload: c.Will.Payload,
-		})
-	}
-	if len(q.will) > maxWill {
-		return nil, &eventloop.Refusal{Reason: eventloop.ReasonMalformed, Text: fmt.Sprintf("the Will makes a message of %d bytes, allowed are %d", len(q.will), maxWill)}
+	if q.will, cannot = lastWillOf(&c, q.asked); cannot != nil {
+		return nil, cannot
 	}
 	return &q.voice, nil
-}
-
-// maxWill bounds a Will as the PUBLISH that it becomes, bytes. It is kept for as long as its
-// connection, beside what --inflight-bytes counts, and whatever --max-message is: a CONNECT
-// may be larger than that, and a record that does not fit the log costs the whole lane.
-const maxWill = 2 << 10
-
-// willOffered refuses a Will that asks for more than there is.
-func willOffered(c *mqttproto.Connect) *eventloop.Refusal {
-	if c.Version == mqttproto.V5 && c.Will.Retain { // [MQTT-3.2.2-13]
-		return &eventloop.Refusal{Reason: eventloop.ReasonRetain, Text: "this node retains nothing, also no Will"}
-	}
-	return nil
 }
 
 func decodeConnect(packet []byte) (mqttproto.Connect, error) {

@@ -31,6 +31,7 @@ type clientSession struct {
 	mu sync.Mutex
 	// Guarded by mu.
 	epoch  uint64 // of the connection that has it; what others bring comes too late
+	began  uint64 // of the connection with which it began anew
 	link   *link  // of that
 	left   time.Time
 	expiry uint32 // seconds from when it is left; 0: nothing is kept
@@ -193,8 +194,11 @@ func (c *clientSessions) sweepLocked() {
 // crash. Not on a loop.
 func (g *Gateway) resume(l *link, key devicemgr.Key) error {
 	for {
-		if done, err := g.tryResume(l, key); done || err != nil {
+		if done, err := g.tryResume(l, key); err != nil {
 			return err
+		} else if done {
+			g.backBefore(l, key)
+			return nil
 		}
 	}
 }
@@ -257,6 +261,7 @@ func (s *clientSession) take(q *mqtt, l *link, last *backbone.Last, newest uint6
 	q.present = before && !q.clean && (s.expiry == neverExpires || s.left.IsZero() || time.Since(s.left) < time.Duration(s.expiry)*time.Second)
 	if !q.present {
 		s.resetLocked()
+		s.began = l.epoch
 	}
 	s.epoch, s.link, s.left, s.expiry = l.epoch, l, time.Time{}, q.asked
 	s.abreast = false
@@ -272,7 +277,7 @@ func (s *clientSession) takeForOther(l *link) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.resetLocked()
-	s.epoch, s.link, s.left, s.abreast = l.epoch, l, time.Now(), false
+	s.epoch, s.began, s.link, s.left, s.abreast = l.epoch, l.epoch, l, time.Now(), false
 }
 
 // leave notes that the connection has ended.

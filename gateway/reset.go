@@ -128,6 +128,7 @@ func (r *resetting) takeOnLane(_ *link, t *turn, _ *batch, _ message) {
 		}
 	}
 	r.g.sessions.forget(r.key) // what was kept of a client ends with it
+	r.g.wills.take(r.key)
 	t.records = append(t.records, backbone.Record{
 		Tenant: r.key.Tenant, Device: r.key.Device, Epoch: r.epoch, After: r.last.Position,
 		Type: ResetRecord, Received: t.now, Done: r,

@@ -17,6 +17,8 @@ type Stats struct {
 	// Commands by what became of them, and Replies that met someone who waited or
 	// nobody.
 	CommandsSent, CommandsLeft, CommandsTaken, RepliesMet, RepliesLate, Broadcasts uint64
+	// WillsWaiting for their delay, and of how many devices the store has yet to be told.
+	WillsWaiting, WillsUnsaved int
 	// Panics of workers, contained.
 	Panics uint64
 	// Drops by reason.
@@ -85,6 +87,7 @@ func (g *Gateway) Stats() Stats {
 	for i := range st.EventDrops {
 		st.EventDrops[i] = g.events.drops[i].Load()
 	}
+	st.WillsWaiting, st.WillsUnsaved = g.wills.counts()
 	st.Online, st.Remembered = g.devices.Len()
 	g.drain.mu.Lock()
 	defer g.drain.mu.Unlock()

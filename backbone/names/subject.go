@@ -16,11 +16,12 @@ const (
 	StreamPlaces   = "EDGELOOP_PLACES"
 	StreamDead     = "EDGELOOP_DEAD"
 	StreamRevoked  = "EDGELOOP_REVOKED"
+	StreamWills    = "EDGELOOP_WILLS"
 )
 
 // Beside returns the names of the streams beside the log.
 func Beside() []string {
-	return []string{StreamDown, StreamPresence, StreamBans, StreamPlaces, StreamDead, StreamRevoked}
+	return []string{StreamDown, StreamPresence, StreamBans, StreamPlaces, StreamDead, StreamRevoked, StreamWills}
 }
 
 // Prefixes of subjects.
@@ -34,6 +35,7 @@ const (
 	Place    = "edgeloop.place."
 	Dead     = "edgeloop.dead."
 	Revoked  = "edgeloop.revoked."
+	Will     = "edgeloop.will."
 )
 
 // ErrEmpty says that a record or a command names no tenant or no device.

@@ -68,6 +68,8 @@ func (n *node) gatewayMetrics(to func(admin.Sample)) {
 	to(admin.Sample{Name: "edgeloop_gateway_handshake_seconds", Histogram: histogramOf(st.HandshakeLatency)})
 	to(admin.Sample{Name: "edgeloop_gateway_reply_seconds", Histogram: histogramOf(st.ReplyLatency)})
 	emit("edgeloop_gateway_gap_messages_total", float64(st.Gaps))
+	emit("edgeloop_gateway_wills_waiting", float64(st.WillsWaiting))
+	emit("edgeloop_gateway_wills_unsaved", float64(st.WillsUnsaved))
 	emit("edgeloop_gateway_inflight_bytes", float64(st.InFlightBytes))
 	emit("edgeloop_gateway_commands_total", float64(st.CommandsSent), "sent")
 	emit("edgeloop_gateway_commands_total", float64(st.CommandsLeft), "left")

@@ -205,7 +205,7 @@ func (n *node) startBackbone(ctx context.Context) (stopFunc, error) {
 	return n.backbone.Close, nil
 }
 
-func (n *node) startGateway(context.Context) (stop stopFunc, err error) {
+func (n *node) startGateway(ctx context.Context) (stop stopFunc, err error) {
 	n.openBans()
 	// Presence and what other nodes write matter where there are other nodes:
 	// with an external server. See docs/decisions/0011.
@@ -251,6 +251,7 @@ func (n *node) startGateway(context.Context) (stop stopFunc, err error) {
 		SharedLog:  shared,
 		Log:        n.backbone,
 		Store:      n.backbone,
+		Wills:      n.backbone,
 		Events:     n.cfg.eventTypes(),
 		EventRate:  n.cfg.EventRate,
 		Node:       n.name(),
@@ -261,7 +262,7 @@ func (n *node) startGateway(context.Context) (stop stopFunc, err error) {
 		return nil, err
 	}
 	n.ends.Store(n.gateway)
-	return n.gateway.Close, nil
+	return n.gateway.Close, n.gateway.TakeUpWills(ctx)
 }
 
 // startWatch listens to other nodes where there may be some.

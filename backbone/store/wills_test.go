@@ -1,0 +1,56 @@
+package store_test
+
+import (
+	"maps"
+	"testing"
+	"time"
+
+	"edgeloop/backbone/store"
+)
+
+// What Keep has returned of is there at the next start, the newest of each device; what it was
+// told is over is not; and the Wills of another node are that node's.
+func TestWills_Store(t *testing.T) {
+	dir := t.TempDir()
+	n := open(t, config{DataDir: dir, Node: "a"})
+	will := func(device, topic string) store.Will {
+		return store.Will{Tenant: "acme", Device: device, Epoch: 7, Delay: time.Minute, Topic: topic, Payload: []byte{0, 1, 255}, QoS: 1}
+	}
+	mine, other := store.NewWills(n.srv, "a"), store.NewWills(n.srv, "b")
+	read := func(w *store.Wills) map[string]string {
+		t.Helper()
+		all := map[string]string{}
+		if err := w.Each(t.Context(), func(is store.Will) {
+			all[is.Device] = is.Topic
+			if is.Epoch != 7 || is.Delay != time.Minute || string(is.Payload) != "\x00\x01\xff" || is.QoS != 1 || is.Tenant != "acme" {
+				t.Errorf("read %+v", is)
+			}
+		}); err != nil {
+			t.Fatal(err)
+		}
+		return all
+	}
+	if got := read(mine); len(got) != 0 {
+		t.Errorf("a new store has %v", got)
+	}
+	for _, step := range []struct{ put, over []store.Will }{
+		{put: []store.Will{will("x.y", "old"), will("gone", "t"), will("stays", "t")}},
+		{put: []store.Will{will("x.y", "new")}, over: []store.Will{will("gone", ""), will("never", "")}},
+	} {
+		if err := mine.Keep(t.Context(), step.put, step.over); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := other.Keep(t.Context(), []store.Will{will("elsewhere", "t")}, nil); err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]string{"x.y": "new", "stays": "t"}
+	if got := read(mine); !maps.Equal(got, want) {
+		t.Errorf("the store has %v, want %v", got, want)
+	}
+	closeNow(t, n)
+	n = open(t, config{DataDir: dir, Node: "a"})
+	if got := read(store.NewWills(n.srv, "a")); !maps.Equal(got, want) {
+		t.Errorf("after a restart the store has %v, want %v", got, want)
+	}
+}

@@ -1,0 +1,176 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go.uber.org/zap"
+
+	"edgeloop/backbone"
+	"edgeloop/devicemgr"
+)
+
+// shelf is a WillStore in memory.
+type shelf struct {
+	mu sync.Mutex
+	// Guarded by mu.
+	kept  map[string]backbone.Will
+	fails int // how many calls more fail
+	calls int
+}
+
+func (s *shelf) KeepWills(_ context.Context, put, over []backbone.Will) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.calls++; s.fails > 0 {
+		s.fails--
+		return errors.New("the store is away")
+	}
+	for _, w := range put {
+		s.kept[w.Device] = w
+	}
+	for _, w := range over {
+		delete(s.kept, w.Device)
+	}
+	return nil
+}
+
+func (s *shelf) Wills(_ context.Context, fn func(backbone.Will)) error {
+	s.mu.Lock()
+	all := maps.Clone(s.kept)
+	s.mu.Unlock()
+	for _, w := range all {
+		fn(w)
+	}
+	return nil
+}
+
+func (s *shelf) has(device string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, has := s.kept[device]
+	return has
+}
+
+// keep runs what keeps Wills until the test ends, and notes what it publishes, and when.
+func keep(t *testing.T, store *shelf) (s *wills, published chan string) {
+	t.Helper()
+	published = make(chan string, 10)
+	began := time.Now()
+	s = newWills(store, func(w *will) bool {
+		published <- fmt.Sprint(w.of.Device, " ", time.Since(began))
+		s.over(w)
+		return true
+	}, zap.NewNop())
+	stopping, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		s.run(stopping)
+	}()
+	t.Cleanup(func() {
+		s.stop()
+		close(stopping)
+		<-ended
+	})
+	return s, published
+}
+
+func of(device string, delay time.Duration) backbone.Will {
+	return backbone.Will{Tenant: "t", Device: device, Delay: delay, Topic: "state", Payload: []byte("gone")}
+}
+
+// Each Will is published when its delay is over, and once; of a device that is back before it
+// is not. Until then the store has it, and from then on not.
+func TestWills_Delay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := &shelf{kept: map[string]backbone.Will{}}
+		s, published := keep(t, store)
+		s.hold(of("late", 20*time.Second))
+		s.hold(of("soon", 10*time.Second))
+		s.hold(of("back", 10*time.Second))
+		s.hold(of("twice", time.Second))
+		s.hold(of("twice", 30*time.Second))
+		synctest.Wait()
+		if !store.has("soon") || !store.has("back") || store.calls > 2 {
+			t.Errorf("the store has %v after %d calls", store.kept, store.calls)
+		}
+		time.Sleep(9 * time.Second)
+		if s.take(devicemgr.Key{Tenant: "t", Device: "back"}) == nil {
+			t.Error("the Will of one that is back is not there")
+		}
+		for _, want := range []string{"soon 10s", "late 20s", "twice 30s"} {
+			if got := <-published; got != want {
+				t.Errorf("published %s, want %s", got, want)
+			}
+		}
+		synctest.Wait()
+		if waiting, unsaved := s.counts(); waiting+unsaved+len(store.kept)+len(published) != 0 {
+			t.Errorf("%d wait, %d are unsaved, the store has %v", waiting, unsaved, store.kept)
+		}
+	})
+}
+
+// A store that is away is told later. What it has at the next start waits for its whole delay
+// again, and a device that comes then takes it out.
+func TestWills_Restart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := &shelf{kept: map[string]backbone.Will{}, fails: 2}
+		first, _ := keep(t, store)
+		first.hold(of("a", 10*time.Second))
+		first.hold(of("b", 10*time.Second))
+		time.Sleep(9 * time.Second)
+		if !store.has("a") || !store.has("b") {
+			t.Fatalf("the store has %v", store.kept)
+		}
+		first.stop() // as when the node ends
+
+		second, published := keep(t, store)
+		if err := second.load(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(5 * time.Second)
+		if second.take(devicemgr.Key{Tenant: "t", Device: "b"}) == nil {
+			t.Error("the Will of b is not there after a restart")
+		}
+		if got := <-published; got != "a 10s" {
+			t.Errorf("published %s, want a 10s", got)
+		}
+		synctest.Wait()
+		if len(store.kept)+len(published) != 0 {
+			t.Errorf("the store still has %v, %d more were published", store.kept, len(published))
+		}
+	})
+}
+
+// No more wait than may, by count and by bytes; a Will in the place of an older one always may.
+func TestWills_Bounds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, _ := keep(t, &shelf{kept: map[string]backbone.Will{}})
+		for i := range willsMost {
+			if s.hold(of(fmt.Sprint(i), time.Hour)) == nil {
+				t.Fatalf("no room for Will %d", i)
+			}
+		}
+		if s.hold(of("more", time.Hour)) != nil {
+			t.Error("one too many waits")
+		}
+		if s.hold(of("0", time.Hour)) == nil {
+			t.Error("no room in the place of an older one")
+		}
+		large, _ := keep(t, &shelf{kept: map[string]backbone.Will{}})
+		big := of("", time.Hour)
+		big.Payload = make([]byte, willBytesMost/4)
+		for i := range 5 {
+			big.Device = fmt.Sprint(i)
+			if got := large.hold(big) != nil; got != (i < 3) { // the topic has bytes too
+				t.Errorf("Will %d of a quarter: %v", i, got)
+			}
+		}
+	})
+}
