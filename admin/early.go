@@ -18,31 +18,22 @@ func NewEarly(cfg Config, starting func() []api.Reason) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s, err := build(cfg, Backends{Node: startingNode{reasons: starting}}, (*Server).earlyRoutes)
+	none := func() []api.Reason { return nil }
+	s, err := build(cfg, Backends{Node: askedNode{ready: starting, warnings: none}}, (*Server).earlyRoutes)
 	if err != nil {
+		return nil, err
+	}
+	if err := s.SetPrincipals(cfg.Principals...); err != nil {
 		return nil, err
 	}
 	s.http.SetKeepAlivesEnabled(false) // who asks again asks the Server that took over
 	return s, nil
 }
 
-// startingNode is a Node of which nobody asks more than why it is not ready.
-type startingNode struct {
-	Node
-	reasons func() []api.Reason
-}
-
-func (n startingNode) Ready() []api.Reason  { return n.reasons() }
-func (startingNode) Warnings() []api.Reason { return nil }
-
 func (s *Server) earlyRoutes() []route {
-	return []route{
-		{"GET /healthz", everybody, "", s.healthz},
-		{"GET /readyz", everybody, "", s.readyz},
-		{"/", everybody, "", func(http.ResponseWriter, *http.Request) error {
-			return kindUnavailable.problem("the node is still starting, /readyz says what it waits for")
-		}},
-	}
+	return append(s.probes(), route{"/", everybody, "", func(http.ResponseWriter, *http.Request) error {
+		return kindUnavailable.problem("the node is still starting, /readyz says what it waits for")
+	}})
 }
 
 // HandOver ends accepting and returns the listener, which stays open: clients that connect from

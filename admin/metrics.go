@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/http"
 	"runtime"
-	"strconv"
 	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -143,15 +142,7 @@ func (c *counters) request(status int) {
 
 func (s *Server) ownSamples(emit func(Sample)) {
 	emit(Sample{Name: "edgeloop_build_info", Labels: []string{s.node.Node.Status().Version, runtime.Version()}, Value: 1})
-	for class := range s.counters.requests {
-		if class == 0 {
-			continue
-		}
-		emit(Sample{
-			Name: "edgeloop_admin_requests_total", Labels: []string{strconv.Itoa(class) + "xx"},
-			Value: float64(s.counters.requests[class].Load()),
-		})
-	}
+	s.requestSamples("edgeloop_admin_requests_total", emit)
 	emit(Sample{Name: "edgeloop_admin_tails", Value: float64(len(s.tails))})
 	emit(Sample{Name: "edgeloop_admin_tails_dropped_total", Value: float64(s.counters.tailsDropped.Load())})
 	emit(Sample{Name: "edgeloop_admin_evicted_connections_total", Value: float64(s.counters.evicted.Load())})

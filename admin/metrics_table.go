@@ -183,6 +183,8 @@ func adminSeries() []Series {
 		{"edgeloop_admin_tails", TypeGauge, nil, "Live tails that are running."},
 		{"edgeloop_admin_tails_dropped_total", TypeCounter, nil, "Live tails whose reader was too slow."},
 		{"edgeloop_admin_evicted_connections_total", TypeCounter, nil, "Quiet connections that were closed to let a newer one in."},
+		{"edgeloop_admin_health_requests_total", TypeCounter, []string{"class"}, "Requests at --health-listen, by class of status."},
+		{"edgeloop_admin_health_evicted_connections_total", TypeCounter, nil, "Quiet connections there that were closed to let a newer one in."},
 	}
 }
 

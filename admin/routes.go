@@ -57,9 +57,7 @@ func (s *Server) routes() []route { return slices.Concat(s.nodeRoutes(), s.fleet
 // nodeRoutes are about the node and its log.
 func (s *Server) nodeRoutes() []route {
 	profiles := ofNode(administers)
-	return []route{
-		{"GET /healthz", everybody, "", s.healthz},
-		{"GET /readyz", everybody, "", s.readyz},
+	return append(s.probes(), []route{
 		{"GET /metrics", ofNode(who{scope: access.Metrics}), "", plain(s.metricsHandler())},
 		{"GET /openapi.json", reads, "", s.openapi},
 
@@ -95,7 +93,7 @@ func (s *Server) nodeRoutes() []route {
 
 		{"GET /{$}", everybody, "", dashboardPage},
 		{"GET /dashboard/{file}", everybody, "", dashboardFile},
-	}
+	}...)
 }
 
 // fleetRoutes are about devices, and who reads what they send.

@@ -53,10 +53,17 @@ func New(cfg Config, node Backends) (*Server, error) {
 	if err := node.check(); err != nil {
 		return nil, err
 	}
-	return build(cfg, node, (*Server).routes)
+	s, err := build(cfg, node, (*Server).routes)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.SetPrincipals(cfg.Principals...); err != nil {
+		return nil, err
+	}
+	return s, nil
 }
 
-// build makes a server of what has been checked.
+// build makes a server of what has been checked; nobody has a token yet.
 func build(cfg Config, node Backends, routes func(*Server) []route) (*Server, error) {
 	s := &Server{
 		cfg:        cfg,
@@ -68,9 +75,6 @@ func build(cfg Config, node Backends, routes func(*Server) []route) (*Server, er
 		tails:      make(chan struct{}, cfg.MaxTails),
 		boundTails: make(chan struct{}, max(1, cfg.MaxTails*3/4)),
 		counters:   new(counters),
-	}
-	if err := s.SetPrincipals(cfg.Principals...); err != nil {
-		return nil, err
 	}
 	s.stopping, s.endWaits = context.WithCancel(context.Background())
 	for _, r := range routes(s) {

@@ -15,6 +15,7 @@ type adminFlags struct {
 	AdminTLSClientCA string `name:"admin-tls-client-ca" default:"" type:"path" placeholder:"FILE" help:"Authorities that sign the certificates of those who ask the admin API: a PEM file. Who has none of theirs gets no answer, probes neither; tokens are asked for all the same."`
 	AdminRemote      bool   `default:"false" help:"Allow --admin-listen without TLS on an address that others can reach; the admin token then crosses the network in the clear."`
 	AdminTokensFile  string `default:"" type:"path" help:"Further tokens of the admin API, one JSON object a line, as 'edgeloop token --admin' writes them; default DATA_DIR/admin.tokens, which need not exist."`
+	HealthListen     string `name:"health-listen" default:"" placeholder:"ADDRESS" help:"Address for probes, host:port: /healthz and /readyz as the admin API has them, without TLS and without tokens, and nothing else; default none."`
 }
 
 // planAdmin checks the flags of the admin API without looking at a file. It is not shown

@@ -26,6 +26,9 @@ func (n *node) announce(context.Context) (stopFunc, error) {
 		a.GRPC = n.grpc.Addr().String()
 		n.log.Info("gRPC", zap.String("address", a.GRPC), zap.Bool("tls", n.certs.grpc != nil))
 	}
+	if n.health != nil {
+		a.Health = n.health.Addr().String()
+	}
 	if n.certs.admin != nil {
 		a.AdminCert = n.certs.admin.certFile
 	}

@@ -18,6 +18,7 @@ type healthCmd struct {
 	// The environment and the configuration file give it, as to the node.
 	AdminListen  string `default:"127.0.0.1:9090" help:"Where the admin API of a node listens that still starts, and has not written it down."`
 	AdminTLSCert string `name:"admin-tls-cert" default:"" type:"path" help:"Its certificate, likewise."`
+	HealthListen string `name:"health-listen" default:"" help:"Where it answers probes, likewise; asked before the admin API."`
 	trust
 	Live    bool          `default:"false" help:"Ask only whether the process answers, not whether it is ready for devices."`
 	Timeout time.Duration `default:"5s" help:"How long an answer may take."`
@@ -55,9 +56,12 @@ func (h *healthCmd) client() (*client.Client, error) {
 		url, over, err := remote{AdminURL: h.AdminURL, trust: h.trust}.reach()
 		return &client.Client{URL: url, HTTP: over}, err
 	}
-	at, err := readAddresses(h.DataDir, addresses{Admin: h.AdminListen, AdminCert: h.AdminTLSCert})
+	at, err := readAddresses(h.DataDir, addresses{Admin: h.AdminListen, AdminCert: h.AdminTLSCert, Health: h.HealthListen})
 	if err != nil {
 		return nil, err
+	}
+	if at.Health != "" {
+		return &client.Client{URL: at.healthURL()}, nil
 	}
 	over, err := h.over(at.AdminCert)
 	return &client.Client{URL: at.adminURL(), HTTP: over}, err

@@ -10,7 +10,7 @@ import (
 
 // metricSources read the parts' counters when somebody asks for /metrics.
 func (n *node) metricSources() []admin.Source {
-	return []admin.Source{n.eventloopMetrics, n.gatewayMetrics, n.authMetrics, n.backboneMetrics, n.logMetrics, n.sinkMetrics, n.grpcMetrics, n.mqttAppsMetrics, n.intakeMetrics, n.presenceMetrics, n.quotaMetrics, n.loadMetrics}
+	return []admin.Source{n.eventloopMetrics, n.gatewayMetrics, n.authMetrics, n.backboneMetrics, n.logMetrics, n.sinkMetrics, n.healthMetrics, n.grpcMetrics, n.mqttAppsMetrics, n.intakeMetrics, n.presenceMetrics, n.quotaMetrics, n.loadMetrics}
 }
 
 // emitter emits samples of one kind: a number and label values.

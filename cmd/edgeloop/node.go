@@ -56,6 +56,7 @@ type node struct {
 	sinks     *sink.Set
 	intake    *intake.Set
 	boards    []*presence.Board
+	health    *admin.Server // nil without --health-listen
 	early     *admin.Server // while the node starts
 	admin     *admin.Server
 	mqttApps  *mqttapi.Server // nil with --mqtt-apps=off
@@ -105,6 +106,7 @@ func (n *node) parts() []part {
 	return []part{
 		{name: "quotas", start: n.startQuotas, startMost: startMost, stopMost: stopMinor},
 		{name: "keys", start: n.startAuth, startMost: startMost, stopMost: stopMinor},
+		{name: "health", start: n.startHealth, startMost: startMost, stopMost: stopMinor, minor: true},
 		{name: "admin address", start: n.startEarly, startMost: startMost, stopMost: stopMinor, minor: true},
 		log,
 		// What a sink has not sent is sent after the next start.

@@ -64,7 +64,7 @@ func (s *serveCmd) plan(log *zap.Logger) error {
 // planValues is the part of plan that looks at nothing but the settings, and
 // changes nothing.
 func (s *serveCmd) planValues() error {
-	for _, step := range []func() error{s.planRanges, s.planTogether, s.planKeys, s.planNames, s.planTLS, s.planDoors, s.planAdmin, s.planGRPC, s.planMQTTApps, s.planProxies, s.planEvents, s.planSinks, s.planIntake, s.planBoards, s.planQuotas} {
+	for _, step := range []func() error{s.planRanges, s.planTogether, s.planKeys, s.planNames, s.planTLS, s.planDoors, s.planAdmin, s.planGRPC, s.planHealth, s.planMQTTApps, s.planProxies, s.planEvents, s.planSinks, s.planIntake, s.planBoards, s.planQuotas} {
 		if err := step(); err != nil {
 			return err
 		}

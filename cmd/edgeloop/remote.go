@@ -134,6 +134,7 @@ type addresses struct {
 	Admin     string   `json:"admin"`
 	AdminCert string   `json:"admin_cert,omitempty"` // file of its certificate, where it speaks TLS
 	GRPC      string   `json:"grpc,omitempty"`
+	Health    string   `json:"health,omitempty"` // where probes are answered, without TLS
 	PID       int      `json:"pid"`
 }
 
@@ -144,6 +145,9 @@ func (a *addresses) adminURL() string {
 	}
 	return "http://" + a.Admin
 }
+
+// healthURL is where probes are answered that have a listener of their own.
+func (a *addresses) healthURL() string { return "http://" + a.Health }
 
 // addressFile is where a node writes its addresses.
 func addressFile(dataDir string) string { return filepath.Join(dataDir, "node.json") }

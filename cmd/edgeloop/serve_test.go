@@ -26,10 +26,17 @@ type running struct {
 // serve starts a node and waits until it has written down its addresses.
 func serve(t *testing.T, args ...string) *running {
 	t.Helper()
+	r := begin(t, args...)
+	r.await(t, "node.json", true)
+	return r
+}
+
+// begin is serve for a node that may take long to start, or never does.
+func begin(t *testing.T, args ...string) *running {
+	t.Helper()
 	r := &running{dir: filepath.Join(t.TempDir(), "data"), ended: make(chan int, 1), errs: &lockedBuffer{}}
 	args = append([]string{"serve", "--data-dir", r.dir, "--listen=127.0.0.1:0", "--admin-listen=127.0.0.1:0", "--drain-window=50ms"}, args...)
 	go func() { r.ended <- run(args, r.errs, r.errs) }()
-	r.await(t, "node.json", true)
 	return r
 }
 

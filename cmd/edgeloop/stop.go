@@ -88,6 +88,7 @@ func (n *node) fail(err error) error {
 // less than what already did.
 func (n *node) abandon() {
 	n.watch.leave()
+	n.state.Store(stateDraining) // for probes: a part of it is left, perhaps none
 	n.built.warn(n.close())
 }
 

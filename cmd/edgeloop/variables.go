@@ -15,7 +15,7 @@ import (
 var (
 	environment = []string{"serve", "doctor", "echo"}
 	places      = []string{
-		"config", "data-dir", "admin-url", "admin-listen", "admin-tls-cert", "admin-ca", "admin-cert", "admin-key", "admin-token-file", "admin-tokens-file", "secret-file", "nats-url",
+		"config", "data-dir", "admin-url", "admin-listen", "admin-tls-cert", "health-listen", "admin-ca", "admin-cert", "admin-key", "admin-token-file", "admin-tokens-file", "secret-file", "nats-url",
 		"nats-creds", "nats-user", "nats-password-file", "nats-token-file", "nats-ca", "nats-cert", "nats-key",
 	}
 )

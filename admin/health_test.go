@@ -1,0 +1,115 @@
+package admin_test
+
+import (
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+
+	"edgeloop/admin"
+	"edgeloop/admin/api"
+)
+
+// newHealth is a server of probes, on an address that others may reach.
+func newHealth(t *testing.T, reasons ...api.Reason) *admin.Server {
+	t.Helper()
+	s, err := admin.NewHealth(admin.Config{Listen: "0.0.0.0:0"},
+		func() []api.Reason { return reasons },
+		func() []api.Reason { return []api.Reason{{Code: "log_filling", Detail: "4711 bytes"}} })
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// Who probes is told whether the node is ready and by which codes it is not, token or not: this
+// server has no tokens, asks for none, and has nothing else to say.
+func TestHealth_SaysNothingElse(t *testing.T) {
+	s := newHealth(t, api.Reason{Code: "log_stalled", Detail: "on /srv/secret"})
+	if err := s.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = s.Stop(context.WithoutCancel(t.Context())) }()
+	_, port, err := net.SplitHostPort(s.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ask := func(method, path string) (*http.Response, string) {
+		t.Helper()
+		req, err := http.NewRequestWithContext(t.Context(), method, "http://127.0.0.1:"+port+path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Authorization", "Bearer "+token)
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		body, err := io.ReadAll(resp.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return resp, string(body)
+	}
+	if resp, _ := ask("GET", "/healthz"); resp.StatusCode != http.StatusOK || !resp.Close {
+		t.Errorf("/healthz: %d, and the connection ends: %t", resp.StatusCode, resp.Close)
+	}
+	resp, said := ask("GET", "/readyz")
+	if resp.StatusCode != http.StatusServiceUnavailable || !strings.Contains(said, "log_stalled") || !strings.Contains(said, "log_filling") {
+		t.Errorf("/readyz: %d %s", resp.StatusCode, said)
+	}
+	if strings.Contains(said, "secret") || strings.Contains(said, "4711") {
+		t.Errorf("/readyz tells details: %s", said)
+	}
+	for pattern := range newFakes(t).server.Patterns() {
+		method, path, _ := strings.Cut(strings.NewReplacer("{$}", "", "{", "", "}", "").Replace(pattern), " ")
+		if path == "/healthz" || path == "/readyz" {
+			method = "POST"
+		}
+		if resp, said := ask(method, path); resp.StatusCode != http.StatusNotFound || resp.Header.Get("WWW-Authenticate") != "" || !strings.Contains(said, "nothing else") {
+			t.Errorf("%s %s: %d %s", method, path, resp.StatusCode, said)
+		}
+	}
+}
+
+// However many connections somebody keeps open, no more than 32 of them stay, and probes are
+// answered.
+func TestHealth_Flood(t *testing.T) {
+	const limit, flood = 32, 200
+	for name, text := range map[string]string{
+		"a request that does not end": "GET /healthz HTTP/1.1\r\nHost: ",
+		"answers that nobody reads":   "GET /readyz HTTP/1.1\r\nHost: node\r\n\r\n",
+		"a body that does not come":   "POST /healthz HTTP/1.1\r\nHost: node\r\nContent-Length: 1000\r\n\r\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f := newFakes(t)
+				f.server = newHealth(t)
+				b, stop := f.serve()
+				defer stop()
+				for range flood {
+					defer b.raw(t, text).Close()
+					synctest.Wait()
+				}
+				evicted := 0.0
+				f.server.HealthSamples(func(s admin.Sample) {
+					if s.Name == "edgeloop_admin_health_evicted_connections_total" {
+						evicted = s.Value
+					}
+				})
+				if evicted != flood-limit {
+					t.Errorf("%v of %d were sent away, want all but %d", evicted, flood, limit)
+				}
+				for range 2 * limit {
+					probe := b.raw(t, "GET /readyz HTTP/1.1\r\nHost: node\r\n\r\n")
+					defer probe.Close()
+					wantAnswer(t, probe, http.StatusOK)
+				}
+			})
+		})
+	}
+}
