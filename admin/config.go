@@ -30,6 +30,10 @@ type Config struct {
 	// Principals are those who may ask, one at least; see SetPrincipals for others.
 	Principals []access.Principal
 
+	// Hosts are names of the node, for those who ask without TLS and without a token: see
+	// Server.meant. Default none.
+	Hosts []string
+
 	// CheckName judges a "tenant" or "device" name; default: 1 to 128 bytes.
 	CheckName func(kind, name string) error
 	// Sources are asked for samples at each scrape of /metrics.

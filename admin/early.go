@@ -31,7 +31,7 @@ func NewEarly(cfg Config, starting func() []api.Reason) (*Server, error) {
 }
 
 func (s *Server) earlyRoutes() []route {
-	return append(s.probes(), route{"/", everybody, "", func(http.ResponseWriter, *http.Request) error {
+	return append(s.health(), route{"/", everybody, "", func(http.ResponseWriter, *http.Request) error {
 		return kindUnavailable.problem("the node is still starting, /readyz says what it waits for")
 	}})
 }

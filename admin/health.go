@@ -43,16 +43,16 @@ type askedNode struct {
 func (n askedNode) Ready() []api.Reason    { return n.ready() }
 func (n askedNode) Warnings() []api.Reason { return n.warnings() }
 
-// probes are open to everybody, wherever they are served.
-func (s *Server) probes() []route {
+// health are the routes of probes, wherever they are served.
+func (s *Server) health() []route {
 	return []route{
-		{"GET /healthz", everybody, "", s.healthz},
-		{"GET /readyz", everybody, "", s.readyz},
+		{"GET /healthz", probes, "", s.healthz},
+		{"GET /readyz", probes, "", s.readyz},
 	}
 }
 
 func (s *Server) healthRoutes() []route {
-	return append(s.probes(), route{"/", everybody, "", func(http.ResponseWriter, *http.Request) error {
+	return append(s.health(), route{"/", probes, "", func(http.ResponseWriter, *http.Request) error {
 		return kindNotFound.problem("here are /healthz and /readyz, and nothing else")
 	}})
 }

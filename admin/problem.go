@@ -21,6 +21,7 @@ const (
 	kindNotConnected
 	kindMethod
 	kindTooLarge
+	kindMisdirected
 	kindInvalidField
 	kindInternal
 	kindBusy
@@ -52,6 +53,7 @@ func (k problemKind) spec() problemSpec {
 		kindNotConnected:    {"not-connected", "The device is not connected", http.StatusNotFound},
 		kindMethod:          {"method-not-allowed", "The method is not allowed here", http.StatusMethodNotAllowed},
 		kindTooLarge:        {"body-too-large", "The body is too large", http.StatusRequestEntityTooLarge},
+		kindMisdirected:     {"unknown-host", "The node is not known by this name", http.StatusMisdirectedRequest},
 		kindInvalidField:    {"invalid-field", "A field is not allowed", http.StatusUnprocessableEntity},
 		kindInternal:        {"internal", "The node failed", http.StatusInternalServerError},
 		kindBusy:            {"device-busy", "The device's queue is full", http.StatusServiceUnavailable},

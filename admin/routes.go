@@ -32,6 +32,7 @@ type route struct {
 // who may take a route.
 type who struct {
 	open  bool         // needs no token
+	probe bool         // is open by whatever name the node is called
 	scope access.Scope // that the token must have
 	// node: it concerns the whole node, and who is bound to a tenant may not take
 	// it. The others see to their tenant with tenantOf.
@@ -41,6 +42,7 @@ type who struct {
 // Those who may, by the reach of the route: of one tenant, or of the whole node.
 var (
 	everybody   = who{open: true}
+	probes      = who{open: true, probe: true}
 	reads       = who{scope: access.Read}
 	commands    = who{scope: access.Command}
 	administers = who{scope: access.Admin}
@@ -57,7 +59,7 @@ func (s *Server) routes() []route { return slices.Concat(s.nodeRoutes(), s.fleet
 // nodeRoutes are about the node and its log.
 func (s *Server) nodeRoutes() []route {
 	profiles := ofNode(administers)
-	return append(s.probes(), []route{
+	return append(s.health(), []route{
 		{"GET /metrics", ofNode(who{scope: access.Metrics}), "", plain(s.metricsHandler())},
 		{"GET /openapi.json", reads, "", s.openapi},
 
@@ -173,9 +175,12 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	v.asks()
 	fallback, pattern := s.mux.Handler(r)
 	rt := s.byRoute[pattern]
-	if rt.who.open {
+	switch {
+	case !s.meant(r, rt):
+		writeProblem(sw, misdirected(r))
+	case rt.who.open:
 		s.answer(sw, r, pattern, fallback)
-	} else {
+	default:
 		s.admit(sw, r, v, func(r *http.Request) { s.answer(sw, r, pattern, fallback) })
 	}
 	s.counters.request(sw.status)

@@ -85,7 +85,7 @@ func TestToken_SeveralHeaders(t *testing.T) {
 		"an empty one":   {"", "Bearer " + token},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := httptest.NewRequest(http.MethodGet, "/v1/node", nil)
+			r := httptest.NewRequest(http.MethodGet, "http://127.0.0.1/v1/node", nil)
 			r.Header["Authorization"] = sent
 			w := httptest.NewRecorder()
 			f.server.ServeHTTP(w, r)

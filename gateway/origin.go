@@ -1,12 +1,11 @@
 package gateway
 
 import (
-	"net"
-	"net/netip"
 	"slices"
 	"strings"
 
 	"edgeloop/eventloop"
+	"edgeloop/internal/truehost"
 )
 
 // AnyOrigin among Config.AllowedOrigins allows pages of everywhere.
@@ -30,15 +29,7 @@ func (g *Gateway) fromElsewhere(h *eventloop.Credentials) *eventloop.Refusal {
 // that may have given it the node's address a moment ago, to be the same site as the node
 // (DNS rebinding).
 func trueHost(h *eventloop.Credentials) bool {
-	if h.Certificate != nil {
-		return true
-	}
-	host := string(h.Host)
-	if name, _, err := net.SplitHostPort(host); err == nil {
-		host = name
-	}
-	_, err := netip.ParseAddr(strings.Trim(host, "[]"))
-	return err == nil || strings.EqualFold(host, "localhost")
+	return h.Certificate != nil || truehost.Sure(string(h.Host))
 }
 
 // sameHost says whether an origin is of the host that was asked for. The scheme does not

@@ -22,6 +22,7 @@ func (n *node) adminConfig() (admin.Config, error) {
 		AllowRemote: n.cfg.AdminRemote,
 		TLS:         n.certs.admin.config(),
 		Principals:  principals,
+		Hosts:       n.cfg.AdminHosts,
 		CheckName:   auth.CheckName,
 		Logger:      n.log.Logger,
 		Audit:       n.log.audit,

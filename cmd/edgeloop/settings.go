@@ -74,6 +74,7 @@ var table = []setting{
 	{name: "admin-tls-client-ca"},
 	{name: "admin-remote"},
 	{name: "admin-tokens-file"},
+	{name: "admin-hosts"},
 	{name: "health-listen"},
 	{name: "grpc-listen"},
 	{name: "grpc-cert"},
