@@ -27,9 +27,10 @@ func TestAdminTLS_Verbs(t *testing.T) {
 	_, port, _ := strings.Cut(at, ":")
 	other, _ := testkit.NewAuthority(t).Issue("other", nil)
 	copied := filepath.Join(t.TempDir(), "elsewhere")
-	if err := errors.Join(os.Mkdir(copied, 0o700), (&addresses{Admin: at, AdminCert: other}).write(addressFile(copied))); err != nil {
+	if err := os.Mkdir(copied, 0o700); err != nil {
 		t.Fatal(err)
 	}
+	pretend(t, copied, addresses{Admin: at, AdminCert: other})
 	for _, c := range []struct {
 		args string
 		code int

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 
@@ -11,6 +12,7 @@ import (
 // announce writes down where the node listens, for those who start it.
 func (n *node) announce(context.Context) (stopFunc, error) {
 	a := addresses{Listen: n.server.Addr().String(), Admin: n.admin.Addr().String(), PID: os.Getpid()}
+	a.Boot, a.Network = place()
 	doors := n.cfg.doors()
 	for i, addr := range n.server.Addrs() {
 		a.Listeners = append(a.Listeners, addr.String())
@@ -34,8 +36,14 @@ func (n *node) announce(context.Context) (stopFunc, error) {
 	}
 	n.log.Info("admin API", zap.String("url", a.adminURL()))
 	n.warnInTheClear()
-	if err := a.write(addressFile(n.cfg.DataDir)); err != nil {
+	held, err := a.write(addressFile(n.cfg.DataDir))
+	switch {
+	case errors.Is(err, errNoLocks):
+		n.log.Warn("tools have to be told where this node is (--admin-url): they do not believe what it writes into its data directory", zap.Error(err))
+	case err != nil:
 		return nil, fmt.Errorf("--data-dir: %w", err)
 	}
-	return func(context.Context) error { return removeFile(addressFile(n.cfg.DataDir)) }, nil
+	return func(context.Context) error {
+		return errors.Join(removeFile(addressFile(n.cfg.DataDir)), unlock(held))
+	}, nil
 }

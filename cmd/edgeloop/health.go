@@ -56,8 +56,12 @@ func (h *healthCmd) client() (*client.Client, error) {
 		url, over, err := remote{AdminURL: h.AdminURL, trust: h.trust}.reach()
 		return &client.Client{URL: url, HTTP: over}, err
 	}
-	at, err := readAddresses(h.DataDir, addresses{Admin: h.AdminListen, AdminCert: h.AdminTLSCert, Health: h.HealthListen})
-	if err != nil {
+	at, err := readAddresses(h.DataDir)
+	var no *nowhere
+	switch {
+	case errors.As(err, &no) && no.gone: // it may be starting
+		at = addresses{Admin: h.AdminListen, AdminCert: h.AdminTLSCert, Health: h.HealthListen}
+	case err != nil && no == nil:
 		return nil, err
 	}
 	if at.Health != "" {

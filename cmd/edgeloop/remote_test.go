@@ -32,10 +32,7 @@ func TestRemote_ShowsNobodyElseTheToken(t *testing.T) {
 			t.Errorf("%q: exit code %d, %q, %q; want %d and %q", c.args, code, out, errs, c.code, c.say)
 		}
 	}
-	at := addresses{Admin: strings.TrimPrefix(other.URL, "http://")}
-	if err := at.write(addressFile(filepath.Dir(token))); err != nil {
-		t.Fatal(err)
-	}
+	pretend(t, filepath.Dir(token), addresses{Admin: strings.TrimPrefix(other.URL, "http://")})
 	if code, _, errs := tool("devices", data, "--admin-ca="+token); code != exitUsage || !strings.Contains(errs, "speaks no TLS") {
 		t.Errorf("a node that speaks none: exit code %d, %q", code, errs)
 	}
