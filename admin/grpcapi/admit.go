@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -131,10 +132,16 @@ func (s *Server) audit(c *call, st error) {
 		return
 	}
 	c.told = true
-	s.auditLog.Info("changed through gRPC", append([]zap.Field{
-		zap.String("principal", c.who.Name), zap.String("change", c.row.change), zap.String("method", c.name),
+	s.auditLine(c, c.row.change, st)
+}
+
+// auditLine writes a line of a change; what a call notes stands in it, then more.
+func (s *Server) auditLine(c *call, change string, st error, more ...zap.Field) {
+	fields := []zap.Field{
+		zap.String("principal", c.who.Name), zap.String("change", change), zap.String("method", c.name),
 		zap.Stringer("code", status.Code(st)), zap.String("remote", c.remote),
-	}, c.notes...)...)
+	}
+	s.auditLog.Info("changed through gRPC", slices.Concat(fields, c.notes, more)...)
 }
 
 var errPanic = errors.New("a call panicked")

@@ -8,6 +8,16 @@ func Methods() (names []string) {
 	return names
 }
 
+// Changes are the names in the table of what changes something.
+func Changes() (names []string) {
+	for name, m := range methods {
+		if m.change != "" {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
 // Services are the names of the methods that the server has.
 func Services(s *Server) (names []string) {
 	for service, info := range s.grpc.GetServiceInfo() {

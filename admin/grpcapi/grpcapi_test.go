@@ -31,11 +31,13 @@ const (
 // start runs a server over a log until the test ends.
 func start(t *testing.T, log *fakeLog, cfg grpcapi.Config) (*grpcapi.Server, *grpc.ClientConn) {
 	t.Helper()
-	roster := new(access.Roster)
-	if err := roster.Set(access.Own("own", ownToken), access.Own("other", otherToken)); err != nil {
-		t.Fatal(err)
+	if cfg.Roster == nil {
+		cfg.Roster = new(access.Roster)
+		if err := cfg.Roster.Set(access.Own("own", ownToken), access.Own("other", otherToken)); err != nil {
+			t.Fatal(err)
+		}
 	}
-	cfg.Listen, cfg.Roster = "127.0.0.1:0", roster
+	cfg.Listen = "127.0.0.1:0"
 	s, err := grpcapi.New(t.Context(), cfg, grpcapi.Node{
 		Devices: &admintest.Devices{}, Commands: &admintest.Commands{}, Readers: log, Presence: &fakePresence{},
 	})

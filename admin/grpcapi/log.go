@@ -196,6 +196,9 @@ func (l *logService) Read(stream v1.Log_ReadServer) error {
 	defer l.forget(place, r)
 	l.s.audit(c, nil)
 	err = r.serve(ctx)
+	if from, to := r.moved(); from != to {
+		l.s.auditLine(c, "acknowledge", nil, zap.String("from", from), zap.String("to", to))
+	}
 	if errors.Is(err, store.ErrTaken) {
 		l.s.counts.taken.Add(1)
 	}

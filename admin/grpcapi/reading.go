@@ -37,6 +37,7 @@ type reading struct {
 	given uint64 // the highest position that the client was sent
 	acked uint64 // what it acknowledged
 	kept  uint64
+	began uint64 // where its place was
 }
 
 // errDone ends a reading as its client wishes.
@@ -90,7 +91,7 @@ func (r *reading) acknowledge(text string) error {
 func (r *reading) serve(ctx context.Context) error {
 	at := r.reader.Place()
 	r.mu.Lock()
-	r.log, r.given, r.acked, r.kept = at.Log, at.Position, at.Position, at.Position
+	r.log, r.given, r.acked, r.kept, r.began = at.Log, at.Position, at.Position, at.Position, at.Position
 	r.mu.Unlock()
 	ctx, cancel := context.WithCancelCause(ctx)
 	var wg sync.WaitGroup
@@ -106,6 +107,13 @@ func (r *reading) serve(ctx context.Context) error {
 		return nil
 	}
 	return err
+}
+
+// moved is from where to where the client's acknowledgements have moved its place.
+func (r *reading) moved() (from, to string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.position(r.began), r.position(r.kept)
 }
 
 // put takes one entry of the log.
