@@ -45,7 +45,7 @@ func TestTLS_Blames(t *testing.T) {
 			}
 			within := time.Hour // but where the end of its time is what is looked at
 			if c.cause == eventloop.CauseHandshakeTimeout {
-				within = 10 * tick
+				within = 50 * tick
 			}
 			var mu sync.Mutex
 			var blamed []string

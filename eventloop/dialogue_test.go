@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"edgeloop/eventloop"
+	"edgeloop/internal/testkit"
 )
 
 // A dialogue is a client's side of one connection, written so that a test reads
@@ -55,6 +56,38 @@ func (n *node) open() *dialogue {
 	n.t.Helper()
 	d := n.dial()
 	d.handshake()
+	return d
+}
+
+// tryOpen is open where the machine may stand still for longer than a handshake may take: nil then.
+func (n *node) tryOpen() *dialogue {
+	n.t.Helper()
+	d := n.dial()
+	d.patient()
+	_, _ = d.conn.Write([]byte(request)) // of who is gone there is no answer
+	if _, err := d.r.Peek(1); err != nil {
+		d.conn.Close()
+		return nil
+	}
+	d.wantSwitch()
+	return d
+}
+
+// promptly dials and asks at once. Who is slow, because the machine stood still between the two, is
+// nobody that the node has to wait for in a crowd: he gives up, and another one comes.
+func (n *node) promptly() *dialogue {
+	n.t.Helper()
+	var d *dialogue
+	testkit.Eventually(n.t, patience, "somebody to ask at once", func() bool {
+		began := time.Now()
+		d = n.dial()
+		_, err := d.conn.Write([]byte(request))
+		if err == nil && time.Since(began) < 25*time.Millisecond {
+			return true
+		}
+		d.conn.Close()
+		return false
+	})
 	return d
 }
 

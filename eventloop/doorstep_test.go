@@ -3,6 +3,7 @@ package eventloop_test
 import (
 	"net"
 	"os"
+	"sync"
 	"testing"
 	"time"
 
@@ -30,9 +31,11 @@ func TestDoorstep_NobodyWaitsBehindTheSilent(t *testing.T) {
 	for range silent {
 		n.dial()
 	}
-	d := n.open()
+	d := n.promptly()
+	d.wantSwitch()
 	d.send(ping("x"))
 	d.want(pong("x"))
+	testkit.Eventually(t, patience, "the others to be sent away", func() bool { return n.Stats().Open <= 2*budget+1 })
 	st := n.Stats()
 	if st.Open > 2*budget+1 || st.Accepted < silent || st.Gone[eventloop.CauseCrowdedOut] < silent-2*budget {
 		t.Errorf("%d are open of %d that were accepted, ended: %s", st.Open, st.Accepted, causes(st))
@@ -48,9 +51,7 @@ func TestDoorstep_WhoHasSpokenIsNotSentAway(t *testing.T) {
 	n.crowd(budget)
 	var ds []*dialogue
 	for range devices {
-		d := n.dial()
-		d.raw([]byte(request))
-		ds = append(ds, d)
+		ds = append(ds, n.promptly())
 	}
 	for range ds {
 		cand := testkit.Receive(t, patience, "a candidate", ch)
@@ -59,9 +60,23 @@ func TestDoorstep_WhoHasSpokenIsNotSentAway(t *testing.T) {
 		}
 		cand.h.Admit(n.track(&ears{}))
 	}
+	over := make(chan struct{})
+	var rest sync.WaitGroup
+	rest.Go(func() { // some may have been slow, and nobody waits for them
+		for {
+			select {
+			case cand := <-ch:
+				cand.h.Admit(n.track(&ears{}))
+			case <-over:
+				return
+			}
+		}
+	})
 	for _, d := range ds {
 		d.wantSwitch()
 	}
+	close(over)
+	rest.Wait()
 }
 
 // The limit of sockets holds with the doorstep too, and when the crowd has gone those
@@ -70,6 +85,7 @@ func TestDoorstep_KeepsTheLimitOfSockets(t *testing.T) {
 	const budget, most, reserve = 4, 3, 4
 	n := serve(t, eventloop.Config{Tick: tick, MaxHandshakes: budget, MaxConnections: most, RefuseReserve: reserve, HandshakeTimeout: time.Hour},
 		admit(func(*eventloop.Conn) eventloop.Receiver { return &ears{} }))
+	testkit.Eventually(t, patience, "the gate to be found", func() bool { epfd, _ := eventloop.GateEnds(n.Server); return epfd > 0 })
 	n.crowd(budget)
 	for range 200 {
 		n.dial()
@@ -77,7 +93,7 @@ func TestDoorstep_KeepsTheLimitOfSockets(t *testing.T) {
 			t.Fatalf("%d sockets are open, %d may be", open, most+reserve)
 		}
 	}
-	n.open()
+	n.promptly().wantSwitch()
 }
 
 // A newcomer resets its connection in the moment in which it is let in. It costs no

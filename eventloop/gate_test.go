@@ -80,7 +80,9 @@ func TestGate_SilentNewcomersGiveWay(t *testing.T) {
 	}
 	n.dial().raw([]byte(request[:20])) // nor does one that begins and goes no further
 	for range 2 * budget {
-		n.open().conn.Close()
+		d := n.promptly()
+		d.wantSwitch()
+		d.conn.Close()
 	}
 	if st := n.Stats(); st.Gone[eventloop.CauseCrowdedOut] == 0 || st.Gone[eventloop.CauseHandshakeTimeout] != 0 {
 		t.Errorf("ended: %s", causes(st))

@@ -28,7 +28,8 @@ func stopNow(t *testing.T, s *eventloop.Server) {
 func TestServer_Stop(t *testing.T) {
 	accept, ch := deciding()
 	gone := make(chan *eventloop.Gone, 8)
-	n := serve(t, eventloop.Config{}, func(c *eventloop.Conn, h *eventloop.Hello) (eventloop.Receiver, *eventloop.Refusal) {
+	door := []eventloop.Listener{{Address: testkit.FreeAddr(t)}} // nobody is to have it before it is bound again
+	n := serve(t, eventloop.Config{Listeners: door}, func(c *eventloop.Conn, h *eventloop.Hello) (eventloop.Receiver, *eventloop.Refusal) {
 		if string(h.Path) == "/later" {
 			return accept(c, h)
 		}
@@ -57,7 +58,7 @@ func TestServer_Stop(t *testing.T) {
 	n.StopAccepting() // harmless: its descriptors are somebody else's by now
 	n.SetMaxConnections(7)
 
-	again := serve(t, eventloop.Config{Listeners: []eventloop.Listener{{Address: n.Addr().String()}}}, echoing())
+	again := serve(t, eventloop.Config{Listeners: door}, echoing())
 	d := again.open()
 	d.send(ping("x"))
 	d.want(pong("x"))

@@ -168,7 +168,7 @@ func TestTLS_Slowly(t *testing.T) {
 func TestTLS_HalfAHandshake(t *testing.T) {
 	server, pool := secureServer(t)
 	memory := bytebuf.NewBudget(1<<20, nil)
-	n := serve(t, eventloop.Config{Listeners: over(server, oneForEach), Memory: memory, Tick: tick, HandshakeTimeout: 10 * tick}, echoing())
+	n := serve(t, eventloop.Config{Listeners: over(server, oneForEach), Memory: memory, Tick: tick, HandshakeTimeout: 50 * tick}, echoing())
 	for _, writes := range []int{0, 1} { // whole flights; then half of the next one
 		d := n.dial()
 		d.patient()

@@ -30,6 +30,9 @@ type crowd struct {
 
 const crowdSize = 1500
 
+// farOff is when timers are due, in ticks: a crowd may take its time to come.
+const farOff = 30_000
+
 func newCrowd(t *testing.T, work func(*crowd) uint64) *crowd {
 	t.Helper()
 	k := &crowd{done: make(chan uint64, 1)}
@@ -49,7 +52,7 @@ func newCrowd(t *testing.T, work func(*crowd) uint64) *crowd {
 			},
 			quiet: func(time.Duration) time.Duration { k.fired.Add(1); return time.Hour },
 
-			heartbeat: 400 * tick,
+			heartbeat: farOff * tick,
 		}
 	}))
 	k.probe = k.open()
@@ -106,7 +109,7 @@ func TestTurn_SocketsInBetween(t *testing.T) {
 	})
 	t.Run("timers", func(t *testing.T) {
 		k := newCrowd(t, func(k *crowd) uint64 { return k.fired.Load() })
-		n := k.heldFor(func() { eventloop.SkipTicks(k.conns[0], 450) })
+		n := k.heldFor(func() { eventloop.SkipTicks(k.conns[0], farOff+farOff/8) })
 		if n > fewTurns {
 			t.Errorf("%d of %d timers fired before a socket was looked at", n, crowdSize)
 		}
