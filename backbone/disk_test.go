@@ -150,7 +150,7 @@ func TestBackbone_ConfirmsNothingInAMovedDirectory(t *testing.T) {
 // closeSoon closes what may not be able to finish any more.
 func closeSoon(t *testing.T, b *backbone.Backbone) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	_ = b.Close(ctx)
 }

@@ -52,7 +52,7 @@ func (e *external) start() {
 		return
 	}
 	srv.Start()
-	if !srv.ReadyForConnections(10 * time.Second) {
+	if !srv.ReadyForConnections(time.Minute) {
 		e.t.Error("external server is not ready")
 	}
 	e.opts.Port = opts.Port
@@ -93,12 +93,12 @@ func TestReader_GivesNoMarks(t *testing.T) {
 	ext := startExternal(t)
 	b := open(t, backbone.Config{NATSURL: ext.url, Node: "one"})
 	backbonetest.Append(t, b, records(1, 2))
-	nc, err := nats.Connect(ext.url)
+	nc, err := nats.Connect(ext.url, nats.Timeout(time.Minute))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer nc.Close()
-	if answer, err := nc.Request("edgeloop.sync.two", nil, 10*time.Second); err != nil || bytes.Contains(answer.Data, []byte("error")) {
+	if answer, err := nc.Request("edgeloop.sync.two", nil, time.Minute); err != nil || bytes.Contains(answer.Data, []byte("error")) {
 		t.Fatalf("%s, %v", answer.Data, err)
 	}
 	backbonetest.Append(t, b, records(3, 3))

@@ -56,7 +56,7 @@ func checkFaults(t *testing.T, b *backbone.Backbone, s *saboteur) {
 				rt.Fatal(err)
 			}
 		}
-		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 		defer cancel()
 		if err := b.Flush(ctx); err != nil {
 			rt.Fatalf("flush: %v; state %+v", err, b.State())
@@ -235,7 +235,7 @@ type reporter struct {
 }
 
 func (r reporter) Durable(uint64, int) {
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	var last backbone.Last
 	err := errors.New("not asked")

@@ -13,6 +13,7 @@ import (
 
 	"edgeloop/backbone"
 	"edgeloop/backbone/backbonetest"
+	"edgeloop/internal/testkit"
 )
 
 // The disk fills up under a running log. Appends stall and say why; when there is
@@ -270,15 +271,7 @@ func mountTmpfs(t *testing.T, size int) string {
 // eventually polls until ok, for at most half a minute.
 func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for late := time.After(30 * time.Second); !ok(); {
-		select {
-		case <-tick.C:
-		case <-late:
-			t.Fatalf("waited in vain for %s", what)
-		}
-	}
+	testkit.Eventually(t, time.Minute, what, ok)
 }
 
 // tinyLog is a log of 1 MiB, with batches that fit it.

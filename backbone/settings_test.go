@@ -22,12 +22,12 @@ import (
 // streamOf gives the log's stream on an external server, as an operator sees it.
 func streamOf(t *testing.T, ext *external) (jetstream.JetStream, jetstream.StreamConfig) {
 	t.Helper()
-	nc, err := nats.Connect(ext.url)
+	nc, err := nats.Connect(ext.url, nats.Timeout(time.Minute))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(nc.Close)
-	js, err := jetstream.New(nc)
+	js, err := jetstream.New(nc, jetstream.WithDefaultTimeout(time.Minute))
 	if err != nil {
 		t.Fatal(err)
 	}

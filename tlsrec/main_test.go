@@ -12,7 +12,7 @@ import (
 	"edgeloop/tlsrec"
 )
 
-const patience = 30 * time.Second
+const patience = time.Minute
 
 // far is the server's end of a connection, as an event loop would have it: an echo.
 type far struct {

@@ -38,7 +38,7 @@ func TestLatest_IsBounded(t *testing.T) {
 	if len(states) != 2 || states[0] != (State{Tenant: "acme", Device: "a", Epoch: 5}) || states[1].Device != "b" || !current {
 		t.Errorf("%+v, %v", states, current)
 	}
-	if err := testkit.Receive(t, 10*time.Second, "room for the third", known); err != nil {
+	if err := testkit.Receive(t, 30*time.Second, "room for the third", known); err != nil {
 		t.Error(err)
 	}
 	w.Current()
@@ -78,7 +78,7 @@ func TestDoor_TokenKeepsAPlace(t *testing.T) {
 	}()
 	accept := func() net.Conn {
 		t.Helper()
-		return testkit.Receive(t, 10*time.Second, "a connection", accepted)
+		return testkit.Receive(t, 30*time.Second, "a connection", accepted)
 	}
 	come()
 	first := accept()

@@ -30,7 +30,7 @@ func TestMain(m *testing.M) {
 }
 
 // patience bounds every wait of these tests.
-const patience = 30 * time.Second
+const patience = time.Minute
 
 // tokenLong is longer than one is looked for.
 var tokenLong = strings.Repeat("long", 257)

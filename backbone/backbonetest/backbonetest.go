@@ -34,7 +34,7 @@ func Open(t testing.TB, cfg backbone.Config) *backbone.Backbone {
 // Close closes b, which may be closed already.
 func Close(t testing.TB, b *backbone.Backbone) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	if err := b.Close(ctx); err != nil {
 		t.Errorf("close: %v", err)
@@ -53,7 +53,7 @@ func Append(t testing.TB, b *backbone.Backbone, records []backbone.Record) {
 // Flush waits until all that was appended is durable.
 func Flush(t testing.TB, b *backbone.Backbone) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	if err := b.Flush(ctx); err != nil {
 		t.Fatalf("flush: %v (state %+v)", err, b.State())

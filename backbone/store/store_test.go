@@ -71,7 +71,7 @@ func closeNow(t *testing.T, n *node) {
 	t.Helper()
 	n.once.Do(func() {
 		if n.Presences != nil {
-			ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+			ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 			defer cancel()
 			n.Settle(ctx)
 			n.Close()
@@ -85,7 +85,7 @@ func closeNow(t *testing.T, n *node) {
 
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	testkit.Eventually(t, 30*time.Second, what, ok)
+	testkit.Eventually(t, time.Minute, what, ok)
 }
 
 func deviceName(d int) string { return "d" + strconv.Itoa(d) }

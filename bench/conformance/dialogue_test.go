@@ -14,7 +14,7 @@ import (
 )
 
 // patience bounds every dialogue; those of the full mode are up to 100 MiB.
-func patience() time.Duration { return time.Duration(quickOr(10, 180)) * time.Second }
+func patience() time.Duration { return time.Duration(quickOr(60, 180)) * time.Second }
 
 const request = "GET / HTTP/1.1\r\nHost: node\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
 	"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"

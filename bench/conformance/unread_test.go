@@ -34,7 +34,7 @@ const (
 	answerQueueAt  = nlHeader + 4 + 48 + 4
 	noCookie       = 0xffffffff
 	askAgain       = 50 * time.Microsecond
-	unreadDeadline = 5 * time.Second
+	unreadDeadline = time.Minute
 )
 
 var errUnread = errors.New("the node does not read")

@@ -12,7 +12,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-const patience = 10 * time.Second
+const patience = time.Minute
 
 // until polls the fleet until ok is content.
 func until(t *testing.T, f *fleet.Fleet, what string, ok func(c fleet.Counts) bool) fleet.Counts {

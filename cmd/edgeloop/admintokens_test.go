@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"os"
 	"os/exec"
@@ -17,6 +18,7 @@ import (
 	"edgeloop/admin"
 	"edgeloop/admin/access"
 	"edgeloop/admin/api"
+	"edgeloop/internal/testkit"
 )
 
 // status is what the node answers to somebody with a token who asks for the node, or
@@ -106,9 +108,9 @@ func TestTokens_Life(t *testing.T) {
 		{bound, "acme", http.StatusOK},
 		{bound, "globex", http.StatusForbidden},
 	} {
-		if got := r.status(t, c.token, c.tenant); got != c.want {
-			t.Errorf("tenant %q: %d, want %d", c.tenant, got, c.want)
-		}
+		testkit.Eventually(t, patience, fmt.Sprintf("%d in tenant %q", c.want, c.tenant), func() bool { // the node may have read the file before it had both
+			return r.status(t, c.token, c.tenant) == c.want
+		})
 	}
 
 	text, err := os.ReadFile(file)

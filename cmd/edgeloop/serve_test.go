@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-const patience = 30 * time.Second
+const patience = time.Minute
 
 // running is a node in this process, stopped by a signal to it.
 type running struct {
