@@ -24,13 +24,30 @@ func (c *Commands) Untold() int {
 }
 
 // CommandRoom counts the commands of tenants, without a stream.
-type CommandRoom struct{ s commandSet }
+type CommandRoom struct {
+	// Most bytes of all tenants, 0 for no bound; a command has CommandSize.
+	Most int64
+
+	s commandSet
+}
+
+// CommandSize is what a command of a CommandRoom takes.
+var CommandSize = sizeOf(1)
 
 // Store stores a command as number seq, if the tenant has room for it.
 func (r *CommandRoom) Store(subject string, seq uint64, quota int64) bool {
-	room := r.s.claim(tokenOf(subject), 1, quota, 0)
+	room := r.s.claim(tokenOf(subject), 1, quota, r.Most)
 	if room != nil {
 		r.s.stored(subject, seq, time.Now().Add(time.Hour).UnixMilli(), room)
+	}
+	return room != nil
+}
+
+// Fail begins to store one, which fails, if the tenant has room for it.
+func (r *CommandRoom) Fail(subject string, quota int64) bool {
+	room := r.s.claim(tokenOf(subject), 1, quota, r.Most)
+	if room != nil {
+		room.drop()
 	}
 	return room != nil
 }
@@ -49,6 +66,9 @@ func (r *CommandRoom) Later(d time.Duration) {
 
 // Take takes one.
 func (r *CommandRoom) Take(subject string, seq uint64) { r.s.took(subject, seq, 1) }
+
+// Clear takes all of a device's, up to seq.
+func (r *CommandRoom) Clear(subject string, seq uint64) { r.s.cleared(subject, seq) }
 
 // BreakCommands lets so many commands be read from the store, and deleted, and
 // has the next such question fail with err, until mend is called.

@@ -50,6 +50,52 @@ func TestCommands_ShareOfATenant(t *testing.T) {
 	if err := b.StoreCommand(t.Context(), "greedy", "d0", "c2", []byte(payload), time.Hour); !errors.Is(err, store.ErrTenantCommandsFull) {
 		t.Errorf("one more of the first: %v", err)
 	}
+	for i := range first {
+		if n, err := b.CancelCommands(t.Context(), "greedy", fmt.Sprint("d", i), ""); n != 1 || err != nil {
+			t.Fatalf("took %d back, %v", n, err)
+		}
+	}
+	if again := flood(t, b, "greedy", payload); again < first*6/10 {
+		t.Errorf("the first tenant had %d commands, took all of them back, and has room for %d", first, again)
+	}
+}
+
+// TestCommands_ShareIsGivenBack: of 16 places a tenant has 12, three times what is then free,
+// and the next one three: also while the stream has told of none of them. What fails, is taken
+// or is cleared gives its place back, once.
+func TestCommands_ShareIsGivenBack(t *testing.T) {
+	r := store.CommandRoom{Most: 16 * store.CommandSize}
+	greedy, other := names.Down+"greedy.d", names.Down+"other.d"
+	seq := uint64(0)
+	fill := func(subject string, want int) {
+		t.Helper()
+		for range 100 {
+			r.Fail(subject, 0)
+		}
+		got := 0
+		for ; r.Store(subject, seq+1, 0); got++ {
+			seq++
+		}
+		if got != want {
+			t.Fatalf("there is room for %d commands, want %d", got, want)
+		}
+	}
+	fill(greedy, 12)
+	for told := range seq {
+		r.Tell(greedy, told+1)
+		r.Tell(greedy, told+1) // a watch that began again
+	}
+	fill(greedy, 0)
+	for taken := range uint64(5) {
+		r.Take(greedy, taken+1)
+	}
+	fill(greedy, 5)
+	r.Clear(greedy, seq) // the last five are not told of
+	fill(greedy, 12)
+	fill(other, 3)
+	r.Clear(greedy, seq)
+	r.Clear(other, seq)
+	fill(other, 12)
 }
 
 // TestCommands_CountedOnce: a command counts from when it is stored, and once, whether the
