@@ -57,9 +57,9 @@ screenshots: setup ## The dashboard with 0, 5 and 3,000 devices, wide and narrow
 	scripts/screenshots.sh
 
 .PHONY: bench
-bench: ## The node beside the raw loop, gws and gorilla: memory, CPU, latency; BENCHFLAGS='-rounds 1'
+bench: ## The node beside the raw loop, gnet alone, gws and gorilla: memory, CPU, latency; BENCHFLAGS='-rounds 1'
 	scripts/bench-build.sh
-	bin/compare -name bench -only raw-1,raw-2,edgeloop-echo,edgeloop-serve,gws,gorilla $(BENCHFLAGS)
+	bin/compare -name bench -only raw-1,raw-2,gnet,edgeloop-echo,edgeloop-serve,gws,gorilla $(BENCHFLAGS)
 
 .PHONY: bench-compare
 bench-compare: ## The same with every peer; writes bench/results/DATE-compare.md

@@ -18,7 +18,7 @@ func namesOf(list []server) string {
 // commit, and runs the same commands.
 func TestPlan_Older(t *testing.T) {
 	p := plan{older: "bin/before/edgeloop-b6c0570"}
-	if got := namesOf(p.servers()); !strings.HasPrefix(got, "raw-1,raw-2,older-echo,edgeloop-echo,older-serve,edgeloop-serve,greatws,") {
+	if got := namesOf(p.servers()); !strings.HasPrefix(got, "raw-1,raw-2,gnet,older-echo,edgeloop-echo,older-serve,edgeloop-serve,greatws,") {
 		t.Errorf("rows: %s", got)
 	}
 	for i, s := range p.servers() {
@@ -38,17 +38,17 @@ func TestPlan_Older(t *testing.T) {
 // TestPlan_Sides: before and after run at the same time and take turns measure by
 // measure; without an older binary each server has the machine to itself.
 func TestPlan_Sides(t *testing.T) {
-	list := servers()[:3]
+	list := servers()[:3] // the raw loops, and gnet alone
 	if got := (plan{}).sides(list); len(got) != 3 || len(got[0]) != 1 {
 		t.Errorf("without an older binary: %d sides", len(got))
 	}
 	if got := (plan{older: "x"}).sides(list); len(got) != 1 || len(got[0]) != 3 {
 		t.Errorf("with an older binary: %d sides", len(got))
 	}
-	if a, b := turned(list, 1), turned(list, 2); namesOf(a) != "raw-1,raw-2,edgeloop-echo" || namesOf(b) != "edgeloop-echo,raw-2,raw-1" {
+	if a, b := turned(list, 1), turned(list, 2); namesOf(a) != "raw-1,raw-2,gnet" || namesOf(b) != "gnet,raw-2,raw-1" {
 		t.Errorf("round 1 %s, round 2 %s", namesOf(a), namesOf(b))
 	}
-	if namesOf(list) != "raw-1,raw-2,edgeloop-echo" {
+	if namesOf(list) != "raw-1,raw-2,gnet" {
 		t.Errorf("the list itself was turned: %s", namesOf(list))
 	}
 }

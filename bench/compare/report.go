@@ -92,8 +92,10 @@ const (
 	// servers use on the two cores they are given.
 	physical = "raw-2"
 	loopOnly = "edgeloop-echo"
-	wholeOne = "edgeloop-serve"
-	nodeMQTT = "edgeloop-mqtt"
+	// engineOnly is what the node's loops are built on, with nothing above it.
+	engineOnly = "gnet"
+	wholeOne   = "edgeloop-serve"
+	nodeMQTT   = "edgeloop-mqtt"
 )
 
 // ours is the row of edgeloop that a peer stands beside: echo servers beside the

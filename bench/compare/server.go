@@ -62,6 +62,10 @@ func servers() []server {
 		{name: "raw-1", own: true, what: "raw epoll in C, 1 thread", args: []string{"bin/peers/rawc", "-addr", "ADDR", "-threads", "1"}},
 		{name: physical, own: true, what: "raw epoll in C, 2 threads", args: []string{"bin/peers/rawc", "-addr", "ADDR", "-threads", "2"}},
 		{
+			name: engineOnly, own: true, what: "gnet 2.10.0 alone, the node's engine: the same as the raw loop does", control: true, noBroadcast: true,
+			args: []string{"bin/peers/gnet", "-addr", "ADDR", "-control", "CONTROL"},
+		},
+		{
 			name: loopOnly, own: true, what: "`edgeloop echo`: loop and frames", control: true, noBroadcast: true,
 			args: []string{"bin/edgeloop", "echo", "--listen", "ADDR", "--control-listen", "CONTROL"},
 		},
