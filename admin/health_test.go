@@ -37,7 +37,13 @@ func TestHealth_SaysNothingElse(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ask := func(method, path string) (*http.Response, string) {
+	type answer struct {
+		status    int
+		said      string
+		challenge string
+		ends      bool
+	}
+	ask := func(method, path string) answer {
 		t.Helper()
 		req, err := http.NewRequestWithContext(t.Context(), method, "http://127.0.0.1:"+port+path, nil)
 		if err != nil {
@@ -53,25 +59,25 @@ func TestHealth_SaysNothingElse(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return resp, string(body)
+		return answer{resp.StatusCode, string(body), resp.Header.Get("WWW-Authenticate"), resp.Close}
 	}
-	if resp, _ := ask("GET", "/healthz"); resp.StatusCode != http.StatusOK || !resp.Close {
-		t.Errorf("/healthz: %d, and the connection ends: %t", resp.StatusCode, resp.Close)
+	if got := ask("GET", "/healthz"); got.status != http.StatusOK || !got.ends {
+		t.Errorf("/healthz: %+v", got)
 	}
-	resp, said := ask("GET", "/readyz")
-	if resp.StatusCode != http.StatusServiceUnavailable || !strings.Contains(said, "log_stalled") || !strings.Contains(said, "log_filling") {
-		t.Errorf("/readyz: %d %s", resp.StatusCode, said)
+	ready := ask("GET", "/readyz")
+	if ready.status != http.StatusServiceUnavailable || !strings.Contains(ready.said, "log_stalled") || !strings.Contains(ready.said, "log_filling") {
+		t.Errorf("/readyz: %+v", ready)
 	}
-	if strings.Contains(said, "secret") || strings.Contains(said, "4711") {
-		t.Errorf("/readyz tells details: %s", said)
+	if strings.Contains(ready.said, "secret") || strings.Contains(ready.said, "4711") {
+		t.Errorf("/readyz tells details: %+v", ready)
 	}
 	for pattern := range newFakes(t).server.Patterns() {
 		method, path, _ := strings.Cut(strings.NewReplacer("{$}", "", "{", "", "}", "").Replace(pattern), " ")
 		if path == "/healthz" || path == "/readyz" {
 			method = "POST"
 		}
-		if resp, said := ask(method, path); resp.StatusCode != http.StatusNotFound || resp.Header.Get("WWW-Authenticate") != "" || !strings.Contains(said, "nothing else") {
-			t.Errorf("%s %s: %d %s", method, path, resp.StatusCode, said)
+		if got := ask(method, path); got.status != http.StatusNotFound || got.challenge != "" || !strings.Contains(got.said, "nothing else") {
+			t.Errorf("%s %s: %+v", method, path, got)
 		}
 	}
 }
