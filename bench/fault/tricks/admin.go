@@ -78,20 +78,13 @@ func adminWeight() []Trick {
 		{Name: "slow-head", About: "requests without an end, a byte at a time", Want: []string{cut, open}, Slow: true, Peers: 200, try: func(t *try) string {
 			return t.drips(t.doors.Admin, "GET / HTTP/1.1\r\nHost: a\r\n"+strings.Repeat("X-A: b\r\n", 100))
 		}},
-		{Name: "idle", About: "connections that say nothing, hundreds of them; another is still served", Want: []string{"200"}, Peers: 300, try: func(t *try) string {
-			c, err := t.dial(t.doors.Admin)
-			if err != nil {
-				return t.ended(err)
-			}
-			defer c.Close()
-			_ = c.SetReadDeadline(time.Now().Add(Patience / 4))
-			_ = t.wait(c)  // it may give way to others
-			for range 20 { // and so may the one that asks, to the others of this trick
-				if status := t.ask(t.doors.Admin, "GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n"); status != cut {
-					return status
-				}
-			}
-			return cut
+		{Name: "idle", About: "connections that say nothing, hundreds of them; another is still served", Want: []string{"200"}, Peers: 300, try: func(t *try) string { return t.idles(t.doors.Admin) }},
+		{Name: "health-idle", About: "the same at the listener of probes", Want: []string{"200"}, Peers: 300, try: func(t *try) string { return t.idles(t.doors.Health) }},
+		{Name: "health-token", About: "the API at the listener of probes, with a good token", Want: []string{"404"}, try: func(t *try) string {
+			return t.ask(t.doors.Health, "GET /v1/devices HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer "+t.doors.Reader+"\r\n\r\n")
+		}},
+		{Name: "health-head", About: "a header of 1 MiB there", Want: []string{"431", cut}, try: func(t *try) string {
+			return t.ask(t.doors.Health, "GET /healthz HTTP/1.1\r\nHost: a\r\nX: "+strings.Repeat("x", 1<<20)+"\r\n\r\n")
 		}},
 		{Name: "slow-body", About: "a command's body, a byte at a time, with a token", Want: []string{"408", "400", cut, open}, Slow: true, try: func(t *try) string {
 			c, err := t.dial(t.doors.Admin)
@@ -107,6 +100,23 @@ func adminWeight() []Trick {
 	}
 }
 
+// idles keeps a connection, and asks for the node's health on others.
+func (t *try) idles(addr string) string {
+	c, err := t.dial(addr)
+	if err != nil {
+		return t.ended(err)
+	}
+	defer c.Close()
+	_ = c.SetReadDeadline(time.Now().Add(Patience / 4))
+	_ = t.wait(c)  // it may give way to others
+	for range 20 { // and so may the one that asks, to the others of this trick
+		if status := t.ask(addr, "GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n"); status != cut {
+			return status
+		}
+	}
+	return cut
+}
+
 // body sends a large one.
 func (t *try) body(token string, size int) string {
 	c, err := t.dial(t.doors.Admin)
@@ -115,7 +125,7 @@ func (t *try) body(token string, size int) string {
 	}
 	defer c.Close()
 	go func() {
-		_, _ = fmt.Fprintf(c, "POST /v1/devices/other/d/commands HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer %s\r\nContent-Length: %d\r\n\r\n", token, size)
+		_, _ = fmt.Fprintf(c, "POST /v1/devices/other/d/commands HTTP/1.1\r\nHost: %s\r\nAuthorization: Bearer %s\r\nContent-Length: %d\r\n\r\n", t.doors.Admin, token, size)
 		piece := strings.Repeat(" ", 64<<10)
 		for sent := 0; sent < size; sent += len(piece) {
 			if _, err := io.WriteString(c, piece); err != nil {

@@ -25,7 +25,7 @@ import (
 // Doors are the ways into a node, as host:port, and what its attackers know of it. An attacker
 // has good tokens of devices of his own: the worst strangers are those who were let in.
 type Doors struct {
-	WS, WSS, MQTT, MQTTS, Admin, GRPC string
+	WS, WSS, MQTT, MQTTS, Admin, GRPC, Health string
 
 	Secret    string // of the tokens
 	PublicKey string // PEM, as it stands in the node's file
@@ -44,7 +44,7 @@ const (
 )
 
 // Addresses is how many addresses Fit needs beside those of --listen and --admin-listen.
-const Addresses = 4
+const Addresses = 5
 
 // Fit makes keys, certificates and tokens below dir, and says with which flags a node opens all
 // its doors. The first two of addrs are those of --listen and --admin-listen.
@@ -56,7 +56,7 @@ func Fit(dir string, addrs []string, records string) (*Doors, []string, error) {
 		return nil, nil, err
 	}
 	d := &Doors{
-		WS: addrs[0], Admin: addrs[1], WSS: addrs[2], MQTT: addrs[3], MQTTS: addrs[4], GRPC: addrs[5],
+		WS: addrs[0], Admin: addrs[1], WSS: addrs[2], MQTT: addrs[3], MQTTS: addrs[4], GRPC: addrs[5], Health: addrs[6],
 		Secret: "the secret of a node that is attacked, " + rand.Text(), Reader: rand.Text(), Bound: rand.Text(), Dir: dir,
 	}
 	public, err := d.certify()
@@ -76,7 +76,7 @@ func Fit(dir string, addrs []string, records string) (*Doors, []string, error) {
 		"--tls-listen=" + d.WSS, "--mqtt-listen=" + d.MQTT, "--mqtt-tls-listen=" + d.MQTTS, "--tls-records=" + records,
 		"--tls-cert=" + d.file(nodeFile+".crt"), "--tls-key=" + d.file(nodeFile+".key"),
 		"--tls-client-ca=" + d.file(caFile+".crt"), "--tls-client-auth=optional",
-		"--grpc-listen=" + d.GRPC, "--proxy-protocol=127.0.9.0/24,127.0.10.0/24", "--trusted-proxies=127.0.8.0/24,127.0.10.0/24",
+		"--grpc-listen=" + d.GRPC, "--health-listen=" + d.Health, "--proxy-protocol=127.0.9.0/24,127.0.10.0/24", "--trusted-proxies=127.0.8.0/24,127.0.10.0/24",
 		"--handshake-timeout=" + Patience.String(), "--compression", "--free-takeovers=1000000",
 	}, nil
 }

@@ -43,6 +43,7 @@ func tenantTricks() []Trick {
 		ask("tail-device", "the records of its device", "GET", "/v1/tail?tenant=default&device=d00000&since=all&follow=false", "", "403"),
 		ask("tail-own", "the records of everybody, without a name", "GET", "/v1/tail?since=all&follow=false", "", "200"),
 		ask("metrics", "the node's metrics", "GET", "/metrics", "", "403"),
+		{Name: "every-route", About: "each route of the API, for what is another tenant's and what is the node's", Want: []string{apart}, try: (*try).everyRoute},
 		{Name: "same-name", About: "a device with the name of another tenant's: it takes nothing over", Want: []string{"both stay"}, try: (*try).sameName},
 		{Name: "dotted", About: "names with dots, which would be parts of a subject", Want: []string{"ack"}, try: func(t *try) string {
 			c, err := t.dial(t.doors.WS)
