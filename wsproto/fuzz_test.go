@@ -228,10 +228,8 @@ func checkAccepted(t *testing.T, h *wsproto.Handshake, block []byte) {
 // for the extension, of which it is not told.
 func checkAgainstGobwas(t *testing.T, h *wsproto.Handshake, block []byte, connection []string) {
 	t.Helper()
-	for _, value := range connection {
-		if !strings.Contains(strings.ToLower(value), "upgrade") {
-			return // it wants the word in each line of the list
-		}
+	if len(connection) != 1 || !strings.EqualFold(connection[0], "upgrade") {
+		return // it wants the word in each line of the list, and nothing but tokens before it
 	}
 	var want bytes.Buffer
 	upgrader := ws.Upgrader{ProtocolCustom: func([]byte) (string, bool) { return h.Protocol, true }}

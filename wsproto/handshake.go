@@ -233,12 +233,16 @@ func validKey(key []byte) bool {
 	return err == nil && n == size
 }
 
-// hasToken reports whether a comma-separated list names word, in any case.
+// hasToken reports whether a comma-separated list names word, in any case, before anything
+// that is no token.
 func hasToken(list []byte, word string) bool {
 	for len(list) > 0 {
 		var item []byte
 		item, list, _ = bytes.Cut(list, []byte{','})
-		if equalFold(trim(item), word) {
+		if item = trim(item); tokenLen(item) != len(item) {
+			return false
+		}
+		if equalFold(item, word) {
 			return true
 		}
 	}

@@ -215,6 +215,7 @@ func refusals() []refused {
 		{"two Upgrades", with("Upgrade: websocket"), 400, "repeated"},
 		{"no Connection [RFC6455 4.2.1]", without("Connection"), 400, "Connection"},
 		{"a Connection without Upgrade [RFC6455 4.2.1]", replace("Connection: Upgrade", "Connection: keep-alive"), 400, "Connection"},
+		{"a Connection of something else than tokens", replace("Connection: Upgrade", "Connection: (, Upgrade"), 400, "Connection"},
 		{"a Connection with a word like Upgrade", replace("Connection: Upgrade", "Connection: Upgrades"), 400, "Connection"},
 		{"no version header [RFC6455 4.2.1]", without("Sec-WebSocket-Version"), 426, "13"},
 		{"version 8 [RFC6455 4.4]", replace(": 13", ": 8"), 426, "13"},
