@@ -4,7 +4,9 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"strconv"
+	"time"
 
+	"edgeloop/admin/api"
 	"edgeloop/overload"
 )
 
@@ -15,14 +17,26 @@ import (
 // refused together do not come back together.
 const spareLeast, spareMore = 5, 6
 
+// Spare says what is to be told to who asks for a load that the node has too much to do for,
+// and when to ask again, for other ways into the node, too; nil: it is to be served. What is
+// refused is counted.
+func Spare(l *overload.Ladder, load overload.Load) (p *api.Problem, again time.Duration) {
+	if !l.Refuses(load) {
+		return nil, 0
+	}
+	now := l.Now()
+	p = kindOverloaded.problem("the node is " + now.State.String() + " (" + now.Cause.String() + "), GET /v1/node says more under load; ask again later")
+	return p, time.Duration(spareLeast+rand.IntN(spareMore)) * time.Second
+}
+
 // spare refuses a request if the node has too much to do for this load.
 func (s *Server) spare(w http.ResponseWriter, load overload.Load) error {
-	if !s.cfg.Overload.Refuses(load) {
+	p, again := Spare(s.cfg.Overload, load)
+	if p == nil {
 		return nil
 	}
-	w.Header().Set("Retry-After", strconv.Itoa(spareLeast+rand.IntN(spareMore)))
-	now := s.cfg.Overload.Now()
-	return kindOverloaded.problem("the node is " + now.State.String() + " (" + now.Cause.String() + "), GET /v1/node says more under load; ask again later")
+	w.Header().Set("Retry-After", strconv.Itoa(int(again.Seconds())))
+	return p
 }
 
 // unless is a route that the node may spare itself.

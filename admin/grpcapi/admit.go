@@ -15,6 +15,7 @@ import (
 	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/status"
 
+	"edgeloop/admin"
 	"edgeloop/admin/access"
 )
 
@@ -97,6 +98,9 @@ func (s *Server) admit(ctx context.Context, name string) (_ context.Context, end
 		s.audit(c, err)
 		return nil, nil, err
 	}
+	if err := s.spare(name); err != nil {
+		return nil, nil, err
+	}
 	pool, reason := s.calls, refusedCalls
 	if row.streams {
 		pool, reason = s.streams, refusedStreams
@@ -124,6 +128,20 @@ func (s *Server) admit(ctx context.Context, name string) (_ context.Context, end
 		s.log.Debug("call", zap.String("method", name), zap.Stringer("code", status.Code(st)), zap.String("remote", c.remote), zap.Duration("dur", time.Since(began)))
 		return st
 	}, nil
+}
+
+// spare refuses a call that the node has too much to do for.
+func (s *Server) spare(name string) error {
+	load, may := sheds[name]
+	if !may {
+		return nil
+	}
+	p, again := admin.Spare(s.cfg.Overload, load)
+	if p == nil {
+		return nil
+	}
+	s.counts.refused[refusedOverloaded].Add(1)
+	return statusOfProblem(p, again)
 }
 
 // audit writes the one line of a change, or of one that was refused.

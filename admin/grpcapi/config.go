@@ -15,6 +15,7 @@ import (
 	"edgeloop/backbone/reader"
 	"edgeloop/backbone/store"
 	"edgeloop/internal/defaults"
+	"edgeloop/overload"
 )
 
 // Config of the server. The zero value of a field takes its default, except Roster, which
@@ -30,6 +31,8 @@ type Config struct {
 	TLS *tls.Config
 	// Roster is who may ask.
 	Roster *access.Roster
+	// Overload says which calls are refused because the node has too much to do; default none.
+	Overload *overload.Ladder
 	// CheckName judges a "tenant", "device" or "reader" name; default: 1 to 128 bytes.
 	CheckName func(kind, name string) error
 	// Logger, default none.

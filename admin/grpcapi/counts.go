@@ -18,12 +18,13 @@ const (
 	refusedCalls                      // as many other calls as may be
 	refusedConnections                // as many connections as may be
 	refusedReaders                    // as many names of readers as may be
+	refusedOverloaded                 // the node has too much to do
 	NumRefused         = iota
 )
 
 // String is the reason in metrics.
 func (r Refused) String() string {
-	return [NumRefused]string{"token", "scope", "too-many-streams", "too-many-calls", "too-many-connections", "too-many-readers"}[r]
+	return [NumRefused]string{"token", "scope", "too-many-streams", "too-many-calls", "too-many-connections", "too-many-readers", "overloaded"}[r]
 }
 
 // Class is how a call ended.

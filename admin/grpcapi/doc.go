@@ -1,7 +1,7 @@
 // Package grpcapi is the way into a node for services: edgeloop.v1 over gRPC. It reads the
 // log under names whose places the node keeps, sends commands, and tells who is here.
 //
-// A call goes through the interceptor (token, scope, places, audit: admit.go) before its
+// A call goes through the interceptor (token, scope, overload, places, audit: admit.go) before its
 // request is read (early.go), by the
 // table in methods.go, to one handler. Errors become a status in status.go alone, by the
 // problems of package admin, so that both ways in say the same.
@@ -34,7 +34,8 @@
 //
 // A connection beyond the limit takes the place of the oldest that never showed a token;
 // calls beyond theirs get RESOURCE_EXHAUSTED and a time to come back, and so do new names of
-// readers beyond theirs (room.go).
+// readers beyond theirs (room.go). A node with too much to do refuses what is in the table
+// sheds (methods.go).
 //
 // # Not here
 //

@@ -21,7 +21,8 @@ import (
 	"edgeloop/backbone/store"
 )
 
-// retryAfter is when a caller may come back whom the node could not serve.
+// retryAfter is when a caller may come back whom the node could not serve, where nothing else is
+// said.
 const retryAfter = time.Second
 
 // domain is that of the reasons in google.rpc.ErrorInfo.
@@ -32,9 +33,14 @@ var errStopping = errors.New("the node stops")
 
 // refusal is a status with a reason for programs.
 func refusal(code codes.Code, reason, text string, details ...protoadapt.MessageV1) error {
+	return refusalFor(retryAfter, code, reason, text, details...)
+}
+
+// refusalFor is refusal with when to come back, where that may help.
+func refusalFor(again time.Duration, code codes.Code, reason, text string, details ...protoadapt.MessageV1) error {
 	s := status.New(code, text)
 	if code == codes.Unavailable || code == codes.ResourceExhausted {
-		details = append(details, &errdetails.RetryInfo{RetryDelay: durationpb.New(retryAfter)})
+		details = append(details, &errdetails.RetryInfo{RetryDelay: durationpb.New(again)})
 	}
 	full, err := s.WithDetails(append([]protoadapt.MessageV1{&errdetails.ErrorInfo{Reason: reason, Domain: domain}}, details...)...)
 	if err != nil {
@@ -77,11 +83,11 @@ func statusOf(ctx context.Context, err error) (internal bool, st error) {
 		return false, err
 	}
 	p := admin.ProblemOf(err)
-	return p.Status == http.StatusInternalServerError, statusOfProblem(p)
+	return p.Status == http.StatusInternalServerError, statusOfProblem(p, retryAfter)
 }
 
-// statusOfProblem says in gRPC what the REST API says in HTTP.
-func statusOfProblem(p *api.Problem) error {
+// statusOfProblem says in gRPC what the REST API says in HTTP, and when to come back.
+func statusOfProblem(p *api.Problem, again time.Duration) error {
 	reason := strings.TrimPrefix(p.Type, "urn:edgeloop:problem:")
 	text := p.Title
 	if p.Detail != "" {
@@ -93,7 +99,7 @@ func statusOfProblem(p *api.Problem) error {
 	if p.Field != "" && p.Status == http.StatusUnprocessableEntity {
 		return invalid(p.Field, text)
 	}
-	return refusal(codeOf(reason, p.Status), reason, text)
+	return refusalFor(again, codeOf(reason, p.Status), reason, text)
 }
 
 func codeOf(reason string, status int) codes.Code {

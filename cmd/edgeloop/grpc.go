@@ -53,6 +53,7 @@ func (n *node) startGRPC(ctx context.Context) (stop stopFunc, err error) {
 		AllowRemote: n.cfg.GRPCRemote,
 		TLS:         n.certs.grpc.config(),
 		Roster:      n.admin.Roster(),
+		Overload:    &n.ladder,
 		CheckName:   auth.CheckName,
 		Logger:      n.log.Logger,
 		Audit:       n.log.audit,

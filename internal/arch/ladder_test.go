@@ -63,7 +63,7 @@ var ladder = map[string]rule{
 	"admin/access":          {},
 	// The same for programs: edgeloop.v1, generated, and what serves it.
 	"api/...":       {vendor: []string{"google.golang.org/grpc", "google.golang.org/protobuf"}},
-	"admin/grpcapi": {ours: []string{"admin", "admin/api", "admin/access", "api/...", "backbone/reader", "backbone/store"}, vendor: []string{"google.golang.org/grpc", "google.golang.org/genproto"}},
+	"admin/grpcapi": {ours: []string{"admin", "admin/api", "admin/access", "api/...", "backbone/reader", "backbone/store", "overload"}, vendor: []string{"google.golang.org/grpc", "google.golang.org/genproto"}},
 	// And for applications by MQTT: it stands between the loops and the gateway.
 	"admin/mqttapi": {ours: []string{"admin/access", "backbone/reader", "backbone/store", "eventloop", "mqttproto"}},
 	"admin/...":     {ours: []string{"admin", "admin/api"}},

@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"slices"
@@ -9,6 +10,11 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/grpc/codes"
+	grpcstatus "google.golang.org/grpc/status"
+
+	v1 "edgeloop/api/edgeloop/v1"
+	service "edgeloop/client"
 	"edgeloop/internal/testkit"
 )
 
@@ -55,9 +61,25 @@ func (n *node) load() (state int, since string) {
 	return slices.Index(states, name), since
 }
 
+// listed is how a service is answered that asks for devices, as the REST API would have it.
+func (n *node) listed(services *service.Client) int {
+	n.t.Helper()
+	ctx, cancel := context.WithTimeout(n.t.Context(), 2*patience)
+	defer cancel()
+	_, err := services.Presence().List(ctx, &v1.ListDevicesRequest{})
+	switch code := grpcstatus.Code(err); {
+	case code == codes.OK:
+		return http.StatusOK
+	case code == codes.Unavailable && containsAll(err.Error(), "The node has too much to do"):
+		return http.StatusServiceUnavailable
+	}
+	n.t.Errorf("by gRPC: %v", err)
+	return 0
+}
+
 // wantRung looks at what is refused, and holds it against the state that the node is in. If
 // that changes meanwhile, nothing is said.
-func (n *node) wantRung(turn int) {
+func (n *node) wantRung(turn int, services *service.Client) {
 	n.t.Helper()
 	before, since := n.load()
 	wrong := ""
@@ -87,6 +109,7 @@ func (n *node) wantRung(turn int) {
 	}
 	status, _ := n.apiRaw(http.MethodHead, "/v1/tail", nil)
 	want("a tail", 2, status)
+	want("a page of devices by gRPC", 3, n.listed(services))
 	if before >= 1 {
 		status, _ = n.apiRaw(http.MethodPost, "/v1/log/backup", nil)
 		want("a backup", 1, status)
@@ -103,9 +126,12 @@ func (n *node) wantRung(turn int) {
 func TestOverload_FromOutside(t *testing.T) {
 	t.Parallel()
 	const size = 1 << 20
-	n := prepare(t, "--auth=none", "--max-message="+strconv.Itoa(size), "--heartbeat=5m", "--idle-timeout=10m")
+	grpc := freeAddr(t)
+	n := prepare(t, "--auth=none", "--max-message="+strconv.Itoa(size), "--heartbeat=5m", "--idle-timeout=10m", "--grpc-listen", grpc)
 	n.env = []string{"GOMEMLIMIT=64MiB"}
 	n.boot()
+	g := &grpcNode{node: n, grpc: grpc}
+	services := g.client(g.own())
 	here := n.comes("here")
 	n.comes("known").Close()
 	n.wantMetric("edgeloop_devicemgr_online_devices", "", 1)
@@ -120,7 +146,7 @@ func TestOverload_FromOutside(t *testing.T) {
 	testkit.Eventually(t, 2*patience, "the node to be overloaded", func() bool {
 		return n.metric("edgeloop_overload_level", `cause="memory"`) == 3
 	})
-	n.wantRung(0)
+	n.wantRung(0, services)
 	n.want("the node to warn", "load_overloaded")
 	n.wantService(here)
 	if newcomers, state := n.metric("edgeloop_overload_refused_total", `load="newcomer"`), n.metric("edgeloop_overload_state", `state="overloaded"`); newcomers < 1 || state != 1 {
@@ -136,7 +162,7 @@ func TestOverload_FromOutside(t *testing.T) {
 		if time.Since(looked) < 500*time.Millisecond {
 			return false
 		}
-		n.wantRung(turn)
+		n.wantRung(turn, services)
 		turn++
 		looked = time.Now()
 		state, _ := n.load()
