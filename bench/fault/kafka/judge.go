@@ -76,8 +76,9 @@ func (j *judge) fault() kfake.Fault {
 	return kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Err: kerr.InvalidRecord, Count: -1, When: j.bad}
 }
 
-// named finds the device and the sequence of a record of the log.
-var named = regexp.MustCompile(`"device":"([^"]+)","epoch":\d+,"seq":(\d+),`)
+// named finds the device and the sequence of a record of the log; an event has none, and is never
+// refused.
+var named = regexp.MustCompile(`"device":"([^"]+)","epoch":\d+,(?:"seq":(\d+),)?`)
 
 // bad says whether what a producer sends is refused. A record that is refused alone is written
 // down before it is answered.
@@ -92,10 +93,10 @@ func (j *judge) bad(r kmsg.Request) bool {
 	for _, t := range p.Topics {
 		for _, part := range t.Partitions {
 			for _, m := range named.FindAllSubmatch(part.Records, -1) {
-				seq, _ := strconv.ParseUint(string(m[2]), 10, 64) // digits
+				seq, _ := strconv.ParseUint(string(m[2]), 10, 64) // digits, or nothing
 				r := Record{string(m[1]), seq}
 				all = append(all, r)
-				if j.refused[r] || r.poisoned() || j.all.Load() && !j.taken[r] {
+				if seq > 0 && (j.refused[r] || r.poisoned() || j.all.Load() && !j.taken[r]) {
 					bad, last = bad+1, r
 				}
 			}

@@ -22,7 +22,7 @@ import (
 type Mood struct {
 	Delay     time.Duration // before it takes or refuses anything
 	Fail      int           // of so many requests one is answered with 503, and nothing taken; 0: none
-	RefuseAll bool          // every record is one that it will never take
+	RefuseAll bool          // every record with a sequence is one that it will never take
 }
 
 // Webhook is a receiver of webhooks in this process. It takes a batch whole or not at all, and
@@ -148,7 +148,7 @@ func (w *Webhook) judge(shown string, body []byte) int {
 			return err
 		}
 		all++
-		if last = (key{r.Device, r.Seq}); w.mood.RefuseAll || w.refused[last] || poisoned(last) {
+		if last = (key{r.Device, r.Seq}); w.mood.RefuseAll && r.Seq > 0 || w.refused[last] || poisoned(last) {
 			bad++
 		}
 		return nil

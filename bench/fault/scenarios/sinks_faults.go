@@ -22,7 +22,7 @@ type sinkFault struct {
 
 func (w *outside) faults() []sinkFault {
 	return []sinkFault{
-		{"the destinations are down", w.down},
+		{"the destinations are down, and devices come and go", w.down},
 		{"the destinations are slow, and the node is killed", w.slow},
 		{"the destinations are killed and start again", w.restart},
 		{"the destinations fail, and one is shown a wrong token", w.failing},
@@ -58,7 +58,13 @@ func (w *outside) down(ctx context.Context, l *life.Life) error {
 	if err := w.files.Away(); err != nil {
 		return err
 	}
-	if err := pause.For(ctx, 500*ms+l.UpTo(2*time.Second)); err != nil {
+	for _, come := range []func(){l.Crew.CutAll, l.Crew.TakeOver} {
+		if err := pause.For(ctx, 300*ms+l.UpTo(time.Second)); err != nil {
+			return err
+		}
+		come()
+	}
+	if err := l.Await(ctx, 30*time.Second, "all devices to be back", func() bool { return l.Crew.Online() == l.Options.Devices && !l.Crew.Turning() }); err != nil {
 		return err
 	}
 	return errors.Join(w.hook.Proxy.Open(), w.mqtt.Proxy.Open(), w.redis.Start(ctx), w.nats.Start(ctx), w.pg.Start(ctx), w.kafka.Start(), w.files.Back())

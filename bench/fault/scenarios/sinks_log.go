@@ -36,7 +36,7 @@ func (w *outside) otherLog(ctx context.Context, l *life.Life) error {
 	if err := allSent(ctx, l, 1); err != nil {
 		return err
 	}
-	old, err := arrivals(ctx, l, w.files, l.Crew.Records(), 0)
+	old, err := arrivals(ctx, l, w.files, l.Crew.Records(), nil, 0)
 	if err != nil {
 		return err
 	}
@@ -70,7 +70,7 @@ func (w *outside) otherLog(ctx context.Context, l *life.Life) error {
 	if err := allSent(ctx, l, 1); err != nil {
 		return err
 	}
-	a, err := arrivals(ctx, l, w.files, records, old.Lines())
+	a, err := arrivals(ctx, l, w.files, records, nil, old.Lines())
 	if err != nil {
 		return err
 	}
