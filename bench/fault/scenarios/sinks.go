@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -14,6 +15,7 @@ import (
 	"edgeloop/bench/fault/life"
 	"edgeloop/bench/fault/node"
 	"edgeloop/bench/fault/outlets"
+	"edgeloop/internal/pause"
 )
 
 // outside is a node's sinks, and where they send to.
@@ -209,24 +211,37 @@ func arrivals(ctx context.Context, l *life.Life, o outlets.Outlet, records []his
 	return a, nil
 }
 
-// allSent waits until the node says that its sinks have sent everything.
+// allSent waits until the node says that its sinks have sent everything, for as long as they come
+// nearer.
 func allSent(ctx context.Context, l *life.Life, count int) error {
-	said := ""
-	err := l.Await(ctx, 60*time.Second, "the sinks to send everything", func() bool {
+	const patience, limit = 60 * time.Second, 5 * time.Minute
+	best, since := uint64(math.MaxUint64), time.Now()
+	for deadline := since.Add(limit); ; {
 		all, err := l.Node.Sinks(ctx)
-		said = fmt.Sprint(err)
-		left := count
+		left, lag, said := count, uint64(0), fmt.Sprint(err)
 		for _, s := range all {
 			if s.Lag != nil && *s.Lag == 0 {
 				left--
 				continue
 			}
+			if s.Lag != nil {
+				lag += *s.Lag
+			}
 			said += fmt.Sprintf("; %s is %s at %s: %s", s.Name, s.State, cmp.Or(s.Place, "no place"), s.LastError)
 		}
-		return err == nil && left == 0
-	})
-	if kept, _ := l.Journal.Violations(); len(kept) > 0 {
-		l.Note("the sinks: %.500s", said)
+		now := time.Now()
+		switch {
+		case err == nil && left == 0:
+			return nil
+		case err == nil && lag < best:
+			best, since = lag, now
+		case now.Sub(since) > patience || now.After(deadline):
+			l.Journal.Break(history.Violation{Promise: history.Stuck, Detail: fmt.Sprintf("the sinks do not send everything: %d records are left, for %s", lag, now.Sub(since).Round(time.Second))})
+			l.Note("the sinks: %.500s", said)
+			return nil
+		}
+		if err := pause.For(ctx, 20*ms); err != nil {
+			return err
+		}
 	}
-	return err
 }
