@@ -25,7 +25,7 @@ func (w *outside) faults() []sinkFault {
 		{"the destinations are down, and devices come and go", w.down},
 		{"the destinations are slow, and the node is killed", w.slow},
 		{"the destinations are killed and start again", w.restart},
-		{"the destinations fail, and one is shown a wrong token", w.failing},
+		{"the destinations fail while devices come and go, and one is shown a wrong token", w.failing},
 		{"two destinations refuse everything, and the node is killed", w.refusing},
 		{"the ways to the destinations are cut, and dead", w.cut},
 		{"the node is killed, again and again", w.kill},
@@ -120,8 +120,11 @@ func (w *outside) failing(ctx context.Context, l *life.Life) error {
 	if err := errors.Join(w.redis.Full(true), w.files.Away()); err != nil {
 		return err
 	}
-	if err := pause.For(ctx, 500*ms+l.UpTo(time.Second)); err != nil {
-		return err
+	for range 4 { // so that batches fail that tell of it
+		l.Crew.CutAll()
+		if err := pause.For(ctx, 200*ms+l.UpTo(200*ms)); err != nil {
+			return err
+		}
 	}
 	w.hook.Be(outlets.Mood{Fail: 3})
 	w.nats.Proxy.Hold(false)
