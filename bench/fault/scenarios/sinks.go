@@ -31,6 +31,7 @@ type outside struct {
 	all    []outlets.Outlet // those that the node is configured with
 	came   map[string]*history.Arrivals
 	visits *history.Visits // of which the log tells by now
+	sent   time.Time       // when all that there was had been sent
 }
 
 // sinks hurts what a node sends to, and the node, and holds every destination against what
@@ -54,6 +55,7 @@ func (w *outside) setup(ctx context.Context, l *life.Life) error {
 		return err
 	}
 	dir := filepath.Dir(l.Node.Dir)
+	w.sent = time.Now()
 	if w.hook, err = outlets.NewWebhook(addrs[2], addrs[3], filepath.Join(dir, "token")); err != nil {
 		return err
 	}
@@ -155,6 +157,7 @@ func (w *outside) check(ctx context.Context, l *life.Life) (sound bool, err erro
 		return false, err
 	}
 	records := l.Crew.Records()
+	w.sent = time.Now()
 	w.came = map[string]*history.Arrivals{}
 	sound = true
 	for _, o := range w.all {

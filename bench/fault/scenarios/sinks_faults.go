@@ -231,7 +231,8 @@ func (w *outside) reload(ctx context.Context, l *life.Life) error {
 }
 
 func (w *outside) rewind(ctx context.Context, l *life.Life) error {
-	since := time.Now().Add(-3 * time.Second).UTC().Format(time.RFC3339)
+	// Not later than what has left: from there on something would be left out.
+	since := w.sent.Add(-3 * time.Second).UTC().Format(time.RFC3339)
 	for sink, to := range map[string]string{"files": "oldest", "hook": since, "redis": since, "nats": since, "mqtt": since, "postgres": since, "kafka": since} {
 		if err := l.Node.Rewind(ctx, sink, to); err != nil {
 			return fmt.Errorf("rewind %s to %s: %w", sink, to, err)
