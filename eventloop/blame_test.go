@@ -1,8 +1,10 @@
 package eventloop_test
 
 import (
+	"crypto/tls"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -75,5 +77,30 @@ func TestTLS_Blames(t *testing.T) {
 				t.Errorf("blamed are %q, want %q", blamed, c.want)
 			}
 		})
+	}
+}
+
+// A client that speaks another protocol, as a browser does that was sent to the wrong port, is not
+// blamed for it; one that speaks another version of TLS is.
+func TestTLS_BlamesNoOtherProtocol(t *testing.T) {
+	for want, cfg := range []*tls.Config{
+		{NextProtos: []string{"h2"}},
+		{MaxVersion: tls.VersionTLS11, MinVersion: tls.VersionTLS10},
+	} {
+		server, pool := secureServer(t)
+		var blamed atomic.Int32
+		n := serve(t, eventloop.Config{
+			Listeners: over(server, oneForEach), Tick: tick, HandshakeTimeout: time.Hour, CloseTimeout: tick,
+			OnFailedTLS: func(netip.Addr) { blamed.Add(1) },
+		}, echoing())
+		cfg.RootCAs = pool
+		if n.dialTLS(cfg).tls.Handshake() == nil {
+			t.Error("it went through")
+		}
+		n.gone(eventloop.CauseRefused, 1)
+		n.finish()
+		if got := int(blamed.Load()); got != want {
+			t.Errorf("%v, up to version %#x: blamed %d times, want %d", cfg.NextProtos, cfg.MaxVersion, got, want)
+		}
 	}
 }

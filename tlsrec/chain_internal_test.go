@@ -149,7 +149,11 @@ func TestServer_OneProtocolADoor(t *testing.T) {
 		{"http/1.1", []string{"mqtt"}, "", false},
 		{"http/1.1", nil, "", true},
 	} {
+		before := s.Outcomes()[OutcomeALPN]
 		st, err := handshake(s, &tls.Config{RootCAs: ca.Pool(), ServerName: "127.0.0.1", NextProtos: c.offered}, c.door)
+		if counted := s.Outcomes()[OutcomeALPN] - before; (counted == 1) == c.in {
+			t.Errorf("%v at the door of %s: counted %d times as such", c.offered, c.door, counted)
+		}
 		if (err == nil) != c.in || st.NegotiatedProtocol != c.agreed {
 			t.Errorf("%v at the door of %s: agreed on %q, %v", c.offered, c.door, st.NegotiatedProtocol, err)
 		}

@@ -22,15 +22,16 @@ const (
 	OutcomeAlerted                // the peer gave up and said so: it does not trust our certificate, as a rule
 	OutcomeRevoked                // its certificate is revoked
 	OutcomeCert                   // it has no certificate, or none that is good here
-	OutcomeRefused                // nothing that both speak, or what the peer said breaks the rules
+	OutcomeRefused                // no version or suite that both speak, or what the peer said breaks the rules
 	OutcomeTooLong                // more than 64 records, 64 KiB or 5 certificates
 	OutcomeGone                   // the connection ended before: the peer left, or took too long
 	OutcomeFault                  // a panic, which is our fault
-	NumOutcomes    = int(OutcomeFault) + 1
+	OutcomeALPN                   // it names other protocols than what is spoken here, by ALPN
+	NumOutcomes    = int(OutcomeALPN) + 1
 )
 
 var outcomeNames = [NumOutcomes]string{
-	"full", "resumed", "not_tls", "alerted", "revoked", "certificate", "refused", "too_long", "gone", "fault",
+	"full", "resumed", "not_tls", "alerted", "revoked", "certificate", "refused", "too_long", "gone", "fault", "alpn",
 }
 
 func (o Outcome) String() string { return outcomeNames[o] }
@@ -43,7 +44,8 @@ func plainAlert(record []byte) bool {
 }
 
 // Blames says whether the handshake has failed by what the peer sent or showed. That it
-// left, or does not trust our certificate, may be our doing.
+// left, or does not trust our certificate, may be our doing; that it wants another protocol is a mistake,
+// as of a browser that some page has sent here, and nothing is tried by it.
 func (n *Session) Blames() bool {
 	if n.m == nil || n.m.err == nil {
 		return false
@@ -74,6 +76,8 @@ func outcomeOf(n *Session, st *tls.ConnectionState) Outcome {
 		return OutcomeRevoked
 	case errors.As(err, &cert), errors.Is(err, ErrIdentity), strings.Contains(err.Error(), "didn't provide a certificate"):
 		return OutcomeCert
+	case strings.Contains(err.Error(), "unsupported application protocols"): // crypto/tls has no type for it
+		return OutcomeALPN
 	case n.m.alerted, errors.As(err, &remote) && remote.Op == "remote error":
 		return OutcomeAlerted
 	}

@@ -38,8 +38,8 @@ func (s *secureNode) sayFrom(addr, what string) {
 }
 
 // Handshakes that fail by the doing of who asks for them get its address banned, behind a
-// proxy the one that its header says. Who does not trust the node's certificate, or hangs up
-// before it has said anything, as health checks do, is never banned for it.
+// proxy the one that its header says. Who does not trust the node's certificate, speaks another
+// protocol, or hangs up before it has said anything, as health checks do, is never banned for it.
 func TestTLSBans_WhoFailsItsHandshake(t *testing.T) {
 	t.Parallel()
 	need(t, "openssl", exec.Command("openssl", "version").Run() == nil)
@@ -52,6 +52,8 @@ func TestTLSBans_WhoFailsItsHandshake(t *testing.T) {
 	const innocent = 5
 	for range innocent {
 		n.sayFrom("127.0.0.28", "")
+		n.handshakeFrom("127.0.0.30", "-alpn", "h2", "-tls1_3")
+		n.handshakeFrom("127.0.0.30", "-alpn", "h2", "-tls1_2")
 		n.handshakeFrom("127.0.0.29", "-CAfile", strangers.File, "-verify_return_error", "-tls1_3")
 		n.handshakeFrom("127.0.0.29", "-CAfile", strangers.File, "-verify_return_error", "-tls1_2")
 	}
@@ -59,6 +61,7 @@ func TestTLSBans_WhoFailsItsHandshake(t *testing.T) {
 		ended := n.metric("edgeloop_tls_handshakes_total", `outcome="alerted"`) + n.metric("edgeloop_tls_handshakes_total", `outcome="gone"`)
 		return ended >= 2*innocent // some are gone before their alert was looked at
 	})
+	n.wantMetric("edgeloop_tls_handshakes_total", `outcome="alpn"`, 2*innocent)
 	if got := n.metric("edgeloop_doorman_watched_addresses", ""); got != 0 || bans() != 0 {
 		t.Errorf("%.0f addresses are watched, %.0f banned", got, bans())
 	}
