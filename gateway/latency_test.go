@@ -28,8 +28,12 @@ func TestLatencies(t *testing.T) {
 	d := n.connect("mover")
 	d.telemetry(1)
 	n.wantTaken(log, 1)
-	if st := n.gateway.Stats(); counted(st.AckLatency) != 0 || counted(st.HandshakeLatency) != 1 || st.HandshakeLatency.Sum <= 0 {
-		t.Errorf("before the commit: %+v, handshakes %+v", st.AckLatency, st.HandshakeLatency)
+	n.until("the handshake to be counted", func() bool { // behind the 101
+		st := n.gateway.Stats()
+		return counted(st.HandshakeLatency) == 1 && st.HandshakeLatency.Sum > 0
+	})
+	if st := n.gateway.Stats(); counted(st.AckLatency) != 0 {
+		t.Errorf("before the commit: %+v", st.AckLatency)
 	}
 	testkit.Delay(slow)
 	log.commit(-1)

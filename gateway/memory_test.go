@@ -98,7 +98,7 @@ func TestWindow_Bytes(t *testing.T) {
 // and all of it arrives.
 func TestWindow_Rate(t *testing.T) {
 	t.Parallel()
-	const rate, messages, size = 256 << 10, 40, 16 << 10
+	const rate, messages, size = 64 << 10, 16, 16 << 10 // four seconds of it, for a machine that is quicker
 	n := startNode(t, &memLog{}, gateway.Config{RateBytes: rate})
 	d := n.connect("eager")
 	data := json.RawMessage(`"` + strings.Repeat("x", size) + `"`)

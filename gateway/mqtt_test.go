@@ -151,7 +151,7 @@ func TestMQTT_KeepAlive(t *testing.T) {
 		if v5 {
 			version = 5
 		}
-		c.send(connectOf(version, 2, 1, "", "d"))
+		c.send(connectOf(version, 2, 2, "", "d"))
 		c.read()
 		began := time.Now()
 		tick := time.NewTicker(500 * time.Millisecond)
@@ -162,12 +162,10 @@ func TestMQTT_KeepAlive(t *testing.T) {
 			c.want("PINGRESP", 0xd0, 0)
 		}
 		c.wantEnd(0x8d)
-		if lived := time.Since(began); lived < 3300*time.Millisecond {
+		if lived := time.Since(began); lived < 4800*time.Millisecond {
 			t.Errorf("it was ended after %s, with its last PINGREQ after 2 s", lived)
 		}
-		if n.gateway.Stats().Evicted != 1 {
-			t.Error("nothing counts that")
-		}
+		n.until("that to be counted", func() bool { return n.gateway.Stats().Evicted == 1 })
 	})
 }
 

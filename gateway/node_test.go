@@ -14,6 +14,7 @@ import (
 	"edgeloop/envelope"
 	"edgeloop/eventloop"
 	"edgeloop/gateway"
+	"edgeloop/internal/testkit"
 )
 
 func TestMain(m *testing.M) {
@@ -26,7 +27,7 @@ func TestMain(m *testing.M) {
 }
 
 // patience bounds every wait of these tests.
-const patience = 30 * time.Second
+const patience = time.Minute
 
 // node is a gateway on a real event loop.
 type node struct {
@@ -111,17 +112,7 @@ func startNodeBehind(t *testing.T, log gateway.Log, store *memStore, cfg gateway
 // until polls a condition.
 func (n *node) until(what string, ok func() bool) {
 	n.Helper()
-	deadline := time.NewTimer(patience)
-	defer deadline.Stop()
-	tick := time.NewTicker(time.Millisecond)
-	defer tick.Stop()
-	for !ok() {
-		select {
-		case <-deadline.C:
-			n.Fatalf("waited too long: %s", what)
-		case <-tick.C:
-		}
-	}
+	testkit.Eventually(n, patience, what, ok)
 }
 
 // device is one connection of one device.

@@ -102,7 +102,7 @@ func TestToken_Places(t *testing.T) {
 func TestToken_Expiry(t *testing.T) {
 	t.Parallel()
 	n, sign := startTokenNode(t)
-	end := time.Now().Truncate(time.Second).Add(2 * time.Second)
+	end := time.Now().Truncate(time.Second).Add(5 * time.Second) // all have to be here before
 	leaves := n.connectWith(sign(auth.Claims{Device: "leaves", Expires: end}))
 	stays := n.connectWith(sign(auth.Claims{Device: "stays", Expires: end}))
 	stays.send(message{Type: "token", Token: sign(auth.Claims{Device: "stays", Expires: end.Add(time.Hour)})})
@@ -132,7 +132,7 @@ func TestToken_ExpiryBroughtForward(t *testing.T) {
 	n, sign := startTokenNode(t)
 	d := n.connectWith(sign(auth.Claims{Device: "tom", Expires: time.Now().Add(time.Hour)}))
 	witness := n.connectWith(sign(auth.Claims{Device: "witness", Expires: time.Now().Add(8 * time.Second)}))
-	d.send(message{Type: "token", Token: sign(auth.Claims{Device: "tom", Expires: time.Now().Add(time.Second)})})
+	d.send(message{Type: "token", Token: sign(auth.Claims{Device: "tom", Expires: time.Now().Add(3 * time.Second)})})
 	d.wantClosed(4401)
 	witness.wantOpen()
 }
@@ -149,7 +149,7 @@ func (d *device) wantOpen() {
 func TestToken_ExpiryWhilePaused(t *testing.T) {
 	t.Parallel()
 	n, sign := startTokenNodeWith(t, gateway.Config{RateBytes: 10})
-	d := n.connectWith(sign(auth.Claims{Device: "eager", Expires: time.Now().Add(2 * time.Second)}))
+	d := n.connectWith(sign(auth.Claims{Device: "eager", Expires: time.Now().Add(5 * time.Second)}))
 	d.send(message{Type: "telemetry", Seq: 1, Data: json.RawMessage(`"` + strings.Repeat("x", 8<<10) + `"`)})
 	d.wantAck(1)
 	d.wantClosed(4401)
