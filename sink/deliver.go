@@ -106,6 +106,7 @@ func (r *runner) attempt(hard context.Context, records []Record) (confirmed int,
 	}
 	r.status.change(func(s *Status) {
 		s.Counts.Attempts++
+		s.sent.add(confirmed, time.Now())
 		s.Counts.Records += uint64(confirmed) //nolint:gosec // not negative
 		s.Counts.Bytes += bytes
 		if r.breaker.failures == 0 {

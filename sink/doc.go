@@ -4,7 +4,8 @@
 // # Owns
 //
 // The order: a batch behind the kept place goes to the destination, which confirms it from
-// the front; the place moves over what is confirmed and never before; whatever fails, it
+// the front; the place moves over what is confirmed and never before, and is kept within a second
+// or at whatever ends or interrupts the sending (docs/decisions/0067); whatever fails, it
 // begins again with the first record that is not confirmed. Retries, their delays and the
 // breaker are here and nowhere else. So each record leaves at least once, in its device's
 // order, and carries its position, by which what comes twice can be dropped.

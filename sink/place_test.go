@@ -27,6 +27,9 @@ func TestSink_PlaceIsKeptOnceASecond(t *testing.T) {
 				t.Fatalf("the place shown is %d, confirmed is %d", is, n)
 			}
 		}
+		if rate := s.Status()[0].PerSecond; rate < 11 || rate > 14 { // 63 % of 20: 10 s is all the sink has run
+			t.Errorf("%.1f records a second are shown, 20 were sent", rate)
+		}
 		if n := len(l.keeps()); len(d.attempts()) != 200 || n < 9 || n > 11 {
 			t.Errorf("%d batches, and the place was kept %d times", len(d.attempts()), n)
 		}
@@ -34,6 +37,10 @@ func TestSink_PlaceIsKeptOnceASecond(t *testing.T) {
 		synctest.Wait()
 		if at := l.place("a"); at != 200 {
 			t.Errorf("the place is %d a second after the last of 200 records", at)
+		}
+		time.Sleep(time.Minute)
+		if rate := s.Status()[0].PerSecond; rate > 0.1 {
+			t.Errorf("%.1f records a second are shown, a minute after the last", rate)
 		}
 		stop(t, s)
 	})

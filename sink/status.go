@@ -60,6 +60,9 @@ type Status struct {
 	Oldest   time.Time // when the node got the oldest record that is not confirmed; zero: it has read none
 	Gathered int       // records read and not confirmed
 	Next     string    // the position of the first of them; "" if there is none
+
+	PerSecond float64 // records confirmed a second, lately
+	sent      meter
 }
 
 // watchable is the part of a sink that others look at.
@@ -113,7 +116,9 @@ func (w *watchable) change(fn func(*Status)) {
 func (w *watchable) read() Status {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.is
+	is := w.is
+	is.PerSecond = is.sent.perSecond(time.Now())
+	return is
 }
 
 // inherit takes over what was known of a sink that begins again.

@@ -22,6 +22,8 @@ type Sink struct {
 	// nil: it is not known.
 	LagRecords *uint64 `json:"lag_records,omitempty"`
 	LagBytes   *uint64 `json:"lag_bytes,omitempty"`
+	// RecordsPerSecond is how many records a second its destination confirmed in about the last 10 s.
+	RecordsPerSecond float64 `json:"records_per_second"`
 	// PacedPerSecond is how many records a second it may read now, so that devices are served
 	// while it catches up; 0: it is not held to any rate.
 	PacedPerSecond float64 `json:"paced_per_second,omitempty"`

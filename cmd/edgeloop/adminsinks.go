@@ -30,6 +30,7 @@ func (a adminSinks) Sinks() (out []api.Sink) {
 			Records: s.Counts.Records, Bytes: s.Counts.Bytes, Attempts: s.Counts.Attempts, Failures: s.Counts.Failed,
 			Refused: s.Counts.Refused, Unkept: s.Counts.Unkept, Filtered: s.Counts.Filtered, Missed: s.Counts.Missed,
 		}
+		one.RecordsPerSecond = math.Round(s.PerSecond*10) / 10
 		one.PacedPerSecond = math.Round(a.pacer.Rate(sink.ReaderName(s.Name)))
 		if s.Log != "" {
 			one.Place = s.Log + "-" + strconv.FormatUint(s.Place, 10)

@@ -42,7 +42,7 @@ func (c *sinksListCmd) Run(io *streams, of *sinksCmd) error {
 	out := printable{io.out}
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	if !c.JSON {
-		fmt.Fprintln(table, "SINK\tTYPE\tSTATE\tLAG\tPACED\tSENT\tREFUSED\tMISSED\tOLDEST\tLAST ERROR")
+		fmt.Fprintln(table, "SINK\tTYPE\tSTATE\tLAG\tRATE\tPACED\tSENT\tREFUSED\tMISSED\tOLDEST\tLAST ERROR")
 	}
 	for i := range sinks {
 		s := &sinks[i]
@@ -62,7 +62,7 @@ func (c *sinksListCmd) Run(io *streams, of *sinksCmd) error {
 		if s.Oldest != nil {
 			oldest = time.Since(*s.Oldest).Round(time.Second).String()
 		}
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%d\t%d\t%d\t%s\t%s\n", s.Name, s.Type, s.State, lag, paced, s.Records, s.Refused, s.Missed, oldest, s.LastError)
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%.1f/s\t%s\t%d\t%d\t%d\t%s\t%s\n", s.Name, s.Type, s.State, lag, s.RecordsPerSecond, paced, s.Records, s.Refused, s.Missed, oldest, s.LastError)
 	}
 	return table.Flush()
 }
