@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what the tests need beyond Go on a fresh Debian, and only what is
 # missing: a C compiler (race detector), curl, openssl, mosquitto, HAProxy, nginx,
-# Python's websockets, grpcio, paho-mqtt and PyJWT, protoc, Node with the ws and mqtt packages, Chromium, Redis, PostgreSQL.
+# Python's websockets, grpcio, paho-mqtt and PyJWT, protoc, Node with the ws and mqtt packages, Chromium, Redis, PostgreSQL, PgBouncer.
 # Without root and without sudo it changes nothing and says what is missing.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -21,6 +21,7 @@ PATH=$PATH:/usr/sbin command -v nginx >/dev/null || missing+=(nginx-light)
 command -v chromium >/dev/null || missing+=(chromium)
 command -v redis-server >/dev/null || missing+=(redis-server)
 compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || missing+=(postgresql)
+PATH=$PATH:/usr/sbin command -v pgbouncer >/dev/null || missing+=(pgbouncer)
 command -v node >/dev/null || missing+=(nodejs)
 command -v mosquitto_pub >/dev/null || missing+=(mosquitto-clients)
 command -v npm >/dev/null || missing+=(npm)

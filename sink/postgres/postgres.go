@@ -26,6 +26,7 @@ type server struct {
 	password                     keys.Secret
 	table                        table
 	create                       bool
+	pooled                       bool // a transaction has a session of its own
 
 	// Owned by who sends.
 	conn    *pgconn.PgConn // nil: none
@@ -45,6 +46,7 @@ func New(m *keys.Map) sink.Destination {
 		password:   m.Secret("password"),
 		table:      readTable(m),
 		create:     m.Flag("create", false),
+		pooled:     m.Flag("pooled", false),
 	}
 	given := m.Needed("url", "postgres://user@host:5432/database")
 	if given == "" {
@@ -121,14 +123,30 @@ func (s *server) connect(ctx context.Context) error {
 		s.conn = nil
 		return err
 	}
+	if s.pooled {
+		return s.look(ctx)
+	}
 	if err := s.exec(ctx, session); err != nil {
 		return err
 	}
 	if err := s.look(ctx); err != nil {
 		return err
 	}
-	return s.exec(ctx, "CREATE TEMP TABLE "+stage+" ON COMMIT DELETE ROWS AS SELECT 0 AS edgeloop_n, "+
-		s.table.list()+" FROM "+s.table.sql()+" WITH NO DATA")
+	return s.exec(ctx, s.makeStage("DELETE ROWS"))
+}
+
+// makeStage is the SQL that makes the stage, and says what becomes of it with each COMMIT.
+func (s *server) makeStage(then string) string {
+	return "CREATE TEMP TABLE " + stage + " ON COMMIT " + then + " AS SELECT 0 AS edgeloop_n, " + s.table.list() + " FROM " + s.table.sql() + " WITH NO DATA"
+}
+
+// begin is the SQL that begins a transaction.
+func (s *server) begin() string {
+	if !s.pooled {
+		return "BEGIN"
+	}
+	return `BEGIN; SET LOCAL idle_in_transaction_session_timeout = '60s';
+SELECT set_config('synchronous_commit', 'on', true) WHERE current_setting('synchronous_commit') = 'off'; ` + s.makeStage("DROP")
 }
 
 func (s *server) exec(ctx context.Context, sql string) error { return s.conn.Exec(ctx, sql).Close() }
@@ -170,7 +188,8 @@ func (s *server) Send(ctx context.Context, records []sink.Record) (int, error) {
 	return 0, fmt.Errorf("store in %s: %w", s.table.sql(), err)
 }
 
-// stage is where a batch is copied to. It is of the session.
+// stage is where a batch is copied to. It is of the session; or, where there is none that lasts,
+// of the transaction.
 const stage = "pg_temp.edgeloop_stage"
 
 // store has the table take all records or none. The order of the log is that of the rows,
@@ -180,7 +199,7 @@ func (s *server) store(ctx context.Context, records []sink.Record) error {
 	for i := range records {
 		s.rows = s.table.appendRow(s.rows, i, &records[i], s.types)
 	}
-	if err := s.exec(ctx, "BEGIN"); err != nil {
+	if err := s.exec(ctx, s.begin()); err != nil {
 		return err
 	}
 	columns := s.table.list()
