@@ -105,7 +105,7 @@ func (t *try) route(doc *document, method, path string, op *operation) string {
 	switch {
 	case strings.Contains(string(answer), "d0000"):
 		return fmt.Sprintf("%s %s names a device of another tenant", method, target)
-	case status != "403" && !(own && status == "200"):
+	case status != "403" && (!own || status != "200"):
 		return fmt.Sprintf("%s %s: %s %.200s", method, target, status, answer)
 	case !other || method != "GET" || strings.Contains(path, "{"):
 		return ""
