@@ -52,6 +52,10 @@ e2e: setup ## End-to-end tests alone: the real binary, clients nobody here wrote
 java: setup ## A device in Java over TLS; needs openjdk-17-jdk-headless or a newer one, 200 MB that make setup leaves out
 	EDGELOOP_JAVA=1 $(GO_TEST) -v ./test/e2e -run TestTLS_Java
 
+.PHONY: mqtt-clients
+mqtt-clients: setup ## Every client of MQTT that the tests know, with each version, by each transport; make test runs some of them
+	EDGELOOP_MQTT_CLIENTS=1 $(GO_TEST) -v ./test/e2e -run TestMQTT
+
 .PHONY: screenshots
 screenshots: setup ## The dashboard with 0, 5 and 3,000 devices, wide and narrow, light and dark: look at screenshots/
 	scripts/screenshots.sh

@@ -36,6 +36,7 @@ require (
 require github.com/redis/rueidis v1.0.79
 
 require (
+	github.com/eclipse/paho.mqtt.golang v1.5.1
 	github.com/gaissmai/bart v0.30.0
 	github.com/go-jose/go-jose/v4 v4.1.4
 	github.com/jackc/pgx/v5 v5.13.0
