@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what the tests need beyond Go on a fresh Debian, and only what is
 # missing: a C compiler (race detector), curl, openssl, mosquitto, HAProxy, nginx,
-# Python's websockets, grpcio, paho-mqtt and PyJWT, protoc, Node with the ws and mqtt packages, Chromium, Redis, PostgreSQL, PgBouncer.
+# Python's websockets, grpcio, paho-mqtt and PyJWT, protoc, Node with the ws, mqtt and sparkplug packages, Chromium, Redis, PostgreSQL, PgBouncer.
 # Without root and without sudo it changes nothing and says what is missing.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
