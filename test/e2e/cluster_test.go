@@ -80,12 +80,12 @@ func (s *natsServer) url() string { return "nats://" + s.addr }
 // client connects to the server past the nodes, until the test ends.
 func (s *natsServer) client() jetstream.JetStream {
 	s.t.Helper()
-	nc, err := nats.Connect(s.url())
+	nc, err := nats.Connect(s.url(), nats.Timeout(patience))
 	if err != nil {
 		s.t.Fatal(err)
 	}
 	s.t.Cleanup(nc.Close)
-	js, err := jetstream.New(nc)
+	js, err := jetstream.New(nc, jetstream.WithDefaultTimeout(patience))
 	if err != nil {
 		s.t.Fatal(err)
 	}

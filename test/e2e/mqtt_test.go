@@ -25,7 +25,7 @@ func mqttNode(t *testing.T, flags ...string) (n *node, addr string) {
 // mosquitto is one of Mosquitto's clients, which ends with the test at the latest.
 func mosquitto(t *testing.T, tool, addr string, args ...string) *exec.Cmd {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*patience) // some are there as long as their story
 	t.Cleanup(cancel)
 	host, port, _ := strings.Cut(addr, ":")
 	return exec.CommandContext(ctx, tool, append([]string{"-h", host, "-p", port}, args...)...)

@@ -23,7 +23,7 @@ type app struct {
 // subscription is granted. It prints a line of JSON for each message.
 func subscribeMQTT(t *testing.T, command []string, args ...string) *app {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 2*patience)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*patience)
 	t.Cleanup(cancel)
 	a := &app{cmd: exec.CommandContext(ctx, command[0], append(command[1:], args...)...)}
 	out, err := a.cmd.StdoutPipe()

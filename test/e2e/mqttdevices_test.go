@@ -79,7 +79,7 @@ func TestMQTT_Libraries(t *testing.T) {
 // actAs runs a device to its end, with one command.
 func (n *node) actAs(t *testing.T, command []string, device string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*patience)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, command[0], command[1:]...)
 	var wrong strings.Builder
@@ -122,7 +122,7 @@ func TestMQTT_OnceThroughKills(t *testing.T) {
 			t.Parallel()
 			n, addr := mqttNode(t, "--auth=none")
 			const many = 2000
-			ctx, cancel := context.WithTimeout(context.Background(), patience)
+			ctx, cancel := context.WithTimeout(context.Background(), 5*patience)
 			defer cancel()
 			cmd := exec.CommandContext(ctx, "node", "node/mqttonce.js", "mqtt://"+addr, version, "d", fmt.Sprint(many))
 			out, err := cmd.StdoutPipe()

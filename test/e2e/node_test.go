@@ -14,7 +14,6 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -131,13 +130,13 @@ func (n *node) kill() {
 // wait returns the exit code; -1 after a signal.
 func (n *node) wait() int {
 	n.t.Helper()
-	deadline := time.NewTimer(patience)
+	deadline := time.NewTimer(2 * patience)
 	defer deadline.Stop()
 	select {
 	case <-n.exited:
 		return n.cmd.ProcessState.ExitCode()
 	case <-deadline.C:
-		n.t.Fatalf("the node still runs %s after it should have ended\n%s", patience, n.log)
+		n.t.Fatalf("the node still runs %s after it should have ended\n%s", 2*patience, n.log)
 		return -1
 	}
 }
@@ -303,25 +302,10 @@ func (n *node) apiRaw(method, path string, body any) (status int, text []byte) {
 	return resp.StatusCode, text
 }
 
-// ports hands out the ports that nodes listen on, each once in a test process.
-var ports atomic.Uint32
-
-// freeAddr finds a loopback port that nobody listens on, below the range from
-// which the system takes ports for outgoing connections: while a node is down,
-// a client of another story must not be given its port.
+// freeAddr is an address that nobody else is given, also while a node is down.
 func freeAddr(t *testing.T) string {
 	t.Helper()
-	const first, count = 20000, 12000
-	for range count {
-		port := first + (uint32(os.Getpid())*97+ports.Add(1))%count
-		addr := fmt.Sprintf("127.0.0.1:%d", port)
-		if ln, err := net.Listen("tcp", addr); err == nil {
-			ln.Close()
-			return addr
-		}
-	}
-	t.Fatal("no free port")
-	return ""
+	return testkit.FreeAddr(t)
 }
 
 // waitListening waits until somebody accepts connections at addr.

@@ -17,7 +17,8 @@ import (
 type rawConn struct {
 	t *testing.T
 	net.Conn
-	r *bufio.Reader
+	r     *bufio.Reader
+	heard string // the last command of wantNext
 }
 
 // dialRaw shakes hands with n for a device, byte by byte as RFC 6455 1.2 has it.
