@@ -135,6 +135,7 @@ func (s *Server) refuse(why Refused, reason eventloop.Reason, text string) *even
 // serve is one connection of an application, from its CONNECT to its end.
 func (s *Server) serve(c *client, h *eventloop.Hello, holder *access.Holder) {
 	defer s.part(c)
+	defer func() { _ = s.guarded(func() error { s.leaveGroups(c); return nil }) }()
 	ctx, endHold := holder.Within(c.ctx)
 	defer endHold()
 	var refusal *eventloop.Refusal
@@ -212,6 +213,11 @@ func (s *Server) take(ctx context.Context, c *client, name string, kept *session
 	edge, err := s.cfg.Log.Edge(ctx, reader.Newest)
 	if err == nil {
 		c.begin(edge.Position, edge.Log)
+	}
+	for filter, sub := range c.session.Subs {
+		if _, shared := isShare(filter); shared && err == nil {
+			err = s.joinGroup(ctx, c, filter, sub)
+		}
 	}
 	return err //nolint:wrapcheck // as above
 }

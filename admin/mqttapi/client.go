@@ -57,7 +57,8 @@ type client struct {
 	welcomed bool
 
 	// Atomic.
-	subs atomic.Pointer[map[string]*subscription] // those of session, for read
+	subs   atomic.Pointer[map[string]*subscription] // those of session, for read, but for the shared ones
+	groups atomic.Pointer[[]*group]                 // never written; changed by the goroutine of serve
 }
 
 // maxIn is how many bytes of packets wait for work; beyond, reading is paused.
@@ -85,6 +86,7 @@ func (c *client) Receive(_ eventloop.Kind, packet []byte) {
 		var m mqttproto.Ack
 		if m, err = mqttproto.DecodeAck(p, c.peer.Version); err == nil {
 			c.window.acknowledge(m.ID) // whatever it says of it: the client has it
+			c.freed()
 		}
 	case mqttproto.DISCONNECT:
 		err = c.farewellOnLoop(p)
@@ -162,6 +164,7 @@ func (c *client) Woken() {
 		c.conn.WriteOnLoop(eventloop.Binary, c.connack()) // [MQTT-3.2.0-1]
 	}
 	c.out.flushOnLoop()
+	c.freed()
 	c.mu.Lock()
 	full := c.size > maxIn
 	c.mu.Unlock()
@@ -176,7 +179,9 @@ func (c *client) connack() []byte {
 	if c.peer.Version == mqttproto.V5 {
 		props.AddUint(mqttproto.PropReceiveMaximum, 1)
 		props.AddUint(mqttproto.PropRetainAvailable, 0)
-		props.AddUint(mqttproto.PropSharedAvailable, 0)
+		if c.s.cfg.SharedLog {
+			props.AddUint(mqttproto.PropSharedAvailable, 0)
+		}
 		props.AddUint(mqttproto.PropMaximumPacket, uint32(c.s.cfg.MaxPacket)) //nolint:gosec // at most a GiB
 		if c.made {                                                           // [MQTT-3.2.2-16]
 			props.AddString(mqttproto.PropAssignedClientID, c.id)

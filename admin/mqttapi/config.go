@@ -52,6 +52,12 @@ type Config struct {
 	// MaxSessions is how many sessions are kept, default 1024, and MaxTenantSessions those of
 	// one tenant, default 256. Each keeps what a trim may take.
 	MaxSessions, MaxTenantSessions int
+	// SharedLog says that other nodes let applications in, too: then there are no shared
+	// subscriptions, because a group is at one node.
+	SharedLog bool
+	// MaxTenantGroups is how many groups of shared subscriptions one tenant may have, default
+	// 64, and MaxGroups all together, default 256. Each keeps what a trim may take.
+	MaxTenantGroups, MaxGroups int
 	// Window is how many messages of QoS 1 a client may have that it has not acknowledged,
 	// default 256; its Receive Maximum may be less.
 	Window int
@@ -105,6 +111,8 @@ func (c Config) withDefaults() Config {
 	defaults.Set(&c.MaxTokenConnections, 16)
 	defaults.Set(&c.MaxSessions, 1024)
 	defaults.Set(&c.MaxTenantSessions, 256)
+	defaults.Set(&c.MaxTenantGroups, 64)
+	defaults.Set(&c.MaxGroups, 256)
 	defaults.Set(&c.Window, 256)
 	defaults.Set(&c.KeepEvery, 100*time.Millisecond)
 	defaults.Set(&c.LookEvery, 5*time.Second)

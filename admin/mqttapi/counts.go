@@ -15,12 +15,13 @@ const (
 	refusedID                         // its client identifier is too long
 	refusedConnections                // as many connections as may be
 	refusedSessions                   // as many kept sessions as may be
+	refusedGroups                     // as many groups of shared subscriptions as may be; a filter, not a client
 	NumRefused         = iota
 )
 
 // String is the reason in metrics.
 func (r Refused) String() string {
-	return [NumRefused]string{"token", "scope", "tenant", "not-encrypted", "will", "client-id", "too-many-connections", "too-many-sessions"}[r]
+	return [NumRefused]string{"token", "scope", "tenant", "not-encrypted", "will", "client-id", "too-many-connections", "too-many-sessions", "too-many-groups"}[r]
 }
 
 // counts are those of a server, atomic.
@@ -34,6 +35,7 @@ type counts struct {
 // Stats are the counters since New, and present values.
 type Stats struct {
 	Connections int
+	Groups      int // of shared subscriptions, that have members
 	Refused     [NumRefused]uint64
 	Sent        uint64 // messages, again or for the first time
 	TooLarge    uint64 // messages that a client takes none of that size of
@@ -48,6 +50,6 @@ func (s *Server) Stats() Stats {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	st.Connections = s.present
+	st.Connections, st.Groups = s.present, len(s.groups)
 	return st
 }

@@ -30,6 +30,7 @@ type Server struct {
 	mu sync.Mutex
 	// Guarded by mu.
 	clients  map[string]*client // by the name of the place
+	groups   map[string]*group  // by the name of the place
 	byToken  map[string]int     // connections, by the name of the token
 	running  sync.WaitGroup     // added to while stopping is false
 	present  int                // connections, those that end included
@@ -43,7 +44,7 @@ func New(cfg Config) *Server {
 	cfg = cfg.withDefaults()
 	return &Server{
 		cfg: cfg, log: cfg.Logger.Named("mqttapi"), auditLog: cfg.Audit.Named("mqttapi"), started: time.Now(),
-		clients: map[string]*client{}, byToken: map[string]int{},
+		clients: map[string]*client{}, groups: map[string]*group{}, byToken: map[string]int{},
 	}
 }
 
@@ -208,6 +209,9 @@ func (s *Server) sweep(ctx context.Context) {
 			if err == nil && !here {
 				err = s.cfg.Log.Forget(ctx, name)
 			}
+		}
+		if err == nil {
+			err = s.sweepGroups(ctx)
 		}
 		if err != nil && ctx.Err() == nil {
 			s.log.Warn("cannot look for sessions that are over", zap.Error(err))

@@ -274,6 +274,11 @@ func (c *client) message() (m message) {
 	if p == nil || p[0]>>4 != 3 {
 		c.Fatalf("got % x, want a PUBLISH", p)
 	}
+	return c.parse(p)
+}
+
+// parse reads a packet that is a PUBLISH.
+func (c *client) parse(p []byte) (m message) {
 	m.qos, m.dup = p[0]>>1&3, p[0]&8 != 0
 	_, n := binary.Uvarint(p[1:])
 	rest := p[1+n:]

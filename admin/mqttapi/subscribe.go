@@ -3,7 +3,6 @@ package mqttapi
 import (
 	"context"
 	"errors"
-	"strings"
 
 	"edgeloop/backbone/reader"
 	"edgeloop/mqttproto"
@@ -61,29 +60,49 @@ func (c *client) subscribe(ctx context.Context, p mqttproto.Packet) error {
 	id := m.Properties.Uint(mqttproto.PropSubscriptionID, 0)
 	codes := make([]mqttproto.ReasonCode, 0, m.N)
 	for _, f := range m.All() { // [MQTT-3.8.4-5] [MQTT-3.8.4-6] [MQTT-3.8.4-7]
-		codes = append(codes, c.admitFilter(&f, id, edge.Position))
+		code, err := c.admitFilter(ctx, &f, id, edge.Position)
+		if err != nil {
+			return err
+		}
+		codes = append(codes, code)
 	}
 	if err := c.changed(ctx); err != nil {
 		return err
 	}
-	c.begin(edge.Position, edge.Log)
+	if c.reader != nil || len(*c.subs.Load()) > 0 {
+		c.begin(edge.Position, edge.Log)
+	}
 	return c.out.put(ctx, mqttproto.AppendSuback(nil, c.peer, m.ID, codes, nil))
 }
 
 // admitFilter takes a filter into the session, or says why not.
-func (c *client) admitFilter(f *mqttproto.Subscription, id uint32, from uint64) mqttproto.ReasonCode {
+func (c *client) admitFilter(ctx context.Context, f *mqttproto.Subscription, id uint32, from uint64) (mqttproto.ReasonCode, error) {
 	filter := string(f.Filter)
+	_, own := mqttproto.SplitShare(filter)
+	share, shared := isShare(filter)
 	switch {
-	case strings.HasPrefix(filter, mqttproto.SharePrefix):
-		return mqttproto.ReasonSharedNotSupported
-	case filter[0] == '$': // the topics of the node's own are for devices
-		return mqttproto.ReasonNotAuthorized
+	case shared && c.s.cfg.SharedLog:
+		return mqttproto.ReasonSharedNotSupported, nil
+	case own[0] == '$': // the topics of the node's own are for devices
+		return mqttproto.ReasonNotAuthorized, nil
+	case shared && len(share) > maxShare:
+		return mqttproto.ReasonQuotaExceeded, nil
 	}
-	qos := min(f.QoS, 1)
-	if !c.session.with(filter, &subscription{QoS: qos, ID: id, From: from}) {
-		return mqttproto.ReasonQuotaExceeded
+	sub, had := &subscription{QoS: min(f.QoS, 1), ID: id, From: from}, c.session.Subs[filter] != nil
+	if !c.session.with(filter, sub) {
+		return mqttproto.ReasonQuotaExceeded, nil
 	}
-	return mqttproto.ReasonCode(qos)
+	if !shared {
+		return mqttproto.ReasonCode(sub.QoS), nil
+	}
+	err := c.s.joinGroup(ctx, c, filter, sub)
+	if errors.Is(err, errGroups) {
+		if !had {
+			c.session.without(filter)
+		}
+		return mqttproto.ReasonQuotaExceeded, nil
+	}
+	return mqttproto.ReasonCode(sub.QoS), err
 }
 
 // unsubscribe answers an UNSUBSCRIBE. [MQTT-3.10.4-1] [MQTT-3.10.4-4] [MQTT-3.10.4-6]
@@ -103,6 +122,11 @@ func (c *client) unsubscribe(ctx context.Context, p mqttproto.Packet) error {
 	if err := c.changed(ctx); err != nil {
 		return err
 	}
+	for _, g := range c.inGroups() {
+		if c.session.Subs[mqttproto.SharePrefix+g.share] == nil {
+			c.s.leaveGroup(c, g)
+		}
+	}
 	return c.out.put(ctx, mqttproto.AppendUnsuback(nil, c.peer, m.ID, codes, nil))
 }
 
@@ -113,7 +137,12 @@ func (c *client) changed(ctx context.Context) error {
 			return err
 		}
 	}
-	subs := c.session.Subs // which is never written
+	subs := make(map[string]*subscription, len(c.session.Subs))
+	for filter, sub := range c.session.Subs {
+		if _, shared := isShare(filter); !shared {
+			subs[filter] = sub
+		}
+	}
 	c.subs.Store(&subs)
 	return nil
 }

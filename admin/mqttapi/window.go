@@ -20,12 +20,19 @@ type window struct {
 	mu sync.Mutex
 	// Guarded by mu.
 	sent   []sent // in the order of the log
+	shared []shared
 	passed uint64 // the last position that needs no acknowledgement, or is in sent
 }
 
 type sent struct {
 	position uint64
 	acked    bool
+}
+
+// shared is a message of a group, which counts for the client as others do, but not for its place.
+type shared struct {
+	position uint64
+	of       *group
 }
 
 func newWindow(most int) *window {
@@ -51,7 +58,7 @@ func (w *window) add(ctx context.Context, position uint64) error {
 func (w *window) tryAdd(position uint64) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if len(w.sent) >= w.most || w.findLocked(packetID(position)) >= 0 { // [MQTT-2.2.1-4]
+	if w.fullLocked(packetID(position)) {
 		return false
 	}
 	w.sent, w.passed = append(w.sent, sent{position: position}), position
@@ -65,10 +72,55 @@ func (w *window) pass(position uint64) {
 	w.passed = position
 }
 
+// fullLocked says that the client may have no message more, or none of that packet identifier.
+func (w *window) fullLocked(id uint16) bool {
+	return len(w.sent)+len(w.shared) >= w.most || w.findLocked(id) >= 0 || w.findSharedLocked(id) >= 0 // [MQTT-2.2.1-4]
+}
+
+// share is tryAdd for a message of a group. Any goroutine.
+func (w *window) share(position uint64, of *group) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.fullLocked(packetID(position)) {
+		return false
+	}
+	w.shared = append(w.shared, shared{position, of})
+	return true
+}
+
+// unshare undoes share.
+func (w *window) unshare(position uint64) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.endSharedLocked(packetID(position))
+}
+
+// endSharedLocked takes a message of a group out.
+func (w *window) endSharedLocked(id uint16) (of *group, position uint64) {
+	at := w.findSharedLocked(id)
+	if at < 0 {
+		return nil, 0
+	}
+	of, position = w.shared[at].of, w.shared[at].position
+	w.shared = slices.Delete(w.shared, at, at+1)
+	signal(w.room)
+	return of, position
+}
+
 // acknowledge hears a PUBACK. Who acknowledges what it was not sent is not heard.
 func (w *window) acknowledge(id uint16) {
 	w.mu.Lock()
-	defer w.mu.Unlock()
+	of, position := w.endSharedLocked(id)
+	if of == nil {
+		w.acknowledgeLocked(id)
+	}
+	w.mu.Unlock()
+	if of != nil {
+		of.acknowledged(position)
+	}
+}
+
+func (w *window) acknowledgeLocked(id uint16) {
 	at := w.findLocked(id)
 	if at < 0 {
 		return
@@ -87,6 +139,10 @@ func (w *window) acknowledge(id uint16) {
 
 func (w *window) findLocked(id uint16) int {
 	return slices.IndexFunc(w.sent, func(s sent) bool { return packetID(s.position) == id })
+}
+
+func (w *window) findSharedLocked(id uint16) int {
+	return slices.IndexFunc(w.shared, func(s shared) bool { return packetID(s.position) == id })
 }
 
 // done is the position up to which nothing is open.

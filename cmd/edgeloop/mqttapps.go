@@ -33,6 +33,7 @@ func (n *node) acceptor() (eventloop.Acceptor, error) {
 	n.mqttApps = mqttapi.New(mqttapi.Config{
 		Devices:     n.gateway,
 		Log:         mqttLog{n.backbone, n.pacer},
+		SharedLog:   n.backbone.Shared(),
 		Early:       n.early.Roster(),
 		Private:     isPrivate,
 		AllowPlain:  n.cfg.MQTTApps == "any",
@@ -104,6 +105,7 @@ func (n *node) mqttAppsMetrics(to func(admin.Sample)) {
 	}
 	emit, st := emitTo(to), n.mqttApps.Stats()
 	emit("edgeloop_mqttapi_connections", float64(st.Connections))
+	emit("edgeloop_mqttapi_groups", float64(st.Groups))
 	for r := range mqttapi.NumRefused {
 		emit("edgeloop_mqttapi_refused_total", float64(st.Refused[r]), mqttapi.Refused(r).String())
 	}
