@@ -51,19 +51,20 @@ func TestSink_PlaceIsKeptOnceASecond(t *testing.T) {
 func TestSink_PlaceIsKeptWhileABatchGathers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l, d := newLog(sinktest.Records(1, 1)...), &fakeDestination{}
-		s := run(t, l, specs(t, map[string]any{"batch": map[string]any{"wait": "10s"}}, []string{"a"}, d))
+		s := run(t, l, specs(t, map[string]any{"batch": map[string]any{"wait": "10s", "records": 2}}, []string{"a"}, d))
 		time.Sleep(10 * time.Second)
-		l.grow(sinktest.Records(2, 2)...)
-		time.Sleep(10100 * time.Millisecond)
-		l.grow(sinktest.Records(3, 3)...)
+		synctest.Wait()
+		l.grow(sinktest.Records(2, 3)...) // a full batch, less than a second after the one before
+		synctest.Wait()
+		l.grow(sinktest.Records(4, 4)...)
 		time.Sleep(1100 * time.Millisecond)
-		if at := l.place("a"); at != 2 {
-			t.Errorf("the place is %d while the third record gathers", at)
+		if at := l.place("a"); at != 3 {
+			t.Errorf("the place is %d while the fourth record gathers", at)
 		}
 		time.Sleep(9 * time.Second)
 		synctest.Wait()
-		if got := d.received(); len(got) != 3 {
-			t.Errorf("10 s after the third record %v have arrived", got)
+		if got := d.received(); len(got) != 4 {
+			t.Errorf("10 s after the fourth record %v have arrived", got)
 		}
 		stop(t, s)
 	})
