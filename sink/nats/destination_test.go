@@ -13,11 +13,11 @@ import (
 )
 
 func TestNATS_IsADestination(t *testing.T) {
-	for _, mode := range []string{"jetstream", "core"} {
+	for _, mode := range []string{"jetstream", "together", "core"} {
 		t.Run(mode, func(t *testing.T) {
 			sinktest.Run(t, func(t *testing.T) *sinktest.Harness {
-				s, values := open(t)
-				values["mode"], values["subject"] = mode, "in.{tenant}.{device}.{topic}"
+				s, values := openWith(t, mode == "together")
+				values["mode"], values["subject"] = map[bool]string{true: "core", false: "jetstream"}[mode == "core"], "in.{tenant}.{device}.{topic}"
 				h := &sinktest.Harness{
 					New:      func(t *testing.T) sink.Destination { return sinktest.New(t, sinknats.New, values) },
 					Received: s.received,
@@ -36,9 +36,9 @@ func TestNATS_IsADestination(t *testing.T) {
 						put(t, values["password_file"].(string), map[bool]string{true: "right", false: "wrong"}[right])
 					},
 					Once:     true, // by the message id
-					ByDevice: mode == "jetstream",
+					ByDevice: mode != "core",
 				}
-				if mode == "jetstream" { // the core neither keeps nor refuses
+				if mode != "core" { // the core neither keeps nor refuses
 					h.Full, h.Refuse = s.full, s.refuse
 				}
 				return h

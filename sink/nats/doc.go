@@ -3,7 +3,8 @@
 //
 // # Order
 //
-// Into a stream up to window records are on their way at once, of each device one (sink.Turns).
+// Into a stream that takes atomic batches a batch goes as one, which is stored whole or not at all.
+// Else, and where it was not, up to window records are on their way at once, of each device one (sink.Turns).
 // A connection in which one got no answer is given up, and nothing is repeated in it.
 //
 // # Errors

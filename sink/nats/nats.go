@@ -32,6 +32,7 @@ type server struct {
 	js    jetstream.JetStream
 	leave leave
 	turns sink.Turns
+	taker taker // of conn
 }
 
 // window is how many records are on their way to a stream at once: enough for 20,000 a second
@@ -123,7 +124,7 @@ func (s *server) drop() {
 	if s.conn != nil {
 		s.conn.Close()
 	}
-	s.conn = nil
+	s.conn, s.taker = nil, taker{}
 }
 
 // Send implements sink.Destination.
@@ -135,17 +136,32 @@ func (s *server) Send(ctx context.Context, records []sink.Record) (int, error) {
 	if s.core {
 		return s.sendCore(ctx, records)
 	}
-	out := s.turns.Send(records, window, func(r *sink.Record) error {
-		return s.publish(r, func(m *nats.Msg) error { return s.intoStream(ctx, m) })
-	})
-	if out.Unclear {
-		s.drop() // what is still on its way in it must not come behind what is sent again
+	for n := 0; n < len(records); {
+		part := records[n:min(len(records), n+batchMost)]
+		stored, err := s.together(ctx, part)
+		if err != nil {
+			s.drop()
+			return n, err
+		}
+		if stored {
+			n += len(part)
+			continue
+		}
+		out := s.turns.Send(part, window, func(r *sink.Record) error {
+			return s.publish(r, func(m *nats.Msg) error { return s.intoStream(ctx, m) })
+		})
+		if out.Unclear {
+			s.drop() // what is still on its way in it must not come behind what is sent again
+		}
+		if n += out.Confirmed; out.Err != nil {
+			return n, out.Err
+		}
 	}
-	return out.Confirmed, out.Err
+	return len(records), nil
 }
 
-// publish brings one record. It may run several times side by side.
-func (s *server) publish(r *sink.Record, by func(*nats.Msg) error) error {
+// message is what one record is in NATS. It may be called side by side.
+func (s *server) message(r *sink.Record) *nats.Msg {
 	line, _ := s.format.Append(make([]byte, 0, len(r.Line)+96), r) // a position has 80 bytes at most
 	m := &nats.Msg{Subject: s.subject.Expand(r, subjectToken), Data: line, Header: nats.Header{jetstream.MsgIDHeader: {r.ID()}}}
 	for _, p := range r.Trace.Pairs() {
@@ -156,6 +172,12 @@ func (s *server) publish(r *sink.Record, by func(*nats.Msg) error) error {
 			m.Header[p.Key] = append(m.Header[p.Key], p.Value)
 		}
 	}
+	return m
+}
+
+// publish brings one record. It may run several times side by side.
+func (s *server) publish(r *sink.Record, by func(*nats.Msg) error) error {
+	m := s.message(r)
 	err := by(m)
 	var api *jetstream.APIError
 	switch {

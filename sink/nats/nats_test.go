@@ -49,6 +49,7 @@ type server struct {
 	cmd       *exec.Cmd
 	more      []string // arguments
 	ca        string   // file of who signed its certificate; "": it has none
+	together  bool     // its stream takes batches
 }
 
 // login are the options of who looks into it.
@@ -85,7 +86,7 @@ func (s *server) makeStream(t testing.TB) {
 		if err != nil {
 			return false
 		}
-		_, err = js.CreateOrUpdateStream(t.Context(), jetstream.StreamConfig{Name: "IN", Subjects: []string{"in.>"}, MaxMsgSize: 4096})
+		_, err = js.CreateOrUpdateStream(t.Context(), jetstream.StreamConfig{Name: "IN", Subjects: []string{"in.>"}, MaxMsgSize: 4096, AllowAtomicPublish: s.together})
 		return err == nil
 	})
 }
@@ -130,7 +131,12 @@ func (s *server) received(t *testing.T) (ids []string) {
 
 func open(t testing.TB) (*server, map[string]any) {
 	t.Helper()
-	s := &server{addr: testkit.FreeAddr(t), dir: t.TempDir()}
+	return openWith(t, false)
+}
+
+func openWith(t testing.TB, together bool) (*server, map[string]any) {
+	t.Helper()
+	s := &server{addr: testkit.FreeAddr(t), dir: t.TempDir(), together: together}
 	s.up(t)
 	t.Cleanup(s.down)
 	password := filepath.Join(t.TempDir(), "password")
@@ -148,7 +154,13 @@ func put(t testing.TB, path, text string) {
 // With many records on their way the server is killed: what was confirmed from the front is
 // there, and when all has come again, each device's records are there once and in order.
 func TestNATS_KilledInTheMiddle(t *testing.T) {
-	s, values := open(t)
+	for name, together := range map[string]bool{"one by one": false, "together": true} {
+		t.Run(name, func(t *testing.T) { killedInTheMiddle(t, together) })
+	}
+}
+
+func killedInTheMiddle(t *testing.T, together bool) {
+	s, values := openWith(t, together)
 	d := sinktest.New(t, sinknats.New, values)
 	records := sinktest.Records(1, 2000)
 	for i := range records {

@@ -15,7 +15,7 @@ func (u *Upstream) MakeStream(ctx context.Context, name, subject string) error {
 		return err
 	}
 	defer hangUp()
-	_, err = js.CreateStream(ctx, jetstream.StreamConfig{Name: name, Subjects: []string{subject}, Storage: jetstream.FileStorage})
+	_, err = js.CreateStream(ctx, jetstream.StreamConfig{Name: name, Subjects: []string{subject}, Storage: jetstream.FileStorage, AllowAtomicPublish: true})
 	return err
 }
 

@@ -1,0 +1,99 @@
+package nats_test
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"edgeloop/sink"
+	sinknats "edgeloop/sink/nats"
+	"edgeloop/sink/sinktest"
+)
+
+// inBatch says whether a message of the stream came in a batch.
+func (s *server) inBatch(t *testing.T, n uint64) bool {
+	t.Helper()
+	nc, err := nats.Connect("nats://"+s.addr, s.login()...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	js, err := jetstream.New(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stream, err := js.Stream(t.Context(), "IN")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := stream.GetMsg(t.Context(), n)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m.Header.Get("Nats-Batch-Id") != ""
+}
+
+// A stream that takes batches gets them, in the order of the log; what comes again is there once.
+func TestNATS_Together(t *testing.T) {
+	s, values := openWith(t, true)
+	d := sinktest.New(t, sinknats.New, values)
+	all := sinktest.Records(1, 1010) // more than a batch
+	for _, part := range [][]sink.Record{all[:20], all, all[5:30]} {
+		if n, err := sinktest.Send(t, d, part); err != nil || n != len(part) {
+			t.Fatalf("%d confirmed, %v", n, err)
+		}
+	}
+	if got := s.received(t); !slices.Equal(got[:20], sinktest.IDs(all[:20]...)) || len(got) != len(all) || len(missing(got, all)) > 0 {
+		t.Errorf("the stream has %d: %v", len(got), got)
+	}
+	if !s.inBatch(t, 20) {
+		t.Error("the first records came one by one")
+	}
+}
+
+// Where the stream refuses one of a batch, or has no place for it, it takes nothing of the batch.
+// What is in front is stored then, and nothing of the same device that is behind.
+func TestNATS_TogetherWithOneRefused(t *testing.T) {
+	large := func(bytes int) func(*sink.Record) {
+		return func(r *sink.Record) {
+			*r = sinktest.Record(r.Position, strings.Repeat("x", bytes))
+			r.Topic = "in"
+		}
+	}
+	s, values := openWith(t, true)
+	values["subject"] = "{topic}.{tenant}.{device}"
+	d := sinktest.New(t, sinknats.New, values)
+	spoilt := []func(r *sink.Record){large(5000), large(2 << 20), func(r *sink.Record) { r.Topic = "out" }} // no stream takes it
+	places := []int{0, 15, 29}                                                                              // the first, one in the middle, the one that commits
+	for from := range uint64(9) {
+		spoil, at := spoilt[from%3], places[from/3]
+		records := sinktest.Records(1+1000*from, 30+1000*from)
+		for i := range records {
+			records[i].Topic = "in"
+		}
+		spoil(&records[at])
+		before := len(s.received(t))
+		n, err := sinktest.Send(t, d, records)
+		var no *sink.Refusal
+		if n != at || !errors.As(err, &no) || no.Records != 1 {
+			t.Errorf("of %d, number %d: %d confirmed, %v", from, at, n, err)
+		}
+		got := s.received(t)[before:]
+		if len(missing(got, records[:at])) > 0 {
+			t.Errorf("confirmed and not there: %v", missing(got, records[:at]))
+		}
+		for i := at; i < len(records); i++ {
+			if records[i].Device == records[at].Device && slices.Contains(got, records[i].ID()) {
+				t.Errorf("%s is there, behind what was refused of its device", records[i].ID())
+			}
+		}
+		refused := sinktest.Deliver(t, d, records)
+		if got = s.received(t)[before:]; !slices.Equal(refused, sinktest.IDs(records[at])) || len(got) != 29 {
+			t.Errorf("refused %v, there are %d", refused, len(got))
+		}
+	}
+}
