@@ -10,7 +10,7 @@ import (
 
 // Bounds of a health listener: those who probe ask little and are quick.
 const (
-	healthConnections = 32
+	healthConnections = 128
 	healthTimeout     = 5 * time.Second
 )
 

@@ -82,10 +82,10 @@ func TestHealth_SaysNothingElse(t *testing.T) {
 	}
 }
 
-// However many connections somebody keeps open, no more than 32 of them stay, and probes are
+// However many connections somebody keeps open, no more than 128 of them stay, and probes are
 // answered.
 func TestHealth_Flood(t *testing.T) {
-	const limit, flood = 32, 200
+	const limit, flood = 128, 400
 	for name, text := range map[string]string{
 		"a request that does not end": "GET /healthz HTTP/1.1\r\nHost: ",
 		"answers that nobody reads":   "GET /readyz HTTP/1.1\r\nHost: node\r\n\r\n",

@@ -67,7 +67,7 @@ func (g *group) once() error {
 		}
 	}
 	cancel()
-	_ = <-read // it has ended, whatever it says
+	<-read // it has ended, whatever it says
 	if errors.Is(err, errAgain) {
 		return g.keep(g.ctx)
 	}
