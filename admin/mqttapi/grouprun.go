@@ -67,7 +67,7 @@ func (g *group) once() error {
 		}
 	}
 	cancel()
-	<-read // it has ended, whatever it says
+	<-read //nolint:errcheck // it has ended, whatever it says
 	if errors.Is(err, errAgain) {
 		return g.keep(g.ctx)
 	}

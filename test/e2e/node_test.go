@@ -3,6 +3,7 @@ package e2e_test
 import (
 	"bytes"
 	"cmp"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -201,11 +202,13 @@ func (n *node) run(args ...string) (stdout, stderr string, code int) {
 func runTool(t *testing.T, args ...string) (stdout, stderr string, code int) {
 	t.Helper()
 	var out, errs bytes.Buffer
-	cmd := exec.Command(nodeBinary, args...)
+	within, cancel := context.WithTimeout(t.Context(), 3*patience) // a tool that should have ended
+	defer cancel()
+	cmd := exec.CommandContext(within, nodeBinary, args...)
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	var exit *exec.ExitError
-	if err := cmd.Run(); err != nil && !errors.As(err, &exit) {
-		t.Fatal(err)
+	if err := cmd.Run(); within.Err() != nil || err != nil && !errors.As(err, &exit) {
+		t.Fatalf("edgeloop %s: %v\n%s%s", strings.Join(args, " "), err, &out, &errs)
 	}
 	return out.String(), errs.String(), cmd.ProcessState.ExitCode()
 }
