@@ -70,7 +70,7 @@ bench-compare: ## The same with every peer; writes bench/results/DATE-compare.md
 	scripts/bench-build.sh
 	bin/compare $(BENCHFLAGS)
 
-# Ten minutes at most. BENCHFLAGS='-rounds 1 -connections 500 -seconds 1 -out /tmp' shows that it works.
+# About ten minutes with the build. BENCHFLAGS='-rounds 1 -connections 500 -seconds 1 -out /tmp' shows that it works.
 .PHONY: bench-mqtt
 bench-mqtt: ## MQTT: memory, connects, QoS 1, fan-out beside mosquitto, mochi and WebSocket; writes bench/results/DATE-mqtt.md
 	scripts/bench-build.sh mqtt
