@@ -169,6 +169,9 @@ func (s *Servers) Start(ctx context.Context) (err error) {
 // Here returns true if the server is in this process, with its files under DataDir.
 func (s *Servers) Here() bool { return s.cfg.URL == "" }
 
+// Shared returns true if the streams belong to several nodes.
+func (s *Servers) Shared() bool { return s.cfg.Shared }
+
 // Context returns a context that ends when the node closes.
 func (s *Servers) Context() context.Context { return s.ctx }
 

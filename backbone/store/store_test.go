@@ -23,6 +23,7 @@ func TestMain(m *testing.M) { backbonetest.Main(m) }
 type config struct {
 	DataDir           string
 	Node              string
+	Shared            bool
 	CommandsPerDevice int
 	CommandBytes      int64
 	Quota             func(tenant string) int64
@@ -43,7 +44,7 @@ func open(t *testing.T, cfg config) *node {
 	t.Helper()
 	n := &node{}
 	var err error
-	n.srv, err = servers.New(servers.Config{DataDir: cfg.DataDir, Node: cfg.Node, Logger: zap.NewNop()})
+	n.srv, err = servers.New(servers.Config{DataDir: cfg.DataDir, Node: cfg.Node, Shared: cfg.Shared, Logger: zap.NewNop()})
 	t.Cleanup(func() { closeNow(t, n) })
 	if err == nil {
 		err = n.srv.Start(t.Context())

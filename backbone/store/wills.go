@@ -20,7 +20,7 @@ import (
 type Will struct {
 	Tenant  string        `json:"tenant"`
 	Device  string        `json:"device"`
-	Node    string        `json:"node"` // which one publishes it
+	Node    string        `json:"node"` // which one publishes it, where several share the store
 	Epoch   uint64        `json:"epoch"`
 	Delay   time.Duration `json:"delay"` // from when the client is gone, or the node begins
 	Topic   string        `json:"topic"`
@@ -124,7 +124,8 @@ func (w *Wills) remove(ctx context.Context, st jetstream.Stream, will *Will) err
 	return st.Purge(ctx, jetstream.WithPurgeSubject(subject))
 }
 
-// Each calls fn with each Will that this node has kept. It makes no stream.
+// Each calls fn with each Will that this node has kept; of a store that it does not share those
+// are all, whatever its name was then. It makes no stream.
 func (w *Wills) Each(ctx context.Context, fn func(Will)) error {
 	info, err := w.srv.Info(ctx, names.StreamWills, jetstream.WithSubjectFilter(names.Will+">"))
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
@@ -149,7 +150,7 @@ func (w *Wills) Each(ctx context.Context, fn func(Will)) error {
 		if err != nil {
 			return fmt.Errorf("read a Will that waits: %w", w.srv.OrClosed(err))
 		}
-		if will.Node == w.node {
+		if will.Node == w.node || !w.srv.Shared() {
 			fn(will)
 		}
 	}

@@ -9,10 +9,10 @@ import (
 )
 
 // What Keep has returned of is there at the next start, the newest of each device; what it was
-// told is over is not; and the Wills of another node are that node's.
+// told is over is not; and the Wills of another node that shares the store are that node's.
 func TestWills_Store(t *testing.T) {
 	dir := t.TempDir()
-	n := open(t, config{DataDir: dir, Node: "a"})
+	n := open(t, config{DataDir: dir, Node: "a", Shared: true})
 	will := func(device, topic string) store.Will {
 		return store.Will{Tenant: "acme", Device: device, Epoch: 7, Delay: time.Minute, Topic: topic, Payload: []byte{0, 1, 255}, QoS: 1}
 	}
@@ -49,8 +49,25 @@ func TestWills_Store(t *testing.T) {
 		t.Errorf("the store has %v, want %v", got, want)
 	}
 	closeNow(t, n)
-	n = open(t, config{DataDir: dir, Node: "a"})
+	n = open(t, config{DataDir: dir, Node: "a", Shared: true})
 	if got := read(store.NewWills(n.srv, "a")); !maps.Equal(got, want) {
 		t.Errorf("after a restart the store has %v, want %v", got, want)
+	}
+}
+
+// A node that has its store to itself takes up what it kept under another name: a container that
+// is made again has a new host name.
+func TestWills_StoreOfARenamedNode(t *testing.T) {
+	dir := t.TempDir()
+	n := open(t, config{DataDir: dir, Node: "a"})
+	kept := store.Will{Tenant: "acme", Device: "d", Delay: time.Minute, Topic: "t", QoS: 1}
+	if err := store.NewWills(n.srv, "a").Keep(t.Context(), []store.Will{kept}, nil); err != nil {
+		t.Fatal(err)
+	}
+	closeNow(t, n)
+	n = open(t, config{DataDir: dir, Node: "b"})
+	found := 0
+	if err := store.NewWills(n.srv, "b").Each(t.Context(), func(store.Will) { found++ }); err != nil || found != 1 {
+		t.Errorf("the node of another name finds %d Wills: %v", found, err)
 	}
 }
