@@ -46,8 +46,7 @@ type group struct {
 	members []*member
 	open    []given // not acknowledged, in the order of the log
 	head    uint64  // the last position that was given, or is wanted by nobody
-	over    bool    // it takes no more members
-	joined  bool    // it has had one
+	over    bool    // it takes no more members, for good
 
 	// Owned by the goroutine of read.
 	record record
@@ -286,7 +285,6 @@ func (g *group) join(c *client, sub *subscription) bool {
 	if g.over {
 		return false
 	}
-	g.joined = true
 	to := &member{c: c, g: g, qos: sub.QoS, id: sub.ID, key: maphash.String(g.seed, c.id)}
 	if at := slices.IndexFunc(g.members, func(m *member) bool { return m.c == c }); at >= 0 {
 		before := g.members[at]
@@ -303,13 +301,14 @@ func (g *group) join(c *client, sub *subscription) bool {
 	return true
 }
 
-// leave takes a client out, and says whether it was the last. What it had is given again.
-func (g *group) leave(c *client) (last bool) {
+// leave takes a client out. What it had is given again. over: the group is at its end; last: that
+// is so because there is no other member.
+func (g *group) leave(c *client) (last, over bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	at := slices.IndexFunc(g.members, func(m *member) bool { return m.c == c })
 	if at < 0 {
-		return false
+		return false, false
 	}
 	to := g.members[at]
 	to.gone = true
@@ -320,6 +319,7 @@ func (g *group) leave(c *client) (last bool) {
 			signal(g.again)
 		}
 	}
-	g.over = len(g.members) == 0
-	return g.over
+	last = !g.over && len(g.members) == 0
+	g.over = g.over || last
+	return last, g.over
 }

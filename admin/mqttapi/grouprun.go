@@ -13,15 +13,22 @@ import (
 	"edgeloop/backbone/reader"
 )
 
-// run reads for the group until ctx ends, which is when it has no members, and keeps its place.
+// run reads for the group until ctx ends, which is when it has no members, or it cannot go on, and
+// keeps its place.
 func (g *group) run() {
-	defer close(g.done)
+	failed := false
+	defer func() {
+		if failed {
+			g.s.dropGroup(g)
+		}
+		close(g.done)
+	}()
 	for g.ctx.Err() == nil {
 		err := g.s.guarded(g.once)
 		if err == nil || g.ctx.Err() != nil {
 			continue
 		}
-		g.fail(err)
+		failed = g.fail(err)
 		break
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), leaveMost)
@@ -85,17 +92,17 @@ func (g *group) keep(ctx context.Context) error {
 	return nil
 }
 
-// fail ends the members, who come again. The last of them ends the group; where there was none yet,
-// fail does.
-func (g *group) fail(why error) {
+// fail ends the members, who come again to another group of that name, however long some of them
+// take to leave; false: the last of them is ending this one.
+func (g *group) fail(why error) bool {
 	g.mu.Lock()
+	first := !g.over
 	g.over = true
-	members, joined := slices.Clone(g.members), g.joined
+	members := slices.Clone(g.members)
 	g.mu.Unlock()
 	for _, m := range members {
 		m.c.end(fmt.Errorf("a group of shared subscriptions: %s", why)) //nolint:errorlint // of the group, and nothing about the client's session
 	}
-	if !joined {
-		g.s.dropGroup(g)
-	}
+	g.end()
+	return first
 }

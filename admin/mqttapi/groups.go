@@ -144,14 +144,20 @@ func (s *Server) roomForGroup(ctx context.Context, g *group) error {
 }
 
 // leaveGroup takes a client out of a group. The last one ends it, and has its place forgotten
-// where no session that is kept has it.
+// where no session that is kept has it. That of a group which has failed is left to its next one,
+// or the sweeper.
 func (s *Server) leaveGroup(c *client, g *group) {
 	c.dropGroup(g)
-	if !g.leave(c) {
+	last, over := g.leave(c)
+	if last {
+		g.end()
+	}
+	if over {
+		<-g.done
+	}
+	if !last {
 		return
 	}
-	g.end()
-	<-g.done
 	ctx, cancel := context.WithTimeout(context.Background(), leaveMost)
 	defer cancel()
 	wanted, err := s.wantedGroups(ctx)

@@ -82,6 +82,12 @@ type node struct {
 
 func start(t *testing.T, dir string, cfg mqttapi.Config) *node {
 	t.Helper()
+	return startWith(t, dir, cfg, func(l mqttapi.Log) mqttapi.Log { return l })
+}
+
+// startWith is start with a log of which wrap makes another.
+func startWith(t *testing.T, dir string, cfg mqttapi.Config, wrap func(mqttapi.Log) mqttapi.Log) *node {
+	t.Helper()
 	n := &node{TB: t, roster: new(access.Roster)}
 	if err := n.roster.Set(
 		access.Principal{Name: "all", Hash: access.HashOf(tokenAll), Scopes: access.AllScopes},
@@ -92,7 +98,7 @@ func start(t *testing.T, dir string, cfg mqttapi.Config) *node {
 		t.Fatal(err)
 	}
 	n.log = backbonetest.Open(t, backbone.Config{DataDir: dir})
-	cfg.Log, cfg.Devices, cfg.CheckName = logOf{n.log}, devices{}, auth.CheckName
+	cfg.Log, cfg.Devices, cfg.CheckName = wrap(logOf{n.log}), devices{}, auth.CheckName
 	n.apps = mqttapi.New(cfg)
 	server, err := eventloop.New(eventloop.Config{Listeners: []eventloop.Listener{{Address: "127.0.0.1:0", MQTT: true}}, OutBuffer: 96 << 10, SocketBuffer: 32 << 10, SendTimeout: 10 * time.Minute}, n.apps)
 	if err != nil {
