@@ -135,3 +135,16 @@ func (s *memStore) Revoked(_, device, _ string, issued int64) bool {
 	defer s.mu.Unlock()
 	return issued < s.revoked[device]
 }
+
+// ban bans a device for a reason; "" lifts that.
+func (s *memStore) ban(device, reason string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if delete(s.banned, device); reason == "" {
+		return
+	}
+	if s.banned == nil {
+		s.banned = make(map[string]string)
+	}
+	s.banned[device] = reason
+}

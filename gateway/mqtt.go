@@ -121,6 +121,7 @@ func (q *mqtt) begunOnLoop(b *batch) {
 func (q *mqtt) tellOnLoop(l *link) {
 	if l.flags.Load()&flagWelcomed == 0 {
 		l.flags.Or(flagWelcomed)
+		q.backOnLoop(l)
 		q.welcomeOnLoop(l)
 		return
 	}

@@ -47,6 +47,8 @@ type clientSession struct {
 	// abreast says that the connection has had a record made behind all of older ones.
 	abreast bool
 	swept   bool // it is not known any more
+	// welcomed is the epoch of the newest connection that got its CONNACK.
+	welcomed uint64
 }
 
 // textLocked makes the text anew.
@@ -197,7 +199,7 @@ func (g *Gateway) resume(l *link, key devicemgr.Key) error {
 		if done, err := g.tryResume(l, key); err != nil {
 			return err
 		} else if done {
-			g.backBefore(l, key)
+			g.backAnew(l, key)
 			return nil
 		}
 	}

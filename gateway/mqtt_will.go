@@ -80,7 +80,9 @@ func (q *mqtt) willOnLoop(l *link) {
 }
 
 // waitsOnLoop has the Will wait for its delay, and says whether it does, or is not wanted any
-// more: the client has taken up its session on a newer connection. [MQTT-3.1.3-9]
+// more: the client goes on with its session on a newer connection. One that came in the place of
+// l may yet be refused, or be gone before its CONNACK, and takes the Will out with that.
+// [MQTT-3.1.3-9]
 func (q *mqtt) waitsOnLoop(l *link, gone *eventloop.Gone) bool {
 	w := q.will
 	delay := min(w.delay, w.expiry)
@@ -90,7 +92,8 @@ func (q *mqtt) waitsOnLoop(l *link, gone *eventloop.Gone) bool {
 	case len(w.topic) > envelope.MaxTopic || w.topic[0] == '$' || !l.rights().MayPublish(w.topic):
 		return false // it is refused, or a reply
 	}
-	if newer, same := q.session.followed(l); newer || gone.Code == eventloop.CloseReplaced { // or at another node
+	atOtherNode := gone.Code == eventloop.CloseReplaced && l.session.Epoch() == l.epoch
+	if newer, same := q.session.followed(l); newer || atOtherNode {
 		return same
 	}
 	key := l.session.Key()
@@ -109,24 +112,40 @@ func (q *mqtt) waitsOnLoop(l *link, gone *eventloop.Gone) bool {
 	return true
 }
 
-// followed says whether a newer connection than l has the session, and whether that is the
-// same one, or has begun anew.
+// followed says whether a newer connection than l has begun the session anew, or goes on with
+// it and was welcomed: with the same one then.
 func (s *clientSession) followed(l *link) (newer, same bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.link != l, l.epoch >= s.began
+	same = l.epoch >= s.began
+	return s.link != l && (!same || s.welcomed > l.epoch), same
 }
 
-// backBefore sees to a Will that waits for the device of l, whose session is taken up by now:
-// where the client goes on with it the Will is not published, and where that begins anew it is. Of
-// a session that nothing was kept of a restart has left the Will alone. [MQTT-3.1.3-9]
-func (g *Gateway) backBefore(l *link, key devicemgr.Key) {
-	w := g.wills.take(key)
-	if w == nil {
-		return
+// welcome notes that the connection is welcomed, and says whether it still has s.
+func (s *clientSession) welcome(l *link) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.welcomed = max(s.welcomed, l.epoch)
+	return s.link == l
+}
+
+// backAnew publishes a Will that waits for the device of l, whose session is taken up by now and
+// begins anew. [MQTT-3.1.2-8]
+func (g *Gateway) backAnew(l *link, key devicemgr.Key) {
+	if q, ok := l.dialect.(*mqtt); ok && !q.clean {
+		return // backOnLoop
 	}
-	if q, ok := l.dialect.(*mqtt); !ok || q.clean {
+	if w := g.wills.take(key); w != nil {
 		g.publishWill(w)
+	}
+}
+
+// backOnLoop takes the Will out that waits for the client of l, which goes on with its session:
+// CONNACK is about to be written. Of a session that nothing was kept of a restart has left the
+// Will alone. [MQTT-3.1.3-9]
+func (q *mqtt) backOnLoop(l *link) {
+	if !q.clean && (q.session == nil || q.session.welcome(l)) {
+		l.g.wills.take(l.session.Key())
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"edgeloop/backbone"
@@ -244,5 +245,58 @@ func TestMQTTWill_Elsewhere(t *testing.T) {
 	n.waiting(0)
 	if got := n.dataOf("d"); len(got) != 0 {
 		t.Errorf("the log has %v", got)
+	}
+}
+
+// A client is back in its session with its CONNACK. Of one whose socket is gone before, or that is
+// refused in the place of the connection it had, the Will waits on; the next CONNACK takes it
+// out. [MQTT-3.1.3-9]
+func TestMQTTWill_WaitsUntilConnack(t *testing.T) {
+	t.Parallel()
+	for name, live := range map[string]bool{"gone-again": false, "refused": true} {
+		looking, goOn := make(chan struct{}), make(chan struct{})
+		var looks atomic.Int32
+		store := &memStore{ask: func(string) {
+			if looks.Add(1) == 4 { // the second time of the second one: it is in the session table
+				close(looking)
+				<-goOn
+			}
+		}}
+		n := startNodeOver(t, &memLog{}, store, gateway.Config{Wills: &memWills{}})
+		first, _ := n.withWill(name, true, hour, hour)
+		if !live {
+			_ = first.conn.Close()
+			n.waiting(1)
+		}
+		second := n.mqtt(true)
+		second.send(willConnect(name, false, hour, hour))
+		<-looking
+		if live {
+			store.ban(name, "for a moment")
+		} else {
+			_ = second.conn.Close()
+			n.until("the socket is gone", func() bool { return n.server.Stats().Open == 0 })
+		}
+		close(goOn)
+		if live {
+			for _, c := range []*client{first, second} {
+				for c.next() != nil { // it was replaced, or is refused
+				}
+				_ = c.conn.Close()
+			}
+		}
+		n.until("nobody is there", func() bool { return n.gateway.Stats().Online == 0 && n.server.Stats().Open == 0 })
+		n.waiting(1)
+		store.ban(name, "")
+		third, present := n.withWill(name, false, hour, hour)
+		if !present {
+			t.Errorf("%s: it is not back in its session", name)
+		}
+		third.says(`1`)
+		third.leave()
+		n.waiting(0)
+		if got := n.dataOf(name); !slices.Equal(got, []string{`1`}) {
+			t.Errorf("%s: the log has %v", name, got)
+		}
 	}
 }
