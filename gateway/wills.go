@@ -13,11 +13,23 @@ import (
 	"edgeloop/internal/pause"
 )
 
-// The bounds of the Wills that wait on one node. One more is published at once (DropWillEarly).
+// The bounds of the Wills that wait on one node, and of those of one tenant, so that it does not
+// take the room of all. One more is published at once (DropWillEarly).
 const (
 	willsMost     = 1 << 14
 	willBytesMost = 16 << 20
+	willsShare    = 4 // a tenant has one of so many parts
 )
+
+// willRoom is what some Wills take.
+type willRoom struct {
+	n, bytes int
+}
+
+// fits says whether one more of so many bytes fits into one of parts of what a node has.
+func (r willRoom) fits(bytes, parts int) bool {
+	return r.n < willsMost/parts && r.bytes+bytes <= willBytesMost/parts
+}
 
 // A WillStore keeps the Wills that wait over a restart of the node. Only the goroutine that
 // keeps them calls it, and that of the node's start and stop.
@@ -43,7 +55,8 @@ type wills struct {
 	mu sync.Mutex
 	// Guarded by mu.
 	held    map[devicemgr.Key]*will
-	bytes   int // of those
+	bytes   int                 // of those
+	tenants map[string]willRoom // of those, by tenant
 	unsaved map[devicemgr.Key]struct{}
 	saved   map[devicemgr.Key]struct{} // of which the store may have one
 	stopped bool
@@ -67,7 +80,7 @@ func newWills(store WillStore, publish func(*will) bool, logger *zap.Logger) *wi
 	return &wills{
 		store: store, publish: publish, logger: logger,
 		woken: make(chan struct{}, 1), turn: make(chan struct{}, 1),
-		held:    make(map[devicemgr.Key]*will),
+		held: make(map[devicemgr.Key]*will), tenants: make(map[string]willRoom),
 		unsaved: make(map[devicemgr.Key]struct{}), saved: make(map[devicemgr.Key]struct{}),
 	}
 }
@@ -78,12 +91,15 @@ func (s *wills) hold(of backbone.Will) *will {
 	w := &will{of: of}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.removeLocked(w.key()); s.stopped || len(s.held) >= willsMost || s.bytes+w.size() > willBytesMost {
+	s.removeLocked(w.key())
+	mine := s.tenants[of.Tenant]
+	if all := (willRoom{len(s.held), s.bytes}); s.stopped || !all.fits(w.size(), 1) || !mine.fits(w.size(), willsShare) {
 		s.changedLocked(w.key())
 		return nil
 	}
 	s.held[w.key()] = w
 	s.bytes += w.size()
+	s.tenants[of.Tenant] = willRoom{mine.n + 1, mine.bytes + w.size()}
 	s.n.Store(int32(len(s.held))) //nolint:gosec // bounded above
 	w.timer = time.AfterFunc(of.Delay, func() { s.publish(w) })
 	s.changedLocked(w.key())
@@ -151,6 +167,11 @@ func (s *wills) removeLocked(key devicemgr.Key) {
 	w.timer.Stop()
 	delete(s.held, key)
 	s.bytes -= w.size()
+	if mine := s.tenants[key.Tenant]; mine.n == 1 {
+		delete(s.tenants, key.Tenant)
+	} else {
+		s.tenants[key.Tenant] = willRoom{mine.n - 1, mine.bytes - w.size()}
+	}
 	s.n.Store(int32(len(s.held))) //nolint:gosec // bounded by hold
 }
 

@@ -148,28 +148,44 @@ func TestWills_Restart(t *testing.T) {
 	})
 }
 
-// No more wait than may, by count and by bytes; a Will in the place of an older one always may.
+// No more wait than may, by count and by bytes, of the node and of each tenant; a Will in the place
+// of an older one always may, and room that is free again is used again.
 func TestWills_Bounds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, _ := keep(t, &shelf{kept: map[string]backbone.Will{}})
-		for i := range willsMost {
-			if s.hold(of(fmt.Sprint(i), time.Hour)) == nil {
-				t.Fatalf("no room for Will %d", i)
+		hold := func(tenant int, device string) bool {
+			w := of(fmt.Sprint(tenant, "-", device), time.Hour)
+			w.Tenant = fmt.Sprint(tenant)
+			return s.hold(w) != nil
+		}
+		for tenant := range willsShare {
+			for i := range willsMost / willsShare {
+				if !hold(tenant, fmt.Sprint(i)) {
+					t.Fatalf("no room for Will %d of tenant %d", i, tenant)
+				}
+			}
+			if hold(tenant, "more") {
+				t.Errorf("one too many of tenant %d waits", tenant)
+			}
+			if !hold(tenant, "0") {
+				t.Error("no room in the place of an older one")
 			}
 		}
-		if s.hold(of("more", time.Hour)) != nil {
-			t.Error("one too many waits")
+		if hold(willsShare, "a") {
+			t.Error("one too many waits on the node")
 		}
-		if s.hold(of("0", time.Hour)) == nil {
-			t.Error("no room in the place of an older one")
+		if s.take(devicemgr.Key{Tenant: "0", Device: "0-0"}) == nil || hold(1, "more") || !hold(0, "more") {
+			t.Error("the room of one that is back is not its tenant's")
 		}
 		large, _ := keep(t, &shelf{kept: map[string]backbone.Will{}})
 		big := of("", time.Hour)
-		big.Payload = make([]byte, willBytesMost/4)
-		for i := range 5 {
-			big.Device = fmt.Sprint(i)
-			if got := large.hold(big) != nil; got != (i < 3) { // the topic has bytes too
-				t.Errorf("Will %d of a quarter: %v", i, got)
+		big.Payload = make([]byte, willBytesMost/willsShare/2-len(big.Topic))
+		for tenant := range willsShare + 1 {
+			for i := range 3 {
+				big.Tenant, big.Device = fmt.Sprint(tenant), fmt.Sprint(tenant, "-", i)
+				if got := large.hold(big) != nil; got != (i < 2 && tenant < willsShare) {
+					t.Errorf("Will %d of half of the share of tenant %d: %v", i, tenant, got)
+				}
 			}
 		}
 	})
