@@ -47,6 +47,7 @@ type group struct {
 	open    []given // not acknowledged, in the order of the log
 	head    uint64  // the last position that was given, or is wanted by nobody
 	over    bool    // it takes no more members, for good
+	changes uint64  // of members
 
 	// Owned by the goroutine of read.
 	record record
@@ -121,6 +122,10 @@ func (g *group) findLocked(position uint64) (at int, there bool) {
 func (g *group) pass(position uint64) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	g.passLocked(position)
+}
+
+func (g *group) passLocked(position uint64) {
 	g.settledLocked(position)
 	g.head = max(g.head, position)
 }
@@ -137,8 +142,9 @@ func (g *group) settledLocked(position uint64) {
 // one.
 func (g *group) hand(ctx context.Context, position uint64, m *mqttproto.Publish) error {
 	for {
-		large := true
-		for _, to := range g.ranked() {
+		members, changes := g.ranked()
+		large := len(members) > 0
+		for _, to := range members {
 			switch took, fits := g.try(to, position, m); {
 			case took:
 				g.missed = 0
@@ -147,12 +153,8 @@ func (g *group) hand(ctx context.Context, position uint64, m *mqttproto.Publish)
 				large = false
 			}
 		}
-		g.mu.Lock()
-		none := len(g.members) == 0
-		g.mu.Unlock()
-		if large && !none { // [MQTT-3.1.2-25]
+		if large && g.passLarge(position, changes) { // [MQTT-3.1.2-25]
 			g.s.counts.large.Add(1)
-			g.pass(position)
 			return nil
 		}
 		select {
@@ -163,14 +165,27 @@ func (g *group) hand(ctx context.Context, position uint64, m *mqttproto.Publish)
 	}
 }
 
-// ranked are the members in the order in which they are asked for the record at hand.
-func (g *group) ranked() []*member {
+// passLarge passes over a record that is too large for all who were asked; false: the members are
+// others since.
+func (g *group) passLarge(position, changes uint64) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.changes != changes {
+		return false
+	}
+	g.passLocked(position)
+	return true
+}
+
+// ranked are the members in the order in which they are asked for the record at hand, and how often
+// they have changed.
+func (g *group) ranked() (all []*member, changes uint64) {
 	device := maphash.String(g.seed, g.record.Device)
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	all := slices.Clone(g.members)
+	all = slices.Clone(g.members)
 	slices.SortFunc(all, func(a, b *member) int { return cmp.Compare(mix(b.key^device), mix(a.key^device)) })
-	return all
+	return all, g.changes
 }
 
 // mix spreads the bits of a number (the finalizer of MurmurHash3).
@@ -285,6 +300,7 @@ func (g *group) join(c *client, sub *subscription) bool {
 	if g.over {
 		return false
 	}
+	g.changedLocked()
 	to := &member{c: c, g: g, qos: sub.QoS, id: sub.ID, key: maphash.String(g.seed, c.id)}
 	if at := slices.IndexFunc(g.members, func(m *member) bool { return m.c == c }); at >= 0 {
 		before := g.members[at]
@@ -297,8 +313,13 @@ func (g *group) join(c *client, sub *subscription) bool {
 		return true
 	}
 	g.members = append(g.members, to)
-	signal(g.room)
 	return true
+}
+
+// changedLocked has the record at hand offered to those who are members now.
+func (g *group) changedLocked() {
+	g.changes++
+	signal(g.room)
 }
 
 // leave takes a client out. What it had is given again. over: the group is at its end; last: that
@@ -312,6 +333,7 @@ func (g *group) leave(c *client) (last, over bool) {
 	}
 	to := g.members[at]
 	to.gone = true
+	g.changedLocked()
 	g.members = slices.Delete(g.members, at, at+1)
 	for i := range g.open {
 		if g.open[i].to == to {

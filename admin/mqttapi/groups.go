@@ -38,17 +38,17 @@ func (s *Server) joinGroup(ctx context.Context, c *client, filter string, sub *s
 	share, _ := isShare(filter)
 	for {
 		g, ours := s.groupOf(c.tenant, share)
-		if ours { // and so it becomes a member, which ends the group when it leaves
-			s.openGroup(ctx, g)
-		}
-		if !ours && !await(ctx, g.ready) {
+		if ours {
+			s.openGroup(ctx, g, c, sub)
+		} else if !await(ctx, g.ready) {
 			return context.Cause(ctx)
 		}
 		if g.failed != nil {
 			return g.failed
 		}
-		if g.join(c, sub) {
+		if ours || g.join(c, sub) {
 			c.addGroup(g)
+			signal(g.room) // what was acknowledged before did not
 			return nil
 		}
 		if !await(ctx, g.gone) {
@@ -86,14 +86,16 @@ func (s *Server) groupOf(tenant, share string) (g *group, ours bool) {
 	return g, true
 }
 
-// openGroup opens the reader of a new group, and begins to read.
-func (s *Server) openGroup(ctx context.Context, g *group) {
+// openGroup opens the reader of a new group, makes a client its first member, which ends the group
+// when it leaves, and begins to read.
+func (s *Server) openGroup(ctx context.Context, g *group, c *client, sub *subscription) {
 	defer close(g.ready)
 	if g.failed = s.guarded(func() error { return s.openReader(ctx, g) }); g.failed != nil {
 		close(g.done)
 		s.dropGroup(g)
 		return
 	}
+	g.join(c, sub) // the first: nobody else may before it is ready
 	go g.run()
 }
 
