@@ -2,9 +2,11 @@ package mqttapi
 
 import (
 	"context"
+	"slices"
 	"testing"
 	"testing/synctest"
 
+	"edgeloop/backbone/store"
 	"edgeloop/mqttproto"
 )
 
@@ -58,4 +60,60 @@ func TestGroup_TooLargeForAll(t *testing.T) {
 			t.Error("it is not passed over, and all were asked")
 		}
 	})
+}
+
+// sweptLog has the places of three groups. A session that wants the first is there when the sweeper
+// is about to forget it, and not before; the time of one that wants the third has just passed.
+type sweptLog struct {
+	Log
+
+	s         *Server
+	joinable  []string // groups that could be opened while they were forgotten
+	forgotten []string
+	looks     int
+}
+
+func (l *sweptLog) Places(_ context.Context, fn func(string, store.Place)) error {
+	l.looks++
+	fn(groupPlace("acme", "g/1"), store.Place{})
+	fn(groupPlace("acme", "g/2"), store.Place{})
+	fn(groupPlace("acme", "g/3"), store.Place{})
+	back := session{Left: true, Subs: map[string]*subscription{"$share/g/3": {}}}
+	fn(PlaceOf("acme", "back"), store.Place{Note: back.note()})
+	if l.looks > 2 { // the groups, and who wants them
+		kept := session{Expiry: neverExpires, Subs: map[string]*subscription{"$share/g/1": {}}}
+		fn(PlaceOf("acme", "app"), store.Place{Note: kept.note()})
+	}
+	return nil
+}
+
+func (l *sweptLog) Forget(_ context.Context, name string) error {
+	l.forgotten = append(l.forgotten, name)
+	if _, ours := l.s.groupOf("acme", "g/2"); ours {
+		l.joinable = append(l.joinable, name)
+	}
+	return nil
+}
+
+// The sweeper does not forget the place of a group that is wanted by then, and who joins one while
+// its place is forgotten waits until that is done.
+func TestGroup_WantedWhileSwept(t *testing.T) {
+	t.Parallel()
+	l := new(sweptLog)
+	l.s = New(Config{Log: l})
+	l.s.clients[PlaceOf("acme", "back")] = new(client)
+	if err := l.s.sweepGroups(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if want := []string{groupPlace("acme", "g/2")}; !slices.Equal(l.forgotten, want) {
+		t.Errorf("forgot %v, want %v", l.forgotten, want)
+	}
+	if len(l.joinable) > 0 {
+		t.Errorf("%v could be opened while its place was forgotten", l.joinable)
+	}
+	for _, share := range []string{"g/1", "g/2", "g/3"} {
+		if _, ours := l.s.groupOf("acme", share); !ours {
+			t.Errorf("%s cannot be opened now", share)
+		}
+	}
 }

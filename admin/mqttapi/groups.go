@@ -187,13 +187,13 @@ func (s *Server) dropGroup(g *group) {
 	close(g.gone)
 }
 
-// wantedGroups are the places of the groups that sessions have which are kept.
+// wantedGroups are the places of the groups that sessions have which are kept, or taken up now.
 func (s *Server) wantedGroups(ctx context.Context) (map[string]bool, error) {
 	wanted := map[string]bool{}
 	err := s.cfg.Log.Places(ctx, func(name string, at store.Place) {
 		tenant, _, is := SessionOf(name)
 		kept, ok := readSession(at.Note)
-		if !is || !ok || kept.over(time.Now(), s.started) {
+		if !is || !ok || kept.over(time.Now(), s.started) && !s.here(name) {
 			return
 		}
 		for filter := range kept.Subs {
@@ -203,6 +203,13 @@ func (s *Server) wantedGroups(ctx context.Context) (map[string]bool, error) {
 		}
 	})
 	return wanted, err //nolint:wrapcheck // the log says what it could not do
+}
+
+// here says whether a client has the session of that name.
+func (s *Server) here(name string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.clients[name] != nil
 }
 
 // sweepGroups forgets the places of groups that nobody has.
@@ -217,15 +224,40 @@ func (s *Server) sweepGroups(ctx context.Context) error {
 		return err //nolint:wrapcheck // the log says what it could not do
 	}
 	wanted, err := s.wantedGroups(ctx)
-	for _, name := range all {
-		s.mu.Lock()
-		here := s.groups[name] != nil
-		s.mu.Unlock()
-		if err == nil && !here && !wanted[name] {
-			err = s.cfg.Log.Forget(ctx, name)
+	if err != nil {
+		return err
+	}
+	held := s.holdGroups(slices.DeleteFunc(all, func(name string) bool { return wanted[name] }))
+	defer func() {
+		for _, g := range held {
+			s.dropGroup(g)
+		}
+	}()
+	if len(held) > 0 { // what is wanted since then, too
+		wanted, err = s.wantedGroups(ctx)
+	}
+	for _, g := range held {
+		if err == nil && !wanted[g.name] {
+			err = s.cfg.Log.Forget(ctx, g.name)
 		}
 	}
 	return err //nolint:wrapcheck // as above
+}
+
+// holdGroups has whoever wants a group of one of these names wait, until dropGroup; those that are
+// here are left out.
+func (s *Server) holdGroups(names []string) (held []*group) {
+	ready := make(chan struct{})
+	close(ready)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, name := range names {
+		if s.groups[name] == nil {
+			g := &group{name: name, ready: ready, gone: make(chan struct{}), over: true}
+			s.groups[name], held = g, append(held, g)
+		}
+	}
+	return held
 }
 
 // inGroups are those that a client is in. Any goroutine.

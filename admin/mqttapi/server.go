@@ -203,10 +203,7 @@ func (s *Server) sweep(ctx context.Context) {
 			}
 		})
 		for _, name := range over {
-			s.mu.Lock()
-			here := s.clients[name] != nil
-			s.mu.Unlock()
-			if err == nil && !here {
+			if err == nil && !s.here(name) {
 				err = s.cfg.Log.Forget(ctx, name)
 			}
 		}
