@@ -206,6 +206,9 @@ func (s *wills) load(ctx context.Context) error {
 }
 
 const (
+	// willsApart is how long it is from one write of what changes to the next, at least: a sync
+	// costs the log too.
+	willsApart = 200 * time.Millisecond
 	// willsAgain is how long a store that could not keep Wills is left alone.
 	willsAgain = time.Second
 	// willsMostly bounds one call of it.
@@ -229,11 +232,13 @@ func (s *wills) run(stopping <-chan struct{}) {
 		within, cancel := context.WithTimeout(ctx, willsMostly)
 		err := s.settle(within)
 		cancel()
+		apart := willsApart
 		if err != nil && ctx.Err() == nil {
 			s.logger.Warn("Wills that wait are not on the disk yet", zap.Error(err))
-			_ = pause.For(ctx, willsAgain)
+			apart = willsAgain
 			s.wake()
 		}
+		_ = pause.For(ctx, apart)
 	}
 }
 

@@ -96,7 +96,7 @@ func TestWills_Delay(t *testing.T) {
 		s.hold(of("back", 10*time.Second))
 		s.hold(of("twice", time.Second))
 		s.hold(of("twice", 30*time.Second))
-		synctest.Wait()
+		time.Sleep(2 * willsApart)
 		if !store.has("soon") || !store.has("back") || store.calls > 2 {
 			t.Errorf("the store has %v after %d calls", store.kept, store.calls)
 		}
@@ -109,9 +109,26 @@ func TestWills_Delay(t *testing.T) {
 				t.Errorf("published %s, want %s", got, want)
 			}
 		}
-		synctest.Wait()
+		time.Sleep(2 * willsApart)
 		if waiting, unsaved := s.counts(); waiting+unsaved+len(store.kept)+len(published) != 0 {
 			t.Errorf("%d wait, %d are unsaved, the store has %v", waiting, unsaved, store.kept)
+		}
+	})
+}
+
+// However often clients come and go, the store writes five times a second at most.
+func TestWills_WritesApart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := &shelf{kept: map[string]backbone.Will{}}
+		s, _ := keep(t, store)
+		for i := range 100 {
+			s.hold(of(fmt.Sprint(i), time.Hour))
+			time.Sleep(10 * time.Millisecond)
+		}
+		time.Sleep(2 * willsApart)
+		synctest.Wait()
+		if _, unsaved := s.counts(); unsaved != 0 || store.calls > 8 {
+			t.Errorf("after 1.4 s %d are unsaved, with %d writes", unsaved, store.calls)
 		}
 	})
 }
@@ -141,7 +158,7 @@ func TestWills_Restart(t *testing.T) {
 		if got := <-published; got != "a 10s" {
 			t.Errorf("published %s, want a 10s", got)
 		}
-		synctest.Wait()
+		time.Sleep(2 * willsApart)
 		if len(store.kept)+len(published) != 0 {
 			t.Errorf("the store still has %v, %d more were published", store.kept, len(published))
 		}
