@@ -215,8 +215,8 @@ func TestRun_StormChurnSlow(t *testing.T) {
 	})
 	t.Run("churn", func(t *testing.T) {
 		t.Parallel()
-		r := run(t, options(url, 20), bench.Churn{Rate: 200, How: fleet.CloseFrame, Duration: 300 * time.Millisecond})
-		if !r.OK || r.Counts[fleet.Dropped] < 10 || r.CloseCodes[1000] < 10 { // of 60 on a machine that has time
+		r := run(t, options(url, 20), bench.Churn{Rate: 200, How: fleet.CloseFrame, Duration: 2 * time.Second})
+		if !r.OK || r.Counts[fleet.Dropped] < 10 || r.CloseCodes[1000] < 10 { // of 400 on a machine that has time
 			t.Errorf("ok %v, dropped %d, closes %v", r.OK, r.Counts[fleet.Dropped], r.CloseCodes)
 		}
 	})
