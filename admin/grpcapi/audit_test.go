@@ -62,7 +62,7 @@ func try(t *testing.T, conn *grpc.ClientConn, token, method string, request prot
 	return err
 }
 
-// TestAudit_EveryMethod: each call that changes something, and each that was refused to somebody
+// TestAudit_EveryMethod: each call of a method that changes something, allowed or refused to somebody
 // who is known, is one line with who, what and the outcome; what only reads is none, nor is what
 // strangers try.
 func TestAudit_EveryMethod(t *testing.T) {

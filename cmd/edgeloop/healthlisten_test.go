@@ -20,7 +20,7 @@ func TestHealthListen(t *testing.T) {
 		code, out, _ := tool("health", data)
 		return code == exitOK && out == "ready\n"
 	})
-	if code, out, errs := tool("health", "--live", data); code != exitOK || out != "alive\n" {
+	if code, out, errs := tool("health", "--live", "--timeout=1m", data); code != exitOK || out != "alive\n" {
 		t.Errorf("health --live: exit code %d, %q", code, errs)
 	}
 	at := r.addresses(t)
@@ -33,9 +33,10 @@ func TestHealthListen(t *testing.T) {
 	if code, _, errs := tool("drain", data, "--admin-cert="+own, "--admin-key="+ownKey); code != exitOK {
 		t.Fatalf("drain: exit code %d, %q", code, errs)
 	}
-	if code, _, errs := tool("health", data); code != exitFail || !strings.Contains(errs, "draining") {
-		t.Errorf("health of a node that drains: exit code %d, %q", code, errs)
-	}
+	testkit.Eventually(t, patience, "the node to say that it drains", func() bool {
+		code, _, errs := tool("health", data)
+		return code == exitFail && strings.Contains(errs, "draining")
+	})
 	r.stop(t, exitOK)
 }
 
