@@ -37,6 +37,7 @@ func TestMain(m *testing.M) {
 	if out, err := exec.Command("go", "build", "-o", binary, "github.com/nats-io/nats-server/v2").CombinedOutput(); err != nil {
 		panic(string(out))
 	}
+	sinknats.Within(patience) // so that whether batches are sent hangs on no busy machine
 	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
 		_ = os.RemoveAll(dir) // in the system's temporary folder
 		os.Exit(code)

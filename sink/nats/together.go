@@ -23,12 +23,11 @@ const (
 	headerBatchCommit = "Nats-Batch-Commit"
 )
 
-const (
-	// batchMost is how many messages a server takes as one.
-	batchMost = 1000
-	// askWithin is how long the server may take to say what it knows of a stream.
-	askWithin = 2 * time.Second
-)
+// batchMost is how many messages a server takes as one.
+const batchMost = 1000
+
+// askWithin is how long the server may take to say what it knows of a stream. Only tests change it.
+var askWithin = 2 * time.Second
 
 // taker is a stream that stores batches whole or not at all, and syncs them once.
 type taker struct {

@@ -9,6 +9,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"edgeloop/internal/testkit"
 	"edgeloop/sink"
 	sinknats "edgeloop/sink/nats"
 	"edgeloop/sink/sinktest"
@@ -22,7 +23,7 @@ func (s *server) inBatch(t *testing.T, n uint64) bool {
 		t.Fatal(err)
 	}
 	defer nc.Close()
-	js, err := jetstream.New(nc)
+	js, err := jetstream.New(nc, jetstream.WithDefaultTimeout(patience))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -43,9 +44,7 @@ func TestNATS_Together(t *testing.T) {
 	d := sinktest.New(t, sinknats.New, values)
 	all := sinktest.Records(1, 1010) // more than a batch
 	for _, part := range [][]sink.Record{all[:20], all, all[5:30]} {
-		if n, err := sinktest.Send(t, d, part); err != nil || n != len(part) {
-			t.Fatalf("%d confirmed, %v", n, err)
-		}
+		sinktest.Brings(t, d, part)
 	}
 	if got := s.received(t); !slices.Equal(got[:20], sinktest.IDs(all[:20]...)) || len(got) != len(all) || len(missing(got, all)) > 0 {
 		t.Errorf("the stream has %d: %v", len(got), got)
@@ -77,11 +76,14 @@ func TestNATS_TogetherWithOneRefused(t *testing.T) {
 		}
 		spoil(&records[at])
 		before := len(s.received(t))
-		n, err := sinktest.Send(t, d, records)
 		var no *sink.Refusal
-		if n != at || !errors.As(err, &no) || no.Records != 1 {
-			t.Errorf("of %d, number %d: %d confirmed, %v", from, at, n, err)
-		}
+		testkit.Eventually(t, patience, "one to be refused", func() bool { // an attempt may fail for its time is over
+			n, err := sinktest.Send(t, d, records)
+			if err == nil || errors.As(err, &no) && (n != at || no.Records != 1) {
+				t.Fatalf("of %d, number %d: %d confirmed, %v", from, at, n, err)
+			}
+			return no != nil
+		})
 		got := s.received(t)[before:]
 		if len(missing(got, records[:at])) > 0 {
 			t.Errorf("confirmed and not there: %v", missing(got, records[:at]))
