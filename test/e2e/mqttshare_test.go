@@ -30,7 +30,13 @@ func linesOf(t *testing.T, cmd *exec.Cmd) <-chan string {
 	}()
 	t.Cleanup(func() {
 		_ = cmd.Process.Kill()
-		<-ended
+		for more := true; more; {
+			select {
+			case <-lines: // that nobody reads, so that there is room for the last
+			case <-ended:
+				more = false
+			}
+		}
 		_ = cmd.Wait()
 	})
 	return lines

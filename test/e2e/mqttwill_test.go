@@ -53,10 +53,13 @@ func TestMQTTWill_Mosquitto(t *testing.T) {
 		_ = cmd.Wait()
 		testkit.Eventually(t, patience, "the Will of "+device, func() bool { return slices.Equal(n.states(device), []string{"gone"}) })
 	}
-	left := mosquitto(t, "mosquitto_pub", addr, append(slices.Concat(will, delay), "-i", "left", "-q", "1", "-t", "state", "-m", "left")...)
+	n.wantMetric("edgeloop_gateway_wills_waiting", "", 0)
+	hour := []string{"-D", "will", "will-delay-interval", "3600"} // it would be seen to wait
+	left := mosquitto(t, "mosquitto_pub", addr, append(slices.Concat(will, hour), "-i", "left", "-q", "1", "-t", "state", "-m", "left")...)
 	if out, err := left.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
+	testkit.Eventually(t, patience, "left to have left", func() bool { return !n.online("left") })
 	if got := n.states("left"); !slices.Equal(got, []string{"left"}) || n.metric("edgeloop_gateway_wills_waiting", "") != 0 {
 		t.Errorf("of one that left: %v", got)
 	}
