@@ -57,7 +57,8 @@ func newMatrixNode(t *testing.T) *matrixNode {
 	m := &matrixNode{ca: testkit.NewAuthority(t), doors: map[string]string{"mqtt": freeAddr(t), "mqtts": freeAddr(t), "wss": freeAddr(t)}}
 	cert, key := m.ca.Issue("node", nil)
 	m.node = start(t, "--mqtt-listen", m.doors["mqtt"], "--mqtt-tls-listen", m.doors["mqtts"], "--tls-listen", m.doors["wss"],
-		"--tls-cert", cert, "--tls-key", key, "--max-message", fmt.Sprint(maxMatrixMessage))
+		"--tls-cert", cert, "--tls-key", key, "--max-message", fmt.Sprint(maxMatrixMessage),
+		"--heartbeat=5m", "--idle-timeout=10m") // see silent
 	m.doors["ws"] = m.listen
 	return m
 }
