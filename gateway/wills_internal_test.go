@@ -97,6 +97,7 @@ func TestWills_Delay(t *testing.T) {
 		s.hold(of("twice", time.Second))
 		s.hold(of("twice", 30*time.Second))
 		time.Sleep(2 * willsApart)
+		synctest.Wait()
 		if !store.has("soon") || !store.has("back") || store.calls > 2 {
 			t.Errorf("the store has %v after %d calls", store.kept, store.calls)
 		}
@@ -110,6 +111,7 @@ func TestWills_Delay(t *testing.T) {
 			}
 		}
 		time.Sleep(2 * willsApart)
+		synctest.Wait()
 		if waiting, unsaved := s.counts(); waiting+unsaved+len(store.kept)+len(published) != 0 {
 			t.Errorf("%d wait, %d are unsaved, the store has %v", waiting, unsaved, store.kept)
 		}
@@ -159,6 +161,7 @@ func TestWills_Restart(t *testing.T) {
 			t.Errorf("published %s, want a 10s", got)
 		}
 		time.Sleep(2 * willsApart)
+		synctest.Wait()
 		if len(store.kept)+len(published) != 0 {
 			t.Errorf("the store still has %v, %d more were published", store.kept, len(published))
 		}
