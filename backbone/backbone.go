@@ -83,7 +83,7 @@ func (b *Backbone) openStores(ctx context.Context, cfg *Config) (err error) {
 	}); err != nil {
 		return err
 	}
-	b.letters, b.wills = store.NewLetters(b.srv), store.NewWills(b.srv, cfg.Node)
+	b.letters, b.wills = store.NewLetters(b.srv), store.NewWills(b.srv, cfg.Node, cfg.Logger)
 	if b.presence, err = store.OpenPresences(ctx, b.srv, store.PresenceConfig{
 		Node: cfg.Node, Bytes: cfg.PresenceBytes, Logger: cfg.Logger, Tell: cfg.Seams.Tell,
 	}); err != nil {
@@ -144,7 +144,7 @@ func (b *Backbone) Edge(ctx context.Context, start reader.Start) (store.Place, e
 func (b *Backbone) Letters() *store.Letters { return b.letters }
 
 // KeepWills keeps Wills that wait, and forgets others: see store.Wills.
-func (b *Backbone) KeepWills(ctx context.Context, put, over []Will) error {
+func (b *Backbone) KeepWills(ctx context.Context, put, over []Will) (undone []Will, err error) {
 	return b.wills.Keep(ctx, put, over)
 }
 

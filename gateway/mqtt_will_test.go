@@ -80,7 +80,7 @@ type memWills struct {
 	kept map[devicemgr.Key]backbone.Will
 }
 
-func (s *memWills) KeepWills(_ context.Context, put, over []backbone.Will) error {
+func (s *memWills) KeepWills(_ context.Context, put, over []backbone.Will) ([]backbone.Will, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.kept == nil {
@@ -92,7 +92,7 @@ func (s *memWills) KeepWills(_ context.Context, put, over []backbone.Will) error
 	for _, w := range over {
 		delete(s.kept, devicemgr.Key{Tenant: w.Tenant, Device: w.Device})
 	}
-	return nil
+	return nil, nil
 }
 
 func (s *memWills) Wills(_ context.Context, fn func(backbone.Will)) error {

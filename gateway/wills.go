@@ -34,9 +34,9 @@ func (r willRoom) fits(bytes, parts int) bool {
 // A WillStore keeps the Wills that wait over a restart of the node. Only the goroutine that
 // keeps them calls it, and that of the node's start and stop.
 type WillStore interface {
-	// KeepWills keeps some, and forgets those of the devices of over. They are on the disk
-	// when it returns nil.
-	KeepWills(ctx context.Context, put, over []backbone.Will) error
+	// KeepWills keeps some, and forgets those of the devices of over. All
+	// but undone are on the disk when it returns; of those the error says why not.
+	KeepWills(ctx context.Context, put, over []backbone.Will) (undone []backbone.Will, err error)
 	// Wills calls fn with each that is kept.
 	Wills(ctx context.Context, fn func(backbone.Will)) error
 }
@@ -71,7 +71,11 @@ type will struct {
 	timer *time.Timer   // guarded by wills.mu
 }
 
-func (w *will) key() devicemgr.Key { return devicemgr.Key{Tenant: w.of.Tenant, Device: w.of.Device} }
+func (w *will) key() devicemgr.Key { return keyOfWill(&w.of) }
+
+func keyOfWill(of *backbone.Will) devicemgr.Key {
+	return devicemgr.Key{Tenant: of.Tenant, Device: of.Device}
+}
 
 // size is what a will counts, bytes.
 func (w *will) size() int { return len(w.of.Topic) + len(w.of.Payload) }
@@ -192,7 +196,7 @@ func (s *wills) load(ctx context.Context) error {
 	}
 	return s.store.Wills(ctx, func(of backbone.Will) { //nolint:wrapcheck // the store says what it could not do
 		w := s.hold(of)
-		key := devicemgr.Key{Tenant: of.Tenant, Device: of.Device}
+		key := keyOfWill(&of)
 		if w == nil {
 			s.publish(&will{of: of})
 		}
@@ -261,21 +265,18 @@ func (s *wills) settle(ctx context.Context) error {
 	if len(put)+len(over) == 0 {
 		return nil
 	}
-	err := s.store.KeepWills(ctx, put, over)
+	undone, err := s.store.KeepWills(ctx, put, over)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, of := range put {
-		s.saved[devicemgr.Key{Tenant: of.Tenant, Device: of.Device}] = struct{}{}
+		s.saved[keyOfWill(&of)] = struct{}{}
 	}
 	for _, of := range over {
-		if err == nil {
-			delete(s.saved, devicemgr.Key{Tenant: of.Tenant, Device: of.Device})
-		}
+		delete(s.saved, keyOfWill(&of))
 	}
-	if err != nil {
-		for _, of := range append(put, over...) {
-			s.unsaved[devicemgr.Key{Tenant: of.Tenant, Device: of.Device}] = struct{}{}
-		}
+	for _, of := range undone { // the store may have them, or not
+		s.saved[keyOfWill(&of)] = struct{}{}
+		s.unsaved[keyOfWill(&of)] = struct{}{}
 	}
 	return err //nolint:wrapcheck // the store says what it could not do
 }

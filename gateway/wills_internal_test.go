@@ -23,22 +23,30 @@ type shelf struct {
 	kept  map[string]backbone.Will
 	fails int // how many calls more fail
 	calls int
+	told  []string // devices with a Will to keep, each time
+
+	// Immutable after construction.
+	refuses string // a device
 }
 
-func (s *shelf) KeepWills(_ context.Context, put, over []backbone.Will) error {
+func (s *shelf) KeepWills(_ context.Context, put, over []backbone.Will) (undone []backbone.Will, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.calls++; s.fails > 0 {
 		s.fails--
-		return errors.New("the store is away")
+		return append(put, over...), errors.New("the store is away")
 	}
 	for _, w := range put {
+		if s.told = append(s.told, w.Device); w.Device == s.refuses {
+			undone, err = append(undone, w), errors.New("it is not for the store")
+			continue
+		}
 		s.kept[w.Device] = w
 	}
 	for _, w := range over {
 		delete(s.kept, w.Device)
 	}
-	return nil
+	return undone, err
 }
 
 func (s *shelf) Wills(_ context.Context, fn func(backbone.Will)) error {
@@ -114,6 +122,35 @@ func TestWills_Delay(t *testing.T) {
 		synctest.Wait()
 		if waiting, unsaved := s.counts(); waiting+unsaved+len(store.kept)+len(published) != 0 {
 			t.Errorf("%d wait, %d are unsaved, the store has %v", waiting, unsaved, store.kept)
+		}
+	})
+}
+
+// Of what the store could not do it is told again, and of nothing else.
+func TestWills_OnlyTheRestIsToldAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := &shelf{kept: map[string]backbone.Will{}, refuses: "bad"}
+		s, _ := keep(t, store)
+		for _, device := range []string{"bad", "a", "b"} {
+			s.hold(of(device, time.Hour))
+		}
+		time.Sleep(10 * willsAgain)
+		synctest.Wait()
+		if _, unsaved := s.counts(); unsaved != 1 || !store.has("a") || !store.has("b") {
+			t.Errorf("%d are unsaved, the store has %v", unsaved, store.kept)
+		}
+		again := map[string]int{}
+		for _, device := range store.told {
+			again[device]++
+		}
+		if again["a"] != 1 || again["b"] != 1 || again["bad"] < 3 {
+			t.Errorf("the store was told %v", again)
+		}
+		s.take(devicemgr.Key{Tenant: "t", Device: "bad"})
+		time.Sleep(2 * willsAgain)
+		synctest.Wait()
+		if _, unsaved := s.counts(); unsaved != 0 {
+			t.Errorf("%d are unsaved", unsaved)
 		}
 	})
 }

@@ -1,15 +1,18 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"go.uber.org/zap"
 
 	"edgeloop/backbone/names"
 	"edgeloop/backbone/servers"
@@ -32,8 +35,9 @@ type Will struct {
 // from any goroutine.
 type Wills struct {
 	// Immutable after construction.
-	srv  *servers.Servers
-	node string
+	srv    *servers.Servers
+	node   string
+	logger *zap.Logger
 
 	mu sync.Mutex
 	// Guarded by mu.
@@ -41,7 +45,9 @@ type Wills struct {
 }
 
 // NewWills makes no stream: the first Will does.
-func NewWills(srv *servers.Servers, node string) *Wills { return &Wills{srv: srv, node: node} }
+func NewWills(srv *servers.Servers, node string, logger *zap.Logger) *Wills {
+	return &Wills{srv: srv, node: node, logger: logger}
+}
 
 // MaxWills is how many Wills are kept, of all nodes that share a store.
 const MaxWills = 1 << 17
@@ -75,27 +81,38 @@ func (w *Wills) open(ctx context.Context) (jetstream.Stream, error) {
 	return st, nil
 }
 
-// Keep keeps the Wills put, each in the place of its device's older one, and forgets those of
-// the devices of over. All of that is on the disk when Keep returns nil; after an error some
-// may be.
-func (w *Wills) Keep(ctx context.Context, put, over []Will) error {
+// Keep forgets the Wills of the devices of over and keeps those of put, each in the place of its
+// device's older one. All but undone are on the disk when Keep returns; the error says why those
+// may not be.
+func (w *Wills) Keep(ctx context.Context, put, over []Will) (undone []Will, err error) {
+	all := slices.Concat(over, put) // what is removed makes room
 	if err := w.srv.Writable(); err != nil {
-		return &servers.UnavailableError{Cause: err}
+		return all, &servers.UnavailableError{Cause: err}
 	}
 	st, err := w.open(ctx)
-	for i := 0; i < len(put) && err == nil; i++ {
-		err = w.put(ctx, &put[i])
+	if err != nil {
+		return all, fmt.Errorf("keep Wills: %w", err)
 	}
-	for i := 0; i < len(over) && err == nil; i++ {
-		err = w.remove(ctx, st, &over[i])
+	for i := range all {
+		failed := ctx.Err()
+		switch {
+		case failed != nil:
+		case i < len(over):
+			failed = w.remove(ctx, st, &all[i])
+		default:
+			failed = w.put(ctx, &all[i])
+		}
+		if failed != nil {
+			undone, err = append(undone, all[i]), cmp.Or(err, failed)
+		}
 	}
-	if err == nil {
-		err = w.srv.SyncStream(names.StreamWills)
+	if failed := w.srv.SyncStream(names.StreamWills); failed != nil {
+		undone, err = all, failed
 	}
 	if err != nil {
-		return fmt.Errorf("keep Wills: %w", w.srv.OrClosed(err))
+		return undone, fmt.Errorf("keep Wills: %w", w.srv.OrClosed(err))
 	}
-	return nil
+	return nil, nil
 }
 
 func (w *Wills) put(ctx context.Context, will *Will) error {
@@ -125,34 +142,40 @@ func (w *Wills) remove(ctx context.Context, st jetstream.Stream, will *Will) err
 }
 
 // Each calls fn with each Will that this node has kept; of a store that it does not share those
-// are all, whatever its name was then. It makes no stream.
+// are all, whatever its name was then. It makes no stream. One that cannot be read is passed over.
+// Where the server is lost meanwhile fn may see a Will twice.
 func (w *Wills) Each(ctx context.Context, fn func(Will)) error {
-	info, err := w.srv.Info(ctx, names.StreamWills, jetstream.WithSubjectFilter(names.Will+">"))
+	info, err := w.srv.Info(ctx, names.StreamWills)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
 		return nil
-	}
-	var st jetstream.Stream
-	if err == nil && len(info.State.Subjects) > 0 {
-		st, err = w.open(ctx)
 	}
 	if err != nil {
 		return fmt.Errorf("read the Wills that wait: %w", w.srv.OrClosed(err))
 	}
-	for subject := range info.State.Subjects {
-		m, err := st.GetLastMsgForSubject(ctx, subject)
-		if errors.Is(err, jetstream.ErrMsgNotFound) {
-			continue
-		}
-		var will Will
-		if err == nil {
-			err = json.Unmarshal(m.Data, &will)
-		}
-		if err != nil {
-			return fmt.Errorf("read a Will that waits: %w", w.srv.OrClosed(err))
-		}
-		if will.Node == w.node || !w.srv.Shared() {
-			fn(will)
-		}
+	if info.State.Msgs == 0 {
+		return nil
+	}
+	within, cancel := context.WithCancel(ctx)
+	defer cancel()
+	all := false
+	w.srv.Watch(within, &servers.Watcher{ // which brings many at a time
+		Stream: names.StreamWills,
+		Config: jetstream.ConsumerConfig{DeliverPolicy: jetstream.DeliverAllPolicy},
+		Each: func(m *servers.Delivery) {
+			var will Will
+			if err := json.Unmarshal(m.Data, &will); err != nil {
+				w.logger.Error("cannot read a Will that waits, it is not published", zap.String("subject", m.Subject), zap.Error(err))
+			} else if will.Node == w.node || !w.srv.Shared() {
+				fn(will)
+			}
+		},
+		CaughtUp: func() {
+			all = true
+			cancel()
+		},
+	})
+	if !all {
+		return fmt.Errorf("read the Wills that wait: %w", w.srv.OrClosed(ctx.Err()))
 	}
 	return nil
 }

@@ -5,6 +5,9 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/zap"
+
+	"edgeloop/backbone/names"
 	"edgeloop/backbone/store"
 )
 
@@ -16,7 +19,7 @@ func TestWills_Store(t *testing.T) {
 	will := func(device, topic string) store.Will {
 		return store.Will{Tenant: "acme", Device: device, Epoch: 7, Delay: time.Minute, Topic: topic, Payload: []byte{0, 1, 255}, QoS: 1}
 	}
-	mine, other := store.NewWills(n.srv, "a"), store.NewWills(n.srv, "b")
+	mine, other := store.NewWills(n.srv, "a", zap.NewNop()), store.NewWills(n.srv, "b", zap.NewNop())
 	read := func(w *store.Wills) map[string]string {
 		t.Helper()
 		all := map[string]string{}
@@ -37,11 +40,11 @@ func TestWills_Store(t *testing.T) {
 		{put: []store.Will{will("x.y", "old"), will("gone", "t"), will("stays", "t")}},
 		{put: []store.Will{will("x.y", "new")}, over: []store.Will{will("gone", ""), will("never", "")}},
 	} {
-		if err := mine.Keep(t.Context(), step.put, step.over); err != nil {
+		if _, err := mine.Keep(t.Context(), step.put, step.over); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := other.Keep(t.Context(), []store.Will{will("elsewhere", "t")}, nil); err != nil {
+	if _, err := other.Keep(t.Context(), []store.Will{will("elsewhere", "t")}, nil); err != nil {
 		t.Fatal(err)
 	}
 	want := map[string]string{"x.y": "new", "stays": "t"}
@@ -50,7 +53,7 @@ func TestWills_Store(t *testing.T) {
 	}
 	closeNow(t, n)
 	n = open(t, config{DataDir: dir, Node: "a", Shared: true})
-	if got := read(store.NewWills(n.srv, "a")); !maps.Equal(got, want) {
+	if got := read(store.NewWills(n.srv, "a", zap.NewNop())); !maps.Equal(got, want) {
 		t.Errorf("after a restart the store has %v, want %v", got, want)
 	}
 }
@@ -61,13 +64,35 @@ func TestWills_StoreOfARenamedNode(t *testing.T) {
 	dir := t.TempDir()
 	n := open(t, config{DataDir: dir, Node: "a"})
 	kept := store.Will{Tenant: "acme", Device: "d", Delay: time.Minute, Topic: "t", QoS: 1}
-	if err := store.NewWills(n.srv, "a").Keep(t.Context(), []store.Will{kept}, nil); err != nil {
+	if _, err := store.NewWills(n.srv, "a", zap.NewNop()).Keep(t.Context(), []store.Will{kept}, nil); err != nil {
 		t.Fatal(err)
 	}
 	closeNow(t, n)
 	n = open(t, config{DataDir: dir, Node: "b"})
 	found := 0
-	if err := store.NewWills(n.srv, "b").Each(t.Context(), func(store.Will) { found++ }); err != nil || found != 1 {
+	if err := store.NewWills(n.srv, "b", zap.NewNop()).Each(t.Context(), func(store.Will) { found++ }); err != nil || found != 1 {
 		t.Errorf("the node of another name finds %d Wills: %v", found, err)
+	}
+}
+
+// A Will that cannot be kept does not hold up the others, and one that cannot be read not the
+// start.
+func TestWills_StoreGoesPastABadOne(t *testing.T) {
+	n := open(t, config{DataDir: t.TempDir(), Node: "a"})
+	w := store.NewWills(n.srv, "a", zap.NewNop())
+	will := func(device string) store.Will { return store.Will{Tenant: "acme", Device: device, Topic: "t"} }
+	if _, err := w.Keep(t.Context(), []store.Will{will("gone")}, nil); err != nil {
+		t.Fatal(err)
+	}
+	undone, err := w.Keep(t.Context(), []store.Will{will("b"), will(""), will("c")}, []store.Will{will(""), will("gone")})
+	if err == nil || len(undone) != 2 || undone[0].Device != "" || undone[1].Device != "" {
+		t.Errorf("undone are %v: %v", undone, err)
+	}
+	if _, err := n.srv.Asker.JS.Publish(t.Context(), names.Will+"acme.unreadable", []byte("{")); err != nil {
+		t.Fatal(err)
+	}
+	found := map[string]bool{}
+	if err := w.Each(t.Context(), func(is store.Will) { found[is.Device] = true }); err != nil || !maps.Equal(found, map[string]bool{"b": true, "c": true}) {
+		t.Errorf("found %v: %v", found, err)
 	}
 }
