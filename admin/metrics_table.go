@@ -214,6 +214,8 @@ func mqttapiSeries() []Series {
 	return []Series{
 		{"edgeloop_mqttapi_connections", TypeGauge, nil, "Connections of applications that subscribe by MQTT."},
 		{"edgeloop_mqttapi_groups", TypeGauge, nil, "Groups of shared subscriptions that have members here."},
+		{"edgeloop_mqttapi_groups_held_back", TypeGauge, nil, "Groups of shared subscriptions that give nothing new: a member holds a message that lies 500,000 positions behind."},
+		{"edgeloop_mqttapi_held_too_long_total", TypeCounter, nil, "Applications whose connection was ended because a group waited for such a message, and they had held it for a minute."},
 		{"edgeloop_mqttapi_refused_total", TypeCounter, []string{"reason"}, "Applications that showed an admin token and were not let in, by reason."},
 		{"edgeloop_mqttapi_sent_messages_total", TypeCounter, nil, "Messages given to them, again or for the first time."},
 		{"edgeloop_mqttapi_too_large_total", TypeCounter, nil, "Messages that were above a client's Maximum Packet Size, and not sent."},

@@ -58,6 +58,11 @@ type Config struct {
 	// MaxTenantGroups is how many groups of shared subscriptions one tenant may have, default
 	// 64, and MaxGroups all together, default 256. Each keeps what a trim may take.
 	MaxTenantGroups, MaxGroups int
+	// MaxGroupAhead is how many positions of the log a group may be ahead of the oldest message
+	// that a member has not acknowledged, default 500,000: that many it reads again when a
+	// member goes. Whoever has held that message for GroupHold is ended then, default 1 minute.
+	MaxGroupAhead uint64
+	GroupHold     time.Duration
 	// Window is how many messages of QoS 1 a client may have that it has not acknowledged,
 	// default 256; its Receive Maximum may be less.
 	Window int
@@ -113,6 +118,8 @@ func (c Config) withDefaults() Config {
 	defaults.Set(&c.MaxTenantSessions, 256)
 	defaults.Set(&c.MaxTenantGroups, 64)
 	defaults.Set(&c.MaxGroups, 256)
+	defaults.Set(&c.MaxGroupAhead, 500_000)
+	defaults.Set(&c.GroupHold, time.Minute)
 	defaults.Set(&c.Window, 256)
 	defaults.Set(&c.KeepEvery, 100*time.Millisecond)
 	defaults.Set(&c.LookEvery, 5*time.Second)

@@ -30,6 +30,9 @@ type counts struct {
 	sent    atomic.Uint64
 	large   atomic.Uint64
 	panics  atomic.Uint64
+
+	heldBack    atomic.Int64 // groups, now
+	heldTooLong atomic.Uint64
 }
 
 // Stats are the counters since New, and present values.
@@ -40,11 +43,14 @@ type Stats struct {
 	Sent        uint64 // messages, again or for the first time
 	TooLarge    uint64 // messages that a client takes none of that size of
 	Panics      uint64
+	HeldBack    int    // groups that wait for a member to acknowledge, beyond MaxGroupAhead
+	HeldTooLong uint64 // members that were ended for that
 }
 
 // Stats returns the counters. Any goroutine may call it.
 func (s *Server) Stats() Stats {
 	st := Stats{Sent: s.counts.sent.Load(), TooLarge: s.counts.large.Load(), Panics: s.counts.panics.Load()}
+	st.HeldBack, st.HeldTooLong = int(s.counts.heldBack.Load()), s.counts.heldTooLong.Load()
 	for i := range st.Refused {
 		st.Refused[i] = s.counts.refused[i].Load()
 	}

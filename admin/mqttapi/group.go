@@ -6,6 +6,7 @@ import (
 	"hash/maphash"
 	"slices"
 	"sync"
+	"time"
 
 	"go.uber.org/zap"
 
@@ -69,12 +70,19 @@ type member struct {
 type given struct {
 	position uint64
 	to       *member
-	was      string // the client identifier of who had it before
+	since    time.Time // when to got it
+	was      string    // the client identifier of who had it before
 }
 
 // give gives a record to a member, once one takes it. line is borrowed.
 func (g *group) give(ctx context.Context, position uint64, line []byte) error {
-	switch fresh, again := g.due(position); {
+	fresh, again := g.due(position)
+	if fresh {
+		if err := g.holdBack(ctx, position); err != nil {
+			return err
+		}
+	}
+	switch {
 	case !fresh && !again:
 		return nil
 	case foreign(line, g.tenant):
@@ -142,7 +150,7 @@ func (g *group) settledLocked(position uint64) {
 // one.
 func (g *group) hand(ctx context.Context, position uint64, m *mqttproto.Publish) error {
 	for {
-		members, changes := g.ranked()
+		members, changes := g.ranked(position)
 		large := len(members) > 0
 		for _, to := range members {
 			switch took, fits := g.try(to, position, m); {
@@ -177,14 +185,21 @@ func (g *group) passLarge(position, changes uint64) bool {
 	return true
 }
 
-// ranked are the members in the order in which they are asked for the record at hand, and how often
-// they have changed.
-func (g *group) ranked() (all []*member, changes uint64) {
+// ranked are the members in the order in which they are asked for the record at hand, who had it
+// before comes last, and how often they have changed.
+func (g *group) ranked(position uint64) (all []*member, changes uint64) {
 	device := maphash.String(g.seed, g.record.Device)
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	all = slices.Clone(g.members)
 	slices.SortFunc(all, func(a, b *member) int { return cmp.Compare(mix(b.key^device), mix(a.key^device)) })
+	if at, again := g.findLocked(position); again {
+		had := func(m *member) bool { return m.c.id == g.open[at].was }
+		if first := slices.IndexFunc(all, had); first >= 0 {
+			last := all[first]
+			all = append(slices.Delete(all, first, first+1), last)
+		}
+	}
 	return all, g.changes
 }
 
@@ -248,7 +263,7 @@ func (g *group) begin(position uint64, to *member) bool {
 	if !there {
 		g.open = slices.Insert(g.open, at, given{position: position})
 	}
-	g.open[at].to = to
+	g.open[at].to, g.open[at].since = to, time.Now()
 	return true
 }
 

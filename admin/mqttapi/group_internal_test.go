@@ -2,9 +2,12 @@ package mqttapi
 
 import (
 	"context"
+	"errors"
 	"slices"
+	"strconv"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"edgeloop/backbone/store"
 	"edgeloop/mqttproto"
@@ -40,23 +43,23 @@ func TestGroup_TooLargeForAll(t *testing.T) {
 		}
 		go hand()
 		passed(0)
-		_, nobody := g.ranked()
+		_, nobody := g.ranked(8)
 		g.join(takesNone("one"), &subscription{})
 		passed(1)
 		if err := <-handed; err != nil {
 			t.Fatal(err)
 		}
-		_, one := g.ranked()
+		_, one := g.ranked(8)
 		two := takesNone("two")
 		g.join(two, &subscription{})
-		_, both := g.ranked()
+		_, both := g.ranked(8)
 		g.leave(two)
 		for _, changes := range []uint64{nobody, one, both} {
 			if g.passLarge(8, changes) || g.place() != 7 {
 				t.Error("it is passed over, and not all were asked who are there")
 			}
 		}
-		if _, now := g.ranked(); !g.passLarge(8, now) || g.place() != 8 {
+		if _, now := g.ranked(8); !g.passLarge(8, now) || g.place() != 8 {
 			t.Error("it is not passed over, and all were asked")
 		}
 	})
@@ -116,4 +119,67 @@ func TestGroup_WantedWhileSwept(t *testing.T) {
 			t.Errorf("%s cannot be opened now", share)
 		}
 	}
+}
+
+// A group that is too far ahead of what a member holds waits until that is acknowledged, or the
+// member is ended, which has held it for too long: then another is asked first.
+func TestGroup_HeldTooLong(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g := newTestGroup(Config{MaxGroupAhead: 10, GroupHold: time.Minute})
+		holds, quick := takesNone("holds"), takesNone("quick")
+		holds.ctx, holds.end = context.WithCancelCause(t.Context())
+		defer holds.end(nil)
+		g.join(holds, &subscription{})
+		g.join(quick, &subscription{})
+		begin := func(position uint64, c *client) {
+			g.begin(position, g.members[slices.IndexFunc(g.members, func(m *member) bool { return m.c == c })])
+		}
+		begin(5, holds)
+		begin(7, holds)
+		begin(9, quick)
+		waited := make(chan error, 1)
+		wait := func(position uint64) { waited <- g.holdBack(t.Context(), position) }
+		done := func() {
+			t.Helper()
+			if err := <-waited; err != nil {
+				t.Error(err)
+			}
+		}
+		state := func(held int, ended uint64) {
+			t.Helper()
+			synctest.Wait()
+			if st := g.s.Stats(); st.HeldBack != held || st.HeldTooLong != ended || (holds.ctx.Err() != nil) != (ended > 0) {
+				t.Fatalf("%d held back, %d ended, the member %v", st.HeldBack, st.HeldTooLong, holds.ctx.Err())
+			}
+		}
+		wait(15) // is not too far
+		done()
+		time.Sleep(50 * time.Second)
+		go wait(16)
+		state(1, 0)
+		g.acknowledged(5)
+		signal(g.room)
+		state(0, 0)
+		done()
+		time.Sleep(time.Hour) // holds 7, and nobody waits for it
+		state(0, 0)
+		go wait(18)
+		state(1, 1)
+		if why := context.Cause(holds.ctx); !errors.Is(why, errHolds) {
+			t.Errorf("it was ended by %v", why)
+		}
+		g.leave(holds)
+		g.join(holds, &subscription{}) // it comes again
+		for i := range 50 {
+			g.record.Device = strconv.Itoa(i)
+			if members, _ := g.ranked(7); members[0].c != quick {
+				t.Error("it is asked first for what it held")
+			}
+		}
+		g.acknowledged(7) // by another
+		signal(g.room)
+		state(0, 1)
+		done()
+	})
 }

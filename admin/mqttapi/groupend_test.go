@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"edgeloop/admin/mqttapi"
 	"edgeloop/backbone"
@@ -76,4 +77,21 @@ func TestGroup_AfterAFailure(t *testing.T) {
 	release()
 	late = n.member(hello{id: "late", expiry: 3600}, 1, true)
 	hear(t, n.addMany("t/z", 2, someDevices...), back, late)
+}
+
+// A group is no further ahead of a message that a member holds than may be, and goes on when that
+// is another's.
+func TestGroup_HeldBack(t *testing.T) {
+	t.Parallel()
+	n := start(t, t.TempDir(), mqttapi.Config{MaxGroupAhead: 20, GroupHold: time.Hour})
+	mute := n.member(hello{id: "mute", clean: true, receive: 1}, 1, false)
+	first := n.addMany("t/x", 1, "first")
+	hear(t, first, mute)
+	quick := n.member(hello{id: "quick", clean: true}, 1, true)
+	all := n.addMany("t/x", 6, someDevices...)
+	testkit.Eventually(t, patience, "the group to be held back", func() bool { return n.apps.Stats().HeldBack == 1 })
+	hear(t, all[:20], quick)
+	_ = mute.conn.Close()
+	hear(t, append(first, all[20:]...), quick)
+	testkit.Eventually(t, patience, "the group to go on", func() bool { return n.apps.Stats().HeldBack == 0 })
 }

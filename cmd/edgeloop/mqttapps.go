@@ -106,6 +106,8 @@ func (n *node) mqttAppsMetrics(to func(admin.Sample)) {
 	emit, st := emitTo(to), n.mqttApps.Stats()
 	emit("edgeloop_mqttapi_connections", float64(st.Connections))
 	emit("edgeloop_mqttapi_groups", float64(st.Groups))
+	emit("edgeloop_mqttapi_groups_held_back", float64(st.HeldBack))
+	emit("edgeloop_mqttapi_held_too_long_total", float64(st.HeldTooLong))
 	for r := range mqttapi.NumRefused {
 		emit("edgeloop_mqttapi_refused_total", float64(st.Refused[r]), mqttapi.Refused(r).String())
 	}
