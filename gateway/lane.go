@@ -189,6 +189,9 @@ func (g *Gateway) panicked(t, v any, stack []byte) {
 		if r, is := l.dialect.(*resetting); is {
 			r.end(errors.New("gateway: a worker panicked"))
 		}
+		if p, is := l.dialect.(*publishing); is {
+			g.wills.failed(p.will)
+		}
 		l.settle(n, t.through())
 	case *link:
 		t.Close(uint16(eventloop.CloseInternal), "internal error")

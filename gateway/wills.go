@@ -163,6 +163,18 @@ func (s *wills) over(w *will) {
 	}
 }
 
+// willsLater is when a Will is tried again whose worker panicked.
+const willsLater = time.Minute
+
+// failed hears that w did not get to the log: it is published again later.
+func (s *wills) failed(w *will) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.held[w.key()] == w && !s.stopped {
+		w.timer = time.AfterFunc(willsLater, func() { s.publish(w) })
+	}
+}
+
 func (s *wills) removeLocked(key devicemgr.Key) {
 	w := s.held[key]
 	if w == nil {

@@ -14,6 +14,7 @@ import (
 
 	"edgeloop/backbone"
 	"edgeloop/devicemgr"
+	"edgeloop/internal/bytebuf"
 )
 
 // shelf is a WillStore in memory.
@@ -151,6 +152,45 @@ func TestWills_OnlyTheRestIsToldAgain(t *testing.T) {
 		synctest.Wait()
 		if _, unsaved := s.counts(); unsaved != 0 {
 			t.Errorf("%d are unsaved", unsaved)
+		}
+	})
+}
+
+// A Will whose worker panicked is published later, or is not where its device is back before.
+func TestWills_Panic(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		devices, err := devicemgr.New(devicemgr.Config{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		g := &Gateway{logger: zap.NewNop(), devices: devices}
+		g.memory.budget = bytebuf.NewBudget(1<<20, func() {})
+		tries := make(chan string, 10)
+		g.wills = newWills(nil, func(w *will) bool {
+			if tries <- w.of.Device; len(tries) > 2 {
+				g.wills.over(w)
+				return true
+			}
+			b := g.errand(w.key(), &publishing{g: g, will: w})
+			g.panicked(b, "injected", nil)
+			return true
+		}, zap.NewNop())
+		g.wills.hold(of("a", time.Second))
+		g.wills.hold(of("b", 2*time.Second))
+		time.Sleep(10 * time.Second)
+		synctest.Wait()
+		if g.wills.take(devicemgr.Key{Tenant: "t", Device: "b"}) == nil {
+			t.Error("the Will of b does not wait")
+		}
+		time.Sleep(2 * willsLater)
+		synctest.Wait()
+		close(tries)
+		var all []string
+		for device := range tries {
+			all = append(all, device)
+		}
+		if waiting, _ := g.wills.counts(); waiting != 0 || fmt.Sprint(all) != "[a b a]" {
+			t.Errorf("published %v, %d wait", all, waiting)
 		}
 	})
 }
