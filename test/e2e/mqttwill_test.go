@@ -41,14 +41,12 @@ func TestMQTTWill_Mosquitto(t *testing.T) {
 		"now": {"mosquitto_sub", slices.Concat(will, sub)},
 		"pub": {"mosquitto_pub", slices.Concat(will, delay, []string{"-t", "t", "-l"})},
 	} {
-		cmd := mosquitto(t, tool.name, addr, append(tool.args, "-i", device)...)
+		cmd := mosquitto(t, tool.name, addr, append(tool.args, "-i", device, "-d")...)
+		cmd = exec.CommandContext(t.Context(), "stdbuf", append([]string{"-oL"}, cmd.Args...)...)
 		if _, err := cmd.StdinPipe(); err != nil { // for lines that never come
 			t.Fatal(err)
 		}
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
-		testkit.Eventually(t, patience, device+" to be here", func() bool { return n.online(device) })
+		awaitLine(t, linesOf(t, cmd), "Client "+device+" received CONNACK") // before that it has no Will
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
 		testkit.Eventually(t, patience, "the Will of "+device, func() bool { return slices.Equal(n.states(device), []string{"gone"}) })
