@@ -47,9 +47,9 @@ func subscribeMQTT(t *testing.T, command []string, args ...string) *app {
 func (a *app) messages(t *testing.T) (all []string) {
 	t.Helper()
 	for a.lines.Scan() {
-		var m struct{ Topic, Payload string }
-		if err := json.Unmarshal(a.lines.Bytes(), &m); err != nil {
-			t.Fatalf("%q: %v", a.lines.Text(), err)
+		var m struct{ Topic, Payload, Error string }
+		if err := json.Unmarshal(a.lines.Bytes(), &m); err != nil || m.Error != "" {
+			t.Fatalf("%q: %v, after %v", a.lines.Text(), err, all)
 		}
 		all = append(all, m.Topic+" "+m.Payload)
 	}

@@ -21,7 +21,7 @@ const client = mqtt.connect(url, {
   reconnectPeriod: 0,
   ca: ca ? fs.readFileSync(ca) : undefined,
 });
-client.on('error', (err) => { emit({ event: 'failed', error: String(err) }); process.exit(1); });
+client.on('error', (err) => { if (client.disconnecting) return; emit({ event: 'failed', error: String(err) }); process.exit(1); });
 client.on('close', () => emit({ event: 'closed' }));
 client.on('message', (topic, data) => {
   emit({ event: 'command', topic, data: data.toString() });

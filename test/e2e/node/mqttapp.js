@@ -23,7 +23,8 @@ const client = mqtt.connect(url, {
 const early = []; // a session that is there goes on before it subscribes
 let subscribed = false;
 let done = false;
-client.on('error', (err) => { emit({ event: 'failed', error: String(err) }); process.exit(1); });
+// Behind its DISCONNECT the node may be gone before all of the client's goodbye is written.
+client.on('error', (err) => { if (client.disconnecting) return; emit({ event: 'failed', error: String(err) }); process.exit(1); });
 client.on('message', (topic, data) => {
   const message = { topic, payload: data.toString() };
   if (subscribed) emit(message); else early.push(message);

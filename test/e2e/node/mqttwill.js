@@ -17,7 +17,7 @@ const client = mqtt.connect(url, {
   properties: { sessionExpiryInterval: 3600 },
   will: { topic: 'state', payload: 'gone', qos: 1, retain: false, properties: { willDelayInterval: 3600 } },
 });
-client.on('error', (err) => { console.log('failed', String(err)); process.exit(1); });
+client.on('error', (err) => { if (client.disconnecting) return; console.log('failed', String(err)); process.exit(1); });
 client.on('close', () => process.exit(0));
 client.on('connect', async (ack) => {
   await client.publishAsync('state', 'here', { qos: 1 });

@@ -25,7 +25,7 @@ function edge() {
     birth();
     client.publishNodeData({ timestamp: Date.now(), metrics: [{ name: 'temp', type: 'Double', value: 21.5 }] });
   });
-  client.on('error', (err) => { emit({ failed: String(err) }); process.exit(1); });
+  client.on('error', (err) => { if (client.disconnecting) return; emit({ failed: String(err) }); process.exit(1); });
   const inner = client.client; // which takes all that comes for Sparkplug's
   const [sparkplug] = inner.listeners('message');
   inner.removeListener('message', sparkplug);
@@ -41,7 +41,7 @@ function edge() {
 
 function host() {
   const client = require('mqtt').connect(url, { clientId: 'host', username: 'default', password: token, reconnectPeriod: 0 });
-  client.on('error', (err) => { emit({ failed: String(err) }); process.exit(1); });
+  client.on('error', (err) => { if (client.disconnecting) return; emit({ failed: String(err) }); process.exit(1); });
   client.on('connect', async () => {
     await client.subscribeAsync('spBv1.0/#', { qos: 1 });
     emit({ event: 'subscribed' });
