@@ -38,6 +38,7 @@ func TestLatencies(t *testing.T) {
 	testkit.Delay(slow)
 	log.commit(-1)
 	d.wantAck(1)
+	n.until("the acknowledgement to be counted", func() bool { return counted(n.gateway.Stats().AckLatency) > 0 })
 	if st := n.gateway.Stats(); counted(st.AckLatency) != 1 || st.AckLatency.Sum < slow || st.AckLatency.Sum > patience {
 		t.Errorf("after it: %+v", st.AckLatency)
 	}
@@ -53,6 +54,7 @@ func TestLatencies(t *testing.T) {
 	if err := <-answered; err != nil {
 		t.Fatal(err)
 	}
+	n.until("the reply to be counted", func() bool { return counted(n.gateway.Stats().ReplyLatency) > 0 })
 	if st := n.gateway.Stats(); counted(st.ReplyLatency) != 1 || st.ReplyLatency.Sum < slow {
 		t.Errorf("the reply: %+v", st.ReplyLatency)
 	}
