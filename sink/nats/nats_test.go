@@ -313,13 +313,17 @@ func TestNATS_Fields(t *testing.T) {
 	}
 	defer nc.Close()
 	sub, err := nc.SubscribeSync("in.>")
-	if err != nil {
+	if err != nil || nc.Flush() != nil { // the sink publishes by another connection
 		t.Fatal(err)
 	}
 	values["fields"] = sinktest.Fields()
 	sinktest.Brings(t, sinktest.New(t, sinknats.New, values), sinktest.Records(1, 1))
-	if m, err := sub.NextMsg(patience); err != nil || string(m.Data) != sinktest.FieldsText(1) {
-		t.Errorf("the message is %s, %v", m.Data, err)
+	m, err := sub.NextMsg(patience)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(m.Data) != sinktest.FieldsText(1) {
+		t.Errorf("the message is %s", m.Data)
 	}
 }
 
