@@ -36,9 +36,17 @@ test: setup ## All tests, with allocation budgets and end to end; installs what 
 	$(GO_TEST) ./...
 	cd bench/compare && $(GO_TEST) ./...
 
+# Of the end-to-end tests those of the promises; their nodes are race builds too.
+RACE_E2E := ^Test(Telemetry|Crash|Order|Presence|Silence|Drain)_
+
 .PHONY: race
-race: setup ## All tests under the race detector, which also switches the invariants on
-	$(GO_TEST) -race ./...
+race: setup ## All tests but most end-to-end ones under the race detector, which also switches the invariants on
+	$(GO_TEST) -race $$(go list ./... | grep -v /test/)
+	$(GO_TEST) -race -run '$(RACE_E2E)' ./test/e2e
+
+.PHONY: race-e2e
+race-e2e: setup ## Every end-to-end test, its nodes with the race detector; twelve minutes
+	$(GO_TEST) -race ./test/e2e
 
 .PHONY: invariants
 invariants: ## Unit tests with the invariants on but without the race detector (faster)
