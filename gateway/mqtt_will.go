@@ -130,12 +130,12 @@ func (s *clientSession) welcome(l *link) bool {
 }
 
 // backAnew publishes a Will that waits for the device of l, whose session is taken up by now and
-// begins anew. [MQTT-3.1.2-8]
+// begins anew. The store has it until it is durable. [MQTT-3.1.2-8]
 func (g *Gateway) backAnew(l *link, key devicemgr.Key) {
 	if q, ok := l.dialect.(*mqtt); ok && !q.clean {
 		return // backOnLoop
 	}
-	if w := g.wills.take(key); w != nil {
+	if w := g.wills.due(key); w != nil {
 		g.publishWill(w)
 	}
 }

@@ -105,6 +105,13 @@ func (s *memWills) Wills(_ context.Context, fn func(backbone.Will)) error {
 	return nil
 }
 
+func (s *memWills) has(device string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, has := s.kept[devicemgr.Key{Tenant: "default", Device: device}]
+	return has
+}
+
 const hour = 3600
 
 // A Will with a delay is not published when its client is back in its session before, whether the
@@ -228,6 +235,36 @@ func TestMQTTWill_Restart(t *testing.T) {
 			t.Errorf("of %s the log has %v, want %v", device, got, want)
 		}
 	}
+}
+
+// A Will that a clean start has published is in the store until it is durable, so that kill -9
+// before that does not lose it.
+func TestMQTTWill_KeptUntilDurable(t *testing.T) {
+	t.Parallel()
+	store, coming, goOn := &memWills{}, make(chan struct{}), make(chan struct{})
+	n := startNode(t, &memLog{before: func(records []backbone.Record) error {
+		for i := range records {
+			if string(records[i].Data) == `"gone"` {
+				close(coming)
+				<-goOn
+			}
+		}
+		return nil
+	}}, gateway.Config{Wills: store})
+	marker, _ := n.withWill("marker", true, hour, hour)
+	c, _ := n.withWill("d", true, hour, hour)
+	_ = c.conn.Close()
+	n.waiting(1)
+	c, _ = n.withWill("d", true, hour, hour)
+	<-coming
+	_ = marker.conn.Close()
+	n.until("the store to know what is newer", func() bool { return store.has("marker") })
+	if !store.has("d") {
+		t.Error("the store has forgotten a Will that is not durable")
+	}
+	close(goOn)
+	n.until("the store to forget it", func() bool { return !store.has("d") })
+	c.leave()
 }
 
 // A device that is at another node by now has no Will here.

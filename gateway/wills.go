@@ -110,9 +110,19 @@ func (s *wills) hold(of backbone.Will) *will {
 	return w
 }
 
-// take takes the Will of a device out, which is not published then unless the caller does; nil:
-// none waits, or it is on its way already.
-func (s *wills) take(key devicemgr.Key) *will {
+// take takes the Will of a device out, which is not published then; false: none waits, or it is on
+// its way already.
+func (s *wills) take(key devicemgr.Key) bool {
+	w := s.due(key)
+	if w != nil {
+		s.over(w)
+	}
+	return w != nil
+}
+
+// due ends the wait of the Will of a device, which the caller publishes; nil: none waits, or it is
+// on its way already. The store keeps it until over hears of it.
+func (s *wills) due(key devicemgr.Key) *will {
 	if s.n.Load() == 0 {
 		return nil
 	}
@@ -122,8 +132,6 @@ func (s *wills) take(key devicemgr.Key) *will {
 	if w == nil || !w.timer.Stop() {
 		return nil
 	}
-	s.removeLocked(key)
-	s.changedLocked(key)
 	return w
 }
 
@@ -310,7 +318,7 @@ func (s *wills) changes() (put, over []backbone.Will) {
 	return put, over
 }
 
-// stop ends all timers: what waits is published by the next start.
+// stop ends all timers: what waits is taken up by the next start.
 func (s *wills) stop() {
 	s.mu.Lock()
 	defer s.mu.Unlock()

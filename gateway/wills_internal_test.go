@@ -111,7 +111,7 @@ func TestWills_Delay(t *testing.T) {
 			t.Errorf("the store has %v after %d calls", store.kept, store.calls)
 		}
 		time.Sleep(9 * time.Second)
-		if s.take(devicemgr.Key{Tenant: "t", Device: "back"}) == nil {
+		if !s.take(devicemgr.Key{Tenant: "t", Device: "back"}) {
 			t.Error("the Will of one that is back is not there")
 		}
 		for _, want := range []string{"soon 10s", "late 20s", "twice 30s"} {
@@ -179,7 +179,7 @@ func TestWills_Panic(t *testing.T) {
 		g.wills.hold(of("b", 2*time.Second))
 		time.Sleep(10 * time.Second)
 		synctest.Wait()
-		if g.wills.take(devicemgr.Key{Tenant: "t", Device: "b"}) == nil {
+		if !g.wills.take(devicemgr.Key{Tenant: "t", Device: "b"}) {
 			t.Error("the Will of b does not wait")
 		}
 		time.Sleep(2 * willsLater)
@@ -231,7 +231,7 @@ func TestWills_Restart(t *testing.T) {
 			t.Fatal(err)
 		}
 		time.Sleep(5 * time.Second)
-		if second.take(devicemgr.Key{Tenant: "t", Device: "b"}) == nil {
+		if !second.take(devicemgr.Key{Tenant: "t", Device: "b"}) {
 			t.Error("the Will of b is not there after a restart")
 		}
 		if got := <-published; got != "a 10s" {
@@ -271,7 +271,7 @@ func TestWills_Bounds(t *testing.T) {
 		if hold(willsShare, "a") {
 			t.Error("one too many waits on the node")
 		}
-		if s.take(devicemgr.Key{Tenant: "0", Device: "0-0"}) == nil || hold(1, "more") || !hold(0, "more") {
+		if !s.take(devicemgr.Key{Tenant: "0", Device: "0-0"}) || hold(1, "more") || !hold(0, "more") {
 			t.Error("the room of one that is back is not its tenant's")
 		}
 		large, _ := keep(t, &shelf{kept: map[string]backbone.Will{}})
