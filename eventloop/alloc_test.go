@@ -186,7 +186,7 @@ func TestMemory_IdleConnection(t *testing.T) {
 		n.bare()
 	}
 	testkit.Eventually(t, patience, "all to be admitted", func() bool { return n.Stats().Admitted == conns+10 })
-	per := float64(heap()-before) / conns
+	per := float64(int64(heap())-int64(before)) / conns
 	// The test's own tracked (32 B) is among it.
 	t.Logf("%.0f bytes of heap for an idle connection; a Conn is %d bytes", per, eventloop.SizeofConn)
 	if per > 600 {

@@ -35,11 +35,10 @@ func TestDoorstep_NobodyWaitsBehindTheSilent(t *testing.T) {
 	d.wantSwitch()
 	d.send(ping("x"))
 	d.want(pong("x"))
-	testkit.Eventually(t, patience, "the others to be sent away", func() bool { return n.Stats().Open <= 2*budget+1 })
-	st := n.Stats()
-	if st.Open > 2*budget+1 || st.Accepted < silent || st.Gone[eventloop.CauseCrowdedOut] < silent-2*budget {
-		t.Errorf("%d are open of %d that were accepted, ended: %s", st.Open, st.Accepted, causes(st))
-	}
+	testkit.Eventually(t, patience, "the others to be sent away", func() bool {
+		st := n.Stats()
+		return st.Open <= 2*budget+1 && st.Accepted >= silent && st.Gone[eventloop.CauseCrowdedOut] >= silent-2*budget
+	})
 }
 
 // Devices that have said what they want wait for their turn, on the doorstep and in
@@ -85,7 +84,7 @@ func TestDoorstep_KeepsTheLimitOfSockets(t *testing.T) {
 	const budget, most, reserve = 4, 3, 4
 	n := serve(t, eventloop.Config{Tick: tick, MaxHandshakes: budget, MaxConnections: most, RefuseReserve: reserve, HandshakeTimeout: time.Hour},
 		admit(func(*eventloop.Conn) eventloop.Receiver { return &ears{} }))
-	testkit.Eventually(t, patience, "the gate to be found", func() bool { epfd, _ := eventloop.GateEnds(n.Server); return epfd > 0 })
+	n.byTurnstile()
 	n.crowd(budget)
 	for range 200 {
 		n.dial()

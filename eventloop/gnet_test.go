@@ -42,6 +42,9 @@ func TestGnet_NextLeavesNoRing(t *testing.T) {
 	n := serve(t, eventloop.Config{OutBuffer: 64 << 20}, accept)
 	d := n.open()
 	c := testkit.Receive(t, patience, "the connection", conns)
+	if err := unix.SetsockoptInt(eventloop.Descriptor(c), unix.SOL_SOCKET, unix.SO_SNDBUF, 64<<10); err != nil {
+		t.Fatal(err) // however much the kernel would take, less than what is sent below
+	}
 	b := wire(text("hello"))
 	d.raw(b[:4])
 	testkit.Eventually(t, patience, "the bytes to be read", func() bool { return n.Stats().BytesIn == uint64(len(request)+4) })

@@ -78,49 +78,6 @@ func TestHandshake_PipelinedFrames(t *testing.T) {
 	})
 }
 
-// A candidate is a handshake that a test decides later.
-type candidate struct {
-	c *eventloop.Conn
-	h *eventloop.Hello
-}
-
-// deciding leaves every handshake to the test.
-func deciding() (acceptFunc, chan candidate) {
-	ch := make(chan candidate, 64)
-	return func(c *eventloop.Conn, h *eventloop.Hello) (eventloop.Receiver, *eventloop.Refusal) {
-		ch <- candidate{c, h}
-		return nil, nil
-	}, ch
-}
-
-// candidate has somebody come whose handshake is to be decided. Who is let go before that, because
-// the machine stood still for longer than his handshake may take, is missed, and another one comes.
-func (n *node) candidate(ch <-chan candidate) (d *dialogue, cand candidate, missed uint64) {
-	n.t.Helper()
-	before := n.Stats().HandshakeTimeouts
-	dial := func() {
-		d = n.dial()
-		d.patient()
-		_, _ = d.conn.Write([]byte(request)) // who is gone is counted
-	}
-	dial()
-	testkit.Eventually(n.t, patience, "a candidate", func() bool {
-		over := n.Stats().HandshakeTimeouts - before
-		select {
-		case cand = <-ch:
-			return true
-		default:
-		}
-		if over > missed {
-			missed = over
-			d.conn.Close()
-			dial()
-		}
-		return false
-	})
-	return d, cand, missed
-}
-
 // The decision may take its time on another goroutine; what the client sends
 // meanwhile is not read, and not lost.
 func TestHandshake_Deferred(t *testing.T) {
@@ -260,7 +217,8 @@ func TestHandshake_Timeout(t *testing.T) {
 	t.Run("silence", func(t *testing.T) {
 		began := time.Now()
 		n.dial().wantGone()
-		if took := time.Since(began); took < 4*tick {
+		// A tick that comes late counts for two at the most, one of them from before.
+		if took := time.Since(began); took < 3*tick {
 			t.Errorf("let go after %s, the timeout is %s", took, 5*tick)
 		}
 	})

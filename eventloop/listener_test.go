@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"testing"
+	"time"
 
 	"edgeloop/eventloop"
 	"edgeloop/internal/testkit"
@@ -79,12 +80,9 @@ func TestListeners_Unspecified(t *testing.T) {
 // A crowd that fills one listener's lobby keeps nobody out at another.
 func TestListeners_ACrowdAtOne(t *testing.T) {
 	accept, cands := deciding()
-	n := serve(t, eventloop.Config{Listeners: two, MaxHandshakes: 8}, accept)
+	n := serve(t, eventloop.Config{Listeners: two, MaxHandshakes: 8, HandshakeTimeout: time.Hour}, accept)
 	for range 4 {
-		n.by(0).dial().raw([]byte(request))
-	}
-	for range 4 {
-		testkit.Receive(t, patience, "who is to be decided", cands)
+		n.by(0).candidate(cands)
 	}
 	testkit.Eventually(t, patience, "the gate to shut", func() bool { return n.Stats().GateShut })
 	late := n.by(0).dial()

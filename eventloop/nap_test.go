@@ -76,14 +76,23 @@ func TestNap_NotWhileASocketWaits(t *testing.T) {
 	s := newSleeper(t)
 	const devices = 16
 	var ds [devices]*dialogue
-	var c *eventloop.Conn
+	var cs [devices]*eventloop.Conn
 	for i := range ds {
-		ds[i], c = s.open(t)
+		ds[i], cs[i] = s.open(t)
 	}
+	c := cs[0]
 	eventloop.OnLoop(c, func() {
 		for _, d := range ds {
 			d.send(text("one"))
 		}
+		testkit.Eventually(t, patience, "the kernel to have all of them", func() bool {
+			for _, c := range cs {
+				if !eventloop.Unread(c) {
+					return false
+				}
+			}
+			return true
+		})
 	})
 	testkit.Eventually(t, patience, "all messages", func() bool { return s.received.Load() == devices })
 	s.awake.Store(true)

@@ -21,6 +21,7 @@ type crowd struct {
 
 	conns  []*eventloop.Conn
 	probe  *dialogue
+	probed *eventloop.Conn
 	done   chan uint64
 	woken  atomic.Uint64
 	filled atomic.Bool
@@ -56,7 +57,7 @@ func newCrowd(t *testing.T, work func(*crowd) uint64) *crowd {
 		}
 	}))
 	k.probe = k.open()
-	<-conns
+	k.probed = <-conns
 	for range crowdSize {
 		k.bare()
 		k.conns = append(k.conns, testkit.Receive(t, patience, "a connection", conns))
@@ -73,6 +74,7 @@ func (k *crowd) heldFor(leave func()) uint64 {
 	eventloop.OnLoop(k.conns[0], func() {
 		leave()
 		k.probe.send(text("hear me"))
+		testkit.Eventually(k.t, patience, "the kernel to have it", func() bool { return eventloop.Unread(k.probed) })
 	})
 	return testkit.Receive(k.t, patience, "the probe to be heard", k.done)
 }
