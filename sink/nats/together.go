@@ -35,6 +35,23 @@ type taker struct {
 	subjects []string // that it takes; none: it takes no batches, as far as is known
 	inbox    string
 	answers  *nats.Subscription // to inbox.*
+
+	pause time.Duration // behind the last batch, if it was refused
+	again time.Time     // not before is one tried
+}
+
+// A batch that is refused is published in vain, and the stream is asked anew what it takes. One may
+// be for what is in it; of a stream that refuses all, one is tried less and less often.
+const (
+	pauseFirst = 100 * time.Millisecond
+	pauseMost  = 5 * time.Minute
+)
+
+// refused notes that the stream took nothing of a batch. It may be another stream than it was.
+func (t *taker) refused() {
+	t.asked, t.subjects = false, nil
+	t.pause = min(max(2*t.pause, pauseFirst), pauseMost)
+	t.again = time.Now().Add(t.pause)
 }
 
 // ask finds out whether the stream of a subject takes batches. Where the user may not ask, it
@@ -71,7 +88,7 @@ func (s *server) ask(ctx context.Context, subject string) error {
 // together sends records, batchMost at most, as one batch. Stored is false where that cannot be,
 // or the stream took none of them: one by one shows why. After an error it is not known.
 func (s *server) together(ctx context.Context, records []sink.Record) (stored bool, err error) {
-	if len(records) < 2 {
+	if len(records) < 2 || time.Now().Before(s.taker.again) {
 		return false, nil
 	}
 	if err := s.ask(ctx, s.subject.Expand(&records[0], subjectToken)); err != nil || len(s.taker.subjects) == 0 {
@@ -101,8 +118,10 @@ func (s *server) together(ctx context.Context, records []sink.Record) (stored bo
 	if err != nil && errors.Is(context.Cause(wait), nats.ErrPermissionViolation) {
 		err = nil // the server did not take the commit
 	}
-	if !stored {
-		s.taker.asked, s.taker.subjects = false, nil // it may be another stream than it was
+	if stored {
+		s.taker.pause = 0
+	} else {
+		s.taker.refused()
 	}
 	return stored, err
 }

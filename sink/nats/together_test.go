@@ -4,6 +4,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/nats-io/nats.go"
@@ -52,6 +53,52 @@ func TestNATS_Together(t *testing.T) {
 	if !s.inBatch(t, 20) {
 		t.Error("the first records came one by one")
 	}
+}
+
+// A stream that refuses each batch, here for what is in it, is spared the next ones for a while, and
+// longer each time. It gets them again when it takes one.
+func TestNATS_TogetherInVain(t *testing.T) {
+	s, values := openWith(t, true)
+	d := sinktest.New(t, sinknats.New, values)
+	all := sinktest.Records(1, 20)
+	sinktest.Brings(t, d, all)
+	nc, err := nats.Connect("nats://"+s.addr, s.login()...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	tried := map[string]bool{}
+	var mu sync.Mutex
+	_, err = nc.Subscribe("in.>", func(m *nats.Msg) {
+		mu.Lock()
+		defer mu.Unlock()
+		if id := m.Header.Get("Nats-Batch-Id"); id != "" {
+			tried[id] = true
+		}
+	})
+	if err := errors.Join(err, nc.Flush()); err != nil {
+		t.Fatal(err)
+	}
+	const times = 200
+	for range times {
+		sinktest.Brings(t, d, all) // the stream has them
+	}
+	if err := nc.Drain(); err != nil {
+		t.Fatal(err)
+	}
+	testkit.Eventually(t, patience, "what was published to be read", nc.IsClosed)
+	mu.Lock()
+	defer mu.Unlock()
+	if n := len(tried); n == 0 || n > times/4 { // 50 would take years
+		t.Errorf("of %d times %d were tried as a batch", times, n)
+	}
+	next := uint64(1000)
+	testkit.Eventually(t, patience, "a batch to be taken again", func() bool {
+		records := sinktest.Records(next, next+9)
+		next += 10
+		sinktest.Brings(t, d, records)
+		return s.inBatch(t, uint64(len(s.received(t))))
+	})
 }
 
 // Where the stream refuses one of a batch, or has no place for it, it takes nothing of the batch.
