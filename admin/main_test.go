@@ -3,7 +3,7 @@ package admin_test
 import (
 	"testing"
 
-	"go.uber.org/goleak"
+	"edgeloop/internal/testkit"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { testkit.Leaks(m) }

@@ -18,6 +18,7 @@ import (
 	"edgeloop/bench"
 	"edgeloop/bench/fleet"
 	"edgeloop/bench/fleettest"
+	"edgeloop/internal/testkit"
 )
 
 // A worker process is this binary with the argument "worker".
@@ -29,7 +30,7 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(0)
 	}
-	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("net/http.(*persistConn).readLoop"),
+	testkit.Leaks(m, goleak.IgnoreAnyFunction("net/http.(*persistConn).readLoop"),
 		goleak.IgnoreAnyFunction("net/http.(*persistConn).writeLoop"))
 }
 

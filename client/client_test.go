@@ -10,7 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
@@ -18,9 +17,10 @@ import (
 
 	v1 "edgeloop/api/edgeloop/v1"
 	"edgeloop/client"
+	"edgeloop/internal/testkit"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { testkit.Leaks(m) }
 
 // fakeLog gives two records behind its place in each call, and ends the call when the second
 // is acknowledged, with what end says of that call.

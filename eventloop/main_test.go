@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"go.uber.org/goleak"
+
+	"edgeloop/internal/testkit"
 )
 
 // TestMain is also the main function of the child processes that some tests
@@ -13,7 +15,7 @@ func TestMain(m *testing.M) {
 	if os.Getenv(childEnv) != "" {
 		os.Exit(childMain())
 	}
-	goleak.VerifyTestMain(m,
+	testkit.Leaks(m,
 		// The turnstile hands connections over on gnet's own pool, whose idle workers
 		// stay for some seconds, and one that a stop overtook stays for good.
 		goleak.IgnoreAnyFunction("github.com/panjf2000/ants/v2.(*goWorker).run.func1"),

@@ -18,7 +18,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	goleak.VerifyTestMain(m,
+	testkit.Leaks(m,
 		// The event loop's turnstile hands connections over on gnet's own pool, whose
 		// idle workers stay for some seconds.
 		goleak.IgnoreTopFunction("github.com/panjf2000/ants/v2.(*goWorker).run.func1"),

@@ -10,13 +10,12 @@ import (
 	"testing/synctest"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"edgeloop/intake"
+	"edgeloop/internal/testkit"
 	"edgeloop/sink/keys"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { testkit.Leaks(m) }
 
 // upstream is a source in memory: it sends its messages again, from the first that was not
 // acknowledged, each time it is run.

@@ -11,13 +11,12 @@ import (
 	"testing/synctest"
 	"time"
 
-	"go.uber.org/goleak"
-
+	"edgeloop/internal/testkit"
 	"edgeloop/presence"
 	"edgeloop/sink/keys"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { testkit.Leaks(m) }
 
 // wall is a target whose keys end.
 type wall struct {

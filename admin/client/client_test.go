@@ -12,16 +12,15 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"edgeloop/admin"
 	"edgeloop/admin/access"
 	"edgeloop/admin/admintest"
 	"edgeloop/admin/api"
 	"edgeloop/admin/client"
+	"edgeloop/internal/testkit"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { testkit.Leaks(m) }
 
 const token = "0123456789abcdef0123456789abcdef"
 

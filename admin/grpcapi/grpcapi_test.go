@@ -6,7 +6,6 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
@@ -17,9 +16,10 @@ import (
 	"edgeloop/admin/admintest"
 	"edgeloop/admin/grpcapi"
 	v1 "edgeloop/api/edgeloop/v1"
+	"edgeloop/internal/testkit"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { testkit.Leaks(m) }
 
 const patience = time.Minute
 

@@ -11,13 +11,13 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
 	"go.uber.org/zap"
 
 	"edgeloop/auth/jwks"
+	"edgeloop/internal/testkit"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { testkit.Leaks(m) }
 
 func TestCheckURL(t *testing.T) {
 	for _, good := range []string{"https://id.example/certs?v=1", "http://127.0.0.1:8080/certs", "http://[::1]/c", "http://localhost/c", "https://10.0.0.1/c"} {

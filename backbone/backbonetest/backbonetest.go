@@ -11,13 +11,14 @@ import (
 	"go.uber.org/goleak"
 
 	"edgeloop/backbone"
+	"edgeloop/internal/testkit"
 )
 
 // Main runs the tests of a package and fails if they leave goroutines behind.
 func Main(m *testing.M) {
 	// Now and then the store forgets the goroutine that writes a block which it replaces
 	// (seen with nats-server 2.15.2). We cannot stop it.
-	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/nats-io/nats-server/v2/server.(*msgBlock).flushLoop"))
+	testkit.Leaks(m, goleak.IgnoreAnyFunction("github.com/nats-io/nats-server/v2/server.(*msgBlock).flushLoop"))
 }
 
 // Open opens a backbone and closes it at the end of the test.

@@ -56,7 +56,7 @@ var ladder = map[string]rule{
 	"backbone/blocks":  {vendor: []string{"github.com/minio/highwayhash"}},
 	"backbone/archive": {vendor: []string{"github.com/klauspost/compress/s2", "github.com/nats-io/nats-server/v2/server/archive"}},
 	// For tests: a backbone, and a server without one.
-	"backbone/backbonetest": {ours: []string{"backbone"}, vendor: []string{"go.uber.org/goleak"}},
+	"backbone/backbonetest": {ours: []string{"backbone", "internal/testkit"}, vendor: []string{"go.uber.org/goleak"}},
 	"backbone/natstest":     {vendor: []string{"github.com/nats-io/nats-server/v2", "github.com/nats-io/nats.go"}},
 	"gateway":               {ours: append([]string{"tlsrec", "doorman"}, below...)},
 	"admin":                 {ours: []string{"admin/api", "admin/access", "overload"}, vendor: []string{"github.com/prometheus/client_golang"}},

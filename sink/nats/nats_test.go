@@ -38,7 +38,7 @@ func TestMain(m *testing.M) {
 		panic(string(out))
 	}
 	sinknats.Within(patience) // so that whether batches are sent hangs on no busy machine
-	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
+	goleak.VerifyTestMain(testkit.Main{M: m}, goleak.Cleanup(func(code int) {
 		_ = os.RemoveAll(dir) // in the system's temporary folder
 		os.Exit(code)
 	}))

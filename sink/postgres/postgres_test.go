@@ -25,7 +25,7 @@ import (
 var server *testkit.Postgres
 
 func TestMain(m *testing.M) {
-	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
+	goleak.VerifyTestMain(testkit.Main{M: m}, goleak.Cleanup(func(code int) {
 		if server != nil {
 			server.Close()
 		}

@@ -11,8 +11,6 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"edgeloop/internal/testkit"
 	"edgeloop/sink"
 	"edgeloop/sink/keys"
@@ -20,7 +18,7 @@ import (
 	"edgeloop/sink/sinktest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { testkit.Leaks(m) }
 
 const patience = time.Minute
 
