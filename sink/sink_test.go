@@ -13,7 +13,6 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"go.uber.org/goleak"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
 
@@ -26,7 +25,7 @@ import (
 
 const patience = time.Minute
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { testkit.Leaks(m) }
 
 // state is what the first sink of a set does.
 func state(s *sink.Set) sink.State { return s.Status()[0].State }
@@ -272,7 +271,8 @@ func TestSink_StopKeepsWhatIsOnItsWay(t *testing.T) {
 		<-answer
 		return len(records), nil
 	}
-	s := run(t, l, specs(t, nil, []string{"a"}, d))
+	all := map[string]any{"batch": map[string]any{"records": 5, "wait": "1m"}} // in one batch, however long they take to gather
+	s := run(t, l, specs(t, all, []string{"a"}, d))
 	<-sending
 	stopped := make(chan error, 1)
 	go func() { stopped <- s.Stop(context.Background()) }()

@@ -33,7 +33,7 @@ func TestWebhook_TrustsWhoSigned(t *testing.T) {
 	sinktest.TrustsWhoSigned(t, webhook.New, map[string]any{"url": "https://" + s.addr + "/in", "bearer_file": token, "ca_file": a.File})
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if want := sinktest.IDs(sinktest.Records(1, 3)...); !slices.Equal(s.ids, want) {
+	if want := sinktest.IDs(sinktest.Records(1, 3)...); !slices.Equal(sinktest.Firsts(s.ids), want) {
 		t.Errorf("it has %v", s.ids)
 	}
 }

@@ -18,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"edgeloop/internal/testkit"
 	"edgeloop/sink"
 	"edgeloop/sink/keys"
 	"edgeloop/sink/sinktest"
@@ -40,7 +41,7 @@ type server struct {
 func (s *server) up(t *testing.T) {
 	t.Helper()
 	if s.addr == "" {
-		s.addr = "127.0.0.1:0"
+		s.addr = testkit.FreeAddr(t) // it is down in between
 	}
 	ln, err := net.Listen("tcp", s.addr)
 	if err != nil {
