@@ -155,7 +155,7 @@ func TestFence_DevicesThatMove(t *testing.T) {
 }
 
 func flushOr(t *rapid.T, b *backbone.Backbone) {
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
 	if err := b.Flush(ctx); err != nil {
 		t.Fatalf("flush: %v; state %+v", err, b.State())

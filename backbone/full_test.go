@@ -83,7 +83,7 @@ func TestCommands_FullDiskResumes(t *testing.T) {
 	const size = 32 << 20
 	dir := mountTmpfs(t, size)
 	b := openWith(t, backbone.Config{DataDir: dir, DiskReserve: -1}, backbone.Seams{Timeout: 200 * time.Millisecond})
-	store(t, b, "d", "1", 0)
+	eventually(t, "the first to be stored", func() bool { return b.StoreCommand(t.Context(), "acme", "d", "1", []byte("1"), 0) == nil })
 	ballast := filepath.Join(dir, "ballast")
 	if err := os.WriteFile(ballast, make([]byte, size), 0o600); !errors.Is(err, syscall.ENOSPC) {
 		t.Fatalf("the disk is not full: %v", err)

@@ -140,7 +140,7 @@ func deviceName(d int) string { return "d" + strconv.Itoa(d) }
 
 // appendUntilKilled is the child: four callers, five devices each.
 func appendUntilKilled(dir string) error {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
 	cfg := backbone.Config{DataDir: dir}
 	if os.Getenv(childLax) != "" {

@@ -134,8 +134,8 @@ func TestCommands_QuotaOfATenant(t *testing.T) {
 	b := open(t, config{DataDir: t.TempDir(), Quota: func(tenant string) int64 { return quotas[tenant] }})
 	leave(t, b, "d1", "a", time.Hour)
 	leave(t, b, "d2", "a", time.Hour)
-	leave(t, b, "d3", "a", time.Second)
-	leave(t, b, "d3", "b", time.Second)
+	leave(t, b, "d3", "a", time.Hour)
+	leave(t, b, "d3", "b", time.Hour)
 	full := func() bool {
 		return errors.Is(b.StoreCommand(t.Context(), "acme", "d4", "a", []byte("1"), time.Hour), store.ErrTenantCommandsFull)
 	}
@@ -158,6 +158,7 @@ func TestCommands_QuotaOfATenant(t *testing.T) {
 	if got := b.TenantCommands("acme"); got != 2 {
 		t.Errorf("%d commands are counted, want the two that are left", got)
 	}
-	quotas["acme"] = 2
+	leave(t, b, "d3", "c", time.Second)
+	leave(t, b, "d3", "d", time.Second)
 	eventually(t, "two have expired, and make room", func() bool { return !full() })
 }
