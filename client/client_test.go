@@ -93,7 +93,7 @@ func serve(t *testing.T, f *fakeLog) *client.Client {
 func TestRead_CallsAgain(t *testing.T) {
 	f := &fakeLog{end: []error{status.Error(codes.Unavailable, "stops"), status.Error(codes.Internal, "fails"), status.Error(codes.Aborted, "taken")}}
 	c := serve(t, f)
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	var got []string
 	err := c.Read(ctx, &v1.Open{Reader: "lake"}, func(_ context.Context, records []*v1.Record) error {
@@ -123,7 +123,7 @@ func TestRead_ErrorOfTheFunction(t *testing.T) {
 	f := &fakeLog{end: []error{nil}}
 	c := serve(t, f)
 	full := errors.New("the disk is full")
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	err := c.Read(ctx, &v1.Open{Reader: "lake"}, func(_ context.Context, records []*v1.Record) error {
 		if records[0].GetPosition() == "log-2" {

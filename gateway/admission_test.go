@@ -151,7 +151,7 @@ func TestAdmission_Flapping(t *testing.T) {
 	n := startNode(t, &memLog{}, gateway.Config{FreeTakeovers: 3, Logger: zap.New(core)})
 	n.connect("calm")
 	n.connect("dev")
-	refused := 0
+	refused, began := 0, time.Now()
 	for range 30 {
 		if _, status, err := n.dialWith("device=dev", nil); err != nil && status == 503 {
 			refused++
@@ -159,12 +159,13 @@ func TestAdmission_Flapping(t *testing.T) {
 	}
 	n.until("those refused to be counted", func() bool { return n.gateway.Stats().Drops[gateway.DropFlapping] == uint64(refused) })
 	st := n.gateway.Stats()
-	if st.Takeovers < 3 || st.Takeovers > 8 || refused < 20 {
+	if st.Takeovers < 3 || st.Takeovers > 8 || refused < 20 { // the ninth comes two minutes later
 		t.Errorf("%d takeovers, %d refused", st.Takeovers, refused)
 	}
 	n.connect("calm") // another device comes back as ever
-	if got := lines.FilterMessageSnippet("replace each other").All(); len(got) != 1 {
-		t.Errorf("%d lines", len(got))
+	got := lines.FilterMessageSnippet("replace each other").All()
+	if most := 1 + int(time.Since(began)/(10*time.Second)); len(got) == 0 || len(got) > most { // one in ten seconds
+		t.Errorf("%d lines, want at most %d", len(got), most)
 	} else if f := got[0].ContextMap(); f["device_id"] != "dev" || f["addr"] == "" || f["before"] == "" || f["addr"] == f["before"] {
 		t.Errorf("the line says %v", f)
 	}

@@ -301,7 +301,7 @@ func TestGateway_Broadcast(t *testing.T) {
 // answers stays.
 func TestGateway_Silence(t *testing.T) {
 	t.Parallel()
-	n := startNode(t, &memLog{}, gateway.Config{Heartbeat: 100 * time.Millisecond, IdleTimeout: 400 * time.Millisecond})
+	n := startNode(t, &memLog{}, gateway.Config{Heartbeat: 500 * time.Millisecond, IdleTimeout: 6 * time.Second}) // for a machine that stands still
 	there := n.connect("there")
 	n.connect("frozen") // coder/websocket answers pings only while it reads
 	alive := make(chan error, 1)

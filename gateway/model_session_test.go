@@ -85,7 +85,7 @@ func (m *sessionModel) durableSeq() uint64 {
 
 // await polls until what was predicted has come.
 func (m *sessionModel) await(t *rapid.T, what string, ok func() bool) {
-	deadline := time.Now().Add(patience / 3)
+	deadline := time.Now().Add(patience)
 	for tick := time.NewTicker(100 * time.Microsecond); !ok(); <-tick.C {
 		if time.Now().After(deadline) {
 			taken, durable, held := m.log.state()

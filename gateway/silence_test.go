@@ -18,9 +18,11 @@ import (
 func TestSilence_LoweredLimitsAskFirst(t *testing.T) {
 	t.Parallel()
 	const times = 6
-	n := startNode(t, &memLog{}, gateway.Config{Heartbeat: time.Second, IdleTimeout: 2 * time.Second})
+	// The first question after that comes at the old heartbeat, beyond the new timeout. Who is
+	// asked has five seconds for the answer.
+	n := startNode(t, &memLog{}, gateway.Config{Heartbeat: 6 * time.Second, IdleTimeout: 12 * time.Second})
 	before := n.pinged("before", times)
-	if err := n.gateway.SetLimits(gateway.Limits{Heartbeat: 200 * time.Millisecond, IdleTimeout: 600 * time.Millisecond}); err != nil {
+	if err := n.gateway.SetLimits(gateway.Limits{Heartbeat: 500 * time.Millisecond, IdleTimeout: 5500 * time.Millisecond}); err != nil {
 		t.Fatal(err)
 	}
 	after := n.pinged("after", times)

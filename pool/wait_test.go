@@ -156,7 +156,7 @@ func TestLanes_NoLostWakeup(t *testing.T) {
 			runtime.Gosched()
 		}
 	})
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	var wg sync.WaitGroup
 	for poster := range posters {
@@ -194,7 +194,7 @@ func TestPool_NoLostWakeup(t *testing.T) {
 			done <- 1
 		}
 	})
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	for i := range 20_000 {
 		l.Post(uint64(i), 1)
