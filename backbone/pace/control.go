@@ -29,8 +29,10 @@ const (
 	halved  = 0.5 // where they mind much, and the first time: it grew fast
 	faster  = 1.25
 	careful = 1.06
-	// slack is by how much acknowledgements may take longer whatever they take.
-	slack = time.Millisecond
+	// Devices mind where acknowledgements take longer by so great a part, and by slack whatever they
+	// take. It is small, for the slowest of them feel a reader three or four times as much.
+	part  = 8
+	slack = time.Millisecond / 2
 )
 
 // sample is what was seen at a time.
@@ -55,7 +57,7 @@ const (
 type control struct {
 	phase   phase
 	rate    float64       // records a second that each may read; +Inf: no limit
-	base    time.Duration // what an acknowledgement takes, in the mean, while readers rest
+	base    time.Duration // what an acknowledgement takes, in the mean, while readers rest, half of it the last time; 0: not known
 	takes   time.Duration // what it takes of late; half of it is the last window's, so that one slow write is no reason
 	windows int           // since they rested
 	minded  float64       // the rate at which devices minded last; +Inf: not yet
@@ -90,7 +92,7 @@ func (c *control) look(now sample) {
 	d, n := now.at.Sub(c.from.at), now.acks-c.from.acks
 	switch {
 	case c.from.at.IsZero() || d > stale || now.acks < c.from.acks: // nobody was catching up
-		c.phase, c.rate, c.windows, c.minded = resting, c.floor(), 0, math.Inf(1)
+		c.phase, c.rate, c.windows, c.minded, c.base = resting, c.floor(), 0, math.Inf(1), 0
 	case d < window, n < fewest && d < longest && (n > 0 || now.waiting):
 		return
 	case n < fewest && !now.waiting: // idle
@@ -118,10 +120,14 @@ func (c *control) judge(mean time.Duration, used float64) {
 	if grown > slower*c.minded {
 		grown = c.rate * careful
 	}
-	mind := c.takes > c.base+max(c.base/4, slack)
+	mind := c.takes > c.base+max(c.base/part, slack)
 	switch {
 	case c.phase == resting:
-		c.base, c.takes, c.phase, c.windows = mean, mean, working, 0
+		if c.base == 0 {
+			c.base = mean
+		}
+		c.base = (c.base + mean) / 2
+		c.takes, c.phase, c.windows = c.base, working, 0
 	case mind && (c.takes > 2*c.base || math.IsInf(c.minded, 1)):
 		c.minded = c.rate
 		c.rate *= halved

@@ -174,6 +174,24 @@ func TestPacer_DevicesFirst(t *testing.T) {
 	})
 }
 
+// What the mean hardly shows is much for the slowest acknowledgements: who catches up stays where
+// the mean is an eighth longer, and does not go where it is a fifth.
+func TestPacer_MindsSoon(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, stop := newPlant(10_000, func(perSecond float64) time.Duration {
+			return usual + time.Duration(perSecond/top*float64(usual)/5)
+		})
+		defer stop()
+		r := p.reads("sink:a", 0)
+		time.Sleep(3 * time.Second) // until the rate is found
+		was := r.position()
+		time.Sleep(5 * time.Second)
+		if got := r.position() - was; got < 5*25_000 || got > 5*70_000 {
+			t.Errorf("it read %d in 5 s", got)
+		}
+	})
+}
+
 // Two that catch up at a time share what devices do not mind, evenly.
 func TestPacer_SeveralShare(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
