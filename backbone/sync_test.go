@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
 	"go.uber.org/zap"
@@ -57,7 +58,7 @@ system_account: SYS
 			if name == "process durability" {
 				cfg.Durability = backbone.Process
 			}
-			b := open(t, cfg)
+			b := openWith(t, cfg, backbone.Seams{Timeout: time.Minute}) // for an answer, which comes soon
 			if got := b.LogInfo().Sync; got != c.want {
 				t.Errorf("sync is %s, want %s", got, c.want)
 			}

@@ -1,6 +1,7 @@
 package servers
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -44,7 +45,7 @@ const (
 	// askServers reaches the servers only from an account that imports it from the
 	// system account; elsewhere nobody answers.
 	askServers = "$SYS.REQ.SERVER.PING.JSZ"
-	// askPatience is how long to wait for answers of further servers.
+	// askPatience is how long to wait for an answer, and behind each for those of further servers.
 	askPatience = 300 * time.Millisecond
 	// enoughReplicas can outvote one that has lost what it did not sync.
 	enoughReplicas = 3
@@ -59,7 +60,7 @@ func (s *Servers) AskSync(ctx context.Context, log *jetstream.StreamConfig) Sync
 		}
 		return Unsynced
 	}
-	known := judgeSync(log, askSyncAlways(ctx, s.Asker.NC))
+	known := judgeSync(log, askSyncAlways(ctx, s.Asker.NC, cmp.Or(s.cfg.Seams.Timeout, askPatience)))
 	if s.cfg.Durability != Power {
 		return known
 	}
@@ -94,8 +95,8 @@ func judgeSync(s *jetstream.StreamConfig, always []bool) Sync {
 	return SyncUnknown
 }
 
-// askSyncAlways asks all servers that may be asked.
-func askSyncAlways(ctx context.Context, nc *nats.Conn) (always []bool) {
+// askSyncAlways asks all servers that may be asked, and waits so long for the first to answer.
+func askSyncAlways(ctx context.Context, nc *nats.Conn, first time.Duration) (always []bool) {
 	inbox := nc.NewInbox()
 	sub, err := nc.SubscribeSync(inbox)
 	if err != nil {
@@ -105,11 +106,11 @@ func askSyncAlways(ctx context.Context, nc *nats.Conn) (always []bool) {
 	if err := nc.PublishRequest(askServers, inbox, []byte(`{"config":true}`)); err != nil {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, askPatience)
-	defer cancel()
-	for {
-		m, err := sub.NextMsgWithContext(ctx)
-		if err != nil { // nobody answers, or nobody else
+	for within := first; ; within = askPatience {
+		next, cancel := context.WithTimeout(ctx, within)
+		m, err := sub.NextMsgWithContext(next)
+		cancel()
+		if err != nil || m.Header.Get(HeaderStatus) == "503" { // nobody answers, or nobody else
 			return always
 		}
 		var answer struct {
