@@ -142,7 +142,7 @@ func TestCommand_CallerLeaves(t *testing.T) {
 		res.Body.Close()
 		t.Error("a reply came")
 	}
-	if err := testkit.Receive(t, 10*time.Second, "the command to stop waiting", left); !errors.Is(err, context.Canceled) {
+	if err := testkit.Receive(t, time.Minute, "the command to stop waiting", left); !errors.Is(err, context.Canceled) {
 		t.Errorf("the command's context ended with %v", err)
 	}
 }

@@ -38,7 +38,7 @@ func TestLatest_IsBounded(t *testing.T) {
 	if len(states) != 2 || states[0] != (State{Tenant: "acme", Device: "a", Epoch: 5}) || states[1].Device != "b" || !current {
 		t.Errorf("%+v, %v", states, current)
 	}
-	if err := testkit.Receive(t, 30*time.Second, "room for the third", known); err != nil {
+	if err := testkit.Receive(t, time.Minute, "room for the third", known); err != nil {
 		t.Error(err)
 	}
 	w.Current()
@@ -78,7 +78,7 @@ func TestDoor_TokenKeepsAPlace(t *testing.T) {
 	}()
 	accept := func() net.Conn {
 		t.Helper()
-		return testkit.Receive(t, 30*time.Second, "a connection", accepted)
+		return testkit.Receive(t, time.Minute, "a connection", accepted)
 	}
 	come()
 	first := accept()
@@ -87,13 +87,13 @@ func TestDoor_TokenKeepsAPlace(t *testing.T) {
 	second := accept()
 	come()
 	third := accept()
-	_ = second.SetReadDeadline(time.Now().Add(10 * time.Second))
+	_ = second.SetReadDeadline(time.Now().Add(time.Minute))
 	if _, err := second.Read(make([]byte, 1)); !errors.Is(err, net.ErrClosed) || d.count() != 2 || refused != 1 {
 		t.Errorf("the one without a token: %v, %d are here, %d refused", err, d.count(), refused)
 	}
 	d.trust(third.RemoteAddr().String())
 	late := come()
-	_ = late.SetReadDeadline(time.Now().Add(10 * time.Second))
+	_ = late.SetReadDeadline(time.Now().Add(time.Minute))
 	if _, err := late.Read(make([]byte, 1)); err == nil || errors.Is(err, os.ErrDeadlineExceeded) || d.count() != 2 {
 		t.Errorf("the newcomer: %v, %d are here", err, d.count())
 	}
