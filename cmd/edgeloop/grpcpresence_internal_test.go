@@ -5,7 +5,6 @@ import (
 	"errors"
 	"slices"
 	"testing"
-	"time"
 
 	"edgeloop/admin/grpcapi"
 	"edgeloop/internal/testkit"
@@ -41,10 +40,10 @@ func TestPresenceHub_MissesNothing(t *testing.T) {
 			return errors.Join(err, fn(grpcapi.State{Device: "d2", Epoch: 1, Online: true}))
 		})
 	}()
-	testkit.Receive(t, 10*time.Second, "the list", listed)
+	testkit.Receive(t, patience, "the list", listed)
 	h.tell(grpcapi.State{Device: "d2", Epoch: 1})
 	h.tell(grpcapi.State{Device: "d3", Epoch: 1})
-	if err := testkit.Receive(t, 10*time.Second, "the end of the watch", ended); !errors.Is(err, full) {
+	if err := testkit.Receive(t, patience, "the end of the watch", ended); !errors.Is(err, full) {
 		t.Errorf("ended with %v", err)
 	}
 	if want := []string{"known d1", "known d2", "current", "gone d1", "gone d2"}; !slices.Equal(said, want) {

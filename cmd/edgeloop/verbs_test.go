@@ -60,6 +60,7 @@ func TestVerbs(t *testing.T) {
 			t.Errorf("the bans of another tenant are listed: %s", out)
 		}
 	}
+	r.stop(t, exitOK)
 }
 
 // TestActions_NoVariables: what a command does is on its command line. A variable that was
