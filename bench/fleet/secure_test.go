@@ -74,7 +74,11 @@ func TestFleet_SecureRefuses(t *testing.T) {
 	url := fleettest.ServeTLS(t, &tls.Config{Certificates: []tls.Certificate{pair}}, fleettest.Echo(fleettest.Sound, 1))
 	silent := fleettest.Serve(t, fleettest.Echo(fleettest.Sound, 1)) // waits for a request
 	for _, target := range []string{url, strings.Replace(silent, "ws://", "wss://", 1)} {
-		f := start(t, fleet.Config{URL: target, Count: 2, HandshakeTimeout: time.Second, Backoff: time.Minute})
+		within := time.Second
+		if target == url { // which answers
+			within = patience
+		}
+		f := start(t, fleet.Config{URL: target, Count: 2, HandshakeTimeout: within, Backoff: time.Minute})
 		do(t, f, fleet.Order{Verb: fleet.Connect})
 		until(t, f, "failures", func(c fleet.Counts) bool { return c[fleet.Failed] == 2 })
 		s, err := f.Snapshot(false)

@@ -6,6 +6,8 @@ import (
 	"os/exec"
 	"testing"
 	"time"
+
+	"edgeloop/internal/testkit"
 )
 
 // Mosquitto starts a broker that nobody here wrote and returns its URL. It ends with the test.
@@ -20,13 +22,8 @@ func Mosquitto(t testing.TB) string {
 			t.Skipf("%v; scripts/setup-test.sh installs it", err)
 		}
 	}
-	l, err := net.Listen("tcp4", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := l.Addr().String()
+	addr := testkit.FreeAddr(t)
 	_, port, _ := net.SplitHostPort(addr)
-	_ = l.Close()
 	cmd := exec.Command(path, "-p", port)
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -37,7 +34,7 @@ func Mosquitto(t testing.TB) string {
 	})
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
-	for deadline := time.Now().Add(30 * time.Second); ; <-tick.C {
+	for deadline := time.Now().Add(time.Minute); ; <-tick.C {
 		c, err := net.Dial("tcp4", addr)
 		if err == nil {
 			_ = c.Close()

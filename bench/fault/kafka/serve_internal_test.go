@@ -7,24 +7,20 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"edgeloop/internal/testkit"
 )
 
 // serve runs a broker of a directory, and returns where it is, how to order, and how to end it.
 func serve(t *testing.T, dir string) (addr string, order func(string) string, end func()) {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr = l.Addr().String()
-	l.Close()
+	addr = testkit.FreeAddr(t)
 	config, err := json.Marshal(Config{Addr: addr, Front: addr, Dir: dir, Judge: true})
 	if err != nil {
 		t.Fatal(err)
@@ -63,7 +59,7 @@ func TestServe(t *testing.T) {
 		t.Fatal(err)
 	}
 	produce := func(device string, seq int) error {
-		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
 		line := fmt.Sprintf(`{"tenant":"default","device":%q,"epoch":7,"seq":%d,"type":"telemetry"}`, device, seq)
 		return client.ProduceSync(ctx, &kgo.Record{Key: []byte(device), Value: []byte(line)}).FirstErr()
