@@ -31,6 +31,7 @@ func TestAdminTLS_Verbs(t *testing.T) {
 		t.Fatal(err)
 	}
 	pretend(t, copied, addresses{Admin: at, AdminCert: other})
+	testkit.Eventually(t, patience, "the node to be ready", func() bool { code, _, _ := tool("health", data); return code == exitOK })
 	for _, c := range []struct {
 		args string
 		code int
