@@ -12,7 +12,7 @@ import (
 // patience is how long a story waits for anything that should come at once.
 // It is long because a race build shares two cores with its clients; nothing
 // ever waits for all of it when the node is right.
-const patience = time.Minute
+const patience = 2 * time.Minute
 
 // nodeBinary is the node under test, built by TestMain.
 var nodeBinary string

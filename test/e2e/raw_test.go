@@ -11,6 +11,8 @@ import (
 	"os"
 	"testing"
 	"time"
+
+	"edgeloop/internal/testkit"
 )
 
 // rawConn says what no decent client would say: it writes bytes as they are.
@@ -30,18 +32,28 @@ func dialRaw(t *testing.T, n *node, device string) *rawConn {
 // upgradeRaw is dialRaw with the query and the further header lines of the request.
 func upgradeRaw(t *testing.T, n *node, query, header string) *rawConn {
 	t.Helper()
-	c := dialTCP(t, n.listen)
+	var c *rawConn
+	var resp *http.Response
+	testkit.Eventually(t, patience, "the node to let a device in", func() bool {
+		c = dialTCP(t, n.listen)
+		fmt.Fprintf(c, "GET /v1/device%s HTTP/1.1\r\nHost: %s\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"+
+			"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"+
+			"Sec-WebSocket-Protocol: edgeloop.v1.json\r\n%s\r\n", query, n.listen, header)
+		answer, err := http.ReadResponse(c.r, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer.Body.Close() // it is empty; frames follow
+		resp = answer
+		if resp.StatusCode == http.StatusServiceUnavailable { // others keep the machine too busy
+			c.Close()
+			return false
+		}
+		return true
+	})
 	n.mu.Lock()
 	n.raw = append(n.raw, c)
 	n.mu.Unlock()
-	fmt.Fprintf(c, "GET /v1/device%s HTTP/1.1\r\nHost: %s\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"+
-		"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"+
-		"Sec-WebSocket-Protocol: edgeloop.v1.json\r\n%s\r\n", query, n.listen, header)
-	resp, err := http.ReadResponse(c.r, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	resp.Body.Close() // it is empty; frames follow
 	if resp.StatusCode != http.StatusSwitchingProtocols || resp.Header.Get("Sec-WebSocket-Accept") != "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=" {
 		t.Fatalf("handshake: %s %v", resp.Status, resp.Header)
 	}

@@ -137,7 +137,7 @@ func TestReload_Settings(t *testing.T) {
 	for text, says := range map[string]string{
 		"window: 0\n":                      "window",
 		"windw: 11\n":                      "windw",
-		"window: 11\nheartbeat: 2m\n":      "idle-timeout",
+		"window: 11\nheartbeat: 20m\n":     "idle-timeout",
 		"window: [\n":                      file,
 		"window: 11\npool-size: 1000000\n": "pool-size",
 	} {

@@ -9,9 +9,9 @@ import (
 // 4408 at the limit, within one tick of the wheel.
 func TestSilence_TheSilentIsEvicted(t *testing.T) {
 	t.Parallel()
-	n := start(t, "--heartbeat=1s", "--idle-timeout=3s")
-	began := time.Now()          // it is silent soon after
-	d := dialRaw(t, n, "silent") // reads pings and answers none
+	n := start(t, "--heartbeat=1s", "--idle-timeout=8s") // between both the node may stand still for seconds
+	began := time.Now()                                  // it is silent soon after
+	d := dialRaw(t, n, "silent")                         // reads pings and answers none
 	pings := 0
 	for {
 		first, payload, err := d.hear()
@@ -27,9 +27,9 @@ func TestSilence_TheSilentIsEvicted(t *testing.T) {
 		}
 		break
 	}
-	// 3 s, a tick, and what a loaded machine adds.
-	if took := time.Since(began); took < 2500*time.Millisecond || took > 20*time.Second {
-		t.Errorf("evicted after %s, want about 3 s", took)
+	// 8 s, a tick, and what a loaded machine adds.
+	if took := time.Since(began); took < 7500*time.Millisecond || took > time.Minute {
+		t.Errorf("evicted after %s, want about 8 s", took)
 	}
 	if pings == 0 {
 		t.Error("evicted without a single ping")

@@ -38,7 +38,8 @@ async def run(conn, order):
             compression="deflate" if order.get("compression") else None,
             max_size=None,
             ping_interval=None,
-            close_timeout=5,
+            open_timeout=60,
+            close_timeout=60,
         )
     except InvalidStatusCode as e:
         emit(event="refused", conn=conn, status=e.status_code, headers={k.lower(): v for k, v in e.headers.items()})
