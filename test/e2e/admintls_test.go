@@ -27,7 +27,7 @@ func TestAdminTLS_Curl(t *testing.T) {
 		{"https://" + n.admin + "/v1/node", "401 1.1"},
 		{"http://" + n.admin + "/readyz", "400 1"}, // curl says 1 or 1.0
 	} {
-		out, err := exec.Command("curl", "--silent", "--show-error", "--max-time", "20", "--cacert", ca.File,
+		out, err := exec.Command("curl", "--silent", "--show-error", "--max-time", "120", "--cacert", ca.File,
 			"--output", os.DevNull, "--write-out", "%{http_code} %{http_version}", c.url).CombinedOutput()
 		if !strings.HasPrefix(string(out), c.want) || err != nil {
 			t.Errorf("%s: %q, %v", c.url, out, err)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"os/exec"
 	"testing"
 
@@ -63,7 +64,7 @@ func TestBrowser_PageAsDevice(t *testing.T) {
 		t.Errorf("the log has %+v", log)
 	}
 
-	answers := n.command("/v1/devices/default/page/commands?wait=20s", map[string]any{"name": "who-are-you"})
+	answers := n.command("/v1/devices/default/page/commands?wait=1m", map[string]any{"name": "who-are-you"})
 	got := testkit.Receive(t, patience, "the API's answer", answers)
 	if got.status != http.StatusOK || fmt.Sprint(got.body["data"]) != "map[title:device]" {
 		t.Errorf("the API answered %+v", got)
@@ -83,9 +84,13 @@ func newTab(t *testing.T, more ...chromedp.ExecAllocatorOption) context.Context 
 	t.Helper()
 	chromium, err := exec.LookPath("chromium")
 	need(t, "chromium", err == nil)
+	profile, err := os.MkdirTemp("", "edgeloop-e2e-chromium-")
+	if err != nil {
+		t.Fatal(err)
+	}
 	allocator, cancelAllocator := chromedp.NewExecAllocator(context.Background(), append(more,
 		chromedp.ExecPath(chromium),
-		chromedp.UserDataDir(t.TempDir()),
+		chromedp.UserDataDir(profile),
 		chromedp.Headless, chromedp.NoSandbox, chromedp.DisableGPU, chromedp.NoFirstRun,
 		chromedp.Flag("disable-quic", true),
 		chromedp.Flag("disable-background-networking", true),
@@ -100,6 +105,7 @@ func newTab(t *testing.T, more ...chromedp.ExecAllocatorOption) context.Context 
 		}
 		cancelTab()
 		cancelAllocator()
+		_ = os.RemoveAll(profile) // a process of it may still write there, which is nobody's fault
 	})
 	return tab
 }

@@ -29,7 +29,7 @@ func curl(t *testing.T, args ...string) shown {
 	t.Helper()
 	_, err := exec.LookPath("curl")
 	need(t, "curl", err == nil)
-	out, err := exec.Command("curl", append([]string{"--silent", "--show-error", "--include", "--http1.1", "--max-time", "20"}, args...)...).CombinedOutput()
+	out, err := exec.Command("curl", append([]string{"--silent", "--show-error", "--include", "--http1.1", "--max-time", "120"}, args...)...).CombinedOutput()
 	if err != nil {
 		t.Fatalf("curl %q: %v\n%s", args, err, out)
 	}
@@ -136,7 +136,7 @@ func TestRefusal_Status(t *testing.T) {
 // all is hung up on when --handshake-timeout has passed.
 func TestRefusal_NotHTTP(t *testing.T) {
 	t.Parallel()
-	n := start(t, "--handshake-timeout=1s")
+	n := start(t, "--handshake-timeout=5s")
 	for name, bytes := range map[string]string{
 		"TLS":         "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
 		"a bare LF":   "GET /v1/device HTTP/1.1\nHost: x\n\n",
@@ -165,8 +165,8 @@ func TestRefusal_NotHTTP(t *testing.T) {
 			c.say(bytes)
 			began := time.Now()
 			_, err := io.ReadAll(c.r)
-			if took := time.Since(began); took > 10*time.Second || took < 500*time.Millisecond {
-				t.Errorf("hung up after %s (%v), want about a second", took, err)
+			if took := time.Since(began); took > time.Minute || took < 500*time.Millisecond {
+				t.Errorf("hung up after %s (%v), want about five seconds", took, err)
 			}
 		})
 	}

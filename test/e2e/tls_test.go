@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"bufio"
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
@@ -50,7 +51,7 @@ func TestTLS_Curl(t *testing.T) {
 	n.listenFlag = "--tls-listen"
 	n.boot()
 	for _, version := range []string{"1.2", "1.3"} {
-		out, err := exec.Command("curl", "--silent", "--show-error", "--max-time", "20", "--cacert", ca.File,
+		out, err := exec.Command("curl", "--silent", "--show-error", "--max-time", "120", "--cacert", ca.File,
 			"--tls-max", version, "--tlsv"+version, "--output", os.DevNull, "--write-out", "%{http_code} %{http_version}", "--http1.1",
 			"--header", "Upgrade: websocket", "--header", "Connection: Upgrade", "--header", "Sec-WebSocket-Version: 13",
 			"--header", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", "https://"+n.listen+"/v1/device").CombinedOutput()
@@ -58,7 +59,7 @@ func TestTLS_Curl(t *testing.T) {
 			t.Errorf("TLS %s: %q, %v", version, out, err)
 		}
 	}
-	out, err := exec.Command("curl", "--silent", "--max-time", "20", "http://"+n.listen+"/v1/device").CombinedOutput()
+	out, err := exec.Command("curl", "--silent", "--max-time", "120", "http://"+n.listen+"/v1/device").CombinedOutput()
 	if !strings.Contains(string(out), "use wss://") || err != nil {
 		t.Errorf("without TLS: %q, %v", out, err)
 	}
@@ -76,7 +77,7 @@ func tellOpenSSL(t *testing.T, records string) {
 	n := startTLS(t, "--tls-records", records)
 	ask := func(stdin string, args ...string) string {
 		t.Helper()
-		cmd := exec.Command("timeout", append([]string{"20", "openssl", "s_client", "-connect", n.addr, "-CAfile", n.ca.File, "-verify_return_error", "-ign_eof"}, args...)...)
+		cmd := exec.Command("timeout", append([]string{"120", "openssl", "s_client", "-connect", n.addr, "-CAfile", n.ca.File, "-verify_return_error", "-ign_eof"}, args...)...)
 		cmd.Stdin = strings.NewReader(stdin)
 		out, _ := cmd.CombinedOutput() // its exit code says how the peer closed
 		return string(out)
@@ -150,19 +151,31 @@ func TestTLS_ExpiredCertificate(t *testing.T) {
 }
 
 // curlWith is what a device made of curl hears over TLS: the status of its handshake, or
-// why there is none.
+// 000 and why there is none.
 func (s *secureNode) curlWith(args ...string) string {
 	s.t.Helper()
 	need(s.t, "curl", exec.Command("curl", "--version").Run() == nil)
-	all := []string{"--silent", "--show-error", "--max-time", "2", "--cacert", s.ca.File, "--output", os.DevNull, "--write-out", "%{http_code}", "--http1.1"}
+	all := []string{"--silent", "--show-error", "--max-time", "120", "--cacert", s.ca.File, "--dump-header", "-", "--output", os.DevNull, "--http1.1"}
 	for k, v := range upgrade {
 		all = append(all, "--header", k+": "+v)
 	}
 	var errs strings.Builder
 	cmd := exec.Command("curl", append(append(all, args...), "https://"+s.addr+"/v1/device")...)
 	cmd.Stderr = &errs
-	out, _ := cmd.Output() // a WebSocket has no end: it gives up
-	return string(out) + " " + errs.String()
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		s.t.Fatal(err)
+	}
+	status := "000"
+	if line, err := bufio.NewReader(out).ReadString('\n'); err == nil {
+		status = strings.Fields(line + "- -")[1]
+		_ = cmd.Process.Kill() // a WebSocket has no end
+	}
+	_ = cmd.Wait() // what it says is judged
+	return status + " " + errs.String()
 }
 
 // A certificate is who a device is: alone with --auth=cert, together with a token that is

@@ -15,7 +15,7 @@ import (
 // handshakeFrom has openssl try a handshake from an address, with these further arguments.
 func (s *secureNode) handshakeFrom(addr string, args ...string) {
 	s.t.Helper()
-	cmd := exec.Command("timeout", append([]string{"20", "openssl", "s_client", "-connect", s.addr, "-bind", addr + ":0"}, args...)...)
+	cmd := exec.Command("timeout", append([]string{"120", "openssl", "s_client", "-connect", s.addr, "-bind", addr + ":0"}, args...)...)
 	cmd.Stdin = strings.NewReader("GET / HTTP/1.1\r\n\r\n")
 	_, _ = cmd.CombinedOutput() // it fails
 }
