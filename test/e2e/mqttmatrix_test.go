@@ -112,6 +112,7 @@ func (s *matrixStory) tell() {
 	} {
 		s.name, s.tap = part.name, newTap(s.t, s.n.doors[s.c.transport])
 		part.tell(s)
+		testkit.Eventually(s.t, patience, "the client to be gone after "+s.name, func() bool { return !s.n.online(s.device) })
 	}
 	s.inTheLog()
 }
@@ -195,6 +196,7 @@ func (s *matrixStory) session() {
 	}
 	s.tap.cut()
 	s.await(o.As, "closed")
+	testkit.Eventually(s.t, patience, "the device to be offline", func() bool { return !s.n.online(s.device) })
 	s.n.left(s.device, "open")
 	again := s.connect("-again")
 	again.Kept = true

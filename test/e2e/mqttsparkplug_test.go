@@ -46,7 +46,7 @@ func TestMQTT_Sparkplug(t *testing.T) {
 	if line := bufio.NewScanner(said); !line.Scan() || line.Text() != `{"event":"subscribed"}` {
 		t.Fatalf("the edge node says %q", line.Text())
 	}
-	answers := n.command("/v1/devices/default/edge/commands?wait=20s", map[string]any{"name": "rebirth"})
+	answers := n.command("/v1/devices/default/edge/commands?wait=1m", map[string]any{"name": "rebirth"})
 	if got := testkit.Receive(t, patience, "the API's answer", answers); got.status != http.StatusOK {
 		t.Errorf("the API answered %+v", got)
 	}
