@@ -32,7 +32,7 @@ func TestCommand_Reply(t *testing.T) {
 		n := start(t)
 		d, _ := startClient(t, lib).connect(n, "d1")
 
-		answers := n.command("/v1/devices/default/d1/commands?wait=20s", map[string]any{"name": "set-interval", "data": map[string]any{"s": 5}})
+		answers := n.command("/v1/devices/default/d1/commands?wait=1m", map[string]any{"name": "set-interval", "data": map[string]any{"s": 5}})
 		m := d.wantMessage("command")
 		data, _ := m["data"].(map[string]any)
 		if m.str("name") != "set-interval" || fmt.Sprint(data) != "map[s:5]" || m.str("id") == "" {
@@ -44,7 +44,7 @@ func TestCommand_Reply(t *testing.T) {
 			t.Errorf("the API answered %+v", got)
 		}
 
-		answers = n.command("/v1/devices/default/d1/commands?wait=20s", map[string]any{"name": "self-test"})
+		answers = n.command("/v1/devices/default/d1/commands?wait=1m", map[string]any{"name": "self-test"})
 		m = d.wantMessage("command")
 		d.send(message{"type": "reply", "id": m["id"], "ok": false, "data": "no such command"})
 		if got = testkit.Receive(t, patience, "the API's answer", answers); got.status != http.StatusOK || got.body["ok"] != false {
@@ -59,7 +59,7 @@ func TestCommand_Send(t *testing.T) {
 		n := start(t)
 		d, _ := startClient(t, lib).connect(n, "d1")
 		printed := make(chan string, 1)
-		go func() { printed <- n.tool("send", "--device", "d1", "--wait", "20s", "ping") }()
+		go func() { printed <- n.tool("send", "--device", "d1", "--wait", "1m", "ping") }()
 		m := d.wantMessage("command")
 		if m.str("name") != "ping" {
 			t.Errorf("the device got %v", m)

@@ -65,11 +65,11 @@ func TestDrain_LosesNothing(t *testing.T) {
 // Draining, the node is not ready and takes no newcomers, but is alive.
 func TestDrain_NoNewcomers(t *testing.T) {
 	t.Parallel()
-	n := start(t, "--drain-window=20s")
+	n := start(t, "--drain-window=5m")
 	d := dialRaw(t, n, "d1") // does not answer the close, so the node waits for it
 	n.signal(syscall.SIGTERM)
 	testkit.Eventually(t, patience, "newcomers to be refused", func() bool {
-		c, err := net.DialTimeout("tcp", n.listen, time.Second)
+		c, err := net.DialTimeout("tcp", n.listen, patience)
 		if err != nil {
 			return true
 		}
@@ -92,7 +92,7 @@ func TestDrain_NoNewcomers(t *testing.T) {
 	began := time.Now()
 	n.signal(syscall.SIGTERM)
 	code := n.wait()
-	if took := time.Since(began); code == 0 || took > 15*time.Second { // the window is 20 s
+	if took := time.Since(began); code == 0 || took > time.Minute { // the window is five
 		t.Errorf("after a second signal: exit code %d after %s, want a failure at once", code, took)
 	}
 	d.Close()

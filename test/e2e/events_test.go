@@ -3,7 +3,9 @@ package e2e_test
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -23,7 +25,9 @@ func arrived(t *testing.T, dir, device string) (all []sent) {
 	seen := map[string]bool{}
 	for _, f := range files {
 		text, err := os.ReadFile(f)
-		if err != nil {
+		if errors.Is(err, fs.ErrNotExist) { // it has just got its last name
+			continue
+		} else if err != nil {
 			t.Fatal(err)
 		}
 		for line := range bytes.Lines(text) {

@@ -20,7 +20,8 @@ func TestFull_HoldsDevicesBackAndResumes(t *testing.T) {
 	n := start(t, "--log-max-bytes=16MiB", "--when-full=stop", "--drain-window=1s", "--auth=none")
 	f := launch(t, n, devices, messages, func(s *streamer) { s.size = 4 << 10 })
 	testkit.Eventually(t, patience, "the log to be full", func() bool {
-		return n.status("/readyz") == http.StatusServiceUnavailable
+		status, body := n.api(http.MethodGet, "/readyz", nil)
+		return status == http.StatusServiceUnavailable && containsAll(fmt.Sprint(body["reasons"]), "log_stalled", "full")
 	})
 	sum, full := f.acked()
 	if sum == 0 || sum >= devices*messages {

@@ -38,6 +38,7 @@ func TestGRPC_KillInMidStream(t *testing.T) {
 	f.waitAcked(2*patience, devices*messages)
 	_, acked := f.acked()
 	s.waitFor(acked)
+	n.wantMetric("edgeloop_grpc_reader_lag_records", `reader="lake"`, 0) // it waits two seconds for that by itself
 	s.stop()
 	n.stop()
 	n.boot()
@@ -192,7 +193,7 @@ func TestGRPC_SlowClientHoldsUpNobody(t *testing.T) {
 func TestGRPC_WhoMay(t *testing.T) {
 	t.Parallel()
 	n := startGRPC(t)
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*patience)
 	defer cancel()
 	metrics, acme := n.newToken("m", "--scope=metrics"), n.newToken("a", "--scope=read", "--tenant=acme")
 	for name, token := range map[string]string{"acme": "acme", "beta": "beta"} {
@@ -245,7 +246,7 @@ func TestGRPC_TLS(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = c.Close() })
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*patience)
 	defer cancel()
 	if _, err := c.Presence().List(ctx, &v1.ListDevicesRequest{}); err != nil {
 		t.Error(err)

@@ -85,7 +85,7 @@ func TestGRPC_CommandReply(t *testing.T) {
 		answers := make(chan result, 1)
 		c := n.client(n.own())
 		go func() {
-			r, err := c.Commands().Send(context.Background(), &v1.SendRequest{Device: "d1", Name: "set", Data: []byte(`{"s":5}`), WaitMs: 20_000})
+			r, err := c.Commands().Send(context.Background(), &v1.SendRequest{Device: "d1", Name: "set", Data: []byte(`{"s":5}`), WaitMs: 60_000})
 			answers <- result{r, err}
 		}()
 		m := d.wantMessage("command")

@@ -56,7 +56,7 @@ func TestLimits_MaxConnections(t *testing.T) {
 // keep their service.
 func TestLimits_FloodOfSilentSockets(t *testing.T) {
 	t.Parallel()
-	n := start(t, "--max-connections=5", "--handshake-timeout=2s")
+	n := start(t, "--max-connections=5", "--handshake-timeout=8s")
 	d := dialRaw(t, n, "d1")
 	for range 200 {
 		dialTCP(t, n.listen)
@@ -67,7 +67,9 @@ func TestLimits_FloodOfSilentSockets(t *testing.T) {
 			t.Fatalf("the node sent %s", got)
 		}
 	}
-	testkit.Eventually(t, patience, "the silent sockets to be gone", func() bool { return n.descriptors(t) < 100 })
+	testkit.Eventually(t, patience, "the silent sockets to be gone", func() bool {
+		return n.descriptors(t) < 100 && n.metric("edgeloop_eventloop_connections", "") == 1
+	})
 	late := dialRaw(t, n, "d2")
 	late.say(frame(fin|opClose, "\x03\xE8"))
 	late.wantClose(1000)
@@ -114,7 +116,7 @@ func TestLimits_SlowReader(t *testing.T) {
 	neighbour := dialRaw(t, n, "neighbour")
 	blob := strings.Repeat("x", 32<<10)
 	for i := 0; ; i++ {
-		status, body := n.api(http.MethodPost, "/v1/devices/default/slow/commands", map[string]any{"name": "blob", "data": blob})
+		status, body := n.api(http.MethodPost, "/v1/devices/default/slow/commands", map[string]any{"name": "blob", "data": blob, "ttl": "0s"}) // or it would wait for the next connection
 		if status == http.StatusServiceUnavailable && body["type"] == "urn:edgeloop:problem:device-busy" || !n.online("slow") {
 			break
 		}

@@ -114,7 +114,7 @@ func TestNATSAccess_Certificates(t *testing.T) {
 	d := upgradeRaw(t, n, "?device=d1", "")
 	d.say(frame(fin|opText, `{"type":"telemetry","seq":1,"data":0}`))
 	d.wantText("ack")
-	if out, errs, code := n.run(append(append([]string{"log", "set"}, access...), ca.File, "--max-age=2h")...); code != 0 || !strings.Contains(out, "2h") {
+	if out, errs, code := n.run(append(append([]string{"log", "set"}, access...), ca.File, "--max-age=2h", "--patience=2m")...); code != 0 || !strings.Contains(out, "2h") {
 		t.Errorf("edgeloop log set: %d\n%s%s", code, out, errs)
 	}
 	n.stop()

@@ -38,11 +38,8 @@ func TestSinks_CatchingUpLeavesDevicesRoom(t *testing.T) {
 			}
 		}
 		_, held := n.sink()["paced_per_second"]
-		return held
+		return held && containsAll(n.tool("sinks"), "PACED")
 	})
-	if out := n.tool("sinks"); !containsAll(out, "PACED") {
-		t.Errorf("list: %s", out)
-	}
 	close(gate)
 	testkit.Eventually(t, 2*patience, "the sink to be through", func() bool {
 		s := n.sink()

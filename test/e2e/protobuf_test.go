@@ -80,7 +80,7 @@ func TestProtocols_FrameProto(t *testing.T) {
 			t.Errorf("ack %v", ack)
 		}
 
-		answers := n.command("/v1/devices/default/d1/commands?wait=20s", map[string]any{"name": "ping", "data": 7})
+		answers := n.command("/v1/devices/default/d1/commands?wait=1m", map[string]any{"name": "ping", "data": 7})
 		command := parseWire(t, d.wantFrame(typeCommand))
 		if string(command.bytes[fieldName]) != "ping" || !bytes.Equal(command.bytes[fieldData], []byte("7")) {
 			t.Errorf("command %v", command)

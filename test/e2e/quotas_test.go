@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"edgeloop/internal/testkit"
 )
 
 // hold opens a connection for a device of a tenant that names itself, and says how it was
@@ -134,9 +136,9 @@ func TestQuotas_StoredBytes(t *testing.T) {
 	if answer := send(acme, taken+2); answer.str("code") != "quota" {
 		t.Errorf("after a kill it was answered %v", answer)
 	}
-	if got := n.metric("edgeloop_quota_over_total", `quota="stored_bytes",tenant="acme"`); got < 1 {
-		t.Errorf("%v refusals are counted", got)
-	}
+	testkit.Eventually(t, patience, "the refusal to be counted", func() bool {
+		return n.metric("edgeloop_quota_over_total", `quota="stored_bytes",tenant="acme"`) >= 1
+	})
 	n.tool("tenant", "acme", "stored_bytes=1048576")
 	if answer := send(acme, taken+2); answer.str("type") != "ack" {
 		t.Errorf("with a larger quota it was answered %v", answer)

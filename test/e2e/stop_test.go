@@ -59,18 +59,13 @@ func TestStop_DuringTheStart(t *testing.T) {
 				return err == nil && strings.Contains(said, "start: log")
 			})
 			began := time.Now()
-			for range c.signals {
-				n.signal(syscall.SIGTERM)
-				if c.signals > 1 {
-					testkit.Eventually(t, patience, "the signal to be heard", func() bool {
-						return strings.Contains(n.log.String(), "stopping")
-					})
-				}
+			for _, sig := range []os.Signal{syscall.SIGTERM, syscall.SIGINT}[:c.signals] { // two of a kind may be one
+				n.signal(sig)
 			}
 			if code := n.wait(); code != c.code {
 				t.Errorf("exit code %d, want %d", code, c.code)
 			}
-			if took := time.Since(began); took > 10*time.Second {
+			if took := time.Since(began); took > time.Minute {
 				t.Errorf("it took %s", took)
 			}
 		})

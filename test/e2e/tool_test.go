@@ -135,7 +135,7 @@ func TestTool_Health(t *testing.T) {
 	t.Parallel()
 	n := start(t, "--auth=none", "--drain-window=50ms")
 	health := func(flags ...string) (out string, code int) {
-		stdout, stderr, code := runTool(t, append([]string{"health"}, flags...)...)
+		stdout, stderr, code := runTool(t, append([]string{"health", "--timeout=1m"}, flags...)...)
 		return stdout + stderr, code
 	}
 	here := "--data-dir=" + n.dir

@@ -15,7 +15,9 @@ import time
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 host, port = sys.argv[1].rsplit(":", 1)
-out = open(sys.argv[2], "ab")
+out = open(sys.argv[2], "ab+")
+out.seek(0)
+out.truncate(out.read().rfind(b"\n") + 1)  # it was killed while it wrote, and said nothing of that
 secret = sys.argv[3].encode()
 
 
