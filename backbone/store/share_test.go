@@ -158,7 +158,7 @@ func TestCommands_QuotaOfATenant(t *testing.T) {
 	if got := b.TenantCommands("acme"); got != 2 {
 		t.Errorf("%d commands are counted, want the two that are left", got)
 	}
-	leave(t, b, "d3", "c", time.Second)
-	leave(t, b, "d3", "d", time.Second)
+	leave(t, b, "d5", "a", time.Second)
+	leave(t, b, "d5", "b", time.Second)
 	eventually(t, "two have expired, and make room", func() bool { return !full() })
 }
