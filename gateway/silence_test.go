@@ -17,7 +17,7 @@ import (
 // who comes later, and evict nobody who answers when it is asked.
 func TestSilence_LoweredLimitsAskFirst(t *testing.T) {
 	t.Parallel()
-	const times = 6
+	const times = 12 // at the old heartbeat that takes more than all patience
 	// The first question after that comes at the old heartbeat, beyond the new timeout. Who is
 	// asked has five seconds for the answer.
 	n := startNode(t, &memLog{}, gateway.Config{Heartbeat: 6 * time.Second, IdleTimeout: 12 * time.Second})
