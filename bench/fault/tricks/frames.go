@@ -208,7 +208,7 @@ func (t *try) deaf() string {
 	defer d.conn.Close()
 	_ = d.conn.(*net.TCPConn).SetReadBuffer(4096) // a hint
 	piece := []byte(strings.Repeat(frame(fin|text, `{"type":"heartbeat"}`), 500))
-	_ = d.conn.SetWriteDeadline(time.Now().Add(patience / 2))
+	_ = d.conn.SetWriteDeadline(time.Now().Add(patience / 6))
 	for range 20_000 {
 		if _, err := d.conn.Write(piece); err != nil {
 			return t.ended(err)

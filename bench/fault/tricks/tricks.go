@@ -30,12 +30,12 @@ type Trick struct {
 }
 
 // Patience is the --handshake-timeout of a node that is attacked (Fit).
-const Patience = 3 * time.Second
+const Patience = 6 * time.Second
 
 // patience bounds one try, and watched the wait for an end that may not come: both are longer
 // than the node's own.
 const (
-	patience = 20 * time.Second
+	patience = time.Minute
 	watched  = Patience + 3*time.Second
 )
 
@@ -114,7 +114,7 @@ func (t Trick) Wanted(outcome string) bool {
 	})
 }
 
-// Run tries once, as peer i, and says what came of it, within 20 s.
+// Run tries once, as peer i, and says what came of it, within a minute.
 func (t Trick) Run(ctx context.Context, d *Doors, i int) string {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
