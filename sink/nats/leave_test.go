@@ -1,6 +1,7 @@
 package nats_test
 
 import (
+	"context"
 	"errors"
 	"maps"
 	"net"
@@ -8,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats.go"
 
@@ -60,6 +62,22 @@ func TestNATS_SubjectWithoutLeave(t *testing.T) {
 	}
 	values["subject"] = "in.a"
 	sinktest.Brings(t, sinktest.New(t, sinknats.New, values), sinktest.Records(1, 3)) // with leave
+}
+
+// Core NATS has what was published when it has answered behind it: of a server that stands still
+// nothing is confirmed.
+func TestNATS_CoreIsAsked(t *testing.T) {
+	s, values := open(t)
+	values["mode"] = "core"
+	d := sinktest.New(t, sinknats.New, values)
+	sinktest.Brings(t, d, sinktest.Records(1, 3)) // there is a connection
+	testkit.Freeze(t, s.cmd.Process)
+	defer testkit.Thaw(t, s.cmd.Process)
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	if n, err := d.Send(ctx, sinktest.Records(4, 6)); n != 0 || err == nil {
+		t.Errorf("of a server that stands still %d are confirmed, %v", n, err)
+	}
 }
 
 // A device chooses a subject that no stream takes: its record is refused, and the others are in

@@ -43,15 +43,15 @@ func (s *server) inBatch(t *testing.T, n uint64) bool {
 func TestNATS_Together(t *testing.T) {
 	s, values := openWith(t, true)
 	d := sinktest.New(t, sinknats.New, values)
-	all := sinktest.Records(1, 1010) // more than a batch
-	for _, part := range [][]sink.Record{all[:20], all, all[5:30]} {
+	all := sinktest.Records(1, 1030)
+	for _, part := range [][]sink.Record{all[:20], all[20:], all[5:30]} { // the second one is more than a batch
 		sinktest.Brings(t, d, part)
 	}
 	if got := s.received(t); !slices.Equal(got[:20], sinktest.IDs(all[:20]...)) || len(got) != len(all) || len(missing(got, all)) > 0 {
 		t.Errorf("the stream has %d: %v", len(got), got)
 	}
-	if !s.inBatch(t, 20) {
-		t.Error("the first records came one by one")
+	if !s.inBatch(t, 20) || !s.inBatch(t, 1020) || !s.inBatch(t, 1030) {
+		t.Error("records came one by one")
 	}
 }
 

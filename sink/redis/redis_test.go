@@ -2,6 +2,7 @@ package redis_test
 
 import (
 	"context"
+	"errors"
 	"net"
 	"os"
 	"os/exec"
@@ -147,7 +148,8 @@ func TestRedis_FullAndRefusing(t *testing.T) {
 	records := []sink.Record{sinktest.Record(1, "a"), sinktest.Record(2, "poison"), sinktest.Record(3, "a")}
 	testkit.Eventually(t, patience, "it to say that there is no memory", func() bool {
 		n, err := sinktest.Send(t, d, records)
-		if n != 0 || err == nil {
+		var no *sink.Refusal
+		if n != 0 || err == nil || errors.As(err, &no) {
 			t.Fatalf("without memory %d are confirmed, %v", n, err)
 		}
 		return strings.Contains(err.Error(), "OOM")
