@@ -34,7 +34,6 @@ type stored struct {
 	kind   string // the type
 	keeps  string // of the session
 	event  bool
-	retain bool
 }
 
 func (l *memLog) Append(records []backbone.Record) error {
@@ -52,7 +51,7 @@ func (l *memLog) Append(records []backbone.Record) error {
 			break
 		}
 		l.left--
-		l.records = append(l.records, stored{r.Device, r.Epoch, r.Seq, string(r.Data), r.Type, r.Session, r.Event, r.Retain})
+		l.records = append(l.records, stored{r.Device, r.Epoch, r.Seq, string(r.Data), r.Type, r.Session, r.Event})
 		if r.Seq > l.stored[r.Device] {
 			if l.stored == nil {
 				l.stored = make(map[string]uint64)

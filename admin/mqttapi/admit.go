@@ -82,7 +82,7 @@ func (s *Server) admit(conn *eventloop.Conn, h *eventloop.Hello, m *mqttproto.Co
 		s: s, conn: conn, peer: mqttproto.PeerOf(m), who: &holder.Principal, tenant: tenant, id: string(m.ClientID),
 		remote: h.Remote.String(), clean: m.Clean, asked: m.Properties.Uint(mqttproto.PropSessionExpiry, 0),
 		silence: time.Duration(m.KeepAlive) * time.Second * 3 / 2,
-		done:    make(chan struct{}), arrived: make(chan struct{}, 1), giving: make(chan struct{}, 1),
+		done:    make(chan struct{}), arrived: make(chan struct{}, 1),
 		out: outbox{conn: conn, room: make(chan struct{}, 1)},
 	}
 	c.window = newWindow(int(min(m.Properties.Uint(mqttproto.PropReceiveMaximum, 65_535), uint32(s.cfg.Window)))) //nolint:gosec // a small number

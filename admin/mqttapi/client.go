@@ -38,8 +38,6 @@ type client struct {
 	before  <-chan struct{} // closed when the client is gone that had the session; nil: none had
 	out     outbox
 	window  *window
-	giving  chan struct{} // a place of one: held by who gives what is retained
-	givers  sync.WaitGroup
 	arrived chan struct{} // a place of one: there are packets
 
 	// Owned by the goroutine of serve, and immutable once the client is admitted, but for
@@ -54,7 +52,6 @@ type client struct {
 	packets  [][]byte // that wait for work
 	size     int      // of packets, bytes
 	farewell *uint32  // the Session Expiry Interval of DISCONNECT; nil: it said none
-	retained []retainedFor
 
 	// Owned by the loop goroutine.
 	welcomed bool
@@ -181,9 +178,7 @@ func (c *client) connack() []byte {
 	var props mqttproto.Properties
 	if c.peer.Version == mqttproto.V5 {
 		props.AddUint(mqttproto.PropReceiveMaximum, 1)
-		if c.s.cfg.Retained == nil {
-			props.AddUint(mqttproto.PropRetainAvailable, 0)
-		}
+		props.AddUint(mqttproto.PropRetainAvailable, 0)
 		if c.s.cfg.SharedLog {
 			props.AddUint(mqttproto.PropSharedAvailable, 0)
 		}

@@ -32,8 +32,6 @@ type Config struct {
 	// CheckName judges the name of a "tenant", which never may have a slash; default: 1 to
 	// 128 bytes without one.
 	CheckName func(kind, name string) error
-	// Retained is what a new subscription gets at once; nil: nothing is retained.
-	Retained *Retained
 	// Topics names records of devices that speak another protocol; default DefaultTopics.
 	Topics Topics
 	// IdleTimeout is the keep alive of a client of 5.0 that asks for none, or for a longer

@@ -68,13 +68,7 @@ func (r *reading) give(ctx context.Context, position uint64, line []byte) error 
 		c.window.pass(position)
 		return nil
 	}
-	if err := c.retainedFirst(ctx); err != nil {
-		return err
-	}
-	m := mqttproto.Publish{
-		Topic: []byte(topic), Payload: payload, QoS: min(w.qos, rec.qos()), // [MQTT-3.8.4-8]
-		Retain: w.retain && rec.Retain, // [MQTT-3.3.1-12] [MQTT-3.3.1-13]
-	}
+	m := mqttproto.Publish{Topic: []byte(topic), Payload: payload, QoS: min(w.qos, rec.qos())} // [MQTT-3.8.4-8]
 	if m.QoS > 0 {
 		m.QoS, m.ID, m.Dup = 1, packetID(position), position <= r.given // [MQTT-3.3.1-1]
 	}
@@ -129,9 +123,7 @@ func (r *reading) describe(m *mqttproto.Publish, position uint64, ids []uint32) 
 	}
 	m.Properties.AddUserString(propertyDevice, r.record.Device)
 	m.Properties.AddUserString(propertyType, r.record.Type)
-	if position > 0 { // else it is of an older log
-		m.Properties.AddUserString(propertyPosition, r.log+"-"+strconv.FormatUint(position, 10))
-	}
+	m.Properties.AddUserString(propertyPosition, r.log+"-"+strconv.FormatUint(position, 10))
 	if r.missed > 0 {
 		m.Properties.AddUserString(propertyMissed, strconv.FormatUint(r.missed, 10))
 	}

@@ -13,7 +13,6 @@ type record struct {
 	Type     string          `json:"type"`
 	Topic    string          `json:"topic"`
 	QoS      *byte           `json:"qos"`
-	Retain   bool            `json:"retain"`
 	Data     json.RawMessage `json:"data"`
 	Encoding string          `json:"encoding"`
 }

@@ -88,15 +88,6 @@ func start(t *testing.T, dir string, cfg mqttapi.Config) *node {
 // startWith is start with a log of which wrap makes another.
 func startWith(t *testing.T, dir string, cfg mqttapi.Config, wrap func(mqttapi.Log) mqttapi.Log) *node {
 	t.Helper()
-	return startAs(t, dir, func(n *node) mqttapi.Config {
-		cfg.Log = wrap(logOf{n.log})
-		return cfg
-	})
-}
-
-// startAs is start with a configuration that is made when the log is there.
-func startAs(t *testing.T, dir string, as func(*node) mqttapi.Config) *node {
-	t.Helper()
 	n := &node{TB: t, roster: new(access.Roster)}
 	if err := n.roster.Set(
 		access.Principal{Name: "all", Hash: access.HashOf(tokenAll), Scopes: access.AllScopes},
@@ -107,8 +98,7 @@ func startAs(t *testing.T, dir string, as func(*node) mqttapi.Config) *node {
 		t.Fatal(err)
 	}
 	n.log = backbonetest.Open(t, backbone.Config{DataDir: dir})
-	cfg := as(n)
-	cfg.Devices, cfg.CheckName = devices{}, auth.CheckName
+	cfg.Log, cfg.Devices, cfg.CheckName = wrap(logOf{n.log}), devices{}, auth.CheckName
 	n.apps = mqttapi.New(cfg)
 	server, err := eventloop.New(eventloop.Config{Listeners: []eventloop.Listener{{Address: "127.0.0.1:0", MQTT: true}}, OutBuffer: 96 << 10, SocketBuffer: 32 << 10, SendTimeout: 10 * time.Minute}, n.apps)
 	if err != nil {
@@ -278,7 +268,7 @@ func (c *client) subscribe(qos byte, filters ...string) []byte {
 type message struct {
 	topic, payload string
 	qos            byte
-	dup, retain    bool
+	dup            bool
 	id             uint16
 	props          []byte
 }
@@ -296,7 +286,6 @@ func (c *client) message() (m message) {
 // parse reads a packet that is a PUBLISH.
 func (c *client) parse(p []byte) (m message) {
 	m.qos, m.dup = p[0]>>1&3, p[0]&8 != 0
-	m.retain = p[0]&1 != 0
 	_, n := binary.Uvarint(p[1:])
 	rest := p[1+n:]
 	size := int(binary.BigEndian.Uint16(rest))

@@ -59,28 +59,20 @@ func (c *client) subscribe(ctx context.Context, p mqttproto.Packet) error {
 	}
 	id := m.Properties.Uint(mqttproto.PropSubscriptionID, 0)
 	codes := make([]mqttproto.ReasonCode, 0, m.N)
-	var fresh []retainedFor
 	for _, f := range m.All() { // [MQTT-3.8.4-5] [MQTT-3.8.4-6] [MQTT-3.8.4-7]
-		_, had := c.session.Subs[string(f.Filter)]
 		code, err := c.admitFilter(ctx, &f, id, edge.Position)
 		if err != nil {
 			return err
 		}
 		codes = append(codes, code)
-		if c.wantsRetained(&f, code, had) {
-			fresh = append(fresh, c.retainedOf(ctx, &f, id))
-		}
 	}
-	c.holdRetained(fresh) // before what comes now
 	if err := c.changed(ctx); err != nil {
 		return err
 	}
 	if c.reader != nil || len(*c.subs.Load()) > 0 {
 		c.begin(edge.Position, edge.Log)
 	}
-	err = c.out.put(ctx, mqttproto.AppendSuback(nil, c.peer, m.ID, codes, nil))
-	c.giveRetained()
-	return err
+	return c.out.put(ctx, mqttproto.AppendSuback(nil, c.peer, m.ID, codes, nil))
 }
 
 // admitFilter takes a filter into the session, or says why not.
@@ -96,7 +88,7 @@ func (c *client) admitFilter(ctx context.Context, f *mqttproto.Subscription, id 
 	case shared && len(share) > maxShare:
 		return mqttproto.ReasonQuotaExceeded, nil
 	}
-	sub, had := &subscription{QoS: min(f.QoS, 1), ID: id, From: from, AsPublished: f.RetainAsPublished}, c.session.Subs[filter] != nil
+	sub, had := &subscription{QoS: min(f.QoS, 1), ID: id, From: from}, c.session.Subs[filter] != nil
 	if !c.session.with(filter, sub) {
 		return mqttproto.ReasonQuotaExceeded, nil
 	}
@@ -124,7 +116,6 @@ func (c *client) unsubscribe(ctx context.Context, p mqttproto.Packet) error {
 		code := mqttproto.ReasonNoSubscription
 		if c.session.without(string(f.Filter)) {
 			code = mqttproto.ReasonSuccess
-			c.dropRetained(string(f.Filter))
 		}
 		codes = append(codes, code)
 	}

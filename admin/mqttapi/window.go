@@ -29,8 +29,7 @@ type sent struct {
 	acked    bool
 }
 
-// shared is a message that counts for the client as others do, but not for its place: one of a
-// group, or, without one, a retained message.
+// shared is a message of a group, which counts for the client as others do, but not for its place.
 type shared struct {
 	position uint64
 	of       *group
@@ -78,19 +77,7 @@ func (w *window) fullLocked(id uint16) bool {
 	return len(w.sent)+len(w.shared) >= w.most || w.findLocked(id) >= 0 || w.findSharedLocked(id) >= 0 // [MQTT-2.2.1-4]
 }
 
-// addRetained is add for a retained message.
-func (w *window) addRetained(ctx context.Context, position uint64) error {
-	for !w.share(position, nil) {
-		select {
-		case <-w.room:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-	return nil
-}
-
-// share is tryAdd for a message that is no matter of the place. Any goroutine.
+// share is tryAdd for a message of a group. Any goroutine.
 func (w *window) share(position uint64, of *group) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -108,23 +95,23 @@ func (w *window) unshare(position uint64) {
 	w.endSharedLocked(packetID(position))
 }
 
-// endSharedLocked takes such a message out; false: there is none.
-func (w *window) endSharedLocked(id uint16) (of *group, position uint64, was bool) {
+// endSharedLocked takes a message of a group out.
+func (w *window) endSharedLocked(id uint16) (of *group, position uint64) {
 	at := w.findSharedLocked(id)
 	if at < 0 {
-		return nil, 0, false
+		return nil, 0
 	}
 	of, position = w.shared[at].of, w.shared[at].position
 	w.shared = slices.Delete(w.shared, at, at+1)
 	signal(w.room)
-	return of, position, true
+	return of, position
 }
 
 // acknowledge hears a PUBACK. Who acknowledges what it was not sent is not heard.
 func (w *window) acknowledge(id uint16) {
 	w.mu.Lock()
-	of, position, was := w.endSharedLocked(id)
-	if !was {
+	of, position := w.endSharedLocked(id)
+	if of == nil {
 		w.acknowledgeLocked(id)
 	}
 	w.mu.Unlock()

@@ -58,7 +58,6 @@ type Record struct {
 	Data []byte
 	// MQTT is one more than the QoS with which it came by MQTT; 0: it came otherwise.
 	MQTT   uint8
-	Retain bool       // its publisher wants it retained
 	Base64 bool       // Data is anything, and stored in base64
 	Done   Completion // nil: nobody asks
 }
@@ -91,9 +90,6 @@ func appendRecord(dst []byte, r *Record) []byte {
 	dst = strconv.AppendInt(append(dst, `,"received":`...), r.Received, 10)
 	if r.MQTT != 0 {
 		dst = strconv.AppendUint(append(dst, `,"qos":`...), uint64(r.MQTT-1), 10)
-	}
-	if r.Retain {
-		dst = append(dst, `,"retain":true`...)
 	}
 	if len(r.Properties) > 0 {
 		dst = append(append(dst, `,"properties":`...), r.Properties...)

@@ -11,7 +11,6 @@ import (
 	"edgeloop/backbone"
 	"edgeloop/backbone/pace"
 	"edgeloop/eventloop"
-	"edgeloop/gateway"
 )
 
 // planMQTTApps checks the flags of applications that subscribe by MQTT.
@@ -40,7 +39,6 @@ func (n *node) acceptor() (eventloop.Acceptor, error) {
 		AllowPlain:  n.cfg.MQTTApps == "any",
 		CheckName:   auth.CheckName,
 		Topics:      topics,
-		Retained:    n.retained,
 		IdleTimeout: n.cfg.IdleTimeout,
 		MaxPacket:   n.cfg.MaxMessage,
 		RetryAfter:  n.cfg.RetryAfter,
@@ -48,33 +46,6 @@ func (n *node) acceptor() (eventloop.Acceptor, error) {
 		Audit:       n.log.audit,
 	})
 	return n.mqttApps, nil
-}
-
-// startRetained takes up what is retained, and reads on for it until it is stopped.
-func (n *node) startRetained(ctx context.Context) (stopFunc, error) {
-	if n.cfg.MQTTRetained == 0 || n.cfg.MQTTApps == "off" || n.backbone.Shared() {
-		return nil, nil
-	}
-	topics, err := mqttapi.ParseTopics(n.cfg.MQTTTopics)
-	if err != nil {
-		return nil, usageError{err}
-	}
-	r := mqttapi.NewRetained(mqttapi.RetainedConfig{
-		Log: mqttLog{n.backbone, n.pacer}, Store: n.backbone.Retained(), Topics: topics, Most: n.cfg.MQTTRetained, Logger: n.log.Logger,
-	})
-	if err := r.Load(ctx); err != nil {
-		return nil, err
-	}
-	n.retained = r
-	return inBackground(r.Run), nil
-}
-
-// retainer is the same for the gateway.
-func (n *node) retainer() gateway.Retainer {
-	if n.retained == nil {
-		return nil
-	}
-	return n.retained
 }
 
 // name is what the listener at place i is called: whether it speaks TLS matters here, and port 0
@@ -142,9 +113,5 @@ func (n *node) mqttAppsMetrics(to func(admin.Sample)) {
 	}
 	emit("edgeloop_mqttapi_sent_messages_total", float64(st.Sent))
 	emit("edgeloop_mqttapi_too_large_total", float64(st.TooLarge))
-	kept, size, full := n.retained.Counts()
-	emit("edgeloop_mqttapi_retained_messages", float64(kept))
-	emit("edgeloop_mqttapi_retained_bytes", float64(size))
-	emit("edgeloop_mqttapi_retained_full_total", float64(full))
 	emit("edgeloop_mqttapi_panics_total", float64(st.Panics))
 }

@@ -59,9 +59,8 @@ type node struct {
 	health    *admin.Server // nil without --health-listen
 	early     *admin.Server // while the node starts
 	admin     *admin.Server
-	mqttApps  *mqttapi.Server   // nil with --mqtt-apps=off
-	retained  *mqttapi.Retained // nil: nothing is
-	grpc      *grpcapi.Server   // nil without --grpc-listen
+	mqttApps  *mqttapi.Server // nil with --mqtt-apps=off
+	grpc      *grpcapi.Server // nil without --grpc-listen
 	certs     certificates
 	tokens    tokens
 	here      *presenceHub // nil where nobody watches
@@ -113,7 +112,6 @@ func (n *node) parts() []part {
 		// What a sink has not sent is sent after the next start.
 		{name: "sinks", start: n.startSinks, startMost: startMost, stopMost: stopSinks, minor: true},
 		{name: "presence elsewhere", start: n.startBoards, startMost: startMost, stopMost: stopBoards, minor: true},
-		{name: "retained messages", start: n.startRetained, startMost: startMost, stopMost: stopMinor, minor: true},
 		{name: "gateway", start: n.startGateway, startMost: startMost, stopMost: stopGateway},
 		{name: "devices of the log", start: n.startRecall, startMost: startMost, stopMost: stopMinor, minor: true},
 		// Presence of others is told again at the next start.
@@ -256,7 +254,6 @@ func (n *node) startGateway(ctx context.Context) (stop stopFunc, err error) {
 		Log:        n.backbone,
 		Store:      n.backbone,
 		Wills:      n.backbone,
-		Retainer:   n.retainer(),
 		Events:     n.cfg.eventTypes(),
 		EventRate:  n.cfg.EventRate,
 		Node:       n.name(),

@@ -53,7 +53,6 @@ var table = []setting{
 	{name: "mqtt-tls-listen"},
 	{name: "mqtt-apps"},
 	{name: "mqtt-topics"},
-	{name: "mqtt-retained-max", most: 1 << 20},
 	{name: "proxy-protocol"},
 	{name: "trusted-proxies"},
 	{name: "allow-cidrs"},
