@@ -82,10 +82,10 @@ func checkConnectFlags(flags byte, v Version) *Error {
 	switch {
 	case flags&1 != 0: // [MQTT-3.1.2-3]
 		return ErrConnectFlags
-	case flags&flagWillQoS == flagWillQoS: // [MQTT-3.1.2-12]
-		return ErrWillQoS3
 	case flags&flagWill == 0 && flags&flagWillQoS != 0: // [MQTT-3.1.2-11]
 		return ErrWillQoS
+	case flags&flagWillQoS == flagWillQoS: // [MQTT-3.1.2-12]
+		return ErrWillQoS3
 	case flags&flagWill == 0 && flags&flagRetained != 0: // [MQTT-3.1.2-13]
 		return ErrWillRetain
 	case v == V311 && flags&flagUser == 0 && flags&flagPassword != 0: // [MQTT3-3.1.2-22]

@@ -86,6 +86,7 @@ func faultsConnect() []fault {
 		{"[MQTT-3.1.2-2]", "level 6", v0, connect(6, 2, raw(0), str("a")), mqttproto.ErrVersion},
 		{"[MQTT-3.1.2-3]", "reserved flag", v0, connect(v5, 3, str("a")), mqttproto.ErrConnectFlags},
 		{"[MQTT-3.1.2-11]", "Will QoS without Will", v0, connect(v5, 2|1<<3, str("a")), mqttproto.ErrWillQoS},
+		{"[MQTT-3.1.2-11]", "Will QoS 3 without Will", v0, connect(v5, 2|3<<3, str("a")), mqttproto.ErrWillQoS},
 		{"[MQTT-3.1.2-12]", "Will QoS 3", v0, connect(v4, 2|4|3<<3, will(str("t"), str("x"))...), mqttproto.ErrWillQoS3},
 		{"[MQTT-3.1.2-13]", "Will Retain without Will", v0, connect(v5, 2|1<<5, str("a")), mqttproto.ErrWillRetain},
 		{"[MQTT-3.1.2-9]", "Will", v0, connect(v5, 2|4|2<<3, will(raw(0), str("t"), str("x"))...), nil},
