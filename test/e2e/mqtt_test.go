@@ -31,6 +31,19 @@ func mosquitto(t *testing.T, tool, addr string, args ...string) *exec.Cmd {
 	return exec.CommandContext(ctx, tool, append([]string{"-h", host, "-p", port}, args...)...)
 }
 
+// startLines starts a command and is what it prints, line by line.
+func startLines(t *testing.T, cmd *exec.Cmd) *bufio.Scanner {
+	t.Helper()
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	return bufio.NewScanner(out)
+}
+
 // What mosquitto_pub sends, with 3.1.1 and with 5, is in the log, with the tenant and the
 // device of its token; without one it is not let in.
 func TestMQTT_MosquittoPub(t *testing.T) {
@@ -136,14 +149,7 @@ func TestMQTT_MosquittoSub(t *testing.T) {
 		t.Fatalf("a command for later: %d %v", status, answer)
 	}
 	sub := mosquitto(t, "mosquitto_sub", addr, "-i", "valve", "-t", "$edgeloop/command/#", "-v", "-C", "2")
-	out, err := sub.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := sub.Start(); err != nil {
-		t.Fatal(err)
-	}
-	lines := bufio.NewScanner(out)
+	lines := startLines(t, sub)
 	if !lines.Scan() || !regexp.MustCompile(`^\$edgeloop/command/[0-9A-Z]{26}/open 1$`).MatchString(lines.Text()) {
 		t.Fatalf("the command that waited: %q", lines.Text())
 	}

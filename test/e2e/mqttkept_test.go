@@ -1,7 +1,6 @@
 package e2e_test
 
 import (
-	"bufio"
 	"context"
 	"fmt"
 	"os/exec"
@@ -42,14 +41,7 @@ func TestMQTT_CommandsThroughKills(t *testing.T) {
 			ctx, cancel := context.WithTimeout(context.Background(), 4*patience)
 			defer cancel()
 			cmd := exec.CommandContext(ctx, "node", "node/mqttkept.js", "mqtt://"+addr, version, "d")
-			out, err := cmd.StdoutPipe()
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := cmd.Start(); err != nil {
-				t.Fatal(err)
-			}
-			lines := bufio.NewScanner(out)
+			lines := startLines(t, cmd)
 			next := func(want string) {
 				t.Helper()
 				if !lines.Scan() || lines.Text() != want {
@@ -93,14 +85,7 @@ func TestMQTT_MosquittoSubKept(t *testing.T) {
 				n.left(version, name)
 			}
 			sub := mosquitto(t, "mosquitto_sub", addr, session...)
-			out, err := sub.StdoutPipe()
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := sub.Start(); err != nil {
-				t.Fatal(err)
-			}
-			lines := bufio.NewScanner(out)
+			lines := startLines(t, sub)
 			for _, name := range names {
 				if !lines.Scan() || !strings.HasSuffix(lines.Text(), "/"+name+" 1") {
 					t.Fatalf("%s, round %d: %q, want %s", version, round, lines.Text(), name)

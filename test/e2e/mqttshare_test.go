@@ -1,7 +1,6 @@
 package e2e_test
 
 import (
-	"bufio"
 	"fmt"
 	"os/exec"
 	"slices"
@@ -14,18 +13,12 @@ import (
 // linesOf starts a program, and gives what it says line by line until it ends with the test.
 func linesOf(t *testing.T, cmd *exec.Cmd) <-chan string {
 	t.Helper()
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
+	out := startLines(t, cmd)
 	lines, ended := make(chan string, 1000), make(chan struct{})
 	go func() {
 		defer close(ended)
-		for s := bufio.NewScanner(out); s.Scan(); {
-			lines <- s.Text()
+		for out.Scan() {
+			lines <- out.Text()
 		}
 	}()
 	t.Cleanup(func() {
