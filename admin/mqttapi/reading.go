@@ -2,7 +2,6 @@ package mqttapi
 
 import (
 	"context"
-	"strconv"
 
 	"go.uber.org/zap"
 
@@ -20,7 +19,6 @@ type reading struct {
 
 	record record
 	packet []byte
-	props  []byte
 	missed uint64 // since the last message
 }
 
@@ -101,30 +99,4 @@ func (r *reading) send(ctx context.Context, position uint64, qos byte) error {
 	c.s.counts.sent.Add(1)
 	r.missed = 0
 	return nil
-}
-
-// The user properties of a message (5.0).
-const (
-	propertyDevice   = "device"
-	propertyType     = "type"
-	propertyPosition = "position"
-	propertyMissed   = "missed"
-)
-
-// describe says what a client of 5.0 hears of a record beside its topic.
-func (r *reading) describe(m *mqttproto.Publish, position uint64, ids []uint32) {
-	m.Properties.Reset(r.props)
-	for _, id := range ids { // [MQTT-3.3.4-3] [MQTT-3.3.4-5]
-		m.Properties.AddUint(mqttproto.PropSubscriptionID, id)
-	}
-	if !r.record.byMQTT() && r.record.Encoding == "" {
-		m.Properties.AddUint(mqttproto.PropPayloadFormat, 1)
-		m.Properties.AddString(mqttproto.PropContentType, "application/json")
-	}
-	m.Properties.AddUserString(propertyDevice, r.record.Device)
-	m.Properties.AddUserString(propertyType, r.record.Type)
-	m.Properties.AddUserString(propertyPosition, r.log+"-"+strconv.FormatUint(position, 10))
-	if r.missed > 0 {
-		m.Properties.AddUserString(propertyMissed, strconv.FormatUint(r.missed, 10))
-	}
 }

@@ -10,11 +10,14 @@ import (
 type record struct {
 	Tenant   string          `json:"tenant"`
 	Device   string          `json:"device"`
+	Seq      uint64          `json:"seq"` // 0: none
 	Type     string          `json:"type"`
 	Topic    string          `json:"topic"`
 	QoS      *byte           `json:"qos"`
 	Data     json.RawMessage `json:"data"`
 	Encoding string          `json:"encoding"`
+
+	Properties properties `json:"properties"`
 }
 
 // byMQTT says whether the device spoke MQTT: then the topic is one of MQTT.

@@ -162,6 +162,7 @@ type hello struct {
 	clean           bool
 	expiry          uint32
 	receive         uint16 // Receive Maximum; 0: none
+	largest         uint32 // Maximum Packet Size; 0: none
 }
 
 // knock sends a CONNECT, and gives what the node answers.
@@ -185,6 +186,9 @@ func (n *node) knock(h hello) (*client, []byte) {
 		props := binary.BigEndian.AppendUint32([]byte{17}, h.expiry)
 		if h.receive > 0 {
 			props = binary.BigEndian.AppendUint16(append(props, 33), h.receive)
+		}
+		if h.largest > 0 {
+			props = binary.BigEndian.AppendUint32(append(props, 39), h.largest)
 		}
 		body = append(append(body, byte(len(props))), props...)
 	}
