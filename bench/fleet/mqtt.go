@@ -188,10 +188,11 @@ func (m *mqtt) message(first byte, body []byte) (topic, payload []byte, id uint1
 		id, body = binary.BigEndian.Uint16(body), body[2:]
 	}
 	if m.level == 5 {
-		if len(body) == 0 || body[0] >= 0x80 || len(body) < 1+int(body[0]) {
-			return nil, nil, 0, false // no server here sends more than 127 bytes of properties
+		size, n := binary.Uvarint(body)
+		if n <= 0 || size > uint64(len(body)-n) { //nolint:gosec // n is not more than there is
+			return nil, nil, 0, false
 		}
-		body = body[1+int(body[0]):]
+		body = body[n+int(size):] //nolint:gosec // bounded above
 	}
 	return topic, body, id, true
 }

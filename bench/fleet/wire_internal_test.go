@@ -192,3 +192,18 @@ func TestLedgers_LateIsNotRepeated(t *testing.T) {
 		t.Errorf("forgotten %d: the node never acknowledged more", forgotten)
 	}
 }
+
+// A message of 5.0 is found behind properties of any length, and is none where they are cut off.
+func TestMQTT_PropertiesOfAnyLength(t *testing.T) {
+	m := &mqtt{level: 5}
+	for _, size := range []int{0, 127, 128, 300, 20_000} {
+		props := append(binary.AppendUvarint(nil, uint64(size)), make([]byte, size)...)
+		body := append([]byte("\x00\x01t\x00\x07"), props...)
+		if _, payload, id, ok := m.message(mqttPublish1, append(body, "x"...)); !ok || id != 7 || string(payload) != "x" {
+			t.Errorf("behind %d bytes there is %q, %d, %v", size, payload, id, ok)
+		}
+		if _, _, _, ok := m.message(mqttPublish1, body[:len(body)-1]); ok {
+			t.Errorf("%d bytes that are cut off pass", size)
+		}
+	}
+}
