@@ -84,7 +84,7 @@ bench-mqtt: ## MQTT: memory, connects, QoS 1, fan-out beside mosquitto, mochi an
 	scripts/bench-build.sh mqtt
 	bin/compare -name mqtt -within 9m -rounds 3 -connections 5000 -seconds 4 -rate 5000 \
 		-only edgeloop-serve,edgeloop-mqtt,mosquitto,mochi \
-		-measures idle,connect,telemetry,telemetry-paced,fanout,p2p $(BENCHFLAGS)
+		-measures idle,connect,telemetry,telemetry-paced,fanout,p2p,sharesub $(BENCHFLAGS)
 
 BEFORE ?= b6c0570
 

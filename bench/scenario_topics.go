@@ -10,12 +10,13 @@ import (
 	"edgeloop/bench/fleet"
 )
 
-// What the makers of brokers measure under the names singlenode-fanout and singlenode-p2p:
-// some publish with QoS 1, others subscribe with QoS 1, and it is counted what reaches whom.
+// What the makers of brokers measure under the names singlenode-fanout, singlenode-p2p and
+// singlenode-sharesub: some publish with QoS 1, others subscribe with QoS 1, and it is counted what
+// reaches whom.
 // At a node publishers are devices, and subscribers are applications with the admin token,
 // of which it takes sixteen.
 
-// Spread is how the messages of both scenarios go.
+// Spread is how the messages of these scenarios go.
 type Spread struct {
 	Rate     float64       `help:"Messages a second that all publish together." default:"500"`
 	Size     int           `help:"Size of a PUBLISH in bytes." default:"128"`
@@ -56,7 +57,24 @@ func (p P2P) Run(ctx context.Context, s *Session) error {
 	return p.run(ctx, s, p.Pairs, spreadTopics+"{n}", 1)
 }
 
-// spreadTopics is above the topics of both; each ends with the number of its publisher.
+// ShareSub has each message reach one of those who share a subscription.
+type ShareSub struct {
+	Publishers  int `help:"Devices that publish, each to a topic of its own." default:"50"`
+	Subscribers int `help:"Clients that share a subscription to all topics; a node takes 16 with one token." default:"16"`
+	Spread
+}
+
+// Name implements Scenario.
+func (ShareSub) Name() string { return "singlenode-sharesub" }
+
+func (h ShareSub) prepare(o *Options) { o.publish(h.Publishers) }
+
+// Run implements Scenario.
+func (h ShareSub) Run(ctx context.Context, s *Session) error {
+	return h.run(ctx, s, h.Subscribers, "$share/bench/"+spreadTopics+"+", 1)
+}
+
+// spreadTopics is above the topics of all; each ends with the number of its publisher.
 const spreadTopics = "bench/spread/"
 
 // publish has n devices publish by MQTT, each to a topic of its own.

@@ -12,7 +12,7 @@ import (
 	"edgeloop/internal/testkit"
 )
 
-// Every message reaches all who subscribe, or the one that it is for, and its cost and latency
+// Every message reaches all who subscribe, the one that it is for, or one of those who share, and its cost and latency
 // are measured: here of mosquitto.
 func TestRun_Topics(t *testing.T) {
 	t.Parallel()
@@ -23,6 +23,7 @@ func TestRun_Topics(t *testing.T) {
 	}{
 		{bench.FanOut{Publishers: 2, Subscribers: 3, Spread: spread}, 2, 3, 3},
 		{bench.P2P{Pairs: 4, Spread: spread}, 4, 1, 4},
+		{bench.ShareSub{Publishers: 5, Subscribers: 3, Spread: spread}, 5, 1, 3},
 	} {
 		t.Run(c.sc.Name(), func(t *testing.T) {
 			t.Parallel()

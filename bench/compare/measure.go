@@ -75,6 +75,7 @@ func measures(p plan) []measure {
 		{name: "telemetry-paced", args: []string{"telemetry", rate, d}, node: true},
 		{name: "fanout", args: []string{"singlenode-fanout", d}, mqtt: true},
 		{name: "p2p", args: []string{"singlenode-p2p", d}, mqtt: true},
+		{name: "sharesub", args: []string{"singlenode-sharesub", d}, mqtt: true},
 		{name: "broadcast", args: []string{"broadcast", "--count=20", "--every=50ms"}, cast: true},
 	}
 }

@@ -21,7 +21,7 @@ func (r report) mqttColumns() []column {
 
 // spreadColumns are of messages to those who subscribed.
 func spreadColumns() (all []column) {
-	for _, m := range []struct{ name, title string }{{"fanout", "fan-out"}, {"p2p", "point to point"}} {
+	for _, m := range []struct{ name, title string }{{"fanout", "fan-out"}, {"p2p", "point to point"}, {"sharesub", "shared"}} {
 		all = append(all,
 			column{title: m.title + " CPU µs per delivery", heading: "CPU for one delivery, " + m.title, measure: m.name, unit: "µs", figure: "cpu_us_per_delivery", digits: 2, mqtt: true},
 			column{title: "p50 ms", heading: "From PUBLISH to delivery, " + m.title + ", 50th percentile", measure: m.name, unit: "ms", figure: "delivery_p50_ms", digits: 2, mqtt: true},
@@ -37,6 +37,7 @@ func mqttRates() []column {
 		{title: "messages/s", measure: "telemetry", figure: "messages_per_s"},
 		{title: "fan-out deliveries/s", measure: "fanout", figure: "deliveries_per_s"},
 		{title: "point to point deliveries/s", measure: "p2p", figure: "deliveries_per_s"},
+		{title: "shared deliveries/s", measure: "sharesub", figure: "deliveries_per_s"},
 	}
 }
 
@@ -51,14 +52,17 @@ func (r report) mqttPart(b *strings.Builder, rows []server) {
 	costs := append(slices.DeleteFunc(r.columns(), func(c column) bool { return c.measure != "idle" && c.measure != "connect" }), r.mqttColumns()...)
 	r.mqttTable(b, rows, slices.DeleteFunc(slices.Clone(costs), isSpread), true)
 	b.WriteString("\nTo subscribers, with QoS 1: 500 messages a second of 5 publishers to 16 who subscribe to all of them (fan-out, `singlenode-fanout`), " +
-		"or of 16 to 16, each to one (`singlenode-p2p`). A broker hands on what it has in memory; the node what is synced, " +
-		"read from the log by each of the 16, and what is not taken in time waits there.\n\n")
+		"or of 16 to 16, each to one (`singlenode-p2p`), or of 50 to one of 16 who share a subscription (`singlenode-sharesub`). " +
+		"A broker hands on what it has in memory; the node what is synced, read from the log by each of the 16, or once " +
+		"for those who share, and what is not taken in time waits there.\n\n")
 	r.mqttTable(b, rows, slices.DeleteFunc(costs, func(c column) bool { return !isSpread(c) }), true)
 	b.WriteString("\nIn a second, of which more is better; connects are as fast as they go, messages have eight in flight at each device, deliveries keep their rate:\n\n")
 	r.mqttTable(b, rows, mqttRates(), false)
 }
 
-func isSpread(c column) bool { return c.measure == "fanout" || c.measure == "p2p" }
+func isSpread(c column) bool {
+	return c.measure == "fanout" || c.measure == "p2p" || c.measure == "sharesub"
+}
 
 // mqttTable is one table of it.
 func (r report) mqttTable(b *strings.Builder, rows []server, columns []column, ratios bool) {

@@ -104,7 +104,7 @@ func TestMeasure_Applies(t *testing.T) {
 	if some := got(plan{measures: []string{"connect", "echo-1"}}, server{node: true}); some != "connect" {
 		t.Errorf("a node, narrowed: %s", some)
 	}
-	if broker := got(plan{}, server{mqtt: true}); broker != "idle,connect,telemetry,telemetry-paced,fanout,p2p" {
+	if broker := got(plan{}, server{mqtt: true}); broker != "idle,connect,telemetry,telemetry-paced,fanout,p2p,sharesub" {
 		t.Errorf("a broker: %s", broker)
 	}
 	if idle := got(plan{}, server{idleOnly: true}); idle != "idle" {

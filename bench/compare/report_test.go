@@ -247,6 +247,7 @@ func TestReport_MQTT(t *testing.T) {
 	two("edgeloop-mqtt", "fanout", "deliveries_per_s", 8000, 8000)
 	two("mochi", "fanout", "cpu_us_per_delivery", 2, 2)
 	two("mochi", "fanout", "deliveries_per_s", 7000, 7000)
+	two("mochi", "sharesub", "delivery_p50_ms", 0.25, 0.25)
 	r.Runs[0].machine = json.RawMessage(`{"cores":2}`)
 	page := r.markdown("x.json")
 	for _, want := range []string{
@@ -254,8 +255,8 @@ func TestReport_MQTT(t *testing.T) {
 		"- RSS of an idle device by MQTT: 1205 B, by WebSocket 1005 (×1.20): above WebSocket.\n",
 		"- CPU for one connect by MQTT: 50 µs, by WebSocket 45 (×1.11): as by WebSocket: the rounds lie further apart.\n",
 		"- CPU for one delivery, fan-out: mochi has 2.00 µs, edgeloop 4.00 (-50 %). It hands on what is in its memory",
-		"| mochi-mqtt/server 2.7.9 (Go) | taken into memory, nothing written | 2.00 ×0.50 (2.00–2.00) |",
-		"| mochi-mqtt/server 2.7.9 (Go) | taken into memory, nothing written |  |  | 7,000 (7,000–7,000) |  |",
+		"| mochi-mqtt/server 2.7.9 (Go) | taken into memory, nothing written | 2.00 ×0.50 (2.00–2.00) |  |  |  |  |  |  | 0.25 (0.25–0.25) |  |",
+		"| mochi-mqtt/server 2.7.9 (Go) | taken into memory, nothing written |  |  | 7,000 (7,000–7,000) |  |  |",
 	} {
 		if !strings.Contains(page, want) {
 			t.Errorf("no %q in:\n%s", want, page)

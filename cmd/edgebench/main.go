@@ -48,6 +48,7 @@ type cli struct {
 	ConnTCP   scenarioCmd[bench.ConnTCP]   `cmd:"" name:"singlenode-conn-tcp" help:"Devices of MQTT connect at a rate and stay, at any broker: connects, memory and CPU for each."`
 	FanOut    scenarioCmd[bench.FanOut]    `cmd:"" name:"singlenode-fanout" help:"Devices of MQTT publish, and each message reaches all who subscribe, at any broker: cost and latency of a delivery."`
 	P2P       scenarioCmd[bench.P2P]       `cmd:"" name:"singlenode-p2p" help:"The same, and each message reaches one."`
+	ShareSub  scenarioCmd[bench.ShareSub]  `cmd:"" name:"singlenode-sharesub" help:"The same, and each message reaches one of those who share a subscription."`
 	Sinks     sinksCmd                     `cmd:"" help:"Start nodes with sinks: records a second, how late they are, and what devices feel of it."`
 	Report    reportCmd                    `cmd:"" help:"Turn results into one HTML page with plots."`
 	Table     tableCmd                     `cmd:"" help:"Print results of capacity runs as one table."`
