@@ -89,7 +89,7 @@ func (q *mqtt) hearOnLoop(l *link, _ eventloop.Kind, packet []byte) bool {
 	return false
 }
 
-// farewellOnLoop hears a DISCONNECT, behind which nothing follows [MQTT-3.14.4-3], and says
+// farewellOnLoop hears a DISCONNECT, behind which nothing follows [MQTT-3.14.4-1], and says
 // whether that is all: what it says of the session goes along the lane, behind the rest.
 func (q *mqtt) farewellOnLoop(packet []byte) (done bool) {
 	p, _, _, err := mqttproto.Next(packet, q.peer.Version, mqttproto.MaxPacket)

@@ -60,7 +60,7 @@ func (w *lastWill) appendPublish(dst []byte, version mqttproto.Version) []byte {
 	return dst
 }
 
-// farewellWillOnLoop hears what a DISCONNECT means for the Will. [MQTT-3.1.2-8] [MQTT-3.1.2-10]
+// farewellWillOnLoop hears what a DISCONNECT means for the Will. [MQTT-3.1.2-8] [MQTT-3.1.2-10] [MQTT-3.14.4-3]
 func (q *mqtt) farewellWillOnLoop(m *mqttproto.Disconnect) {
 	switch {
 	case q.will == nil:

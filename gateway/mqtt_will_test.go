@@ -173,7 +173,7 @@ func TestMQTTWill_Delay(t *testing.T) {
 }
 
 // Where the session ends with its connection a Will does not wait, and of a client that leaves
-// there is none. [MQTT-3.1.2-8] [MQTT-3.1.2-10]
+// there is none. [MQTT-3.1.2-8] [MQTT-3.14.4-3]
 func TestMQTTWill_DoesNotWait(t *testing.T) {
 	t.Parallel()
 	n := startNode(t, &memLog{}, gateway.Config{})
@@ -189,7 +189,7 @@ func TestMQTTWill_DoesNotWait(t *testing.T) {
 }
 
 // A DISCONNECT that asks for the Will, and ends the session, has it published at once.
-// [MQTT-3.14.4-3]
+// [MQTT-3.1.2-8]
 func TestMQTTWill_DisconnectEndsSession(t *testing.T) {
 	t.Parallel()
 	n := startNode(t, &memLog{}, gateway.Config{})

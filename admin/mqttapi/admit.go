@@ -205,7 +205,7 @@ func (s *Server) take(ctx context.Context, c *client, name string, kept *session
 	if c.present { // [MQTT-3.1.2-5]
 		expiry := c.session.Expiry
 		c.session = *kept
-		c.session.Expiry = expiry
+		c.session.Expiry, c.shared = expiry, kept.Shared
 	}
 	if err := c.changed(ctx); err != nil || len(c.session.Subs) == 0 {
 		return err

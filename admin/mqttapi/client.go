@@ -45,6 +45,7 @@ type client struct {
 	reader  Reader // nil: no place is kept
 	session session
 	present bool
+	shared  uint64     // what an earlier connection may have been sent by its groups
 	ended   chan error // of read; nil: it has not begun
 
 	mu sync.Mutex
@@ -85,7 +86,7 @@ func (c *client) Receive(_ eventloop.Kind, packet []byte) {
 	case mqttproto.PUBACK:
 		var m mqttproto.Ack
 		if m, err = mqttproto.DecodeAck(p, c.peer.Version); err == nil {
-			c.window.acknowledge(m.ID) // whatever it says of it: the client has it
+			c.window.acknowledge(m.ID) // whatever it says of it: the client has it [MQTT-4.4.0-2] [MQTT-4.8.2-6]
 			c.freed()
 		}
 	case mqttproto.DISCONNECT:
@@ -113,7 +114,7 @@ func (c *client) faultOnLoop(err error) {
 	c.conn.CloseOnLoop(code, reason)
 }
 
-// farewellOnLoop hears a DISCONNECT. [MQTT-3.14.4-3]
+// farewellOnLoop hears a DISCONNECT.
 func (c *client) farewellOnLoop(p mqttproto.Packet) error {
 	m, err := mqttproto.DecodeDisconnect(p, c.peer.Version)
 	if err != nil || !m.Properties.Has(mqttproto.PropSessionExpiry) {

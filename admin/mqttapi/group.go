@@ -213,10 +213,10 @@ func mix(x uint64) uint64 {
 // try gives a message to one member; fits is false when it is too large for it.
 func (g *group) try(to *member, position uint64, m *mqttproto.Publish) (took, fits bool) {
 	c := to.c
-	m.QoS, m.ID = min(to.qos, g.record.qos(), 1), 0 // [MQTT-3.8.4-8]
+	m.QoS, m.ID = min(to.qos, g.record.qos(), 1), 0 // [MQTT-3.8.4-8] [MQTT-4.8.2-3]
 	again, was := g.before(position)
 	if m.Dup = false; m.QoS > 0 {
-		m.ID, m.Dup = packetID(position), again && was == c.id // [MQTT-3.3.1-1]
+		m.ID, m.Dup = packetID(position), again && was == c.id || !again && position <= c.shared // [MQTT-3.3.1-1]
 	}
 	if c.peer.Version == mqttproto.V5 {
 		ids := make([]uint32, 0, 1)

@@ -18,9 +18,10 @@ type session struct {
 	// else the node may have crashed since.
 	Seen int64 `json:"seen"`
 	Left bool  `json:"left,omitempty"`
-	// Given is the highest position that it may have been sent.
-	Given uint64                   `json:"given,omitempty"`
-	Subs  map[string]*subscription `json:"subs,omitempty"` // by filter; never written, but replaced
+	// Given is the highest position that it may have been sent, and Shared that of its groups.
+	Given  uint64                   `json:"given,omitempty"`
+	Shared uint64                   `json:"shared,omitempty"`
+	Subs   map[string]*subscription `json:"subs,omitempty"` // by filter; never written, but replaced
 }
 
 // subscription is one filter of a session. It is never written once it is in one.

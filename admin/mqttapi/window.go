@@ -21,6 +21,7 @@ type window struct {
 	// Guarded by mu.
 	sent   []sent // in the order of the log
 	shared []shared
+	last   uint64 // the highest position that was in shared
 	passed uint64 // the last position that needs no acknowledgement, or is in sent
 }
 
@@ -84,7 +85,7 @@ func (w *window) share(position uint64, of *group) bool {
 	if w.fullLocked(packetID(position)) {
 		return false
 	}
-	w.shared = append(w.shared, shared{position, of})
+	w.shared, w.last = append(w.shared, shared{position, of}), max(w.last, position)
 	return true
 }
 
@@ -155,11 +156,11 @@ func (w *window) done() uint64 {
 	return w.passed
 }
 
-// given is the highest position that the client may have been sent.
-func (w *window) given() uint64 {
+// given is the highest position that the client may have been sent, and shared that of its groups.
+func (w *window) given() (given, shared uint64) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.passed
+	return w.passed, w.last
 }
 
 // signal fills a channel of one place, or leaves it full.
