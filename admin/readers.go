@@ -27,12 +27,12 @@ func (s *Server) listReaders(w http.ResponseWriter, r *http.Request) error {
 		all = []api.Reader{}
 	}
 	slices.SortFunc(all, func(a, b api.Reader) int {
-		return cmp.Or(cmp.Compare(a.Tenant, b.Tenant), cmp.Compare(a.Reader, b.Reader))
+		return cmp.Or(cmp.Compare(a.Tenant, b.Tenant), cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Reader, b.Reader))
 	})
 	return writeJSON(w, http.StatusOK, api.Readers{Readers: all})
 }
 
-// forgetReader forgets a reader of a tenant, or, without one, of none.
+// forgetReader forgets a reader by gRPC of a tenant, or, without one, of none.
 func (s *Server) forgetReader(w http.ResponseWriter, r *http.Request) error {
 	q, err := readQuery(r, "tenant")
 	if err != nil {
@@ -52,7 +52,7 @@ func (s *Server) forgetReader(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if !known {
-		return kindNotFound.problem("no reader of this tenant and name has a place")
+		return kindNotFound.problem("no reader by gRPC of this tenant and name has a place")
 	}
 	w.WriteHeader(http.StatusNoContent)
 	return nil

@@ -6,7 +6,7 @@ import (
 	"edgeloop/admin/api"
 )
 
-// Readers are listed by tenant and name, and one is forgotten by both.
+// Readers are listed by tenant, kind and name, and one is forgotten by both.
 func TestReaders(t *testing.T) {
 	f := newFixture(t)
 	if got := string(f.call("GET", "/v1/readers", "").want(200).body); got != `{"readers":[]}`+"\n" {
@@ -14,11 +14,16 @@ func TestReaders(t *testing.T) {
 	}
 	lag := uint64(7)
 	f.log.ReadersFunc = func(string) ([]api.Reader, error) {
-		return []api.Reader{{Tenant: "b", Reader: "x", Place: "x-1"}, {Tenant: "a", Reader: "y", Place: "x-1", LagRecords: &lag}, {Tenant: "a", Reader: "x", Place: "x-2", Missed: 3}}, nil
+		return []api.Reader{
+			{Tenant: "b", Kind: "grpc", Reader: "x", Place: "x-1"},
+			{Tenant: "a", Kind: "mqtt", Reader: "w", Place: "x-1"},
+			{Tenant: "a", Kind: "grpc", Reader: "y", Place: "x-1", LagRecords: &lag},
+			{Tenant: "a", Kind: "grpc", Reader: "x", Place: "x-2", Missed: 3},
+		}, nil
 	}
 	var all api.Readers
 	f.call("GET", "/v1/readers", "").want(200).into(&all)
-	if r := all.Readers; len(r) != 3 || r[0].Reader != "x" || r[0].Missed != 3 || *r[1].LagRecords != 7 || r[2].Tenant != "b" {
+	if r := all.Readers; len(r) != 4 || r[0].Reader != "x" || r[0].Missed != 3 || *r[1].LagRecords != 7 || r[2].Reader != "w" || r[3].Tenant != "b" {
 		t.Errorf("%+v", all)
 	}
 	f.log.ForgetFunc = func(tenant, name string) (bool, error) { return tenant == "a" && name == "x", nil }

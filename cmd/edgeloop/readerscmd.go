@@ -5,14 +5,15 @@ import (
 	"encoding/json"
 	"fmt"
 	"text/tabwriter"
+	"time"
 )
 
-// readersCmd looks at the services that read the log by gRPC.
+// readersCmd looks at the services and applications that have a place in the log.
 type readersCmd struct {
 	Remote remote `embed:""`
 
-	List   readersListCmd   `cmd:"" default:"withargs" help:"List the readers that have a place in the log."`
-	Forget readersForgetCmd `cmd:"" help:"Forget the place of a reader that is gone; one that reads begins anew."`
+	List   readersListCmd   `cmd:"" default:"withargs" help:"List who has a place in the log: services by gRPC, sessions and shared subscriptions by MQTT."`
+	Forget readersForgetCmd `cmd:"" help:"Forget the place of a reader by gRPC that is gone; one that reads begins anew."`
 }
 
 type readersListCmd struct {
@@ -33,7 +34,7 @@ func (c *readersListCmd) Run(io *streams, of *readersCmd) error {
 	out := printable{io.out}
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	if !c.JSON {
-		fmt.Fprintln(table, "TENANT\tREADER\tLAG\tMISSED\tPLACE")
+		fmt.Fprintln(table, "TENANT\tREADER\tKIND\tLAG\tMISSED\tAWAY\tPLACE")
 	}
 	for i := range readers {
 		r := &readers[i]
@@ -43,14 +44,17 @@ func (c *readersListCmd) Run(io *streams, of *readersCmd) error {
 			}
 			continue
 		}
-		lag, tenant := "?", r.Tenant
+		lag, tenant, away := "?", r.Tenant, "-"
 		if r.LagRecords != nil {
 			lag = fmt.Sprint(*r.LagRecords)
 		}
 		if tenant == "" {
 			tenant = "-"
 		}
-		fmt.Fprintf(table, "%s\t%s\t%s\t%d\t%s\n", tenant, r.Reader, lag, r.Missed, r.Place)
+		if r.Left != nil {
+			away = time.Since(*r.Left).Truncate(time.Second).String()
+		}
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%d\t%s\t%s\n", tenant, r.Reader, r.Kind, lag, r.Missed, away, r.Place)
 	}
 	return table.Flush()
 }

@@ -130,7 +130,7 @@ func TestGRPC_ForgottenReader(t *testing.T) {
 		for line := range strings.Lines(n.tool("readers")) {
 			is = append(is, strings.Join(strings.Fields(line), " "))
 		}
-		return slices.Contains(is, "- lake 1 0 "+at) && len(is) == 3
+		return slices.Contains(is, "- lake grpc 1 0 - "+at) && len(is) == 3
 	})
 	n.wantMetric("edgeloop_grpc_reader_lag_records", `reader="lake"`, 1)
 	n.tool("readers", "forget", "lake")
