@@ -56,11 +56,12 @@ func NewDecoderConfig(l Limits, buffers *bytebuf.Pool) (*DecoderConfig, error) {
 	return &DecoderConfig{limits: l, buffers: buffers}, nil
 }
 
-// Event is one whole message or control frame.
+// Event is one whole message or control frame. It has four words: the compiler keeps one
+// that has more in memory, and copies it at every return.
 type Event struct {
 	Op      OpCode    // OpText, OpBinary, OpClose, OpPing or OpPong
-	Payload []byte    // borrowed until the next call of Next or Release, and no longer than `in`; of a close: its reason
 	Code    CloseCode // of a close: the peer's code, CloseNoStatus if it gave none
+	Payload []byte    // borrowed until the next call of Next or Release, and no longer than `in`; of a close: its reason
 }
 
 // Decoder turns the bytes of one client into events. The zero value is ready
