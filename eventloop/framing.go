@@ -49,6 +49,8 @@ func (s speech) mqtt() bool { return s&speechMQTT != 0 }
 // parameter is the window or the version.
 func (s speech) parameter() uint8 { return uint8(s & speechParameter) }
 
+// framingOnLoop is the framing of c. What runs for each message (WriteOnLoop, nextOnLoop)
+// chooses by itself: a call by the interface is two, as its methods have values.
 func (c *Conn) framingOnLoop() framing {
 	if c.speech.mqtt() {
 		return mqttFraming{}
@@ -82,11 +84,14 @@ func (c *Conn) WriteOnLoop(kind Kind, payload []byte) {
 	if c.state != stateOpen {
 		return
 	}
-	if c.speech == 0 || c.speech.mqtt() {
-		c.framingOnLoop().frameOnLoop(c, kind, payload)
-		return
+	switch {
+	case c.speech == 0:
+		wsFraming{}.frameOnLoop(c, kind, payload)
+	case c.speech.mqtt():
+		mqttFraming{}.frameOnLoop(c, kind, payload)
+	default:
+		wsFraming{}.compressOnLoop(c, kind, payload)
 	}
-	wsFraming{}.compressOnLoop(c, kind, payload)
 }
 
 // PingOnLoop asks the peer for a sign of life, if its protocol has a question for it.
@@ -115,7 +120,10 @@ func (c *Conn) sayOnLoop(code wsproto.CloseCode, reason string) {
 // nextOnLoop takes the next event off the front of in. What it carries is borrowed, of
 // in or of the decoder.
 func (c *Conn) nextOnLoop(in []byte) (ev wsproto.Event, n int, ok bool, err error) {
-	return c.framingOnLoop().nextOnLoop(c, in)
+	if c.speech.mqtt() {
+		return mqttFraming{}.nextOnLoop(c, in)
+	}
+	return wsFraming{}.nextOnLoop(c, in)
 }
 
 // eventOnLoop deals with one event.

@@ -92,7 +92,7 @@ func (c *Conn) keepPartOnLoop(in []byte) {
 }
 
 // partOnLoop says whether what is held is the front of a packet, or of an opening.
-func (c *Conn) partOnLoop() bool { return c.hold.LentBy(&c.loop.s.memory.Parts) }
+func (c *Conn) partOnLoop() bool { return c.hold != nil && c.hold.LentBy(&c.loop.s.memory.Parts) }
 
 // joinOnLoop puts in behind the front of the packet it belongs to, if one is held, and lends
 // take all of it once the packet is whole. in is borrowed until return, and what take gets

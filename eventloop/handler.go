@@ -68,11 +68,16 @@ func (h *handler) OnTraffic(gc gnet.Conn) gnet.Action {
 	if err != nil {
 		return gnet.Close
 	}
-	c.loop.heard++
+	l := c.loop
+	l.heard++
 	c.trafficOnLoop(in)
-	c.loop.flushOnLoop()
-	c.loop.heardOnLoop()
-	c.loop.napOnLoop()
+	l.flushOnLoop()
+	if l.rung {
+		l.heardOnLoop()
+	}
+	if l.gather {
+		l.napOnLoop()
+	}
 	return gnet.None
 }
 

@@ -60,11 +60,15 @@ func (l *layered) writeSealed(b []byte) (int, error) {
 // layerOnLoop is the layer of a connection that has one. A Greeting is made for the
 // first byte, not for the socket: those who say nothing cost no more than elsewhere.
 func (c *Conn) layerOnLoop() *layered {
-	l, ok := c.gc.(*layered)
-	if !ok && c.state == stateGreeting {
-		l = &layered{Conn: c.gc, c: c, greeting: c.listener().greetingOf(c)}
-		c.gc = l
+	if l, ok := c.gc.(*layered); ok || c.state != stateGreeting {
+		return l
 	}
+	return c.greetOnLoop()
+}
+
+func (c *Conn) greetOnLoop() *layered {
+	l := &layered{Conn: c.gc, c: c, greeting: c.listener().greetingOf(c)}
+	c.gc = l
 	return l
 }
 

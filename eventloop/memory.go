@@ -34,7 +34,9 @@ func (c *Conn) partsOnLoop() {
 		c.releaseOnLoop() // nothing more is taken from the peer
 	}
 	if c.state == stateClosed || c.partsHeldOnLoop() == 0 {
-		c.departOnLoop()
+		if c.parted {
+			c.departOnLoop()
+		}
 		return
 	}
 	if !c.parted {

@@ -40,6 +40,20 @@ func TestParts_LargestGoesFirst(t *testing.T) {
 	small.want(bin(make([]byte, 300)))
 }
 
+// A message that came in two reads was gathered in memory of the node's. When it is the
+// last of its read, that memory goes back with it, not with the next read.
+func TestParts_GivenBackBehindTheLastMessage(t *testing.T) {
+	memory := bytebuf.NewBudget(128<<10, nil)
+	n := serve(t, eventloop.Config{Loops: 1, Memory: memory}, echoing())
+	d := n.open()
+	whole := wire(bin(make([]byte, 300)))
+	d.raw(whole[:200])
+	testkit.Eventually(t, patience, "the front to be held", func() bool { return memory.Parts.Held() > 0 })
+	d.raw(whole[200:])
+	d.want(bin(make([]byte, 300)))
+	testkit.Eventually(t, patience, "it to be given back", func() bool { return memory.Parts.Held() == 0 })
+}
+
 // TestHeld_TakesNothingTwice: a read is kept, decoded and kept again message by
 // message, while the node has no memory left at all. It takes no more than it has.
 func TestHeld_TakesNothingTwice(t *testing.T) {

@@ -20,12 +20,12 @@ func (c *Conn) GatherOnLoop() {
 	c.loop.gather = true
 }
 
-// napOnLoop follows each read.
+// napOnLoop follows each read that handed on something to gather for.
 func (l *loop) napOnLoop() {
-	if !l.gather || l.s.cfg.Nap <= 0 {
+	l.gather = false
+	if l.s.cfg.Nap <= 0 {
 		return
 	}
-	l.gather = false
 	now := time.Now()
 	if now.Sub(l.napped) > napWithin {
 		l.napped = now

@@ -48,7 +48,9 @@ func (c *Conn) decodeOnLoop(in []byte) {
 	}
 	c.decoding = true
 	if len(in) > 0 {
-		c.stashOnLoop(c.cutOnLoop(in))
+		if rest := c.cutOnLoop(in); len(rest) > 0 {
+			c.stashOnLoop(rest)
+		}
 	}
 	for c.state == stateOpen && !c.paused && c.hold != nil && !c.partOnLoop() {
 		c.replayOnLoop()
@@ -93,8 +95,8 @@ func (c *Conn) ReplayedOnLoop() int { return c.loop.replaying }
 // in is borrowed until return.
 func (c *Conn) cutOnLoop(in []byte) (rest []byte) {
 	for c.state == stateOpen {
-		if c.paused {
-			c.reclaimOnLoop() // what was lent must not stay while nobody reads
+		if c.paused || len(in) == 0 {
+			c.reclaimOnLoop() // what was lent must not stay until the next read
 			rest = in
 			break
 		}

@@ -54,10 +54,10 @@ func (l *loop) turnOnLoop() {
 	}
 }
 
-// heardOnLoop follows each read. While the bell-ringer is awaited and the sockets
-// have had their time, one slice is taken here.
+// heardOnLoop follows each read while the bell-ringer is awaited. When the sockets have
+// had their time, one slice is taken here.
 func (l *loop) heardOnLoop() {
-	if l.rung && time.Since(l.sliced) >= turnTime {
+	if time.Since(l.sliced) >= turnTime {
 		l.sliceOnLoop()
 	}
 }
