@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"edgeloop/sink/keys"
 )
@@ -81,8 +82,11 @@ func textIn(f *Field, r *Record) (text string) {
 }
 
 // parentForm is version, trace-id, parent-id and flags; a version above 00 may have more behind
-// them. [W3C Trace Context 3.2.2]
-var parentForm = regexp.MustCompile(`^([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}(-[ -~]*)?$`)
+// them. [W3C Trace Context 3.2.2] Both forms are compiled for the first header: they take half
+// a megabyte, which a node without sinks has no use for.
+var parentForm = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}(-[ -~]*)?$`)
+})
 
 // maxTrace is how many bytes of either header are passed on. [W3C Trace Context 3.3.1.1]
 const maxTrace = 512
@@ -91,13 +95,15 @@ func validParent(text string) bool {
 	if len(text) > maxTrace {
 		return false
 	}
-	m := parentForm.FindStringSubmatch(text)
+	m := parentForm().FindStringSubmatch(text)
 	return m != nil && m[1] != "ff" && (m[1] != "00" || m[4] == "") &&
 		strings.Trim(m[2], "0") != "" && strings.Trim(m[3], "0") != ""
 }
 
 // stateForm is one member of the list. [W3C Trace Context 3.3.1.3]
-var stateForm = regexp.MustCompile(`^([a-z][a-z0-9_*/-]{0,255}|[a-z0-9][a-z0-9_*/-]{0,240}@[a-z][a-z0-9_*/-]{0,13})=[ -+\--<>-~]{0,255}[!-+\--<>-~]$`)
+var stateForm = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^([a-z][a-z0-9_*/-]{0,255}|[a-z0-9][a-z0-9_*/-]{0,240}@[a-z][a-z0-9_*/-]{0,13})=[ -+\--<>-~]{0,255}[!-+\--<>-~]$`)
+})
 
 func validState(text string) bool {
 	members := strings.Split(text, ",")
@@ -105,7 +111,7 @@ func validState(text string) bool {
 		return false
 	}
 	for _, one := range members {
-		if one = strings.Trim(one, " \t"); one != "" && !stateForm.MatchString(one) {
+		if one = strings.Trim(one, " \t"); one != "" && !stateForm().MatchString(one) {
 			return false
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"regexp"
 	"strconv"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -83,7 +84,7 @@ func (c *cluster) Send(ctx context.Context, records []sink.Record) (int, error) 
 	}
 	fit, unfit := records, error(nil)
 	for i := range records {
-		if name := c.topic.Expand(&records[i], topicPart); !topicForm.MatchString(name) {
+		if name := c.topic.Expand(&records[i], topicPart); !topicForm().MatchString(name) {
 			fit, unfit = records[:i], &sink.Refusal{Records: 1, Reason: fmt.Sprintf("%q is no name of a topic", name)}
 			break
 		}
@@ -230,7 +231,8 @@ func atFault(records []sink.Record, errs map[string]error) int {
 	return 1
 }
 
-var topicForm = regexp.MustCompile(`^[A-Za-z0-9._-]{1,249}$`)
+// topicForm is compiled when a topic is looked at: it takes much memory.
+var topicForm = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9._-]{1,249}$`) })
 
 // topicPart makes a field part of a topic's name: what may not stand there, and "_" and ".",
 // become "_" and two hexadecimal digits, so that no two fields are one. Levels of a topic

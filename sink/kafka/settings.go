@@ -51,7 +51,7 @@ func New(m *keys.Map) sink.Destination {
 			m.Fail("brokers", "%q: give host:port, or a list of them, as in 127.0.0.1:9092", one)
 		}
 	}
-	if name := c.topic.Expand(&sink.Record{Tenant: "t", Device: "d", Type: "t", Topic: "t"}, topicPart); name != "" && !topicForm.MatchString(name) || name == "." || name == ".." {
+	if name := c.topic.Expand(&sink.Record{Tenant: "t", Device: "d", Type: "t", Topic: "t"}, topicPart); name != "" && !topicForm().MatchString(name) || name == "." || name == ".." {
 		m.Fail("topic", "%q is no name of a topic: give letters, digits, - _ and .", name)
 	}
 	c.files = m.TLS(c.tls, "tls: true")

@@ -7,9 +7,11 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 )
 
-var nameForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$`)
+// nameForm is compiled when a list is read: it takes memory.
+var nameForm = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$`) })
 
 // ReadList reads a list of the configuration file, of at most most members, each of which is a
 // map with a name of its own. key is that of the list, example a name. read makes one member
@@ -27,14 +29,14 @@ func ReadList[T any](key string, most int, list []any, example string, read func
 			errs = append(errs, fmt.Errorf("%s: takes keys: name, type and those of the type", where))
 			continue
 		}
-		if name, ok := values["name"].(string); ok && nameForm.MatchString(name) {
+		if name, ok := values["name"].(string); ok && nameForm().MatchString(name) {
 			where = key + "." + name
 		}
 		m := New(where, values)
 		name := m.Needed("name", example)
 		switch {
 		case name == "": // said by Needed
-		case !nameForm.MatchString(name):
+		case !nameForm().MatchString(name):
 			m.Fail("name", "%q: give 1 to 63 letters, digits, - and _, beginning with a letter or a digit", name)
 		case slices.Contains(names, name):
 			errs = append(errs, fmt.Errorf("%s[%d].name: %q is there twice: each has a name of its own", key, i, name))
