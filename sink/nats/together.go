@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -100,14 +101,14 @@ func (s *server) together(ctx context.Context, records []sink.Record) (stored bo
 			return false, nil // another stream would have a part of the batch
 		}
 	}
-	id := rand.Text()
-	reply, last := s.taker.inbox+"."+id, messages[len(messages)-1]
-	messages[0].Reply, last.Reply = reply, reply // to the first: nothing, or why it cannot be staged
-	last.Header[headerBatchCommit] = []string{"1"}
-	for i, m := range messages {
-		m.Header[headerBatchID], m.Header[headerBatchSeq] = []string{id}, []string{strconv.Itoa(i + 1)}
-		if err := s.conn.PublishMsg(m); errors.Is(err, nats.ErrMaxPayload) {
-			return false, nil // what is not committed the server forgets
+	reply, last := s.asBatch(messages), messages[len(messages)-1]
+	if slices.ContainsFunc(messages, s.tooLarge) {
+		return false, nil // the client would publish what is in front of it, in vain
+	}
+	for _, m := range messages {
+		if err := s.conn.PublishMsg(m); errors.Is(err, nats.ErrMaxPayload) { // the server has just lowered its limit
+			s.taker.refused() // what is not committed it forgets
+			return false, nil
 		} else if err != nil {
 			return false, err
 		}
@@ -118,12 +119,31 @@ func (s *server) together(ctx context.Context, records []sink.Record) (stored bo
 	if err != nil && errors.Is(context.Cause(wait), nats.ErrPermissionViolation) {
 		err = nil // the server did not take the commit
 	}
-	if stored {
+	switch {
+	case stored:
 		s.taker.pause = 0
-	} else {
+	case err == nil: // else Send drops the connection, and what is known of the stream with it
 		s.taker.refused()
 	}
 	return stored, err
+}
+
+// asBatch has messages be one batch, and gives the subject on which the stream answers.
+func (s *server) asBatch(messages []*nats.Msg) (reply string) {
+	id := rand.Text()
+	reply = s.taker.inbox + "." + id
+	for i, m := range messages {
+		m.Header[headerBatchID], m.Header[headerBatchSeq] = []string{id}, []string{strconv.Itoa(i + 1)}
+	}
+	last := messages[len(messages)-1]
+	messages[0].Reply, last.Reply = reply, reply // to the first: nothing, or why it cannot be staged
+	last.Header[headerBatchCommit] = []string{"1"}
+	return reply
+}
+
+// tooLarge says whether the client would not publish a message: it goes by payload and headers.
+func (s *server) tooLarge(m *nats.Msg) bool {
+	return int64(m.Size()-len(m.Subject)-len(m.Reply)) > s.conn.MaxPayload()
 }
 
 // committed waits for the answer to a batch.

@@ -62,34 +62,12 @@ func TestNATS_TogetherInVain(t *testing.T) {
 	d := sinktest.New(t, sinknats.New, values)
 	all := sinktest.Records(1, 20)
 	sinktest.Brings(t, d, all)
-	nc, err := nats.Connect("nats://"+s.addr, s.login()...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer nc.Close()
-	tried := map[string]bool{}
-	var mu sync.Mutex
-	_, err = nc.Subscribe("in.>", func(m *nats.Msg) {
-		mu.Lock()
-		defer mu.Unlock()
-		if id := m.Header.Get("Nats-Batch-Id"); id != "" {
-			tried[id] = true
-		}
-	})
-	if err := errors.Join(err, nc.Flush()); err != nil {
-		t.Fatal(err)
-	}
+	batches := s.batches(t)
 	const times = 200
 	for range times {
 		sinktest.Brings(t, d, all) // the stream has them
 	}
-	if err := nc.Drain(); err != nil {
-		t.Fatal(err)
-	}
-	testkit.Eventually(t, patience, "what was published to be read", nc.IsClosed)
-	mu.Lock()
-	defer mu.Unlock()
-	if n := len(tried); n == 0 || n > times/4 { // 50 would take years
+	if n := len(batches()); n == 0 || n > times/4 { // 50 would take years
 		t.Errorf("of %d times %d were tried as a batch", times, n)
 	}
 	next := uint64(1000)
@@ -99,6 +77,67 @@ func TestNATS_TogetherInVain(t *testing.T) {
 		sinktest.Brings(t, d, records)
 		return s.inBatch(t, uint64(len(s.received(t))))
 	})
+}
+
+// Of a batch with a record above the server's max_payload nothing is published as a batch, however
+// often it comes: the client would refuse that record behind those in front of it, and the server
+// would hold these for nothing. The next batch without one is sent as such.
+func TestNATS_TogetherWithOneAboveMaxPayload(t *testing.T) {
+	s, values := openWith(t, true)
+	d := sinktest.New(t, sinknats.New, values)
+	sinktest.Brings(t, d, sinktest.Records(1, 20))
+	batches := s.batches(t)
+	records := sinktest.Records(101, 130)
+	records[15] = sinktest.Record(records[15].Position, strings.Repeat("x", 2<<20))
+	for range 5 {
+		var no *sink.Refusal
+		testkit.Eventually(t, patience, "one to be refused", func() bool { // an attempt may fail for its time is over
+			_, err := sinktest.Send(t, d, records)
+			return errors.As(err, &no)
+		})
+	}
+	sinktest.Brings(t, d, sinktest.Records(201, 230))
+	got := batches()
+	if len(got) == 0 {
+		t.Error("records without one above it came one by one")
+	}
+	for _, n := range got {
+		if n == 15 {
+			t.Errorf("what is in front of it was published in vain: %v", got)
+		}
+	}
+}
+
+// batches gives, when it is called, how many messages were published in each batch since.
+func (s *server) batches(t *testing.T) (read func() map[string]int) {
+	t.Helper()
+	nc, err := nats.Connect("nats://"+s.addr, s.login()...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(nc.Close)
+	got := map[string]int{}
+	var mu sync.Mutex
+	_, err = nc.Subscribe("in.>", func(m *nats.Msg) {
+		mu.Lock()
+		defer mu.Unlock()
+		if id := m.Header.Get("Nats-Batch-Id"); id != "" {
+			got[id]++
+		}
+	})
+	if err := errors.Join(err, nc.Flush()); err != nil {
+		t.Fatal(err)
+	}
+	return func() map[string]int {
+		t.Helper()
+		if err := nc.Drain(); err != nil {
+			t.Fatal(err)
+		}
+		testkit.Eventually(t, patience, "what was published to be read", nc.IsClosed)
+		mu.Lock()
+		defer mu.Unlock()
+		return got
+	}
 }
 
 // Where the stream refuses one of a batch, or has no place for it, it takes nothing of the batch.
