@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"edgeloop/admin/api"
+	"edgeloop/internal/units"
 )
 
 // sinksCmd looks at the ways out of the log and changes them.
@@ -42,7 +43,7 @@ func (c *sinksListCmd) Run(io *streams, of *sinksCmd) error {
 	out := printable{io.out}
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	if !c.JSON {
-		fmt.Fprintln(table, "SINK\tTYPE\tSTATE\tLAG\tRATE\tPACED\tSENT\tREFUSED\tMISSED\tOLDEST\tLAST ERROR")
+		fmt.Fprintln(table, "SINK\tTYPE\tSTATE\tLAG\tBYTES\tOLDEST\tRATE\tPACED\tSENT\tREFUSED\tMISSED\tLAST ERROR")
 	}
 	for i := range sinks {
 		s := &sinks[i]
@@ -52,9 +53,12 @@ func (c *sinksListCmd) Run(io *streams, of *sinksCmd) error {
 			}
 			continue
 		}
-		lag, paced, oldest := "?", "-", "-"
+		lag, bytes, paced, oldest := "?", "?", "-", "-"
 		if s.LagRecords != nil {
 			lag = fmt.Sprint(*s.LagRecords)
+		}
+		if s.LagBytes != nil {
+			bytes = units.About(*s.LagBytes)
 		}
 		if s.PacedPerSecond > 0 {
 			paced = fmt.Sprintf("%.0f/s", s.PacedPerSecond)
@@ -62,7 +66,7 @@ func (c *sinksListCmd) Run(io *streams, of *sinksCmd) error {
 		if s.Oldest != nil {
 			oldest = time.Since(*s.Oldest).Round(time.Second).String()
 		}
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%.1f/s\t%s\t%d\t%d\t%d\t%s\t%s\n", s.Name, s.Type, s.State, lag, s.RecordsPerSecond, paced, s.Records, s.Refused, s.Missed, oldest, s.LastError)
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%.1f/s\t%s\t%d\t%d\t%d\t%s\n", s.Name, s.Type, s.State, lag, bytes, oldest, s.RecordsPerSecond, paced, s.Records, s.Refused, s.Missed, s.LastError)
 	}
 	return table.Flush()
 }

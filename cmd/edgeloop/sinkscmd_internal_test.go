@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 	"unicode"
 
 	"edgeloop/backbone"
@@ -18,22 +19,27 @@ import (
 	"edgeloop/sink"
 )
 
-// What a device or a destination said is shown by the verbs of sinks, and acts on no terminal.
-func TestSinksCmd_Printable(t *testing.T) {
-	answers := map[string]string{
-		"/v1/sinks":                   "{\"sinks\":[{\"name\":\"lake\",\"last_error\":\"refused \u009b2J\u202e\"}]}",
-		"/v1/sinks/lake/dead-letters": "{\"dead_letters\":[{\"number\":1,\"record\":{\"topic\":\"\u009b2J\u202e\"}}]}",
-	}
+// sinksOf is the verbs of sinks, for a node that gives these answers by their paths.
+func sinksOf(t *testing.T, answers map[string]string) *sinksCmd {
+	t.Helper()
 	h := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
-		_, _ = w.Write([]byte(answers[r.URL.Path])) // a short one fails below
+		_, _ = w.Write([]byte(answers[r.URL.Path])) // a short one fails the test
 	}))
-	defer h.Close()
+	t.Cleanup(h.Close)
 	token := filepath.Join(t.TempDir(), "token")
 	if err := os.WriteFile(token, []byte(strings.Repeat("0123456789abcdef", 2)), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	of := &sinksCmd{Remote: remote{AdminURL: h.URL, AdminTokenFile: token}}
+	return &sinksCmd{Remote: remote{AdminURL: h.URL, AdminTokenFile: token}}
+}
+
+// What a device or a destination said is shown by the verbs of sinks, and acts on no terminal.
+func TestSinksCmd_Printable(t *testing.T) {
+	of := sinksOf(t, map[string]string{
+		"/v1/sinks":                   "{\"sinks\":[{\"name\":\"lake\",\"last_error\":\"refused \u009b2J\u202e\"}]}",
+		"/v1/sinks/lake/dead-letters": "{\"dead_letters\":[{\"number\":1,\"record\":{\"topic\":\"\u009b2J\u202e\"}}]}",
+	})
 	for name, run := range map[string]func(*streams, *sinksCmd) error{
 		"list":         new(sinksListCmd).Run,
 		"list --json":  (&sinksListCmd{JSON: true}).Run,
@@ -46,6 +52,27 @@ func TestSinksCmd_Printable(t *testing.T) {
 		if text := out.String(); !strings.Contains(text, `\u009b2J\u202e`) ||
 			strings.ContainsFunc(text, func(r rune) bool { return r != '\n' && unicode.In(r, unicode.Cc, unicode.Cf) }) {
 			t.Errorf("%s shows %q", name, text)
+		}
+	}
+}
+
+// How far a sink is behind is listed in records, bytes and time, and what is not known as such.
+func TestSinksCmd_Lag(t *testing.T) {
+	since := time.Now().Add(-90 * time.Second).UTC().Format(time.RFC3339)
+	of := sinksOf(t, map[string]string{"/v1/sinks": `{"sinks":[{"name":"lake","lag_records":1200,"lag_bytes":400000,"oldest":"` + since + `"},{"name":"new"}]}`})
+	var out bytes.Buffer
+	if err := new(sinksListCmd).Run(&streams{out: &out}, of); err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(out.String(), "\n")
+	for line, want := range [][]string{{"SINK", "LAG", "BYTES", "OLDEST"}, {"lake", "1200", "391KiB", "1m3"}, {"new", "?", "?", "-"}} {
+		rest := lines[line]
+		for _, text := range want { // in this order
+			_, behind, found := strings.Cut(rest, text)
+			if !found {
+				t.Fatalf("%q has no %s behind what is in front of it", lines[line], text)
+			}
+			rest = behind
 		}
 	}
 }

@@ -72,3 +72,18 @@ func SizeText(n int64) string {
 	}
 	return strconv.FormatInt(n, 10)
 }
+
+// About writes a size in few figures, for people: 1.5KiB, 42MiB.
+func About(n uint64) string {
+	size, unit := float64(n), "B"
+	for _, larger := range []string{"KiB", "MiB", "GiB", "TiB"} {
+		if size < 1024 {
+			break
+		}
+		size, unit = size/1024, larger
+	}
+	if unit == "B" || size >= 100 {
+		return strconv.FormatFloat(size, 'f', 0, 64) + unit
+	}
+	return strconv.FormatFloat(size, 'f', 1, 64) + unit
+}
