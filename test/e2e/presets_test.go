@@ -31,20 +31,11 @@ func preset(t *testing.T, path string, replace map[string]string) string {
 	return "--config=" + own
 }
 
-// The presets of examples are configurations that a node takes; what it stores in PostgreSQL
-// is what the panels of the board ask for.
-func TestPresets(t *testing.T) {
+// What a node with the preset of PostgreSQL stores is what the panels of its board ask for.
+func TestPresets_Board(t *testing.T) {
 	t.Parallel()
 	db := testkit.NewPostgres(t)
 	t.Cleanup(db.Close)
-	kafka := prepare(t, "--auth=none", preset(t, "kafka/edgeloop.yaml", map[string]string{"kafka:9092": freeAddr(t)}))
-	kafka.boot()
-	first := upgradeRaw(t, kafka, "?device=pump-1", "")
-	first.say(frame(fin|opText, `{"type":"telemetry","seq":1,"data":1}`))
-	first.wantText("ack")
-	testkit.Eventually(t, patience, "the sink to say that no broker answers", func() bool { return kafka.sink()["state"] == "waiting" })
-	kafka.kill()
-
 	n := prepare(t, "--auth=none", preset(t, "postgres/edgeloop.yaml", map[string]string{"postgres://edge@db:5432/telemetry": db.URL()}))
 	n.env = []string{"DB_PASSWORD=right"}
 	n.boot()
