@@ -74,7 +74,7 @@ func (s *Server) admit(conn *eventloop.Conn, h *eventloop.Hello, m *mqttproto.Co
 	case m.Properties.Has(mqttproto.PropAuthMethod): // [MQTT-4.12.0-1]
 		return nil, s.refuse(refusedToken, eventloop.ReasonUnauthorized, "this node has no authentication method: send the token as password")
 	case m.Will.Set: // [MQTT-3.2.2-6]
-		return nil, s.refuse(refusedWill, eventloop.ReasonForbidden, "an application does not publish, and so has no Will")
+		return nil, s.refuse(refusedWill, eventloop.ReasonForbidden, "an application has no Will: it publishes nothing but commands")
 	case len(m.ClientID) > maxID:
 		return nil, s.refuse(refusedID, eventloop.ReasonName, fmt.Sprintf("the client identifier has %d bytes: give at most %d", len(m.ClientID), maxID))
 	}

@@ -219,7 +219,7 @@ func (c *client) close(why error) {
 		c.conn.Close(eventloop.CloseTokenExpired, "the token is no longer valid")
 	case errors.Is(why, errStopping):
 		c.conn.Close(eventloop.CloseGoingAway, c.s.comeBack())
-	case errors.Is(why, errPublishes), errors.Is(why, errHolds):
+	case errors.Is(why, errRefused), errors.Is(why, errHolds):
 		c.conn.Close(eventloop.ClosePolicy, why.Error())
 	default:
 		c.s.log.Warn("the connection of an application cannot go on", zap.String("client", c.id), zap.Error(why))

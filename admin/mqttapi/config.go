@@ -29,8 +29,11 @@ type Config struct {
 	Private func(listener string) bool
 	// AllowPlain lets tokens be shown over a network that can read them.
 	AllowPlain bool
-	// CheckName judges the name of a "tenant", which never may have a slash; default: 1 to
-	// 128 bytes without one.
+	// Command sends a command of an application, whose token has the scope for it, to a device,
+	// and returns its id; ErrAway where the device is not here. nil: there are none.
+	Command func(ctx context.Context, c Command) (id string, err error)
+	// CheckName judges the name of a "tenant" or "device", which never may have a slash; default:
+	// 1 to 128 bytes without one.
 	CheckName func(kind, name string) error
 	// Topics names records of devices that speak another protocol; default DefaultTopics.
 	Topics Topics

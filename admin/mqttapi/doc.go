@@ -8,7 +8,8 @@
 // # Owns
 //
 // Who of the clients is an application (admit.go), and what one connection of it is made of:
-// client.go on the loop, work.go beside it, reading.go at the log. And the groups of shared
+// client.go on the loop, work.go beside it, reading.go at the log. What it may publish: commands of
+// Sparkplug B (sparkplug.go). And the groups of shared
 // subscriptions (groups.go), each of which reads the log once for its members (group.go).
 //
 // # Goroutines

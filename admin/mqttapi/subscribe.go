@@ -3,13 +3,18 @@ package mqttapi
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"edgeloop/backbone/reader"
 	"edgeloop/mqttproto"
 )
 
-// errPublishes ends a client of 3.1.1 that publishes: it cannot be told otherwise.
-var errPublishes = errors.New("an application does not publish: devices do, with tokens of their own")
+// errPublishes is why a message of an application is not taken, and errRefused ends a client of
+// 3.1.1 that cannot be told otherwise.
+var (
+	errPublishes = errors.New("an application publishes nothing but commands of Sparkplug B: devices do, with tokens of their own")
+	errRefused   = errors.New("a message was refused")
+)
 
 // packet takes one packet in.
 func (c *client) packet(ctx context.Context, packet []byte) error {
@@ -28,22 +33,31 @@ func (c *client) packet(ctx context.Context, packet []byte) error {
 	return nil
 }
 
-// publish refuses a message. [MQTT-4.3.2-4] [MQTT-4.3.3-8]
+// publish carries out a command, and refuses any other message: of 3.1.1, which has no way to say
+// so, the connection ends. [MQTT-4.3.2-4] [MQTT-4.3.3-8] [MQTT3-3.3.5-2]
 func (c *client) publish(ctx context.Context, p mqttproto.Packet) error {
 	m, err := mqttproto.DecodePublish(p, c.peer.Version, 0)
-	switch {
-	case err != nil:
+	if err != nil {
 		return err //nolint:wrapcheck // it is the fault that is told
-	case c.peer.Version == mqttproto.V311:
-		return errPublishes
+	}
+	code, why := c.command(ctx, &m)
+	switch {
+	case c.peer.Version == mqttproto.V311 && (code == mqttproto.ReasonNotAuthorized || m.QoS == 2):
+		return fmt.Errorf("%w: %w", errRefused, why)
 	case m.QoS == 0:
 		return nil
+	case c.peer.Version == mqttproto.V311: // it is through, as far as it goes
+		code = mqttproto.ReasonSuccess
 	}
 	answer := mqttproto.PUBACK
 	if m.QoS == 2 {
 		answer = mqttproto.PUBREC
 	}
-	return c.out.put(ctx, mqttproto.AppendAck(nil, c.peer, answer, m.ID, mqttproto.ReasonNotAuthorized, nil))
+	var props mqttproto.Properties
+	if why != nil {
+		props.AddString(mqttproto.PropReasonString, why.Error())
+	}
+	return c.out.put(ctx, mqttproto.AppendAck(nil, c.peer, answer, m.ID, code, &props))
 }
 
 // subscribe answers a SUBSCRIBE, when what it changes is on the disk: each record behind the

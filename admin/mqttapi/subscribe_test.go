@@ -47,16 +47,14 @@ func TestPublish_IsRefused(t *testing.T) {
 	t.Parallel()
 	n := start(t, t.TempDir(), mqttapi.Config{})
 	c, _ := n.enter(hello{id: "app", token: tokenAll, clean: true})
-	c.send(packet(0x32, text("t"), []byte{0, 7, 0}, []byte("x")))
-	if p := c.next(); !bytes.Equal(p, []byte{0x40, 4, 0, 7, 0x87, 0}) {
-		t.Errorf("PUBACK % x", p)
-	}
-	c.send(packet(0x34, text("t"), []byte{0, 8, 0}, []byte("x")))
-	if p := c.next(); !bytes.Equal(p, []byte{0x50, 4, 0, 8, 0x87, 0}) {
-		t.Errorf("PUBREC % x", p)
+	for _, answer := range []byte{0x40, 0x50} {
+		c.publish("t", "x", answer>>4-3)
+		if code := c.ackOf(answer); code != 0x87 {
+			t.Errorf("answered %#x", code)
+		}
 	}
 	old, _ := n.enter(hello{id: "old", token: tokenAll, v311: true, clean: true})
-	old.send(packet(0x30, text("t"), []byte("x")))
+	old.publish("t", "x", 0)
 	old.wantEnd(0)
 	if end, _ := n.log.Durable(); end != 0 {
 		t.Errorf("the log has %d records", end)

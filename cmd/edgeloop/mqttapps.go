@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -10,7 +11,9 @@ import (
 	"edgeloop/auth"
 	"edgeloop/backbone"
 	"edgeloop/backbone/pace"
+	"edgeloop/devicemgr"
 	"edgeloop/eventloop"
+	"edgeloop/gateway"
 )
 
 // planMQTTApps checks the flags of applications that subscribe by MQTT.
@@ -37,6 +40,7 @@ func (n *node) acceptor() (eventloop.Acceptor, error) {
 		Early:       n.early.Roster(),
 		Private:     isPrivate,
 		AllowPlain:  n.cfg.MQTTApps == "any",
+		Command:     n.mqttCommand,
 		CheckName:   auth.CheckName,
 		Topics:      topics,
 		IdleTimeout: n.cfg.IdleTimeout,
@@ -46,6 +50,15 @@ func (n *node) acceptor() (eventloop.Acceptor, error) {
 		Audit:       n.log.audit,
 	})
 	return n.mqttApps, nil
+}
+
+// mqttCommand sends a command of an application.
+func (n *node) mqttCommand(ctx context.Context, c mqttapi.Command) (string, error) {
+	id, _, _, err := n.gateway.Command(ctx, devicemgr.Key{Tenant: c.Tenant, Device: c.Device}, gateway.Command{Name: c.Name, Data: c.Data, Now: true})
+	if errors.Is(err, gateway.ErrNotConnected) {
+		return id, mqttapi.ErrAway
+	}
+	return id, err
 }
 
 // name is what the listener at place i is called: whether it speaks TLS matters here, and port 0
