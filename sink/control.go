@@ -149,7 +149,7 @@ func (r *runner) sendLetters(soft, hard context.Context) error {
 			if !slices.ContainsFunc(which, func(f store.LetterFilter) bool { return f.Wants(&l) }) {
 				return true
 			}
-			if rec, err := parse(l.Log, l.Position, l.Record, &r.spec.trace); err == nil { // one that cannot be read stays
+			if rec, err := parse(l.Log, l.Position, l.Record, &Record{}, &r.spec.trace); err == nil { // one that cannot be read stays
 				next = &numbered{number, rec}
 			}
 			return next == nil

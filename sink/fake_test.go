@@ -1,6 +1,7 @@
 package sink_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"slices"
@@ -88,6 +89,7 @@ func (l fakeLetters) Bury(_ context.Context, letter store.Letter) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.buryErr == nil {
+		letter.Record = bytes.Clone(letter.Record)
 		l.letters = append(l.letters, letter)
 	}
 	return l.buryErr

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"edgeloop/backbone/reader"
+	"edgeloop/internal/invariants"
 )
 
 // gathering is the batch that fills while another is sent. The reader of a sink puts into
@@ -21,6 +22,7 @@ type gathering struct {
 
 	// Owned by the sender.
 	began time.Time // to wait for the batch to fill; zero: it has not
+	spare batch     // empty; the memory of one that was delivered
 
 	mu sync.Mutex
 	// Guarded by mu.
@@ -79,7 +81,11 @@ func (g *gathering) tryPut(e reader.Entry) bool {
 	}
 	from := len(b.buf)
 	b.buf = append(b.buf, e.Line...) // a larger buf leaves the lines before where they are
-	r, err := parse(g.log, e.Position, b.buf[from:len(b.buf):len(b.buf)], &g.trace)
+	before := &Record{}
+	if n := len(b.records); n > 0 {
+		before = &b.records[n-1]
+	}
+	r, err := parse(g.log, e.Position, b.buf[from:len(b.buf):len(b.buf)], before, &g.trace)
 	switch {
 	case err != nil:
 		b.bad = append(b.bad, badRecord{len(b.records), r, err.Error()})
@@ -108,6 +114,25 @@ func (g *gathering) oldest() int64 {
 		return 0
 	}
 	return g.batch.records[0].Received
+}
+
+// giveBack takes a batch of which all is confirmed, or with the dead letters: nothing looks into its
+// memory any more, which is used again. Made anew for each batch it was most of the garbage of a sink
+// that catches up, and collecting it is time that devices wait for. A few records do not hold
+// on to what many needed.
+func (g *gathering) giveBack(b *batch) {
+	if invariants.Enabled {
+		for i := range b.buf {
+			b.buf[i] = 0xCC
+		}
+	}
+	clear(b.records)
+	if len(b.records) >= cap(b.records)/8 {
+		g.spare.records = b.records[:0]
+	}
+	if len(b.buf) >= cap(b.buf)/8 {
+		g.spare.buf = b.buf[:0]
+	}
 }
 
 // idleKeep is how often the place moves over records that the filter keeps back.
@@ -148,8 +173,7 @@ func (g *gathering) take(ctx context.Context, poked <-chan struct{}, due <-chan 
 	g.began = time.Time{}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	b = g.batch
-	g.batch = batch{}
+	b, g.batch, g.spare = g.batch, g.spare, batch{}
 	for _, stale := range []chan struct{}{g.some, g.full} {
 		select {
 		case <-stale:

@@ -16,8 +16,8 @@ const propertied = `{"tenant":"t","device":"d","epoch":1,"type":"telemetry","rec
 func read(t *testing.T, line string, trace tracing) Record {
 	t.Helper()
 	var scanned Record
-	r, err := parse("log", 9, []byte(line), &trace)
-	if err != nil || !scan([]byte(line), &scanned) {
+	r, err := parse("log", 9, []byte(line), &Record{}, &trace)
+	if err != nil || !scan([]byte(line), &Record{}, &scanned) {
 		t.Fatalf("%s: %v", line, err)
 	}
 	return r

@@ -31,16 +31,26 @@ type Record struct {
 	Trace Trace `json:"-"` // where the sink has a key for it
 }
 
-// parse reads a line of the log. line is shared, never written.
-func parse(log string, position uint64, line []byte, trace *tracing) (Record, error) {
+// parse reads a line of the log. line is shared, never written. Texts that are those of the record
+// before it are not made anew.
+func parse(log string, position uint64, line []byte, before *Record, trace *tracing) (Record, error) {
 	r := Record{Log: log, Position: position, Line: line}
-	if !scan(line, &r) {
-		r = Record{Log: log, Position: position, Line: line}
-		if err := json.Unmarshal(line, &r); err != nil {
-			return r, fmt.Errorf("record %d of the log cannot be read: %w", position, err)
+	if !scan(line, before, &r) {
+		var err error
+		if r, err = unmarshal(log, position, line); err != nil {
+			return r, err
 		}
 	}
 	r.Trace = trace.of(&r)
+	return r, nil
+}
+
+// unmarshal is parse for lines of any form. In a function of its own, for its record is garbage.
+func unmarshal(log string, position uint64, line []byte) (Record, error) {
+	r := Record{Log: log, Position: position, Line: line}
+	if err := json.Unmarshal(line, &r); err != nil {
+		return r, fmt.Errorf("record %d of the log cannot be read: %w", position, err)
+	}
 	return r, nil
 }
 

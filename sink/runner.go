@@ -33,7 +33,7 @@ type Node struct {
 
 // Letters are the dead letters: store.Letters says what its methods do.
 type Letters interface {
-	Bury(ctx context.Context, letter store.Letter) error
+	Bury(ctx context.Context, letter store.Letter) error // letter.Record is borrowed until return
 	Each(ctx context.Context, sink string, after uint64, fn func(number uint64, letter store.Letter) bool) error
 	Remove(ctx context.Context, sink string, number uint64) (bool, error)
 }
@@ -180,7 +180,9 @@ func (r *runner) session(soft, hard context.Context) error {
 	for {
 		b, again, err := g.take(reading, r.poke, r.place.due())
 		if err == nil {
-			err = r.deliver(soft, hard, &b)
+			if err = r.deliver(soft, hard, &b); err == nil {
+				g.giveBack(&b)
+			}
 		}
 		if err == nil && again {
 			err = r.sendLetters(soft, hard)

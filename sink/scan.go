@@ -8,8 +8,9 @@ import (
 
 // scan reads a line as the node writes them, with texts of plain ASCII: what json.Unmarshal
 // makes of it, for less than half the price, and Data is a part of the line. It returns false
-// where it is not sure; then r may have anything.
-func scan(line []byte, r *Record) bool {
+// where it is not sure; then r may have anything. before is any record: a text that is the same in
+// it is taken from there.
+func scan(line []byte, before, r *Record) bool {
 	if !json.Valid(line) {
 		return false
 	}
@@ -19,7 +20,7 @@ func scan(line []byte, r *Record) bool {
 		if key != nil && c.is(':') {
 			value = c.value()
 		}
-		if value == nil || !r.set(key, value) {
+		if value == nil || !r.set(key, value, before) {
 			return false
 		}
 	}
@@ -27,20 +28,20 @@ func scan(line []byte, r *Record) bool {
 }
 
 // set takes one member.
-func (r *Record) set(key, value []byte) bool {
+func (r *Record) set(key, value []byte, before *Record) bool {
 	switch string(key) {
 	case `"tenant"`:
-		return plainText(&r.Tenant, value)
+		return plainText(&r.Tenant, before.Tenant, value)
 	case `"device"`:
-		return plainText(&r.Device, value)
+		return plainText(&r.Device, before.Device, value)
 	case `"type"`:
-		return plainText(&r.Type, value)
+		return plainText(&r.Type, before.Type, value)
 	case `"topic"`:
-		return plainText(&r.Topic, value)
+		return plainText(&r.Topic, before.Topic, value)
 	case `"level"`:
-		return plainText(&r.Level, value)
+		return plainText(&r.Level, before.Level, value)
 	case `"encoding"`:
-		return plainText(&r.Encoding, value)
+		return plainText(&r.Encoding, before.Encoding, value)
 	case `"epoch"`:
 		return whole(&r.Epoch, value)
 	case `"seq"`:
@@ -55,12 +56,21 @@ func (r *Record) set(key, value []byte) bool {
 	case `"qos"`: // no destination is told
 		return true
 	case `"properties"`:
-		return json.Unmarshal(value, &r.Properties) == nil
+		p, err := readProperties(value)
+		r.Properties = p
+		return err == nil
 	}
 	return false
 }
 
-func plainText(to *string, value []byte) bool {
+// readProperties is in a function of its own, so that the records of those who have none are no
+// garbage.
+func readProperties(value []byte) (p *Properties, err error) {
+	err = json.Unmarshal(value, &p)
+	return p, err
+}
+
+func plainText(to *string, before string, value []byte) bool {
 	if value[0] != '"' {
 		return false
 	}
@@ -70,7 +80,9 @@ func plainText(to *string, value []byte) bool {
 			return false
 		}
 	}
-	*to = string(text)
+	if *to = before; before != string(text) {
+		*to = string(text)
+	}
 	return true
 }
 

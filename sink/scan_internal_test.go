@@ -23,12 +23,13 @@ var lines = []string{
 // and of lines as the node writes them it is.
 func TestScan_AsUnmarshal(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // repeatable
-	sure := 0
+	sure, before := 0, Record{}
 	check := func(line []byte) {
 		var got, want Record
-		if !scan(line, &got) {
+		if !scan(line, &before, &got) {
 			return
 		}
+		before = got
 		sure++
 		if err := json.Unmarshal(line, &want); err != nil || !reflect.DeepEqual(got, want) {
 			t.Fatalf("%s: %+v, json makes of it %+v, %v", line, got, want, err)
@@ -58,17 +59,18 @@ func TestScan_AsUnmarshal(t *testing.T) {
 	if sure < 500 {
 		t.Errorf("of all lines it was sure of %d", sure)
 	}
-	if r := new(Record); !scan([]byte(lines[0]), r) || r.TS != -5 || r.Topic != "a/b" {
+	if r := new(Record); !scan([]byte(lines[0]), &Record{}, r) || r.TS != -5 || r.Topic != "a/b" {
 		t.Errorf("of a line as the node writes them it is not sure: %+v", r)
 	}
 }
 
 func BenchmarkParse(b *testing.B) {
 	line := []byte(lines[0])
+	before := &Record{Tenant: "default", Type: "telemetry", Topic: "a/b"}
 	b.ReportAllocs()
 	b.SetBytes(int64(len(line)))
 	for b.Loop() {
-		if _, err := parse("log", 7, line, &tracing{}); err != nil {
+		if _, err := parse("log", 7, line, before, &tracing{}); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -71,7 +71,7 @@ func TestTrace_OfARecord(t *testing.T) {
 		`{"tp":"` + validTrace + `","tracestate":"a=1"}`:            {},
 	} {
 		line := []byte(`{"tenant":"t","device":"d","epoch":1,"type":"telemetry","received":7,"data":` + data + `}`)
-		r, err := parse("log", 1, line, &trace)
+		r, err := parse("log", 1, line, &Record{}, &trace)
 		if err != nil || r.Trace != want {
 			t.Errorf("%s: %+v, %v", data, r.Trace, err)
 		}
