@@ -40,15 +40,15 @@ type Webhook struct {
 	mood     Mood
 	secret   string
 	requests int
-	took     bytes.Buffer // lines
-	batches  []batch      // of took
+	took     []batch
 	refused  map[key]bool
 }
 
-// batch is when what ends at an offset came.
+// batch is a body that was taken, and when. They are kept one by one: in one buffer all of them would be
+// copied each time that it grows, on the processors of the devices.
 type batch struct {
-	end int
-	at  time.Time
+	body []byte // lines; never written
+	at   time.Time
 }
 
 type key struct {
@@ -123,7 +123,12 @@ func unpacked(answer http.ResponseWriter, r *http.Request) ([]byte, error) {
 		}
 		in = io.LimitReader(z, 64<<20)
 	}
-	return io.ReadAll(in)
+	var body bytes.Buffer
+	if r.ContentLength > 0 && r.ContentLength < 32<<20 {
+		body.Grow(int(r.ContentLength) + bytes.MinRead)
+	}
+	_, err := body.ReadFrom(in)
+	return body.Bytes(), err
 }
 
 // judge says what a batch is answered with, and takes it if that is 200.
@@ -162,8 +167,7 @@ func (w *Webhook) judge(shown string, body []byte) int {
 	case bad > 0:
 		return http.StatusUnprocessableEntity
 	}
-	w.took.Write(body)
-	w.batches = append(w.batches, batch{w.took.Len(), time.Now()})
+	w.took = append(w.took, batch{body, time.Now()})
 	return http.StatusOK
 }
 
@@ -172,15 +176,13 @@ func poisoned(k key) bool { return k.seq == poison && k.device[len(k.device)-1] 
 // Read implements Outlet.
 func (w *Webhook) Read(_ context.Context, each func(at time.Time, line []byte) error) error {
 	w.mu.Lock()
-	took, batches := w.took.Bytes(), w.batches // appended to, never changed
+	took := w.took // appended to, never changed
 	w.mu.Unlock()
-	from := 0
-	for _, b := range batches {
-		err := eachLine("what the receiver took", took[from:b.end], func(line []byte) error { return each(b.at, line) })
+	for _, b := range took {
+		err := eachLine("what the receiver took", b.body, func(line []byte) error { return each(b.at, line) })
 		if err != nil {
 			return err
 		}
-		from = b.end
 	}
 	return nil
 }
@@ -189,7 +191,7 @@ func (w *Webhook) Read(_ context.Context, each func(at time.Time, line []byte) e
 func (w *Webhook) Forget() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.took, w.batches = bytes.Buffer{}, nil
+	w.took = nil
 }
 
 // Refused implements Outlet. Any goroutine.
