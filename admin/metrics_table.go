@@ -148,6 +148,7 @@ func backboneSeries() []Series {
 		{"edgeloop_backbone_settled_batches_total", TypeCounter, nil, "Attempts whose end had to be looked up in the log."},
 		{"edgeloop_backbone_reopened_total", TypeCounter, nil, "Times that the embedded store was opened again."},
 		{"edgeloop_backbone_reader_missed_records_total", TypeCounter, nil, "Records that retention took before a named reader of the log had read them."},
+		{"edgeloop_backbone_reader_held_seconds_total", TypeCounter, nil, "Time that readers far behind the end of the log, as sinks that catch up, waited so that devices are served, all of them together."},
 		{"edgeloop_backbone_stalls_total", TypeCounter, nil, "Times that the log stopped taking records."},
 		{"edgeloop_backbone_stalled", TypeGauge, nil, "1 while the log takes no records."},
 		{"edgeloop_backbone_log_sync", TypeGauge, []string{"state"}, "1 for what is known of whether the log syncs before it confirms."},

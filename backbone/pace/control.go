@@ -2,6 +2,7 @@ package pace
 
 import (
 	"math"
+	"slices"
 	"time"
 )
 
@@ -15,20 +16,21 @@ const (
 	fewest = 16
 	// stale is after how long what was known of devices is of no use.
 	stale = 3 * time.Second
-	// restEvery is after how many windows readers rest, to see how devices do without them.
+	// restEvery is after how many windows readers rest, to see how devices do without them, once
+	// rests of that are known; before that they rest sooner.
 	restEvery = 24
+	rests     = 3
 
 	// margin times what the log grows by is what each may read at least, and least records a
 	// second.
 	margin = 1.5
 	least  = 1000.0
 
-	// slower and faster are how the rate changes from window to window; with care it grows from
-	// where devices minded not long ago.
-	slower  = 0.8
-	halved  = 0.5 // where they mind much, and the first time: it grew fast
-	faster  = 1.25
-	careful = 1.06
+	// slower and faster are how the rate changes from window to window. It grows by a quarter in a
+	// second: what devices feel of it is seen a window later, and by then it must not be much more.
+	slower = 0.8
+	halved = 0.5 // where they mind much
+	faster = 1.05
 	// Devices mind where acknowledgements take longer by so great a part, and by slack whatever they
 	// take. It is small, for the slowest of them feel a reader three or four times as much.
 	part  = 8
@@ -56,13 +58,12 @@ const (
 // control is the rate and what it follows from. The lock of its Pacer guards it.
 type control struct {
 	phase   phase
-	rate    float64       // records a second that each may read; +Inf: no limit
-	base    time.Duration // what an acknowledgement takes, in the mean, while readers rest, half of it the last time; 0: not known
-	takes   time.Duration // what it takes of late; half of it is the last window's, so that one slow write is no reason
-	windows int           // since they rested
-	minded  float64       // the rate at which devices minded last; +Inf: not yet
-	from    sample        // the present window began
-	used    uint64        // in it, by the one that read most
+	rate    float64         // records a second that each may read; +Inf: no limit
+	rested  []time.Duration // what an acknowledgement took, in the mean, in the last rests; none: not known
+	takes   time.Duration   // what it takes of late; half of it is the last window's, so that one slow write is no reason
+	windows int             // since they rested
+	from    sample          // the present window began
+	used    uint64          // in it, by the one that read most
 
 	brings float64 // records a second that the log grows by
 	growth sample  // since when it is looked at
@@ -92,7 +93,7 @@ func (c *control) look(now sample) {
 	d, n := now.at.Sub(c.from.at), now.acks-c.from.acks
 	switch {
 	case c.from.at.IsZero() || d > stale || now.acks < c.from.acks: // nobody was catching up
-		c.phase, c.rate, c.windows, c.minded, c.base = resting, c.floor(), 0, math.Inf(1), 0
+		c.phase, c.rate, c.windows, c.rested = resting, c.floor(), 0, nil
 	case d < window, n < fewest && d < longest && (n > 0 || now.waiting):
 		return
 	case n < fewest && !now.waiting: // idle
@@ -116,31 +117,32 @@ func (c *control) look(now sample) {
 func (c *control) judge(mean time.Duration, used float64) {
 	c.windows++
 	c.takes = (c.takes + mean) / 2
-	grown := c.rate * faster
-	if grown > slower*c.minded {
-		grown = c.rate * careful
-	}
-	mind := c.takes > c.base+max(c.base/part, slack)
+	grown, base := c.rate*faster, c.base()
+	mind := c.takes > base+max(base/part, slack)
 	switch {
 	case c.phase == resting:
-		if c.base == 0 {
-			c.base = mean
-		}
-		c.base = (c.base + mean) / 2
-		c.takes, c.phase, c.windows = c.base, working, 0
-	case mind && (c.takes > 2*c.base || math.IsInf(c.minded, 1)):
-		c.minded = c.rate
+		c.rested = append(c.rested, mean)[max(0, len(c.rested)+1-rests):]
+		c.takes, c.phase, c.windows = c.base(), working, 0
+	case mind && c.takes > 2*base:
 		c.rate *= halved
 	case mind:
-		c.minded = c.rate
 		c.rate *= slower
 	case 2*used > grown: // else it is not the rate that holds them
 		c.rate = grown
 	}
 	c.rate = max(c.floor(), c.rate)
-	if c.windows >= restEvery && 2*used > c.rate {
+	if c.windows >= restEvery*len(c.rested)/rests && 2*used > c.rate {
 		c.phase = settling
 	}
+}
+
+// base is what an acknowledgement takes while readers rest: the middle of the last rests, so that
+// one that was quieter or busier than others says nothing; of two the shorter.
+func (c *control) base() time.Duration {
+	if len(c.rested) == 0 {
+		return 0
+	}
+	return slices.Sorted(slices.Values(c.rested))[(len(c.rested)-1)/2]
 }
 
 // far is how many records behind the end one is that has to catch up, and near where that ends.

@@ -3,7 +3,9 @@ package pace
 import (
 	"context"
 	"math"
+	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"edgeloop/internal/pause"
@@ -28,10 +30,16 @@ type Pacer struct {
 	// Guarded by mu.
 	control control
 	turns   map[string]*Turn // by name, the latest
+
+	// Atomic.
+	held atomic.Int64 // nanoseconds that readers waited
 }
 
 // New makes one.
 func New(s Signals) *Pacer { return &Pacer{signals: s, turns: map[string]*Turn{}} }
+
+// Held is how long readers waited so that devices are served, all of them together; it grows only.
+func (p *Pacer) Held() time.Duration { return time.Duration(p.held.Load()) }
 
 // Turn is one reader.
 type Turn struct {
@@ -41,6 +49,7 @@ type Turn struct {
 
 	// Owned by who reads.
 	passed uint64 // since it was last asked whether to wait
+	yields bool   // it catches up beside devices
 
 	// Guarded by the Pacer's mu.
 	away  time.Time // since when it is far behind; zero: it is not
@@ -82,8 +91,10 @@ func (p *Pacer) Rate(name string) float64 {
 }
 
 const (
-	// stride is how many records pass between two questions whether to wait.
+	// stride is how many records pass between two questions whether to wait, and breath how many
+	// until others who can run are let through: without that they wait until the reader does.
 	stride = 250
+	breath = 25
 	// grace is for how long one may be far behind before it is held to the rate: who was
 	// held up for a moment is through by then. Who lacks more than outright was away.
 	grace    = 250 * time.Millisecond
@@ -97,7 +108,11 @@ const (
 // Wait returns when the record of a position may be read, or with the error of ctx. The
 // goroutine that reads calls it for each record, in order.
 func (t *Turn) Wait(ctx context.Context, position uint64) error {
-	if t.passed++; t.passed < stride {
+	t.passed++
+	if t.yields && t.passed%breath == 0 {
+		runtime.Gosched()
+	}
+	if t.passed < stride {
 		return nil
 	}
 	n := t.passed
@@ -107,7 +122,10 @@ func (t *Turn) Wait(ctx context.Context, position uint64) error {
 		if wait <= 0 {
 			return nil
 		}
-		if err := pause.For(ctx, wait); err != nil || !again {
+		began := time.Now()
+		err := pause.For(ctx, wait)
+		t.pacer.held.Add(int64(time.Since(began)))
+		if err != nil || !again {
 			return err
 		}
 	}
@@ -127,7 +145,8 @@ func (t *Turn) ask(position, n uint64) (wait time.Duration, again bool) {
 		return 0, false
 	}
 	c.grow(now)
-	if t.seen = now.at; !t.behind(end-min(end, position), now.at) {
+	t.seen = now.at
+	if t.yields = t.behind(end-min(end, position), now.at); !t.yields {
 		return 0, false
 	}
 	if c.look(now); c.phase != working {

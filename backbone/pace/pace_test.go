@@ -2,6 +2,7 @@ package pace_test
 
 import (
 	"context"
+	"math"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -87,11 +88,17 @@ func (p *plant) acked() (uint64, time.Duration, bool) {
 	return p.acks, p.took, p.brings > 0
 }
 
-// hurts is how many of the acknowledgements took too long.
-func (p *plant) hurts() float64 {
+// suffered is how many acknowledgements took too long so far, and how many there were.
+func (p *plant) suffered() (hurt, acks float64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return float64(p.hurt) / float64(p.acks)
+	return float64(p.hurt), float64(p.acks)
+}
+
+// hurts is how many of the acknowledgements took too long.
+func (p *plant) hurts() float64 {
+	hurt, acks := p.suffered()
+	return hurt / acks
 }
 
 func (p *plant) bring(perSecond float64) {
@@ -192,6 +199,58 @@ func TestPacer_MindsSoon(t *testing.T) {
 	})
 }
 
+// What devices feel is seen late, so who catches up begins with little and takes its time, however
+// little devices mind.
+func TestPacer_BeginsSlowly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, stop := newPlant(10_000, calm)
+		defer stop()
+		r := p.reads("sink:a", 0)
+		for second := range 4 {
+			was := r.position()
+			time.Sleep(time.Second)
+			if got := r.position() - was; got > uint64(15_000*math.Pow(1.3, float64(second+1))) { //nolint:gosec // small
+				t.Errorf("in second %d it read %d", second, got)
+			}
+		}
+	})
+}
+
+// One rest in which acknowledgements were quicker, or slower, than in others is no measure: what
+// they take when readers are at work is the same all the time.
+func TestPacer_OneRestIsNoMeasure(t *testing.T) {
+	for name, odd := range map[string]time.Duration{"quicker": usual / 3, "slower": 6 * usual} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				rests, resting := 0, false
+				p, stop := newPlant(10_000, func(perSecond float64) time.Duration {
+					switch {
+					case perSecond >= 5_000:
+						resting = false
+					case !resting:
+						rests, resting = rests+1, true
+					case rests%3 == 2:
+						return odd
+					}
+					return tired(perSecond)
+				})
+				defer stop()
+				r := p.reads("sink:a", 0)
+				time.Sleep(12 * time.Second) // until the rate is found
+				was := r.position()
+				hurtBefore, acksBefore := p.suffered()
+				time.Sleep(15 * time.Second)
+				if got := r.position() - was; got < 15*40_000 {
+					t.Errorf("it read %d in 15 s", got)
+				}
+				if hurt, acks := p.suffered(); hurt-hurtBefore > (acks-acksBefore)/10 {
+					t.Errorf("%.0f of %.0f acknowledgements took too long", hurt-hurtBefore, acks-acksBefore)
+				}
+			})
+		})
+	}
+}
+
 // Two that catch up at a time share what devices do not mind, evenly.
 func TestPacer_SeveralShare(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -290,7 +349,7 @@ func TestPacer_FullSpeedWhereNobodyMinds(t *testing.T) {
 		p, stop := newPlant(10_000, calm)
 		defer stop()
 		r := p.reads("sink:a", 0)
-		time.Sleep(5 * time.Second)
+		time.Sleep(12 * time.Second)
 		was := r.position()
 		time.Sleep(5 * time.Second)
 		if got := r.position() - was; got < 5*top*8/10 {

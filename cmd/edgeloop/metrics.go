@@ -103,6 +103,7 @@ func (n *node) backboneMetrics(to func(admin.Sample)) {
 	emit("edgeloop_backbone_settled_batches_total", float64(st.Settled))
 	emit("edgeloop_backbone_reopened_total", float64(st.Reopened))
 	emit("edgeloop_backbone_reader_missed_records_total", float64(st.ReaderMissed))
+	emit("edgeloop_backbone_reader_held_seconds_total", n.pacer.Held().Seconds())
 	emit("edgeloop_backbone_stalls_total", float64(st.Stalls))
 	emit("edgeloop_backbone_stalled", boolean(!n.backbone.State().OK()))
 	known := n.backbone.LogInfo()

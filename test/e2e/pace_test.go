@@ -11,8 +11,9 @@ import (
 )
 
 // A sink whose destination comes back, while devices send, is held to a rate, which the
-// operator sees; and it comes to the end of the log with devices sending all the time.
-func TestSinks_CatchingUpLeavesDevicesRoom(t *testing.T) {
+// operator sees, and waits for their sake, which is counted; and it comes to the end of the log
+// with devices sending all the time.
+func TestSinks_CatchingUpIsHeldBack(t *testing.T) {
 	t.Parallel()
 	gate := make(chan struct{}) // each request of the sink takes one, until it is closed
 	hook := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -47,6 +48,9 @@ func TestSinks_CatchingUpLeavesDevicesRoom(t *testing.T) {
 		lag, known := s["lag_records"].(float64)
 		return known && !held && lag < 5_000
 	})
+	if waited := n.metric("edgeloop_backbone_reader_held_seconds_total", ""); waited < 0.2 { // the first rest is longer
+		t.Errorf("it was held to a rate, and waited %.3f s", waited)
+	}
 	sending.cancel()
 	sending.wg.Wait()
 	n.stop()
