@@ -203,6 +203,9 @@ func (g *Gateway) joinTenant(l *link, name string, old devicemgr.Link) *eventloo
 	} else {
 		l.tenant = one // it is this connection's own
 	}
+	if one.wait(g.clock()) > 0 {
+		l.flags.Or(flagOver) // before its first read: whoever comes again would have one each time
+	}
 	return nil
 }
 

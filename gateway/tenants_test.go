@@ -141,6 +141,30 @@ func TestTenant_RateHoldsBackItsOwn(t *testing.T) {
 	n.until("all are read from", func() bool { return n.server.Stats().Paused == 0 })
 }
 
+// TestTenant_RateOfWhoComesAgain: a device of a tenant that is over its rate cannot go on by
+// connecting again: it is not read from before there is room, by WebSocket and by MQTT.
+func TestTenant_RateOfWhoComesAgain(t *testing.T) {
+	t.Parallel()
+	n := startNode(t, &memLog{}, gateway.Config{Quotas: bookOf(map[string]quota.Limits{"acme": {Messages: 1}})})
+	const messages = 60 // a minute's worth
+	d := n.connect(as("acme", "a"))
+	for seq := range uint64(messages) {
+		d.telemetry(seq + 1)
+	}
+	waiting := func(want int) func() bool {
+		return func() bool { return n.gateway.Usage("acme").Waiting == want }
+	}
+	n.until("it waits", waiting(1))
+	_ = d.ws.CloseNow()
+	n.until("it is gone", func() bool { return n.gateway.Usage("acme").Connections == 0 })
+	n.connect(as("acme", "a"))
+	n.until("it waits again, and has sent nothing", waiting(1))
+	c := n.mqtt(true)
+	c.send(connectOf(5, 0x82, 60, "", "m5", "acme"))
+	c.read()
+	n.until("so does another one, by MQTT", waiting(2))
+}
+
 // TestTenant_CountedByName: a tenant is counted by its name for as long as it has quotas of
 // its own, then with all others: names that come and go do not add up.
 func TestTenant_CountedByName(t *testing.T) {
