@@ -112,5 +112,10 @@ func (b *lobby) crowdedOut(now time.Time) (out []*Conn) {
 			out = append(out, g.conn)
 		}
 	}
+	patience := b.patienceLocked()
+	for g := b.served.oldest; g != nil && len(out) < most && now.Sub(g.since) >= patience; g = b.served.oldest {
+		b.stepOutLocked(g)
+		out = append(out, g.conn)
+	}
 	return out
 }

@@ -22,6 +22,12 @@ import (
 // more than MaxPerAddress of his address; the oldest first. While there stays no
 // room, these times halve, down to a sixteenth: else those who come in great
 // numbers could fill the backlog, where everybody has to wait (crowd.go).
+//
+// A guest whose TLS handshake a worker has, or had, in hand is not silent: it waits
+// for us, and what was done for it is lost if it goes. It gives way after the silent,
+// and not before a whole lobby of its kind could have been served. Else a machine
+// that needs 20 ms for a handshake would send away most of those that it has worked
+// for, and let hardly anybody in.
 type lobby struct {
 	// Immutable after construction.
 	most       int
@@ -33,8 +39,10 @@ type lobby struct {
 	guests  map[*Conn]*guest
 	queue   []*Conn // those that wait, the longest first; also some that left meanwhile
 	hellos  map[netip.Addr]int
-	sending line // in stageHello
-	refused line // in stageLingering
+	sending line          // in stageHello
+	served  line          // in stageHello, and a worker has or had its handshake in hand
+	refused line          // in stageLingering
+	cost    time.Duration // of a worker's turn, smoothed
 	hurry   hurry
 	spare   *guest // of guests that have left, linked by next
 	spares  int
@@ -54,12 +62,23 @@ const helloGrace = time.Second
 // may take to hear it.
 const crowdGrace = 250 * time.Millisecond
 
+const (
+	// servedLeast and servedMost bound how long a guest in served may take: long enough
+	// for a peer on a slow network to answer what was sent to it, and half of the time
+	// that a handshake has by default.
+	servedLeast = crowdGrace
+	servedMost  = 5 * time.Second
+	// servedTurns is when its time begins: as a worker is asked for, and as it is done.
+	servedTurns = 2
+)
+
 type guest struct {
 	stage  stage
 	conn   *Conn
 	addr   netip.Addr
 	since  time.Time // it is in this stage
 	stayed bool      // it was asked to give way once, and did not
+	turns  uint8     // how often its time began anew in served, at most servedTurns
 
 	// Its line, nil if it is in none, and its neighbours there.
 	in          *line
@@ -121,6 +140,35 @@ func (b *lobby) move(c *Conn, to stage, now time.Time) {
 	if to == stageLingering {
 		b.refused.join(g)
 	}
+}
+
+// serve says that a worker has c's handshake to go on with, or has done so in that time, if
+// took is above 0. Only the first time of both counts for c: who sends its handshake in
+// many pieces does not keep its place by that.
+func (b *lobby) serve(c *Conn, took time.Duration, now time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	switch {
+	case took > 0 && b.cost == 0:
+		b.cost = took
+	case took > 0:
+		b.cost += (took - b.cost) / 16
+	}
+	g := b.guests[c]
+	if g == nil || g.in == nil || g.stage != stageHello || g.turns == servedTurns {
+		return
+	}
+	g.turns++
+	b.stepOutLocked(g)
+	g.since = now
+	b.served.join(g)
+}
+
+// patienceLocked is how long a guest in served may take when there is no room: as long as
+// one worker needs for twice as many turns as there are places. A peer that means well has
+// then had its turn, and time for its answer.
+func (b *lobby) patienceLocked() time.Duration {
+	return min(max(servedLeast, 2*time.Duration(b.most)*b.cost), servedMost)
 }
 
 // stay has c stand in its line once more, as the last: it was asked to give way, and was not at

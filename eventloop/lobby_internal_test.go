@@ -85,3 +85,84 @@ func TestLobby_LinesKeepWhoIsToGo(t *testing.T) {
 		t.Errorf("%d inside, %d addresses and some in a line when all have left", n, len(b.hellos))
 	}
 }
+
+// On a machine that needs long for a TLS handshake, those that it has worked for are not sent
+// away for newcomers: nearly every turn of a worker lets somebody in, and who says nothing
+// gives way first. Without that, no peer that needs 100 ms for its answer got in at all.
+func TestLobby_WorkIsNotLost(t *testing.T) {
+	const most, step, turn, answer = 16, time.Millisecond, 20 * time.Millisecond, 100 * time.Millisecond
+	var b lobby
+	b.init(most, most)
+	start := time.Now()
+	var stack []*Conn // those that wait for the worker: the newest is next
+	served := map[*Conn]time.Time{}
+	var at *Conn
+	var until time.Time
+	var came, turns, in int
+	for now := start; now.Before(start.Add(10 * time.Second)); now = now.Add(step) {
+		for b.inside.Load() < most {
+			c := &Conn{}
+			came++
+			b.enter(c, &net.TCPAddr{IP: net.IPv4(127, 0, byte(came>>8), byte(came)), Port: 1}, now)
+			if came%4 != 0 { // else it is silent
+				b.serve(c, 0, now)
+				stack = append(stack, c)
+			}
+		}
+		if at != nil && !now.Before(until) {
+			b.serve(at, turn, now)
+			served[at], at = now, nil
+			turns++
+		}
+		for c, since := range served {
+			if now.Sub(since) >= answer {
+				delete(served, c)
+				if b.guests[c] != nil {
+					in++
+					b.leave(c)
+				}
+			}
+		}
+		for at == nil && len(stack) > 0 {
+			c := stack[len(stack)-1]
+			stack = stack[:len(stack)-1]
+			if b.guests[c] != nil {
+				at, until = c, now.Add(turn)
+			}
+		}
+		if now.Sub(start)%crowdPause == 0 {
+			for _, c := range b.crowdedOut(now) {
+				b.leave(c)
+			}
+		}
+	}
+	if turns < 400 || in < turns*9/10 {
+		t.Errorf("%d of %d peers got in, by %d turns of the worker", in, came, turns)
+	}
+}
+
+// What a worker does for a guest counts twice, and no more often: who sends his handshake in
+// many pieces goes like the others, and so does who sends nothing behind the first.
+func TestLobby_ServedGiveWayToo(t *testing.T) {
+	var b lobby
+	b.init(1, 1)
+	now := time.Now()
+	c := &Conn{}
+	b.enter(c, &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 1}, now)
+	for range 2 * servedTurns {
+		b.serve(c, time.Millisecond, now)
+		now = now.Add(servedLeast - time.Millisecond)
+	}
+	if out := b.crowdedOut(now); len(out) != 1 {
+		t.Error("it keeps its place")
+	}
+	b.serve(c, time.Millisecond, now)
+	if b.guests[c].in != nil {
+		t.Error("it is in a line although it was asked to go")
+	}
+	b.leave(c)
+	b.cost = time.Hour
+	if p := b.patienceLocked(); p != servedMost {
+		t.Errorf("%v for those that a worker served", p)
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"edgeloop/tlsrec"
 )
@@ -166,6 +167,7 @@ func (g *tlsGreeting) Closed() {
 // loop's.
 func (w *workshop) handOver(g *tlsGreeting, record []byte) error {
 	j := job{g, append([]byte(nil), record...)}
+	g.c.listener().lobby.serve(g.c, 0, time.Now())
 	g.held.Store(heldByWorker)
 	// Each that waits has a worker coming: with the lock given up in between, another one's
 	// could take this one, be missing there, and leave that one waiting for good.
@@ -197,7 +199,10 @@ func (w *workshop) workOne() {
 	}
 	w.mu.Unlock()
 	if g.held.Load() == heldByWorker {
+		began := time.Now()
 		g.session.Advance(record)
+		now := time.Now()
+		g.c.listener().lobby.serve(g.c, now.Sub(began), now)
 	}
 	if g.held.CompareAndSwap(heldByWorker, heldByLoop) {
 		g.c.Wake()
