@@ -220,6 +220,8 @@ func mqttapiSeries() []Series {
 		{"edgeloop_mqttapi_refused_total", TypeCounter, []string{"reason"}, "Applications that showed an admin token and were not let in, by reason."},
 		{"edgeloop_mqttapi_sent_messages_total", TypeCounter, nil, "Messages given to them, again or for the first time."},
 		{"edgeloop_mqttapi_too_large_total", TypeCounter, nil, "Messages that were above a client's Maximum Packet Size, and not sent."},
+		{"edgeloop_mqttapi_retained_messages", TypeGauge, nil, "Messages that are retained for applications."},
+		{"edgeloop_mqttapi_retained_bytes", TypeGauge, nil, "What they take of memory, bytes, with room that is kept for those on their way."},
 		{"edgeloop_mqttapi_panics_total", TypeCounter, nil, "Panics contained in a connection of an application; each cost one connection."},
 	}
 }

@@ -24,6 +24,7 @@ type Backbone struct {
 	presence  *store.Presences
 	letters   *store.Letters
 	wills     *store.Wills
+	retained  *store.Retained
 	srv       *servers.Servers
 	closeOnce sync.Once
 	node      string
@@ -84,6 +85,7 @@ func (b *Backbone) openStores(ctx context.Context, cfg *Config) (err error) {
 		return err
 	}
 	b.letters, b.wills = store.NewLetters(b.srv), store.NewWills(b.srv, cfg.Node, cfg.Logger)
+	b.retained = store.NewRetained(b.srv, cfg.Logger)
 	if b.presence, err = store.OpenPresences(ctx, b.srv, store.PresenceConfig{
 		Node: cfg.Node, Bytes: cfg.PresenceBytes, Logger: cfg.Logger, Tell: cfg.Seams.Tell,
 	}); err != nil {
@@ -150,6 +152,9 @@ func (b *Backbone) KeepWills(ctx context.Context, put, over []Will) (undone []Wi
 
 // Wills calls fn with each Will that this node has kept: see store.Wills.
 func (b *Backbone) Wills(ctx context.Context, fn func(Will)) error { return b.wills.Each(ctx, fn) }
+
+// Retained returns the store of retained messages.
+func (b *Backbone) Retained() *store.Retained { return b.retained }
 
 // ReaderNames are the names that have a place.
 func (b *Backbone) ReaderNames(ctx context.Context) ([]string, error) {

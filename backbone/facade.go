@@ -29,6 +29,8 @@ type (
 	Record = uplog.Record
 	// Completion hears what became of a record.
 	Completion = uplog.Completion
+	// Placer is a Completion that hears where a record with Retain lies.
+	Placer = uplog.Placer
 	// Last is where the log stands with a device.
 	Last = uplog.Last
 	// Known is a device that the log has something of.

@@ -126,6 +126,8 @@ type Config struct {
 	Store Store
 	// Wills keeps the Wills that wait for their delay; nil: they end with the node.
 	Wills WillStore
+	// Retainer keeps what is retained; nil: nothing is.
+	Retainer Retainer
 	// Events are those that are kept as records; default none. EventRate is how many a
 	// second, in the long run; ten seconds' worth may come at once. Default 5,000.
 	Events    []EventType

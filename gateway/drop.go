@@ -21,6 +21,7 @@ const (
 	DropStopping                      // the node stopped before the message was in the log
 	DropOpenPackets                   // a client of MQTT had more messages of QoS 2 in flight than are remembered; it is closed
 	DropWillEarly                     // a Will that was published before its delay: as many wait as may
+	DropRetainFull                    // a message of MQTT that is not retained: as much is as may be
 	DropCommandOffline                // a command for a device that is not here: one never seen and without a time to live, or now or never
 	DropCommandSlow                   // a command for a device that does not read, or that left while it was handed over
 	DropCommandLarge                  // a command that is larger than what may wait for a device now, or than it takes
@@ -56,7 +57,7 @@ func (d Drop) String() string {
 		return "unknown"
 	}
 	return [numDrops]string{
-		"bad_envelope", "not_allowed", "duplicate", "lane_full", "memory_full", "over_rate", "over_quota", "replaced", "overtaken", "closed", "panic", "stopping", "open_packets", "will_early",
+		"bad_envelope", "not_allowed", "duplicate", "lane_full", "memory_full", "over_rate", "over_quota", "replaced", "overtaken", "closed", "panic", "stopping", "open_packets", "will_early", "retain_full",
 		"command_offline", "command_slow", "command_large", "command_not_allowed", "auth_busy", "node_full", "quota_full", "quota_stored", "superseded", "flapping", "resetting", "overloaded", "log_away", "draining",
 		"address_rate", "prefix_rate", "device_rate", "tenant_rate", "node_rate", "unauthorized", "keys_missing", "revoked", "forbidden",
 	}[d]

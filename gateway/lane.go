@@ -21,9 +21,10 @@ type turn struct {
 	rest    []rest              // what the log does not settle
 	// sessions are those that its records change
 	sessions   []*clientSession
-	properties []byte // of its records
-	bytes      int    // of the messages
-	now        int64  // Unix milliseconds, when this call of handle began
+	retained   []*retaining // messages that are to be retained, with their room
+	properties []byte       // of its records
+	bytes      int          // of the messages
+	now        int64        // Unix milliseconds, when this call of handle began
 }
 
 // rest are the messages of a batch that needed no log. batch is nil where it has
@@ -127,10 +128,14 @@ func (t *turn) lostOnLane(batches []*batch) {
 	}
 }
 
-// rollBackOnLane takes back the sequences that were accepted for t's records.
+// rollBackOnLane takes back the sequences that were accepted for t's records, and gives back the
+// room of those that were to be retained.
 func (t *turn) rollBackOnLane() {
 	for i := len(t.before) - 1; i >= 0; i-- {
 		t.before[i].session.TakeBackOnLane(t.before[i].seq)
+	}
+	for _, r := range t.retained {
+		r.giveBack()
 	}
 	t.endSessionsOnLane(false)
 }
@@ -156,7 +161,8 @@ func (t *turn) reset() {
 	clear(t.records)
 	clear(t.before)
 	clear(t.rest)
-	t.records, t.before, t.rest = t.records[:0], t.before[:0], t.rest[:0]
+	clear(t.retained)
+	t.records, t.before, t.rest, t.retained = t.records[:0], t.before[:0], t.rest[:0], t.retained[:0]
 	t.properties = t.properties[:0]
 	if t.bytes > keepBytes {
 		t.msgs, t.properties = nil, nil

@@ -84,6 +84,7 @@ const (
 	flagCounted                     // it is one of the connections of its tenant
 	flagOver                        // the tenant's rate is used up: pause when the read is through
 	flagBroke                       // it waits for the tenant's rate
+	flagUnheard                     // what follows is the Will: nobody hears whether it was taken
 	flagConfirms                    // it confirms commands, which are kept until then
 
 	closeShift = 16

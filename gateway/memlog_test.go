@@ -34,6 +34,7 @@ type stored struct {
 	kind   string // the type
 	keeps  string // of the session
 	event  bool
+	retain bool
 }
 
 func (l *memLog) Append(records []backbone.Record) error {
@@ -43,6 +44,7 @@ func (l *memLog) Append(records []backbone.Record) error {
 		}
 	}
 	l.mu.Lock()
+	behind := uint64(len(l.records))
 	for i := range records {
 		r := &records[i]
 		if l.dies && l.left == 0 { // as after kill -9, the last one being stored and not told
@@ -51,7 +53,7 @@ func (l *memLog) Append(records []backbone.Record) error {
 			break
 		}
 		l.left--
-		l.records = append(l.records, stored{r.Device, r.Epoch, r.Seq, string(r.Data), r.Type, r.Session, r.Event})
+		l.records = append(l.records, stored{r.Device, r.Epoch, r.Seq, string(r.Data), r.Type, r.Session, r.Event, r.Retain})
 		if r.Seq > l.stored[r.Device] {
 			if l.stored == nil {
 				l.stored = make(map[string]uint64)
@@ -63,15 +65,21 @@ func (l *memLog) Append(records []backbone.Record) error {
 	if l.synced != nil {
 		go func(records []backbone.Record) {
 			<-l.synced
-			durable(records)
+			durable(records, behind)
 		}(slices.Clone(records))
 		return nil
 	}
-	durable(records)
+	durable(records, behind)
 	return nil
 }
 
-func durable(records []backbone.Record) {
+// durable tells of records behind a position, as the log does.
+func durable(records []backbone.Record, behind uint64) {
+	for i := range records {
+		if to, ok := records[i].Done.(backbone.Placer); ok && records[i].Retain {
+			to.Placed(behind+uint64(i)+1, records[i].Data)
+		}
+	}
 	for i := range records {
 		records[i].Done.Durable(records[i].Seq, 1)
 	}

@@ -242,11 +242,8 @@ func (q *mqtt) packetOnLane(l *link, t *turn, b *batch, m message, p mqttproto.P
 	return nil
 }
 
-// The faults that lie in what this node does not offer.
-var (
-	errAuth   = &mqttproto.Error{Reason: mqttproto.ReasonBadAuthMethod, What: "no authentication was begun", Tag: "MQTT-4.12.0-1"}
-	errRetain = &mqttproto.Error{Reason: mqttproto.ReasonRetainNotSupported, What: "this node retains nothing", Tag: "MQTT-3.2.2-14"}
-)
+// errAuth lies in what this node does not offer.
+var errAuth = &mqttproto.Error{Reason: mqttproto.ReasonBadAuthMethod, What: "no authentication was begun", Tag: "MQTT-4.12.0-1"}
 
 // publishOnLane makes a record of a PUBLISH, or a reply.
 func (q *mqtt) publishOnLane(l *link, t *turn, b *batch, m message, p mqttproto.Packet) error {
@@ -257,7 +254,7 @@ func (q *mqtt) publishOnLane(l *link, t *turn, b *batch, m message, p mqttproto.
 	switch {
 	case err != nil:
 		return err //nolint:wrapcheck // it is the fault that is told
-	case pub.Retain && q.peer.Version == mqttproto.V5:
+	case pub.Retain && q.peer.Version == mqttproto.V5 && !l.g.retains():
 		return errRetain
 	case pub.QoS == 2:
 		return q.onceOnLane(l, t, b, m, &pub)
@@ -299,8 +296,15 @@ func (q *mqtt) storeOnLane(l *link, t *turn, b *batch, pub *mqttproto.Publish) m
 		l.faultOnLane("the properties are too long")
 		return mqttproto.ReasonQuotaExceeded
 	}
+	retain, room := l.publishToRetainOnLane(t, pub, r.Seq, len(properties))
+	if !room && q.refusesRetained(l, pub) {
+		return mqttproto.ReasonQuotaExceeded
+	}
 	made := len(t.records)
 	fault := l.recordOnLane(t, b, r, true)
+	if len(t.records) == made {
+		retain.giveBack()
+	}
 	switch {
 	case fault != nil:
 		l.faultedOnLane(fault)
@@ -308,6 +312,7 @@ func (q *mqtt) storeOnLane(l *link, t *turn, b *batch, pub *mqttproto.Publish) m
 	case len(t.records) > made:
 		t.records[made].MQTT = pub.QoS + 1
 		t.records[made].Properties = properties
+		retain.be(&t.records[made])
 		return mqttproto.ReasonSuccess
 	case l.lost == 0: // the log has it, or will
 		b.upto = max(b.upto, r.Seq)

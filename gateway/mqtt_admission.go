@@ -37,7 +37,7 @@ func (g *Gateway) newMQTT(connect []byte) (v *voice, cannot *eventloop.Refusal) 
 		q.silence, q.told = max(limit.Truncate(time.Second), time.Second), true
 		q.silence = q.silence * 3 / 2
 	}
-	if q.will, cannot = lastWillOf(&c, q.asked); cannot != nil {
+	if q.will, cannot = lastWillOf(&c, q.asked, g.retains()); cannot != nil {
 		return nil, cannot
 	}
 	return &q.voice, nil
@@ -92,7 +92,9 @@ func (q *mqtt) welcomeOnLoop(l *link) {
 	var props mqttproto.Properties
 	if q.peer.Version == mqttproto.V5 {
 		props.AddUint(mqttproto.PropReceiveMaximum, uint32(min(l.g.limits.window.Load(), 65_535))) //nolint:gosec // bounded here
-		props.AddUint(mqttproto.PropRetainAvailable, 0)
+		if !l.g.retains() {
+			props.AddUint(mqttproto.PropRetainAvailable, 0)
+		}
 		props.AddUint(mqttproto.PropMaximumPacket, uint32(l.g.cfg.MaxPacket)) //nolint:gosec // at most a GiB
 		props.AddUint(mqttproto.PropTopicAliasMaximum, maxAliases)
 		props.AddUserString(uptoProperty, strconv.FormatUint(l.session.Durable(), 10))

@@ -21,6 +21,7 @@ type lastWill struct {
 	// Immutable after construction.
 	topic, payload []byte
 	qos            byte
+	retain         bool
 	delay          uint32 // seconds
 
 	// Owned by the loop goroutine.
@@ -34,17 +35,17 @@ const maxWill = 2 << 10
 
 // lastWillOf copies the Will of a CONNECT; nil where there is none. cannot says why it cannot
 // be had.
-func lastWillOf(c *mqttproto.Connect, expiry uint32) (w *lastWill, cannot *eventloop.Refusal) {
+func lastWillOf(c *mqttproto.Connect, expiry uint32, retains bool) (w *lastWill, cannot *eventloop.Refusal) {
 	switch {
 	case !c.Will.Set:
 		return nil, nil
-	case c.Version == mqttproto.V5 && c.Will.Retain: // [MQTT-3.2.2-13]
+	case c.Version == mqttproto.V5 && c.Will.Retain && !retains: // [MQTT-3.2.2-13]
 		return nil, &eventloop.Refusal{Reason: eventloop.ReasonRetain, Text: "this node retains nothing, also no Will"}
 	}
 	topic := len(c.Will.Topic)
 	both := append(append(make([]byte, 0, topic+len(c.Will.Payload)), c.Will.Topic...), c.Will.Payload...)
 	w = &lastWill{
-		topic: both[:topic:topic], payload: both[topic:], qos: c.Will.QoS,
+		topic: both[:topic:topic], payload: both[topic:], qos: c.Will.QoS, retain: c.Will.Retain && retains,
 		delay: c.Will.Properties.Uint(mqttproto.PropWillDelay, 0), expiry: expiry,
 	}
 	if n := len(w.appendPublish(nil, c.Version)); n > maxWill {
@@ -55,7 +56,7 @@ func lastWillOf(c *mqttproto.Connect, expiry uint32) (w *lastWill, cannot *event
 
 // appendPublish appends w as a PUBLISH. Nobody answers it, so one of QoS 2 is as one of QoS 1.
 func (w *lastWill) appendPublish(dst []byte, version mqttproto.Version) []byte {
-	m := mqttproto.Publish{Topic: w.topic, Payload: w.payload, QoS: min(w.qos, 1), ID: uint16(min(w.qos, 1))}
+	m := mqttproto.Publish{Topic: w.topic, Payload: w.payload, QoS: min(w.qos, 1), ID: uint16(min(w.qos, 1)), Retain: w.retain}
 	dst, _ = mqttproto.AppendPublish(dst, mqttproto.Peer{Version: version}, &m)
 	return dst
 }
@@ -73,6 +74,7 @@ func (q *mqtt) farewellWillOnLoop(m *mqttproto.Disconnect) {
 
 // willOnLoop adds the Will to what the connection has brought. [MQTT-3.1.2-8]
 func (q *mqtt) willOnLoop(l *link) {
+	l.flags.Or(flagUnheard)
 	packet := q.will.appendPublish(nil, q.peer.Version)
 	if n := prefixSize + len(packet); l.batch.room() >= n || l.makeRoomOnLoop(n) {
 		l.batch.add(eventloop.Binary, packet)
@@ -99,7 +101,7 @@ func (q *mqtt) waitsOnLoop(l *link, gone *eventloop.Gone) bool {
 	key := l.session.Key()
 	held := l.g.wills.hold(backbone.Will{
 		Tenant: key.Tenant, Device: key.Device, Epoch: l.epoch, Delay: time.Duration(delay) * time.Second,
-		Topic: string(w.topic), Payload: w.payload, QoS: w.qos,
+		Topic: string(w.topic), Payload: w.payload, QoS: w.qos, Retain: w.retain,
 	})
 	if held == nil {
 		l.g.drops[DropWillEarly].Add(1)
@@ -189,6 +191,13 @@ func (p *publishing) takeOnLane(_ *link, t *turn, _ *batch, _ message) {
 		Type: envelope.TypeTelemetry.String(), Topic: []byte(of.Topic), Received: t.now,
 		Data: of.Payload, Base64: !envelope.ValidJSON(of.Payload), MQTT: of.QoS + 1, Done: p,
 	})
+	if of.Retain && p.g.retains() { // [MQTT-3.1.2-14] [MQTT-3.1.2-15]
+		r, room := t.retainOnLane(p.g, of.Tenant, []byte(of.Topic), of.Payload, 0)
+		if !room {
+			p.g.drops[DropRetainFull].Add(1)
+		}
+		r.be(&t.records[len(t.records)-1])
+	}
 }
 
 // doneOnLane implements dialect.

@@ -38,7 +38,8 @@ type client struct {
 	before  <-chan struct{} // closed when the client is gone that had the session; nil: none had
 	out     outbox
 	window  *window
-	arrived chan struct{} // a place of one: there are packets
+	giver   sync.WaitGroup // of who gives what is retained
+	arrived chan struct{}  // a place of one: there are packets
 
 	// Owned by the goroutine of serve, and immutable once the client is admitted, but for
 	// session.
@@ -50,9 +51,12 @@ type client struct {
 
 	mu sync.Mutex
 	// Guarded by mu.
-	packets  [][]byte // that wait for work
-	size     int      // of packets, bytes
-	farewell *uint32  // the Session Expiry Interval of DISCONNECT; nil: it said none
+	packets  [][]byte      // that wait for work
+	size     int           // of packets, bytes
+	farewell *uint32       // the Session Expiry Interval of DISCONNECT; nil: it said none
+	holding  []held        // the filters whose retained messages it has still to get, the first at hand
+	giving   chan struct{} // closed when it has all of them; nil: it has
+	turns    uint64        // of filters, for holding
 
 	// Owned by the loop goroutine.
 	welcomed bool
@@ -179,7 +183,9 @@ func (c *client) connack() []byte {
 	var props mqttproto.Properties
 	if c.peer.Version == mqttproto.V5 {
 		props.AddUint(mqttproto.PropReceiveMaximum, 1)
-		props.AddUint(mqttproto.PropRetainAvailable, 0)
+		if c.s.cfg.Retained == nil {
+			props.AddUint(mqttproto.PropRetainAvailable, 0)
+		}
 		if c.s.cfg.SharedLog {
 			props.AddUint(mqttproto.PropSharedAvailable, 0)
 		}

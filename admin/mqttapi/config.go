@@ -13,6 +13,7 @@ import (
 	"edgeloop/backbone/store"
 	"edgeloop/eventloop"
 	"edgeloop/internal/defaults"
+	"edgeloop/retained"
 )
 
 // Config of the server. The zero value of a field takes its default, except Devices and Log,
@@ -35,6 +36,8 @@ type Config struct {
 	// CheckName judges the name of a "tenant" or "device", which never may have a slash; default:
 	// 1 to 128 bytes without one.
 	CheckName func(kind, name string) error
+	// Retained is what a new subscription gets at once; nil: nothing is retained.
+	Retained *retained.Table
 	// Topics names records of devices that speak another protocol; default DefaultTopics.
 	Topics Topics
 	// IdleTimeout is the keep alive of a client of 5.0 that asks for none, or for a longer

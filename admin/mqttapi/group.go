@@ -63,6 +63,8 @@ type member struct {
 	id  uint32 // subscription identifier; 0: none
 	key uint64 // ranks it for a device
 
+	asPublished bool // it wants to know whether a message was published to be retained
+
 	gone bool // guarded by the group's mu
 }
 
@@ -214,6 +216,7 @@ func mix(x uint64) uint64 {
 func (g *group) try(to *member, position uint64, m *mqttproto.Publish) (took, fits bool) {
 	c := to.c
 	m.QoS, m.ID = min(to.qos, g.record.qos(), 1), 0 // [MQTT-3.8.4-8] [MQTT-4.8.2-3]
+	m.Retain = to.asPublished && g.record.Retain    // [MQTT-3.3.1-12] [MQTT-3.3.1-13]
 	again, was := g.before(position)
 	if m.Dup = false; m.QoS > 0 {
 		m.ID, m.Dup = packetID(position), again && was == c.id || !again && position <= c.shared // [MQTT-3.3.1-1]
@@ -316,7 +319,7 @@ func (g *group) join(c *client, sub *subscription) bool {
 		return false
 	}
 	g.changedLocked()
-	to := &member{c: c, g: g, qos: sub.QoS, id: sub.ID, key: maphash.String(g.seed, c.id)}
+	to := &member{c: c, g: g, qos: sub.QoS, id: sub.ID, key: maphash.String(g.seed, c.id), asPublished: sub.AsPublished}
 	if at := slices.IndexFunc(g.members, func(m *member) bool { return m.c == c }); at >= 0 {
 		before := g.members[at]
 		before.gone, g.members[at] = true, to

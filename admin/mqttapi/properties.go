@@ -71,7 +71,9 @@ func (r *reading) describe(m *mqttproto.Publish, position uint64, ids []uint32) 
 	if r.record.Seq > 0 {
 		m.Properties.AddUserString(propertySeq, strconv.FormatUint(r.record.Seq, 10))
 	}
-	m.Properties.AddUserString(propertyPosition, r.log+"-"+strconv.FormatUint(position, 10))
+	if position > 0 { // else it is retained, and of an older log
+		m.Properties.AddUserString(propertyPosition, r.log+"-"+strconv.FormatUint(position, 10))
+	}
 	if r.missed > 0 {
 		m.Properties.AddUserString(propertyMissed, strconv.FormatUint(r.missed, 10))
 	}

@@ -66,7 +66,13 @@ func (r *reading) give(ctx context.Context, position uint64, line []byte) error 
 		c.window.pass(position)
 		return nil
 	}
-	m := mqttproto.Publish{Topic: []byte(topic), Payload: payload, QoS: min(w.qos, rec.qos())} // [MQTT-3.8.4-8]
+	if err := c.awaitRetained(ctx); err != nil {
+		return err
+	}
+	m := mqttproto.Publish{
+		Topic: []byte(topic), Payload: payload, QoS: min(w.qos, rec.qos()), // [MQTT-3.8.4-8]
+		Retain: w.retain && rec.Retain, // [MQTT-3.3.1-12] [MQTT-3.3.1-13]
+	}
 	if m.QoS > 0 {
 		m.QoS, m.ID, m.Dup = 1, packetID(position), position <= r.given // [MQTT-3.3.1-1]
 	}

@@ -14,6 +14,7 @@ type record struct {
 	Type     string          `json:"type"`
 	Topic    string          `json:"topic"`
 	QoS      *byte           `json:"qos"`
+	Retain   bool            `json:"retain"`
 	Data     json.RawMessage `json:"data"`
 	Encoding string          `json:"encoding"`
 

@@ -27,6 +27,9 @@ type Server struct {
 	roster atomic.Pointer[access.Roster] // nil: nobody is let in yet, or any more
 	counts counts
 
+	// A place of one: held by who looks for what is retained, and rests from it.
+	looking chan struct{}
+
 	mu sync.Mutex
 	// Guarded by mu.
 	clients  map[string]*client // by the name of the place
@@ -44,7 +47,7 @@ func New(cfg Config) *Server {
 	cfg = cfg.withDefaults()
 	return &Server{
 		cfg: cfg, log: cfg.Logger.Named("mqttapi"), auditLog: cfg.Audit.Named("mqttapi"), started: time.Now(),
-		clients: map[string]*client{}, groups: map[string]*group{}, byToken: map[string]int{},
+		looking: make(chan struct{}, 1), clients: map[string]*client{}, groups: map[string]*group{}, byToken: map[string]int{},
 	}
 }
 

@@ -19,6 +19,7 @@ import (
 	"edgeloop/backbone/backbonetest"
 	"edgeloop/eventloop"
 	"edgeloop/internal/testkit"
+	"edgeloop/retained"
 )
 
 func TestMain(m *testing.M) {
@@ -78,6 +79,7 @@ type node struct {
 	roster *access.Roster
 	addr   string
 	seq    uint64
+	table  *retained.Table // of startRetaining
 }
 
 func start(t *testing.T, dir string, cfg mqttapi.Config) *node {
@@ -87,6 +89,15 @@ func start(t *testing.T, dir string, cfg mqttapi.Config) *node {
 
 // startWith is start with a log of which wrap makes another.
 func startWith(t *testing.T, dir string, cfg mqttapi.Config, wrap func(mqttapi.Log) mqttapi.Log) *node {
+	t.Helper()
+	return startAs(t, dir, func(n *node) mqttapi.Config {
+		cfg.Log = wrap(logOf{n.log})
+		return cfg
+	})
+}
+
+// startAs is start with a configuration that is made when the log is there.
+func startAs(t *testing.T, dir string, as func(*node) mqttapi.Config) *node {
 	t.Helper()
 	n := &node{TB: t, roster: new(access.Roster)}
 	if err := n.roster.Set(
@@ -98,7 +109,8 @@ func startWith(t *testing.T, dir string, cfg mqttapi.Config, wrap func(mqttapi.L
 		t.Fatal(err)
 	}
 	n.log = backbonetest.Open(t, backbone.Config{DataDir: dir})
-	cfg.Log, cfg.Devices, cfg.CheckName = wrap(logOf{n.log}), devices{}, auth.CheckName
+	cfg := as(n)
+	cfg.Devices, cfg.CheckName = devices{}, auth.CheckName
 	n.apps = mqttapi.New(cfg)
 	server, err := eventloop.New(eventloop.Config{Listeners: []eventloop.Listener{{Address: "127.0.0.1:0", MQTT: true}}, OutBuffer: 96 << 10, SocketBuffer: 32 << 10, SendTimeout: 10 * time.Minute}, n.apps)
 	if err != nil {
@@ -272,7 +284,7 @@ func (c *client) subscribe(qos byte, filters ...string) []byte {
 type message struct {
 	topic, payload string
 	qos            byte
-	dup            bool
+	dup, retain    bool
 	id             uint16
 	props          []byte
 }
@@ -290,6 +302,7 @@ func (c *client) message() (m message) {
 // parse reads a packet that is a PUBLISH.
 func (c *client) parse(p []byte) (m message) {
 	m.qos, m.dup = p[0]>>1&3, p[0]&8 != 0
+	m.retain = p[0]&1 != 0
 	_, n := binary.Uvarint(p[1:])
 	rest := p[1+n:]
 	size := int(binary.BigEndian.Uint16(rest))

@@ -29,6 +29,8 @@ type subscription struct {
 	QoS  byte   `json:"qos"`
 	ID   uint32 `json:"id,omitempty"` // subscription identifier; 0: none
 	From uint64 `json:"from"`         // it gets what is behind this position
+	// AsPublished has a message say whether it was published to be retained.
+	AsPublished bool `json:"as_published,omitempty"`
 }
 
 // neverExpires is the Session Expiry Interval of a session that does not.
@@ -112,8 +114,10 @@ func (s *session) without(filter string) bool {
 // wanted is who of a session's subscriptions want a record.
 type wanted struct {
 	any bool
-	qos byte     // the highest that is granted
-	ids []uint32 // subscription identifiers
+	qos byte // the highest that is granted
+	// retain: one of them wants to know whether it was published to be retained.
+	retain bool
+	ids    []uint32 // subscription identifiers
 }
 
 // want looks for a topic in subscriptions. live is where the connection began: what lies before
@@ -123,7 +127,7 @@ func want(subs map[string]*subscription, topic string, position, live uint64) (w
 		if position <= sub.From || sub.QoS == 0 && position <= live || !mqttproto.Match(filter, topic) {
 			continue
 		}
-		w.any, w.qos = true, max(w.qos, sub.QoS)
+		w.any, w.qos, w.retain = true, max(w.qos, sub.QoS), w.retain || sub.AsPublished
 		if sub.ID != 0 && !slices.Contains(w.ids, sub.ID) {
 			w.ids = append(w.ids, sub.ID)
 		}

@@ -73,20 +73,28 @@ func (c *client) subscribe(ctx context.Context, p mqttproto.Packet) error {
 	}
 	id := m.Properties.Uint(mqttproto.PropSubscriptionID, 0)
 	codes := make([]mqttproto.ReasonCode, 0, m.N)
+	var fresh []held
 	for _, f := range m.All() { // [MQTT-3.8.4-5] [MQTT-3.8.4-6] [MQTT-3.8.4-7]
+		_, had := c.session.Subs[string(f.Filter)]
 		code, err := c.admitFilter(ctx, &f, id, edge.Position)
 		if err != nil {
 			return err
 		}
 		codes = append(codes, code)
+		if c.wantsRetained(&f, code, had) {
+			fresh = append(fresh, held{filter: string(f.Filter), qos: min(f.QoS, 1), id: id, upto: edge.Position, log: edge.Log})
+		}
 	}
+	begin := c.hold(fresh) // before what comes now
 	if err := c.changed(ctx); err != nil {
 		return err
 	}
 	if c.reader != nil || len(*c.subs.Load()) > 0 {
 		c.begin(edge.Position, edge.Log)
 	}
-	return c.out.put(ctx, mqttproto.AppendSuback(nil, c.peer, m.ID, codes, nil))
+	err = c.out.put(ctx, mqttproto.AppendSuback(nil, c.peer, m.ID, codes, nil))
+	begin()
+	return err
 }
 
 // admitFilter takes a filter into the session, or says why not.
@@ -102,7 +110,7 @@ func (c *client) admitFilter(ctx context.Context, f *mqttproto.Subscription, id 
 	case shared && len(share) > maxShare:
 		return mqttproto.ReasonQuotaExceeded, nil
 	}
-	sub, had := &subscription{QoS: min(f.QoS, 1), ID: id, From: from}, c.session.Subs[filter] != nil
+	sub, had := &subscription{QoS: min(f.QoS, 1), ID: id, From: from, AsPublished: f.RetainAsPublished}, c.session.Subs[filter] != nil
 	if !c.session.with(filter, sub) {
 		return mqttproto.ReasonQuotaExceeded, nil
 	}
@@ -130,6 +138,7 @@ func (c *client) unsubscribe(ctx context.Context, p mqttproto.Packet) error {
 		code := mqttproto.ReasonNoSubscription
 		if c.session.without(string(f.Filter)) {
 			code = mqttproto.ReasonSuccess
+			c.unhold(string(f.Filter)) // [MQTT-3.10.4-2]
 		}
 		codes = append(codes, code)
 	}

@@ -23,6 +23,7 @@ type window struct {
 	shared []shared
 	last   uint64 // the highest position that was in shared
 	passed uint64 // the last position that needs no acknowledgement, or is in sent
+	next   uint64 // stands for the position of a retained message
 }
 
 type sent struct {
@@ -30,7 +31,8 @@ type sent struct {
 	acked    bool
 }
 
-// shared is a message of a group, which counts for the client as others do, but not for its place.
+// shared is a message that counts for the client as others do, but not for its place: one of a
+// group, or, without one, a retained message.
 type shared struct {
 	position uint64
 	of       *group
@@ -46,13 +48,19 @@ func packetID(position uint64) uint16 { return uint16(position%65_535) + 1 } //n
 // add notes that a record is going to be sent, when the client may have one more. One
 // goroutine at a time. [MQTT-3.3.4-9] [MQTT-4.9.0-2]
 func (w *window) add(ctx context.Context, position uint64) error {
-	for !w.tryAdd(position) {
+	return w.await(ctx, func() bool { return w.tryAdd(position) })
+}
+
+// await waits until try says that there was room. Of several who wait each has the next one look.
+func (w *window) await(ctx context.Context, try func() bool) error {
+	for !try() {
 		select {
 		case <-w.room:
 		case <-ctx.Done():
 			return ctx.Err()
 		}
 	}
+	signal(w.room)
 	return nil
 }
 
@@ -78,7 +86,37 @@ func (w *window) fullLocked(id uint16) bool {
 	return len(w.sent)+len(w.shared) >= w.most || w.findLocked(id) >= 0 || w.findSharedLocked(id) >= 0 // [MQTT-2.2.1-4]
 }
 
-// share is tryAdd for a message of a group. Any goroutine.
+// awaitRoom waits until the client may have one message more.
+func (w *window) awaitRoom(ctx context.Context) error {
+	return w.await(ctx, func() bool {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		return len(w.sent)+len(w.shared) < w.most
+	})
+}
+
+// addRetained is add for a retained message, which gets any packet identifier that is free.
+func (w *window) addRetained(ctx context.Context) (id uint16, err error) {
+	err = w.await(ctx, func() bool {
+		id = w.tryRetained()
+		return id != 0
+	})
+	return id, err
+}
+
+func (w *window) tryRetained() (id uint16) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.sent)+len(w.shared) >= w.most {
+		return 0
+	}
+	for w.next++; w.fullLocked(packetID(w.next)); w.next++ { // there are fewer messages than identifiers
+	}
+	w.shared = append(w.shared, shared{position: w.next})
+	return packetID(w.next)
+}
+
+// share is tryAdd for a message that is no matter of the place. Any goroutine.
 func (w *window) share(position uint64, of *group) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -96,23 +134,23 @@ func (w *window) unshare(position uint64) {
 	w.endSharedLocked(packetID(position))
 }
 
-// endSharedLocked takes a message of a group out.
-func (w *window) endSharedLocked(id uint16) (of *group, position uint64) {
+// endSharedLocked takes such a message out; false: there is none.
+func (w *window) endSharedLocked(id uint16) (of *group, position uint64, was bool) {
 	at := w.findSharedLocked(id)
 	if at < 0 {
-		return nil, 0
+		return nil, 0, false
 	}
 	of, position = w.shared[at].of, w.shared[at].position
 	w.shared = slices.Delete(w.shared, at, at+1)
 	signal(w.room)
-	return of, position
+	return of, position, true
 }
 
 // acknowledge hears a PUBACK. Who acknowledges what it was not sent is not heard.
 func (w *window) acknowledge(id uint16) {
 	w.mu.Lock()
-	of, position := w.endSharedLocked(id)
-	if of == nil {
+	of, position, was := w.endSharedLocked(id)
+	if !was {
 		w.acknowledgeLocked(id)
 	}
 	w.mu.Unlock()

@@ -125,6 +125,7 @@ func (c *client) leave(why error) {
 		for range c.ended { // it ends with the context of c, which has ended
 		}
 	}
+	c.giver.Wait() // likewise
 	if c.reader == nil || errors.Is(why, store.ErrTaken) && !c.s.replaced(c) {
 		return
 	}

@@ -17,11 +17,12 @@ const (
 	StreamDead     = "EDGELOOP_DEAD"
 	StreamRevoked  = "EDGELOOP_REVOKED"
 	StreamWills    = "EDGELOOP_WILLS"
+	StreamRetained = "EDGELOOP_RETAINED"
 )
 
 // Beside returns the names of the streams beside the log.
 func Beside() []string {
-	return []string{StreamDown, StreamPresence, StreamBans, StreamPlaces, StreamDead, StreamRevoked, StreamWills}
+	return []string{StreamDown, StreamPresence, StreamBans, StreamPlaces, StreamDead, StreamRevoked, StreamWills, StreamRetained}
 }
 
 // Prefixes of subjects.
@@ -36,6 +37,7 @@ const (
 	Dead     = "edgeloop.dead."
 	Revoked  = "edgeloop.revoked."
 	Will     = "edgeloop.will."
+	Retained = "edgeloop.retained."
 )
 
 // ErrEmpty says that a record or a command names no tenant or no device.

@@ -29,6 +29,7 @@ type Will struct {
 	Topic   string        `json:"topic"`
 	Payload []byte        `json:"payload"`
 	QoS     byte          `json:"qos"`
+	Retain  bool          `json:"retain,omitempty"`
 }
 
 // Wills keeps the Wills that wait, so that they outlive their node. Its methods may be called

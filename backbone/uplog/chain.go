@@ -66,9 +66,22 @@ func (c *chain) store(_ string, _ int, items []item) (int, error) {
 	}
 	c.ends.noteAll(items[:n], c.head.Position())
 	c.tenants.noteAll(items[:n], c.head.Position())
+	placeAll(items[:n], c.head.Position())
 	c.head.move(c.head.Position() + uint64(n))
 	c.mark(c.head.Position())
 	return n, nil
+}
+
+// placeAll tells who wants to know where the records lie that are durable, in a row behind a
+// position: before it is said that the log is durable up to there.
+func placeAll(items []item, head uint64) {
+	for i := range items {
+		if it := &items[i]; it.retain {
+			if to, ok := it.done.(Placer); ok {
+				to.Placed(head+uint64(i)+1, it.line)
+			}
+		}
+	}
 }
 
 // write stores items behind the head, but for those an attempt before this one has

@@ -22,7 +22,7 @@ func TestDataPage(t *testing.T) {
 	fields := map[string]any{}
 	for _, r := range []uplog.Record{
 		{Tenant: "t", Device: "d", Seq: 1, Type: "alert", Topic: []byte("x"), Level: []byte("y"), TS: 1, Data: []byte("1")},
-		{Tenant: "t", Device: "d", High: 1, Session: "e1", Type: "status", Data: []byte("1"), Base64: true, Properties: []byte(`{}`), MQTT: 1},
+		{Tenant: "t", Device: "d", High: 1, Session: "e1", Type: "status", Data: []byte("1"), Base64: true, Properties: []byte(`{}`), MQTT: 1, Retain: true},
 	} {
 		if err := json.Unmarshal(uplog.Line(&r), &fields); err != nil {
 			t.Fatal(err)

@@ -272,6 +272,15 @@ func (l Life) Release() (err error) {
 	return err
 }
 
+// AwaitDurable waits until the log is durable up to a position, of a log that this node alone
+// writes; another is not waited for.
+func (l *Log) AwaitDurable(ctx context.Context, position uint64) error {
+	if l.source.Durable == nil {
+		return nil
+	}
+	return l.source.Durable.Wait(ctx, position)
+}
+
 // Durable is the position up to which the log is durable, of a log that this node alone
 // writes; false for one that others write too. Any goroutine may call it.
 func (l *Log) Durable() (position uint64, ok bool) {

@@ -58,7 +58,7 @@ type entry struct {
 	high, epoch      uint64
 	session          string
 	done             Completion
-	event            bool
+	event, retain    bool
 }
 
 // batch is what the committer works on: records in the order of the log.
@@ -78,6 +78,7 @@ type item struct {
 	session string // of Record
 	done    Completion
 	event   bool // Record.Event
+	retain  bool // Record.Retain
 	lost    bool // another node has overtaken it: it must not be stored
 }
 
@@ -116,7 +117,7 @@ func (p *pipeline) encode(rs []Record, maxRecord int) (*segment, error) {
 			p.recycle(s)
 			return nil, &servers.TooLargeError{Index: i, Size: size, Max: maxRecord}
 		}
-		s.entries = append(s.entries, entry{uint32(start), uint32(line), uint32(len(s.arena)), r.Seq, r.After, r.High, r.Epoch, r.Session, r.Done, r.Event})
+		s.entries = append(s.entries, entry{uint32(start), uint32(line), uint32(len(s.arena)), r.Seq, r.After, r.High, r.Epoch, r.Session, r.Done, r.Event, r.Retain})
 	}
 	return s, nil
 }
@@ -214,6 +215,7 @@ func (b *batch) add(s *segment, e *entry) {
 		session: e.session,
 		done:    e.done,
 		event:   e.event,
+		retain:  e.retain,
 	})
 	b.bytes += int(e.end - e.start)
 }

@@ -29,6 +29,14 @@ type Completion interface {
 	Wanted() bool
 }
 
+// Placer is what the Completion of a record with Retain may be too, on a log that this node alone
+// writes. Placed hears at which position the record is durable, and as which line, which is
+// borrowed until return: before Log.Durable and before Durable say so, in the order of the log, and
+// once. It must not block.
+type Placer interface {
+	Placed(position uint64, line []byte)
+}
+
 // Record is one message of a device on its way into the log.
 type Record struct {
 	Tenant, Device string // neither empty
@@ -58,6 +66,7 @@ type Record struct {
 	Data []byte
 	// MQTT is one more than the QoS with which it came by MQTT; 0: it came otherwise.
 	MQTT   uint8
+	Retain bool       // its publisher wants it retained: see Placer
 	Base64 bool       // Data is anything, and stored in base64
 	Done   Completion // nil: nobody asks
 }
@@ -90,6 +99,9 @@ func appendRecord(dst []byte, r *Record) []byte {
 	dst = strconv.AppendInt(append(dst, `,"received":`...), r.Received, 10)
 	if r.MQTT != 0 {
 		dst = strconv.AppendUint(append(dst, `,"qos":`...), uint64(r.MQTT-1), 10)
+	}
+	if r.Retain {
+		dst = append(dst, `,"retain":true`...)
 	}
 	if len(r.Properties) > 0 {
 		dst = append(append(dst, `,"properties":`...), r.Properties...)

@@ -43,6 +43,7 @@ func (n *node) acceptor() (eventloop.Acceptor, error) {
 		Command:     n.mqttCommand,
 		CheckName:   auth.CheckName,
 		Topics:      topics,
+		Retained:    n.retained,
 		IdleTimeout: n.cfg.IdleTimeout,
 		MaxPacket:   n.cfg.MaxMessage,
 		RetryAfter:  n.cfg.RetryAfter,
@@ -126,5 +127,8 @@ func (n *node) mqttAppsMetrics(to func(admin.Sample)) {
 	}
 	emit("edgeloop_mqttapi_sent_messages_total", float64(st.Sent))
 	emit("edgeloop_mqttapi_too_large_total", float64(st.TooLarge))
+	kept, size := n.retained.Counts()
+	emit("edgeloop_mqttapi_retained_messages", float64(kept))
+	emit("edgeloop_mqttapi_retained_bytes", float64(size))
 	emit("edgeloop_mqttapi_panics_total", float64(st.Panics))
 }

@@ -27,6 +27,7 @@ import (
 	"edgeloop/pool"
 	"edgeloop/presence"
 	"edgeloop/quota"
+	"edgeloop/retained"
 	"edgeloop/sink"
 	"edgeloop/tlsrec"
 )
@@ -60,6 +61,7 @@ type node struct {
 	early     *admin.Server // while the node starts
 	admin     *admin.Server
 	mqttApps  *mqttapi.Server // nil with --mqtt-apps=off
+	retained  *retained.Table // nil: nothing is
 	grpc      *grpcapi.Server // nil without --grpc-listen
 	certs     certificates
 	tokens    tokens
@@ -112,6 +114,7 @@ func (n *node) parts() []part {
 		// What a sink has not sent is sent after the next start.
 		{name: "sinks", start: n.startSinks, startMost: startMost, stopMost: stopSinks, minor: true},
 		{name: "presence elsewhere", start: n.startBoards, startMost: startMost, stopMost: stopBoards, minor: true},
+		{name: "retained messages", start: n.startRetained, startMost: startMost, stopMost: stopMinor, minor: true},
 		{name: "gateway", start: n.startGateway, startMost: startMost, stopMost: stopGateway},
 		{name: "devices of the log", start: n.startRecall, startMost: startMost, stopMost: stopMinor, minor: true},
 		// Presence of others is told again at the next start.
@@ -254,6 +257,7 @@ func (n *node) startGateway(ctx context.Context) (stop stopFunc, err error) {
 		Log:        n.backbone,
 		Store:      n.backbone,
 		Wills:      n.backbone,
+		Retainer:   n.retainer(),
 		Events:     n.cfg.eventTypes(),
 		EventRate:  n.cfg.EventRate,
 		Node:       n.name(),

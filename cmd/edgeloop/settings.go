@@ -53,6 +53,7 @@ var table = []setting{
 	{name: "mqtt-tls-listen"},
 	{name: "mqtt-apps"},
 	{name: "mqtt-topics"},
+	{name: "mqtt-retained-max", most: mostRetained},
 	{name: "proxy-protocol"},
 	{name: "trusted-proxies"},
 	{name: "allow-cidrs"},

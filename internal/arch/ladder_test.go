@@ -65,8 +65,11 @@ var ladder = map[string]rule{
 	"api/...":       {vendor: []string{"google.golang.org/grpc", "google.golang.org/protobuf"}},
 	"admin/grpcapi": {ours: []string{"admin", "admin/api", "admin/access", "api/...", "backbone/reader", "backbone/store", "overload"}, vendor: []string{"google.golang.org/grpc", "google.golang.org/genproto"}},
 	// And for applications by MQTT: it stands between the loops and the gateway.
-	"admin/mqttapi": {ours: []string{"admin/access", "backbone/reader", "backbone/store", "eventloop", "mqttproto"}},
+	"admin/mqttapi": {ours: []string{"admin/access", "backbone/reader", "backbone/store", "eventloop", "mqttproto", "retained"}},
 	"admin/...":     {ours: []string{"admin", "admin/api"}},
+
+	// What is retained of MQTT.
+	"retained": {ours: []string{"backbone/reader", "backbone/store", "mqttproto"}},
 
 	// Commands from elsewhere: the engine. Its sources are with the destinations of their kind.
 	"intake": {ours: []string{"sink/keys"}},
@@ -88,7 +91,7 @@ var ladder = map[string]rule{
 	"doctor": {vendor: []string{"golang.org/x/sys"}},
 
 	"cmd/edgeloop": {
-		ours:   append([]string{"auth/jwks", "gateway", "doctor", "doorman", "tlsrec", "admin", "admin/access", "admin/api", "admin/client", "admin/grpcapi", "admin/mqttapi", "sink", "sink/...", "intake", "presence"}, below...),
+		ours:   append([]string{"auth/jwks", "gateway", "doctor", "doorman", "tlsrec", "admin", "admin/access", "admin/api", "admin/client", "admin/grpcapi", "admin/mqttapi", "sink", "sink/...", "intake", "presence", "retained"}, below...),
 		vendor: []string{"github.com/alecthomas/kong", "github.com/goccy/go-yaml", "github.com/coreos/go-systemd/v22"},
 	},
 

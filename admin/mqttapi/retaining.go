@@ -1,0 +1,235 @@
+package mqttapi
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"go.uber.org/zap"
+
+	"edgeloop/internal/pause"
+	"edgeloop/mqttproto"
+	"edgeloop/retained"
+)
+
+// held is a filter whose retained messages a client has still to get. Those behind a position of
+// the log come without that.
+type held struct {
+	filter string
+	qos    byte
+	id     uint32 // subscription identifier; 0: none
+	upto   uint64
+	log    string // of upto
+	turn   uint64 // tells it from others of its filter
+}
+
+// Values of Retain Handling.
+const (
+	retainedIfNew = 1
+	retainedNever = 2
+)
+
+// wantsRetained says whether a subscription that was answered with code gets what is retained. A
+// shared one gets none. [MQTT-3.3.1-9] [MQTT-3.3.1-10] [MQTT-3.3.1-11]
+func (c *client) wantsRetained(f *mqttproto.Subscription, code mqttproto.ReasonCode, had bool) bool {
+	_, shared := isShare(string(f.Filter))
+	return c.s.cfg.Retained != nil && !code.Failed() && !shared &&
+		f.RetainHandling != retainedNever && (f.RetainHandling != retainedIfNew || !had)
+}
+
+// hold has a client get retained messages before any later one of the log that it wants, once begin
+// is called. Each filter is there once, so there are no more than a session may have; and one
+// goroutine gives them all, one after the other.
+func (c *client) hold(fresh []held) (begin func()) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, h := range fresh {
+		c.unholdLocked(h.filter)
+		c.turns++
+		h.turn = c.turns
+		c.holding = append(c.holding, h)
+	}
+	if len(c.holding) == 0 || c.giving != nil {
+		return func() {}
+	}
+	c.giving = make(chan struct{})
+	return func() {
+		c.giver.Go(func() {
+			if err := c.s.guarded(func() error { return c.giveRetained(c.ctx) }); err != nil {
+				c.end(err)
+			}
+		})
+	}
+}
+
+// unhold hears that a filter is not subscribed to any more.
+func (c *client) unhold(filter string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.unholdLocked(filter)
+}
+
+func (c *client) unholdLocked(filter string) {
+	c.holding = slices.DeleteFunc(c.holding, func(h held) bool { return h.filter == filter })
+}
+
+// firstHeld is the filter whose turn it is. Without one all is given.
+func (c *client) firstHeld() (h held, ok bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.holding) > 0 {
+		return c.holding[0], true
+	}
+	close(c.giving)
+	c.giving = nil
+	return h, false
+}
+
+// holds says whether it is still the turn of a filter.
+func (c *client) holds(h *held) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.holding) > 0 && c.holding[0].turn == h.turn
+}
+
+// gave notes that a filter has got all.
+func (c *client) gave(h *held) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.holding = slices.DeleteFunc(c.holding, func(o held) bool { return o.turn == h.turn })
+}
+
+// awaitRetained waits until the client has got what is retained.
+func (c *client) awaitRetained(ctx context.Context) error {
+	for {
+		c.mu.Lock()
+		giving := c.giving
+		c.mu.Unlock()
+		if giving == nil {
+			return nil
+		}
+		select {
+		case <-giving:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// giveRetained gives what is held, until nothing is.
+func (c *client) giveRetained(ctx context.Context) error {
+	r := &reading{c: c}
+	for {
+		h, ok := c.firstHeld()
+		if !ok {
+			return nil
+		}
+		if err := r.giveHeld(ctx, &h); err != nil {
+			return err
+		}
+		c.gave(&h)
+	}
+}
+
+// retainedPage is how many topics a client notes at a time, so that one which is slow costs little.
+const retainedPage = 1024
+
+// giveHeld gives what a filter has still to get, page by page, for as long as it is its turn.
+func (r *reading) giveHeld(ctx context.Context, h *held) error {
+	table := r.c.s.cfg.Retained
+	if err := table.Await(ctx, h.upto); err != nil {
+		return err //nolint:wrapcheck // it is the end of ctx, or the log's
+	}
+	for after := ""; ; {
+		page, err := r.c.s.lookRetained(ctx, r.c.tenant, h.filter, after)
+		if err != nil {
+			return err
+		}
+		for _, slot := range page {
+			if err := r.awaitTurn(ctx, h); err != nil {
+				return err
+			}
+			m := table.Message(slot)             // as late as may be
+			if m == nil || m.Position > h.upto { // what came since comes as it came
+				continue
+			}
+			if !r.c.holds(h) {
+				return nil
+			}
+			if err := r.giveRetained(ctx, h, slot.Topic(), m); err != nil {
+				return err
+			}
+		}
+		if len(page) < retainedPage {
+			return nil
+		}
+		after = page[len(page)-1].Topic()
+	}
+}
+
+// awaitTurn waits until the client may have a message.
+func (r *reading) awaitTurn(ctx context.Context, h *held) error {
+	if h.qos == 0 {
+		return nil
+	}
+	return r.c.window.awaitRoom(ctx)
+}
+
+// lookRest is for how long one rests that has looked for what is retained, in the time that took:
+// however many clients ask, and how often, a quarter of a core is what it costs.
+const lookRest = 3
+
+// lookRetained gives a page of what is retained for a filter, one client after the other.
+func (s *Server) lookRetained(ctx context.Context, tenant, filter, after string) ([]*retained.Slot, error) {
+	select {
+	case s.looking <- struct{}{}:
+		defer func() { <-s.looking }()
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	began := time.Now()
+	page := s.cfg.Retained.Match(tenant, filter, after, retainedPage)
+	return page, pause.For(ctx, lookRest*time.Since(began))
+}
+
+// giveRetained gives one retained message. [MQTT-3.3.1-8]
+func (r *reading) giveRetained(ctx context.Context, h *held, topic string, kept *retained.Message) error {
+	c := r.c
+	r.log = h.log
+	err := r.record.parse(kept.Line)
+	var payload []byte
+	if err == nil {
+		payload, err = r.record.payload()
+	}
+	if err != nil { // never silent
+		c.s.log.Error("a retained message was left out for an application", zap.Uint64("position", kept.Position), zap.Error(err))
+		return nil
+	}
+	m := mqttproto.Publish{Topic: []byte(topic), Payload: payload, QoS: min(h.qos, r.record.qos()), Retain: true} // [MQTT-3.8.4-8]
+	if m.QoS > 0 {
+		m.ID = 1 // any, to see how large it is
+	}
+	if c.peer.Version == mqttproto.V5 {
+		var ids []uint32
+		if h.id != 0 {
+			ids = append(ids, h.id)
+		}
+		r.describe(&m, kept.Position, ids)
+	}
+	packet, ok := mqttproto.AppendPublish(r.packet[:0], c.peer, &m)
+	if r.packet = packet; !ok { // [MQTT-3.1.2-25]
+		c.s.counts.large.Add(1)
+		return nil
+	}
+	if m.QoS > 0 {
+		if m.ID, err = c.window.addRetained(ctx); err != nil {
+			return err
+		}
+		r.packet, _ = mqttproto.AppendPublish(r.packet[:0], c.peer, &m)
+	}
+	if err := c.out.put(ctx, r.packet); err != nil {
+		return err
+	}
+	c.s.counts.sent.Add(1)
+	return nil
+}

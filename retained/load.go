@@ -1,0 +1,155 @@
+package retained
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"go.uber.org/zap"
+
+	"edgeloop/backbone/reader"
+	"edgeloop/backbone/store"
+)
+
+// noteOff is the note of a place behind which nothing was retained: what is in the log need not be
+// read.
+const noteOff = "off"
+
+// Load takes up what an earlier run has kept, and what is in the log since. It is called once,
+// before Run and before devices connect: then the Table has all that was acknowledged. It writes
+// only where the store does not say from where to read, or says what will be wrong.
+func (t *Table) Load(ctx context.Context) error {
+	there, err := t.fromStore(ctx)
+	if err != nil {
+		return err
+	}
+	edge, err := t.cfg.Log.Edge(ctx, reader.Newest)
+	if err != nil {
+		return err //nolint:wrapcheck // the log says what it could not do
+	}
+	was := t.place
+	switch {
+	case there && was.Log != edge.Log: // its positions mean nothing in this one
+		t.age(0)
+	case was.Position > edge.Position: // the end of the log is lost, or it was put back
+		t.cfg.Logger.Warn("the log ends before what was read of it for what is retained, which stays", zap.Uint64("end", edge.Position), zap.Uint64("was", was.Position))
+		t.age(edge.Position)
+	}
+	if !there || was.Note == noteOff || was.Log == edge.Log && was.Position > edge.Position {
+		return t.write(ctx, store.Place{Log: edge.Log, Position: edge.Position})
+	}
+	t.place = store.Place{Log: edge.Log, Position: was.Position}
+	if was.Log != edge.Log {
+		t.cfg.Logger.Warn("what is retained is of another log, and stays; this one is read from its beginning", zap.String("log", edge.Log), zap.String("was", was.Log))
+		t.place.Position = 0
+	}
+	return t.fromLog(ctx, t.place.Position, edge)
+}
+
+// SwitchOff is in the place of Load and Run where nothing is to be retained for now: what is kept
+// stays, and what the log has until now is added. What comes then is not.
+func (t *Table) SwitchOff(ctx context.Context) error {
+	upto, there, err := t.cfg.Store.Each(ctx, func(store.RetainedMessage) {})
+	if err != nil || !there || upto.Note == noteOff {
+		return err //nolint:wrapcheck // the store says what it could not do
+	}
+	if err := t.Load(ctx); err != nil {
+		return err
+	}
+	edge, err := t.cfg.Log.Edge(ctx, reader.Newest)
+	if err != nil {
+		return err //nolint:wrapcheck // the log says what it could not do
+	}
+	return t.write(ctx, store.Place{Log: edge.Log, Position: edge.Position, Note: noteOff})
+}
+
+// fromStore takes in what the store has; there is false where it never had anything.
+func (t *Table) fromStore(ctx context.Context) (there bool, err error) {
+	over := 0
+	t.place, there, err = t.cfg.Store.Each(ctx, func(m store.RetainedMessage) {
+		fits := t.Reserve(m.Tenant, m.Topic, len(m.Line))
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		h, s := t.findLocked(m.Tenant, m.Topic)
+		if s == nil {
+			h, s = t.addLocked(m.Tenant, m.Topic)
+		}
+		before := s.roomLocked()
+		if s.stored = true; fits {
+			s.coming--
+			t.putLocked(s, &Message{m.Position, m.Line})
+			delete(t.changed, s)
+		} else {
+			t.changed[s] = struct{}{} // there was room for more
+			over++
+		}
+		t.settleLocked(h, s, before)
+	})
+	if err != nil {
+		return false, err //nolint:wrapcheck // the store says what it could not do
+	}
+	if over > 0 {
+		t.cfg.Logger.Warn("messages are retained no more: there may be fewer now", zap.Int("deleted", over), zap.Int("most", t.cfg.Most))
+	}
+	return there, nil
+}
+
+// age has messages behind a position be of an older log.
+func (t *Table) age(behind uint64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, h := range t.tenants {
+		for _, s := range h.all {
+			if s.message != nil && s.message.Position > behind {
+				t.putLocked(s, &Message{0, s.message.Line})
+			}
+		}
+	}
+}
+
+// mark is in every record that is to be retained.
+var mark = []byte(`,"retain":true`)
+
+// fromLog takes in what the log has behind a position, up to where it ends.
+func (t *Table) fromLog(ctx context.Context, from uint64, edge store.Place) error {
+	began, unread := time.Now(), 0
+	err := t.cfg.Log.Read(ctx, reader.Options{After: from, Log: edge.Log}, func(position uint64, line []byte) error {
+		if bytes.Contains(line, mark) && !t.readAgain(position, line) { // never silent
+			unread++
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("read what is retained: %w", err)
+	}
+	if unread > 0 {
+		t.cfg.Logger.Error("records cannot be read, and are not retained", zap.Int("count", unread))
+	}
+	if took := time.Since(began); took > time.Second {
+		t.cfg.Logger.Info("the log was read for what is retained", zap.Uint64("from", from), zap.Uint64("upto", edge.Position), zap.Duration("dur", took))
+	}
+	return nil
+}
+
+// readAgain takes in a record of the log, again or for the first time: behind the last of them it is
+// the same. line is borrowed.
+func (t *Table) readAgain(position uint64, line []byte) (ok bool) {
+	var r struct {
+		Tenant   string          `json:"tenant"`
+		Topic    string          `json:"topic"`
+		Retain   bool            `json:"retain"`
+		Data     json.RawMessage `json:"data"`
+		Encoding string          `json:"encoding"`
+	}
+	if json.Unmarshal(line, &r) != nil {
+		return false
+	}
+	if !r.Retain { // the mark is in its data
+		return true
+	}
+	empty := r.Encoding != "" && string(r.Data) == `""` // [MQTT-3.3.1-6] [MQTT-3.3.1-7]
+	t.Retain(r.Tenant, r.Topic, !empty && t.Reserve(r.Tenant, r.Topic, len(line)), position, line)
+	return true
+}
