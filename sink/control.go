@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"time"
 
 	"edgeloop/backbone/store"
 )
@@ -61,8 +62,8 @@ func (s *Set) Resume(ctx context.Context, name string) error {
 // Rewind puts the place of a sink behind a position, back or forth. log names the log of the
 // position, "" is whichever there is. *reader.PositionError: see reader.Seek.
 func (s *Set) Rewind(ctx context.Context, name, log string, position uint64) error {
-	return s.change(ctx, name, asItWas, func(*runner) error {
-		return s.node.Seek(ctx, ReaderName(name), log, position)
+	return s.change(ctx, name, asItWas, func(was *runner) error {
+		return s.seek(ctx, was, log, position)
 	})
 }
 
@@ -85,8 +86,17 @@ func (s *Set) Skip(ctx context.Context, name, id string) error {
 		if err := bury(ctx, s.node, name, rec, "skipped by an operator"); err != nil {
 			return err
 		}
-		return s.node.Seek(ctx, ReaderName(name), rec.Log, rec.Position)
+		return s.seek(ctx, was, rec.Log, rec.Position)
 	})
+}
+
+// seek moves the place of a sink that has ended. The first record behind it is another one then.
+func (s *Set) seek(ctx context.Context, was *runner, log string, position uint64) error {
+	err := s.node.Seek(ctx, ReaderName(was.spec.Name), log, position)
+	if err == nil {
+		was.status.change(func(is *Status) { is.Oldest = time.Time{} })
+	}
+	return err
 }
 
 // SendLetters has a sink send dead letters again, soon. Those that are confirmed are

@@ -53,6 +53,47 @@ func TestSet_PauseAndResume(t *testing.T) {
 	})
 }
 
+// How old the first record is that is not confirmed is known of a sink that was paused while its
+// destination was away, too, until it is confirmed, or another one is the first.
+func TestSet_OldestOfOneThatIsPaused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, d := newLog(sinktest.Records(1, 5)...), &fakeDestination{}
+		var up atomic.Bool
+		d.judge = func(_ context.Context, records []sink.Record) (int, error) {
+			if up.Load() {
+				return len(records), nil
+			}
+			return 0, errors.New("away")
+		}
+		s := run(t, l, specs(t, nil, []string{"a"}, d))
+		want := func(when string, known bool) {
+			t.Helper()
+			time.Sleep(time.Hour)
+			if got := s.Status()[0].Oldest; got.IsZero() == known || known && !got.Equal(time.UnixMilli(sinktest.Record(1, "").Received)) {
+				t.Errorf("%s the first record is of %s", when, got)
+			}
+		}
+		must := func(err error) {
+			t.Helper()
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		want("while it waits", true)
+		must(s.Pause(t.Context(), "a"))
+		want("while it is paused", true)
+		must(s.Resume(t.Context(), "a"))
+		want("when it waits again", true)
+		must(s.Pause(t.Context(), "a"))
+		must(s.Rewind(t.Context(), "a", "", 3))
+		want("when it was rewound", false)
+		up.Store(true)
+		must(s.Resume(t.Context(), "a"))
+		want("when all is confirmed", false)
+		stop(t, s)
+	})
+}
+
 // A sink that begins again while the node stops does not outlive the stop.
 func TestSet_ChangedWhileItStops(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -36,8 +36,15 @@ func (r *runner) deliver(soft, hard context.Context, b *batch) error {
 
 // sendAll sends records until all are confirmed or with the dead letters, one attempt after
 // the other. What is confirmed in front of a failure is kept at once: it may be the last for long.
-func (r *runner) sendAll(soft, hard context.Context, rest []Record) error {
-	defer r.status.change(func(s *Status) { s.Gathered, s.Oldest = 0, time.Time{} })
+// Whoever looks at a sink that ends before that sees since when the first of the others waits.
+func (r *runner) sendAll(soft, hard context.Context, rest []Record) (err error) {
+	defer func() {
+		r.status.change(func(s *Status) {
+			if s.Gathered = 0; err == nil {
+				s.Oldest = time.Time{}
+			}
+		})
+	}()
 	defer r.status.at(nil)
 	together := len(rest)
 	for len(rest) > 0 {

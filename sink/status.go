@@ -126,5 +126,5 @@ func (w *watchable) inherit(from *watchable) {
 	was := from.read()
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.is.Log, w.is.Place, w.is.LastErr, w.is.LastAt = was.Log, was.Place, was.LastErr, was.LastAt
+	w.is.Log, w.is.Place, w.is.Oldest, w.is.LastErr, w.is.LastAt = was.Log, was.Place, was.Oldest, was.LastErr, was.LastAt
 }
