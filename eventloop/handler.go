@@ -72,7 +72,7 @@ func (h *handler) OnTraffic(gc gnet.Conn) gnet.Action {
 	l.heard++
 	c.trafficOnLoop(in)
 	l.flushOnLoop()
-	if l.rung {
+	if l.rung && l.heard%lookEach == 0 {
 		l.heardOnLoop()
 	}
 	if l.gather {

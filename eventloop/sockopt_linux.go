@@ -3,6 +3,7 @@ package eventloop
 import (
 	"errors"
 	"fmt"
+	"io"
 
 	"golang.org/x/sys/unix"
 )
@@ -30,12 +31,13 @@ func (s *Server) tuneListener(fd int) error {
 }
 
 // stalledOnLoop says whether the kernel has ended the connection because its peer
-// took nothing for SendTimeout. err is what gnet says of the end.
+// took nothing for SendTimeout. err is what gnet says of the end: the error of a read or
+// write, which took it off the socket, or io.EOF, also where epoll reported an error.
 func (c *Conn) stalledOnLoop(err error) bool {
 	if errors.Is(err, unix.ETIMEDOUT) {
 		return true
 	}
-	if c.gc == nil || err == nil {
+	if c.gc == nil || !errors.Is(err, io.EOF) {
 		return false
 	}
 	code, err := unix.GetsockoptInt(c.gc.Fd(), unix.SOL_SOCKET, unix.SO_ERROR)

@@ -26,6 +26,8 @@ const (
 	// turnSlices is how many slices follow each other while no socket waits; what
 	// else gnet has to do on this loop, new connections first, waits that long.
 	turnSlices = 16
+	// lookEach is after how many reads the clock is looked at: some tens of microseconds.
+	lookEach = 8
 	// ringAgain is when the bell-ringer comes back, and mostEarly how often he may
 	// be sent away: a socket may be ready and bring nothing that we are told of.
 	ringAgain = 50 * time.Microsecond
@@ -54,7 +56,7 @@ func (l *loop) turnOnLoop() {
 	}
 }
 
-// heardOnLoop follows each read while the bell-ringer is awaited. When the sockets have
+// heardOnLoop follows some reads while the bell-ringer is awaited. When the sockets have
 // had their time, one slice is taken here.
 func (l *loop) heardOnLoop() {
 	if time.Since(l.sliced) >= turnTime {
