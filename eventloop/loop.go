@@ -59,6 +59,7 @@ type loop struct {
 	sliced    time.Time   // when the last slice ended
 	gather    bool        // what was handed on since the last nap is not answered at once
 	napped    time.Time   // when the last nap ended, or could have begun after a silence
+	awake     time.Time   // no nap before it
 	alarm     *time.Timer // ends a nap (nap.go)
 	owner     owner       // for assertOnLoop
 

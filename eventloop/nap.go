@@ -13,6 +13,14 @@ import "time"
 // epoll_wait the loop keeps it until the runtime's monitor takes it away.
 const napWithin = 2 * time.Millisecond
 
+// A nap that ends more than napLate behind its time says that others want the processor:
+// then each nap costs the loop its turn, and what comes gathers without it. No other nap
+// follows for napPause.
+const (
+	napLate  = 2 * time.Millisecond
+	napPause = 50 * time.Millisecond
+)
+
 // GatherOnLoop says that what a Receiver has just handed on is not answered at once: the
 // loop may nap for Config.Nap.
 func (c *Conn) GatherOnLoop() {
@@ -27,6 +35,9 @@ func (l *loop) napOnLoop() {
 		return
 	}
 	now := time.Now()
+	if now.Before(l.awake) {
+		return
+	}
 	if now.Sub(l.napped) > napWithin {
 		l.napped = now
 		return
@@ -34,9 +45,17 @@ func (l *loop) napOnLoop() {
 	l.napping.Store(true) // before looking whether there is something to do: who posts from here on ends it
 	if !l.busyOnLoop() {
 		l.sleepOnLoop()
-		l.napped = time.Now()
+		l.nappedOnLoop(now, time.Now())
 	}
 	l.napping.Store(false)
+}
+
+// nappedOnLoop notes a nap.
+func (l *loop) nappedOnLoop(began, ended time.Time) {
+	l.napped = ended
+	if ended.Sub(began) > l.s.cfg.Nap+napLate {
+		l.awake = ended.Add(napPause)
+	}
 }
 
 func (l *loop) sleepOnLoop() {
