@@ -16,7 +16,11 @@ import (
 // everything.
 const (
 	tidyEvery = 2 * time.Second
-	tidyRest  = 20 * time.Second // between two rounds
+	// A round is followed by a rest of so many times as long as it took, within bounds: half a
+	// percent of a core at most, and a small node need not keep for long what a second storm took.
+	tidyShare = 200
+	tidyLeast = 2 * tidyEvery
+	tidyRest  = 20 * time.Second
 	// calmFor is how many looks in a row a peak must be over.
 	calmFor = 2
 	// churnLeast is how many connections must have come or gone for a storm, and
@@ -38,7 +42,8 @@ type load struct {
 
 // tidier sees peaks pass. Owned by the goroutine of tidy.
 type tidier struct {
-	last    time.Time // round
+	last    time.Time     // round
+	rest    time.Duration // after it
 	moved   uint64
 	churn   float64 // connections that came or went lately, fading
 	peak    float64 // bytes that were in flight lately, fading
@@ -69,11 +74,17 @@ func (t *tidier) due(now time.Time, l load) bool {
 	// has collected since the peak; what is held for other reasons was there after the last round.
 	held := l.held > max(l.goal, t.settled)*5/4+heldLeast
 	passed := t.calm >= calmFor && t.passing
-	if (!passed && !held) || now.Sub(t.last) < tidyRest {
+	if (!passed && !held) || now.Sub(t.last) < t.rest {
 		return false
 	}
 	t.last, t.churn, t.peak, t.passing, t.calm, t.fresh = now, 0, 0, false, 0, true
+	t.rest = tidyRest
 	return true
+}
+
+// made is told how long the round took that was due.
+func (t *tidier) made(took time.Duration) {
+	t.rest = min(tidyRest, max(tidyLeast, tidyShare*took))
 }
 
 func (n *node) startTidy(context.Context) (stopFunc, error) {
@@ -107,7 +118,9 @@ func tidy(ctx context.Context, srv *eventloop.Server, inFlight func() int64) {
 				held:     samples[0].Value.Uint64() + samples[1].Value.Uint64() + samples[2].Value.Uint64(),
 				goal:     samples[3].Value.Uint64(),
 			}) {
+				began := time.Now()
 				debug.FreeOSMemory()
+				t.made(time.Since(began))
 			}
 		}
 	}

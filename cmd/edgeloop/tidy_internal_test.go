@@ -14,9 +14,38 @@ func rounds(looks int, at func(look int) load) (due []int) {
 		now = now.Add(tidyEvery)
 		if t.due(now, at(i)) {
 			due = append(due, i)
+			t.made(time.Second) // as long as that of many devices
 		}
 	}
 	return due
+}
+
+// How soon the next round may be follows from what the last one cost.
+func TestTidier_RestsByTheCostOfARound(t *testing.T) {
+	for took, want := range map[time.Duration]time.Duration{
+		5 * time.Millisecond:  tidyLeast,
+		50 * time.Millisecond: 10 * time.Second,
+		2 * time.Second:       tidyRest,
+	} {
+		var tidy tidier
+		storm := func(n uint64) load { return load{open: n, moved: n, held: 20 << 20, goal: 25 << 20} }
+		look := time.Unix(0, 0)
+		next := func(devices uint64) time.Time {
+			for range 100 {
+				look = look.Add(tidyEvery)
+				if tidy.due(look, storm(devices)) {
+					return look
+				}
+			}
+			t.Fatal("no round in 100 looks")
+			return look
+		}
+		first := next(1000)
+		tidy.made(took)
+		if got := next(3000).Sub(first); got < want || got > max(want, 3*tidyEvery)+tidyEvery {
+			t.Errorf("behind a round of %s the next one is %s later, want about %s", took, got, want)
+		}
+	}
 }
 
 // A steady node is left to the runtime: its heap grows from what is alive to the
