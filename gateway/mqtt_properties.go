@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"encoding/base64"
+	"strconv"
 
 	"edgeloop/envelope"
 	"edgeloop/mqttproto"
@@ -19,6 +20,10 @@ func (t *turn) propertiesOnLane(p *mqttproto.Properties) (kept []byte, ok bool) 
 	if p.Has(mqttproto.PropPayloadFormat) { // [MQTT-3.3.2-4]
 		dst = append(dst, `,"payload_format":`...)
 		dst = append(dst, '0'+byte(p.Uint(mqttproto.PropPayloadFormat, 0))) // 0 or 1
+	}
+	if p.Has(mqttproto.PropMessageExpiry) { // [MQTT-3.3.2-6]
+		dst = append(dst, `,"message_expiry":`...)
+		dst = strconv.AppendUint(dst, uint64(p.Uint(mqttproto.PropMessageExpiry, 0)), 10)
 	}
 	if p.Has(mqttproto.PropContentType) { // [MQTT-3.3.2-20]
 		dst = envelope.AppendString(append(dst, `,"content_type":`...), p.Bytes(mqttproto.PropContentType))

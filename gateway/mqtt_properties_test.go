@@ -40,7 +40,7 @@ func TestMQTT_Properties(t *testing.T) {
 	}{
 		{nil, `1 `},
 		{[]string{user("seq", "7")}, `1 `},
-		{[]string{"\x02\x00\x00\x00\x09"}, `1 `}, // message expiry
+		{[]string{"\x02\x00\x00\x00\x09"}, `1 {"message_expiry":9}`},
 		{[]string{"\x01\x01"}, `1 {"payload_format":1}`},
 		{
 			[]string{user("b", "2"), "\x01\x00", user("seq", "8"), "\x03" + string(text("text/plain")), user("a", "1"), "\x08" + string(text("r/1")), "\x09" + string(text("\x00\xff")), user("b", "2")},

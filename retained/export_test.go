@@ -26,7 +26,7 @@ func (t *Table) Check() error {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
 	var all room
-	n := 0
+	n, expiring := 0, 0
 	for tenant, h := range t.tenants {
 		var of room
 		for i, s := range h.all {
@@ -35,6 +35,9 @@ func (t *Table) Check() error {
 			}
 			if of = of.plus(s.roomLocked()); s.message != nil {
 				n++
+				if s.message.expires != 0 {
+					expiring++
+				}
 			}
 		}
 		if of != h.took || !of.within(t.most, perTenant) || len(h.all) == 0 {
@@ -42,7 +45,7 @@ func (t *Table) Check() error {
 		}
 		all = all.plus(of)
 	}
-	if all != t.took || !all.within(t.most, 1) || n != t.n {
+	if all != t.took || !all.within(t.most, 1) || n != t.n || expiring != t.expiring {
 		return fmt.Errorf("all take %+v with %d messages, counted are %+v and %d", all, n, t.took, t.n)
 	}
 	return nil

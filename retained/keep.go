@@ -53,6 +53,7 @@ func (t *Table) keepWithin(ctx context.Context, most time.Duration) error {
 // keep tells the store what has changed, and the place. Nothing is written where nothing changed,
 // and the log has not gone far.
 func (t *Table) keep(ctx context.Context) error {
+	t.expire(time.Now())
 	upto := t.place
 	if end, ok := t.cfg.Log.Durable(); ok { // looked at first: all before it has been heard of
 		upto.Position = max(upto.Position, end)

@@ -154,3 +154,40 @@ func TestTable_Run(t *testing.T) {
 		r.want("the store", r.store.said(), "a last@101 a x@100")
 	})
 }
+
+// What has expired is taken out, of the store too, and its room is free. [MQTT-3.3.2-5]
+func TestTable_Expires(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := start(t, 100)
+		publish := func(topic string, seconds int) {
+			l := fmt.Sprintf(`{"tenant":"a","topic":%q,"received":%d,"retain":true,"properties":{"message_expiry":%d},"data":"\"message_expiry\":1"}`, topic, time.Now().UnixMilli(), seconds)
+			r.Reserve("a", topic, len(l))
+			r.Retain("a", topic, true, r.log.add(l), []byte(l))
+		}
+		publish("soon", 10)
+		publish("renewed", 10)
+		publish("late", 1000)
+		r.publish("a", "never", `"message_expiry":1`)
+		_ = r.write()
+		time.Sleep(9 * time.Second)
+		publish("renewed", 10)
+		_ = r.write()
+		r.want("before", r.store.said(), "a late@3 a never@4 a renewed@5 a soon@1")
+		time.Sleep(time.Second)
+		if m := r.Message(r.Match("a", "soon", "", 1)[0]); !m.Expired(time.Now()) {
+			t.Error("it has not expired, and is given")
+		}
+		_ = r.write()
+		r.want("behind", r.has("a", "#"), "late@3 never@4 renewed@5")
+		_ = r.write()
+		r.want("the store", r.store.said(), "a late@3 a never@4 a renewed@5")
+		if err := r.Check(); err != nil || r.Slots() != 3 {
+			t.Errorf("%v, %d slots", err, r.Slots())
+		}
+		time.Sleep(time.Hour)
+		r = r.again(100)
+		_, _ = r.write(), r.write()
+		r.want("an hour later", r.has("a", "#"), "never@4")
+		r.want("the store then", r.store.said(), "a never@4")
+	})
+}

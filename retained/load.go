@@ -79,7 +79,7 @@ func (t *Table) fromStore(ctx context.Context) (there bool, err error) {
 		before := s.roomLocked()
 		if s.stored = true; fits {
 			s.coming--
-			t.putLocked(s, &Message{m.Position, m.Line})
+			t.putLocked(s, newMessage(m.Position, m.Line))
 			delete(t.changed, s)
 		} else {
 			t.changed[s] = struct{}{} // there was room for more
@@ -103,7 +103,7 @@ func (t *Table) age(behind uint64) {
 	for _, h := range t.tenants {
 		for _, s := range h.all {
 			if s.message != nil && s.message.Position > behind {
-				t.putLocked(s, &Message{0, s.message.Line})
+				t.putLocked(s, newMessage(0, s.message.Line))
 			}
 		}
 	}

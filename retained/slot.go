@@ -1,12 +1,48 @@
 package retained
 
-import "edgeloop/backbone/store"
+import (
+	"bytes"
+	"encoding/json"
+	"time"
+
+	"edgeloop/backbone/store"
+)
 
 // Message is a record that is retained. It is never written.
 type Message struct {
 	Position uint64 // in the log; 0: it is of an older one
 	Line     []byte // as the log has it
+
+	expires int64 // Unix milliseconds; 0: never
 }
+
+// newMessage makes one of a line, which is the message's from now on.
+func newMessage(position uint64, line []byte) *Message {
+	return &Message{Position: position, Line: line, expires: expiryOf(line)}
+}
+
+// expiryMark is in every record that expires.
+var expiryMark = []byte(`"message_expiry":`)
+
+// expiryOf says when a record expires.
+func expiryOf(line []byte) int64 {
+	if !bytes.Contains(line, expiryMark) {
+		return 0
+	}
+	var r struct {
+		Received   int64 `json:"received"`
+		Properties struct {
+			Expiry *int64 `json:"message_expiry"`
+		} `json:"properties"`
+	}
+	if json.Unmarshal(line, &r) != nil || r.Properties.Expiry == nil {
+		return 0
+	}
+	return r.Received + 1000**r.Properties.Expiry
+}
+
+// Expired says that nobody is to get it any more. [MQTT-3.3.2-5]
+func (m *Message) Expired(now time.Time) bool { return m.expires != 0 && now.UnixMilli() >= m.expires }
 
 // Slot is what is known of one topic of a tenant.
 type Slot struct {

@@ -68,8 +68,9 @@ type Table struct {
 	// Guarded by mu.
 	tenants map[string]*shelf
 	took    room
-	n       int                // messages
-	changed map[*Slot]struct{} // those of which the store has to be told
+	// n are the messages, and expiring those of them that expire.
+	n, expiring int
+	changed     map[*Slot]struct{} // those of which the store has to be told
 
 	// Owned by the goroutine of Load, and then that of Run.
 	place store.Place // up to where the store has what the log has
@@ -133,7 +134,7 @@ func (t *Table) GiveBack(tenant, topic string) {
 func (t *Table) Retain(tenant, topic string, reserved bool, position uint64, line []byte) {
 	var m *Message
 	if reserved {
-		m = &Message{position, bytes.Clone(line)}
+		m = newMessage(position, bytes.Clone(line))
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -150,14 +151,45 @@ func (t *Table) Retain(tenant, topic string, reserved bool, position uint64, lin
 }
 
 func (t *Table) putLocked(s *Slot, m *Message) {
-	if s.message != nil {
-		t.n--
-	}
-	if m != nil {
-		t.n++
-	}
+	t.noteLocked(s.message, -1)
+	t.noteLocked(m, 1)
 	s.message = m
 	t.changed[s] = struct{}{}
+}
+
+// noteLocked counts a message that is there from now on, or is not.
+func (t *Table) noteLocked(m *Message, n int) {
+	if m == nil {
+		return
+	}
+	if t.n += n; m.expires != 0 {
+		t.expiring += n
+	}
+}
+
+// expire takes out what has expired by now.
+func (t *Table) expire(now time.Time) {
+	t.mu.RLock()
+	var over []*Slot
+	if t.expiring > 0 {
+		for _, h := range t.tenants {
+			for _, s := range h.all {
+				if s.message != nil && s.message.Expired(now) {
+					over = append(over, s)
+				}
+			}
+		}
+	}
+	t.mu.RUnlock()
+	for _, s := range over {
+		t.mu.Lock()
+		if h := t.tenants[s.tenant]; s.message != nil && s.message.Expired(now) { // it is on the shelf
+			before := s.roomLocked()
+			t.putLocked(s, nil)
+			t.settleLocked(h, s, before)
+		}
+		t.mu.Unlock()
+	}
 }
 
 // settleLocked counts what a slot takes, which took before, and forgets one that is of no use.

@@ -103,7 +103,7 @@ func (r *Record) appendAttributes(dst []byte) []byte {
 }
 
 // propertyNames are what a field may name of properties, beside user.NAME.
-var propertyNames = []string{"payload_format", "content_type", "response_topic", "correlation_data", "user"}
+var propertyNames = []string{"payload_format", "message_expiry", "content_type", "response_topic", "correlation_data", "user"}
 
 // cutProperty reads what of the properties a field names; ok is false for what there is not.
 func cutProperty(text string) (path []string, ok bool) {

@@ -100,7 +100,7 @@ func (g *group) give(ctx context.Context, position uint64, line []byte) error {
 	var m mqttproto.Publish
 	var topic string
 	if err == nil {
-		if topic = g.s.cfg.Topics.Of(r); !mqttproto.Match(g.filter, topic) {
+		if topic = g.s.cfg.Topics.Of(r); !mqttproto.Match(g.filter, topic) || r.expired() { // [MQTT-3.3.2-5]
 			g.pass(position)
 			return nil
 		}

@@ -2,6 +2,7 @@ package mqttapi
 
 import (
 	"strconv"
+	"time"
 
 	"edgeloop/mqttproto"
 )
@@ -28,10 +29,31 @@ func ours(name string) bool {
 // properties are what a client of 5.0 sent beside the data: docs/data.md.
 type properties struct {
 	PayloadFormat   *uint32     `json:"payload_format"`
+	MessageExpiry   *uint32     `json:"message_expiry"` // seconds; nil: it does not expire
 	ContentType     *string     `json:"content_type"`
 	ResponseTopic   *string     `json:"response_topic"`
 	CorrelationData []byte      `json:"correlation_data"` // nil: none was sent
 	User            [][2]string `json:"user"`
+}
+
+// lasts says for how much longer a record is to be given to anybody, in whole seconds, where its
+// device has said that it expires; over: it has. [MQTT-3.3.2-5] [MQTT-3.3.2-6]
+func (r *record) lasts(now time.Time) (seconds uint32, expires, over bool) {
+	expiry := r.Properties.MessageExpiry
+	if expiry == nil {
+		return 0, false, false
+	}
+	waited := max(0, now.UnixMilli()-r.Received) / 1000
+	if waited >= int64(*expiry) {
+		return 0, true, true
+	}
+	return *expiry - uint32(waited), true, false //nolint:gosec // it is less
+}
+
+// expired says that a record is to be given to nobody any more.
+func (r *record) expired() bool {
+	_, _, over := r.lasts(time.Now())
+	return over
 }
 
 // addTo adds what the device sent, but for user properties whose names are the node's, as it was
@@ -76,6 +98,9 @@ func (r *reading) describe(m *mqttproto.Publish, position uint64, ids []uint32) 
 	}
 	if r.missed > 0 {
 		m.Properties.AddUserString(propertyMissed, strconv.FormatUint(r.missed, 10))
+	}
+	if seconds, expires, _ := r.record.lasts(time.Now()); expires { // [MQTT-3.3.2-6]
+		m.Properties.AddUint(mqttproto.PropMessageExpiry, seconds)
 	}
 	r.record.Properties.addTo(&m.Properties)
 }

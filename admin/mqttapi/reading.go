@@ -55,7 +55,7 @@ func (r *reading) give(ctx context.Context, position uint64, line []byte) error 
 	}
 	topic := c.s.cfg.Topics.Of(rec)
 	w := want(*c.subs.Load(), topic, position, r.live)
-	if !w.any {
+	if !w.any || rec.expired() { // [MQTT-3.3.2-5]
 		c.window.pass(position)
 		return nil
 	}

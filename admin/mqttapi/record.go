@@ -13,6 +13,7 @@ type record struct {
 	Seq      uint64          `json:"seq"` // 0: none
 	Type     string          `json:"type"`
 	Topic    string          `json:"topic"`
+	Received int64           `json:"received"` // Unix milliseconds
 	QoS      *byte           `json:"qos"`
 	Retain   bool            `json:"retain"`
 	Data     json.RawMessage `json:"data"`

@@ -149,8 +149,8 @@ func (r *reading) giveHeld(ctx context.Context, h *held) error {
 			if err := r.awaitTurn(ctx, h); err != nil {
 				return err
 			}
-			m := table.Message(slot)             // as late as may be
-			if m == nil || m.Position > h.upto { // what came since comes as it came
+			m := table.Message(slot)                                      // as late as may be
+			if m == nil || m.Expired(time.Now()) || m.Position > h.upto { // what came since comes as it came
 				continue
 			}
 			if !r.c.holds(h) {

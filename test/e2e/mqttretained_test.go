@@ -135,6 +135,40 @@ func TestMQTTRetained_Unwritable(t *testing.T) {
 	}
 }
 
+// What has expired is not given any more, and does not take the room of others. The record stays.
+func TestMQTTRetained_Expiry(t *testing.T) {
+	t.Parallel()
+	n, addr := mqttNode(t, "--auth=none")
+	for _, args := range [][]string{{"-t", "t/1", "-D", "publish", "message-expiry-interval", "2"}, {"-t", "t/2", "-D", "publish", "message-expiry-interval", "3600"}} {
+		pub := mosquitto(t, "mosquitto_pub", addr, append([]string{"-V", "mqttv5", "-i", "meter", "-q", "1", "-r", "-m", "x"}, args...)...)
+		if out, err := pub.CombinedOutput(); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+	}
+	token := strings.TrimSpace(n.tool("token", "--admin", "reader", "--scope", "read"))
+	n.reload("")
+	first := func() string {
+		t.Helper()
+		out, err := mosquitto(t, "mosquitto_sub", addr, "-V", "mqttv5", "-P", token, "-u", "default", "-t", "t/#", "-F", "%t %E", "-C", "1", "-W", "20", "--retained-only").Output()
+		if err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+		return strings.TrimSpace(string(out))
+	}
+	var said string
+	testkit.Eventually(t, patience, "t/1 to expire", func() bool {
+		said = first()
+		return strings.HasPrefix(said, "t/2 ")
+	})
+	if left, err := strconv.Atoi(strings.TrimPrefix(said, "t/2 ")); err != nil || left > 3599 || left < 3600-2*int(patience.Seconds()) {
+		t.Errorf("it lasts as in %q: %v", said, err)
+	}
+	testkit.Eventually(t, patience, "its room to be free", func() bool { return n.metric("edgeloop_mqttapi_retained_messages", "") == 1 })
+	if all := n.tail(); len(all) != 2 {
+		t.Errorf("the log has %d records, want 2", len(all))
+	}
+}
+
 // A node that has no more room says so with a reason code, and has not stored it. One that retains
 // nothing says so in CONNACK, which mosquitto_pub heeds: it publishes without RETAIN.
 func TestMQTTRetained_Refused(t *testing.T) {
