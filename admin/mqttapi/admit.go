@@ -212,7 +212,9 @@ func (s *Server) take(ctx context.Context, c *client, name string, kept *session
 	}
 	edge, err := s.cfg.Log.Edge(ctx, reader.Newest)
 	if err == nil {
+		give := c.hold(c.heldBefore(edge))
 		c.begin(edge.Position, edge.Log)
+		give()
 	}
 	for filter, sub := range c.session.Subs {
 		if _, shared := isShare(filter); shared && err == nil {

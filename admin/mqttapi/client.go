@@ -57,6 +57,7 @@ type client struct {
 	holding  []held        // the filters whose retained messages it has still to get, the first at hand
 	giving   chan struct{} // closed when it has all of them; nil: it has
 	turns    uint64        // of filters, for holding
+	given    []string      // filters that have got all, and whose session does not say so
 
 	// Owned by the loop goroutine.
 	welcomed bool

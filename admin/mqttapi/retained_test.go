@@ -321,3 +321,48 @@ func TestRetained_TooLarge(t *testing.T) {
 		t.Errorf("%d are counted as too large", got)
 	}
 }
+
+// What a session had still to get, or to acknowledge, when its connection ended comes again with the
+// next one, and then no more. [MQTT-4.4.0-1]
+func TestRetained_Resumed(t *testing.T) {
+	t.Parallel()
+	for _, v311 := range []bool{false, true} {
+		n, _ := startRetaining(t, t.TempDir(), 100)
+		const topics = 3
+		for i := range topics {
+			n.retain("acme", fmt.Sprint("t/", i), "x")
+		}
+		enter := func() *client {
+			c, _ := n.enter(hello{id: "app", token: tokenAcme, v311: v311, expiry: 1000, receive: 50})
+			return c
+		}
+		all := func(c *client, ack int) {
+			t.Helper()
+			for i := range topics {
+				if m := c.want(fmt.Sprint("t/", i), "x"); !m.retain || m.qos != 1 {
+					t.Errorf("%+v", m)
+				} else if i < ack {
+					c.ack(m)
+				}
+			}
+		}
+		c := enter()
+		c.subscribe(1, "t/+", "live")
+		all(c, 0) // and is cut off
+		for _, ack := range []int{topics - 1, topics} {
+			_ = c.conn.Close()
+			n.gone()
+			c = enter()
+			all(c, ack)
+		}
+		for range 2 {
+			n.add("acme", "meter", "live", "1")
+			c.ack(c.want("live", "1"))
+			c.leave()
+			n.gone()
+			c = enter()
+		}
+		n.add("acme", "meter", "live", "2")
+		c.want("live", "2")
+	}
+}

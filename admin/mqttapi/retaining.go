@@ -2,11 +2,13 @@ package mqttapi
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"time"
 
 	"go.uber.org/zap"
 
+	"edgeloop/backbone/store"
 	"edgeloop/internal/pause"
 	"edgeloop/mqttproto"
 	"edgeloop/retained"
@@ -29,11 +31,11 @@ const (
 	retainedNever = 2
 )
 
-// wantsRetained says whether a subscription that was answered with code gets what is retained. A
+// wantsRetained says whether a subscription gets what is retained; had: it was there before. A
 // shared one gets none. [MQTT-3.3.1-9] [MQTT-3.3.1-10] [MQTT-3.3.1-11]
-func (c *client) wantsRetained(f *mqttproto.Subscription, code mqttproto.ReasonCode, had bool) bool {
+func (c *client) wantsRetained(f *mqttproto.Subscription, had bool) bool {
 	_, shared := isShare(string(f.Filter))
-	return c.s.cfg.Retained != nil && !code.Failed() && !shared &&
+	return c.s.cfg.Retained != nil && !shared &&
 		f.RetainHandling != retainedNever && (f.RetainHandling != retainedIfNew || !had)
 }
 
@@ -45,6 +47,7 @@ func (c *client) hold(fresh []held) (begin func()) {
 	defer c.mu.Unlock()
 	for _, h := range fresh {
 		c.unholdLocked(h.filter)
+		c.given = slices.DeleteFunc(c.given, func(filter string) bool { return filter == h.filter })
 		c.turns++
 		h.turn = c.turns
 		c.holding = append(c.holding, h)
@@ -92,11 +95,53 @@ func (c *client) holds(h *held) bool {
 	return len(c.holding) > 0 && c.holding[0].turn == h.turn
 }
 
-// gave notes that a filter has got all.
+// gave notes that a filter has got all, if it is still its turn.
 func (c *client) gave(h *held) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.holding = slices.DeleteFunc(c.holding, func(o held) bool { return o.turn == h.turn })
+	if len(c.holding) > 0 && c.holding[0].turn == h.turn {
+		c.holding = slices.Delete(c.holding, 0, 1)
+		c.given = append(c.given, h.filter)
+	}
+}
+
+// settleRetained has the session forget that filters have to get what is retained, which was given
+// and acknowledged: until then it comes again with the next connection. [MQTT-4.4.0-1]
+func (c *client) settleRetained() {
+	c.mu.Lock()
+	given := slices.Clone(c.given)
+	c.mu.Unlock()
+	if len(given) == 0 || c.window.hasRetained() {
+		return
+	}
+	c.session.Subs = maps.Clone(c.session.Subs)
+	for _, filter := range given {
+		if sub := c.session.Subs[filter]; sub != nil {
+			done := *sub
+			done.Retained = false
+			c.session.Subs[filter] = &done
+		}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.given = slices.DeleteFunc(c.given, func(filter string) bool { return slices.Contains(given, filter) })
+}
+
+// heldBefore are the filters of a session that have to get what is retained, of which an earlier
+// connection did not get all. What is behind the place comes live, with QoS 1.
+func (c *client) heldBefore(edge store.Place) (all []held) {
+	for _, filter := range slices.Sorted(maps.Keys(c.session.Subs)) {
+		sub := c.session.Subs[filter]
+		if !sub.Retained || c.s.cfg.Retained == nil {
+			continue
+		}
+		h := held{filter: filter, qos: sub.QoS, id: sub.ID, upto: edge.Position, log: edge.Log}
+		if sub.QoS > 0 {
+			h.upto = max(sub.From, c.reader.Place().Position)
+		}
+		all = append(all, h)
+	}
+	return all
 }
 
 // awaitRetained waits until the client has got what is retained.

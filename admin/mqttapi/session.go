@@ -31,6 +31,8 @@ type subscription struct {
 	From uint64 `json:"from"`         // it gets what is behind this position
 	// AsPublished has a message say whether it was published to be retained.
 	AsPublished bool `json:"as_published,omitempty"`
+	// Retained has it get what is retained: it has not, or not acknowledged it.
+	Retained bool `json:"retained,omitempty"`
 }
 
 // neverExpires is the Session Expiry Interval of a session that does not.
@@ -85,6 +87,7 @@ func (s *session) with(filter string, sub *subscription) bool {
 	before, known := s.Subs[filter]
 	if known {
 		sub.From = before.From // what lies between is not lost
+		sub.Retained = sub.Retained || before.Retained
 	}
 	size := len(filter)
 	for f := range s.Subs {

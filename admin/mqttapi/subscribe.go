@@ -76,12 +76,13 @@ func (c *client) subscribe(ctx context.Context, p mqttproto.Packet) error {
 	var fresh []held
 	for _, f := range m.All() { // [MQTT-3.8.4-5] [MQTT-3.8.4-6] [MQTT-3.8.4-7]
 		_, had := c.session.Subs[string(f.Filter)]
-		code, err := c.admitFilter(ctx, &f, id, edge.Position)
+		wants := c.wantsRetained(&f, had)
+		code, err := c.admitFilter(ctx, &f, id, edge.Position, wants)
 		if err != nil {
 			return err
 		}
 		codes = append(codes, code)
-		if c.wantsRetained(&f, code, had) {
+		if wants && !code.Failed() {
 			fresh = append(fresh, held{filter: string(f.Filter), qos: min(f.QoS, 1), id: id, upto: edge.Position, log: edge.Log})
 		}
 	}
@@ -98,7 +99,7 @@ func (c *client) subscribe(ctx context.Context, p mqttproto.Packet) error {
 }
 
 // admitFilter takes a filter into the session, or says why not.
-func (c *client) admitFilter(ctx context.Context, f *mqttproto.Subscription, id uint32, from uint64) (mqttproto.ReasonCode, error) {
+func (c *client) admitFilter(ctx context.Context, f *mqttproto.Subscription, id uint32, from uint64, retained bool) (mqttproto.ReasonCode, error) {
 	filter := string(f.Filter)
 	_, own := mqttproto.SplitShare(filter)
 	share, shared := isShare(filter)
@@ -110,7 +111,7 @@ func (c *client) admitFilter(ctx context.Context, f *mqttproto.Subscription, id 
 	case shared && len(share) > maxShare:
 		return mqttproto.ReasonQuotaExceeded, nil
 	}
-	sub, had := &subscription{QoS: min(f.QoS, 1), ID: id, From: from, AsPublished: f.RetainAsPublished}, c.session.Subs[filter] != nil
+	sub, had := &subscription{QoS: min(f.QoS, 1), ID: id, From: from, AsPublished: f.RetainAsPublished, Retained: retained}, c.session.Subs[filter] != nil
 	if !c.session.with(filter, sub) {
 		return mqttproto.ReasonQuotaExceeded, nil
 	}

@@ -116,6 +116,13 @@ func (w *window) tryRetained() (id uint16) {
 	return packetID(w.next)
 }
 
+// hasRetained says whether a retained message is not acknowledged.
+func (w *window) hasRetained() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.ContainsFunc(w.shared, func(s shared) bool { return s.of == nil })
+}
+
 // share is tryAdd for a message that is no matter of the place. Any goroutine.
 func (w *window) share(position uint64, of *group) bool {
 	w.mu.Lock()

@@ -90,6 +90,7 @@ func (c *client) keep(ctx context.Context) error {
 // note writes the session down. left: the client is gone.
 func (c *client) note(ctx context.Context, left bool) error {
 	c.session.Seen, c.session.Left = time.Now().Unix(), left
+	c.settleRetained()
 	given, shared := c.window.given()
 	c.session.Given, c.session.Shared = max(c.session.Given, given), max(c.session.Shared, shared)
 	return c.reader.Note(ctx, c.session.note()) //nolint:wrapcheck // as above
