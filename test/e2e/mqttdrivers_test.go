@@ -23,6 +23,7 @@ type matrixOrder struct {
 	URL       string `json:"url,omitempty"`
 	Version   int    `json:"version,omitempty"`
 	ID        string `json:"id,omitempty"`
+	User      string `json:"user,omitempty"` // "": any
 	Password  string `json:"password,omitempty"`
 	KeepAlive int    `json:"keepalive,omitempty"` // seconds
 	Kept      bool   `json:"kept,omitempty"`      // its session
@@ -53,7 +54,13 @@ type matrixDriver struct {
 // await returns the next event of a client that is one of those named.
 func (d *matrixDriver) await(t *testing.T, as string, events ...string) matrixEvent {
 	t.Helper()
-	is := func(e matrixEvent) bool { return e.As == as && slices.Contains(events, e.Event) }
+	return d.awaitOneOf(t, []string{as}, events...)
+}
+
+// awaitOneOf is await for the first of several clients.
+func (d *matrixDriver) awaitOneOf(t *testing.T, as []string, events ...string) matrixEvent {
+	t.Helper()
+	is := func(e matrixEvent) bool { return slices.Contains(as, e.As) && slices.Contains(events, e.Event) }
 	if i := slices.IndexFunc(d.early, is); i >= 0 {
 		e := d.early[i]
 		d.early = slices.Delete(d.early, i, i+1)

@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -74,7 +75,7 @@ func driveGo(t *testing.T, n *matrixNode, c matrixCase) *matrixDriver {
 type goClient4 struct{ mqtt.Client }
 
 func dialGo4(_ *testing.T, o matrixOrder, trust *tls.Config, emit func(matrixEvent)) goClient {
-	opts := mqtt.NewClientOptions().AddBroker(o.URL).SetClientID(o.ID).SetUsername("any").SetPassword(o.Password).
+	opts := mqtt.NewClientOptions().AddBroker(o.URL).SetClientID(o.ID).SetUsername(cmp.Or(o.User, "any")).SetPassword(o.Password).
 		SetProtocolVersion(4).SetCleanSession(!o.Kept).SetKeepAlive(time.Duration(o.KeepAlive) * time.Second).
 		SetAutoReconnect(false).SetConnectTimeout(patience).SetTLSConfig(trust).
 		SetConnectionLostHandler(func(mqtt.Client, error) { emit(matrixEvent{Event: "closed"}) }).
@@ -97,7 +98,10 @@ func dialGo4(_ *testing.T, o matrixOrder, trust *tls.Config, emit func(matrixEve
 func (c goClient4) subscribe(topic string, qos byte) byte {
 	token := c.Subscribe(topic, qos, nil).(*mqtt.SubscribeToken)
 	token.Wait()
-	return token.Result()[topic]
+	for _, code := range token.Result() { // the one; by the topic without $share/
+		return code
+	}
+	return 0x80
 }
 
 func (c goClient4) publish(topic string, payload []byte, qos byte) (int, error) {
@@ -125,7 +129,7 @@ func dialGo5(t *testing.T, o matrixOrder, trust *tls.Config, emit func(matrixEve
 	}
 	cfg := autopaho.ClientConfig{
 		ServerUrls: []*url.URL{at}, TlsCfg: trust, KeepAlive: uint16(o.KeepAlive), ConnectTimeout: patience,
-		CleanStartOnInitialConnection: !o.Kept, ConnectUsername: "any", ConnectPassword: []byte(o.Password),
+		CleanStartOnInitialConnection: !o.Kept, ConnectUsername: cmp.Or(o.User, "any"), ConnectPassword: []byte(o.Password),
 		ReconnectBackoff: func(attempt int) time.Duration { return time.Duration(attempt) * time.Hour }, // the first at once, no other
 		OnConnectionUp: func(_ *autopaho.ConnectionManager, ack *paho.Connack) {
 			emit(matrixEvent{Event: "connected", Present: ack.SessionPresent})

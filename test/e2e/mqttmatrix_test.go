@@ -64,11 +64,13 @@ func newMatrixNode(t *testing.T) *matrixNode {
 }
 
 // Clients that nobody here wrote, with each version, by each transport: what is promised of QoS
-// 0, 1 and 2, Will, session, takeover, keep alive, and of what is refused.
+// 0, 1 and 2, Will, session, takeover, keep alive, shared subscriptions, and of what is refused.
 func TestMQTTMatrix(t *testing.T) {
 	t.Parallel()
 	n := newMatrixNode(t)
 	other := n.token("somebody-else")
+	reader := strings.TrimSpace(n.tool("token", "--admin", "reader", "--scope", "read"))
+	n.reload("")
 	for _, c := range matrixCases() {
 		if !c.short && os.Getenv(mqttClientsEnv) == "" {
 			continue
@@ -77,6 +79,7 @@ func TestMQTTMatrix(t *testing.T) {
 			t.Parallel()
 			s := &matrixStory{t: t, n: n, c: c, device: strings.ToLower(strings.NewReplacer(" ", "-", ".", "").Replace(c.name()))}
 			s.drive, s.token, s.other = matrixDrivers[c.library](t, n, c), n.token(s.device), other
+			s.reader = reader
 			s.tell()
 		})
 	}
@@ -93,6 +96,7 @@ type matrixStory struct {
 	device string
 	token  string
 	other  string   // the token of another device
+	reader string   // the token of an application
 	stored []string // what the log has to have: TOPIC DATA
 }
 
@@ -109,6 +113,8 @@ func (s *matrixStory) tell() {
 		{"silent", (*matrixStory).silent},
 		{"oversize", (*matrixStory).oversize},
 		{"refused", (*matrixStory).refused},
+		{"denied", (*matrixStory).denied},
+		{"share", (*matrixStory).share},
 	} {
 		s.name, s.tap = part.name, newTap(s.t, s.n.doors[s.c.transport])
 		part.tell(s)
@@ -263,6 +269,65 @@ func (s *matrixStory) refused() {
 		o.Password = password
 		if e := s.do(o, "refused", "connected"); e.Event != "refused" || !slices.Contains(codes, e.Code) {
 			s.t.Errorf("refused: %+v, want one of the codes %v", e, codes)
+		}
+	}
+}
+
+// A device may subscribe to nobody's records, and publish to no topic but those of its token.
+func (s *matrixStory) denied() {
+	o := s.connect("")
+	o.Password = s.n.token(s.device, "--topic", "allowed/#")
+	s.do(o, "connected")
+	if e := s.do(matrixOrder{Do: "subscribe", As: o.As, Topic: "#"}, "subscribed"); e.Code < 0x80 {
+		s.t.Errorf("denied: SUBACK %#x", e.Code)
+	}
+	s.do(matrixOrder{Do: "publish", As: o.As, Topic: "allowed/x", Payload: "1", QoS: 1}, "published")
+	s.stored = append(s.stored, "allowed/x 1")
+	e := s.do(matrixOrder{Do: "publish", As: o.As, Topic: "denied", Payload: "1", QoS: 1}, "published", "failed", "closed")
+	switch python := s.c.library == "Paho"; { // which does not say that a PUBACK refuses
+	case s.c.version == 4 && e.Event == "published", s.c.version == 5 && !python && (e.Event != "failed" || e.Code != 0x87):
+		s.t.Errorf("denied: %+v", e)
+	}
+	s.leave(o)
+}
+
+// Two applications share a subscription: what a device sends comes to one of them, in order, and
+// when that goes to the other.
+func (s *matrixStory) share() {
+	device := s.connect("-device")
+	s.do(device, "connected")
+	topic := "shared/" + s.device
+	var apps []string
+	for _, as := range []string{"-one", "-two"} {
+		o := s.connect(as)
+		o.ID, o.User, o.Password = s.device+as, "default", s.reader
+		s.do(o, "connected")
+		if e := s.do(matrixOrder{Do: "subscribe", As: o.As, Topic: "$share/" + s.device + "/" + topic, QoS: 1}, "subscribed"); e.Code != 1 {
+			s.t.Errorf("share: SUBACK %#x", e.Code)
+		}
+		apps = append(apps, o.As)
+	}
+	sent := 0
+	send := func() (to string) {
+		sent++
+		s.do(matrixOrder{Do: "publish", As: device.As, Topic: topic, Payload: fmt.Sprint(sent), QoS: 1}, "published")
+		s.stored = append(s.stored, fmt.Sprint(topic, " ", sent))
+		for {
+			if e := s.drive.awaitOneOf(s.t, apps, "message"); e.Payload == fmt.Sprint(sent) && e.Topic == topic {
+				return e.As
+			}
+		}
+	}
+	first := send()
+	if next := send(); next != first {
+		s.t.Errorf("share: %s has the first message, and %s the second", first, next)
+	}
+	s.leave(matrixOrder{As: first})
+	testkit.Eventually(s.t, patience, "a message to come to the other application", func() bool { return send() != first })
+	s.leave(device)
+	for _, as := range apps {
+		if as != first {
+			s.leave(matrixOrder{As: as})
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"edgeloop/internal/testkit"
 )
@@ -35,10 +36,20 @@ func linesOf(t *testing.T, cmd *exec.Cmd) <-chan string {
 	return lines
 }
 
-// awaitLine reads lines until one has a prefix.
-func awaitLine(t *testing.T, lines <-chan string, prefix string) {
+// awaitLine reads lines until one has a prefix, and gives that one.
+func awaitLine(t *testing.T, lines <-chan string, prefix string) string {
 	t.Helper()
-	for !strings.HasPrefix(testkit.Receive(t, patience, "a line "+prefix, lines), prefix) {
+	var before []string
+	for late := time.After(patience); ; {
+		select {
+		case line := <-lines:
+			if strings.HasPrefix(line, prefix) {
+				return line
+			}
+			before = append(before, line)
+		case <-late:
+			t.Fatalf("no line %s, behind %q", prefix, before)
+		}
 	}
 }
 

@@ -12,7 +12,7 @@ function matrix(mqtt, emit, ca) {
   const orders = {
     connect(o) {
       const client = mqtt.connect(o.url, {
-        clientId: o.id, username: 'any', password: o.password, protocolVersion: o.version,
+        clientId: o.id, username: o.user || 'any', password: o.password, protocolVersion: o.version,
         clean: !o.kept, keepalive: o.keepalive, reconnectPeriod: 0, ca,
         properties: o.kept && o.version === 5 ? { sessionExpiryInterval: 600 } : undefined,
         will: o.topic ? { topic: o.topic, payload: o.payload, qos: 1, retain: false } : undefined,

@@ -50,7 +50,7 @@ def connect(o):
     client.on_connect, client.on_disconnect, client.on_message = connected, disconnected, received
     client.on_publish = lambda *_: emit(event="published", **{"as": name})
     client.on_subscribe = lambda _c, _u, _mid, codes, *_: emit(event="subscribed", **{"as": name}, code=number(codes[0]))
-    client.username_pw_set("any", o["password"])
+    client.username_pw_set(o.get("user", "any"), o["password"])
     if o.get("topic"):
         client.will_set(o["topic"], o["payload"], qos=1)
     if over == "websockets":
