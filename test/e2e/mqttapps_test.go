@@ -119,6 +119,17 @@ func TestMQTTApps_Libraries(t *testing.T) {
 			t.Errorf("%+v got %v after kill -9, want %v", runs[i], got, want)
 		}
 	}
+	testkit.Eventually(t, patience, "the sessions to be listed as away, with how far behind they are", func() bool {
+		behind := map[string]string{}
+		for line := range strings.Lines(n.tool("readers", "--tenant=default")) {
+			if of := strings.Fields(line); len(of) == 7 && of[2] == "mqtt" && of[5] != "-" {
+				behind[of[1]] = of[3]
+			}
+		}
+		// Of five records; the PUBACK of the last one may be lost with its connection.
+		now, before := []string{"0", "1"}, []string{"3", "4"}
+		return slices.Contains(now, behind["app2"]) && slices.Contains(before, behind["app1"]) && len(behind) == len(runs)
+	})
 }
 
 // Who may subscribe to what: a device with its own token to no records, its own included; an

@@ -182,7 +182,7 @@ func (s *mosquittoStory) refused() {
 			s.t.Errorf("refused with %s: %v: %s", name, err, out)
 		}
 	}
-	out, _ := s.command("mosquitto_sub", s.device, "any", s.token, "-t", "#").CombinedOutput()
+	out, _ := s.command("mosquitto_sub", s.device, "any", s.token, "-t", "#", "-E").CombinedOutput()
 	if !strings.Contains(string(out), "denied") {
 		s.t.Errorf("denied: %s", out)
 	}
