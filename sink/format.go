@@ -90,6 +90,12 @@ func (f *Format) Append(dst []byte, r *Record) (out []byte, text bool) {
 	return r.AppendJSON(dst), true
 }
 
+// Make is Append to bytes of their own, which belong to the caller, made at once as large as most
+// forms need.
+func (f *Format) Make(r *Record) (out []byte, text bool) {
+	return f.Append(make([]byte, 0, len(r.Line)+96), r) // a position has 80 bytes at most
+}
+
 func (f *Format) appendMembers(dst []byte, r *Record) []byte {
 	between := byte('{')
 	for i := range f.members {

@@ -138,7 +138,7 @@ func (c *cluster) produce(ctx context.Context, records []sink.Record) {
 
 // record is what one record is in Kafka.
 func (c *cluster) record(r *sink.Record, id string) *kgo.Record {
-	value, _ := c.format.Append(nil, r)
+	value, _ := c.format.Make(r)
 	out := &kgo.Record{
 		Topic: c.topic.Expand(r, topicPart), Key: []byte(c.key.Expand(r, nil)), Value: value, Timestamp: time.UnixMilli(r.Received),
 		Headers: []kgo.RecordHeader{

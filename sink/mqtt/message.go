@@ -12,7 +12,7 @@ import (
 
 // message is what brings one record. What tells it from others is beside the payload too.
 func (p *publisher) message(r *sink.Record) *paho.Publish {
-	body, text := p.format.Append(make([]byte, 0, len(r.Line)+96), r) // a position has 80 bytes at most
+	body, text := p.format.Make(r)
 	props := &paho.PublishProperties{User: paho.UserProperties{
 		{Key: "tenant", Value: r.Tenant},
 		{Key: "device", Value: r.Device},

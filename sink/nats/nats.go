@@ -162,7 +162,7 @@ func (s *server) Send(ctx context.Context, records []sink.Record) (int, error) {
 
 // message is what one record is in NATS. It may be called side by side.
 func (s *server) message(r *sink.Record) *nats.Msg {
-	line, _ := s.format.Append(make([]byte, 0, len(r.Line)+96), r) // a position has 80 bytes at most
+	line, _ := s.format.Make(r)
 	m := &nats.Msg{Subject: s.subject.Expand(r, subjectToken), Data: line, Header: nats.Header{jetstream.MsgIDHeader: {r.ID()}}}
 	for _, p := range r.Trace.Pairs() {
 		m.Header[p.Key] = []string{p.Value}

@@ -161,7 +161,7 @@ func (s *outlet) transact(ctx context.Context, records []sink.Record, of []int, 
 // command is what brings one record. Its position is a field of its own, for who drops what
 // comes twice.
 func (s *outlet) command(b rueidis.Builder, r *sink.Record) rueidis.Completed {
-	body, _ := s.format.Append(nil, r)
+	body, _ := s.format.Make(r)
 	name, line := s.name.Expand(r, nil), rueidis.BinaryString(body)
 	if !s.stream {
 		return b.Publish().Channel(name).Message(line).Build()
