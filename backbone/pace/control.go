@@ -20,10 +20,12 @@ const (
 	// rests of that are known; before that they rest sooner.
 	restEvery = 24
 	rests     = 3
+	// rarer is how much less often they rest while they read no more than they must.
+	rarer = 3
 
 	// margin times what the log grows by is what each may read at least, and least records a
-	// second.
-	margin = 1.5
+	// second. Rests take a fortieth of it.
+	margin = 1.25
 	least  = 1000.0
 
 	// slower and faster are how the rate changes from window to window. It grows by a quarter in a
@@ -130,8 +132,12 @@ func (c *control) judge(mean time.Duration, used float64) {
 	case 2*used > grown: // else it is not the rate that holds them
 		c.rate = grown
 	}
-	c.rate = max(c.floor(), c.rate)
-	if c.windows >= restEvery*len(c.rested)/rests && 2*used > c.rate {
+	every := restEvery * len(c.rested) / rests
+	if c.rate <= c.floor() {
+		c.rate = c.floor()
+		every *= rarer
+	}
+	if c.windows >= every && 2*used > c.rate {
 		c.phase = settling
 	}
 }

@@ -7,7 +7,7 @@
 // time have the same rate. It grows while devices get their acknowledgements as soon as they
 // do without readers that catch up, and falls while they wait longer. To know that, readers
 // that catch up rest for a moment every few seconds. The rate does not fall below one and a
-// half times what the log grows by, so that whoever lags comes nearer. While no device sends,
+// quarter times what the log grows by, so that whoever lags comes nearer. While no device sends,
 // and for who is not far behind, there is no limit. docs/decisions/0046-catching-up-at-a-pace.md.
 //
 // # Goroutines

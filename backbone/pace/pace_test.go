@@ -169,7 +169,7 @@ func TestPacer_DevicesFirst(t *testing.T) {
 		defer stop()
 		r := p.reads("sink:a", 0)
 		time.Sleep(10 * time.Second)
-		if got := r.position(); got < 350_000 || got > 700_000 {
+		if got := r.position(); got < 300_000 || got > 700_000 {
 			t.Errorf("it came to %d within 10 s", got)
 		}
 		if hurt := p.hurts(); hurt > 0.1 { // until the rate is found
@@ -209,7 +209,7 @@ func TestPacer_BeginsSlowly(t *testing.T) {
 		for second := range 4 {
 			was := r.position()
 			time.Sleep(time.Second)
-			if got := r.position() - was; got > uint64(15_000*math.Pow(1.3, float64(second+1))) { //nolint:gosec // small
+			if got := r.position() - was; got > uint64(12_500*math.Pow(1.3, float64(second+1))) { //nolint:gosec // small
 				t.Errorf("in second %d it read %d", second, got)
 			}
 		}
@@ -278,12 +278,12 @@ func TestPacer_Floor(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				p, stop := newPlant(10_000, felt)
 				defer stop()
-				a, b := p.reads("sink:a", 900_000), p.reads("sink:b", 900_000)
+				a, b := p.reads("sink:a", 930_000), p.reads("sink:b", 930_000)
 				for range 8 {
 					was := []uint64{p.behind(a), p.behind(b)}
 					time.Sleep(3 * time.Second)
-					const near = 5_000
-					if was[0] > near && p.behind(a)+near > was[0] || was[1] > near && p.behind(b)+near > was[1] {
+					const near, nearer = 5_000, 2_000 // with a rest in between
+					if was[0] > near && p.behind(a)+nearer > was[0] || was[1] > near && p.behind(b)+nearer > was[1] {
 						t.Fatalf("they were %d behind, and are %d and %d", was, p.behind(a), p.behind(b))
 					}
 				}

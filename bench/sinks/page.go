@@ -138,7 +138,7 @@ func felt(b *strings.Builder, o Options, rows []Row) {
 	b.WriteString(`
 The file sink is paused for "down", too, and who reads by gRPC is away. Goals: at most 1.5 times while a
 sink catches up, and no difference while its destination is down. While it catches up it is held to what
-devices bear, and to one and a half times what they bring at the least (docs/sinks.md, "Catching up"). "Well"
+devices bear, and to one and a quarter times what they bring at the least (docs/sinks.md, "Catching up"). "Well"
 says what a sink costs that is not behind: less than that no pace can reach.
 
 `)
