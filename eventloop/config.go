@@ -79,6 +79,11 @@ type Config struct {
 	// OnFailedTLS is told of each peer whose TLS handshake failed by its own doing, with its
 	// true address; nil: nobody is. It is called on the loops, and must not block.
 	OnFailedTLS func(peer netip.Addr)
+	// OnFailedGreeting is told of each connection whose PROXY header or TLS handshake was
+	// refused, or given up by the peer with an alert, and why, with its true address as far as
+	// that is known; nil: nobody is. What err says may be the peer's own words. It is called on
+	// the loops, and must not block.
+	OnFailedGreeting func(peer netip.AddrPort, err error)
 	// TrustedProxies says whose X-Forwarded-For and Forwarded are believed; nil:
 	// nobody's. It is called on the loops.
 	TrustedProxies func(netip.Addr) bool

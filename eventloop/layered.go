@@ -233,6 +233,9 @@ func (l *layered) answerOnLoop(step *Step, err error) {
 		return
 	case err != nil:
 		c.blameOnLoop(err)
+		if tell := c.loop.s.cfg.OnFailedGreeting; tell != nil && c.state == stateGreeting {
+			tell(c.remoteOnLoop(), err)
+		}
 		l.failOnLoop()
 		return
 	case step.Remote.IsValid():

@@ -2,6 +2,8 @@ package gateway
 
 import (
 	"net"
+	"net/netip"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -82,6 +84,18 @@ func (g *Gateway) noticeRefused(c *candidate, r *eventloop.Refusal) {
 		}
 	}
 	g.notice("device refused", key, c.addr, fields...)
+}
+
+// maxWords is how much is written of an error that may have the peer's own words in it, in
+// bytes.
+const maxWords = 256
+
+// NoticeGreeting says of whom the PROXY header or the TLS handshake failed, and why. Any
+// goroutine.
+func (g *Gateway) NoticeGreeting(peer netip.AddrPort, err error) {
+	reason := err.Error()
+	reason = strings.ToValidUTF8(reason[:min(maxWords, len(reason))], "")
+	g.notice("device refused", devicemgr.Key{}, net.TCPAddrFromAddrPort(peer), zap.String("code", "greeting"), zap.String("reason", reason))
 }
 
 // codeOf is a reason in one word.

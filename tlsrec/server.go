@@ -3,6 +3,7 @@ package tlsrec
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -144,15 +145,18 @@ func (s *Server) verify(st tls.ConnectionState) error {
 	if len(st.PeerCertificates) == 0 {
 		return nil
 	}
+	leaf := st.PeerCertificates[0]
 	chains, err := s.trust.Load().verify(st.PeerCertificates)
-	if err != nil {
-		return err
+	if err == nil {
+		err = s.crls.Load().check(chains)
 	}
-	if err := s.crls.Load().check(chains); err != nil {
-		return err
+	if err == nil {
+		_, err = s.identify(leaf)
 	}
-	_, err = s.identify(st.PeerCertificates[0])
-	return err
+	if err != nil { // who has no good one can write anything into it
+		return fmt.Errorf("certificate of %.80q: %w", leaf.Subject.String(), err)
+	}
+	return nil
 }
 
 // identify says who a certificate stands for.

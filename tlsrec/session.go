@@ -65,6 +65,7 @@ type machine struct {
 	bytes   int
 	sealed  bool // a ChangeCipherSpec came, behind which a record may be the last one
 	alerted bool // what came last is an alert that anybody can read
+	alert   tls.AlertError
 }
 
 // NewSession begins with a connection whose peer has not said anything yet. protocol is one of
@@ -131,7 +132,9 @@ func (n *Session) Advance(piece []byte) {
 	for rest := piece; len(rest) > 0; rest = rest[max(1, Cut(rest)):] {
 		m.records++
 		m.sealed = m.sealed || rest[0] == typeChangeCipherSpec
-		m.alerted = plainAlert(rest)
+		if m.alerted = plainAlert(rest); m.alerted {
+			m.alert = tls.AlertError(rest[headerLen+1])
+		}
 	}
 	if m.bytes += len(piece); m.records > handshakeRecords || m.bytes > handshakeBytes {
 		n.fail(errTooLong)
@@ -148,6 +151,9 @@ func (n *Session) Advance(piece []byte) {
 	m.pipe.in = piece
 	if _, under := m.next(); !under {
 		m.next, m.stop = nil, func() {} // and what they hold
+		if m.alerted && m.err != nil {  // crypto/tls calls it a record that was altered
+			m.err = fmt.Errorf("remote error: %w", m.alert)
+		}
 		n.note()
 	}
 }

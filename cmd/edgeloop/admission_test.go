@@ -46,7 +46,7 @@ func knock(t *testing.T, addr, query, header string) (status string) {
 // TestServe_TokenAudience: what tokens must say of whom they are for and who made them is
 // the node's to choose, and the tool makes such tokens.
 func TestServe_TokenAudience(t *testing.T) {
-	r := serve(t, "--token-audience=edge", "--token-audience=edge-2", "--token-issuer=plant", "--token-leeway=1m")
+	r := serve(t, "--token-audience=edge", "--jwt-audience=edge-2", "--jwt-issuer=plant", "--jwt-leeway=1m")
 	addr := r.addresses(t).Listen
 	for args, want := range map[string]string{
 		"--audience=edge --issuer=plant":   "101",

@@ -309,6 +309,7 @@ func (n *node) startServer(ctx context.Context) (stop stopFunc, err error) {
 		RetryAfter:       n.cfg.RetryAfter,
 		Doorman:          n.doorman(),
 		OnFailedTLS:      n.failedTLS(),
+		OnFailedGreeting: n.gateway.NoticeGreeting,
 		TrustedProxies:   networks("trusted-proxies", n.cfg.TrustedProxies).contains(),
 		Protocols:        envelope.Protocols(),
 		MQTTPaths:        []string{gateway.MQTTPath, gateway.DevicePath},

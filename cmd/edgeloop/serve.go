@@ -83,9 +83,9 @@ type serveCmd struct {
 	Auth string `default:"jwt" enum:"jwt,cert,none" help:"How devices prove who they are: jwt, a token (and their certificate, where they have one, is for the same device); cert, a certificate or a token; or none (anyone may be any device)."`
 	keyFlags
 	AllowedOrigins []string      `placeholder:"ORIGIN" help:"Sites whose pages may connect without a token, with --auth=none or by the certificate of the browser: SCHEME://HOST[:PORT], separated by commas, or * for all. The node's own IP address is always allowed, so are localhost and devices that send no Origin; a name of the node has to be given here."`
-	TokenAudience  []string      `placeholder:"NAME" help:"Name of this node in the claim aud of tokens, which must have one of those given; may be repeated. Without it, tokens that have an aud are for others, and refused."`
-	TokenIssuer    []string      `placeholder:"NAME" help:"Issuer whose tokens are taken, as their claim iss has it, which they then must have; may be repeated. Default: whoever has the key."`
-	TokenLeeway    time.Duration `default:"0s" help:"By how much clocks may differ: tokens are taken so much before their nbf and after their exp."`
+	TokenAudience  []string      `aliases:"jwt-audience" placeholder:"NAME" help:"Name of this node in the claim aud of tokens, which must have one of those given; may be repeated. Without it, tokens that have an aud are for others, and refused. On the command line also --jwt-audience."`
+	TokenIssuer    []string      `aliases:"jwt-issuer" placeholder:"NAME" help:"Issuer whose tokens are taken, as their claim iss has it, which they then must have; may be repeated. Default: whoever has the key. On the command line also --jwt-issuer."`
+	TokenLeeway    time.Duration `aliases:"jwt-leeway" default:"0s" help:"By how much clocks may differ: tokens are taken so much before their nbf and after their exp. On the command line also --jwt-leeway."`
 	TokenCache     int           `default:"131072" help:"Number of ES256, EdDSA and RS256 tokens that are remembered, so that a reconnect costs no signature check."`
 	NATSURL        string        `name:"nats-url" default:"" help:"External NATS server with JetStream; default is the embedded one. All nodes that use the server share its log: the --log flags count when this node creates it; later, edgeloop log set changes it."`
 	natsFlags

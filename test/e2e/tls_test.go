@@ -227,6 +227,36 @@ func TestTLS_CertificateIsTheDevice(t *testing.T) {
 	}
 }
 
+// An operator who looks for a device finds in the log from where it came and why it got no
+// further than TLS, or a proxy than its header.
+func TestTLS_RefusedIsSaid(t *testing.T) {
+	t.Parallel()
+	ca := testkit.NewAuthority(t)
+	cert, key := ca.Issue("stolen", nil)
+	crl := ca.Revoke("list", time.Now().Add(time.Hour), ca.Pair("stolen", nil).Leaf)
+	n := startTLS(t, "--tls-client-ca", ca.File, "--tls-crl", crl, "--tls-client-auth=required", "--auth=cert", "--proxy-protocol=127.0.0.34")
+	for from, c := range map[string]struct {
+		args []string
+		want []string
+	}{
+		"127.0.0.31": {[]string{"--cert", cert, "--key", key}, []string{"CN=stolen", "revoked"}},
+		"127.0.0.32": {nil, []string{"didn't provide a certificate"}},
+		"127.0.0.33": {[]string{"--cacert", cert}, []string{"remote error: tls"}},
+		"127.0.0.34": {nil, []string{"no PROXY header"}},
+	} {
+		testkit.Eventually(t, 2*patience, "a line about "+from, func() bool { // two may share a line in ten seconds
+			n.curlWith(append(c.args, "--interface", from)...)
+			for line := range strings.Lines(n.log.String()) {
+				if strings.Contains(line, "device refused") && strings.Contains(line, `"greeting"`) && strings.Contains(line, `"`+from+":") && containsAll(line, c.want...) {
+					return true
+				}
+			}
+			return false
+		})
+	}
+	n.stop()
+}
+
 // A certificate that was renewed is served without a signal and without a connection lost;
 // one that is broken changes nothing, which is said.
 func TestTLS_Renewal(t *testing.T) {
