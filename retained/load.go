@@ -109,14 +109,14 @@ func (t *Table) age(behind uint64) {
 	}
 }
 
-// mark is in every record that is to be retained.
+// mark is in every record that is to be retained, before its data.
 var mark = []byte(`,"retain":true`)
 
 // fromLog takes in what the log has behind a position, up to where it ends.
 func (t *Table) fromLog(ctx context.Context, from uint64, edge store.Place) error {
 	began, unread := time.Now(), 0
 	err := t.cfg.Log.Read(ctx, reader.Options{After: from, Log: edge.Log}, func(position uint64, line []byte) error {
-		if bytes.Contains(line, mark) && !t.readAgain(position, line) { // never silent
+		if bytes.Contains(head(line), mark) && !t.readAgain(position, line) { // never silent
 			unread++
 		}
 		return nil
@@ -139,15 +139,11 @@ func (t *Table) readAgain(position uint64, line []byte) (ok bool) {
 	var r struct {
 		Tenant   string          `json:"tenant"`
 		Topic    string          `json:"topic"`
-		Retain   bool            `json:"retain"`
 		Data     json.RawMessage `json:"data"`
 		Encoding string          `json:"encoding"`
 	}
 	if json.Unmarshal(line, &r) != nil {
 		return false
-	}
-	if !r.Retain { // the mark is in its data
-		return true
 	}
 	empty := r.Encoding != "" && string(r.Data) == `""` // [MQTT-3.3.1-6] [MQTT-3.3.1-7]
 	t.Retain(r.Tenant, r.Topic, !empty && t.Reserve(r.Tenant, r.Topic, len(line)), position, line)

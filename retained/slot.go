@@ -21,11 +21,19 @@ func newMessage(position uint64, line []byte) *Message {
 	return &Message{Position: position, Line: line, expires: expiryOf(line)}
 }
 
-// expiryMark is in every record that expires.
+// head is a record up to its data, of which there may be much, and the committer waits. No text in it
+// can have quotes that are not escaped.
+func head(line []byte) []byte {
+	before, _, _ := bytes.Cut(line, []byte(`,"data":`))
+	return before
+}
+
+// expiryMark is in every record that expires, before its data.
 var expiryMark = []byte(`"message_expiry":`)
 
 // expiryOf says when a record expires.
 func expiryOf(line []byte) int64 {
+	line = head(line)
 	if !bytes.Contains(line, expiryMark) {
 		return 0
 	}
@@ -35,7 +43,7 @@ func expiryOf(line []byte) int64 {
 			Expiry *int64 `json:"message_expiry"`
 		} `json:"properties"`
 	}
-	if json.Unmarshal(line, &r) != nil || r.Properties.Expiry == nil {
+	if json.Unmarshal(append(line[:len(line):len(line)], '}'), &r) != nil || r.Properties.Expiry == nil {
 		return 0
 	}
 	return r.Received + 1000**r.Properties.Expiry
