@@ -96,6 +96,7 @@ func TestRun_Refused(t *testing.T) {
 		{"--tls-identity={san.uri.last} --tls-uri-prefix=spiffe://example.org", "--tls-uri-prefix|spiffe://example.org|SCHEME://HOST/"},
 		{"--tls-uri-prefix=spiffe://example.org/", "--tls-uri-prefix|{san.uri.last}"},
 		{"--tls-identity={serial}", "--tls-identity|{serial}|{cn}"},
+		{"--tls-identity=pump", "--tls-identity=pump|{cn}"},
 		{"--tls-tenant={cn", "--tls-tenant|{cn}"},
 		{"--tls-min-version=1.1", "--tls-min-version|1.2|1.3"},
 		{"--proxy-protocol=10.0.0.0/33", "--proxy-protocol=10.0.0.0/33|no network|10.0.0.0/8"},

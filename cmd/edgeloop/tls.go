@@ -87,6 +87,9 @@ func (s *serveCmd) identify() (func(*x509.Certificate) (tlsrec.Identity, error),
 	if err != nil {
 		return nil, fmt.Errorf("--tls-identity: %w", err)
 	}
+	if !strings.Contains(s.TLSIdentity, "{") {
+		return nil, fmt.Errorf("--tls-identity=%s has no field of a certificate in it, so all would stand for the same device: give text with one, as {cn}", s.TLSIdentity)
+	}
 	tenant, err := auth.ParseCertTemplate(s.TLSTenant, s.TLSURIPrefix)
 	if err != nil {
 		return nil, fmt.Errorf("--tls-tenant: %w", err)
