@@ -109,7 +109,7 @@ func TestMQTTRetain(t *testing.T) {
 }
 
 // Where there is no room a client of 5.0 hears 0x97, and its message is not stored. Whoever cannot
-// be told has it stored: QoS 0, 3.1.1, a Will.
+// be told has it stored: QoS 0, 3.1.1, a Will that is to be retained. [MQTT-3.1.2-14] [MQTT-3.1.2-15]
 func TestMQTTRetain_Full(t *testing.T) {
 	t.Parallel()
 	r := &memRetainer{full: true}
@@ -128,18 +128,21 @@ func TestMQTTRetain_Full(t *testing.T) {
 	old.send(old.retained(1, "qos1"))
 	old.want("PUBACK", 0x40, 2, 0, 1)
 	r.settled(t, "default t false@1", "default t false@3")
-	for _, delay := range []uint32{0, 1} {
-		name := fmt.Sprint("will", delay)
+	for delay, retain := range []bool{true, true, false} {
+		name, flags := fmt.Sprint("will", delay), byte(4|1<<3|2) // a Will of QoS 1
+		if retain {
+			flags |= 1 << 5
+		}
 		w := n.mqtt(true)
-		head := append(text("MQTT"), 5, 4|1<<3|2|1<<5, 0, 60) // a Will of QoS 1, retained
+		head := append(text("MQTT"), 5, flags, 0, 60)
 		head = append(binary.BigEndian.AppendUint32(append(head, 5, 17), hour), text(name)...)
-		head = binary.BigEndian.AppendUint32(append(head, 5, 24), delay)
+		head = binary.BigEndian.AppendUint32(append(head, 5, 24), uint32(delay))
 		w.send(packet(0x10, head, text("state"), text(`"gone"`)))
 		if ack := w.read(); ack[3] != 0 {
 			t.Fatalf("CONNECT was answered % x", ack)
 		}
 		_ = w.conn.Close()
-		n.until("the Will", func() bool { all := n.log.of(name); return len(all) == 1 && all[0].retain })
+		n.until("the Will", func() bool { all := n.log.of(name); return len(all) == 1 && all[0].retain == retain })
 	}
 	if got := n.gateway.Stats().Drops[gateway.DropRetainFull]; got != 6 {
 		t.Errorf("%d are counted, want 6", got)

@@ -228,7 +228,7 @@ func TestRetained_SlowClientIsAnswered(t *testing.T) {
 }
 
 // What is retained behind the SUBSCRIBE comes once, as what it is: live. What is not subscribed to
-// any more does not come.
+// any more does not come. [MQTT-3.10.4-2]
 func TestRetained_ChangesMeanwhile(t *testing.T) {
 	t.Parallel()
 	n, _ := startRetaining(t, t.TempDir(), 100)
