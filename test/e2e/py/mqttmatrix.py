@@ -82,11 +82,18 @@ def publish(o):
         emit(event="failed", **{"as": o["as"]})
 
 
+def disconnect(o):
+    try:
+        clients[o["as"]].disconnect()
+    except (OSError, ValueError, AttributeError):  # as above
+        pass
+
+
 orders = {
     "connect": connect,
     "subscribe": lambda o: clients[o["as"]].subscribe(o["topic"], o.get("qos", 0)),
     "publish": publish,
-    "disconnect": lambda o: clients[o["as"]].disconnect(),
+    "disconnect": disconnect,
 }
 for line in sys.stdin:
     order = json.loads(line)
