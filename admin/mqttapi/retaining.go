@@ -47,7 +47,6 @@ func (c *client) hold(fresh []held) (begin func()) {
 	defer c.mu.Unlock()
 	for _, h := range fresh {
 		c.unholdLocked(h.filter)
-		c.given = slices.DeleteFunc(c.given, func(filter string) bool { return filter == h.filter })
 		c.turns++
 		h.turn = c.turns
 		c.holding = append(c.holding, h)
@@ -72,8 +71,11 @@ func (c *client) unhold(filter string) {
 	c.unholdLocked(filter)
 }
 
+// unholdLocked forgets that a filter has something to get, or has got it: else who subscribes to one
+// after the other would leave each of them here.
 func (c *client) unholdLocked(filter string) {
 	c.holding = slices.DeleteFunc(c.holding, func(h held) bool { return h.filter == filter })
+	c.given = slices.DeleteFunc(c.given, func(f string) bool { return f == filter })
 }
 
 // firstHeld is the filter whose turn it is. Without one all is given.
