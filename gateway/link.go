@@ -90,6 +90,9 @@ const (
 	closeShift = 16
 )
 
+// No flag reaches into the close code: this does not compile where one would.
+const _ uint32 = 1<<closeShift - flagConfirms<<1
+
 var (
 	_ eventloop.Receiver = (*link)(nil)
 	_ devicemgr.Link     = (*link)(nil)

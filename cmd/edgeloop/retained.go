@@ -28,7 +28,7 @@ func (n *node) startRetained(ctx context.Context) (stopFunc, error) {
 	}
 	t := retained.New(cfg)
 	if err := t.Load(within); err != nil {
-		n.log.Warn("nothing is retained until the next start: what was cannot be taken up", zap.Error(err))
+		n.log.Warn("nothing is retained in this run: what was cannot be taken up", zap.Error(err))
 		return nil, nil
 	}
 	n.retained = t
