@@ -3,6 +3,7 @@ package retained
 import (
 	"context"
 	"fmt"
+	"time"
 )
 
 // Write is what Run does each time.
@@ -49,4 +50,26 @@ func (t *Table) Check() error {
 		return fmt.Errorf("all take %+v with %d messages, counted are %+v and %d", all, n, t.took, t.n)
 	}
 	return nil
+}
+
+// Hold has the lock as Run has it for many slots, until others are through who need it; false: they
+// do not get it.
+func (t *Table) Hold(others func()) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	through := make(chan struct{})
+	go func() {
+		defer close(through)
+		others()
+	}()
+	late := time.Now().Add(time.Minute)
+	for i := 1; time.Now().Before(late); i++ {
+		select {
+		case <-through:
+			return true
+		default:
+			t.breatheLocked(i)
+		}
+	}
+	return false
 }

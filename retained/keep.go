@@ -90,12 +90,26 @@ func (t *Table) write(ctx context.Context, upto store.Place) error {
 func (t *Table) take() []change {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	all := make([]change, 0, len(t.changed))
-	for s := range t.changed {
+	changed := t.changed
+	t.changed = map[*Slot]struct{}{} // what changes from here on is for the next time
+	all := make([]change, 0, len(changed))
+	for s := range changed {
 		all = append(all, s.toldLocked())
+		t.breatheLocked(len(all))
 	}
-	clear(t.changed)
 	return all
+}
+
+// breath is how many slots Run looks at before others get the lock.
+const breath = 512
+
+// breatheLocked lets others have the lock, now and then: the committer waits for it, and with it
+// the devices of all tenants.
+func (t *Table) breatheLocked(n int) {
+	if n%breath == 0 {
+		t.mu.Unlock()
+		t.mu.Lock()
+	}
 }
 
 // tell notes what the store has now: so many of the changes for sure, one more maybe, and of the
@@ -105,6 +119,7 @@ func (t *Table) tell(changes []change, done int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for i, c := range changes {
+		t.breatheLocked(i + 1)
 		h, s := t.findLocked(c.of.Tenant, c.of.Topic)
 		has := c.message != nil
 		if s == nil && has && i <= done {

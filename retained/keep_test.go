@@ -130,6 +130,14 @@ func TestTable_ChangesMeanwhile(t *testing.T) {
 	}
 }
 
+// However many slots Run looks at, whoever waits for the lock gets it meanwhile.
+func TestTable_OthersGetIn(t *testing.T) {
+	r := start(t, 100)
+	if !r.Hold(func() { r.GiveBack("a", "x") }) {
+		t.Error("they do not get it")
+	}
+}
+
 // Run writes not more often than it may, and at its end.
 func TestTable_Run(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

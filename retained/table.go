@@ -170,25 +170,22 @@ func (t *Table) noteLocked(m *Message, n int) {
 // expire takes out what has expired by now.
 func (t *Table) expire(now time.Time) {
 	t.mu.RLock()
-	var over []*Slot
+	var all []*Slot
 	if t.expiring > 0 {
 		for _, h := range t.tenants {
-			for _, s := range h.all {
-				if s.message != nil && s.message.Expired(now) {
-					over = append(over, s)
-				}
-			}
+			all = append(all, h.all...)
 		}
 	}
 	t.mu.RUnlock()
-	for _, s := range over {
-		t.mu.Lock()
-		if h := t.tenants[s.tenant]; s.message != nil && s.message.Expired(now) { // it is on the shelf
-			before := s.roomLocked()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for i, s := range all {
+		if s.message != nil && s.message.Expired(now) {
+			h, before := t.tenants[s.tenant], s.roomLocked() // it is on the shelf
 			t.putLocked(s, nil)
 			t.settleLocked(h, s, before)
 		}
-		t.mu.Unlock()
+		t.breatheLocked(i + 1)
 	}
 }
 
