@@ -31,6 +31,7 @@ type matrixOrder struct {
 	Payload   string `json:"payload,omitempty"`
 	Size      int    `json:"size,omitempty"` // of a payload of zeros
 	QoS       int    `json:"qos"`
+	Retain    bool   `json:"retain"`
 }
 
 // matrixEvent is what happened to a client.
@@ -42,6 +43,7 @@ type matrixEvent struct {
 	Topic   string
 	Payload string
 	QoS     int
+	Retain  bool
 }
 
 // matrixDriver is the clients of one library.

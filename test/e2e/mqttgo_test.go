@@ -19,7 +19,7 @@ import (
 // goClient is a client of one of Paho's two libraries for Go.
 type goClient interface {
 	subscribe(topic string, qos byte) (code byte)
-	publish(topic string, payload []byte, qos byte) (code int, err error)
+	publish(topic string, payload []byte, qos byte, retain bool) (code int, err error)
 	disconnect()
 }
 
@@ -59,7 +59,7 @@ func driveGo(t *testing.T, n *matrixNode, c matrixCase) *matrixDriver {
 			}
 			wg.Go(func() {
 				e := matrixEvent{Event: "published"}
-				code, err := c.publish(o.Topic, payload, byte(o.QoS))
+				code, err := c.publish(o.Topic, payload, byte(o.QoS), o.Retain)
 				if err != nil {
 					e = matrixEvent{Event: "failed", Code: code}
 				}
@@ -80,7 +80,7 @@ func dialGo4(_ *testing.T, o matrixOrder, trust *tls.Config, emit func(matrixEve
 		SetAutoReconnect(false).SetConnectTimeout(patience).SetTLSConfig(trust).
 		SetConnectionLostHandler(func(mqtt.Client, error) { emit(matrixEvent{Event: "closed"}) }).
 		SetDefaultPublishHandler(func(_ mqtt.Client, m mqtt.Message) {
-			emit(matrixEvent{Event: "message", Topic: m.Topic(), Payload: string(m.Payload()), QoS: int(m.Qos())})
+			emit(matrixEvent{Event: "message", Topic: m.Topic(), Payload: string(m.Payload()), QoS: int(m.Qos()), Retain: m.Retained()})
 		})
 	if o.Topic != "" {
 		opts.SetWill(o.Topic, o.Payload, 1, false)
@@ -104,8 +104,8 @@ func (c goClient4) subscribe(topic string, qos byte) byte {
 	return 0x80
 }
 
-func (c goClient4) publish(topic string, payload []byte, qos byte) (int, error) {
-	token := c.Publish(topic, qos, false, payload)
+func (c goClient4) publish(topic string, payload []byte, qos byte, retain bool) (int, error) {
+	token := c.Publish(topic, qos, retain, payload)
 	if !token.WaitTimeout(patience) {
 		return 0, errors.New("no answer")
 	}
@@ -148,7 +148,8 @@ func dialGo5(t *testing.T, o matrixOrder, trust *tls.Config, emit func(matrixEve
 			OnServerDisconnect: func(d *paho.Disconnect) { emit(matrixEvent{Event: "closed", Code: int(d.ReasonCode)}) },
 			OnClientError:      func(error) { emit(matrixEvent{Event: "closed"}) }, // one of both
 			OnPublishReceived: []func(paho.PublishReceived) (bool, error){func(p paho.PublishReceived) (bool, error) {
-				emit(matrixEvent{Event: "message", Topic: p.Packet.Topic, Payload: string(p.Packet.Payload), QoS: int(p.Packet.QoS)})
+				m := p.Packet
+				emit(matrixEvent{Event: "message", Topic: m.Topic, Payload: string(m.Payload), QoS: int(m.QoS), Retain: m.Retain})
 				return true, nil
 			}},
 		},
@@ -178,10 +179,10 @@ func (c goClient5) subscribe(topic string, qos byte) byte {
 	return ack.Reasons[0]
 }
 
-func (c goClient5) publish(topic string, payload []byte, qos byte) (code int, err error) {
+func (c goClient5) publish(topic string, payload []byte, qos byte, retain bool) (code int, err error) {
 	ctx, cancel := context.WithTimeout(c.ctx, patience)
 	defer cancel()
-	ack, err := c.Publish(ctx, &paho.Publish{Topic: topic, Payload: payload, QoS: qos})
+	ack, err := c.Publish(ctx, &paho.Publish{Topic: topic, Payload: payload, QoS: qos, Retain: retain})
 	if ack != nil {
 		code = int(ack.ReasonCode)
 	}

@@ -64,7 +64,8 @@ func newMatrixNode(t *testing.T) *matrixNode {
 }
 
 // Clients that nobody here wrote, with each version, by each transport: what is promised of QoS
-// 0, 1 and 2, Will, session, takeover, keep alive, shared subscriptions, and of what is refused.
+// 0, 1 and 2, Will, session, takeover, keep alive, shared subscriptions, retained messages, and of
+// what is refused.
 func TestMQTTMatrix(t *testing.T) {
 	t.Parallel()
 	n := newMatrixNode(t)
@@ -116,6 +117,7 @@ func (s *matrixStory) tell() {
 		{"refused", (*matrixStory).refused},
 		{"denied", (*matrixStory).denied},
 		{"share", (*matrixStory).share},
+		{"retained", (*matrixStory).retained},
 	} {
 		s.name, s.tap = part.name, newTap(s.t, s.n.doors[s.c.transport])
 		part.tell(s)
@@ -291,45 +293,4 @@ func (s *matrixStory) denied() {
 		s.t.Errorf("denied: %+v", e)
 	}
 	s.leave(o)
-}
-
-// Two applications share a subscription: what a device sends comes to one of them, in order, and
-// when that goes to the other.
-func (s *matrixStory) share() {
-	device := s.connect("-device")
-	s.do(device, "connected")
-	topic := "shared/" + s.device
-	var apps []string
-	for _, as := range []string{"-one", "-two"} {
-		o := s.connect(as)
-		o.ID, o.User, o.Password = s.device+as, "default", s.reader
-		s.do(o, "connected")
-		if e := s.do(matrixOrder{Do: "subscribe", As: o.As, Topic: "$share/" + s.device + "/" + topic, QoS: 1}, "subscribed"); e.Code != 1 {
-			s.t.Errorf("share: SUBACK %#x", e.Code)
-		}
-		apps = append(apps, o.As)
-	}
-	sent := 0
-	send := func() (to string) {
-		sent++
-		s.do(matrixOrder{Do: "publish", As: device.As, Topic: topic, Payload: fmt.Sprint(sent), QoS: 1}, "published")
-		s.stored = append(s.stored, fmt.Sprint(topic, " ", sent))
-		for {
-			if e := s.drive.awaitOneOf(s.t, apps, "message"); e.Payload == fmt.Sprint(sent) && e.Topic == topic {
-				return e.As
-			}
-		}
-	}
-	first := send()
-	if next := send(); next != first {
-		s.t.Errorf("share: %s has the first message, and %s the second", first, next)
-	}
-	s.leave(matrixOrder{As: first})
-	testkit.Eventually(s.t, patience, "a message to come to the other application", func() bool { return send() != first })
-	s.leave(device)
-	for _, as := range apps {
-		if as != first {
-			s.leave(matrixOrder{As: as})
-		}
-	}
 }

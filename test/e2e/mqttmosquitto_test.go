@@ -40,6 +40,7 @@ func TestMQTTMatrix_Mosquitto(t *testing.T) {
 				{"oversize", (*mosquittoStory).oversize},
 				{"refused", (*mosquittoStory).refused},
 				{"share", (*mosquittoStory).share},
+				{"retained", (*mosquittoStory).retained},
 			} {
 				s.name, s.tap = part.name, newTap(t, n.doors[c.transport])
 				part.tell(s)
@@ -229,4 +230,35 @@ func (s *mosquittoStory) share() {
 	_ = cmds[first].Process.Kill()
 	testkit.Eventually(s.t, patience, "a message to come to the other application", func() bool { return send() != first })
 	_ = cmds[1-first].Process.Kill()
+}
+
+func (s *mosquittoStory) retained() {
+	topic := "retained/" + s.device
+	send := func(sub, data string, args ...string) {
+		s.published(append([]string{"-q", "1", "-t", topic + sub}, args...)...)
+		s.stored = append(s.stored, fmt.Sprint(topic, sub, " ", data))
+	}
+	application := func(as string) (cmd *exec.Cmd, lines <-chan string) {
+		cmd = s.command("mosquitto_sub", s.device+as, "default", s.n.adminToken(), "-q", "1", "-t", topic+"/#", "-F", "got %t=%p %r")
+		return cmd, linesOf(s.t, cmd)
+	}
+	hears := func(lines <-chan string, want ...string) {
+		for _, w := range want {
+			if got := awaitLine(s.t, lines, "got "); got != "got "+topic+w {
+				s.t.Errorf("retained: %s, want %s", got, w)
+			}
+		}
+	}
+	send("/1", "1", "-r", "-m", "1")
+	before, lines := application("-before")
+	hears(lines, "/1=1 1")
+	send("/1", `""`, "-r", "-n")
+	hears(lines, "/1= 0")
+	_ = before.Process.Kill()
+	send("/2", "2", "-r", "-m", "2")
+	after, lines := application("-after")
+	hears(lines, "/2=2 1")
+	send("/1", "3", "-m", "3") // behind all that is retained
+	hears(lines, "/1=3 0")
+	_ = after.Process.Kill()
 }

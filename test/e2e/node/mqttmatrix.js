@@ -25,7 +25,7 @@ function matrix(mqtt, emit, ca) {
       client.on('disconnect', (packet) => { code = packet.reasonCode; });
       client.on('close', () => { if (up) emit({ event: 'closed', as: o.as, code }); up = false; });
       client.on('message', (topic, payload, packet) => {
-        emit({ event: 'message', as: o.as, topic, payload: payload.toString(), qos: packet.qos });
+        emit({ event: 'message', as: o.as, topic, payload: payload.toString(), qos: packet.qos, retain: packet.retain });
       });
     },
     subscribe(o) {
@@ -34,7 +34,7 @@ function matrix(mqtt, emit, ca) {
       });
     },
     publish(o) {
-      clients[o.as].publish(o.topic, o.size ? '0'.repeat(o.size) : o.payload, { qos: o.qos }, (err) => {
+      clients[o.as].publish(o.topic, o.size ? '0'.repeat(o.size) : o.payload || '', { qos: o.qos, retain: o.retain }, (err) => {
         emit(err ? { event: 'failed', as: o.as, code: err.code } : { event: 'published', as: o.as });
       });
     },

@@ -45,7 +45,7 @@ def connect(o):
             emit(event="closed", **{"as": name}, code=number(reason))
 
     def received(_client, _userdata, m):
-        emit(event="message", **{"as": name}, topic=m.topic, payload=m.payload.decode(), qos=m.qos)
+        emit(event="message", **{"as": name}, topic=m.topic, payload=m.payload.decode(), qos=m.qos, retain=bool(m.retain))
 
     client.on_connect, client.on_disconnect, client.on_message = connected, disconnected, received
     client.on_publish = lambda *_: emit(event="published", **{"as": name})
@@ -75,9 +75,9 @@ def connect(o):
 
 
 def publish(o):
-    payload = "0" * o["size"] if o.get("size") else o["payload"]
+    payload = "0" * o["size"] if o.get("size") else o.get("payload", "")
     try:
-        clients[o["as"]].publish(o["topic"], payload, qos=o.get("qos", 0))
+        clients[o["as"]].publish(o["topic"], payload, qos=o.get("qos", 0), retain=o.get("retain", False))
     except (OSError, ValueError, AttributeError):  # the loop closed the socket meanwhile
         emit(event="failed", **{"as": o["as"]})
 
