@@ -105,6 +105,10 @@ bench-100k: ## One process with 100,000 devices, in a guest where limits are low
 bench-100k-tls: ## The same by TLS
 	scripts/bench-capacity.sh -s $(or $(N),100000)
 
+.PHONY: bench-100k-mqtt
+bench-100k-mqtt: ## The same by MQTT
+	scripts/bench-capacity.sh -m $(or $(N),100000)
+
 .PHONY: bench-1m
 bench-1m: ## The same with a million; needs 20 GiB of memory
 	scripts/bench-capacity.sh 1000000

@@ -6,10 +6,11 @@
 # call beside it, as Markdown and with all plots as one HTML page; with several N
 # also the curves of memory and CPU over N as PNG.
 #
-#   bench-capacity.sh [-g] [-k] [-s] N...
+#   bench-capacity.sh [-g] [-k] [-m | -s] N...
 #
 #   -g  in the guest even where the limits allow a native run
 #   -k  keep the folder with the server's log and say where it is
+#   -m  devices speak MQTT 3.1.1; results are called capacity-mqtt
 #   -s  devices come by TLS 1.3; results are called capacity-tls
 #
 # Every step of a run has a limit that grows with N, and so has the run: with
@@ -19,11 +20,12 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 command="scripts/bench-capacity.sh $*"
-guest=auto keep='' secure=''
-while getopts gks option; do
+guest=auto keep='' secure='' mqtt=''
+while getopts gkms option; do
   case $option in
     g) guest=yes ;;
     k) keep=yes ;;
+    m) mqtt=-mqtt ;;
     s) secure=-tls ;;
     *) exit 2 ;;
   esac
@@ -71,7 +73,7 @@ run_native() {
   local script=$PWD/scripts/guest/capacity.sh
   mkdir -p "$out/$1" && (
     ulimit -n "$hard" && cd "$out/$1" &&
-      TLS_DIR=${secure:+$out} PATH=$out/bin:$PATH N=$1 OUT=. LOOPS=$(nproc) STEP=$(step "$1") TOTAL=$(total "$1") sh "$script"
+      MQTT=${mqtt:+1} TLS_DIR=${secure:+$out} PATH=$out/bin:$PATH N=$1 OUT=. LOOPS=$(nproc) STEP=$(step "$1") TOTAL=$(total "$1") sh "$script"
   )
 }
 
@@ -87,7 +89,7 @@ run_guest() {
   cat >"$out/$n/script" <<SCRIPT || return
 mkdir -p /out
 mount -t tmpfs -o size=$((256 + n * 2 / 1024))M tmpfs /out
-export TLS_DIR=${secure:+/bin}
+export TLS_DIR=${secure:+/bin} MQTT=${mqtt:+1}
 export N=$n OUT=/out LOOPS=\$(nproc) STEP=$(step "$n") TOTAL=$(total "$n") EDGEBENCH_FLAGS="${EDGEBENCH_FLAGS:-}"
 export GOTRACEBACK=all
 sh /bin/capacity.sh
@@ -104,8 +106,8 @@ SCRIPT
   return "$status"
 }
 
-failed=0 files=() kind=capacity$secure
-[ "$guest" = auto ] || kind=capacity$secure-guest
+failed=0 files=() kind=capacity$mqtt$secure
+[ "$guest" = auto ] || kind=capacity$mqtt$secure-guest
 for n in "$@"; do
   if [ "$guest" = auto ]; then
     echo "== $n devices, natively, at most $(($(total "$n") / 60)) min" >&2
@@ -140,6 +142,10 @@ fi
   if [ -n "$secure" ]; then
     echo
     echo "By TLS 1.3 (\`--tls-records=own\`); devices resume by tickets as soon as one of them has one."
+  fi
+  if [ -n "$mqtt" ]; then
+    echo
+    echo "They speak MQTT 3.1.1; a telemetry message is a PUBLISH of QoS 1, acknowledged by its PUBACK."
   fi
   if [ "$guest" != auto ]; then
     echo
