@@ -146,6 +146,7 @@ fi
   if [ -n "$mqtt" ]; then
     echo
     echo "They speak MQTT 3.1.1; a telemetry message is a PUBLISH of QoS 1, acknowledged by its PUBACK."
+    echo "Each subscribes to its commands. A drain cuts them, which is all that 3.1.1 has: nobody is told 1001."
   fi
   if [ "$guest" != auto ]; then
     echo
