@@ -179,3 +179,15 @@ func HandOver(s *Server, fd int) bool { return s.listeners[0].handOver(fd) }
 
 // Napping says whether c's loop naps, or is about to.
 func Napping(c *Conn) bool { return c.loop.napping.Load() }
+
+// Served is how many guests of the first listener stand among those that a worker serves, and
+// whether a worker's turn was measured.
+func Served(s *Server) (guests int, measured bool) {
+	b := &s.listeners[0].lobby
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for g := b.served.oldest; g != nil; g = g.next {
+		guests++
+	}
+	return guests, b.cost > 0
+}

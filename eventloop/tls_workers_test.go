@@ -55,6 +55,9 @@ func TestTLS_WorkersAreBusy(t *testing.T) {
 		}()
 		waiting(i + 1)
 	}
+	if guests, measured := eventloop.Served(n.Server); guests != 3 || !measured {
+		t.Errorf("%d of 3 stand in the lobby as those that a worker serves; a turn was measured: %v", guests, measured)
+	}
 	d.raw(wire(text("not held up")))
 	d.want(text("not held up"))
 	late[2].reset()
