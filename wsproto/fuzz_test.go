@@ -68,6 +68,12 @@ func FuzzDecoder(f *testing.F) {
 	})
 }
 
+// emptyCode is a block whose 267 literal and 20 distance codes all have length zero, with
+// bytes behind them that no code is there to read.
+func emptyCode() []byte {
+	return append([]byte{0x54, 0x13, 0x02, 0xc4}, bytes.Repeat([]byte{0x30}, 137)...)
+}
+
 // Any bytes inflate to what the standard library inflates them to, or are
 // refused for the same reason; never to more than the limit.
 func FuzzInflate(f *testing.F) {
@@ -77,6 +83,7 @@ func FuzzInflate(f *testing.F) {
 	}
 	f.Add([]byte(strings.Repeat("\x01\x00\x00\xff\xff", 70)+"\x00"), uint16(10))
 	f.Add([]byte{0xec, 0xc1, 0x31, 0x01, 0, 0, 0, 0x40, 0xa0}, uint16(65535))
+	f.Add(emptyCode(), uint16(100))
 	var z wsproto.Deflater
 	f.Fuzz(func(t *testing.T, data []byte, limit uint16) {
 		cfg := config(t, wsproto.Limits{MaxMessage: max(1, int(limit)), MaxFrame: 1 << 20})

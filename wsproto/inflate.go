@@ -2,9 +2,8 @@ package wsproto
 
 import (
 	"bytes"
+	"compress/flate"
 	"io"
-
-	"github.com/klauspost/compress/flate"
 )
 
 const (
@@ -21,7 +20,9 @@ const (
 	maxRestarts = 64
 )
 
-// inflater decompresses one message at a time.
+// inflater decompresses one message at a time. The standard library does it: that of
+// klauspost/compress v1.20.3, which deflates, reads a block with an empty Huffman code by
+// the code of the block before it, which may be of another device's message.
 type inflater struct {
 	src  bytes.Reader
 	z    io.Reader // also a flate.Resetter
