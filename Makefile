@@ -224,7 +224,7 @@ setup: ## Install what the end-to-end tests need beyond Go, where it is missing
 	scripts/setup-test.sh
 
 .PHONY: ci
-ci: ## What CI runs: lint, race, plain tests with end to end, 10 s of each fuzz target
+ci: ## What CI runs: lint, race, plain tests with end to end
 	scripts/ci.sh
 
 # What needs more than a plain process needs root: tmpfs, loop mounts, namespaces,

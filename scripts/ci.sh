@@ -16,5 +16,4 @@ export CI=true
 stage make --no-print-directory lint
 stage make --no-print-directory race
 stage make --no-print-directory test
-stage make --no-print-directory fuzz FUZZTIME=10s
 echo "ci: all stages passed in $SECONDS s"
