@@ -31,6 +31,7 @@ while getopts gkms option; do
   esac
 done
 shift $((OPTIND - 1))
+[ -z "$mqtt" ] || [ -z "$secure" ] || { echo "bench-capacity.sh: -m and -s do not go together: give one" >&2; exit 2; }
 [ $# -ge 1 ] || set -- 100000
 
 # On the disk of the checkout: /tmp may be memory, where a sync costs nothing.
@@ -142,6 +143,7 @@ fi
   if [ -n "$secure" ]; then
     echo
     echo "By TLS 1.3 (\`--tls-records=own\`); devices resume by tickets as soon as one of them has one."
+    echo "A device is pinged once in \`N/1000\` s, and not more often than every 30 s."
   fi
   if [ -n "$mqtt" ]; then
     echo
