@@ -2,6 +2,8 @@ package wsproto_test
 
 import (
 	"bytes"
+	"compress/flate"
+	"fmt"
 	"testing"
 
 	"github.com/gobwas/ws"
@@ -87,16 +89,31 @@ func TestAllocs_DecodePieces(t *testing.T) {
 }
 
 func TestAllocs_DecodeCompressed(t *testing.T) {
-	cfg := config(t, wsproto.Limits{})
 	var z wsproto.Deflater
-	wire := compressed(t, &z, bytes.Repeat([]byte(`{"type":"telemetry"}`), 50), 15)
-	buf := make([]byte, len(wire))
-	d := wsproto.NewDecoder(true)
-	wantAllocs(t, 0, func() {
-		if n := drain(t, &d, cfg, buf, wire); n != 1 || !d.Idle() {
-			t.Fatal(n, d.Idle())
-		}
-	})
+	var readings, long bytes.Buffer
+	for i := range 2000 {
+		fmt.Fprintf(&readings, `{"t":%d,"p":%d}`, i*i%997, i*i*i%9973)
+	}
+	w, _ := flate.NewWriter(&long, flate.BestCompression) // codes of over 9 bits
+	_, _ = w.Write(readings.Bytes())
+	_ = w.Flush()
+	in := frame(ws.OpBinary, true, bytes.TrimSuffix(long.Bytes(), []byte("\x00\x00\xff\xff")))
+	in[0] |= 0x40
+	for name, wire := range map[string][]byte{
+		"ours":       compressed(t, &z, bytes.Repeat([]byte(`{"type":"telemetry"}`), 50), 15),
+		"long codes": in,
+	} {
+		t.Run(name, func(t *testing.T) {
+			cfg := config(t, wsproto.Limits{})
+			buf := make([]byte, len(wire))
+			d := wsproto.NewDecoder(true)
+			wantAllocs(t, 0, func() {
+				if n := drain(t, &d, cfg, buf, wire); n != 1 || !d.Idle() {
+					t.Fatal(n, d.Idle())
+				}
+			})
+		})
+	}
 }
 
 func TestAllocs_Encode(t *testing.T) {

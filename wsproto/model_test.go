@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/gobwas/ws"
+	lax "github.com/klauspost/compress/flate"
 
 	"edgeloop/wsproto"
 )
@@ -169,13 +170,14 @@ func modelText(text []byte, complete bool) bool {
 	return true
 }
 
-// modelInflate is what the standard library makes of compressed data, at most
-// limit bytes of it. [RFC7692 7.2.2] [RFC7692 7.2.1]
-func modelInflate(data []byte, limit int) ([]byte, *wsproto.CloseError) {
+// modelInflate is what a reader makes of compressed data, at most limit bytes of it.
+// [RFC7692 7.2.2] [RFC7692 7.2.1]
+func modelInflate(z io.ReadCloser, data []byte, limit int) ([]byte, *wsproto.CloseError) {
 	src := bytes.NewReader(append(bytes.Clone(data), "\x00\x00\xff\xff\x01\x00\x00\xff\xff"...))
 	var out []byte
 	for range 64 {
-		more, err := io.ReadAll(io.LimitReader(flate.NewReaderDict(src, out[max(0, len(out)-32768):]), int64(limit-len(out)+1)))
+		_ = z.(flate.Resetter).Reset(src, out[max(0, len(out)-32768):])
+		more, err := io.ReadAll(io.LimitReader(z, int64(limit-len(out)+1)))
 		out = append(out, more...)
 		if len(out) > limit {
 			return nil, wsproto.ErrMessageTooBig
@@ -188,4 +190,11 @@ func modelInflate(data []byte, limit int) ([]byte, *wsproto.CloseError) {
 		}
 	}
 	return nil, wsproto.ErrInflate
+}
+
+// laxReader reads blocks without a code as the decoder does.
+func laxReader() io.ReadCloser {
+	z := lax.NewReader(bytes.NewReader(wsproto.Primed))
+	_, _ = io.ReadAll(z)
+	return z
 }

@@ -1,0 +1,4 @@
+package wsproto
+
+// Primed is what the inflater reads before each message.
+var Primed = primed
