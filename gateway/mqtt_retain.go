@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"edgeloop/backbone"
+	"edgeloop/devicemgr"
 	"edgeloop/mqttproto"
 )
 
@@ -11,6 +12,9 @@ import (
 // A Retainer keeps the last message of each topic that was published to be retained. Its methods
 // may be called from any goroutine, and do not block.
 type Retainer interface {
+	// Topic is the one at which subscribers find what a device published to a topic. It is that of
+	// the other methods.
+	Topic(device, topic string) string
 	// Reserve keeps room for a message whose record has about so many bytes, until Retain or
 	// GiveBack; false: there is none.
 	Reserve(tenant, topic string, size int) bool
@@ -43,15 +47,15 @@ type retaining struct {
 // lineMost is about the most that a record has beside its topic, properties and data, bytes.
 const lineMost = 1 << 10
 
-// retainOnLane keeps room for a message that is to be retained, with so many bytes beside its
-// payload. room is false where there is none. [MQTT-3.3.1-5]
-func (t *turn) retainOnLane(g *Gateway, tenant string, topic, payload []byte, beside int) (r *retaining, room bool) {
-	r = &retaining{to: g.cfg.Retainer, tenant: tenant, topic: string(topic)}
+// retainOnLane keeps room for a message of a device that is to be retained, with so many bytes
+// beside its payload. room is false where there is none. [MQTT-3.3.1-5]
+func (t *turn) retainOnLane(g *Gateway, of devicemgr.Key, topic, payload []byte, beside int) (r *retaining, room bool) {
+	r = &retaining{to: g.cfg.Retainer, tenant: of.Tenant, topic: g.cfg.Retainer.Topic(of.Device, string(topic))}
 	t.retained = append(t.retained, r)
 	if len(payload) == 0 { // [MQTT-3.3.1-6] [MQTT-3.3.1-7]
 		return r, true
 	}
-	r.reserved = r.to.Reserve(tenant, r.topic, len(payload)*4/3+beside+2*len(topic)+lineMost)
+	r.reserved = r.to.Reserve(of.Tenant, r.topic, len(payload)*4/3+beside+2*len(topic)+lineMost)
 	return r, r.reserved
 }
 
@@ -61,7 +65,7 @@ func (l *link) publishToRetainOnLane(t *turn, pub *mqttproto.Publish, seq uint64
 	if !pub.Retain || !l.g.retains() || l.lost != 0 || seq != 0 && seq <= l.session.AcceptedOnLane() || !l.rights().MayPublish(pub.Topic) {
 		return nil, true
 	}
-	return t.retainOnLane(l.g, l.session.Key().Tenant, pub.Topic, pub.Payload, beside)
+	return t.retainOnLane(l.g, l.session.Key(), pub.Topic, pub.Payload, beside)
 }
 
 // refusesRetained says whether pub, for which there is no room, is refused: where the client hears

@@ -15,12 +15,21 @@ import (
 
 // memRetainer notes what it is told.
 type memRetainer struct {
+	heard func(device, topic string) string // nil: as published
+
 	mu sync.Mutex
 	// Guarded by mu.
 	asked    []string
 	full     bool
 	reserved map[string]int // by tenant and topic
 	placed   []string       // what Retain was told
+}
+
+func (r *memRetainer) Topic(device, topic string) string {
+	if r.heard == nil {
+		return topic
+	}
+	return r.heard(device, topic)
 }
 
 func (r *memRetainer) Reserve(tenant, topic string, size int) bool {
@@ -108,6 +117,63 @@ func TestMQTTRetain(t *testing.T) {
 	}
 }
 
+// leaveWill has a device leave a Will of QoS 1 with a delay in seconds, and waits for its record.
+func (n *node) leaveWill(device string, delay int, retain bool) {
+	n.Helper()
+	flags := byte(4 | 1<<3 | 2)
+	if retain {
+		flags |= 1 << 5
+	}
+	c := n.mqtt(true)
+	head := append(text("MQTT"), 5, flags, 0, 60)
+	head = append(binary.BigEndian.AppendUint32(append(head, 5, 17), hour), text(device)...)
+	head = binary.BigEndian.AppendUint32(append(head, 5, 24), uint32(delay)) //nolint:gosec // a few
+	c.send(packet(0x10, head, text("state"), text(`"gone"`)))
+	if ack := c.read(); ack[3] != 0 {
+		n.Fatalf("CONNECT was answered % x", ack)
+	}
+	_ = c.conn.Close()
+	n.until("the Will", func() bool { all := n.log.of(device); return len(all) == 1 && all[0].retain == retain })
+}
+
+// A message is retained under the topic at which subscribers find it, so that no device takes the
+// place of another's: by a PUBLISH and by a Will, also where its room is given back.
+func TestMQTTRetain_Topic(t *testing.T) {
+	t.Parallel()
+	var fails atomic.Bool
+	r := &memRetainer{heard: func(device, topic string) string { return device + ":" + topic }}
+	n := startNode(t, &memLog{before: func([]backbone.Record) error {
+		if fails.Load() {
+			return backbone.ErrClosed
+		}
+		return nil
+	}}, gateway.Config{Retainer: r})
+	for _, v5 := range []bool{false, true} {
+		for _, device := range []string{"evil", "victim"} {
+			c := n.mqttDevice(device, v5)
+			c.send(c.retained(1, "x"), c.retained(2, ""))
+			c.want("PUBACK", 0x40, 2, 0, 1)
+			c.want("PUBACK", 0x40, 2, 0, 2)
+			c.leave()
+		}
+	}
+	for delay := range 2 {
+		n.leaveWill(fmt.Sprint("will", delay), delay, true)
+	}
+	fails.Store(true)
+	c := n.mqttDevice("late", true)
+	c.send(c.retained(1, "x"))
+	_, _ = io.Copy(io.Discard, c.conn) // until it ends
+	n.until("nothing to be reserved", func() bool {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		n, asked := r.reserved["default late:t"]
+		return asked && n == 0
+	})
+	r.settled(t, "default evil:t true@1", "default evil:t false@2", "default victim:t true@3", "default victim:t false@4",
+		"default evil:t true@5", "default evil:t false@6", "default victim:t true@7", "default victim:t false@8", "default will0:state true@9", "default will1:state true@10")
+}
+
 // Where there is no room a client of 5.0 hears 0x97, and its message is not stored. Whoever cannot
 // be told has it stored: QoS 0, 3.1.1, a Will that is to be retained. [MQTT-3.1.2-14] [MQTT-3.1.2-15]
 func TestMQTTRetain_Full(t *testing.T) {
@@ -129,20 +195,7 @@ func TestMQTTRetain_Full(t *testing.T) {
 	old.want("PUBACK", 0x40, 2, 0, 1)
 	r.settled(t, "default t false@1", "default t false@3")
 	for delay, retain := range []bool{true, true, false} {
-		name, flags := fmt.Sprint("will", delay), byte(4|1<<3|2) // a Will of QoS 1
-		if retain {
-			flags |= 1 << 5
-		}
-		w := n.mqtt(true)
-		head := append(text("MQTT"), 5, flags, 0, 60)
-		head = append(binary.BigEndian.AppendUint32(append(head, 5, 17), hour), text(name)...)
-		head = binary.BigEndian.AppendUint32(append(head, 5, 24), uint32(delay))
-		w.send(packet(0x10, head, text("state"), text(`"gone"`)))
-		if ack := w.read(); ack[3] != 0 {
-			t.Fatalf("CONNECT was answered % x", ack)
-		}
-		_ = w.conn.Close()
-		n.until("the Will", func() bool { all := n.log.of(name); return len(all) == 1 && all[0].retain == retain })
+		n.leaveWill(fmt.Sprint("will", delay), delay, retain)
 	}
 	if got := n.gateway.Stats().Drops[gateway.DropRetainFull]; got != 6 {
 		t.Errorf("%d are counted, want 6", got)

@@ -192,7 +192,7 @@ func (p *publishing) takeOnLane(_ *link, t *turn, _ *batch, _ message) {
 		Data: of.Payload, Base64: !envelope.ValidJSON(of.Payload), MQTT: of.QoS + 1, Done: p,
 	})
 	if of.Retain && p.g.retains() { // [MQTT-3.1.2-14] [MQTT-3.1.2-15]
-		r, room := t.retainOnLane(p.g, of.Tenant, []byte(of.Topic), of.Payload, 0)
+		r, room := t.retainOnLane(p.g, p.will.key(), []byte(of.Topic), of.Payload, 0)
 		if !room {
 			p.g.drops[DropRetainFull].Add(1)
 		}

@@ -69,23 +69,9 @@ func (t *Table) SwitchOff(ctx context.Context) error {
 func (t *Table) fromStore(ctx context.Context) (there bool, err error) {
 	over := 0
 	t.place, there, err = t.cfg.Store.Each(ctx, func(m store.RetainedMessage) {
-		fits := t.Reserve(m.Tenant, m.Topic, len(m.Line))
-		t.mu.Lock()
-		defer t.mu.Unlock()
-		h, s := t.findLocked(m.Tenant, m.Topic)
-		if s == nil {
-			h, s = t.addLocked(m.Tenant, m.Topic)
-		}
-		before := s.roomLocked()
-		if s.stored = true; fits {
-			s.coming--
-			t.putLocked(s, newMessage(m.Position, m.Line))
-			delete(t.changed, s)
-		} else {
-			t.changed[s] = struct{}{} // there was room for more
+		if !t.takeUp(&m) {
 			over++
 		}
-		t.settleLocked(h, s, before)
 	})
 	if err != nil {
 		return false, err //nolint:wrapcheck // the store says what it could not do
@@ -94,6 +80,45 @@ func (t *Table) fromStore(ctx context.Context) (there bool, err error) {
 		t.cfg.Logger.Warn("messages are retained no more: there may be fewer now", zap.Int("deleted", over), zap.Int("most", t.cfg.Most))
 	}
 	return there, nil
+}
+
+// takeUp takes in what the store has of a topic; false: there was room for more. What lies under
+// another topic than the one it is found at is moved: by an earlier build that is the one to which it
+// was published, and names may be made otherwise now.
+func (t *Table) takeUp(m *store.RetainedMessage) bool {
+	topic := t.topicOf(m)
+	fits := t.Reserve(m.Tenant, topic, len(m.Line))
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	_, lies := t.slotLocked(m.Tenant, m.Topic)
+	if lies.stored = true; !fits || topic != m.Topic {
+		t.changed[lies] = struct{}{}
+	}
+	if !fits {
+		return false
+	}
+	h, s := t.findLocked(m.Tenant, topic)
+	before := s.roomLocked()
+	s.coming--
+	if s.message == nil || s.message.Position <= m.Position { // else a newer one was moved here
+		t.putLocked(s, newMessage(m.Position, m.Line))
+		if s == lies {
+			delete(t.changed, s)
+		}
+	}
+	t.settleLocked(h, s, before)
+	return true
+}
+
+// topicOf is the topic at which subscribers find a message; of one that cannot be read it is the one
+// under which it lies.
+func (t *Table) topicOf(m *store.RetainedMessage) string {
+	var r struct{ Device, Topic string }
+	before := head(m.Line)
+	if json.Unmarshal(append(before[:len(before):len(before)], '}'), &r) != nil {
+		return m.Topic
+	}
+	return t.Topic(r.Device, r.Topic)
 }
 
 // age has messages behind a position be of an older log.
@@ -138,6 +163,7 @@ func (t *Table) fromLog(ctx context.Context, from uint64, edge store.Place) erro
 func (t *Table) readAgain(position uint64, line []byte) (ok bool) {
 	var r struct {
 		Tenant   string          `json:"tenant"`
+		Device   string          `json:"device"`
 		Topic    string          `json:"topic"`
 		Data     json.RawMessage `json:"data"`
 		Encoding string          `json:"encoding"`
@@ -146,6 +172,7 @@ func (t *Table) readAgain(position uint64, line []byte) (ok bool) {
 		return false
 	}
 	empty := r.Encoding != "" && string(r.Data) == `""` // [MQTT-3.3.1-6] [MQTT-3.3.1-7]
-	t.Retain(r.Tenant, r.Topic, !empty && t.Reserve(r.Tenant, r.Topic, len(line)), position, line)
+	topic := t.Topic(r.Device, r.Topic)
+	t.Retain(r.Tenant, topic, !empty && t.Reserve(r.Tenant, topic, len(line)), position, line)
 	return true
 }

@@ -2,12 +2,14 @@ package retained_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 	"go.uber.org/zap/zaptest/observer"
 
+	"edgeloop/backbone/store"
 	"edgeloop/retained"
 )
 
@@ -129,6 +131,69 @@ func TestLoad_Lowered(t *testing.T) {
 	if len(r.store.all) != 4 || r.Slots() != 4 {
 		t.Errorf("the store has %d, and there are %d slots", len(r.store.all), r.Slots())
 	}
+}
+
+// below is how topics below own/ are found at: under the device, which publishes nothing but its own
+// where others are.
+func below(device, topic string) string {
+	if strings.HasPrefix(topic, "own/") {
+		return device + "/" + topic
+	}
+	return topic
+}
+
+// What lies under another topic than subscribers find it at, as earlier builds have it, is moved: to
+// the one that is found there, of which the newest stays, also where the other is in the store
+// already. Nobody gets it where it was, and the store has it there no more.
+func TestLoad_Moved(t *testing.T) {
+	published := func(device, topic string, position uint64) store.RetainedMessage {
+		l := strings.Replace(line("a", topic, "1"), `"device":"d"`, fmt.Sprintf(`"device":%q`, device), 1)
+		return store.RetainedMessage{Tenant: "a", Topic: topic, Position: position, Line: []byte(l)}
+	}
+	for _, newer := range []bool{false, true} {
+		r := &rig{TB: t, log: &memLog{id: "log"}, store: newStore()}
+		r.store.place, r.store.there = store.Place{Log: "log"}, true
+		at := map[bool]uint64{false: 4, true: 8}[newer]
+		before := []store.RetainedMessage{
+			published("evil", "own/x", at), published("evil", "evil/own/x", 6), published("evil", "plain", 7),
+			{Tenant: "a", Topic: "torn", Position: 5, Line: []byte("no record")},
+		}
+		for _, m := range before {
+			r.store.all["a "+m.Topic] = m
+		}
+		for round := range 3 { // as the store was, as it was but another order, and written
+			r.Table = retained.New(retained.Config{Log: r.log, Store: r.store, Most: 100, Topic: below})
+			if err := r.Load(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			r.want("all", r.has("a", "#"), fmt.Sprintf("evil/own/x@%d plain@7 torn@5", max(6, at)))
+			if err := r.Check(); err != nil {
+				t.Error(err)
+			}
+			if round > 0 {
+				if err := r.write(); err != nil {
+					t.Fatal(err)
+				}
+				r.want("the store", r.store.said(), fmt.Sprintf("a evil/own/x@%d a plain@7 a torn@5", max(6, at)))
+				if r.Slots() != 3 {
+					t.Errorf("%d slots of three messages", r.Slots())
+				}
+			}
+		}
+	}
+}
+
+// What is found in the log is retained under the topic that subscribers find it at.
+func TestLoad_FromTheLogAsHeard(t *testing.T) {
+	r := start(t, 100)
+	r.log.add(line("a", "own/x", "1"))
+	r.log.add(line("a", "own/y", "1"))
+	r.log.add(line("a", "own/y", ""))
+	r.Table = retained.New(retained.Config{Log: r.log, Store: r.store, Most: 100, Topic: below})
+	if err := r.Load(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	r.want("all", r.has("a", "#"), "d/own/x@1")
 }
 
 // Switched off and on again, what was retained is there, with what the log had then; what came

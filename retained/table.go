@@ -23,6 +23,9 @@ type Config struct {
 	// Most is how many messages are retained, with 4 KiB for each of them over all; of one tenant
 	// half of both.
 	Most int
+	// Topic is the one at which subscribers find what a device published to a topic, default the
+	// same. What is retained lies under it, so that no device takes the place of another's.
+	Topic func(device, topic string) string
 	// Every is how long it is from one write to the store to the next, at least, default 10 s.
 	// What is in the log since is read again after a crash.
 	Every time.Duration
@@ -79,6 +82,9 @@ type Table struct {
 // New makes a Table that has nothing: Load takes up what is kept.
 func New(cfg Config) *Table {
 	defaults.Set(&cfg.Every, 10*time.Second)
+	if cfg.Topic == nil {
+		cfg.Topic = func(_, topic string) string { return topic }
+	}
 	if cfg.Logger == nil {
 		cfg.Logger = zap.NewNop()
 	}
@@ -88,6 +94,9 @@ func New(cfg Config) *Table {
 		tenants: map[string]*shelf{}, changed: map[*Slot]struct{}{},
 	}
 }
+
+// Topic is Config.Topic: that of Reserve, GiveBack and Retain.
+func (t *Table) Topic(device, topic string) string { return t.cfg.Topic(device, topic) }
 
 // Reserve keeps room for a message whose record has about so many bytes, until Retain or
 // GiveBack; false: there is none.
@@ -214,6 +223,14 @@ func (t *Table) findLocked(tenant, topic string) (*shelf, *Slot) {
 		return nil, nil
 	}
 	return h, h.slots[topic]
+}
+
+// slotLocked is the slot of a topic, which is made where there is none.
+func (t *Table) slotLocked(tenant, topic string) (*shelf, *Slot) {
+	if h, s := t.findLocked(tenant, topic); s != nil {
+		return h, s
+	}
+	return t.addLocked(tenant, topic)
 }
 
 // addLocked makes the slot of a topic that has none.

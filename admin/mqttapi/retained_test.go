@@ -20,7 +20,14 @@ import (
 func startRetaining(t *testing.T, dir string, most int) (n *node, stop func()) {
 	t.Helper()
 	n = startAs(t, dir, func(n *node) mqttapi.Config {
-		n.table = retained.New(retained.Config{Log: n.log, Store: n.log.Retained(), Most: most})
+		topics, err := mqttapi.ParseTopics(mqttapi.DefaultTopics)
+		if err != nil {
+			t.Fatal(err)
+		}
+		n.table = retained.New(retained.Config{
+			Log: n.log, Store: n.log.Retained(), Most: most,
+			Topic: func(device, topic string) string { return topics.OfMQTT(device, "telemetry", topic) },
+		})
 		if err := n.table.Load(t.Context()); err != nil {
 			t.Fatal(err)
 		}
@@ -57,9 +64,9 @@ func (p *placing) Wanted() bool          { return true }
 // retain appends a message that is to be retained.
 func (n *node) retain(tenant, topic, payload string) {
 	n.Helper()
-	p := &placing{table: n.table, tenant: tenant, topic: topic}
+	p := &placing{table: n.table, tenant: tenant, topic: n.table.Topic("meter", topic)}
 	if payload != "" {
-		if p.reserved = n.table.Reserve(tenant, topic, len(payload)+400); !p.reserved {
+		if p.reserved = n.table.Reserve(tenant, p.topic, len(payload)+400); !p.reserved {
 			n.Fatal("no room for ", topic)
 		}
 	}

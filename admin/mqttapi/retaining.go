@@ -2,6 +2,7 @@ package mqttapi
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"slices"
 	"time"
@@ -239,11 +240,17 @@ func (s *Server) lookRetained(ctx context.Context, tenant, filter, after string)
 	return page, pause.For(ctx, lookRest*time.Since(began))
 }
 
+// errOtherTopic is what no Table has that names topics as this server does.
+var errOtherTopic = errors.New("the record comes at another topic than it is retained under")
+
 // giveRetained gives one retained message. [MQTT-3.3.1-8]
 func (r *reading) giveRetained(ctx context.Context, h *held, topic string, kept *retained.Message) error {
 	c := r.c
 	r.log = h.log
 	err := r.record.parse(kept.Line)
+	if err == nil && c.s.cfg.Topics.Of(&r.record) != topic { // nobody speaks for another
+		err = errOtherTopic
+	}
 	var payload []byte
 	if err == nil {
 		payload, err = r.record.payload()

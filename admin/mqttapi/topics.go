@@ -45,25 +45,36 @@ func ParseTopics(template string) (Topics, error) {
 
 // Of is the topic of a record.
 func (t Topics) Of(r *record) string {
-	own := t.own(r)
-	if r.byMQTT() && r.Topic != "" && (!strings.HasPrefix(r.Topic, t.levels[0]+"/") || strings.HasPrefix(r.Topic, own)) {
-		return r.Topic
+	switch {
+	case r.Topic == "":
+		return t.own(r.Device, r.Type) + r.Type
+	case r.byMQTT():
+		return t.OfMQTT(r.Device, r.Type, r.Topic)
 	}
-	if r.Topic == "" {
-		return own + r.Type
+	return t.own(r.Device, r.Type) + escape.Replace(r.Topic)
+}
+
+// OfMQTT is the topic of a record of a type that a device published to a topic by MQTT.
+func (t Topics) OfMQTT(device, kind, topic string) string {
+	if first, _, below := strings.Cut(topic, "/"); !below || first != t.levels[0] {
+		return topic
 	}
-	return own + escape.Replace(r.Topic)
+	own := t.own(device, kind)
+	if strings.HasPrefix(topic, own) {
+		return topic
+	}
+	return own + escape.Replace(topic)
 }
 
 // own is what stands before the topic.
-func (t Topics) own(r *record) string {
+func (t Topics) own(device, kind string) string {
 	var b strings.Builder
 	for _, level := range t.levels {
 		switch level {
 		case "{device}":
-			level = r.Device
+			level = device
 		case "{type}":
-			level = r.Type
+			level = kind
 		}
 		b.WriteString(level)
 		b.WriteByte('/')

@@ -5,6 +5,8 @@ import (
 
 	"go.uber.org/zap"
 
+	"edgeloop/admin/mqttapi"
+	"edgeloop/envelope"
 	"edgeloop/gateway"
 	"edgeloop/retained"
 )
@@ -15,10 +17,19 @@ func (n *node) startRetained(ctx context.Context) (stopFunc, error) {
 	if n.backbone.Shared() {
 		return nil, nil
 	}
+	topics, err := mqttapi.ParseTopics(n.cfg.MQTTTopics)
+	if err != nil {
+		return nil, usageError{err}
+	}
 	off := n.cfg.MQTTRetained == 0 || n.cfg.MQTTApps == "off"
 	within, cancel := context.WithTimeout(ctx, retainedMost)
 	defer cancel()
-	cfg := retained.Config{Log: n.backbone, Store: n.backbone.Retained(), Most: n.cfg.MQTTRetained, Logger: n.log.Logger}
+	cfg := retained.Config{
+		Log: n.backbone, Store: n.backbone.Retained(), Most: n.cfg.MQTTRetained, Logger: n.log.Logger,
+		Topic: func(device, topic string) string { // what is retained came by MQTT
+			return topics.OfMQTT(device, envelope.TypeTelemetry.String(), topic)
+		},
+	}
 	if off {
 		cfg.Most = mostRetained // nothing goes that was there
 		if err := retained.New(cfg).SwitchOff(within); err != nil {

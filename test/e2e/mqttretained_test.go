@@ -78,6 +78,57 @@ func TestMQTTRetained_Mosquitto(t *testing.T) {
 	}
 }
 
+// A device that may publish anywhere speaks for no other one: what it retains below the name of another
+// lies below its own, as it comes live, and neither replaces nor takes out what the other has there;
+// also when it is found in the log after kill -9, and in the store.
+func TestMQTTRetained_NobodySpeaksForAnother(t *testing.T) {
+	t.Parallel()
+	n, addr := mqttNode(t)
+	evil, victim := n.token("evil"), n.token("victim")
+	reader := strings.TrimSpace(n.tool("token", "--admin", "reader", "--scope", "read"))
+	n.reload("")
+	cmd := mosquitto(t, "mosquitto_sub", addr, "-u", "default", "-P", reader, "-F", "%r %t %p", "-d", "-t", "devices/#")
+	live := linesOf(t, exec.CommandContext(t.Context(), "stdbuf", append([]string{"-oL"}, cmd.Args...)...))
+	awaitLine(t, live, "Subscribed")
+	for i, m := range []struct{ device, token, topic, payload string }{
+		{"victim", victim, "devices/victim/temp", "21"},
+		{"victim", victim, "devices/victim/state", "on"},
+		{"evil", evil, "devices/victim/temp", "99"},
+		{"evil", evil, "devices/victim/state", ""},
+		{"evil", evil, "devices/victim/new", "x"},
+	} {
+		version, payload := []string{"mqttv311", "mqttv5"}[i%2], []string{"-m", m.payload}
+		if m.payload == "" {
+			payload = []string{"-n"}
+		}
+		pub := mosquitto(t, "mosquitto_pub", addr, append([]string{"-V", version, "-i", m.device, "-u", "any", "-P", m.token, "-q", "1", "-r", "-t", m.topic}, payload...)...)
+		if out, err := pub.CombinedOutput(); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+	}
+	awaitLine(t, live, "0 devices/victim/temp 21")
+	awaitLine(t, live, "0 devices/evil/devices/victim/temp 99")
+	for _, ends := range []func(){n.kill, n.stop, n.kill} { // nothing, all, and all is in the store
+		ends()
+		n.boot()
+		for filter, want := range map[string]string{
+			"devices/victim/#": "1 devices/victim/state on, 1 devices/victim/temp 21",
+			"devices/evil/#":   "1 devices/evil/devices/victim/new x, 1 devices/evil/devices/victim/temp 99",
+			"devices/#":        "1 devices/evil/devices/victim/new x, 1 devices/evil/devices/victim/temp 99, 1 devices/victim/state on, 1 devices/victim/temp 21",
+		} {
+			cmd := mosquitto(t, "mosquitto_sub", addr, "-u", "default", "-P", reader, "-F", "%r %t %p", "-t", filter,
+				"-C", strconv.Itoa(1+strings.Count(want, ",")), "-W", "20", "--retained-only")
+			out, err := cmd.Output()
+			if got := strings.ReplaceAll(strings.TrimSpace(string(out)), "\n", ", "); err != nil || got != want {
+				t.Errorf("%s: got %s, want %s: %v", filter, got, want, err)
+			}
+		}
+		if got := n.metric("edgeloop_mqttapi_retained_messages", ""); got != 4 {
+			t.Errorf("%v are retained, want 4", got)
+		}
+	}
+}
+
 // Whatever had its PUBACK is retained, wherever kill -9 comes between the log, the answer and the
 // store. Of what had none nobody knows.
 func TestMQTTRetained_ThroughKills(t *testing.T) {
