@@ -29,7 +29,7 @@ const (
 	DropAuthBusy                      // a handshake refused with 503: too many are being checked
 	DropNodeFull                      // a handshake refused with 503: --max-connections are here, and not this device
 	DropQuotaFull                     // a handshake refused with 429: the tenant has as many connections as it may have
-	DropQuotaStored                   // a message that was refused: the tenant has as many bytes in the log as it may have
+	DropQuotaStored                   // a message that was refused: the tenant has as many bytes in the log as it may have, or a lower sequence was refused for want of room
 	DropSuperseded                    // a handshake that was late: a later one of the same device was admitted before, or its socket is gone
 	DropFlapping                      // a handshake refused with 503: its device's connections take over from each other too often
 	DropResetting                     // a handshake refused with 503: the sequence of the device is being reset

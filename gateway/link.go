@@ -37,7 +37,7 @@ type link struct {
 	// Owned by the device's lane.
 	faults uint8
 	lost   uint8 // 1 + the Drop for which a message was lost here: nothing more is accepted
-	short  uint8 // how far above what was accepted the sequence is that a quota refused; 0: none
+	short  uint8 // how far above what was accepted the sequence is for which there was no room; 0: none
 
 	// Owned by the loop goroutine.
 	beats uint8         // messages of this read that were looked at for heartbeats

@@ -296,9 +296,9 @@ func (q *mqtt) storeOnLane(l *link, t *turn, b *batch, pub *mqttproto.Publish) m
 		l.faultOnLane("the properties are too long")
 		return mqttproto.ReasonQuotaExceeded
 	}
-	retain, room := l.publishToRetainOnLane(t, pub, r.Seq, len(properties))
-	if !room && q.refusesRetained(l, pub) {
-		return mqttproto.ReasonQuotaExceeded
+	retain, code := q.publishToRetainOnLane(l, t, pub, r.Seq, len(properties))
+	if code != mqttproto.ReasonSuccess {
+		return code
 	}
 	made := len(t.records)
 	fault := l.recordOnLane(t, b, r, true)

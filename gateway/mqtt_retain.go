@@ -60,20 +60,31 @@ func (t *turn) retainOnLane(g *Gateway, of devicemgr.Key, topic, payload []byte,
 }
 
 // publishToRetainOnLane is retainOnLane for a PUBLISH, which is as good as refused or in the log
-// already where nothing is kept for it.
-func (l *link) publishToRetainOnLane(t *turn, pub *mqttproto.Publish, seq uint64, beside int) (r *retaining, room bool) {
-	if !pub.Retain || !l.g.retains() || l.lost != 0 || seq != 0 && seq <= l.session.AcceptedOnLane() || !l.rights().MayPublish(pub.Topic) {
-		return nil, true
+// already where nothing is kept for it. Where there is no room it is refused if the client hears of
+// that: the code says how. Else it is stored, and what its topic has is retained no more, because it
+// is not the last.
+func (q *mqtt) publishToRetainOnLane(l *link, t *turn, pub *mqttproto.Publish, seq uint64, beside int) (r *retaining, code mqttproto.ReasonCode) {
+	high := l.session.AcceptedOnLane()
+	if !pub.Retain || !l.g.retains() || l.lost != 0 || seq != 0 && seq <= high || !l.rights().MayPublish(pub.Topic) {
+		return nil, mqttproto.ReasonSuccess
 	}
-	return t.retainOnLane(l.g, l.session.Key(), pub.Topic, pub.Payload, beside)
+	r, room := t.retainOnLane(l.g, l.session.Key(), pub.Topic, pub.Payload, beside)
+	if room {
+		return r, mqttproto.ReasonSuccess
+	}
+	hears := q.peer.Version == mqttproto.V5 && pub.QoS > 0 && l.flags.Load()&flagUnheard == 0
+	if hears && !l.missOnLane(seq, high, DropRetainFull, tooManyRetained) {
+		return nil, mqttproto.ReasonCode(codeNone)
+	}
+	l.g.drops[DropRetainFull].Add(1)
+	if hears {
+		return nil, mqttproto.ReasonQuotaExceeded
+	}
+	return r, mqttproto.ReasonSuccess
 }
 
-// refusesRetained says whether pub, for which there is no room, is refused: where the client hears
-// of that. Else it is stored, and what its topic has is retained no more, because it is not the last.
-func (q *mqtt) refusesRetained(l *link, pub *mqttproto.Publish) bool {
-	l.g.drops[DropRetainFull].Add(1)
-	return q.peer.Version == mqttproto.V5 && pub.QoS > 0 && l.flags.Load()&flagUnheard == 0
-}
+// tooManyRetained is told to devices.
+const tooManyRetained = "there is no room for one more retained message"
 
 // be has a record be the one that r is about, which has its Done.
 func (r *retaining) be(of *backbone.Record) {

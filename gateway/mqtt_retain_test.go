@@ -256,6 +256,65 @@ func TestMQTTRetain_GivenBack(t *testing.T) {
 	}
 }
 
+// numbered is a PUBLISH of 5.0 to be retained, of QoS 1 and with a sequence.
+func numbered(id byte, seq string) []byte {
+	props := append([]byte{38}, append(text("seq"), text(seq)...)...)
+	return packet(0x33, text("t"), []byte{0, id}, append([]byte{byte(len(props))}, props...), []byte(seq))
+}
+
+// plain is it without RETAIN.
+func plain(p []byte) []byte {
+	p[0] &^= 1
+	return p
+}
+
+// After a sequence that was refused because there is no room to retain it no higher one is taken until
+// that comes again: else it would be a duplicate then, acknowledged and nowhere. Where it is so far
+// off that it cannot be remembered the connection ends. Each is counted once.
+func TestMQTTRetain_FullOfSequences(t *testing.T) {
+	t.Parallel()
+	r := &memRetainer{}
+	n := startNode(t, &memLog{}, gateway.Config{Retainer: r})
+	full := func(yes bool) {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.full = yes
+	}
+	c := n.mqttDevice("d", true)
+	c.send(numbered(1, "4"))
+	c.want("PUBACK", 0x40, 2, 0, 1)
+	full(true)
+	c.send(numbered(2, "6"), numbered(3, "5"), plain(numbered(4, "6")), numbered(5, "7"))
+	for id := range byte(4) {
+		c.want("PUBACK", 0x40, 4, 0, id+2, 0x97, 0)
+	}
+	full(false)
+	c.send(plain(numbered(6, "6")), numbered(7, "5"), plain(numbered(8, "6")), numbered(9, "5"))
+	c.want("PUBACK", 0x40, 4, 0, 6, 0x97, 0)
+	for id := range byte(3) {
+		c.want("PUBACK", 0x40, 2, 0, id+7)
+	}
+	full(true)
+	c.send(numbered(10, "262"))
+	c.wantEnd(0x97)
+	d := n.mqttDevice("d", true)
+	d.send(numbered(1, "261"), plain(numbered(2, "262")), plain(numbered(3, "7")), plain(numbered(4, "262")))
+	for id, code := range []byte{0x97, 0x97, 0, 0} {
+		if code == 0 {
+			d.want("PUBACK", 0x40, 2, 0, byte(id)+1)
+		} else {
+			d.want("PUBACK", 0x40, 4, 0, byte(id)+1, code, 0)
+		}
+	}
+	if got := n.dataOf("d"); fmt.Sprint(got) != "[4 5 6 7 262]" {
+		t.Errorf("the log has %v", got)
+	}
+	drops := n.gateway.Stats().Drops
+	if got, want := [...]uint64{drops[gateway.DropRetainFull], drops[gateway.DropQuotaStored], drops[gateway.DropDuplicate]}, [...]uint64{5, 3, 1}; got != want {
+		t.Errorf("%d are counted, want %d", got, want)
+	}
+}
+
 // A message with a sequence that the log has already is acknowledged, also where there is no room,
 // and no room is kept for it; nor for one that is refused for another reason.
 func TestMQTTRetain_Again(t *testing.T) {
@@ -263,12 +322,6 @@ func TestMQTTRetain_Again(t *testing.T) {
 	r := &memRetainer{}
 	n := startNode(t, &memLog{}, gateway.Config{Retainer: r})
 	c := n.mqttDevice("d", true)
-	numbered := func(id byte, seq string) []byte {
-		props := append([]byte{38}, append(text("seq"), text(seq)...)...)
-		p := packet(0x32, text("t"), []byte{0, id}, append([]byte{byte(len(props))}, props...), []byte("x"))
-		p[0] |= 1
-		return p
-	}
 	c.send(numbered(1, "1"), numbered(9, "9000000000000000"))
 	c.want("PUBACK", 0x40, 2, 0, 1)
 	if p := c.read(); p[0] != 0x40 || p[4] < 0x80 {

@@ -6,7 +6,6 @@ import (
 	"edgeloop/backbone"
 	"edgeloop/envelope"
 	"edgeloop/eventloop"
-	"edgeloop/quota"
 )
 
 // recordOnLane checks a message of b that is for the log and adds it to t's records.
@@ -69,27 +68,36 @@ func (l *link) recordOnLane(t *turn, b *batch, m *envelope.Message, anyBytes boo
 // shortMost is the most that link.short can say.
 const shortMost = 1<<8 - 1
 
-// roomOnLane says whether the quota of l's tenant has room for m; high is what the session has
-// accepted. Where it had none for a sequence, no higher one is taken on the connection until
-// that comes again, or a lower one: an ack of a higher one would pass over it, and it would be
-// a duplicate then. fault is nil where the connection ends instead.
+// roomOnLane says whether the quota of l's tenant has room for m, and whether a lower sequence was
+// refused; high is what the session has accepted. fault is nil where the connection ends instead.
 func (l *link) roomOnLane(m *envelope.Message, high uint64) (fault *envelope.Fault, ok bool) {
-	why := tooManyStored
+	why, full := tooManyStored, l.tenant.storesTooMuch(l.g.cfg.StoredBytes)
 	switch {
 	case l.short != 0 && m.Seq > high+uint64(l.short):
-		l.tenant.count(quota.Stored)
 		why = fmt.Sprintf(`"seq" %d was refused: send that again first`, high+uint64(l.short))
-	case !l.tenant.storesTooMuch(l.g.cfg.StoredBytes):
+	case !full:
 		return nil, true
-	case m.Seq > high+shortMost: // it cannot be remembered
-		l.Close(closeTryAgain, tooManyStored)
-		l.loseOnLane(DropQuotaStored, 1)
+	case !l.missOnLane(m.Seq, high, DropQuotaStored, tooManyStored):
 		return nil, false
-	case m.Seq != 0:
-		l.short = uint8(m.Seq - high) //nolint:gosec // bounded above
 	}
 	l.g.drops[DropQuotaStored].Add(1)
 	return &envelope.Fault{Code: envelope.CodeQuota, Seq: m.Seq, Message: why}, false
+}
+
+// missOnLane remembers that there was no room for a sequence: no higher one is taken on the
+// connection until that comes again, or a lower one. An ack of a higher one would pass over it, and
+// it would be a duplicate then. false: it cannot be remembered, and the connection ends.
+func (l *link) missOnLane(seq, high uint64, why Drop, told string) (ok bool) {
+	switch {
+	case seq == 0 || l.short != 0 && seq > high+uint64(l.short):
+	case seq > high+shortMost:
+		l.Close(closeTryAgain, told)
+		l.loseOnLane(why, 1)
+		return false
+	default:
+		l.short = uint8(seq - high) //nolint:gosec // bounded above
+	}
+	return true
 }
 
 // closeTryAgain is the close code 1013.
