@@ -10,7 +10,6 @@ import (
 	"go.uber.org/zap"
 
 	"edgeloop/backbone/store"
-	"edgeloop/internal/pause"
 	"edgeloop/mqttproto"
 	"edgeloop/retained"
 )
@@ -223,21 +222,12 @@ func (r *reading) awaitTurn(ctx context.Context, h *held) error {
 	return r.c.window.awaitRoom(ctx)
 }
 
-// lookRest is for how long one rests that has looked for what is retained, in the time that took:
-// however many clients ask, and how often, a quarter of a core is what it costs.
-const lookRest = 3
-
-// lookRetained gives a page of what is retained for a filter, one client after the other.
-func (s *Server) lookRetained(ctx context.Context, tenant, filter, after string) ([]*retained.Slot, error) {
-	select {
-	case s.looking <- struct{}{}:
-		defer func() { <-s.looking }()
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-	began := time.Now()
-	page := s.cfg.Retained.Match(tenant, filter, after, retainedPage)
-	return page, pause.For(ctx, lookRest*time.Since(began))
+// lookRetained gives a page of what is retained for a filter, when it is the client's turn.
+func (s *Server) lookRetained(ctx context.Context, tenant, filter, after string) (page []*retained.Slot, err error) {
+	err = s.looks.look(ctx, tenant, func() {
+		page = s.cfg.Retained.Match(tenant, filter, after, retainedPage)
+	})
+	return page, err
 }
 
 // errOtherTopic is what no Table has that names topics as this server does.

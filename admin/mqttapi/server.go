@@ -22,13 +22,11 @@ type Server struct {
 	log      *zap.Logger
 	auditLog *zap.Logger
 	started  time.Time
+	looks    *looks // for what is retained
 
 	// Atomic.
 	roster atomic.Pointer[access.Roster] // nil: nobody is let in yet, or any more
 	counts counts
-
-	// A place of one: held by who looks for what is retained, and rests from it.
-	looking chan struct{}
 
 	mu sync.Mutex
 	// Guarded by mu.
@@ -47,7 +45,7 @@ func New(cfg Config) *Server {
 	cfg = cfg.withDefaults()
 	return &Server{
 		cfg: cfg, log: cfg.Logger.Named("mqttapi"), auditLog: cfg.Audit.Named("mqttapi"), started: time.Now(),
-		looking: make(chan struct{}, 1), clients: map[string]*client{}, groups: map[string]*group{}, byToken: map[string]int{},
+		looks: newLooks(), clients: map[string]*client{}, groups: map[string]*group{}, byToken: map[string]int{},
 	}
 }
 
