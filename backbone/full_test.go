@@ -13,6 +13,7 @@ import (
 
 	"edgeloop/backbone"
 	"edgeloop/backbone/backbonetest"
+	stores "edgeloop/backbone/store"
 	"edgeloop/internal/testkit"
 )
 
@@ -103,6 +104,47 @@ func TestCommands_FullDiskResumes(t *testing.T) {
 	})
 	if got := take(t, b, "d"); got != "1=1 2=1" {
 		t.Errorf("took %q", got)
+	}
+}
+
+// So it is when a Will is to be kept, or what is retained, and nothing else goes on.
+func TestKept_FullDiskResumes(t *testing.T) {
+	const size = 32 << 20
+	for name, of := range map[string]func(b *backbone.Backbone) (keep func(data []byte) error){
+		"retained": func(b *backbone.Backbone) func([]byte) error {
+			r := b.Retained()
+			return func(data []byte) error {
+				_, err := r.Keep(t.Context(), []stores.RetainedMessage{{Tenant: "acme", Topic: "t", Position: 1, Line: data}}, backbone.Place{Log: "l", Position: 1})
+				return err
+			}
+		},
+		"a Will": func(b *backbone.Backbone) func([]byte) error {
+			return func(data []byte) error {
+				_, err := b.KeepWills(t.Context(), []backbone.Will{{Tenant: "acme", Device: "d", Payload: data}}, nil)
+				return err
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := mountTmpfs(t, size)
+			b := openWith(t, backbone.Config{DataDir: dir, DiskReserve: -1}, backbone.Seams{Timeout: 200 * time.Millisecond})
+			keep := of(b)
+			eventually(t, "the first to be kept", func() bool { return keep([]byte("1")) == nil })
+			ballast := filepath.Join(dir, "ballast")
+			if err := os.WriteFile(ballast, make([]byte, size), 0o600); !errors.Is(err, syscall.ENOSPC) {
+				t.Fatalf("the disk is not full: %v", err)
+			}
+			eventually(t, "the store to be opened again", func() bool {
+				if err := keep(bytes.Repeat([]byte("x"), 100_000)); err == nil {
+					t.Fatal("kept on a full disk")
+				}
+				return b.Stats().Reopened > 0
+			})
+			if err := os.Remove(ballast); err != nil {
+				t.Fatal(err)
+			}
+			eventually(t, "it to be kept", func() bool { return keep([]byte("2")) == nil })
+		})
 	}
 }
 

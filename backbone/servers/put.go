@@ -8,6 +8,7 @@ import (
 
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 	"go.uber.org/zap"
 )
 
@@ -54,19 +55,28 @@ func (s *Servers) Put(ctx context.Context, stream string, m *nats.Msg) (uint64, 
 	if err := s.writable(); err != nil {
 		return 0, &UnavailableError{err}
 	}
-	within, cancel := context.WithTimeout(ctx, s.patience)
-	defer cancel()
-	ack, err := s.Asker.JS.PublishMsg(within, m)
-	if ctx.Err() == nil { // a caller in a hurry says nothing about the store
-		s.NoteAnswer(err)
-	}
-	if err != nil {
+	var ack *jetstream.PubAck
+	if err := s.Ask(ctx, func(within context.Context) (err error) {
+		ack, err = s.Asker.JS.PublishMsg(within, m)
+		return err
+	}); err != nil {
 		return 0, s.OrClosed(err)
 	}
 	if err := s.SyncStream(stream); err != nil {
 		return ack.Sequence, &UnavailableError{err}
 	}
 	return ack.Sequence, nil
+}
+
+// Ask asks a store, for as long as one question may take, and notes whether it has answered.
+func (s *Servers) Ask(ctx context.Context, question func(within context.Context) error) error {
+	within, cancel := context.WithTimeout(ctx, s.patience)
+	defer cancel()
+	err := question(within)
+	if ctx.Err() == nil { // a caller in a hurry says nothing about the store
+		s.NoteAnswer(err)
+	}
+	return err
 }
 
 // SyncStream syncs what a stream of the embedded server holds, if Durability asks for it. Such

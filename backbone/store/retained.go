@@ -90,9 +90,9 @@ func (r *Retained) Keep(ctx context.Context, all []RetainedMessage, upto Place) 
 			done++
 		}
 	}
-	if err == nil && len(all) > 0 {
-		if err = r.srv.SyncStream(names.StreamRetained); err != nil {
-			done = 0
+	if done > 0 { // those are kept, whatever became of the next one
+		if failed := r.srv.SyncStream(names.StreamRetained); failed != nil {
+			done, err = 0, errors.Join(err, failed)
 		}
 	}
 	var place []byte
@@ -114,9 +114,9 @@ func (r *Retained) put(ctx context.Context, st jetstream.Stream, m *RetainedMess
 		return err
 	}
 	if m.Line == nil {
-		within, cancel := context.WithTimeout(ctx, r.srv.Patience())
-		defer cancel()
-		return st.Purge(within, jetstream.WithPurgeSubject(subject))
+		return r.srv.Ask(ctx, func(within context.Context) error {
+			return st.Purge(within, jetstream.WithPurgeSubject(subject))
+		})
 	}
 	return r.publish(ctx, &nats.Msg{
 		Subject: subject, Data: m.Line,
@@ -125,10 +125,10 @@ func (r *Retained) put(ctx context.Context, st jetstream.Stream, m *RetainedMess
 }
 
 func (r *Retained) publish(ctx context.Context, m *nats.Msg) error {
-	within, cancel := context.WithTimeout(ctx, r.srv.Patience())
-	defer cancel()
-	_, err := r.srv.Asker.JS.PublishMsg(within, m)
-	return err
+	return r.srv.Ask(ctx, func(within context.Context) error {
+		_, err := r.srv.Asker.JS.PublishMsg(within, m)
+		return err
+	})
 }
 
 // Each calls fn with each message that is kept, and returns up to where the log is in them; that

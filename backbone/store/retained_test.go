@@ -3,6 +3,8 @@ package store_test
 import (
 	"context"
 	"fmt"
+	"os"
+	"path/filepath"
 	"testing"
 
 	"go.uber.org/zap"
@@ -62,5 +64,34 @@ func TestRetained_Store(t *testing.T) {
 	n = open(t, config{DataDir: dir})
 	if got := read(store.NewRetained(n.srv, zap.NewNop())); got != want {
 		t.Errorf("after a restart the store has %q, want %q", got, want)
+	}
+}
+
+// What Keep says is kept is on the disk, also behind an error: where it cannot be synced nothing is.
+func TestRetained_SyncsBehindAnError(t *testing.T) {
+	n := open(t, config{DataDir: t.TempDir()})
+	r := store.NewRetained(n.srv, zap.NewNop())
+	keep := func(tenant string) int {
+		t.Helper()
+		done, err := r.Keep(t.Context(), []store.RetainedMessage{{Tenant: "acme", Topic: "t", Line: []byte("x")}, {Tenant: tenant, Topic: "t", Line: []byte("x")}}, store.Place{Log: "l"})
+		if err == nil {
+			t.Error("there is no error")
+		}
+		return done
+	}
+	if done := keep(""); done != 1 { // no tenant is called so
+		t.Errorf("%d are kept, want 1", done)
+	}
+	loop := filepath.Join(n.srv.BlocksDir(names.StreamRetained), "loop.db")
+	if err := os.Symlink(loop, loop); err != nil {
+		t.Fatal(err)
+	}
+	for _, tenant := range []string{"", "other"} {
+		if done := keep(tenant); done != 0 {
+			t.Errorf("%d are kept, and could not be synced", done)
+		}
+	}
+	if err := os.Remove(loop); err != nil {
+		t.Fatal(err)
 	}
 }

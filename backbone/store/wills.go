@@ -126,10 +126,10 @@ func (w *Wills) put(ctx context.Context, will *Will) error {
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, w.srv.Patience())
-	defer cancel()
-	_, err = w.srv.Asker.JS.PublishMsg(ctx, &nats.Msg{Subject: subject, Data: data})
-	return err
+	return w.srv.Ask(ctx, func(within context.Context) error {
+		_, err := w.srv.Asker.JS.PublishMsg(within, &nats.Msg{Subject: subject, Data: data})
+		return err
+	})
 }
 
 func (w *Wills) remove(ctx context.Context, st jetstream.Stream, will *Will) error {
@@ -137,9 +137,9 @@ func (w *Wills) remove(ctx context.Context, st jetstream.Stream, will *Will) err
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, w.srv.Patience())
-	defer cancel()
-	return st.Purge(ctx, jetstream.WithPurgeSubject(subject))
+	return w.srv.Ask(ctx, func(within context.Context) error {
+		return st.Purge(within, jetstream.WithPurgeSubject(subject))
+	})
 }
 
 // Each calls fn with each Will that this node has kept; of a store that it does not share those
