@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -137,17 +138,22 @@ func (t *Table) age(behind uint64) {
 // mark is in every record that is to be retained, before its data.
 var mark = []byte(`,"retain":true`)
 
-// fromLog takes in what the log has behind a position, up to where it ends.
+// fromLog takes in what the log has behind a position, up to where it ends. What it has taken in
+// before an error is kept.
 func (t *Table) fromLog(ctx context.Context, from uint64, edge store.Place) error {
-	began, unread := time.Now(), 0
+	began, unread, at := time.Now(), 0, from
 	err := t.cfg.Log.Read(ctx, reader.Options{After: from, Log: edge.Log}, func(position uint64, line []byte) error {
 		if bytes.Contains(head(line), mark) && !t.readAgain(position, line) { // never silent
 			unread++
 		}
+		at = position
 		return nil
 	})
 	if err != nil {
-		return fmt.Errorf("read what is retained: %w", err)
+		if at > from { // the next start goes on there, however long the log is
+			err = errors.Join(err, t.writeProgress(ctx, store.Place{Log: edge.Log, Position: at}))
+		}
+		return fmt.Errorf("read what is retained, up to %d of %d: %w", at, edge.Position, err)
 	}
 	if unread > 0 {
 		t.cfg.Logger.Error("records cannot be read, and are not retained", zap.Int("count", unread))
@@ -156,6 +162,16 @@ func (t *Table) fromLog(ctx context.Context, from uint64, edge store.Place) erro
 		t.cfg.Logger.Info("the log was read for what is retained", zap.Uint64("from", from), zap.Uint64("upto", edge.Position), zap.Duration("dur", took))
 	}
 	return nil
+}
+
+// progressMost bounds writeProgress.
+const progressMost = 20 * time.Second
+
+// writeProgress is write where the time of the start, ctx, may be over.
+func (t *Table) writeProgress(ctx context.Context, upto store.Place) error {
+	within, cancel := context.WithTimeout(context.WithoutCancel(ctx), progressMost)
+	defer cancel()
+	return t.write(within, upto)
 }
 
 // readAgain takes in a record of the log, again or for the first time: behind the last of them it is

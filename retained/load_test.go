@@ -1,6 +1,8 @@
 package retained_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -52,6 +54,53 @@ func TestLoad_FromTheLog(t *testing.T) {
 	r.store.fails = -1
 	_ = r.write()
 	r.want("the store", r.store.said(), "a changes@5 a late@6 a stays@3")
+}
+
+// A start that does not get through the log in its time keeps how far it has come, with what was
+// retained there, so that a later one comes to the end. Where it came nowhere nothing is written.
+func TestLoad_GoesOn(t *testing.T) {
+	r := start(t, 100)
+	for i := range 7 {
+		r.log.add(line("a", fmt.Sprint(i%3), "1"))
+	}
+	r.log.add(line("a", "0", ""))
+	const step = 3
+	for round := range 2 {
+		ctx, cancel := context.WithCancel(t.Context())
+		r.log.during = func(read int) {
+			if read == step {
+				cancel()
+			}
+		}
+		r.log.read = 0
+		next := &rig{TB: t, log: r.log, store: r.store}
+		next.open(100)
+		if err := next.Load(ctx); !errors.Is(err, context.Canceled) {
+			t.Fatalf("it came to its end: %v", err)
+		}
+		want := []string{"a 0@1 a 1@2 a 2@3", "a 0@4 a 1@5 a 2@6"}[round]
+		if r.want("the store", r.store.said(), want); r.store.place != (store.Place{Log: "log", Position: uint64(step * (round + 1))}) {
+			t.Errorf("the place is %+v", r.store.place)
+		}
+	}
+	calls, ctx := r.store.called(), canceled(t)
+	next := &rig{TB: t, log: r.log, store: r.store}
+	next.open(100)
+	if err := next.Load(ctx); err == nil || r.store.called() != calls {
+		t.Errorf("%v, and the store was called %d times", err, r.store.called()-calls)
+	}
+	r.log.read, r.log.during = 0, nil
+	r = r.again(100)
+	r.want("all", r.has("a", "#"), "1@5 2@6")
+	if r.log.read != 2 {
+		t.Errorf("%d records were read", r.log.read)
+	}
+}
+
+func canceled(t *testing.T) context.Context {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	return ctx
 }
 
 // A node that never retained begins at the end of its log, and says where that is before anything

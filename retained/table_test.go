@@ -22,7 +22,8 @@ func TestMain(m *testing.M) { testkit.Leaks(m) }
 
 // memLog is a log of which all is durable.
 type memLog struct {
-	id string
+	id     string
+	during func(read int) // called behind each record that is read, nil: not
 
 	mu sync.Mutex
 	// Guarded by mu.
@@ -43,7 +44,7 @@ func (l *memLog) Durable() (uint64, bool) {
 
 func (l *memLog) AwaitDurable(context.Context, uint64) error { return nil }
 
-func (l *memLog) Read(_ context.Context, o reader.Options, fn func(uint64, []byte) error) error {
+func (l *memLog) Read(ctx context.Context, o reader.Options, fn func(uint64, []byte) error) error {
 	l.mu.Lock()
 	lines := slices.Clone(l.lines)
 	l.mu.Unlock()
@@ -51,11 +52,18 @@ func (l *memLog) Read(_ context.Context, o reader.Options, fn func(uint64, []byt
 		return errors.New("the log does not reach there")
 	}
 	for i := int(o.After); i < len(lines); i++ { //nolint:gosec // a few
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
 		l.mu.Lock()
 		l.read++
+		read := l.read
 		l.mu.Unlock()
 		if err := fn(uint64(i)+1, []byte(lines[i])); err != nil {
 			return err
+		}
+		if l.during != nil {
+			l.during(read)
 		}
 	}
 	return nil
@@ -84,12 +92,15 @@ func newStore() *memStore { return &memStore{all: map[string]store.RetainedMessa
 
 var errStore = errors.New("the store cannot be written")
 
-func (s *memStore) Keep(_ context.Context, all []store.RetainedMessage, upto store.Place) (int, error) {
+func (s *memStore) Keep(ctx context.Context, all []store.RetainedMessage, upto store.Place) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.calls++
 	if s.during != nil {
 		s.during()
+	}
+	if ctx.Err() != nil {
+		return 0, ctx.Err()
 	}
 	for i, m := range all {
 		if i == s.fails {
