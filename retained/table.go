@@ -112,7 +112,8 @@ func (t *Table) Reserve(tenant, topic string, size int) bool {
 		took = h.took
 	}
 	more := now.minus(before)
-	if size > largest || !took.plus(more).within(t.most, perTenant) || !t.took.plus(more).within(t.most, 1) {
+	fits := more == room{} || took.plus(more).within(t.most, perTenant) && t.took.plus(more).within(t.most, 1)
+	if size > largest || !fits {
 		return false
 	}
 	if s == nil {

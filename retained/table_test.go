@@ -296,6 +296,27 @@ func TestTable_Bounds(t *testing.T) {
 	}
 }
 
+// What needs nothing more is taken, also where there is more than may be: a record was larger than
+// whoever asked for its room has thought.
+func TestTable_ReplacesAboveTheBound(t *testing.T) {
+	r := start(t, 2)
+	for _, tenant := range []string{"a", "b"} {
+		r.Reserve(tenant, "x", 100)
+		r.Retain(tenant, "x", true, 1, make([]byte, 8<<10))
+	}
+	if r.Check() == nil {
+		t.Error("no more is there than may be")
+	}
+	for _, tenant := range []string{"a", "b"} {
+		if !r.publish(tenant, "x", "1") {
+			t.Error("what needs nothing more is refused")
+		}
+	}
+	if err := r.Check(); err != nil {
+		t.Error(err)
+	}
+}
+
 // Whatever comes in whatever order, is given back or never comes: nobody has more than he may, and
 // what is counted is what is there.
 func TestTable_Anything(t *testing.T) {
