@@ -35,7 +35,9 @@ type Config struct {
 	MaxHandshakes int
 	// MaxPerAddress is how many sockets of one address that have sent no whole
 	// request need not give way before that second is over (beyond, a quarter of it
-	// is enough); default an eighth of a listener's share of MaxHandshakes. Too few, and devices behind one address disturb each other
+	// is enough), and how many of those that a worker serves (beyond, as long is enough as
+	// one needs for twice as many turns, if that is longer); default an eighth of a listener's
+	// share of MaxHandshakes. Too few, and devices behind one address disturb each other
 	// while many connect at once.
 	MaxPerAddress int
 	// HandshakeTimeout is the time from accept to the answered handshake;

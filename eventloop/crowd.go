@@ -1,12 +1,23 @@
 package eventloop
 
-import "time"
+import (
+	"net/netip"
+	"time"
+)
 
 // A line is guests in the order in which they came to their stage, so that who
-// has been there longest is found without a look at the others. lobby.mu guards it.
-type line struct{ oldest, newest *guest }
+// has been there longest is found without a look at the others. In none a guest is not
+// asked to give way. lobby.mu guards it.
+type line struct {
+	oldest, newest *guest
+	of             map[netip.Addr]int // how many have an address
+}
 
 func (l *line) join(g *guest) {
+	if l.of == nil {
+		l.of = map[netip.Addr]int{}
+	}
+	l.of[g.addr]++
 	g.in, g.older = l, l.newest
 	if l.newest == nil {
 		l.oldest = g
@@ -19,6 +30,9 @@ func (l *line) join(g *guest) {
 func (g *guest) stepOut() {
 	if g.in == nil {
 		return
+	}
+	if g.in.of[g.addr]--; g.in.of[g.addr] <= 0 {
+		delete(g.in.of, g.addr)
 	}
 	if g.older == nil {
 		g.in.oldest = g.next
@@ -95,27 +109,25 @@ func (b *lobby) crowdedOut(now time.Time) (out []*Conn) {
 		return nil
 	}
 	b.hurry.none(now)
-	hello, crowd := helloGrace>>b.hurry.halves, crowdGrace>>b.hurry.halves
+	out = b.outOfLocked(&b.refused, out, now, crowdGrace, crowdGrace)
+	out = b.outOfLocked(&b.sending, out, now, helloGrace>>b.hurry.halves, crowdGrace>>b.hurry.halves)
+	return b.outOfLocked(&b.served, out, now, b.patienceLocked(b.most), b.patienceLocked(b.perAddress))
+}
+
+// outOfLocked adds those of a line to out that have been there for grace, or for less if
+// their address has more than its share there.
+func (b *lobby) outOfLocked(l *line, out []*Conn, now time.Time, grace, less time.Duration) []*Conn {
 	most := max(1, b.most/4)
-	for g := b.refused.oldest; g != nil && len(out) < most && now.Sub(g.since) >= crowdGrace; g = b.refused.oldest {
-		b.stepOutLocked(g)
-		out = append(out, g.conn)
-	}
-	for g, next := b.sending.oldest, (*guest)(nil); g != nil && len(out) < most; g = next {
+	for g, next := l.oldest, (*guest)(nil); g != nil && len(out) < most; g = next {
 		next = g.next
 		took := now.Sub(g.since)
-		if took < crowd {
+		if took < less {
 			break
 		}
-		if took >= hello || (g.addr.IsValid() && b.hellos[g.addr] > b.perAddress) {
-			b.stepOutLocked(g)
+		if took >= grace || (g.addr.IsValid() && l.of[g.addr] > b.perAddress) {
+			g.stepOut()
 			out = append(out, g.conn)
 		}
-	}
-	patience := b.patienceLocked()
-	for g := b.served.oldest; g != nil && len(out) < most && now.Sub(g.since) >= patience; g = b.served.oldest {
-		b.stepOutLocked(g)
-		out = append(out, g.conn)
 	}
 	return out
 }

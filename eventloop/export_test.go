@@ -155,7 +155,7 @@ func GiveWay(s *Server) {
 	b := &s.listeners[0].lobby
 	for _, c := range Newcomers(s) {
 		b.mu.Lock()
-		b.stepOutLocked(b.guests[c])
+		b.guests[c].stepOut()
 		b.mu.Unlock()
 		c.giveWayOnLoop()
 	}

@@ -27,7 +27,9 @@ import (
 // for us, and what was done for it is lost if it goes. It gives way after the silent,
 // and not before a whole lobby of its kind could have been served. Else a machine
 // that needs 20 ms for a handshake would send away most of those that it has worked
-// for, and let hardly anybody in.
+// for, and let hardly anybody in. Where more than MaxPerAddress of its address are among
+// these, it is as many that could have been served: else one address would hold all places
+// by some ClientHellos a second.
 type lobby struct {
 	// Immutable after construction.
 	most       int
@@ -37,8 +39,7 @@ type lobby struct {
 	// Guarded by mu.
 	mu      sync.Mutex
 	guests  map[*Conn]*guest
-	queue   []*Conn // those that wait, the longest first; also some that left meanwhile
-	hellos  map[netip.Addr]int
+	queue   []*Conn       // those that wait, the longest first; also some that left meanwhile
 	sending line          // in stageHello
 	served  line          // in stageHello, and a worker has or had its handshake in hand
 	refused line          // in stageLingering
@@ -64,8 +65,8 @@ const crowdGrace = 250 * time.Millisecond
 
 const (
 	// servedLeast and servedMost bound how long a guest in served may take: long enough
-	// for a peer on a slow network to answer what was sent to it, and half of the time
-	// that a handshake has by default.
+	// for a peer to answer what was sent to it, and half of the time that a handshake has
+	// by default.
 	servedLeast = crowdGrace
 	servedMost  = 5 * time.Second
 	// servedTurns is when its time begins: as a worker is asked for, and as it is done.
@@ -95,8 +96,8 @@ const (
 )
 
 func (b *lobby) init(most, perAddress int) {
-	b.most, b.perAddress = most, perAddress
-	b.guests, b.hellos = map[*Conn]*guest{}, map[netip.Addr]int{}
+	b.most, b.perAddress = most, min(perAddress, most)
+	b.guests = map[*Conn]*guest{}
 }
 
 // enter takes a newcomer in. false: it has to wait.
@@ -122,7 +123,6 @@ func (b *lobby) enter(c *Conn, addr net.Addr, now time.Time) bool {
 
 func (b *lobby) admitLocked(g *guest) {
 	g.stage = stageHello
-	b.hellos[g.addr]++
 	b.sending.join(g)
 	b.inside.Add(1)
 }
@@ -135,7 +135,7 @@ func (b *lobby) move(c *Conn, to stage, now time.Time) {
 	if g == nil {
 		return
 	}
-	b.stepOutLocked(g)
+	g.stepOut()
 	g.stage, g.since = to, now
 	if to == stageLingering {
 		b.refused.join(g)
@@ -159,16 +159,16 @@ func (b *lobby) serve(c *Conn, took time.Duration, now time.Time) {
 		return
 	}
 	g.turns++
-	b.stepOutLocked(g)
+	g.stepOut()
 	g.since = now
 	b.served.join(g)
 }
 
-// patienceLocked is how long a guest in served may take when there is no room: as long as
-// one worker needs for twice as many turns as there are places. A peer that means well has
-// then had its turn, and time for its answer.
-func (b *lobby) patienceLocked() time.Duration {
-	return min(max(servedLeast, 2*time.Duration(b.most)*b.cost), servedMost)
+// patienceLocked is how long a guest in served may take when there is no room, where it is one
+// of those that have so many places: as long as one worker needs for twice as many turns. A peer
+// that means well has then had its turn, and time for its answer.
+func (b *lobby) patienceLocked(places int) time.Duration {
+	return min(max(servedLeast, 2*time.Duration(places)*b.cost), servedMost)
 }
 
 // stay has c stand in its line once more, as the last: it was asked to give way, and was not at
@@ -178,21 +178,10 @@ func (b *lobby) stay(c *Conn, now time.Time) bool {
 	defer b.mu.Unlock()
 	if g := b.guests[c]; g != nil && g.stage == stageHello && g.in == nil && !g.stayed {
 		g.since, g.stayed = now, true
-		b.hellos[g.addr]++
 		b.sending.join(g)
 		return true
 	}
 	return false
-}
-
-// stepOutLocked takes g out of its line. In none it is not asked to give way.
-func (b *lobby) stepOutLocked(g *guest) {
-	if g.in == &b.sending {
-		if b.hellos[g.addr]--; b.hellos[g.addr] <= 0 {
-			delete(b.hellos, g.addr)
-		}
-	}
-	g.stepOut()
 }
 
 // spareLocked keeps the memory of a guest that has left for the next one. Else each device
@@ -213,7 +202,7 @@ func (b *lobby) leave(c *Conn) {
 		return
 	}
 	delete(b.guests, c)
-	b.stepOutLocked(g)
+	g.stepOut()
 	defer b.spareLocked(g)
 	if g.stage == stageWaiting {
 		b.waiting.Add(-1)

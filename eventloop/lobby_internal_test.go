@@ -2,6 +2,7 @@ package eventloop
 
 import (
 	"net"
+	"net/netip"
 	"testing"
 	"time"
 )
@@ -81,18 +82,32 @@ func TestLobby_LinesKeepWhoIsToGo(t *testing.T) {
 	for _, c := range cs {
 		b.leave(c)
 	}
-	if n := b.inside.Load(); n != 0 || len(b.hellos) != 0 || b.sending.oldest != nil || b.refused.newest != nil {
-		t.Errorf("%d inside, %d addresses and some in a line when all have left", n, len(b.hellos))
+	if n := b.inside.Load(); n != 0 || len(b.sending.of)+len(b.refused.of) != 0 || b.sending.oldest != nil || b.refused.newest != nil {
+		t.Errorf("%d inside, %d addresses and some in a line when all have left", n, len(b.sending.of)+len(b.refused.of))
 	}
 }
 
 // On a machine that needs long for a TLS handshake, those that it has worked for are not sent
 // away for newcomers: nearly every turn of a worker lets somebody in, and who says nothing
-// gives way first. Without that, no peer that needs 100 ms for its answer got in at all.
+// gives way first. Without that, no peer that needs 100 ms for its answer got in at all. A
+// fleet behind one address has the same, although most of it are more than its share, also
+// where its answers take longer than servedLeast.
 func TestLobby_WorkIsNotLost(t *testing.T) {
-	const most, step, turn, answer = 16, time.Millisecond, 20 * time.Millisecond, 100 * time.Millisecond
+	for _, answer := range []time.Duration{100 * time.Millisecond, servedLeast + 50*time.Millisecond} {
+		t.Run("many addresses, "+answer.String(), func(t *testing.T) {
+			workIsNotLost(t, answer, func(n int) net.IP { return net.IPv4(127, 0, byte(n>>8), byte(n)) })
+		})
+		t.Run("one address, "+answer.String(), func(t *testing.T) {
+			workIsNotLost(t, answer, func(int) net.IP { return net.IPv4(127, 0, 0, 1) })
+		})
+	}
+}
+
+func workIsNotLost(t *testing.T, answer time.Duration, ipOf func(n int) net.IP) {
+	t.Helper()
+	const most, step, turn = 64, time.Millisecond, 20 * time.Millisecond
 	var b lobby
-	b.init(most, most)
+	b.init(most, most/8)
 	start := time.Now()
 	var stack []*Conn // those that wait for the worker: the newest is next
 	served := map[*Conn]time.Time{}
@@ -103,7 +118,7 @@ func TestLobby_WorkIsNotLost(t *testing.T) {
 		for b.inside.Load() < most {
 			c := &Conn{}
 			came++
-			b.enter(c, &net.TCPAddr{IP: net.IPv4(127, 0, byte(came>>8), byte(came)), Port: 1}, now)
+			b.enter(c, &net.TCPAddr{IP: ipOf(came), Port: 1}, now)
 			if came%4 != 0 { // else it is silent
 				b.serve(c, 0, now)
 				stack = append(stack, c)
@@ -162,7 +177,61 @@ func TestLobby_ServedGiveWayToo(t *testing.T) {
 	}
 	b.leave(c)
 	b.cost = time.Hour
-	if p := b.patienceLocked(); p != servedMost {
+	if p := b.patienceLocked(1); p != servedMost {
 		t.Errorf("%v for those that a worker served", p)
+	}
+}
+
+// One address does not hold the lobby by ClientHellos: when it has more than its share in the
+// hands of workers, the excess gives way as soon as its share could have been served, and nobody else
+// does, wherever they stand in the line.
+func TestLobby_ServedOfOneAddress(t *testing.T) {
+	const most, share, proxy = 8, 2, 'p'
+	const quick, slow = servedLeast / 5, time.Second / 4 // turns: the share could have been served sooner, or not
+	for _, c := range []struct {
+		what  string
+		line  string // a letter for the address of each
+		turn  time.Duration
+		after time.Duration
+		stay  string
+	}{
+		{"the excess goes, and nobody else", "abaaacaa", quick, servedLeast, "bcaa"},
+		{"of two addresses", "abababab", quick, servedLeast, "abab"},
+		{"not before its time", "abaaacaa", quick, servedLeast - time.Nanosecond, "abaaacaa"},
+		{"its share stays", "aabbccdd", quick, servedLeast, "aabbccdd"},
+		{"a proxy has no share", "pppppppp", quick, servedLeast, "pppppppp"},
+		{"a slow worker could not have served the share", "abaaacaa", slow, 2*share*slow - time.Nanosecond, "abaaacaa"},
+		{"a slow worker could have served the share", "abaaacaa", slow, 2 * share * slow, "bcaa"},
+		{"a slow worker could have served all", "abcdabcd", slow, 2 * most * slow, ""},
+	} {
+		t.Run(c.what, func(t *testing.T) {
+			var b lobby
+			b.init(most, share)
+			b.proxies = func(a netip.Addr) bool { return a == netip.AddrFrom4([4]byte{127, 0, 0, proxy}) }
+			now, names := time.Now(), map[*Conn]rune{}
+			b.cost = c.turn
+			for _, name := range c.line {
+				conn := &Conn{}
+				names[conn] = name
+				b.enter(conn, &net.TCPAddr{IP: net.IPv4(127, 0, 0, byte(name)), Port: 1}, now)
+				b.serve(conn, 0, now)
+			}
+			for range most { // a quarter of the places at a time
+				b.crowdedOut(now.Add(c.after))
+			}
+			stay := ""
+			for g := b.served.oldest; g != nil; g = g.next {
+				stay += string(names[g.conn])
+			}
+			if stay != c.stay {
+				t.Errorf("of %s there stay %q, want %q", c.line, stay, c.stay)
+			}
+			for conn := range names {
+				b.leave(conn)
+			}
+			if len(b.served.of) != 0 {
+				t.Errorf("%v are counted when all have left", b.served.of)
+			}
+		})
 	}
 }
