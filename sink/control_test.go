@@ -1,8 +1,10 @@
 package sink_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"sync/atomic"
 	"testing"
@@ -54,23 +56,38 @@ func TestSet_PauseAndResume(t *testing.T) {
 }
 
 // How old the first record is that is not confirmed is known of a sink that was paused while its
-// destination was away, too, until it is confirmed, or another one is the first.
+// destination was away, too, until it is confirmed, retention takes it, or another one is the first.
 func TestSet_OldestOfOneThatIsPaused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l, d := newLog(sinktest.Records(1, 5)...), &fakeDestination{}
-		var up atomic.Bool
-		d.judge = func(_ context.Context, records []sink.Record) (int, error) {
-			if up.Load() {
-				return len(records), nil
+		records := sinktest.Records(1, 5)
+		for i := range records { // each was received a millisecond after the one before
+			was := fmt.Sprint(records[i].Received)
+			records[i].Received += int64(i)
+			records[i].Line = bytes.Replace(records[i].Line, []byte(was), fmt.Append(nil, records[i].Received), 1)
+		}
+		l, d := newLog(records...), &fakeDestination{}
+		var up atomic.Uint64 // the last record that it takes
+		up.Store(2)
+		tried := make(chan struct{}, 1)
+		d.judge = func(_ context.Context, batch []sink.Record) (int, error) {
+			select {
+			case tried <- struct{}{}:
+			default:
 			}
-			return 0, errors.New("away")
+			if i := slices.IndexFunc(batch, func(r sink.Record) bool { return r.Position > up.Load() }); i >= 0 {
+				return i, errDown
+			}
+			return len(batch), nil
 		}
 		s := run(t, l, specs(t, nil, []string{"a"}, d))
-		want := func(when string, known bool) {
+		want := func(when string, position int) { // 0: of none
 			t.Helper()
-			time.Sleep(time.Hour)
-			if got := s.Status()[0].Oldest; got.IsZero() == known || known && !got.Equal(time.UnixMilli(sinktest.Record(1, "").Received)) {
-				t.Errorf("%s the first record is of %s", when, got)
+			var oldest time.Time
+			if position > 0 {
+				oldest = time.UnixMilli(records[position-1].Received)
+			}
+			if got := s.Status()[0]; !got.Oldest.Equal(oldest) {
+				t.Errorf("%s the first record is of %s, want that of %d, %+v", when, got.Oldest, position, got)
 			}
 		}
 		must := func(err error) {
@@ -79,17 +96,32 @@ func TestSet_OldestOfOneThatIsPaused(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		want("while it waits", true)
+		<-tried
+		synctest.Wait() // for the second attempt
+		want("while it waits behind two that are confirmed", 3)
+		if next := s.Status()[0].Next; next != records[2].ID() {
+			t.Errorf("the next one is %s", next)
+		}
 		must(s.Pause(t.Context(), "a"))
-		want("while it is paused", true)
+		want("when it is paused", 3)
 		must(s.Resume(t.Context(), "a"))
-		want("when it waits again", true)
+		time.Sleep(time.Hour)
+		want("when it waits again", 3)
 		must(s.Pause(t.Context(), "a"))
 		must(s.Rewind(t.Context(), "a", "", 3))
-		want("when it was rewound", false)
-		up.Store(true)
+		want("when it was rewound", 0)
 		must(s.Resume(t.Context(), "a"))
-		want("when all is confirmed", false)
+		time.Sleep(time.Hour)
+		want("when it waits behind there", 4)
+		must(s.Pause(t.Context(), "a"))
+		l.forget()
+		must(s.Resume(t.Context(), "a"))
+		time.Sleep(time.Hour)
+		want("when retention has taken all", 0)
+		l.grow(sinktest.Record(6, "a"))
+		up.Store(6)
+		time.Sleep(time.Hour)
+		want("when all is confirmed", 0)
 		stop(t, s)
 	})
 }

@@ -48,11 +48,10 @@ func (r *runner) sendAll(soft, hard context.Context, rest []Record) (err error) 
 	defer r.status.at(nil)
 	together := len(rest)
 	for len(rest) > 0 {
+		r.ahead(rest)
 		if err := soft.Err(); err != nil {
 			return err
 		}
-		r.status.at(&rest[0])
-		r.status.change(func(s *Status) { s.Gathered, s.Oldest = len(rest), time.UnixMilli(rest[0].Received) })
 		n := min(together, len(rest))
 		if r.breaker.probes() {
 			n = 1
@@ -63,12 +62,13 @@ func (r *runner) sendAll(soft, hard context.Context, rest []Record) (err error) 
 				return err
 			}
 		}
+		rest, n = rest[confirmed:], n-confirmed
 		if err != nil {
+			r.ahead(rest)
 			if err := r.settle(hard); err != nil {
 				return err
 			}
 		}
-		rest, n = rest[confirmed:], n-confirmed
 		var refusal *Refusal
 		switch {
 		case err == nil:
@@ -89,6 +89,15 @@ func (r *runner) sendAll(soft, hard context.Context, rest []Record) (err error) 
 		}
 	}
 	return nil
+}
+
+// ahead notes the first of the records that are not confirmed.
+func (r *runner) ahead(rest []Record) {
+	if len(rest) == 0 {
+		return
+	}
+	r.status.at(&rest[0])
+	r.status.change(func(s *Status) { s.Gathered, s.Oldest = len(rest), time.UnixMilli(rest[0].Received) })
 }
 
 // attempt is one call of the destination, with what is to be counted.

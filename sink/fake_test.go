@@ -40,6 +40,13 @@ func (l *fakeLog) grow(records ...sink.Record) {
 	l.grown = make(chan struct{})
 }
 
+// forget has retention take all records.
+func (l *fakeLog) forget() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.records = nil
+}
+
 func (l *fakeLog) place(name string) uint64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -169,6 +169,7 @@ func (r *runner) session(soft, hard context.Context) error {
 	r.place = place{confirmed: is.Position, kept: is.Position}
 	r.status.change(func(s *Status) {
 		s.State, s.Log, s.Place, s.Counts.Missed = Running, is.Log, is.Position, is.Missed
+		s.Oldest = time.Time{} // retention may have taken it since it was known; if not, it comes at once
 	})
 	g := newGathering(is.Log, &r.spec)
 	reading, cancel := context.WithCancel(soft)
