@@ -53,7 +53,7 @@ func (r *Record) set(key, value []byte, before *Record) bool {
 	case `"data"`:
 		r.Data = value
 		return true
-	case `"qos"`: // no destination is told
+	case `"qos"`, `"retain"`: // no destination is told
 		return true
 	case `"properties"`:
 		p, err := readProperties(value)

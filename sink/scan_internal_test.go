@@ -13,6 +13,7 @@ var lines = []string{
 	`{"tenant":"t","device":"d\"1","epoch":9223372036854775809,"seq":3,"type":"alert","level":"high","received":1,"data":1}`,
 	`{"tenant":"t","device":"grün","epoch":1,"type":"status","received":1,"data":"AAE=","encoding":"base64"}`,
 	`{"tenant":"t","device":"d","epoch":1,"type":"telemetry","received":1,"properties":{"content_type":"a","user":[["k","v"]]},"data":1}`,
+	`{"tenant":"t","device":"d","epoch":1,"type":"telemetry","topic":"a","received":1,"qos":1,"retain":true,"properties":{"content_type":"a"},"data":2}`,
 	`{"tenant":"t","device":"d","epoch":1,"type":"connected","received":1,"data":{},"more":{"a":[]}}`,
 	`{"TENANT":"t","Device":"d","epoch":1.0,"seq":null,"data":[]}`,
 	`{"tenant":null,"device":7}`, ` {"tenant" : "t" } `, `{}`, `[]`, `null`, `"x"`, `7`, ``, `{"tenant":"t"`, `{"seq":18446744073709551616}`, `{"seq":-1}`,
@@ -61,6 +62,9 @@ func TestScan_AsUnmarshal(t *testing.T) {
 	}
 	if r := new(Record); !scan([]byte(lines[0]), &Record{}, r) || r.TS != -5 || r.Topic != "a/b" {
 		t.Errorf("of a line as the node writes them it is not sure: %+v", r)
+	}
+	if r := new(Record); !scan([]byte(lines[4]), &Record{}, r) || r.Properties == nil || string(r.Data) != "2" {
+		t.Errorf("of a line of MQTT with RETAIN it is not sure: %+v", r)
 	}
 }
 
