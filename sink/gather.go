@@ -127,10 +127,10 @@ func (g *gathering) giveBack(b *batch) {
 		}
 	}
 	clear(b.records)
-	if len(b.records) >= cap(b.records)/8 {
+	if cap(b.records) > 0 && len(b.records) >= cap(b.records)/8 {
 		g.spare.records = b.records[:0]
 	}
-	if len(b.buf) >= cap(b.buf)/8 {
+	if cap(b.buf) > 0 && len(b.buf) >= cap(b.buf)/8 {
 		g.spare.buf = b.buf[:0]
 	}
 }

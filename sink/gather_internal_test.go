@@ -50,4 +50,9 @@ func TestGathering_GivesMemoryUp(t *testing.T) {
 	if g.spare.records != nil || g.spare.buf != nil {
 		t.Errorf("%d records and %d bytes are held for few", cap(g.spare.records), cap(g.spare.buf))
 	}
+	g.spare = large
+	g.giveBack(&batch{}) // of a look that found nothing
+	if g.spare.records == nil || g.spare.buf == nil {
+		t.Error("a batch of nothing throws away what there is")
+	}
 }
