@@ -111,6 +111,18 @@ func (a Addresses) url(mqtt, secure bool) (string, error) {
 // mqtt says whether the devices speak MQTT.
 func (o Options) mqtt() bool { return strings.HasPrefix(o.Dialect, "mqtt") }
 
+// goingAway is the code with which a node that stops sends devices away: of a Close frame, or of
+// DISCONNECT in MQTT 5. 0: 3.1.1 has no word for it but the cut.
+func (o Options) goingAway() int {
+	switch o.Dialect {
+	case "mqtt":
+		return 0
+	case "mqtt5":
+		return 0x8b
+	}
+	return 1001
+}
+
 // speakMQTT has devices speak 3.1.1 where no version of MQTT was asked for.
 func (o *Options) speakMQTT() {
 	if !o.mqtt() {

@@ -142,9 +142,12 @@ func (c Capacity) drain(ctx context.Context, s *Session) error {
 	if err != nil {
 		return err
 	}
-	s.figure("drained_with_1001", float64(all.CloseCodes[1001]))
-	if got, want := all.CloseCodes[1001], p.Counts[fleet.Closed]; got < want && !s.opt.mqtt() { // 3.1.1 has no word for it but the cut
-		s.warn("%d of %d devices were not told to go away (1001): %v %v", want-got, want, all.CloseCodes, all.Reasons)
+	if code := s.opt.goingAway(); code != 0 { // 1001 or 139: table.go
+		got, want := all.CloseCodes[code], p.Counts[fleet.Closed]
+		s.figure(fmt.Sprintf("drained_with_%d", code), float64(got))
+		if got < want {
+			s.warn("%d of %d devices were not told to go away (%d): %v %v", want-got, want, code, all.CloseCodes, all.Reasons)
+		}
 	}
 	if err := s.awaitExit(ctx, c.Limit); err != nil {
 		return err

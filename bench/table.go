@@ -102,7 +102,9 @@ func capacityRows() []capacityRow {
 		figureRow("storm: peak RSS, MiB", "%.1f", "peak_rss_bytes", 1<<20),
 		figureRow("RSS after the storm, MiB", "%.1f", "rss_after_storm_bytes", 1<<20),
 		figureRow("drain: all sent away, s", "%.1f", "drain_s", 1),
-		figureRow("drain: told 1001", "%.0f", "drained_with_1001", 1),
+		{"drain: told to go away", func(r *Result) string {
+			return figureRow("", "%.0f", "drained_with_1001", 1).show(r) + figureRow("", "%.0f", "drained_with_139", 1).show(r)
+		}},
 		figureRow("drain: process gone, s", "%.1f", "exit_s", 1),
 		{"lost, doubled, reordered, corrupted", func(r *Result) string { return fmt.Sprint(r.Unsound) }},
 		{"refused / failed attempts", func(r *Result) string {
