@@ -17,7 +17,8 @@ import (
 const (
 	tidyEvery = 2 * time.Second
 	// A round is followed by a rest of so many times as long as it took, within bounds: half a
-	// percent of a core at most, and a small node need not keep for long what a second storm took.
+	// percent of a core at most while a round takes up to 100 ms, more where it takes longer; and a
+	// small node need not keep for long what a second storm took.
 	tidyShare = 200
 	tidyLeast = 2 * tidyEvery
 	tidyRest  = 20 * time.Second
