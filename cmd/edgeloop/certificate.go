@@ -26,7 +26,8 @@ type certificate struct {
 	protocol          string // that is spoken inside, as ALPN names it
 
 	// Atomic.
-	now atomic.Pointer[certified]
+	now    atomic.Pointer[certified]
+	broken broken
 }
 
 // certified is what the files say.
@@ -78,6 +79,7 @@ func (c *certificate) stamp() string { return filemode.Stamp(c.certFile, c.keyFi
 
 // load reads the files again; use puts them in force, for new connections.
 func (c *certificate) load() (use func(), err error) {
+	defer func() { c.broken.note(err) }()
 	const how = "give files that this user may read, the certificate with its chain, leaf first, and its key"
 	fresh := &certified{stamp: c.stamp()}
 	info, err := os.Stat(c.keyFile)
@@ -171,6 +173,7 @@ func (c *certificates) warnings(now time.Time) (all []api.Reason) {
 	for _, one := range c.all() {
 		leaf := one.now.Load().leaf
 		all = append(all, termWarning(now, leaf.NotBefore, leaf.NotAfter, "programs", one.flags[0]+"="+one.certFile)...)
+		all = append(all, one.broken.warnings()...)
 	}
 	return all
 }

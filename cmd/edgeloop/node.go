@@ -84,6 +84,7 @@ type node struct {
 	ends        atomic.Pointer[gateway.Gateway] // closes connections of the banned and the revoked, and knows what devices feel; nil: there are none yet
 	waits       atomic.Pointer[error]           // why the log's server cannot be reached at the start; nil: it can
 	tlsReloads  [numReloads]atomic.Uint64
+	tlsBroken   broken // the files of TLS for devices
 	entry       entry
 }
 

@@ -133,9 +133,29 @@ func (s *serveCmd) openTLS(log *zap.Logger) (*tlsrec.Server, error) {
 		OnPanic: func(v any) { log.Error("a TLS handshake panicked", zap.Any("panic", v)) },
 	})
 	if err != nil {
-		return nil, fmt.Errorf("files of TLS: %w: give files that this user may read, --tls-cert with its chain, leaf first, and --tls-key, the key of that certificate, in the same order where there are several", err)
+		return nil, s.tlsFileError(err)
 	}
 	return server, nil
+}
+
+// tlsFileError says which flag has the file that cannot be used, and what to give it.
+func (s *serveCmd) tlsFileError(err error) error {
+	const pairs = "give files that this user may read, --tls-cert with its chain, leaf first, and --tls-key, the key of that certificate, in the same order where there are several"
+	var of *tlsrec.FileError
+	if !errors.As(err, &of) {
+		return fmt.Errorf("--tls-cert, --tls-key: %w: %s", err, pairs)
+	}
+	switch file := of.File; {
+	case slices.Contains(s.TLSCert, file):
+		return fmt.Errorf("--tls-cert=%w: %s", err, pairs)
+	case slices.Contains(s.TLSKey, file):
+		return fmt.Errorf("--tls-key=%w: %s", err, pairs)
+	case file == s.TLSClientCA:
+		return fmt.Errorf("--tls-client-ca=%w: give a PEM file that this user may read, with the certificates of those who sign devices'", err)
+	case slices.Contains(s.TLSCRL, file):
+		return fmt.Errorf("--tls-crl=%w: give PEM or DER files that this user may read, with lists that an authority of --tls-client-ca has signed", err)
+	}
+	return fmt.Errorf("--tls-ticket-keys=%w: give a file that this user may read and others may not, with 1 to 16 lines of 'openssl rand -base64 32'", err)
 }
 
 // warnPlain says that there are ways in that ask for no certificate.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -29,13 +30,37 @@ func (n *node) loadTLS() (use func(), err error) {
 	put, err := n.tls.Load()
 	if err != nil {
 		n.tlsReloads[reloadFailed].Add(1)
-		return nil, fmt.Errorf("files of TLS: %w", err)
+		err = n.cfg.tlsFileError(err)
+	}
+	if n.tlsBroken.note(err); err != nil {
+		return nil, err
 	}
 	return func() {
 		put()
 		n.tlsReloads[reloadDone].Add(1)
 		n.warnTLS(time.Now())
 	}, nil
+}
+
+// broken is why files on the disk cannot be used while those before them are.
+type broken struct{ why atomic.Pointer[string] }
+
+// note tells how the last reading of them went.
+func (b *broken) note(err error) {
+	if err == nil {
+		b.why.Store(nil)
+		return
+	}
+	why := err.Error()
+	b.why.Store(&why)
+}
+
+func (b *broken) warnings() []api.Reason {
+	why := b.why.Load()
+	if why == nil {
+		return nil
+	}
+	return []api.Reason{{Code: "tls_file_broken", Detail: "what was read before stays in force until the node stops, and it would not start again: " + *why}}
 }
 
 // How reloads of files end.
@@ -78,7 +103,7 @@ func (n *node) tlsWarnings(now time.Time) (all []api.Reason) {
 	if at := n.tls.ListsUntil(); !at.IsZero() && !now.Before(at) {
 		all = append(all, api.Reason{Code: "tls_crl_old", Detail: fmt.Sprintf("a list of revoked certificates was to be renewed by %s and is used all the same: renew --tls-crl", at.Format(time.RFC3339))})
 	}
-	return all
+	return append(all, n.tlsBroken.warnings()...)
 }
 
 // termWarning is what is to be said of a certificate that is valid from and until these
