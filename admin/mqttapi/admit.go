@@ -86,8 +86,8 @@ func (s *Server) admit(conn *eventloop.Conn, h *eventloop.Hello, m *mqttproto.Co
 		out: outbox{conn: conn, room: make(chan struct{}, 1)},
 	}
 	c.window = newWindow(int(min(m.Properties.Uint(mqttproto.PropReceiveMaximum, 65_535), uint32(s.cfg.Window)))) //nolint:gosec // a small number
-	c.subs.Store(&map[string]*subscription{})
-	if c.id == "" { // [MQTT-3.1.3-6] [MQTT-3.1.3-7]
+	if c.id == "" {
+		// [MQTT-3.1.3-6] [MQTT-3.1.3-7]
 		c.id, c.made = "app-"+strings.ToLower(rand.Text()), true
 	}
 	if m.Version == mqttproto.V311 && !m.Clean { // [MQTT3-3.1.2-4]
@@ -207,15 +207,17 @@ func (s *Server) take(ctx context.Context, c *client, name string, kept *session
 		c.session = *kept
 		c.session.Expiry, c.shared = expiry, kept.Shared
 	}
-	if err := c.changed(ctx); err != nil || len(c.session.Subs) == 0 {
+	edge, err := s.cfg.Log.Edge(ctx, reader.Newest)
+	if err != nil {
+		return err //nolint:wrapcheck // as above
+	}
+	c.live, c.judged = edge.Position, r.Place().Position
+	give, err := c.changed(ctx, c.heldBefore(edge.Log))
+	if err != nil || len(c.session.Subs) == 0 {
 		return err
 	}
-	edge, err := s.cfg.Log.Edge(ctx, reader.Newest)
-	if err == nil {
-		give := c.hold(c.heldBefore(edge))
-		c.begin(edge.Position, edge.Log)
-		give()
-	}
+	c.begin(edge.Log)
+	give()
 	for filter, sub := range c.session.Subs {
 		if _, shared := isShare(filter); shared && err == nil {
 			err = s.joinGroup(ctx, c, filter, sub)

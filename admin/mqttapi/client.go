@@ -47,6 +47,7 @@ type client struct {
 	session session
 	present bool
 	shared  uint64     // what an earlier connection may have been sent by its groups
+	live    uint64     // where the reading of the log begins, or began
 	ended   chan error // of read; nil: it has not begun
 
 	mu sync.Mutex
@@ -54,6 +55,8 @@ type client struct {
 	packets  [][]byte      // that wait for work
 	size     int           // of packets, bytes
 	farewell *uint32       // the Session Expiry Interval of DISCONNECT; nil: it said none
+	subs     subscriptions // those of session, for read, but for the shared ones; replaced by the goroutine of serve
+	judged   uint64        // read has judged the log up to here, by subs or those before
 	holding  []held        // the filters whose retained messages it has still to get, the first at hand
 	giving   chan struct{} // closed when it has all of them; nil: it has
 	turns    uint64        // of filters, for holding
@@ -63,8 +66,7 @@ type client struct {
 	welcomed bool
 
 	// Atomic.
-	subs   atomic.Pointer[map[string]*subscription] // those of session, for read, but for the shared ones
-	groups atomic.Pointer[[]*group]                 // never written; changed by the goroutine of serve
+	groups atomic.Pointer[[]*group] // never written; changed by the goroutine of serve
 }
 
 // maxIn is how many bytes of packets wait for work; beyond, reading is paused.

@@ -20,6 +20,7 @@ type badLog struct {
 
 	fails atomic.Bool
 	holds atomic.Pointer[chan struct{}] // until it is closed; nil: nobody
+	held  atomic.Bool                   // somebody was
 }
 
 func (l *badLog) Open(ctx context.Context, name string, start backbone.Start) (mqttapi.Reader, error) {
@@ -43,6 +44,7 @@ func (r *badReader) Keep(ctx context.Context, position uint64) error {
 
 func (r *badReader) Note(ctx context.Context, note string) error {
 	if until := r.log.holds.Load(); until != nil {
+		r.log.held.Store(true)
 		<-*until
 	}
 	return r.Reader.Note(ctx, note)

@@ -23,7 +23,7 @@ type reading struct {
 }
 
 // read gives records until ctx ends or one of them cannot be given.
-func (r *reading) read(ctx context.Context, from uint64) error {
+func (r *reading) read(ctx context.Context) error {
 	c := r.c
 	if c.reader != nil {
 		return c.reader.Read(ctx, func(e reader.Entry) error {
@@ -31,7 +31,7 @@ func (r *reading) read(ctx context.Context, from uint64) error {
 			return r.give(ctx, e.Position, e.Line)
 		})
 	}
-	return c.s.cfg.Log.Read(ctx, reader.Options{After: from, Log: r.log, Tenant: c.tenant, Follow: true}, func(position uint64, line []byte) error {
+	return c.s.cfg.Log.Read(ctx, reader.Options{After: r.live, Log: r.log, Tenant: c.tenant, Follow: true}, func(position uint64, line []byte) error {
 		return r.give(ctx, position, line)
 	})
 }
@@ -54,7 +54,7 @@ func (r *reading) give(ctx context.Context, position uint64, line []byte) error 
 		return nil
 	}
 	topic := c.s.cfg.Topics.Of(rec)
-	w := want(*c.subs.Load(), topic, position, r.live)
+	w := want(c.judging(position), topic, position, r.live)
 	if !w.any || rec.expired() { // [MQTT-3.3.2-5]
 		c.window.pass(position)
 		return nil

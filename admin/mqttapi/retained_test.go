@@ -19,6 +19,12 @@ import (
 // startRetaining is a node with a table of what is retained. stop has that written.
 func startRetaining(t *testing.T, dir string, most int) (n *node, stop func()) {
 	t.Helper()
+	return startRetainingWith(t, dir, most, func(l mqttapi.Log) mqttapi.Log { return l })
+}
+
+// startRetainingWith is startRetaining with a log of which wrap makes another.
+func startRetainingWith(t *testing.T, dir string, most int, wrap func(mqttapi.Log) mqttapi.Log) (n *node, stop func()) {
+	t.Helper()
 	n = startAs(t, dir, func(n *node) mqttapi.Config {
 		topics, err := mqttapi.ParseTopics(mqttapi.DefaultTopics)
 		if err != nil {
@@ -41,7 +47,7 @@ func startRetaining(t *testing.T, dir string, most int) (n *node, stop func()) {
 			cancel()
 			<-ended
 		}
-		return mqttapi.Config{Log: logOf{n.log}, Retained: n.table}
+		return mqttapi.Config{Log: wrap(logOf{n.log}), Retained: n.table}
 	})
 	t.Cleanup(stop)
 	return n, stop

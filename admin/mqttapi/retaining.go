@@ -9,13 +9,12 @@ import (
 
 	"go.uber.org/zap"
 
-	"edgeloop/backbone/store"
 	"edgeloop/mqttproto"
 	"edgeloop/retained"
 )
 
-// held is a filter whose retained messages a client has still to get. Those behind a position of
-// the log come without that.
+// held is a filter whose retained messages a client has still to get. Those behind upto come without
+// that.
 type held struct {
 	filter string
 	qos    byte
@@ -39,12 +38,20 @@ func (c *client) wantsRetained(f *mqttproto.Subscription, had bool) bool {
 		f.RetainHandling != retainedNever && (f.RetainHandling != retainedIfNew || !had)
 }
 
-// hold has a client get retained messages before any later one of the log that it wants, once begin
-// is called. Each filter is there once, so there are no more than a session may have; and one
+// fitLocked has a filter get what is retained as its subscription says: all that read does not give it
+// as it came, because it has judged that already, or lies before the subscription or the connection.
+func (c *client) fitLocked(h *held) {
+	sub := c.subs[h.filter]
+	h.qos, h.id, h.upto = sub.QoS, sub.ID, max(sub.From, c.judged)
+	if sub.QoS == 0 {
+		h.upto = max(h.upto, c.live)
+	}
+}
+
+// holdLocked has a client get retained messages before any later one of the log that it wants, once
+// give is called. Each filter is there once, so there are no more than a session may have; and one
 // goroutine gives them all, one after the other.
-func (c *client) hold(fresh []held) (begin func()) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+func (c *client) holdLocked(fresh []held) (give func()) {
 	for _, h := range fresh {
 		c.unholdLocked(h.filter)
 		c.turns++
@@ -130,18 +137,12 @@ func (c *client) settleRetained() {
 }
 
 // heldBefore are the filters of a session that have to get what is retained, of which an earlier
-// connection did not get all. What is behind the place comes live, with QoS 1.
-func (c *client) heldBefore(edge store.Place) (all []held) {
+// connection did not get all.
+func (c *client) heldBefore(log string) (all []held) {
 	for _, filter := range slices.Sorted(maps.Keys(c.session.Subs)) {
-		sub := c.session.Subs[filter]
-		if !sub.Retained || c.s.cfg.Retained == nil {
-			continue
+		if c.session.Subs[filter].Retained && c.s.cfg.Retained != nil {
+			all = append(all, held{filter: filter, log: log})
 		}
-		h := held{filter: filter, qos: sub.QoS, id: sub.ID, upto: edge.Position, log: edge.Log}
-		if sub.QoS > 0 {
-			h.upto = max(sub.From, c.reader.Place().Position)
-		}
-		all = append(all, h)
 	}
 	return all
 }

@@ -12,7 +12,9 @@ func TestClient_HeldComeAndGo(t *testing.T) {
 	c := &client{}
 	for i := range 2 * maxFilters {
 		filter := fmt.Sprint("t/", i)
-		_ = c.hold([]held{{filter: filter}})
+		c.mu.Lock()
+		_ = c.holdLocked([]held{{filter: filter}})
+		c.mu.Unlock()
 		if h, ok := c.firstHeld(); ok && i%2 == 0 {
 			c.gave(&h)
 		}

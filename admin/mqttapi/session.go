@@ -19,10 +19,13 @@ type session struct {
 	Seen int64 `json:"seen"`
 	Left bool  `json:"left,omitempty"`
 	// Given is the highest position that it may have been sent, and Shared that of its groups.
-	Given  uint64                   `json:"given,omitempty"`
-	Shared uint64                   `json:"shared,omitempty"`
-	Subs   map[string]*subscription `json:"subs,omitempty"` // by filter; never written, but replaced
+	Given  uint64        `json:"given,omitempty"`
+	Shared uint64        `json:"shared,omitempty"`
+	Subs   subscriptions `json:"subs,omitempty"`
 }
+
+// subscriptions are those of a session by filter: never written, but replaced.
+type subscriptions map[string]*subscription
 
 // subscription is one filter of a session. It is never written once it is in one.
 type subscription struct {
@@ -98,7 +101,7 @@ func (s *session) with(filter string, sub *subscription) bool {
 	}
 	s.Subs = maps.Clone(s.Subs)
 	if s.Subs == nil {
-		s.Subs = map[string]*subscription{}
+		s.Subs = subscriptions{}
 	}
 	s.Subs[filter] = sub
 	return true
@@ -125,7 +128,7 @@ type wanted struct {
 
 // want looks for a topic in subscriptions. live is where the connection began: what lies before
 // it only those of QoS 1 get. One message goes to all of them. [MQTT-3.3.4-2] [MQTT-3.3.4-4]
-func want(subs map[string]*subscription, topic string, position, live uint64) (w wanted) {
+func want(subs subscriptions, topic string, position, live uint64) (w wanted) {
 	for filter, sub := range subs {
 		if position <= sub.From || sub.QoS == 0 && position <= live || !mqttproto.Match(filter, topic) {
 			continue

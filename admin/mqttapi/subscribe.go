@@ -71,6 +71,9 @@ func (c *client) subscribe(ctx context.Context, p mqttproto.Packet) error {
 	if err != nil {
 		return err //nolint:wrapcheck // the log says what it could not do
 	}
+	if c.ended == nil {
+		c.live = edge.Position
+	}
 	id := m.Properties.Uint(mqttproto.PropSubscriptionID, 0)
 	codes := make([]mqttproto.ReasonCode, 0, m.N)
 	var fresh []held
@@ -83,18 +86,19 @@ func (c *client) subscribe(ctx context.Context, p mqttproto.Packet) error {
 		}
 		codes = append(codes, code)
 		if wants && !code.Failed() {
-			fresh = append(fresh, held{filter: string(f.Filter), qos: min(f.QoS, 1), id: id, upto: edge.Position, log: edge.Log})
+			c.unhold(string(f.Filter)) // it gets all again
+			fresh = append(fresh, held{filter: string(f.Filter), log: edge.Log})
 		}
 	}
-	begin := c.hold(fresh) // before what comes now
-	if err := c.changed(ctx); err != nil {
+	give, err := c.changed(ctx, fresh)
+	if err != nil {
 		return err
 	}
-	if c.reader != nil || len(*c.subs.Load()) > 0 {
-		c.begin(edge.Position, edge.Log)
+	if c.reads() {
+		c.begin(edge.Log)
 	}
 	err = c.out.put(ctx, mqttproto.AppendSuback(nil, c.peer, m.ID, codes, nil))
-	begin()
+	give()
 	return err
 }
 
@@ -143,7 +147,7 @@ func (c *client) unsubscribe(ctx context.Context, p mqttproto.Packet) error {
 		}
 		codes = append(codes, code)
 	}
-	if err := c.changed(ctx); err != nil {
+	if _, err := c.changed(ctx, nil); err != nil {
 		return err
 	}
 	for _, g := range c.inGroups() {
@@ -154,19 +158,40 @@ func (c *client) unsubscribe(ctx context.Context, p mqttproto.Packet) error {
 	return c.out.put(ctx, mqttproto.AppendUnsuback(nil, c.peer, m.ID, codes, nil))
 }
 
-// changed has the session's subscriptions count, and kept where it is.
-func (c *client) changed(ctx context.Context) error {
+// changed has the session's subscriptions count, and kept where it is. The fresh ones get what is
+// retained before anything that comes by them, once give is called.
+func (c *client) changed(ctx context.Context, fresh []held) (give func(), err error) {
 	if c.reader != nil {
 		if err := c.note(ctx, false); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	subs := make(map[string]*subscription, len(c.session.Subs))
+	subs := make(subscriptions, len(c.session.Subs))
 	for filter, sub := range c.session.Subs {
 		if _, shared := isShare(filter); !shared {
 			subs[filter] = sub
 		}
 	}
-	c.subs.Store(&subs)
-	return nil
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.subs = subs
+	for i := range fresh {
+		c.fitLocked(&fresh[i])
+	}
+	return c.holdLocked(fresh), nil
+}
+
+// reads says whether there is anything to read the log for.
+func (c *client) reads() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.reader != nil || len(c.subs) > 0
+}
+
+// judging are the subscriptions by which the record at a position is to be judged.
+func (c *client) judging(position uint64) subscriptions {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.judged = position
+	return c.subs
 }

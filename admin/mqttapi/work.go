@@ -63,15 +63,15 @@ func (c *client) hear(ctx context.Context) error {
 }
 
 // begin begins to read the log, unless that is done already.
-func (c *client) begin(from uint64, log string) {
+func (c *client) begin(log string) {
 	if c.ended != nil {
 		return
 	}
 	c.ended = make(chan error, 1)
-	r := &reading{c: c, log: log, live: from, given: c.session.Given}
+	r := &reading{c: c, log: log, live: c.live, given: c.session.Given}
 	go func() {
 		defer close(c.ended)
-		c.ended <- cmp.Or(c.s.guarded(func() error { return r.read(c.ctx, from) }), errEnds)
+		c.ended <- cmp.Or(c.s.guarded(func() error { return r.read(c.ctx) }), errEnds)
 	}()
 }
 
