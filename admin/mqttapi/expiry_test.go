@@ -59,6 +59,32 @@ func TestMessage_Expiry(t *testing.T) {
 	}
 }
 
+// A message that waits for its subscriber expires all the same, and one that does not lasts as long as
+// it does when its turn has come. [MQTT-3.3.2-5] [MQTT-3.3.2-6]
+func TestMessage_ExpiresWhileItWaits(t *testing.T) {
+	t.Parallel()
+	n := start(t, t.TempDir(), mqttapi.Config{})
+	app, _ := n.enter(hello{id: "app", token: tokenAcme, clean: true, receive: 1})
+	app.subscribe(1, "t/#")
+	later := func(since time.Time) {
+		testkit.Eventually(t, patience, "a second to pass", func() bool { return time.Since(since) >= time.Second })
+	}
+	n.addExpiring("1", 0, 10_000)
+	open := app.want("t/x", "1")
+	n.addExpiring("2", 0, 10_000)
+	later(time.Now())
+	app.ack(open)
+	open = app.want("t/x", "2")
+	if got := expiryIn(open.props); got > 9_999 || got < 9_999-uint32(patience/time.Second) {
+		t.Errorf("it lasts for %d s", got)
+	}
+	n.addExpiring("3", 0, 1)
+	n.addExpiring("4", 0, 10_000)
+	later(time.Now())
+	app.ack(open)
+	app.want("t/x", "4")
+}
+
 // What is retained and has expired is given to nobody. [MQTT-3.3.2-5] [MQTT-3.3.2-6]
 func TestRetained_Expiry(t *testing.T) {
 	t.Parallel()

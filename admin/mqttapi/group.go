@@ -149,9 +149,13 @@ func (g *group) settledLocked(position uint64) {
 }
 
 // hand hands a message to the member that comes first for its device and has room, and waits for
-// one.
+// one, unless it expires.
 func (g *group) hand(ctx context.Context, position uint64, m *mqttproto.Publish) error {
 	for {
+		if g.record.expired() { // while it waited [MQTT-3.3.2-5]
+			g.pass(position)
+			return nil
+		}
 		members, changes := g.ranked(position)
 		large := len(members) > 0
 		for _, to := range members {

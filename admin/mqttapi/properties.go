@@ -100,7 +100,7 @@ func (r *reading) describe(m *mqttproto.Publish, position uint64, ids []uint32) 
 		m.Properties.AddUserString(propertyMissed, strconv.FormatUint(r.missed, 10))
 	}
 	if seconds, expires, _ := r.record.lasts(time.Now()); expires { // [MQTT-3.3.2-6]
-		m.Properties.AddUint(mqttproto.PropMessageExpiry, seconds)
+		m.Properties.AddUint(mqttproto.PropMessageExpiry, max(seconds, 1)) // it had not expired a moment ago
 	}
 	r.record.Properties.addTo(&m.Properties)
 }

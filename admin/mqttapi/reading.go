@@ -70,39 +70,47 @@ func (r *reading) give(ctx context.Context, position uint64, line []byte) error 
 		return err
 	}
 	m := mqttproto.Publish{
-		Topic: []byte(topic), Payload: payload, QoS: min(w.qos, rec.qos()), // [MQTT-3.8.4-8]
+		Topic: []byte(topic), Payload: payload, QoS: min(w.qos, rec.qos(), 1), // [MQTT-3.8.4-8]
 		Retain: w.retain && rec.Retain, // [MQTT-3.3.1-12] [MQTT-3.3.1-13]
 	}
 	if m.QoS > 0 {
-		m.QoS, m.ID, m.Dup = 1, packetID(position), position <= r.given // [MQTT-3.3.1-1]
-	}
-	if c.peer.Version == mqttproto.V5 {
-		r.describe(&m, position, w.ids)
-	}
-	packet, ok := mqttproto.AppendPublish(r.packet[:0], c.peer, &m)
-	if r.packet = packet; !ok { // [MQTT-3.1.2-25]
-		c.s.counts.large.Add(1)
-		c.window.pass(position)
-		return nil
-	}
-	return r.send(ctx, position, m.QoS)
-}
-
-// send hands a packet on, once the client may have it.
-func (r *reading) send(ctx context.Context, position uint64, qos byte) error {
-	c := r.c
-	if qos > 0 {
+		m.ID, m.Dup = packetID(position), position <= r.given // [MQTT-3.3.1-1]
 		if err := c.window.add(ctx, position); err != nil {
 			return err
 		}
 	}
+	return r.send(ctx, position, &m, w.ids)
+}
+
+// send hands a message on that the client may have, as what it is by now: it may have waited.
+func (r *reading) send(ctx context.Context, position uint64, m *mqttproto.Publish, ids []uint32) error {
+	c := r.c
+	if r.record.expired() { // [MQTT-3.3.2-5]
+		r.leaveOut(position)
+		return nil
+	}
+	if c.peer.Version == mqttproto.V5 {
+		r.describe(m, position, ids)
+	}
+	packet, ok := mqttproto.AppendPublish(r.packet[:0], c.peer, m)
+	if r.packet = packet; !ok { // [MQTT-3.1.2-25]
+		c.s.counts.large.Add(1)
+		r.leaveOut(position)
+		return nil
+	}
 	if err := c.out.put(ctx, r.packet); err != nil {
 		return err
 	}
-	if qos == 0 {
+	if m.QoS == 0 {
 		c.window.pass(position)
 	}
 	c.s.counts.sent.Add(1)
 	r.missed = 0
 	return nil
+}
+
+// leaveOut has a record need no acknowledgement that is not sent after all, and others have its room.
+func (r *reading) leaveOut(position uint64) {
+	r.c.window.leaveOut(position)
+	r.c.freed()
 }

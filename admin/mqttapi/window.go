@@ -81,6 +81,16 @@ func (w *window) pass(position uint64) {
 	w.passed = position
 }
 
+// leaveOut is pass for a record that may have been added.
+func (w *window) leaveOut(position uint64) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.sent = slices.DeleteFunc(w.sent, func(s sent) bool { return s.position == position })
+	w.passed = position
+	signal(w.room)
+	signal(w.moved)
+}
+
 // fullLocked says that the client may have no message more, or none of that packet identifier.
 func (w *window) fullLocked(id uint16) bool {
 	return len(w.sent)+len(w.shared) >= w.most || w.findLocked(id) >= 0 || w.findSharedLocked(id) >= 0 // [MQTT-2.2.1-4]
