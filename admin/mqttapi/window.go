@@ -14,12 +14,12 @@ import (
 type window struct {
 	// Immutable after construction.
 	most  int
-	room  chan struct{} // a place of one: something was acknowledged
 	moved chan struct{} // a place of one: the place may move
 
 	mu sync.Mutex
 	// Guarded by mu.
-	sent   []sent // in the order of the log
+	room   chan struct{} // closed when there may be room; nil: nobody waits for it
+	sent   []sent        // in the order of the log
 	shared []shared
 	last   uint64 // the highest position that was in shared
 	passed uint64 // the last position that needs no acknowledgement, or is in sent
@@ -39,7 +39,7 @@ type shared struct {
 }
 
 func newWindow(most int) *window {
-	return &window{most: most, room: make(chan struct{}, 1), moved: make(chan struct{}, 1)}
+	return &window{most: most, moved: make(chan struct{}, 1)}
 }
 
 // packetID is the packet identifier of the record at a position: 1 to 65,535. [MQTT-2.2.1-3]
@@ -51,17 +51,29 @@ func (w *window) add(ctx context.Context, position uint64) error {
 	return w.await(ctx, func() bool { return w.tryAdd(position) })
 }
 
-// await waits until try says that there was room. Of several who wait each has the next one look.
+// await waits until try says that there was room. Others may wait meanwhile, for other room.
 func (w *window) await(ctx context.Context, try func() bool) error {
-	for !try() {
+	if try() {
+		return nil
+	}
+	for room := w.freed(); !try(); room = w.freed() {
 		select {
-		case <-w.room:
+		case <-room:
 		case <-ctx.Done():
 			return ctx.Err()
 		}
 	}
-	signal(w.room)
 	return nil
+}
+
+// freed is closed when there is more room than now, if only for a moment.
+func (w *window) freed() <-chan struct{} {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.room == nil {
+		w.room = make(chan struct{})
+	}
+	return w.room
 }
 
 func (w *window) tryAdd(position uint64) bool {
@@ -72,6 +84,14 @@ func (w *window) tryAdd(position uint64) bool {
 	}
 	w.sent, w.passed = append(w.sent, sent{position: position}), position
 	return true
+}
+
+// freedLocked has all look who wait for room.
+func (w *window) freedLocked() {
+	if w.room != nil {
+		close(w.room)
+		w.room = nil
+	}
 }
 
 // pass notes a record that needs no acknowledgement.
@@ -87,7 +107,7 @@ func (w *window) leaveOut(position uint64) {
 	defer w.mu.Unlock()
 	w.sent = slices.DeleteFunc(w.sent, func(s sent) bool { return s.position == position })
 	w.passed = position
-	signal(w.room)
+	w.freedLocked()
 	signal(w.moved)
 }
 
@@ -159,7 +179,7 @@ func (w *window) endSharedLocked(id uint16) (of *group, position uint64, was boo
 	}
 	of, position = w.shared[at].of, w.shared[at].position
 	w.shared = slices.Delete(w.shared, at, at+1)
-	signal(w.room)
+	w.freedLocked()
 	return of, position, true
 }
 
@@ -188,7 +208,7 @@ func (w *window) acknowledgeLocked(id uint16) {
 	}
 	if n > 0 {
 		w.sent = slices.Delete(w.sent, 0, n)
-		signal(w.room)
+		w.freedLocked()
 		signal(w.moved)
 	}
 }
