@@ -1,6 +1,7 @@
 package mqttapi_test
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"slices"
@@ -117,4 +118,42 @@ func TestRetained_AgainAndCutOff(t *testing.T) {
 	_ = c.conn.Close()
 	n.gone()
 	enter().want("t", "x")
+}
+
+// What a filter has still to get comes as its subscription asks for it by now, although it asks for
+// nothing that is retained. Where what was to come live does so no more, all of it comes again.
+// [MQTT-3.3.4-3] [MQTT-3.8.4-8]
+func TestRetained_AskedForOtherwise(t *testing.T) {
+	t.Parallel()
+	for _, taken := range []bool{false, true} {
+		n, _ := startRetaining(t, t.TempDir(), 100)
+		n.retain("acme", "t/0", "x")
+		n.retain("acme", "t/1", "old")
+		enter := func() *client {
+			c, _ := n.enter(hello{id: "app", token: tokenAcme, expiry: 3600, receive: 1})
+			return c
+		}
+		c := enter()
+		c.subscribe(1, "t/+")
+		open, want := c.want("t/0", "x"), []string{"t/1 old"}
+		if taken {
+			_ = c.conn.Close()
+			n.gone()
+			n.add("acme", "meter", "t/2", "y") // where the reading waits
+			n.retain("acme", "t/1", "new")     // which would come live, with QoS 1
+			c = enter()
+			open, want = c.want("t/0", "x"), []string{"t/0 x", "t/1 new"}
+		}
+		const never = 2 << 4
+		c.send(packet(0x82, []byte{0, 99, 2, 11, 8}, text("t/+"), []byte{never}))
+		if p := c.next(); p == nil || p[0] != 0x90 {
+			t.Fatalf("got % x, want a SUBACK", p)
+		}
+		c.ack(open)
+		for _, want := range want {
+			if m := c.message(); m.topic+" "+m.payload != want || !m.retain || m.qos != 0 || !bytes.HasPrefix(m.props, []byte{11, 8}) {
+				t.Errorf("got %+v, want %s", m, want)
+			}
+		}
+	}
 }

@@ -17,6 +17,7 @@ import (
 // that.
 type held struct {
 	filter string
+	sub    *subscription // that of filter; the next three are as it has them
 	qos    byte
 	id     uint32 // subscription identifier; 0: none
 	upto   uint64
@@ -38,13 +39,21 @@ func (c *client) wantsRetained(f *mqttproto.Subscription, had bool) bool {
 		f.RetainHandling != retainedNever && (f.RetainHandling != retainedIfNew || !had)
 }
 
-// fitLocked has a filter get what is retained as its subscription says: all that read does not give it
-// as it came, because it has judged that already, or lies before the subscription or the connection.
-func (c *client) fitLocked(h *held) {
-	sub := c.subs[h.filter]
-	h.qos, h.id, h.upto = sub.QoS, sub.ID, max(sub.From, c.judged)
-	if sub.QoS == 0 {
-		h.upto = max(h.upto, c.live)
+// fitLocked has filters get what is retained as their subscriptions say, of which some are new: all that
+// read does not give them as it came, because it has judged that already, or that lies before the
+// subscription or the connection. [MQTT-3.3.4-3] [MQTT-3.8.4-3]
+func (c *client) fitLocked() {
+	for i := range c.holding {
+		h := &c.holding[i]
+		sub := c.subs[h.filter]
+		if h.sub == sub {
+			continue
+		}
+		h.sub, h.qos, h.id, h.upto = sub, sub.QoS, sub.ID, max(sub.From, c.judged)
+		if sub.QoS == 0 && h.upto < c.live {
+			h.upto = c.live
+			h.turn = c.nextTurnLocked() // what was left out, to come live, does not
+		}
 	}
 }
 
@@ -54,8 +63,7 @@ func (c *client) fitLocked(h *held) {
 func (c *client) holdLocked(fresh []held) (give func()) {
 	for _, h := range fresh {
 		c.unholdLocked(h.filter)
-		c.turns++
-		h.turn = c.turns
+		h.turn = c.nextTurnLocked()
 		c.holding = append(c.holding, h)
 	}
 	if len(c.holding) == 0 || c.giving != nil {
@@ -69,6 +77,11 @@ func (c *client) holdLocked(fresh []held) (give func()) {
 			}
 		})
 	}
+}
+
+func (c *client) nextTurnLocked() uint64 {
+	c.turns++
+	return c.turns
 }
 
 // unhold hears that a filter is not subscribed to any more.
@@ -97,11 +110,15 @@ func (c *client) firstHeld() (h held, ok bool) {
 	return h, false
 }
 
-// holds says whether it is still the turn of a filter.
+// holds says whether it is still the turn of a filter, and as what it is by now.
 func (c *client) holds(h *held) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return len(c.holding) > 0 && c.holding[0].turn == h.turn
+	if len(c.holding) == 0 || c.holding[0].turn != h.turn {
+		return false
+	}
+	*h = c.holding[0]
+	return true
 }
 
 // gave notes that a filter has got all, if it is still its turn.
@@ -197,12 +214,12 @@ func (r *reading) giveHeld(ctx context.Context, h *held) error {
 			if err := r.awaitTurn(ctx, h); err != nil {
 				return err
 			}
+			if !r.c.holds(h) {
+				return nil
+			}
 			m := table.Message(slot)                                      // as late as may be
 			if m == nil || m.Expired(time.Now()) || m.Position > h.upto { // what came since comes as it came
 				continue
-			}
-			if !r.c.holds(h) {
-				return nil
 			}
 			if err := r.giveRetained(ctx, h, slot.Topic(), m); err != nil {
 				return err

@@ -175,10 +175,9 @@ func (c *client) changed(ctx context.Context, fresh []held) (give func(), err er
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.subs = subs
-	for i := range fresh {
-		c.fitLocked(&fresh[i])
-	}
-	return c.holdLocked(fresh), nil
+	give = c.holdLocked(fresh)
+	c.fitLocked()
+	return give, nil
 }
 
 // reads says whether there is anything to read the log for.
