@@ -211,7 +211,11 @@ func (s *Server) take(ctx context.Context, c *client, name string, kept *session
 	if err != nil {
 		return err //nolint:wrapcheck // as above
 	}
-	c.live, c.judged = edge.Position, r.Place().Position
+	oldest, err := s.cfg.Log.Edge(ctx, reader.Oldest)
+	if err != nil {
+		return err //nolint:wrapcheck // as above
+	}
+	c.live, c.judged = edge.Position, max(r.Place().Position, oldest.Position)
 	give, err := c.changed(ctx, c.heldBefore(edge.Log))
 	if err != nil || len(c.session.Subs) == 0 {
 		return err

@@ -56,7 +56,7 @@ type client struct {
 	size     int           // of packets, bytes
 	farewell *uint32       // the Session Expiry Interval of DISCONNECT; nil: it said none
 	subs     subscriptions // those of session, for read, but for the shared ones; replaced by the goroutine of serve
-	judged   uint64        // read has judged the log up to here, by subs or those before
+	judged   uint64        // read has judged the log up to here, by subs or those before, or it is gone
 	holding  []held        // the filters whose retained messages it has still to get, the first at hand
 	giving   chan struct{} // closed when it has all of them; nil: it has
 	turns    uint64        // of filters, for holding

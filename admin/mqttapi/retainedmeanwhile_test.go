@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"edgeloop/admin/mqttapi"
+	"edgeloop/backbone"
 	"edgeloop/internal/testkit"
 )
 
@@ -156,4 +157,33 @@ func TestRetained_AskedForOtherwise(t *testing.T) {
 			}
 		}
 	}
+}
+
+// What was retained while the client of a session was away, and whose record retention has taken, comes
+// as retained: it does not come live.
+func TestRetained_RecordIsGone(t *testing.T) {
+	t.Parallel()
+	n, _ := startRetaining(t, t.TempDir(), 100)
+	n.retain("acme", "t", "old")
+	enter := func() *client {
+		c, _ := n.enter(hello{id: "app", token: tokenAcme, expiry: 3600})
+		return c
+	}
+	c := enter()
+	c.subscribe(1, "t", "live")
+	c.want("t", "old")
+	_ = c.conn.Close()
+	n.gone()
+	n.retain("acme", "t", "new")
+	for i := range 2 {
+		n.add("acme", "meter", "other", fmt.Sprint(i))
+	}
+	end, _ := n.log.Durable()
+	if _, err := n.log.Trim(t.Context(), backbone.Trim{To: end - 1, PastReaders: true, ForgetDevices: true}); err != nil {
+		t.Fatal(err)
+	}
+	c = enter()
+	n.add("acme", "meter", "live", "1")
+	c.want("t", "new")
+	c.want("live", "1")
 }

@@ -40,8 +40,8 @@ func (c *client) wantsRetained(f *mqttproto.Subscription, had bool) bool {
 }
 
 // fitLocked has filters get what is retained as their subscriptions say, of which some are new: all that
-// read does not give them as it came, because it has judged that already, or that lies before the
-// subscription or the connection. [MQTT-3.3.4-3] [MQTT-3.8.4-3]
+// read does not give them as it came, because it has judged that already, retention took it, or it lies
+// before the subscription or the connection. [MQTT-3.3.4-3] [MQTT-3.8.4-3]
 func (c *client) fitLocked() {
 	for i := range c.holding {
 		h := &c.holding[i]
