@@ -336,7 +336,7 @@ func TestRetained_TooLarge(t *testing.T) {
 }
 
 // What a session had still to get, or to acknowledge, when its connection ended comes again with the
-// next one, and then no more. [MQTT-4.4.0-1]
+// next one, and then no more.
 func TestRetained_Resumed(t *testing.T) {
 	t.Parallel()
 	for _, v311 := range []bool{false, true} {

@@ -132,7 +132,7 @@ func (c *client) gave(h *held) {
 }
 
 // settleRetained has the session forget that filters have to get what is retained, which was given
-// and acknowledged: until then it comes again with the next connection. [MQTT-4.4.0-1]
+// and acknowledged: until then it comes again with the next connection, under other packet identifiers.
 func (c *client) settleRetained() {
 	c.mu.Lock()
 	given := slices.Clone(c.given)
