@@ -114,3 +114,25 @@ func TestLooks_ComeAndGo(t *testing.T) {
 		}
 	})
 }
+
+// A tenant that rests, and has nobody who waits, rests on when another one comes.
+func TestLooks_RestOfNobody(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		k := newLooks()
+		look := func(tenant string, takes time.Duration) (waited time.Duration) {
+			began := time.Now()
+			if err := k.look(t.Context(), tenant, func() { waited = time.Since(began); time.Sleep(takes) }); err != nil {
+				t.Fatal(err)
+			}
+			return waited
+		}
+		look("a", time.Second)
+		for i := range 3 {
+			look(fmt.Sprint("other", i), 0)
+		}
+		if waited := look("a", 0); waited != lookRest*time.Second {
+			t.Errorf("it rested for %s, want %ds", waited, lookRest)
+		}
+	})
+}
