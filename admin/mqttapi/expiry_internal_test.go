@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"edgeloop/mqttproto"
+	"edgeloop/retained"
 )
 
 // waiting is a message that waits.
@@ -42,6 +43,19 @@ func TestMessage_ExpiresWherever(t *testing.T) {
 			r := reader(1)
 			_ = r.c.window.add(t.Context(), 5)
 			return waiting{func() error { return r.give(t.Context(), 7, line()) }, func() { r.c.window.acknowledge(packetID(5)) }, r.c.window.done}
+		},
+		"an acknowledgement, retained": func(t *testing.T) waiting {
+			r := reader(1)
+			_ = r.c.window.add(t.Context(), 5)
+			kept := &retained.Message{Line: line()}
+			return waiting{func() error { return r.giveRetained(t.Context(), &held{qos: 1}, "t/x", kept) }, func() {
+				r.c.window.acknowledge(packetID(5))
+			}, func() uint64 {
+				if r.c.window.hasRetained() {
+					return 0
+				}
+				return 7
+			}}
 		},
 		"a member": func(t *testing.T) waiting {
 			g := newTestGroup(Config{})

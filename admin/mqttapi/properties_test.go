@@ -72,7 +72,7 @@ func TestMessage_PropertiesTooLarge(t *testing.T) {
 	t.Parallel()
 	n := start(t, t.TempDir(), mqttapi.Config{})
 	const largest = 256
-	app, _ := n.enter(hello{id: "app", token: tokenAcme, clean: true, largest: largest})
+	app, _ := n.enter(hello{id: "app", token: tokenAcme, clean: true, largest: largest, receive: 1})
 	app.subscribe(1, "t/#")
 	large := `{"user":[["k","` + strings.Repeat("x", largest) + `"]]}`
 	n.addWith("large", large)

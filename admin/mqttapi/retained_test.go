@@ -327,7 +327,7 @@ func TestRetained_TooLarge(t *testing.T) {
 	n, _ := startRetaining(t, t.TempDir(), 100)
 	n.retain("acme", "t/1", strings.Repeat("x", 300))
 	n.retain("acme", "t/2", "small")
-	c, _ := n.enter(hello{id: "app", token: tokenAcme, clean: true, largest: 256})
+	c, _ := n.enter(hello{id: "app", token: tokenAcme, clean: true, largest: 256, receive: 1})
 	c.subscribe(1, "t/#")
 	c.want("t/2", "small")
 	if got := n.apps.Stats().TooLarge; got != 1 {

@@ -269,7 +269,13 @@ func (r *reading) giveRetained(ctx context.Context, h *held, topic string, kept 
 	}
 	m := mqttproto.Publish{Topic: []byte(topic), Payload: payload, QoS: min(h.qos, r.record.qos()), Retain: true} // [MQTT-3.8.4-8]
 	if m.QoS > 0 {
-		m.ID = 1 // any, to see how large it is
+		if m.ID, err = c.window.addRetained(ctx); err != nil {
+			return err
+		}
+	}
+	if r.record.expired() { // while it waited [MQTT-3.3.2-5]
+		r.giveBack(m.ID)
+		return nil
 	}
 	if c.peer.Version == mqttproto.V5 {
 		var ids []uint32
@@ -281,17 +287,18 @@ func (r *reading) giveRetained(ctx context.Context, h *held, topic string, kept 
 	packet, ok := mqttproto.AppendPublish(r.packet[:0], c.peer, &m)
 	if r.packet = packet; !ok { // [MQTT-3.1.2-25]
 		c.s.counts.large.Add(1)
+		r.giveBack(m.ID)
 		return nil
-	}
-	if m.QoS > 0 {
-		if m.ID, err = c.window.addRetained(ctx); err != nil {
-			return err
-		}
-		r.packet, _ = mqttproto.AppendPublish(r.packet[:0], c.peer, &m)
 	}
 	if err := c.out.put(ctx, r.packet); err != nil {
 		return err
 	}
 	c.s.counts.sent.Add(1)
 	return nil
+}
+
+// giveBack has others have the room of a retained message that is not sent after all; 0: it has none.
+func (r *reading) giveBack(id uint16) {
+	r.c.window.acknowledge(id)
+	r.c.freed()
 }
