@@ -108,6 +108,15 @@ func TestMQTTRetained_NobodySpeaksForAnother(t *testing.T) {
 	}
 	awaitLine(t, live, "0 devices/victim/temp 21")
 	awaitLine(t, live, "0 devices/evil/devices/victim/temp 99")
+	kept := func(filter, want string) {
+		t.Helper()
+		cmd := mosquitto(t, "mosquitto_sub", addr, "-u", "default", "-P", reader, "-F", "%r %t %p", "-t", filter,
+			"-C", strconv.Itoa(1+strings.Count(want, ",")), "-W", "20", "--retained-only")
+		out, err := cmd.Output()
+		if got := strings.ReplaceAll(strings.TrimSpace(string(out)), "\n", ", "); err != nil || got != want {
+			t.Errorf("%s: got %s, want %s: %v", filter, got, want, err)
+		}
+	}
 	for _, ends := range []func(){n.kill, n.stop, n.kill} { // nothing, all, and all is in the store
 		ends()
 		n.boot()
@@ -116,16 +125,18 @@ func TestMQTTRetained_NobodySpeaksForAnother(t *testing.T) {
 			"devices/evil/#":   "1 devices/evil/devices/victim/new x, 1 devices/evil/devices/victim/temp 99",
 			"devices/#":        "1 devices/evil/devices/victim/new x, 1 devices/evil/devices/victim/temp 99, 1 devices/victim/state on, 1 devices/victim/temp 21",
 		} {
-			cmd := mosquitto(t, "mosquitto_sub", addr, "-u", "default", "-P", reader, "-F", "%r %t %p", "-t", filter,
-				"-C", strconv.Itoa(1+strings.Count(want, ",")), "-W", "20", "--retained-only")
-			out, err := cmd.Output()
-			if got := strings.ReplaceAll(strings.TrimSpace(string(out)), "\n", ", "); err != nil || got != want {
-				t.Errorf("%s: got %s, want %s: %v", filter, got, want, err)
-			}
+			kept(filter, want)
 		}
 		if got := n.metric("edgeloop_mqttapi_retained_messages", ""); got != 4 {
 			t.Errorf("%v are retained, want 4", got)
 		}
+	}
+	// Names are made otherwise now: what lies below devices/ is nobody's own, and the last one there is.
+	n.flags = append(n.flags, "--mqtt-topics=own/{device}/{topic}")
+	for _, ends := range []func(){n.stop, n.kill, n.stop} {
+		ends()
+		n.boot()
+		kept("#", "1 devices/victim/new x, 1 devices/victim/state on, 1 devices/victim/temp 99")
 	}
 }
 
