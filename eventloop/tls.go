@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -169,18 +170,37 @@ func (w *workshop) handOver(g *tlsGreeting, record []byte) error {
 	j := job{g, append([]byte(nil), record...)}
 	g.c.listener().lobby.serve(g.c, 0, time.Now())
 	g.held.Store(heldByWorker)
+	gone, err := w.post(j)
+	if gone != nil {
+		gone.session.Close()
+	}
+	if err != nil {
+		g.held.Store(heldByLoop)
+	}
+	return err
+}
+
+// post has j wait for a worker. Where there is room for no more, it takes the place of the oldest
+// whose connection is gone, which the caller closes then, and the worker that comes for that one
+// is for the newest. With the newest first, those would else fill the room, and keep it.
+func (w *workshop) post(j job) (gone *tlsGreeting, err error) {
 	// Each that waits has a worker coming: with the lock given up in between, another one's
 	// could take this one, be missing there, and leave that one waiting for good.
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	n := len(w.waiting)
 	w.waiting = append(w.waiting, j)
 	if w.run(w.work) {
-		return nil
+		return nil, nil
 	}
-	n := len(w.waiting) - 1
-	w.waiting[n], w.waiting = job{}, w.waiting[:n]
-	g.held.Store(heldByLoop)
-	return errBusy
+	for i := range w.waiting[:n] {
+		if gone = w.waiting[i].of; gone.held.Load() == heldByWorkerAlone {
+			w.waiting = slices.Delete(w.waiting, i, i+1)
+			return gone, nil
+		}
+	}
+	w.waiting = slices.Delete(w.waiting, n, n+1)
+	return nil, errBusy
 }
 
 // workOne goes on with the handshake that came last. A worker calls it, once for each

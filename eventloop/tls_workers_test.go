@@ -137,6 +137,58 @@ func TestTLS_NoWorkerForOne(t *testing.T) {
 	outcomes(t, server, tlsrec.OutcomeGone, 1)
 }
 
+// Those that are gone do not keep their places before the workers: where these are all taken, who
+// comes has the place of one that is gone, and its turn first.
+func TestTLS_PlaceOfOneThatIsGone(t *testing.T) {
+	server, pool := secureServer(t)
+	var mu sync.Mutex
+	var held []func()
+	run := func(do func()) bool {
+		mu.Lock()
+		defer mu.Unlock()
+		if len(held) == 2 {
+			return false
+		}
+		held = append(held, do)
+		return true
+	}
+	n := serve(t, eventloop.Config{Loops: 1, Listeners: over(server, run), HandshakeTimeout: time.Hour, CloseTimeout: tick, Tick: tick}, echoing())
+	through := make(chan int, 3)
+	begin := func(i int) *secure {
+		s := n.dialTLS(&tls.Config{RootCAs: pool})
+		go func() {
+			if s.tls.Handshake() == nil {
+				through <- i
+			}
+		}()
+		return s
+	}
+	for i := range 2 {
+		s := begin(i)
+		testkit.Eventually(t, patience, "a handshake to wait", func() bool {
+			mu.Lock()
+			defer mu.Unlock()
+			return len(held) == i+1
+		})
+		if i == 0 {
+			s.reset()
+			n.gone(eventloop.CausePeerGone, 1)
+		}
+	}
+	begin(2)
+	outcomes(t, server, tlsrec.OutcomeGone, 1) // the first, and nobody is refused
+	for i, do := range held {
+		do()
+		if got, want := testkit.Receive(t, patience, "a handshake", through), 2-i; got != want {
+			t.Errorf("the handshake of %d, want that of %d", got, want)
+		}
+	}
+	if begin(3); len(held) != 2 {
+		t.Errorf("%d workers were asked for", len(held))
+	}
+	n.gone(eventloop.CauseRefused, 1)
+}
+
 // What is dear of a handshake is a worker's, in as few turns as the peer's flights allow; the
 // Finished is the loop's where nothing else is missing.
 func TestTLS_TurnsOfWorkers(t *testing.T) {
