@@ -29,7 +29,7 @@ import (
 // that needs 20 ms for a handshake would send away most of those that it has worked
 // for, and let hardly anybody in. Where more than MaxPerAddress of its address are among
 // these, it is as many that could have been served: else one address would hold all places
-// by some ClientHellos a second.
+// by some ClientHellos a second (docs/decisions/0019).
 type lobby struct {
 	// Immutable after construction.
 	most       int
