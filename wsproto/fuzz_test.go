@@ -125,7 +125,7 @@ func FuzzInflate(f *testing.F) {
 		}
 		for _, other := range [][]byte{withDistance, emptyCode} {
 			_, _ = inflated(cfg, other)
-			if again, errAgain := inflated(cfg, data); again != got || errAgain != err {
+			if again, errAgain := inflated(cfg, data); again != got || !errors.Is(errAgain, err) {
 				t.Errorf("%x: %q, err %v; behind %x %q, err %v", data, got, err, other, again, errAgain)
 			}
 		}
@@ -146,7 +146,7 @@ func TestInflate_CodesOfAnotherMessage(t *testing.T) {
 	cfg := config(t, wsproto.Limits{MaxMessage: 1000})
 	for _, data := range [][]byte{noDistance, emptyCode} {
 		for range 2 {
-			if got, err := inflated(cfg, data); err != wsproto.ErrInflate {
+			if got, err := inflated(cfg, data); !errors.Is(err, wsproto.ErrInflate) {
 				t.Errorf("%x: %q, err %v", data, got, err)
 			}
 			if got, err := inflated(cfg, withDistance); got != "aaaaaa" || err != nil {
