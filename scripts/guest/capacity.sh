@@ -5,8 +5,8 @@
 #
 #   N=100000 OUT=/out LOOPS=2 STEP=740 TOTAL=4000 sh capacity.sh
 #
-# With MQTT=1 they speak MQTT 3.1.1. With TLS_DIR, where cert.pem and key.pem are, devices come by TLS 1.3, with tickets once
-# they have one. edgeloop and edgebench are on PATH. STEP is the time in seconds that any one
+# With MQTT=1 they speak MQTT 3.1.1. With TLS_DIR, where cert.pem and key.pem are, devices
+# come by TLS 1.3, with tickets once they have one. edgeloop and edgebench are on PATH. STEP is the time in seconds that any one
 # step may take, TOTAL that of all of them: a run that is cut short by them still
 # leaves a result that says how far it came.
 set -u
