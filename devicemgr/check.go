@@ -7,10 +7,10 @@ import (
 
 // Check walks the whole table and reports inconsistencies. Meanwhile it blocks every
 // change; it is for tests.
-func (m *Manager) Check() error {
+func (m *Manager[L]) Check() error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	c := checker{m: m, keys: map[Key]bool{}, tenants: map[*tenant]int{}, members: map[*group]int{}}
+	c := checker[L]{m: m, keys: map[Key]bool{}, tenants: map[*tenant[L]]int{}, members: map[*group[L]]int{}}
 	for i := range m.shards {
 		sh := &m.shards[i]
 		sh.mu.RLock()
@@ -34,21 +34,21 @@ func (m *Manager) Check() error {
 	return errors.Join(c.faults...)
 }
 
-type checker struct {
-	m               *Manager
+type checker[L any] struct {
+	m               *Manager[L]
 	faults          []error
 	keys            map[Key]bool
-	tenants         map[*tenant]int
-	members         map[*group]int
+	tenants         map[*tenant[L]]int
+	members         map[*group[L]]int
 	online, offline int
 	joined          int // sessions with an entry for memberships
 }
 
-func (c *checker) faultf(format string, args ...any) {
+func (c *checker[L]) faultf(format string, args ...any) {
 	c.faults = append(c.faults, fmt.Errorf("devicemgr: "+format, args...))
 }
 
-func (c *checker) sessionLocked(sh *shard, s *Session) {
+func (c *checker[L]) sessionLocked(sh *shard[L], s *Session[L]) {
 	k := s.Key()
 	if c.keys[k] {
 		c.faultf("%v is in the table twice", k)
@@ -87,7 +87,7 @@ func (c *checker) sessionLocked(sh *shard, s *Session) {
 	}
 }
 
-func (c *checker) rememberedListLocked() {
+func (c *checker[L]) rememberedListLocked() {
 	r := &c.m.remembered
 	n := 0
 	for at := r.places.at(r.head).newer; at != r.head; at = r.places.at(at).newer {
@@ -109,7 +109,7 @@ func (c *checker) rememberedListLocked() {
 	}
 }
 
-func (c *checker) shared() {
+func (c *checker[L]) shared() {
 	for name, t := range c.m.tenants {
 		if t.name != name || t.sessions != c.tenants[t] || t.sessions == 0 {
 			c.faultf("tenant %q has %d sessions, recorded %d", name, c.tenants[t], t.sessions)

@@ -10,8 +10,8 @@ import (
 )
 
 func TestSessionSize(t *testing.T) {
-	if devicemgr.SessionSize > 96 {
-		t.Errorf("a session takes %d bytes, want at most 96", devicemgr.SessionSize)
+	if devicemgr.SessionSize > 80 {
+		t.Errorf("a session takes %d bytes, want at most 80", devicemgr.SessionSize)
 	}
 }
 

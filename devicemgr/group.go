@@ -22,19 +22,19 @@ var (
 )
 
 // group is a set of connected devices of one tenant. It exists while it has members.
-type group struct {
+type group[L any] struct {
 	// Immutable after construction.
 
 	name string
 
 	// Guarded by mu of the Manager.
 
-	members []*Session
+	members []*Session[L]
 }
 
 // membership is a session's place in a group: group.members[at].
-type membership struct {
-	group *group
+type membership[L any] struct {
+	group *group[L]
 	at    int
 }
 
@@ -43,7 +43,7 @@ type membership struct {
 // Joining twice is not an error. The membership ends with Leave or with the connection.
 // Where the tenant has most groups, 0 for any number, only these can be joined
 // (ErrTenantGroups).
-func (m *Manager) Join(s *Session, epoch uint64, name string, most int64) error {
+func (m *Manager[L]) Join(s *Session[L], epoch uint64, name string, most int64) error {
 	if name == "" || len(name) > MaxGroupName {
 		return fmt.Errorf("%w, not %d", ErrGroupName, len(name))
 	}
@@ -64,16 +64,16 @@ func (m *Manager) Join(s *Session, epoch uint64, name string, most int64) error 
 		return ErrTenantGroups
 	}
 	if g == nil {
-		g = &group{name: strings.Clone(name)}
+		g = &group[L]{name: strings.Clone(name)}
 		if s.tenant.groups == nil {
-			s.tenant.groups = make(map[string]*group)
+			s.tenant.groups = make(map[string]*group[L])
 		}
 		s.tenant.groups[g.name] = g
 	}
 	if s.place == 0 {
 		s.place = m.memberships.put(nil)
 	}
-	list = append(list, membership{g, len(g.members)})
+	list = append(list, membership[L]{g, len(g.members)})
 	*m.memberships.at(s.place) = list
 	g.members = append(g.members, s)
 	return nil
@@ -81,7 +81,7 @@ func (m *Manager) Join(s *Session, epoch uint64, name string, most int64) error 
 
 // Leave ends a membership of the connection with that epoch. It does nothing if there is
 // none.
-func (m *Manager) Leave(s *Session, epoch uint64, name string) error {
+func (m *Manager[L]) Leave(s *Session[L], epoch uint64, name string) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if !s.Online() || s.epoch.Load() != epoch {
@@ -96,7 +96,7 @@ func (m *Manager) Leave(s *Session, epoch uint64, name string) error {
 // LeaveUnless ends the memberships of the connection with that epoch for whose groups may
 // returns false, and returns their names. may is called with the manager's lock held: it must
 // not block or call the manager.
-func (m *Manager) LeaveUnless(s *Session, epoch uint64, may func(group string) bool) (left []string) {
+func (m *Manager[L]) LeaveUnless(s *Session[L], epoch uint64, may func(group string) bool) (left []string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if !s.Online() || s.epoch.Load() != epoch {
@@ -112,7 +112,7 @@ func (m *Manager) LeaveUnless(s *Session, epoch uint64, may func(group string) b
 }
 
 // groupsLocked is the memberships of a session that is online.
-func (m *Manager) groupsLocked(s *Session) []membership {
+func (m *Manager[L]) groupsLocked(s *Session[L]) []membership[L] {
 	if s.place == 0 {
 		return nil
 	}
@@ -120,7 +120,7 @@ func (m *Manager) groupsLocked(s *Session) []membership {
 }
 
 // Groups is how many groups of a tenant have members.
-func (m *Manager) Groups(tenant string) int {
+func (m *Manager[L]) Groups(tenant string) int {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if t := m.tenants[tenant]; t != nil {
@@ -131,7 +131,7 @@ func (m *Manager) Groups(tenant string) int {
 
 // Members calls fn for the devices in a group until fn returns false. It holds no lock
 // meanwhile; a device may have left when its turn comes.
-func (m *Manager) Members(tenant, name string, fn func(*Session) bool) {
+func (m *Manager[L]) Members(tenant, name string, fn func(*Session[L]) bool) {
 	for _, s := range m.members(tenant, name) {
 		if !fn(s) {
 			return
@@ -141,7 +141,7 @@ func (m *Manager) Members(tenant, name string, fn func(*Session) bool) {
 
 // members takes a snapshot of the whole group: with a partial copy, a member that stays could
 // be missed when another leaves.
-func (m *Manager) members(tenant, name string) []*Session {
+func (m *Manager[L]) members(tenant, name string) []*Session[L] {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	t := m.tenants[tenant]
@@ -153,7 +153,7 @@ func (m *Manager) members(tenant, name string) []*Session {
 
 // leaveAllLocked ends the memberships of a connection that has ended. The session has no
 // place then.
-func (m *Manager) leaveAllLocked(s *Session) {
+func (m *Manager[L]) leaveAllLocked(s *Session[L]) {
 	if s.place == 0 {
 		return
 	}
@@ -166,11 +166,11 @@ func (m *Manager) leaveAllLocked(s *Session) {
 
 // leaveLocked ends the membership i of s. The last entry takes the free place, both in the
 // session's list and in the group.
-func (m *Manager) leaveLocked(s *Session, i int) {
+func (m *Manager[L]) leaveLocked(s *Session[L], i int) {
 	list := m.groupsLocked(s)
 	g, at := list[i].group, list[i].at
 	last := len(list) - 1
-	list[i], list[last] = list[last], membership{}
+	list[i], list[last] = list[last], membership[L]{}
 	*m.memberships.at(s.place) = list[:last]
 
 	last = len(g.members) - 1
@@ -186,6 +186,6 @@ func (m *Manager) leaveLocked(s *Session, i int) {
 	}
 }
 
-func indexOf(list []membership, name string) int {
-	return slices.IndexFunc(list, func(ms membership) bool { return ms.group.name == name })
+func indexOf[L any](list []membership[L], name string) int {
+	return slices.IndexFunc(list, func(ms membership[L]) bool { return ms.group.name == name })
 }

@@ -10,8 +10,8 @@ import (
 	"edgeloop/devicemgr"
 )
 
-func members(m *devicemgr.Manager, tenant, group string) (names []string) {
-	m.Members(tenant, group, func(s *devicemgr.Session) bool {
+func members(m *devicemgr.Manager[link], tenant, group string) (names []string) {
+	m.Members(tenant, group, func(s *devicemgr.Session[link]) bool {
 		names = append(names, s.Key().Device)
 		return true
 	})
@@ -24,7 +24,7 @@ func TestManager_Join(t *testing.T) {
 	a, epochA, _ := m.Connect(devicemgr.Key{Tenant: "t", Device: "a"}, &link{})
 	b, _, _ := m.Connect(devicemgr.Key{Tenant: "t", Device: "b"}, &link{})
 	other, _, _ := m.Connect(devicemgr.Key{Tenant: "u", Device: "a"}, &link{})
-	join := func(s *devicemgr.Session, group string, want error) {
+	join := func(s *devicemgr.Session[link], group string, want error) {
 		t.Helper()
 		if err := m.Join(s, s.Epoch(), group, 0); !errors.Is(err, want) {
 			t.Errorf("Join %q: %v, want %v", group, err, want)
@@ -62,7 +62,7 @@ func TestManager_Join(t *testing.T) {
 	})
 	t.Run("the visitor may stop", func(t *testing.T) {
 		calls := 0
-		m.Members("t", "pumps", func(*devicemgr.Session) bool { calls++; return false })
+		m.Members("t", "pumps", func(*devicemgr.Session[link]) bool { calls++; return false })
 		if calls != 1 {
 			t.Errorf("%d calls", calls)
 		}
@@ -100,7 +100,7 @@ func TestManager_JoinOfTheOlderConnection(t *testing.T) {
 func TestManager_LargeGroup(t *testing.T) {
 	const n = 20_000
 	m := table(t, devicemgr.Config{})
-	sessions := make([]*devicemgr.Session, n)
+	sessions := make([]*devicemgr.Session[link], n)
 	for i := range sessions {
 		sessions[i], _, _ = m.Connect(device(i), &link{})
 		if err := m.Join(sessions[i], sessions[i].Epoch(), "all", 0); err != nil {

@@ -5,7 +5,6 @@ import (
 	"container/heap"
 	"encoding/base64"
 	"errors"
-	"net"
 	"slices"
 	"strings"
 	"time"
@@ -23,29 +22,28 @@ type Filter struct {
 }
 
 // Info is a snapshot of a session.
-type Info struct {
+type Info[L any] struct {
 	Key      Key
 	Epoch    uint64
 	Online   bool
-	Link     Link // nil while offline
+	Link     *L // nil while offline
 	LastSeen time.Time
 	Durable  uint64
 	Groups   []string // sorted; the slice belongs to the caller
 
-	ConnectedAt time.Time    // when the connection was registered; zero while offline
-	Remote      *net.TCPAddr // of the peer; nil while offline, or where it is not known. Shared, never written
-	End         End          // of the last connection; zero while online
+	ConnectedAt time.Time // when the connection was registered; zero while offline
+	End         End       // of the last connection; zero while online
 }
 
 // Info takes a snapshot of a session.
-func (m *Manager) Info(s *Session) Info {
+func (m *Manager[L]) Info(s *Session[L]) Info[L] {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.infoLocked(s)
 }
 
-func (m *Manager) infoLocked(s *Session) Info {
-	i := Info{
+func (m *Manager[L]) infoLocked(s *Session[L]) Info[L] {
+	i := Info[L]{
 		Key: s.Key(), Epoch: s.Epoch(), Link: s.Link(), Online: s.Online(),
 		LastSeen: s.LastSeen(), Durable: s.Durable(),
 	}
@@ -53,7 +51,10 @@ func (m *Manager) infoLocked(s *Session) Info {
 		i.End = s.turned.end()
 		return i
 	}
-	i.ConnectedAt, i.Remote = s.turned.at(), s.remote
+	i.ConnectedAt = s.turned.at()
+	if i.LastSeen.Before(i.ConnectedAt) { // in whole seconds
+		i.LastSeen = i.ConnectedAt
+	}
 	for _, ms := range m.groupsLocked(s) {
 		i.Groups = append(i.Groups, ms.group.name)
 	}
@@ -66,15 +67,15 @@ func (m *Manager) infoLocked(s *Session) Info {
 // that come or go between pages do not disturb the others. It looks at every session, a
 // shard at a time: about 20 ms with 100,000. An invalid cursor (CheckCursor) gives an
 // empty page.
-func (m *Manager) List(f Filter, after string, limit int) (page []Info, next string) {
+func (m *Manager[L]) List(f Filter, after string, limit int) (page []Info[L], next string) {
 	from, err := parseCursor(after)
 	if err != nil {
 		return nil, ""
 	}
 	// One more than the page, to know whether another follows.
-	first := firstOf{limit: max(limit, 1) + 1}
-	visit := func(s *Session) bool {
-		if f.selects(s) && (after == "" || compare(s.Key(), from) > 0) {
+	first := firstOf[L]{limit: max(limit, 1) + 1}
+	visit := func(s *Session[L]) bool {
+		if selects(&f, s) && (after == "" || compare(s.Key(), from) > 0) {
 			first.offer(s)
 		}
 		return true
@@ -85,7 +86,7 @@ func (m *Manager) List(f Filter, after string, limit int) (page []Info, next str
 		m.each(visit)
 	}
 	found := first.sessions
-	slices.SortFunc(found, func(a, b *Session) int { return compare(a.Key(), b.Key()) })
+	slices.SortFunc(found, func(a, b *Session[L]) int { return compare(a.Key(), b.Key()) })
 	if len(found) == first.limit {
 		found = found[:len(found)-1]
 		next = cursor(found[len(found)-1].Key())
@@ -104,7 +105,7 @@ func CheckCursor(after string) error {
 	return err
 }
 
-func (f *Filter) selects(s *Session) bool {
+func selects[L any](f *Filter, s *Session[L]) bool {
 	return (f.Tenant == "" || s.tenant.name == f.Tenant) &&
 		strings.HasPrefix(s.device, f.Prefix) &&
 		(f.Online == nil || s.Online() == *f.Online)
@@ -130,12 +131,12 @@ func parseCursor(s string) (Key, error) {
 
 // firstOf keeps the first few, by name, of the offered sessions. It is a heap with the last
 // of them on top, so most offers cost one comparison.
-type firstOf struct {
+type firstOf[L any] struct {
 	limit    int
-	sessions []*Session
+	sessions []*Session[L]
 }
 
-func (h *firstOf) offer(s *Session) {
+func (h *firstOf[L]) offer(s *Session[L]) {
 	switch {
 	case len(h.sessions) < h.limit:
 		heap.Push(h, s)
@@ -146,16 +147,18 @@ func (h *firstOf) offer(s *Session) {
 }
 
 // Len implements heap.Interface.
-func (h *firstOf) Len() int { return len(h.sessions) }
+func (h *firstOf[L]) Len() int { return len(h.sessions) }
 
 // Less implements heap.Interface.
-func (h *firstOf) Less(i, j int) bool { return compare(h.sessions[i].Key(), h.sessions[j].Key()) > 0 }
+func (h *firstOf[L]) Less(i, j int) bool {
+	return compare(h.sessions[i].Key(), h.sessions[j].Key()) > 0
+}
 
 // Swap implements heap.Interface.
-func (h *firstOf) Swap(i, j int) { h.sessions[i], h.sessions[j] = h.sessions[j], h.sessions[i] }
+func (h *firstOf[L]) Swap(i, j int) { h.sessions[i], h.sessions[j] = h.sessions[j], h.sessions[i] }
 
 // Push implements heap.Interface.
-func (h *firstOf) Push(x any) { h.sessions = append(h.sessions, x.(*Session)) }
+func (h *firstOf[L]) Push(x any) { h.sessions = append(h.sessions, x.(*Session[L])) }
 
 // Pop implements heap.Interface.
-func (h *firstOf) Pop() any { panic("devicemgr: the heap of a list only grows") }
+func (h *firstOf[L]) Pop() any { panic("devicemgr: the heap of a list only grows") }

@@ -3,7 +3,6 @@ package devicemgr
 import (
 	"fmt"
 	"hash/maphash"
-	"net"
 	"sync"
 	"time"
 )
@@ -45,8 +44,10 @@ func (c Config) withDefaults() (Config, error) {
 	return c, nil
 }
 
-// Manager is the session table.
-type Manager struct {
+// Manager is the session table. L is a connection as its owner knows it: the table keeps
+// where it is, and never looks into it. (An interface in its place costs each device the
+// 16 bytes that it points to.)
+type Manager[L any] struct {
 	// Immutable after construction.
 
 	cfg      Config
@@ -56,22 +57,22 @@ type Manager struct {
 	// Guarded by mu.
 
 	mu         sync.Mutex
-	tenants    map[string]*tenant
+	tenants    map[string]*tenant[L]
 	online     int
-	remembered remembered
+	remembered remembered[L]
 	// memberships of those who have joined a group since they connected.
-	memberships slab[[]membership]
+	memberships slab[[]membership[L]]
 	floor       uint64 // the highest epoch of a session that was forgotten
 	stats       Stats
 	events      eventQueue
 
 	// Each shard has its own mu.
 
-	shards [numShards]shard
+	shards [numShards]shard[L]
 }
 
 // tenant holds what the sessions of one tenant share. It exists while they do.
-type tenant struct {
+type tenant[L any] struct {
 	// Immutable after construction.
 
 	name string
@@ -79,7 +80,7 @@ type tenant struct {
 	// Guarded by mu of the Manager.
 
 	sessions int
-	groups   map[string]*group
+	groups   map[string]*group[L]
 }
 
 // Stats is a snapshot of a Manager.
@@ -95,12 +96,12 @@ type Stats struct {
 }
 
 // New makes an empty table. Its errors name the setting that is out of range.
-func New(cfg Config) (*Manager, error) {
+func New[L any](cfg Config) (*Manager[L], error) {
 	cfg, err := cfg.withDefaults()
 	if err != nil {
 		return nil, err
 	}
-	m := &Manager{cfg: cfg, seed: maphash.MakeSeed(), hashMask: ^uint64(0), tenants: make(map[string]*tenant)}
+	m := &Manager[L]{cfg: cfg, seed: maphash.MakeSeed(), hashMask: ^uint64(0), tenants: make(map[string]*tenant[L])}
 	m.remembered.init()
 	return m, nil
 }
@@ -111,7 +112,7 @@ func New(cfg Config) (*Manager, error) {
 // replaced is the previous connection, for the caller to close, or nil. Memberships end
 // with the connection, so the new one has none. The strings of k are copied where they
 // are kept.
-func (m *Manager) Connect(k Key, l Link) (s *Session, epoch uint64, replaced Link) {
+func (m *Manager[L]) Connect(k Key, l *L) (s *Session[L], epoch uint64, replaced *L) {
 	hash := m.Hash(k)
 	m.mu.Lock()
 	if s = m.shard(hash).findLocked(hash, k); s != nil {
@@ -124,11 +125,11 @@ func (m *Manager) Connect(k Key, l Link) (s *Session, epoch uint64, replaced Lin
 
 // Replace is Connect for a caller that has checked that l may replace the connection old,
 // or nil for none. If another connection is there by now, nothing happens and ok is
-// false. remote is the address of the peer, shared and never written; nil: not known.
-func (m *Manager) Replace(k Key, l, old Link, remote *net.TCPAddr) (s *Session, epoch uint64, ok bool) {
+// false.
+func (m *Manager[L]) Replace(k Key, l, old *L) (s *Session[L], epoch uint64, ok bool) {
 	hash := m.Hash(k)
 	m.mu.Lock()
-	var now Link
+	var now *L
 	if s = m.shard(hash).findLocked(hash, k); s != nil {
 		now = s.Link()
 	}
@@ -137,13 +138,12 @@ func (m *Manager) Replace(k Key, l, old Link, remote *net.TCPAddr) (s *Session, 
 		return nil, 0, false
 	}
 	s, epoch = m.connectLocked(hash, k, s, l)
-	s.remote = remote
 	m.unlockAndTell()
 	return s, epoch, true
 }
 
 // connectLocked gives a device the connection l. s is its session, or nil.
-func (m *Manager) connectLocked(hash uint64, k Key, s *Session, l Link) (_ *Session, epoch uint64) {
+func (m *Manager[L]) connectLocked(hash uint64, k Key, s *Session[L], l *L) (_ *Session[L], epoch uint64) {
 	now := m.cfg.Now()
 	cause := CauseConnected
 	switch {
@@ -160,8 +160,8 @@ func (m *Manager) connectLocked(hash uint64, k Key, s *Session, l Link) (_ *Sess
 	}
 	epoch = max(s.epoch.Load()+1, uint64(max(now.UnixMicro(), 1)))
 	s.epoch.Store(epoch)
-	s.link.Store(&l)
-	s.remote, s.turned = nil, came(now)
+	s.link.Store(l)
+	s.turned = came(now)
 	s.Touch(now)
 	m.stats.Registered++
 	if m.cfg.Lifted {
@@ -173,12 +173,14 @@ func (m *Manager) connectLocked(hash uint64, k Key, s *Session, l Link) (_ *Sess
 }
 
 // Unregister is UnregisterAs for an end of which nothing is known.
-func (m *Manager) Unregister(s *Session, epoch uint64) bool { return m.UnregisterAs(s, epoch, End{}) }
+func (m *Manager[L]) Unregister(s *Session[L], epoch uint64) bool {
+	return m.UnregisterAs(s, epoch, End{})
+}
 
 // UnregisterAs ends the connection with that epoch: the device goes offline and is
 // remembered, with how it went; why.At is filled in. If a newer connection has taken over, or Unregister was called before, it
 // does nothing and returns false.
-func (m *Manager) UnregisterAs(s *Session, epoch uint64, why End) bool {
+func (m *Manager[L]) UnregisterAs(s *Session[L], epoch uint64, why End) bool {
 	now := m.cfg.Now()
 	m.mu.Lock()
 	if s.epoch.Load() != epoch || !s.Online() {
@@ -193,9 +195,9 @@ func (m *Manager) UnregisterAs(s *Session, epoch uint64, why End) bool {
 }
 
 // endLocked takes s, which is online, offline, and remembers it.
-func (m *Manager) endLocked(s *Session, end End, why Presence) {
+func (m *Manager[L]) endLocked(s *Session[L], end End, why Presence) {
 	s.link.Store(nil)
-	s.remote, s.turned = nil, went(end)
+	s.turned = went(end)
 	m.leaveAllLocked(s)
 	m.online--
 	m.remembered.addLocked(s)
@@ -218,12 +220,12 @@ func (m *Manager) endLocked(s *Session, end End, why Presence) {
 //
 // Otherwise Heard does nothing. Nodes that hear each other agree in the end, because each
 // repeats only what it holds, and of two connections only one is newer.
-func (m *Manager) Heard(said Presence, speaker int) Link {
+func (m *Manager[L]) Heard(said Presence, speaker int) *L {
 	now := m.cfg.Now()
 	hash := m.Hash(said.Key)
 	m.mu.Lock()
 	var epoch uint64
-	var here Link
+	var here *L
 	s := m.shard(hash).findLocked(hash, said.Key)
 	if s != nil {
 		epoch, here = s.epoch.Load(), s.Link()
@@ -233,7 +235,7 @@ func (m *Manager) Heard(said Presence, speaker int) Link {
 		return nil
 	}
 	p := Presence{Key: said.Key, Epoch: epoch, At: now, Cause: CauseCorrected}
-	var ended Link
+	var ended *L
 	switch newer := said.Epoch > epoch || said.Epoch == epoch && speaker > 0; {
 	case here != nil && speaker != 0 && said.Online && newer:
 		p.Cause, ended = CauseElsewhere, here
@@ -256,7 +258,7 @@ const maxEpoch = 1<<53 - 1
 // presence may have a higher one, from before a restart with the clock set back, or from a
 // node whose clock is ahead. If the connection is no longer the newest, Lift does nothing
 // and ok is false.
-func (m *Manager) Lift(s *Session, epoch, above uint64) (lifted uint64, ok bool) {
+func (m *Manager[L]) Lift(s *Session[L], epoch, above uint64) (lifted uint64, ok bool) {
 	now := m.cfg.Now()
 	m.mu.Lock()
 	if s.epoch.Load() != epoch || !s.Online() {
@@ -279,7 +281,7 @@ func (m *Manager) Lift(s *Session, epoch, above uint64) (lifted uint64, ok bool)
 // Discard drops the session of a device for good, because what it knows of the log is no
 // longer true: the device gets a new one, which asks the log. It returns the connection
 // of the session, for the caller to close, or nil.
-func (m *Manager) Discard(s *Session) Link {
+func (m *Manager[L]) Discard(s *Session[L]) *L {
 	now := m.cfg.Now()
 	m.mu.Lock()
 	epoch := s.epoch.Swap(discarded)
@@ -306,7 +308,7 @@ func (m *Manager) Discard(s *Session) Link {
 // Forget drops the session of an offline device, and says whether there was one. A later
 // session does not see what the old session's messages on their way to the log make
 // durable.
-func (m *Manager) Forget(k Key) bool {
+func (m *Manager[L]) Forget(k Key) bool {
 	hash := m.Hash(k)
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -318,7 +320,7 @@ func (m *Manager) Forget(k Key) bool {
 }
 
 // Lookup finds the session of a connected or remembered device, or nil.
-func (m *Manager) Lookup(k Key) *Session {
+func (m *Manager[L]) Lookup(k Key) *Session[L] {
 	hash := m.Hash(k)
 	sh := m.shard(hash)
 	sh.mu.RLock()
@@ -327,14 +329,14 @@ func (m *Manager) Lookup(k Key) *Session {
 }
 
 // Len is the number of connected and of remembered devices.
-func (m *Manager) Len() (online, remembered int) {
+func (m *Manager[L]) Len() (online, remembered int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.online, m.remembered.n
 }
 
 // Stats takes a snapshot.
-func (m *Manager) Stats() Stats {
+func (m *Manager[L]) Stats() Stats {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	s := m.stats

@@ -14,7 +14,7 @@ import (
 
 // known is what the naive model knows of a device.
 type known struct {
-	link     devicemgr.Link // nil while offline
+	link     *link // nil while offline
 	epoch    uint64
 	left     int // when it left, as a count; for the order of forgetting
 	durable  uint64
@@ -27,14 +27,14 @@ func (k *known) busy() bool { return k.accepted > k.durable }
 
 // conn is a connection as its owner knows it, long after it was replaced too.
 type conn struct {
-	s     *devicemgr.Session
+	s     *devicemgr.Session[link]
 	epoch uint64
 	key   devicemgr.Key
 }
 
 // model drives a Manager and plain maps side by side.
 type model struct {
-	m          *devicemgr.Manager
+	m          *devicemgr.Manager[link]
 	maxOffline int
 	lifted     bool // connections are spoken of when they are lifted
 	now        time.Time
@@ -66,7 +66,7 @@ func (m *model) connect(t *rapid.T) {
 	s, epoch, replaced := m.m.Connect(k, l)
 	d := m.devices[k]
 	cause := devicemgr.CauseConnected
-	var old devicemgr.Link
+	var old *link
 	if d == nil {
 		d = &known{epoch: m.floor}
 		m.devices[k] = d
@@ -108,7 +108,7 @@ func (m *model) heard(t *rapid.T) {
 		here = *d
 	}
 	epoch := here.epoch + uint64(rapid.IntRange(-1, 1).Draw(t, "above")) //nolint:gosec // epochs are larger
-	var ended devicemgr.Link
+	var ended *link
 	told := devicemgr.Presence{Key: k, Epoch: here.epoch, At: m.now, Cause: devicemgr.CauseCorrected}
 	switch {
 	case here.link == nil && speaker == 0 && online:
@@ -176,7 +176,7 @@ func (m *model) lift(t *rapid.T) {
 func (m *model) discard(t *rapid.T) {
 	c := m.drawConn(t)
 	d := m.devices[c.key]
-	var want devicemgr.Link
+	var want *link
 	if d != nil && m.m.Lookup(c.key) == c.s {
 		if want = d.link; want != nil {
 			m.want = append(m.want, devicemgr.Presence{Key: c.key, Epoch: d.epoch, At: m.now, Cause: devicemgr.CauseDiscarded})
@@ -330,7 +330,7 @@ func TestManager_Model(t *testing.T) {
 				devices:    map[devicemgr.Key]*known{},
 			}
 			var err error
-			m.m, err = devicemgr.New(devicemgr.Config{
+			m.m, err = devicemgr.New[link](devicemgr.Config{
 				MaxOffline: m.maxOffline,
 				Lifted:     m.lifted,
 				Now:        func() time.Time { return m.now },

@@ -53,7 +53,7 @@ func (q *eventQueue) pushLocked(p Presence) { q.waiting = append(q.waiting, p) }
 
 // unlockAndTell releases mu and delivers the events, without the lock and yet in order: the
 // first goroutine delivers those of all that come meanwhile.
-func (m *Manager) unlockAndTell() {
+func (m *Manager[L]) unlockAndTell() {
 	q := &m.events
 	if m.cfg.OnPresence == nil {
 		q.waiting = q.waiting[:0]

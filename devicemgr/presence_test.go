@@ -55,7 +55,7 @@ func TestManager_PresenceOrder(t *testing.T) {
 
 // A hook may use the table, and what it changes is told after.
 func TestManager_PresenceReentrant(t *testing.T) {
-	var m *devicemgr.Manager
+	var m *devicemgr.Manager[link]
 	var told []devicemgr.Cause
 	m = table(t, devicemgr.Config{OnPresence: func(p devicemgr.Presence) {
 		told = append(told, p.Cause)

@@ -4,39 +4,41 @@ import "time"
 
 // remembered is the list of offline sessions in the order in which they left, a ring of
 // neighbours in a slab.
-type remembered struct {
+type remembered[L any] struct {
 	// Guarded by mu of the Manager.
 
-	places slab[neighbours]
+	places slab[neighbours[L]]
 	head   uint32 // its newer is the session that left first, its older the last
 	n      int
 	looked uint64 // how often a session was considered for forgetting
 }
 
 // neighbours is a session's place among the remembered.
-type neighbours struct {
-	session      *Session
+type neighbours[L any] struct {
+	session      *Session[L]
 	older, newer uint32
 }
 
-func (r *remembered) init() {
-	r.head = r.places.put(neighbours{})
+func (r *remembered[L]) init() {
+	r.head = r.places.put(neighbours[L]{})
 	head := r.places.at(r.head)
 	head.older, head.newer = r.head, r.head
 }
 
 // firstLocked is the session that left firstLocked.
-func (r *remembered) firstLocked() *Session { return r.places.at(r.places.at(r.head).newer).session }
+func (r *remembered[L]) firstLocked() *Session[L] {
+	return r.places.at(r.places.at(r.head).newer).session
+}
 
 // addLocked puts s at the end, as the one that left last.
-func (r *remembered) addLocked(s *Session) {
+func (r *remembered[L]) addLocked(s *Session[L]) {
 	last := r.places.at(r.head).older
-	s.place = r.places.put(neighbours{s, last, r.head})
+	s.place = r.places.put(neighbours[L]{s, last, r.head})
 	r.places.at(last).newer, r.places.at(r.head).older = s.place, s.place
 	r.n++
 }
 
-func (r *remembered) removeLocked(s *Session) {
+func (r *remembered[L]) removeLocked(s *Session[L]) {
 	was := *r.places.at(s.place)
 	r.places.at(was.older).newer, r.places.at(was.newer).older = was.newer, was.older
 	r.places.drop(s.place)
@@ -52,7 +54,7 @@ const forgetSteps = 4
 // with messages on their way to the log: a new session would not know of them and take
 // the same messages a second time. What the log takes in at once bounds their number; as
 // they become idle, later departures catch up.
-func (m *Manager) forgetSurplusLocked() {
+func (m *Manager[L]) forgetSurplusLocked() {
 	r := &m.remembered
 	for range forgetSteps {
 		if r.n <= m.cfg.MaxOffline {
@@ -71,7 +73,7 @@ func (m *Manager) forgetSurplusLocked() {
 
 // forgetLocked drops s. It keeps a busy one unless evenBusy. A session that stays is
 // unchanged: its lane and its connection do not notice.
-func (m *Manager) forgetLocked(s *Session, evenBusy bool) bool {
+func (m *Manager[L]) forgetLocked(s *Session[L], evenBusy bool) bool {
 	if !s.seal(evenBusy) {
 		return false
 	}
@@ -89,7 +91,7 @@ type Memory struct {
 
 // Remember adds an offline device, behind those that have left; false if it has a session
 // or there is no room. The log is asked all the same when it comes back (Session.Loaded).
-func (m *Manager) Remember(k Key, was Memory) bool {
+func (m *Manager[L]) Remember(k Key, was Memory) bool {
 	hash := m.Hash(k)
 	m.mu.Lock()
 	defer m.mu.Unlock()

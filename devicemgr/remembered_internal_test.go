@@ -7,13 +7,11 @@ import (
 	"testing"
 )
 
-type noLink struct{}
-
-func (noLink) Close(uint16, string) {}
+type noLink struct{ _ byte } // one that has a place of its own
 
 // come has a device connect and leave at once.
-func come(m *Manager, name string) {
-	s, epoch, _ := m.Connect(Key{"t", name}, noLink{})
+func come(m *Manager[noLink], name string) {
+	s, epoch, _ := m.Connect(Key{"t", name}, &noLink{})
 	m.Unregister(s, epoch)
 }
 
@@ -24,14 +22,14 @@ func come(m *Manager, name string) {
 func TestSession_ForgottenOrAccepted(t *testing.T) {
 	both, holes, kept, dropped := 0, 0, 0, 0
 	for range 2000 {
-		m, err := New(Config{MaxOffline: 1})
+		m, err := New[noLink](Config{MaxOffline: 1})
 		if err != nil {
 			t.Fatal(err)
 		}
-		s, epoch, _ := m.Connect(Key{"t", "old"}, noLink{})
+		s, epoch, _ := m.Connect(Key{"t", "old"}, &noLink{})
 		s.SetLoaded(0)
 		m.Unregister(s, epoch)
-		next, nextEpoch, _ := m.Connect(Key{"t", "new"}, noLink{})
+		next, nextEpoch, _ := m.Connect(Key{"t", "new"}, &noLink{})
 		var all sync.WaitGroup
 		taken, lost := false, false
 		all.Go(func() {
@@ -67,11 +65,11 @@ func TestSession_ForgottenOrAccepted(t *testing.T) {
 // for being forgotten over and over, and stays. Its lane and its connection must see
 // nothing of that: not one message is dropped, for the next would be accepted.
 func TestSession_BusyIsNotTouched(t *testing.T) {
-	m, err := New(Config{MaxOffline: 1})
+	m, err := New[noLink](Config{MaxOffline: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, epoch, _ := m.Connect(Key{"t", "busy"}, noLink{})
+	s, epoch, _ := m.Connect(Key{"t", "busy"}, &noLink{})
 	s.SetLoaded(0)
 	s.AcceptOnLane(1)
 	m.Unregister(s, epoch)
@@ -100,13 +98,13 @@ func TestSession_BusyIsNotTouched(t *testing.T) {
 // be forgotten. Each looks at a few, not at all who left before.
 func TestManager_MassDisconnect(t *testing.T) {
 	const devices = 20_000
-	m, err := New(Config{MaxOffline: 1})
+	m, err := New[noLink](Config{MaxOffline: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
-	sessions := make([]*Session, devices)
+	sessions := make([]*Session[noLink], devices)
 	for i := range sessions {
-		s, epoch, _ := m.Connect(Key{"t", fmt.Sprint(i)}, noLink{})
+		s, epoch, _ := m.Connect(Key{"t", fmt.Sprint(i)}, &noLink{})
 		s.AcceptOnLane(1)
 		m.Unregister(s, epoch)
 		sessions[i] = s

@@ -20,12 +20,12 @@ type word struct {
 // order in which words arrive, and of which each has read a part. The clock of one
 // may be ahead.
 type twoNodes struct {
-	tables [2]*devicemgr.Manager
+	tables [2]*devicemgr.Manager[link]
 	clocks [2]time.Time
 	unsent [2][]devicemgr.Presence
 	read   [2]int
 	conns  [2]struct {
-		s      *devicemgr.Session
+		s      *devicemgr.Session[link]
 		epoch  uint64
 		lifted bool
 	}
@@ -40,7 +40,7 @@ func newTwoNodes(t *rapid.T) *twoNodes {
 	for i := range n.tables {
 		n.clocks[i] = time.UnixMicro(int64(100 + rapid.IntRange(0, 30).Draw(t, "clock")))
 		var err error
-		n.tables[i], err = devicemgr.New(devicemgr.Config{
+		n.tables[i], err = devicemgr.New[link](devicemgr.Config{
 			Lifted: true, Now: func() time.Time { return n.clocks[i] },
 			OnPresence: func(p devicemgr.Presence) {
 				if p.Cause != devicemgr.CauseElsewhere { // of it the other node speaks
@@ -192,7 +192,7 @@ func TestHeard_ClockAhead(t *testing.T) {
 	if m.Heard(told[2], 0) != nil || len(told) != 3 {
 		t.Errorf("its own last word: closed, or told %+v", told)
 	}
-	if got := m.Heard(devicemgr.Presence{Key: roamer, Epoch: lifted, Online: true}, 1); got != devicemgr.Link(l) {
+	if got := m.Heard(devicemgr.Presence{Key: roamer, Epoch: lifted, Online: true}, 1); got != l {
 		t.Errorf("of one epoch the node with the larger name has it: %v", got)
 	}
 }

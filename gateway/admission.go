@@ -164,10 +164,8 @@ func (g *Gateway) admit(c *candidate) *eventloop.Refusal {
 	if refusal != nil {
 		return refusal
 	}
-	l := &link{voice: c.voice, conn: c.conn, laneKey: uint32(g.devices.Hash(key))} //nolint:gosec // any 32 bits of the hash will do
-	if id != nil {
-		l.grant.Store(grantOf(id))
-	}
+	l := &link{voice: c.voice, conn: c.conn, remote: c.addr, laneKey: uint32(g.devices.Hash(key))} //nolint:gosec // any 32 bits of the hash will do
+	l.grant(id)
 	l.flags.Store(l.dialect.protocol().firstFlags())
 	if refusal := g.register(c, l, key); refusal != nil {
 		l.leaveTenant()

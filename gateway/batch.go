@@ -151,7 +151,7 @@ func (b *batch) Durable(seq uint64, n int) {
 	}
 	b.settle(n)
 	if l.session.Epoch() != l.epoch {
-		if now, ok := l.session.Link().(*link); ok {
+		if now := linkOf(l.session); now != nil {
 			now.conn.Wake()
 		}
 	}

@@ -3,6 +3,7 @@ package gateway
 import (
 	"encoding/base64"
 	"encoding/json"
+	"net"
 
 	"edgeloop/devicemgr"
 	"edgeloop/envelope"
@@ -11,21 +12,24 @@ import (
 
 // LinkInfo is what a list of devices shows of a connection.
 type LinkInfo struct {
-	Protocol    string // "" for raw
-	InFlight    int    // messages on their way
-	OutBuffered int    // bytes posted that the loop has not yet taken
+	Protocol    string       // "" for raw
+	InFlight    int          // messages on their way
+	OutBuffered int          // bytes posted that the loop has not yet taken
+	Remote      *net.TCPAddr // of the peer; nil: not known. Shared, never written
 }
 
-// DescribeLink is a snapshot of a session's link; false when there is none.
-func DescribeLink(from devicemgr.Link) (LinkInfo, bool) {
-	l, ok := from.(*link)
-	if !ok {
+// DescribeLink is a snapshot of the connection of a device; false when there is none. Any
+// goroutine.
+func DescribeLink(d *DeviceInfo) (LinkInfo, bool) {
+	l := d.Link
+	if l == nil || l.conn == nil {
 		return LinkInfo{}, false
 	}
 	return LinkInfo{
 		Protocol:    l.dialect.protocol().name(),
 		InFlight:    int(l.onWay.Load() / oneMessage),
 		OutBuffered: l.conn.Queued(),
+		Remote:      l.remote,
 	}, true
 }
 

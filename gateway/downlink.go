@@ -145,7 +145,7 @@ func (g *Gateway) encodeCommand(p protocol, id, name string, data []byte) []byte
 }
 
 // ttl is how long a command may wait for a device that is not here.
-func (g *Gateway) ttl(ctx context.Context, s *devicemgr.Session, key devicemgr.Key, asked time.Duration) (time.Duration, error) {
+func (g *Gateway) ttl(ctx context.Context, s *Session, key devicemgr.Key, asked time.Duration) (time.Duration, error) {
 	switch {
 	case asked > 0:
 		return asked, nil
@@ -171,7 +171,7 @@ func (l *link) command(id, name string, data []byte) error {
 
 // mayGet says why no command of that name may be sent down this link, or nil; any goroutine.
 func (l *link) mayGet(name string) error {
-	if l.rights().MayGet([]byte(name)) {
+	if l.rights.Load().MayGet([]byte(name)) {
 		return nil
 	}
 	l.g.drops[DropCommandNotAllowed].Add(1)
@@ -212,7 +212,7 @@ func (g *Gateway) Broadcast(tenant, group, name string, data []byte) (id string,
 		return "", 0, err
 	}
 	encoded := make(map[protocol][]byte)
-	send := func(s *devicemgr.Session) bool {
+	send := func(s *Session) bool {
 		l := liveLink(s)
 		if l == nil {
 			return true
@@ -254,16 +254,24 @@ func (g *Gateway) Kick(key devicemgr.Key, code uint16, reason string) error {
 	return nil
 }
 
+// The session table of a gateway, what it has of a device, and a snapshot of that. Its
+// connections are the gateway's own: DescribeLink says what they are.
+type (
+	Devices    = devicemgr.Manager[link]
+	Session    = devicemgr.Session[link]
+	DeviceInfo = devicemgr.Info[link]
+)
+
 // Devices is the session table, for lists.
-func (g *Gateway) Devices() *devicemgr.Manager { return g.devices }
+func (g *Gateway) Devices() *Devices { return g.devices }
 
 // liveLink is the link of a device that commands reach, or nil.
-func liveLink(s *devicemgr.Session) *link {
+func liveLink(s *Session) *link {
 	if s == nil {
 		return nil
 	}
-	l, ok := s.Link().(*link)
-	if !ok || !l.hears() {
+	l := linkOf(s)
+	if l == nil || !l.hears() {
 		return nil
 	}
 	return l

@@ -8,7 +8,6 @@ import (
 
 	"go.uber.org/zap"
 
-	"edgeloop/devicemgr"
 	"edgeloop/eventloop"
 )
 
@@ -73,8 +72,8 @@ func bounded(ctx context.Context, step func(context.Context) error) error {
 
 // spreadCloses closes the links that live now, evenly over the window.
 func (g *Gateway) spreadCloses(ctx context.Context, window time.Duration) error {
-	var links []devicemgr.Link
-	g.devices.Range("", func(s *devicemgr.Session) bool {
+	var links []*link
+	g.devices.Range("", func(s *Session) bool {
 		if l := s.Link(); l != nil {
 			links = append(links, l)
 		}

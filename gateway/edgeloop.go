@@ -158,7 +158,7 @@ func (e *edgeloop) refuseOnLane(l *link, err error) {
 func (e *edgeloop) groupOnLane(l *link, m *envelope.Message) {
 	var err error
 	if m.Type == envelope.TypeJoin {
-		if !l.rights().MayJoin(m.Group) {
+		if !l.rights.Load().MayJoin(m.Group) {
 			e.refuseOnLane(l, &envelope.Fault{Code: envelope.CodeNotAllowed, Message: "the token does not allow group " + string(m.Group)})
 			return
 		}
@@ -191,7 +191,7 @@ func (e *edgeloop) refreshOnLane(l *link, m *envelope.Message) {
 	case l.g.revoked(id):
 		e.refuseOnLane(l, &envelope.Fault{Code: envelope.CodeBadToken, Message: reasonRevoked})
 	default:
-		l.grant.Store(grantOf(id))
+		l.grant(id)
 		l.renew(id.Expires)
 		e.leaveOthersOnLane(l)
 		if l.g.revoked(id) { // since it was asked, and who walked the links did not see the mark
@@ -203,7 +203,7 @@ func (e *edgeloop) refreshOnLane(l *link, m *envelope.Message) {
 // leaveOthersOnLane ends the memberships that a newer token does not allow, and tells the
 // device, which has done nothing wrong.
 func (e *edgeloop) leaveOthersOnLane(l *link) {
-	rights := l.rights()
+	rights := l.rights.Load()
 	may := func(group string) bool { return rights.MayJoin([]byte(group)) }
 	for _, group := range l.g.devices.LeaveUnless(l.session, l.epoch, may) {
 		l.g.drops[DropNotAllowed].Add(1)

@@ -207,7 +207,7 @@ func (l *link) disconnected(gone *eventloop.Gone) {
 		return
 	}
 	data := eventData{Cause: gone.Cause.String(), Code: uint16(gone.Code), Reason: endOf(gone)}
-	l.g.happened(EventDisconnected, l.session.Key(), l.epoch, l.peer(), data)
+	l.g.happened(EventDisconnected, l.session.Key(), l.epoch, l.remote, data)
 }
 
 // endOf is why the node closed a connection, in one word; "" where nobody but the device did, or
@@ -243,7 +243,7 @@ func (g *Gateway) refused(c *candidate, r *eventloop.Refusal) {
 }
 
 // epochOf is the epoch of the newest connection, 0 where it is not known any more.
-func epochOf(s *devicemgr.Session) uint64 {
+func epochOf(s *Session) uint64 {
 	if epoch := s.Epoch(); !s.Forgotten() {
 		return epoch
 	}

@@ -4,7 +4,6 @@ import (
 	"math"
 	"time"
 
-	"edgeloop/devicemgr"
 	"edgeloop/eventloop"
 )
 
@@ -75,7 +74,7 @@ func (e *expiry) wasSet() bool {
 
 // watch asks once a second, until stop is closed, whether the wall clock was set, and has
 // all connections look at their tokens if it was.
-func (e *expiry) watch(devices *devicemgr.Manager, stop <-chan struct{}) {
+func (e *expiry) watch(devices *Devices, stop <-chan struct{}) {
 	t := time.NewTicker(time.Second)
 	defer t.Stop()
 	for {
@@ -87,8 +86,8 @@ func (e *expiry) watch(devices *devicemgr.Manager, stop <-chan struct{}) {
 		if !e.wasSet() {
 			continue
 		}
-		devices.Range("", func(s *devicemgr.Session) bool {
-			if l, ok := s.Link().(*link); ok && l.expires.Load() != 0 {
+		devices.Range("", func(s *Session) bool {
+			if l := linkOf(s); l != nil && l.expires.Load() != 0 {
 				l.lookAtToken()
 			}
 			return true

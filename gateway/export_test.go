@@ -14,3 +14,6 @@ func WithWall(c Config, off *atomic.Int64) Config {
 	}
 	return c
 }
+
+// OfNobody is the connection of nobody, as a reset leaves it.
+func OfNobody() *link { return ofNobody() }

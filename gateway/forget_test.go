@@ -8,10 +8,6 @@ import (
 	"edgeloop/gateway"
 )
 
-type nobody struct{}
-
-func (nobody) Close(uint16, string) {}
-
 // A device has left, and its lane still takes in what it sent, while others come and
 // go and the node looks whom to forget. What it sent is in the log without a hole.
 func TestForget_NoHoleUnderWhatIsOnItsWay(t *testing.T) {
@@ -43,7 +39,7 @@ func TestForget_NoHoleUnderWhatIsOnItsWay(t *testing.T) {
 					return
 				default:
 				}
-				s, epoch, _ := m.Connect(devicemgr.Key{Tenant: "default", Device: fmt.Sprint("c", i%8)}, nobody{})
+				s, epoch, _ := m.Connect(devicemgr.Key{Tenant: "default", Device: fmt.Sprint("c", i%8)}, gateway.OfNobody())
 				m.Unregister(s, epoch)
 			}
 		}()

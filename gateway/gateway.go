@@ -27,7 +27,7 @@ type Gateway struct {
 	store    Store
 	verifier *auth.Verifier
 	logger   *zap.Logger
-	devices  *devicemgr.Manager
+	devices  *Devices
 	workPool *pool.Pool
 	authPool *pool.Pool
 	lanes    *pool.Lanes[*batch]
@@ -110,7 +110,7 @@ func New(cfg Config) (*Gateway, error) {
 	g.memory.budget = bytebuf.NewBudget(cfg.InFlight, g.memory.low)
 	g.limits.set(cfg)
 	g.events.set(cfg.Events, cfg.EventRate)
-	g.devices, err = devicemgr.New(devicemgr.Config{MaxOffline: cfg.MaxRemembered, Lifted: cfg.SharedLog, OnPresence: g.presence})
+	g.devices, err = devicemgr.New[link](devicemgr.Config{MaxOffline: cfg.MaxRemembered, Lifted: cfg.SharedLog, OnPresence: g.presence})
 	if err != nil {
 		return nil, fmt.Errorf("gateway: %w", err)
 	}

@@ -11,7 +11,7 @@ import (
 	"edgeloop/gateway"
 )
 
-func (n *node) info(name string) devicemgr.Info {
+func (n *node) info(name string) gateway.DeviceInfo {
 	n.Helper()
 	key := devicemgr.Key{Tenant: "default", Device: name}
 	s := n.gateway.Devices().Lookup(key)
@@ -57,13 +57,13 @@ func TestInfo_ComingAndGoing(t *testing.T) {
 	} {
 		d := n.connect(name)
 		in := n.info(name)
-		if in.Remote == nil || !in.Remote.IP.IsLoopback() || in.Remote.Port == 0 || in.ConnectedAt.Before(began) {
+		if l, ok := gateway.DescribeLink(&in); !ok || l.Remote == nil || !l.Remote.IP.IsLoopback() || l.Remote.Port == 0 || in.ConnectedAt.Before(began) {
 			t.Errorf("%s is online: %+v", name, in)
 		}
 		tc.leave(d)
 		n.until(name+" to be gone", func() bool { return !n.info(name).Online })
 		in = n.info(name)
-		if in.Remote != nil || in.End.At.Before(in.LastSeen.Truncate(time.Second)) || in.End.Code != tc.code || gateway.DescribeEnd(in.End) != tc.reason {
+		if _, ok := gateway.DescribeLink(&in); ok || in.End.At.Before(in.LastSeen.Truncate(time.Second)) || in.End.Code != tc.code || gateway.DescribeEnd(in.End) != tc.reason {
 			t.Errorf("%s is gone: %+v, %s", name, in.End, gateway.DescribeEnd(in.End))
 		}
 	}

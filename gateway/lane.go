@@ -7,7 +7,6 @@ import (
 	"go.uber.org/zap"
 
 	"edgeloop/backbone"
-	"edgeloop/devicemgr"
 	"edgeloop/envelope"
 	"edgeloop/eventloop"
 )
@@ -37,7 +36,7 @@ type rest struct {
 
 // accepted is a session's sequence before a record of it was made.
 type accepted struct {
-	session *devicemgr.Session
+	session *Session
 	seq     uint64
 }
 

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"net"
 	"sync/atomic"
 	"time"
 
@@ -24,12 +25,13 @@ import (
 //	any     command   encodes it and posts it to the loop (downlink.go)
 //
 // There is one for each connected device, so its fields lie where they leave no
-// gap: 96 bytes.
+// gap: 112 bytes.
 type link struct {
 	// Immutable after construction.
-	*voice  // g and dialect
-	conn    *eventloop.Conn
-	session *devicemgr.Session
+	*voice                  // g and dialect
+	conn    *eventloop.Conn // nil: of nobody (ofNobody, errand)
+	session *Session
+	remote  *net.TCPAddr // the peer's; nil: not known. Shared, never written
 	epoch   uint64
 	after   uint64 // where the log ended for this device when the connection began
 	laneKey uint32 // chooses the lane: bits of the hash of the device
@@ -46,28 +48,37 @@ type link struct {
 	paid  time.Duration // until when what it sent is paid for, by its rates: since the gateway was made
 
 	// Atomic.
-	expires atomic.Uint32         // when its token ends, in Unix seconds; 0: never
-	flags   atomic.Uint32         // and, above closeShift, the code with which it is being closed
-	onWay   atomic.Uint64         // messages and bytes with the lane and the log, see oneMessage; the bytes of a batch until it ends
-	grant   atomic.Pointer[grant] // of its token or certificate; nil: it showed none
+	expires atomic.Uint32               // when its token ends, in Unix seconds; 0: never
+	flags   atomic.Uint32               // and, above closeShift, the code with which it is being closed
+	onWay   atomic.Uint64               // messages and bytes with the lane and the log, see oneMessage; the bytes of a batch until it ends
+	rights  atomic.Pointer[auth.Rights] // what its token or certificate allows now; nil: all
+	mark    atomic.Uint64               // which token it has shown: markOf; 0: none
 }
 
-// A grant is what is kept of a token: 16 bytes, for the devices that have one.
-type grant struct {
-	// Immutable after construction.
-	rights *auth.Rights // what it allows; nil: all
-	mark   uint64       // which it is: markOf; 0: a certificate
-}
-
-// rights are what the device may do now; any goroutine.
-func (l *link) rights() *auth.Rights {
-	if g := l.grant.Load(); g != nil {
-		return g.rights
+// linkOf is the connection of a session, nil where there is none or it is one of nobody.
+// Any goroutine.
+func linkOf(s *Session) *link {
+	if l := s.Link(); l != nil && l.conn != nil {
+		return l
 	}
 	return nil
 }
 
-func grantOf(id *auth.Identity) *grant { return &grant{id.Rights, markOf(id)} }
+// ofNobody is a link without a connection, which counts as being closed.
+func ofNobody() *link {
+	l := new(link)
+	l.markClosing(uint16(eventloop.CloseGoingAway))
+	return l
+}
+
+// grant takes over what a token or certificate allows; nil: it showed none. The mark goes last:
+// who asks whether a token is revoked after it sees every revocation that did not see the mark.
+func (l *link) grant(id *auth.Identity) {
+	if id != nil {
+		l.rights.Store(id.Rights)
+		l.mark.Store(markOf(id))
+	}
+}
 
 const (
 	flagAdmitted uint32 = 1 << iota // frames that are posted reach the device
@@ -93,10 +104,7 @@ const (
 // No flag reaches into the close code: this does not compile where one would.
 const _ uint32 = 1<<closeShift - flagConfirms<<1
 
-var (
-	_ eventloop.Receiver = (*link)(nil)
-	_ devicemgr.Link     = (*link)(nil)
-)
+var _ eventloop.Receiver = (*link)(nil)
 
 // LaneReady implements pool.Waiter. The flag goes before the wake, so whoever
 // is woken sees that it may ask again.
@@ -191,7 +199,7 @@ func (l *link) admitted() {
 	}
 }
 
-// Close implements devicemgr.Link. A connection whose handshake is not answered
+// Close ends the connection, once; any goroutine. A connection whose handshake is not answered
 // yet is closed right after it was (admitted): only then the device hears why.
 func (l *link) Close(code uint16, reason string) {
 	if before, first := l.markClosing(code); first && before&flagAdmitted != 0 {

@@ -19,7 +19,7 @@ func TestLink_TakesNothingMoreAfterALoss(t *testing.T) {
 		l.dialect.takeOnLane(l, tn, &batch{link: l}, messageOf(`{"type":"telemetry","data":1}`))
 		return len(tn.records) - before
 	}
-	devices, err := devicemgr.New(devicemgr.Config{})
+	devices, err := devicemgr.New[link](devicemgr.Config{})
 	if err != nil {
 		t.Fatal(err)
 	}

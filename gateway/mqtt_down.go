@@ -66,7 +66,7 @@ func (q *mqtt) subscribeOnLane(t *turn, l *link, m message, p mqttproto.Packet) 
 		if !coversCommands(f.Filter) {
 			continue
 		}
-		if p.Type == mqttproto.SUBSCRIBE && l.rights().MayGetNone() {
+		if p.Type == mqttproto.SUBSCRIBE && l.rights.Load().MayGetNone() {
 			l.g.drops[DropNotAllowed].Add(1)
 			continue
 		}
@@ -93,7 +93,7 @@ func (q *mqtt) appendSubackOnLoop(dst []byte, l *link, packet []byte) []byte {
 	for _, s := range m.All() {
 		covers := coversCommands(s.Filter)
 		switch {
-		case p.Type == mqttproto.SUBSCRIBE && covers && !l.rights().MayGetNone():
+		case p.Type == mqttproto.SUBSCRIBE && covers && !l.rights.Load().MayGetNone():
 			wants, confirms = true, s.QoS > 0 // the last one counts [MQTT-3.8.4-3]
 			codes = append(codes, mqttproto.ReasonCode(min(s.QoS, 1)))
 		case p.Type == mqttproto.SUBSCRIBE:

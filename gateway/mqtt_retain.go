@@ -66,7 +66,7 @@ func (t *turn) retainOnLane(g *Gateway, of devicemgr.Key, topic, payload []byte,
 // is not the last.
 func (q *mqtt) publishToRetainOnLane(l *link, t *turn, pub *mqttproto.Publish, seq uint64, beside int) (r *retaining, code mqttproto.ReasonCode) {
 	high := l.session.AcceptedOnLane()
-	if !pub.Retain || !l.g.retains() || l.lost != 0 || seq != 0 && seq <= high || !l.rights().MayPublish(pub.Topic) {
+	if !pub.Retain || !l.g.retains() || l.lost != 0 || seq != 0 && seq <= high || !l.rights.Load().MayPublish(pub.Topic) {
 		return nil, mqttproto.ReasonSuccess
 	}
 	r, room := t.retainOnLane(l.g, l.session.Key(), pub.Topic, pub.Payload, beside)

@@ -91,7 +91,7 @@ func (q *mqtt) waitsOnLoop(l *link, gone *eventloop.Gone) bool {
 	switch {
 	case delay == 0 || q.session == nil:
 		return false
-	case len(w.topic) > envelope.MaxTopic || w.topic[0] == '$' || !l.rights().MayPublish(w.topic):
+	case len(w.topic) > envelope.MaxTopic || w.topic[0] == '$' || !l.rights.Load().MayPublish(w.topic):
 		return false // it is refused, or a reply
 	}
 	atOtherNode := gone.Code == eventloop.CloseReplaced && l.session.Epoch() == l.epoch

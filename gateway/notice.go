@@ -130,7 +130,7 @@ func claimed(h *eventloop.Credentials) (tenant, device string, ok bool) {
 // wrong with it.
 func (l *link) noticeFaultOnLane(reason string) {
 	if l.faults == 0 {
-		l.g.notice("device sent a bad message", l.session.Key(), l.peer(), zap.String("reason", reason))
+		l.g.notice("device sent a bad message", l.session.Key(), l.remote, zap.String("reason", reason))
 	}
 }
 
@@ -149,14 +149,6 @@ func (l *link) noticeGone(gone *eventloop.Gone) {
 	default:
 		return
 	}
-	l.g.notice("device was cut off", l.session.Key(), l.peer(),
+	l.g.notice("device was cut off", l.session.Key(), l.remote,
 		zap.Stringer("cause", gone.Cause), zap.Uint16("close_code", uint16(gone.Code)))
-}
-
-// peer is the other end while this is the connection of the session; nil: not known.
-func (l *link) peer() *net.TCPAddr {
-	if in := l.g.devices.Info(l.session); in.Epoch == l.epoch {
-		return in.Remote
-	}
-	return nil
 }

@@ -288,7 +288,7 @@ func TestProtocols_Fields(t *testing.T) {
 			say(envelope.Message{Type: envelope.TypeJoin, Group: []byte("pumps")})
 			n.until("the device is in its group", func() bool {
 				members := 0
-				n.gateway.Devices().Members("acme", "pumps", func(*devicemgr.Session) bool { members++; return true })
+				n.gateway.Devices().Members("acme", "pumps", func(*gateway.Session) bool { members++; return true })
 				return members == 1
 			})
 		})

@@ -29,7 +29,7 @@ func (g *Gateway) register(c *candidate, l *link, key devicemgr.Key) *eventloop.
 			return refusal
 		}
 		var ok bool
-		if l.session, l.epoch, ok = g.devices.Replace(key, l, old, c.addr); ok {
+		if l.session, l.epoch, ok = g.devices.Replace(key, l, old); ok {
 			c.link = l
 			return g.takeOver(c, key, old)
 		}
@@ -37,7 +37,7 @@ func (g *Gateway) register(c *candidate, l *link, key devicemgr.Key) *eventloop.
 }
 
 // currentLink is the connection of a session, nil while there is none.
-func currentLink(s *devicemgr.Session) devicemgr.Link {
+func currentLink(s *Session) *link {
 	if s == nil {
 		return nil
 	}
@@ -45,7 +45,7 @@ func currentLink(s *devicemgr.Session) devicemgr.Link {
 }
 
 // mayComeFor says why a candidate may not come in the place of old, or nil.
-func (g *Gateway) mayComeFor(c *candidate, key devicemgr.Key, old devicemgr.Link) *eventloop.Refusal {
+func (g *Gateway) mayComeFor(c *candidate, key devicemgr.Key, old *link) *eventloop.Refusal {
 	if c.conn.Gone() {
 		g.drops[DropSuperseded].Add(1)
 		return g.later("the connection is gone")
@@ -57,7 +57,7 @@ func (g *Gateway) mayComeFor(c *candidate, key devicemgr.Key, old devicemgr.Link
 		}
 		return nil
 	}
-	if there, ok := old.(*link); ok && there.conn.ID() > c.conn.ID() {
+	if old.conn != nil && old.conn.ID() > c.conn.ID() {
 		g.drops[DropSuperseded].Add(1)
 		return g.later("a later connection of this device is here")
 	}
@@ -69,14 +69,14 @@ func (g *Gateway) mayComeFor(c *candidate, key devicemgr.Key, old devicemgr.Link
 }
 
 // takeOver closes old [MQTT-3.1.4-3], which is out of the session table, and takes its seat.
-func (g *Gateway) takeOver(c *candidate, key devicemgr.Key, old devicemgr.Link) *eventloop.Refusal {
+func (g *Gateway) takeOver(c *candidate, key devicemgr.Key, old *link) *eventloop.Refusal {
 	if old == nil {
 		return nil
 	}
 	seated := false
-	if there, ok := old.(*link); ok {
-		there.leaveTenant() // it closes for a while
-		seated = c.conn.TakeSeatOf(there.conn)
+	if old.conn != nil {
+		old.leaveTenant() // it closes for a while
+		seated = c.conn.TakeSeatOf(old.conn)
 	} else {
 		seated = c.conn.TakeSeat()
 	}

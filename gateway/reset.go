@@ -149,7 +149,7 @@ func (r *resetting) Durable(_ uint64, n int) {
 	}
 	// The node that the device is at lets go of it when it hears of a newer connection.
 	// Here is one of nobody, until this node has heard of it itself.
-	s, epoch, here := g.devices.Connect(r.key, goneLink{})
+	s, epoch, here := g.devices.Connect(r.key, ofNobody())
 	if here != nil {
 		here.Close(uint16(eventloop.CloseGoingAway), g.comeBack())
 	}
@@ -172,12 +172,6 @@ func (r *resetting) end(err error) {
 	r.done <- err
 }
 
-// goneLink is a connection of nobody.
-type goneLink struct{}
-
-// Close implements devicemgr.Link.
-func (goneLink) Close(uint16, string) {}
-
 // toldMost is how long other nodes may take to hear of a reset. A device is kept out for no
 // longer than that after it.
 const toldMost = 5 * time.Second
@@ -194,7 +188,7 @@ type resets struct {
 
 // resetState is a reset, and once it is durable whose connection the others are told of.
 type resetState struct {
-	session *devicemgr.Session // nil: it is not durable yet
+	session *Session // nil: it is not durable yet
 	epoch   uint64
 	until   time.Time
 	told    chan struct{} // closed when it is over
@@ -216,7 +210,7 @@ func (r *resets) begin(key devicemgr.Key) (told <-chan struct{}) {
 	return s.told
 }
 
-func (r *resets) tell(of *resetting, s *devicemgr.Session, epoch uint64) {
+func (r *resets) tell(of *resetting, s *Session, epoch uint64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	state := r.keys[of.key]

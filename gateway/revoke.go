@@ -16,7 +16,7 @@ const reasonRevoked = "the token was revoked"
 
 // A connection ends when its token is revoked. No message asks for that: the revocation is
 // in force for handshakes and newer tokens first, and then Revoke looks at every link once.
-// So a grant has one word of its token: when it was issued, and 31 bits of a hash of its
+// So a link has one word of its token: when it was issued, and 31 bits of a hash of its
 // id. Two ids with one hash cost a reconnect, at which the whole id is asked for.
 
 // markOf is that word; 0: the device has shown no token.
@@ -54,8 +54,8 @@ func (g *Gateway) revoked(id *auth.Identity) bool {
 // were. r must be in force. Any goroutine; it takes as long as a walk over the devices of the
 // tenant, or of the node.
 func (g *Gateway) Revoke(r *backbone.Revocation) (closed int) {
-	end := func(s *devicemgr.Session) bool {
-		if l, ok := s.Link().(*link); ok && l.flags.Load()>>closeShift == 0 && covers(r, l.grant.Load()) {
+	end := func(s *Session) bool {
+		if l := linkOf(s); l != nil && l.flags.Load()>>closeShift == 0 && covers(r, l.mark.Load()) {
 			l.Close(uint16(eventloop.CloseTokenExpired), reasonRevoked)
 			closed++
 		}
@@ -70,12 +70,11 @@ func (g *Gateway) Revoke(r *backbone.Revocation) (closed int) {
 	return closed
 }
 
-// covers reports whether r is about the token of a grant, which may be nil.
-func covers(r *backbone.Revocation, g *grant) bool {
-	if g == nil || g.mark == 0 {
+// covers reports whether r is about the token with that mark.
+func covers(r *backbone.Revocation, mark uint64) bool {
+	if mark == 0 {
 		return false
 	}
-	mark := g.mark
 	if r.TokenID != "" {
 		return uint32(mark)&^markSet == hashOf(r.TokenID) //nolint:gosec // the low half
 	}

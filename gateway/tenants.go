@@ -7,7 +7,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"edgeloop/devicemgr"
 	"edgeloop/eventloop"
 	"edgeloop/quota"
 )
@@ -186,7 +185,7 @@ func (t *tenant) storesTooMuch(stored func(tenant string) int64) bool {
 
 // joinTenant counts a link in among the connections of its tenant, which its voice then
 // knows. old is the connection that it replaces, or nil. It may be called again.
-func (g *Gateway) joinTenant(l *link, name string, old devicemgr.Link) *eventloop.Refusal {
+func (g *Gateway) joinTenant(l *link, name string, old *link) *eventloop.Refusal {
 	if l.flags.Load()&flagCounted != 0 {
 		return nil
 	}

@@ -11,7 +11,6 @@ import (
 
 	"github.com/coder/websocket"
 
-	"edgeloop/devicemgr"
 	"edgeloop/envelope"
 	"edgeloop/gateway"
 	"edgeloop/quota"
@@ -79,7 +78,7 @@ func TestTenant_Groups(t *testing.T) {
 	n.until("the other tenant has two", func() bool {
 		in := 0
 		for _, group := range []string{"one", "two"} {
-			n.gateway.Devices().Members("other", group, func(*devicemgr.Session) bool { in++; return true })
+			n.gateway.Devices().Members("other", group, func(*gateway.Session) bool { in++; return true })
 		}
 		return in == 2
 	})

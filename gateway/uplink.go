@@ -11,7 +11,7 @@ import (
 // recordOnLane checks a message of b that is for the log and adds it to t's records.
 // anyBytes says that its data need not be JSON. A fault is for the device to hear.
 func (l *link) recordOnLane(t *turn, b *batch, m *envelope.Message, anyBytes bool) *envelope.Fault {
-	if !l.rights().MayPublish(m.Topic) {
+	if !l.rights.Load().MayPublish(m.Topic) {
 		return &envelope.Fault{
 			Code: envelope.CodeNotAllowed, Seq: m.Seq,
 			Message: "the token does not allow topic " + string(m.Topic),

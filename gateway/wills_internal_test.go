@@ -159,7 +159,7 @@ func TestWills_OnlyTheRestIsToldAgain(t *testing.T) {
 // A Will whose worker panicked is published later, or is not where its device is back before.
 func TestWills_Panic(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		devices, err := devicemgr.New(devicemgr.Config{})
+		devices, err := devicemgr.New[link](devicemgr.Config{})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -168,7 +168,7 @@ func (a adminDevices) Device(ctx context.Context, tenant, device string) (api.De
 	return d, nil
 }
 
-func (a adminDevices) device(in *devicemgr.Info) api.Device {
+func (a adminDevices) device(in *gateway.DeviceInfo) api.Device {
 	d := api.Device{
 		Tenant: in.Key.Tenant, Device: in.Key.Device, Online: in.Online,
 		Epoch: in.Epoch, LastSeen: in.LastSeen, Durable: in.Durable, Groups: in.Groups,
@@ -178,10 +178,10 @@ func (a adminDevices) device(in *devicemgr.Info) api.Device {
 	} else if !in.End.At.IsZero() {
 		d.DisconnectedAt, d.DisconnectCode, d.DisconnectReason = &in.End.At, in.End.Code, gateway.DescribeEnd(in.End)
 	}
-	if in.Remote != nil {
-		d.Remote = in.Remote.String()
-	}
-	if link, ok := gateway.DescribeLink(in.Link); ok {
+	if link, ok := gateway.DescribeLink(in); ok {
+		if link.Remote != nil {
+			d.Remote = link.Remote.String()
+		}
 		d.Protocol, d.InFlight, d.OutBuffered = link.Protocol, link.InFlight, link.OutBuffered
 	}
 	_, d.Banned = a.backbone.Banned(in.Key.Tenant, in.Key.Device)

@@ -19,7 +19,7 @@ import (
 func main() {
 	listen := flag.String("listen", "127.0.0.1:9003", "host:port")
 	flag.Parse()
-	devices, err := devicemgr.New(devicemgr.Config{OnPresence: func(p devicemgr.Presence) {
+	devices, err := devicemgr.New[link](devicemgr.Config{OnPresence: func(p devicemgr.Presence) {
 		fmt.Printf("%s %s\n", p.Key.Device, p.Cause)
 	}})
 	if err != nil {
@@ -45,24 +45,24 @@ func main() {
 
 // send may be called from any goroutine: it looks the device up and posts the
 // message to the loop of its connection.
-func send(devices *devicemgr.Manager, name, words string) error {
+func send(devices *devicemgr.Manager[link], name, words string) error {
 	session := devices.Lookup(devicemgr.Key{Tenant: "default", Device: name})
 	if session == nil {
 		return fmt.Errorf("%s was never here", name)
 	}
-	l, ok := session.Link().(*link)
-	if !ok {
+	l := session.Link()
+	if l == nil {
 		return fmt.Errorf("%s is away", name)
 	}
 	return l.Send(eventloop.Text, []byte(words))
 }
 
 // doorman takes the device's name from the path.
-type doorman struct{ devices *devicemgr.Manager }
+type doorman struct{ devices *devicemgr.Manager[link] }
 
 func (d *doorman) Accept(c *eventloop.Conn, h *eventloop.Hello) (eventloop.Receiver, *eventloop.Refusal) {
 	l := &link{Conn: c, devices: d.devices}
-	var old devicemgr.Link
+	var old *link
 	l.session, l.epoch, old = d.devices.Connect(devicemgr.Key{Tenant: "default", Device: strings.Trim(string(h.Path), "/")}, l)
 	if old != nil {
 		old.Close(uint16(eventloop.CloseReplaced), "a newer connection took over")
@@ -73,12 +73,12 @@ func (d *doorman) Accept(c *eventloop.Conn, h *eventloop.Hello) (eventloop.Recei
 // link is one connection, as seen by its session and by its loop.
 type link struct {
 	*eventloop.Conn
-	devices *devicemgr.Manager
-	session *devicemgr.Session
+	devices *devicemgr.Manager[link]
+	session *devicemgr.Session[link]
 	epoch   uint64
 }
 
-// Close makes a Conn a devicemgr.Link.
+// Close ends the connection.
 func (l *link) Close(code uint16, reason string) { l.Conn.Close(eventloop.CloseCode(code), reason) }
 
 func (l *link) Receive(eventloop.Kind, []byte) {}
