@@ -66,6 +66,7 @@ func measures(p plan) []measure {
 	}
 	return []measure{
 		{name: "idle", args: []string{"idle", few, "--settle=10s", "--hold=0s"}},
+		{name: "idle-calm", args: []string{"idle", few, "--calm=10s", "--settle=10s", "--hold=0s"}, fits: func(s server) bool { return p.older != "" && s.node }},
 		{name: "connect", args: []string{"connect", "--rounds=5"}},
 		{name: "echo-1", args: []string{"echo", "--in-flight=1", d}, echo: true},
 		{name: "echo-8", args: []string{"echo", "--in-flight=8", d}, echo: true},
