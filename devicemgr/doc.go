@@ -18,7 +18,7 @@
 // those that made a change.
 //
 // # Memory
-// A session is 112 bytes, and 16 more while it is online; a device's name is
+// A session is 80 bytes; a device's name is
 // copied once and the tenant's name is shared. Memberships cost about 50 bytes
 // each. Strings handed out are shared, never written.
 //
@@ -33,7 +33,7 @@
 // number of connected devices.
 //
 // # Not here
-// Timers (internal/wheel), limits on traffic, and what is sent over a Link.
+// Timers (internal/wheel), limits on traffic, and what a connection is, and what is sent over it.
 //
 // # Lock order
 // Manager.mu, then shard.mu. Changes hold both, so a holder of Manager.mu may read a shard

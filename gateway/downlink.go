@@ -254,11 +254,13 @@ func (g *Gateway) Kick(key devicemgr.Key, code uint16, reason string) error {
 	return nil
 }
 
-// The session table of a gateway, what it has of a device, and a snapshot of that. Its
-// connections are the gateway's own: DescribeLink says what they are.
 type (
-	Devices    = devicemgr.Manager[link]
-	Session    = devicemgr.Session[link]
+	// Devices is the session table of a gateway. Its connections are the gateway's own:
+	// DescribeLink says what they are.
+	Devices = devicemgr.Manager[link]
+	// Session is what the table has of a device.
+	Session = devicemgr.Session[link]
+	// DeviceInfo is a snapshot of a Session.
 	DeviceInfo = devicemgr.Info[link]
 )
 

@@ -120,8 +120,18 @@ type process struct {
 	proxy   *exec.Cmd // nil without one
 }
 
-// start runs the server on free ports and waits until it accepts.
-func start(ctx context.Context, s server, c certs) (*process, error) {
+// start runs the server and waits until it accepts. Of a port that was free a moment ago a
+// connection of another server's load may have become the local end, so it tries again.
+func start(ctx context.Context, s server, c certs) (p *process, err error) {
+	for range 3 {
+		if p, err = launch(ctx, s, c); err == nil || ctx.Err() != nil {
+			break
+		}
+	}
+	return p, err
+}
+
+func launch(ctx context.Context, s server, c certs) (*process, error) {
 	p := &process{server: s}
 	var err error
 	if p.addr, err = freeAddr(); err != nil {
