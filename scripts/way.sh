@@ -1,13 +1,20 @@
 #!/usr/bin/env bash
-# way.sh [REVISION]: the files and functions of ours on the way of a message, from socket
-# to acknowledgement, in this tree or as it was at REVISION.
+# way.sh [-n IN_FLIGHT] [REVISION]: the files and functions of ours on the way of a message,
+# from socket to acknowledgement, in this tree or as it was at REVISION.
 #
 # A node that counts how often each statement runs is given 1,000 messages of one device,
-# one at a time, and then none for as long. What ran at least 500 times more often is on
-# the way; set up, ticks and the connecting itself are not. Takes half a minute.
+# one at a time, and then none for as long. What ran at least half as many times more often
+# is on the way; set up, ticks and the connecting itself are not. With -n so many are in
+# flight at a time, as fast as they go: then only what is done for each message is on it, and what is
+# done once for a batch is not. Takes half a minute.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
+load=(--rate=200) # 1,000 in 5 s
+if [ "${1-}" = -n ]; then
+  load=(--in-flight="$2")
+  shift 2
+fi
 work=$(mktemp -d)
 tree=$PWD
 node=
@@ -43,15 +50,16 @@ counted() {
   node=
   (cd "$tree" && go tool covdata textfmt -i="$work/$name.cover" -o "$work/$name.txt")
 }
-counted some telemetry --rate=200 --duration=5s --warmup=0s
+counted some telemetry "${load[@]}" --duration=5s --warmup=0s
 counted none idle --hold=5s --settle=1s
 
+messages=$(grep -o '"acked": [0-9]*' "$work/some.json" | cut -d' ' -f2 | sort -n | tail -1)
 # Blocks that ran more often with messages, as a profile of their own: the tool knows
 # which function a block belongs to.
-awk 'FNR == 1 { mode = $0; if (NR != 1) print "mode: set"; next }
+awk -v half="$((messages / 2))" 'FNR == 1 { mode = $0; if (NR != 1) print "mode: set"; next }
   NR == FNR { without[$1] += $3; next }
   { with[$1] += $3; statements[$1] = $2 }
-  END { for (b in with) print b, statements[b], (with[b] - without[b] >= 500) }' \
+  END { for (b in with) print b, statements[b], (with[b] - without[b] >= half) }' \
   "$work/none.txt" "$work/some.txt" >"$work/way.txt"
 (cd "$tree" && go tool cover -func="$work/way.txt") |
   awk '$NF != "0.0%" && $1 != "total:" { sub(/:[0-9]+:$/, "", $1); sub(/^edgeloop\//, "", $1); print $1, $2 }' |
@@ -59,4 +67,4 @@ awk 'FNR == 1 { mode = $0; if (NR != 1) print "mode: set"; next }
 
 awk '{ if ($1 != last) { printf "%s%s:", sep, $1; last = $1; sep = "\n" } printf " %s", $2 } END { print "" }' "$work/functions"
 echo
-echo "$(cut -d' ' -f1 "$work/functions" | uniq | wc -l) files, $(wc -l <"$work/functions") functions"
+echo "$messages messages: $(cut -d' ' -f1 "$work/functions" | uniq | wc -l) files, $(wc -l <"$work/functions") functions"
