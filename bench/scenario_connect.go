@@ -77,6 +77,7 @@ type Idle struct {
 	Hold   time.Duration `help:"Time to hold all connections after the last step, for CPU per connection; 0 skips it." default:"30s"`
 	Settle time.Duration `help:"Longest wait at each step for the server's memory to settle." default:"20s"`
 	Calm   time.Duration `help:"Time before that in which nothing is said, for a server that gives memory back to those who are silent." default:"0"`
+	After  time.Duration `help:"Time after that in which nothing is said, to read the memory again; 0 does not." default:"0"`
 }
 
 // Name implements Scenario.
@@ -108,6 +109,14 @@ func (i Idle) run(ctx context.Context, s *Session) (connects *Phase, err error) 
 		cost, err := s.settle(ctx, i.Settle, n, connects)
 		if err != nil {
 			return nil, err
+		}
+		if i.After > 0 {
+			if err := s.hold(ctx, i.After); err != nil {
+				return nil, err
+			}
+			if cost.after, err = s.memory(ctx, i.Settle); err != nil {
+				return nil, err
+			}
 		}
 		if last = cost; first == nil {
 			first = cost
@@ -162,6 +171,7 @@ type stepCost struct {
 	n      int
 	rss    int64
 	anon   int64
+	after  probe.Process // some time later; zero: it was not asked for
 	heap   *probe.Heap
 	kernel probe.Kernel
 }
@@ -183,7 +193,7 @@ func (s *Session) settle(ctx context.Context, patience time.Duration, n int, p *
 		c.heap, p.Heap = &h, &h
 	}
 	if s.opt.PID != 0 {
-		q, err := s.together(func(pid int) (probe.Process, error) { return probe.Settled(ctx, pid, patience) })
+		q, err := s.memory(ctx, patience)
 		if err != nil {
 			return nil, err
 		}
@@ -192,6 +202,14 @@ func (s *Session) settle(ctx context.Context, patience time.Duration, n int, p *
 	}
 	c.kernel = probe.ReadKernel()
 	return c, nil
+}
+
+// memory waits until the server's memory stands still, and reads it; zero without a server.
+func (s *Session) memory(ctx context.Context, patience time.Duration) (probe.Process, error) {
+	if s.opt.PID == 0 {
+		return probe.Process{}, nil
+	}
+	return s.together(func(pid int) (probe.Process, error) { return probe.Settled(ctx, pid, patience) })
 }
 
 func (s *Session) idleFigures(first, last *stepCost, base probe.Kernel) {
@@ -209,6 +227,9 @@ func (s *Session) idleFigures(first, last *stepCost, base probe.Kernel) {
 	n := float64(last.n - first.n)
 	s.figure("rss_bytes_per_connection", float64(last.rss-first.rss)/n)
 	s.figure("anonymous_bytes_per_connection", float64(last.anon-first.anon)/n)
+	if last.after.RSS > 0 {
+		s.figure("rss_after_bytes_per_connection", float64(last.after.RSS-first.after.RSS)/n)
+	}
 	if last.heap != nil && first.heap != nil {
 		s.figure("heap_bytes_per_connection", float64(last.heap.Alloc-first.heap.Alloc)/n)
 		s.figure("heap_objects_per_connection", float64(last.heap.Objects-first.heap.Objects)/n)

@@ -17,4 +17,4 @@ git worktree add --quiet --detach "$tree/at" "$rev"
 scripts/bench-build.sh
 bin/compare -name before-after -older "bin/before/edgeloop-$rev" \
   -only raw-2,gnet,older-echo,edgeloop-echo,older-serve,edgeloop-serve \
-  -measures idle,idle-calm,connect,echo-1,telemetry,telemetry-paced "$@"
+  -measures idle,connect,echo-1,telemetry,telemetry-paced "$@"

@@ -61,12 +61,15 @@ func measures(p plan) []measure {
 	d := fmt.Sprintf("--duration=%ds", p.seconds)
 	rate := fmt.Sprintf("--rate=%d", p.rate)
 	few := fmt.Sprintf("--steps=%d", max(1, p.connections/20))
+	idle := []string{"idle", few, "--settle=10s", "--hold=0s"}
+	if p.older != "" {
+		idle = append(idle, "--after=10s")
+	}
 	if p.tls {
 		return tlsMeasures(d, few)
 	}
 	return []measure{
-		{name: "idle", args: []string{"idle", few, "--settle=10s", "--hold=0s"}},
-		{name: "idle-calm", args: []string{"idle", few, "--calm=10s", "--settle=10s", "--hold=0s"}, fits: func(s server) bool { return p.older != "" && s.node }},
+		{name: "idle", args: idle},
 		{name: "connect", args: []string{"connect", "--rounds=5"}},
 		{name: "echo-1", args: []string{"echo", "--in-flight=1", d}, echo: true},
 		{name: "echo-8", args: []string{"echo", "--in-flight=8", d}, echo: true},

@@ -89,7 +89,7 @@ func (r report) pairs() []pair {
 		{column{title: "ingest" + paced + ": ack p50 ms", measure: "telemetry-paced", figure: "ack_p50_ms", digits: 2}, olderNode, wholeOne},
 		{column{title: "ingest" + paced + ": ack p99 ms", measure: "telemetry-paced", figure: "ack_p99_ms", digits: 2}, olderNode, wholeOne},
 		{column{title: "idle authenticated device: RSS, B", measure: "idle", figure: "rss_bytes_per_connection"}, olderNode, wholeOne},
-		{column{title: "the same ten seconds later: RSS, B", measure: "idle-calm", figure: "rss_bytes_per_connection"}, olderNode, wholeOne},
+		{column{title: "the same ten seconds later: RSS, B", measure: "idle", figure: "rss_after_bytes_per_connection"}, olderNode, wholeOne},
 		{column{title: "idle authenticated device: heap, B", measure: "idle", figure: "heap_bytes_per_connection"}, olderNode, wholeOne},
 		{column{title: "connect, whole node: CPU µs", measure: "connect", figure: "cpu_us_per_connect", digits: 1, ratio: true}, olderNode, wholeOne},
 		{column{title: "connect, loop only: CPU µs", measure: "connect", figure: "cpu_us_per_connect", digits: 1, ratio: true}, olderLoop, loopOnly},
