@@ -196,7 +196,7 @@ func (s *Server) admit(w *statusWriter, r *http.Request, v *visitor, serve func(
 		w.Header().Set("WWW-Authenticate", `Bearer realm="edgeloop admin"`)
 		writeProblem(w, refused)
 	case !v.begin(h.Tenant != ""):
-		writeProblem(w, kindTooManyRequests.problem("as many requests are being served as are allowed"))
+		writeProblem(w, kindTooManyRequests.problem("too many requests at a time"))
 	default:
 		defer v.end()
 		ctx, cancel := h.Within(context.WithValue(r.Context(), callerKey{}, &caller{principal: &h.Principal}))

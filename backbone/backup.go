@@ -19,12 +19,13 @@ var ErrShared = errors.New("backbone: the log is on external NATS servers: back 
 var ErrBackingUp = errors.New("backbone: a backup is being made")
 
 // Backup writes a backup of all that is kept, at w's pace: the log with all that was
-// acknowledged before the call and perhaps more, waiting commands, bans, presence, the places
-// of sinks and their dead letters. by is the version that made it. The log takes records all the
+// acknowledged before the call and perhaps more, and the streams beside it (names.Beside): waiting
+// commands, presence, bans, the places of sinks and their dead letters, revocations, Wills and
+// retained messages. by is the version that made it. The log takes records all the
 // while. Only one can be made at a time: ErrBackingUp, and with servers elsewhere ErrShared; then
 // nothing was written. If it fails later, its last entry says so.
 //
-// The places are taken first and the log last, so that no place lies behind the end of the log.
+// The log is taken last, so that no place lies behind its end.
 func (b *Backbone) Backup(ctx context.Context, w io.Writer, by string) error {
 	durable, ok := b.Durable()
 	if !ok {

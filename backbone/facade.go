@@ -74,7 +74,7 @@ type (
 	PositionError = reader.PositionError
 	// Reader reads the log under a name, and its place is kept.
 	Reader = reader.Kept
-	// Start says where a reader begins whose name is new.
+	// Start says where a reader with a new name begins.
 	Start = reader.Start
 	// Entry is one record as a Reader gives it.
 	Entry = reader.Entry
@@ -118,7 +118,7 @@ const (
 	MinMaxAge   = uplog.MinMaxAge
 )
 
-// Where a reader begins whose name is new.
+// Where a reader with a new name begins.
 const (
 	Oldest = reader.Oldest
 	Newest = reader.Newest

@@ -33,7 +33,7 @@
 // number of connected devices.
 //
 // # Not here
-// Timers (internal/wheel), limits on traffic, and what a connection is, and what is sent over it.
+// Timers (internal/wheel), limits on traffic, and what a connection is, what is sent over it.
 //
 // # Lock order
 // Manager.mu, then shard.mu. Changes hold both, so a holder of Manager.mu may read a shard

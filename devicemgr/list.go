@@ -26,8 +26,8 @@ type Info[L any] struct {
 	Key      Key
 	Epoch    uint64
 	Online   bool
-	Link     *L // nil while offline
-	LastSeen time.Time
+	Link     *L        // nil while offline
+	LastSeen time.Time // in whole seconds, rounded down
 	Durable  uint64
 	Groups   []string // sorted; the slice belongs to the caller
 
@@ -52,9 +52,6 @@ func (m *Manager[L]) infoLocked(s *Session[L]) Info[L] {
 		return i
 	}
 	i.ConnectedAt = s.turned.at()
-	if i.LastSeen.Before(i.ConnectedAt) { // in whole seconds
-		i.LastSeen = i.ConnectedAt
-	}
 	for _, ms := range m.groupsLocked(s) {
 		i.Groups = append(i.Groups, ms.group.name)
 	}

@@ -44,9 +44,9 @@ func (c Config) withDefaults() (Config, error) {
 	return c, nil
 }
 
-// Manager is the session table. L is a connection as its owner knows it: the table keeps
-// where it is, and never looks into it. (An interface in its place costs each device the
-// 16 bytes that it points to.)
+// Manager is the session table. L is a connection as its owner knows it, a type of which two
+// never have one address, so of a size above 0: the table keeps where it is, and never looks
+// into it. (An interface in its place costs each device the 16 bytes that it points to.)
 type Manager[L any] struct {
 	// Immutable after construction.
 

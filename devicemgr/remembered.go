@@ -25,7 +25,7 @@ func (r *remembered[L]) init() {
 	head.older, head.newer = r.head, r.head
 }
 
-// firstLocked is the session that left firstLocked.
+// firstLocked is the session that left first.
 func (r *remembered[L]) firstLocked() *Session[L] {
 	return r.places.at(r.places.at(r.head).newer).session
 }

@@ -83,7 +83,7 @@ func (s *Session[L]) Touch(now time.Time) {
 	s.seen.Store(uint32(min(max(now.Unix(), 0), math.MaxUint32))) //nolint:gosec // bounded here
 }
 
-// LastSeen is the last Touch, in whole seconds; registering counts as one.
+// LastSeen is the last Touch, in whole seconds, rounded down; registering counts as one.
 func (s *Session[L]) LastSeen() time.Time { return time.Unix(int64(s.seen.Load()), 0) }
 
 // Durable is the highest sequence known to be in the log, 0 when there is none.

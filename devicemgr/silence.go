@@ -3,8 +3,8 @@ package devicemgr
 import "time"
 
 // Silence says what happens to a silent device: it is pinged, and evicted if it does not
-// answer in time. No device is evicted without a ping, whatever the values were when its
-// silence began.
+// answer in time. Unless Unasked is set, no device is evicted without a ping, whatever the
+// values were when its silence began.
 type Silence struct {
 	// Heartbeat is the silence after which the node pings; 0: half the Limit.
 	Heartbeat time.Duration

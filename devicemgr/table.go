@@ -6,7 +6,7 @@ import (
 	"sync"
 )
 
-// numShards separates lookups on different processors, and keeps each map small.
+// numShards separates lookups on different processors, and keeps each table of buckets small.
 const numShards = 256
 
 // shard is one part of the table, by the upper bits of the hash.

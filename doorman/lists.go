@@ -39,7 +39,7 @@ func ReadLists(allowFile, denyFile string) (*Lists, error) {
 			return nil, err
 		}
 		if l.allow == 0 {
-			return nil, fmt.Errorf("%s has no prefix, so that nobody could come: give one at least, 0.0.0.0/0 and ::/0 for everybody", allowFile)
+			return nil, fmt.Errorf("%s has no prefix, so nobody could connect: give at least one; 0.0.0.0/0 and ::/0 let everybody in", allowFile)
 		}
 	}
 	if denyFile != "" {

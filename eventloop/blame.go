@@ -5,10 +5,10 @@ import "errors"
 // errLate says that a handshake was not over in time.
 var errLate = errors.New("eventloop: too late")
 
-// blameOnLoop tells Config.OnFailedTLS of a peer whose TLS handshake failed for err, if that
-// was the peer's doing: what it sent or showed is no good, or it began and did not go on.
-// Nobody is blamed who left, said nothing, or does not trust our certificate, nor for what
-// had to wait for a worker of ours. The address is the true one, behind a PROXY header.
+// blameOnLoop reports a peer to Config.OnFailedTLS if its TLS handshake failed with err through its
+// own fault: it sent or showed something invalid, or it began and did not go on. A peer that left,
+// said nothing or does not trust our certificate is not blamed, nor is one that had to wait for one
+// of our workers. The address reported is the real one, behind a PROXY header.
 func (c *Conn) blameOnLoop(err error) {
 	tell := c.loop.s.cfg.OnFailedTLS
 	l, ok := c.gc.(*layered)
@@ -29,8 +29,8 @@ func (c *Conn) blameOnLoop(err error) {
 	}
 }
 
-// crowded says whether handshakes wait for a worker: the newest comes first, so who is late
-// then may have waited for us.
+// crowded reports whether handshakes wait for a worker. The newest is served first, so a peer that
+// is late then may have waited for us.
 func (w *workshop) crowded() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()

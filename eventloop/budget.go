@@ -10,8 +10,8 @@ import (
 // reserve beyond it) for all listeners together, and handshakes (MaxHandshakes) for each.
 // Seats are in seat.go.
 
-// beginOnLoop counts a newcomer in. One for which there is no room waits: nothing
-// is read from it (lobby.go).
+// beginOnLoop counts a newcomer in. If there is no room for it, it waits, and nothing is read from
+// it (lobby.go).
 func (s *listener) beginOnLoop(c *Conn) {
 	s.accepted.Add(1)
 	s.open.Add(1)
@@ -40,8 +40,8 @@ func (s *listener) decidedOnLoop(c *Conn) {
 	}
 }
 
-// partOnLoop lets c go from the lobby, and the next in. The gate opens again when
-// a quarter is free, not for every single one.
+// partOnLoop lets c leave the lobby, and lets the next one in. The gate opens again when a quarter
+// of the lobby is free, not for every single place.
 func (s *listener) partOnLoop(c *Conn) {
 	if !c.guest {
 		return
@@ -49,7 +49,7 @@ func (s *listener) partOnLoop(c *Conn) {
 	c.guest = false
 	s.lobby.leave(c)
 	for next := s.lobby.next(time.Now()); next != nil; next = s.lobby.next(time.Now()) {
-		_ = next.loop.post(mail{c: next, kind: mailEnter}) // as above
+		_ = next.loop.post(mail{c: next, kind: mailEnter}) // a loop that has ended has closed it
 	}
 	if s.lobby.inside.Load() <= int64(s.lobby.most)*3/4 {
 		s.minding()

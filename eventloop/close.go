@@ -38,8 +38,8 @@ func (c *Conn) startCloseOnLoop(code wsproto.CloseCode, reason string) {
 	if held == nil {
 		return
 	}
-	// It was received before the connection was closed, and waited for us: so it is
-	// handed on, whatever the code. The peer's Close may be in it, too.
+	// This was received before we closed and was only waiting for us, so it is handed on, whatever
+	// the code. The peer's Close may be in it too.
 	c.hold = held
 	switch {
 	case c.state != stateClosing:
@@ -52,7 +52,7 @@ func (c *Conn) startCloseOnLoop(code wsproto.CloseCode, reason string) {
 	}
 }
 
-// wordsOnTheWireOnLoop is the same of what waited before the Greeting. A caller that
+// wordsOnTheWireOnLoop does the same for bytes that waited before the Greeting. A caller that
 // closes from within Receive has a message lent, which the next one would take away, and what came
 // before the wire is not through.
 func (c *Conn) wordsOnTheWireOnLoop() {
@@ -61,8 +61,8 @@ func (c *Conn) wordsOnTheWireOnLoop() {
 	}
 }
 
-// protocolErrorOnLoop fails the connection: what is wrong is told in a Close
-// frame, and nothing more is taken from the peer. [RFC6455 7.1.7]
+// protocolErrorOnLoop fails the connection: it tells the peer in a Close frame what is wrong, and
+// takes nothing more from it. [RFC6455 7.1.7]
 func (c *Conn) protocolErrorOnLoop(err error) {
 	c.recv.Flush()
 	if c.state != stateOpen {
@@ -74,7 +74,7 @@ func (c *Conn) protocolErrorOnLoop(err error) {
 	c.lingerOnLoop()
 }
 
-// closeCodeOf is a fault of the peer as a Close frame puts it.
+// closeCodeOf returns the code and the reason with which a Close frame reports a fault of the peer.
 func closeCodeOf(err error) (wsproto.CloseCode, string) {
 	var ce *wsproto.CloseError
 	if errors.As(err, &ce) {
@@ -208,8 +208,8 @@ func (c *Conn) hungUpOnLoop() {
 	c.hangUpOnLoop()
 }
 
-// closedOnLoop is the end: after it nobody touches the gnet connection, whose
-// descriptor may be another device's from now on.
+// closedOnLoop ends c. From here on nobody may touch the gnet connection: its descriptor may
+// already be another device's.
 func (c *Conn) closedOnLoop(err error) {
 	if c.state == stateClosed {
 		return
@@ -267,10 +267,10 @@ func (c *Conn) closedOnLoop(err error) {
 	}
 }
 
-// legacyOnLoop hands on what had been received and waited for us when the connection
-// ended without a Close frame: held, up to the first message for which there is no
-// memory. Nothing may come after that one, nor after what is no message: more says whether
-// something may.
+// legacyOnLoop hands on what had been received and was waiting for us (held) when the connection
+// ended without a Close frame, up to the first message for which there is no memory. more is false
+// if nothing may follow: after such a message, after a Close, or after bytes that are not a
+// message.
 func (c *Conn) legacyOnLoop(held []byte) (more bool) {
 	defer c.containOnLoop()
 	more = true

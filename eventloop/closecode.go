@@ -6,7 +6,7 @@ import "edgeloop/wsproto"
 // that has its own numbers translates.
 type CloseCode = wsproto.CloseCode
 
-// The codes that are closed with from outside of this package.
+// The codes with which callers outside this package close a connection.
 const (
 	CloseGoingAway    = wsproto.CloseGoingAway
 	ClosePolicy       = wsproto.ClosePolicy

@@ -26,19 +26,18 @@ type Config struct {
 	// RefuseReserve is how many sockets beyond MaxConnections are still accepted,
 	// to be told 503; default 1,024. Beyond it the gate is closed.
 	RefuseReserve int
-	// MaxHandshakes bounds the connections that have not finished their opening
-	// handshake, or were refused and have not hung up; default 512, shared out evenly
-	// among the listeners. It is the
-	// budget that keeps a storm of newcomers from slowing down those who are
-	// connected; when used up, the gate is closed, and who has sent no whole request
-	// for a second gives way, sooner while there stays no room (lobby.go).
+	// MaxHandshakes bounds the connections that have not finished their opening handshake, or were
+	// refused and have not hung up; default 512, shared evenly among the listeners. It keeps a
+	// storm of newcomers from slowing down the devices that are connected. When it is used up, the
+	// gate closes, and a peer that has sent no whole request for a second gives way, sooner while
+	// there is still no room (lobby.go).
 	MaxHandshakes int
-	// MaxPerAddress is how many sockets of one address that have sent no whole
-	// request need not give way before that second is over (beyond, a quarter of it
-	// is enough), and how many of those that a worker serves (beyond, as long is enough as
-	// one needs for twice as many turns, if that is longer); default an eighth of a listener's
-	// share of MaxHandshakes. Too few, and devices behind one address disturb each other
-	// while many connect at once.
+	// MaxPerAddress is how many sockets of one address may take that whole second for their
+	// request; beyond it, a quarter of a second is enough to give way. It also holds for those of
+	// one address whose TLS handshake a worker serves: beyond it, they give way after the time that
+	// one needs for twice as many turns, if that is longer. Default an eighth of a listener's share
+	// of MaxHandshakes. If it is too small, devices behind one address disturb each other while
+	// many connect at once.
 	MaxPerAddress int
 	// HandshakeTimeout is the time from accept to the answered handshake;
 	// default 10 s. Too short refuses devices on slow networks.
@@ -64,14 +63,13 @@ type Config struct {
 	// SendTimeout is how long a peer may take nothing of what waits for it before
 	// its connection is ended (CauseStalled); default 60 s.
 	SendTimeout time.Duration
-	// InBuffer is how many bytes may be kept unread for a connection whose
-	// handshake is being decided before TCP holds the peer back; default 64 KiB.
-	// What one read brought (64 KiB at most) may come on top, and is all that is
-	// kept for one that is paused.
+	// InBuffer is a backstop; default 64 KiB. A connection that is paused or being decided is not
+	// read from, so it keeps what one read brought (64 KiB at most) and TCP holds the peer back.
+	// One that keeps more than InBuffer and two such reads all the same is closed.
 	InBuffer int
-	// Nap is how long a loop without work lets its sockets gather where Receivers ask
-	// for it (Conn.GatherOnLoop); default 500 µs, negative never. Longer holds up what
-	// comes meanwhile, to at most that and what the timers of the runtime add.
+	// Nap is how long a loop without work lets its sockets gather input where Receivers ask for it
+	// (Conn.GatherOnLoop); default 500 µs; negative: never. A longer nap delays what comes
+	// meanwhile, by at most Nap and what the runtime's timers add.
 	Nap time.Duration
 	// Doorman says whether a peer with this address may come: 0, or the Cause that its
 	// connection ends with. nil: everybody may. It is asked at the accept, before a byte is
@@ -81,10 +79,9 @@ type Config struct {
 	// OnFailedTLS is told of each peer whose TLS handshake failed by its own doing, with its
 	// true address; nil: nobody is. It is called on the loops, and must not block.
 	OnFailedTLS func(peer netip.Addr)
-	// OnFailedGreeting is told of each connection whose PROXY header or TLS handshake was
-	// refused, or given up by the peer with an alert, and why, with its true address as far as
-	// that is known; nil: nobody is. What err says may be the peer's own words. It is called on
-	// the loops, and must not block.
+	// OnFailedGreeting is told of each connection whose PROXY header or TLS handshake was refused,
+	// or whose peer gave up with an alert: its real address, as far as that is known, and why. nil:
+	// nobody is told. err may quote the peer. It is called on the loops, and must not block.
 	OnFailedGreeting func(peer netip.AddrPort, err error)
 	// TrustedProxies says whose X-Forwarded-For and Forwarded are believed; nil:
 	// nobody's. It is called on the loops.
@@ -97,7 +94,7 @@ type Config struct {
 	// MQTTPaths are where MQTT is spoken over WebSocket, by the subprotocol "mqtt"; none:
 	// nowhere.
 	MQTTPaths []string
-	// Compression lets permessage-deflate be negotiated, but of MQTT.
+	// Compression lets permessage-deflate be negotiated, except for MQTT.
 	Compression bool
 	// MaxMessage bounds one message and one frame, in bytes; default 64 KiB.
 	MaxMessage int

@@ -28,7 +28,7 @@ import (
 type Conn struct {
 	// Immutable after construction.
 	loop *loop
-	id   uint64 // set once more, by helloOnLoop, before anybody else knows of it
+	id   uint64 // set once more, by decideOnLoop, before anybody else knows of it
 
 	// Owned by the loop goroutine; methods ending in OnLoop.
 	gc     gnet.Conn // or what stands in its place (layered.go); nil once closed: its descriptor may already be another device's
@@ -129,9 +129,9 @@ func (c *Conn) CloseOnLoop(code wsproto.CloseCode, reason string) {
 	c.closeOnLoop(code, reason)
 }
 
-// PeerOnLoop is the other end of the socket while it is open, shared and never
-// written: whoever keeps it keeps no memory of its own. Behind a proxy it is that,
-// and the peer is Credentials.Remote.
+// PeerOnLoop is the other end of the socket, nil once that is closed. It is shared and never
+// written, so keeping it takes no memory. Behind a proxy it is the proxy; the peer is
+// Credentials.Remote.
 func (c *Conn) PeerOnLoop() *net.TCPAddr {
 	if c.gc == nil {
 		return nil
@@ -186,8 +186,8 @@ func (c *Conn) quietOnLoop(idle uint32) (wait uint32) {
 	return 0
 }
 
-// AskQuietOnLoop has Quiet called now, and then when it says: for a Receiver that wants
-// to be told sooner than it last said.
+// AskQuietOnLoop calls Quiet now, and then when that call asks to be called again. It is for a
+// Receiver that wants to be called sooner than it last said.
 func (c *Conn) AskQuietOnLoop() {
 	c.loop.assertOnLoop()
 	if c.state != stateOpen {

@@ -5,9 +5,9 @@ import (
 	"time"
 )
 
-// A line is guests in the order in which they came to their stage, so that who
-// has been there longest is found without a look at the others. In none a guest is not
-// asked to give way. lobby.mu guards it.
+// A line holds guests in the order in which they came to their stage, so the one that has been
+// there longest is found without a look at the others. A guest in no line is not asked to give way.
+// lobby.mu guards it.
 type line struct {
 	oldest, newest *guest
 	of             map[netip.Addr]int // how many have an address
@@ -50,9 +50,9 @@ func (g *guest) stepOut() {
 const (
 	// crowdPause is the time between two looks while there is no room.
 	crowdPause = 10 * time.Millisecond
-	// hurryPause is how long there has to be no room for the times to halve.
+	// hurryPause is how long room must be lacking before the times halve.
 	hurryPause = 100 * time.Millisecond
-	// hurryForget is how long there has to be room for them to be whole again.
+	// hurryForget is how long there must be room before they are whole again.
 	hurryForget = time.Second
 	// hurryMost is how often they halve.
 	hurryMost = 4
@@ -77,16 +77,16 @@ func (h *hurry) none(now time.Time) {
 	h.since = now
 }
 
-// crowdOut arranges a look for those that have to give way to newcomers. However
-// often it is called, there is one in each crowdPause.
+// crowdOut schedules a look for guests that have to give way to newcomers: one in each crowdPause,
+// however often it is called.
 func (s *listener) crowdOut() {
 	if s.lobby.inside.Load() >= int64(s.lobby.most)*3/4 && s.lobby.looking.CompareAndSwap(false, true) {
 		time.AfterFunc(crowdPause, s.lookRound)
 	}
 }
 
-// lookRound has them go, opens the gate if there is room, and goes on while a
-// quarter of the room is not free.
+// lookRound sends those guests away, opens the gate if there is room, and schedules the next look
+// until a quarter of the room is free.
 func (s *listener) lookRound() {
 	s.lobby.looking.Store(false)
 	if s.isStopping() {
@@ -114,8 +114,8 @@ func (b *lobby) crowdedOut(now time.Time) (out []*Conn) {
 	return b.outOfLocked(&b.served, out, now, b.patienceLocked(b.most), b.patienceLocked(b.perAddress))
 }
 
-// outOfLocked adds those of a line to out that have been there for grace, or for less if
-// their address has more than its share there.
+// outOfLocked adds to out the guests that have been in l for grace, or for less if their address
+// has more than its share there.
 func (b *lobby) outOfLocked(l *line, out []*Conn, now time.Time, grace, less time.Duration) []*Conn {
 	most := max(1, b.most/4)
 	for g, next := l.oldest, (*guest)(nil); g != nil && len(out) < most; g = next {

@@ -1,5 +1,5 @@
 // Package eventloop holds the sockets: gnet reactor loops that read, cut and
-// write WebSocket frames without a goroutine per connection.
+// write WebSocket frames and MQTT packets without a goroutine per connection.
 //
 // Bytes pass through layers: socket, greeting, opening, framing (greeting.go).
 //
@@ -44,5 +44,5 @@
 // # Not here
 //
 // Who a device is (gateway, devicemgr), what silence means (devicemgr.Silence),
-// and TLS (terminate it in front of the node).
+// and the records and the handshake of TLS (tlsrec); tls.go only schedules them.
 package eventloop

@@ -6,9 +6,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The doorman is asked (Config.Doorman) where the true address is first known: at the
-// accept, behind the PROXY header, or, of a proxy that speaks HTTP, behind the request.
-// Proxies themselves are not asked about: whose addresses they pass on is.
+// The doorman is asked (Config.Doorman) where the real address is first known: at the accept, after
+// the PROXY header or, for a proxy that speaks HTTP, after the request. It is asked about the
+// addresses that proxies pass on, not about the proxies themselves.
 
 // judge says whether a peer with this address may come, as far as that is known now.
 func (l *listener) judge(addr netip.Addr) Cause {
@@ -42,7 +42,7 @@ func (s *Server) notFromThere(cause Cause) *Refusal {
 	return &Refusal{Reason: ReasonForbidden, Text: "this address may not connect"}
 }
 
-// addressOf is whose a socket is that was accepted.
+// addressOf is the peer's address of a socket that was accepted.
 func addressOf(sa unix.Sockaddr) netip.Addr {
 	switch sa := sa.(type) {
 	case *unix.SockaddrInet4:

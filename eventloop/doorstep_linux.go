@@ -18,16 +18,16 @@ import (
 // somebody has to give way in the lobby (crowded), the turnstile takes newcomers
 // from the backlog as fast as they come and keeps them on the doorstep: a
 // descriptor each, nothing more. Peers that speak are let into the lobby before all others.
-// When the doorstep is full, the peer that has stood there silent the longest is sent away.
-// Those who have spoken are not: when there are only such, the others wait in the
-// backlog. Thousands that come back together are connected before the first of them
-// speaks: so each has a moment to, until it is seen that most let it pass.
+// When the doorstep is full, the peer that has stood there silent the longest is sent away. A peer
+// that has spoken is not: if there are only such peers, the others wait in the backlog. When
+// thousands come back together, all are connected before the first of them speaks, so each gets a
+// moment to speak, until it is seen that most let it pass.
 type doorstep struct {
 	// Immutable after construction.
 	most int // how many may stand there
 
 	// Owned by the turnstile.
-	mute   int             // sent away more than spoke since somebody stands there; 0 to 2*most
+	mute   int             // how many more were sent away than spoke since it was last empty; 0 to 2*most
 	epfd   int             // 0 until it is needed
 	at     map[int]stander // who stands there, by descriptor
 	number uint64          // of the newest
@@ -60,8 +60,8 @@ const (
 	// doorstepWait is the longest time between two looks, and doorstepHaste while one
 	// that has spoken waits for room.
 	doorstepWait, doorstepHaste = 20, 2 // ms
-	// doorstepGrace is how long one may stand there in silence before it is sent away,
-	// unless as many more were sent away than spoke as may stand there.
+	// doorstepGrace is how long a peer may stand there in silence before it can be sent away. It no
+	// longer holds when those sent away outnumber those that spoke by as many as may stand there.
 	doorstepGrace = 50 * time.Millisecond
 )
 
@@ -126,8 +126,8 @@ func (s *listener) tendDoorstep() bool {
 	return true
 }
 
-// makeWay says whether one more may be accepted, and has the one go that has been
-// silent longest if it has to.
+// makeWay reports whether one more may be accepted. If there is no room, it sends away the peer
+// that has been silent longest.
 func (s *listener) makeWay() bool {
 	d := &s.door
 	if s.roomOutside() {
@@ -196,8 +196,8 @@ func (d *doorstep) watch(fd int) error {
 	return unix.EpollCtl(d.epfd, unix.EPOLL_CTL_ADD, fd, &ev)
 }
 
-// unwatch has nothing reported of fd any more. Its closing is not enough where the
-// socket lives on under another number.
+// unwatch stops epoll from reporting fd. Closing fd is not enough where the socket lives on under
+// another number.
 func (d *doorstep) unwatch(fd int) { _ = unix.EpollCtl(d.epfd, unix.EPOLL_CTL_DEL, fd, nil) }
 
 // close ends all that are there.
@@ -239,7 +239,7 @@ func (d *doorstep) end(fd int) {
 	_ = unix.Close(fd)
 }
 
-// first takes the first of a queue that is still as it was.
+// first takes from a queue the first stander that is still there, unchanged.
 func (d *doorstep) first(queue *[]stander) (fd int, ok bool) {
 	for len(*queue) > 0 {
 		s := (*queue)[0]
@@ -285,8 +285,8 @@ func (d *doorstep) hear(s stander) {
 	d.spoken = append(d.spoken, s)
 }
 
-// quietest is who has been silent longest, and long enough to be sent away. What was
-// not read yet counts: that we are late is not the peer's silence.
+// quietest finds the peer that has been silent longest, and long enough to be sent away. Bytes that
+// we have not read yet count as speech: our being late is not the peer's silence.
 func (d *doorstep) quietest() (fd int, ok bool) {
 	for {
 		if d.mute < d.most && len(d.silent) > 0 && time.Since(d.silent[0].came) < doorstepGrace {

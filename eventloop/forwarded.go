@@ -9,21 +9,21 @@ import (
 	"edgeloop/wsproto"
 )
 
-// A proxy that speaks HTTP says in a header field of whom a request is: X-Forwarded-For,
-// or Forwarded (RFC 7239). Each proxy on the way adds the one it has it from at the end,
-// and whatever a device has put there itself stands before that. So the lists are read
-// from their end, up to the first address that is no proxy of ours.
+// A proxy that speaks HTTP names the origin of a request in a header field: X-Forwarded-For, or
+// Forwarded (RFC 7239). Each proxy on the way appends the address from which it got the request;
+// what a device has put there itself stands before that. So the lists are read from their end, up
+// to the first address that is no proxy of ours.
 
-// forwardedOnLoop is of whom a request is that came from peer, and why that one may not
+// forwardedOnLoop returns who sent the request that came from peer, and why that one may not
 // come; a peer that is no proxy was judged before.
 func (c *Conn) forwardedOnLoop(w *wsproto.Handshake, peer netip.AddrPort) (netip.AddrPort, Cause) {
 	trusted, doorman := c.loop.s.cfg.TrustedProxies, c.loop.s.cfg.Doorman
 	if trusted == nil || !trusted(peer.Addr()) {
 		return peer, causeNone
 	}
-	// A proxy that begins its connections with a PROXY header says there of whom they are.
-	// Where it said nobody it passes on the bytes of somebody it does not know, and these
-	// fields are among them.
+	// A proxy that begins its connections with a PROXY header names their origin there. If it named
+	// none, it passes on the bytes of a peer that it does not know, and these fields are among
+	// them.
 	if socket := c.gc.RemoteAddr(); peer == addrPortOf(socket) && c.listener().fromProxy(socket) {
 		return peer, causeNone
 	}
@@ -37,7 +37,7 @@ func (c *Conn) forwardedOnLoop(w *wsproto.Handshake, peer netip.AddrPort) (netip
 	return source, doorman(source.Addr())
 }
 
-// sourceBehind is of whom a request is that a trusted proxy has passed on: the proxy
+// sourceBehind returns who sent a request that a trusted proxy has passed on: the proxy
 // itself, where it does not say. known is false where what it says does not tell.
 func sourceBehind(trusted func(netip.Addr) bool, w *wsproto.Handshake, peer netip.AddrPort) (_ netip.AddrPort, known bool) {
 	one, said := client(trusted, forwardedFor(w))

@@ -2,10 +2,10 @@ package eventloop
 
 import "edgeloop/wsproto"
 
-// Framing is the layer that makes messages of bytes and bytes of messages. Nobody
-// outside this package builds a frame. What comes in is cut in read.go, one event at a
-// time. There are two of them, RFC 6455 (framing_ws.go) and MQTT on the bare stream
-// (framing_mqtt.go), and each has the opening that goes with it.
+// Framing is the layer that turns bytes into messages and messages into bytes. Nobody outside this
+// package builds a frame. read.go cuts what comes in, one event at a time. There are two framings,
+// RFC 6455 (framing_ws.go) and MQTT on the bare stream (framing_mqtt.go), each with the opening
+// that goes with it.
 
 // A framing has no state: what it keeps of a connection lies in the Conn.
 type framing interface {
@@ -49,8 +49,9 @@ func (s speech) mqtt() bool { return s&speechMQTT != 0 }
 // parameter is the window or the version.
 func (s speech) parameter() uint8 { return uint8(s & speechParameter) }
 
-// framingOnLoop is the framing of c. What runs for each message (WriteOnLoop, nextOnLoop)
-// chooses by itself: a call by the interface is two, as its methods have values.
+// framingOnLoop is the framing of c. WriteOnLoop and nextOnLoop, which run for each message, choose
+// it themselves: a call through the interface is two calls, because its methods have value
+// receivers.
 func (c *Conn) framingOnLoop() framing {
 	if c.speech.mqtt() {
 		return mqttFraming{}
@@ -144,9 +145,8 @@ func (c *Conn) eventOnLoop(ev wsproto.Event) {
 	}
 }
 
-// farewellOnLoop has the Receiver hear the peer's last message, where it says more than
-// that it is the last, as DISCONNECT does. One that was received is heard, also when the
-// connection has ended meanwhile.
+// farewellOnLoop hands the peer's last message to the Receiver if it says more than that it is the
+// last, as DISCONNECT does. The Receiver hears it even if the connection has ended meanwhile.
 func (c *Conn) farewellOnLoop(ev wsproto.Event) {
 	if c.speech.mqtt() {
 		c.recv.Receive(Binary, ev.Payload)

@@ -43,8 +43,7 @@ func (mqttFraming) frameOnLoop(c *Conn, _ Kind, payload []byte) {
 // pingOnLoop: it is the client that asks.
 func (mqttFraming) pingOnLoop(*Conn) bool { return false }
 
-// sayOnLoop gathers a DISCONNECT, which 3.1.1 does not have, and nobody gets who has
-// sent one.
+// sayOnLoop gathers a DISCONNECT. MQTT 3.1.1 has none, and a peer that has sent one gets none.
 func (mqttFraming) sayOnLoop(c *Conn, code wsproto.CloseCode, reason string) {
 	c.noteFarewellOnLoop(code, reason)
 	if c.cause == CausePeerClosed { // [MQTT-3.14.4-1]
@@ -64,8 +63,8 @@ func (mqttFraming) sayOnLoop(c *Conn, code wsproto.CloseCode, reason string) {
 // versionOnLoop is what the peer's CONNECT said, 0 before it.
 func (c *Conn) versionOnLoop() mqttproto.Version { return mqttproto.Version(c.speech.parameter()) }
 
-// terseBelow is the smallest Maximum Packet Size of a client that is told reasons in
-// words, which are no longer than a Close frame takes.
+// terseBelow is the smallest Maximum Packet Size with which a client is told reasons in words. The
+// words are no longer than a Close frame takes.
 const terseBelow = 256
 
 // speechOf is what is spoken with a client.
@@ -126,8 +125,8 @@ func packetError(err error) error {
 	return &wsproto.CloseError{Code: code, Reason: reason}
 }
 
-// reasonBase is what is added to a reason code of MQTT for which WebSocket has no close
-// code, so that it is told as it is.
+// reasonBase is added to an MQTT reason code for which WebSocket has no close code, so that it can
+// be told unchanged.
 const reasonBase = 4800
 
 // PacketFault is the code to close with for an error of mqttproto, and the reason.

@@ -20,9 +20,9 @@ import "net/netip"
 // made when the first byte comes, and all its methods are called on the loop. Until it
 // hands on something, or is over, nobody above has heard of the peer.
 //
-// While the connection is paused, or decided, the Greeting is not called: what waits
-// then are the bytes as they came, before any transformation. Of what it handed on
-// already, the rest of one Step may wait.
+// While the connection is paused or being decided, the Greeting is not called, and bytes wait as
+// they came, before any transformation. Of what the Greeting has already handed on, the rest of one
+// Step may wait.
 type Greeting interface {
 	// Step takes the next piece off the front of wire, which is borrowed until return
 	// and may be written to. It is also called, maybe with nothing, after Conn.Wake.
@@ -51,8 +51,8 @@ type Step struct {
 	Reply []byte
 	// Remote is who the peer is, if that is not the other end of the socket.
 	Remote netip.AddrPort
-	// Fault says that nothing behind Plain can be understood: the connection fails for it,
-	// behind Plain and Reply, and is told so in the words of the layers above.
+	// Fault says that nothing behind Plain can be understood. The connection fails for it, behind
+	// Plain and Reply, and the layers above tell the peer in their own words.
 	Fault error
 	// Next takes over from this Greeting, whose Closed is called.
 	Next Greeting

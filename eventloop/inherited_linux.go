@@ -6,13 +6,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A socket that somebody else listens on, a service manager, and hands over. gnet opens its
-// sockets itself and takes no other, so it opens one at a free port of loopback; before it is
-// polled (OnBoot) the inherited one is put under its descriptor, and the first is gone. Whoever
-// has connected before waits in the backlog, and is reported as soon as it is polled.
+// A socket on which somebody else, a service manager, listens and which it hands over. gnet opens
+// its sockets itself and takes no other, so it opens one at a free port of loopback. Before that is
+// polled (OnBoot), the inherited socket takes its place under the same descriptor. A peer that
+// connected before waits in the backlog and is reported as soon as the socket is polled.
 //
-// The socket is shared with who handed it over: it is never shut down, and what it is told
-// of blocking and of its backlog holds there too.
+// The socket is shared with whoever handed it over: it is never shut down, and changes to its
+// blocking mode and its backlog take effect there too.
 
 // takeInherited puts the socket in the place of gnet's, of which own is a duplicate, and returns a
 // duplicate of it in place of own.
@@ -22,7 +22,7 @@ func takeInherited(inherited, own int) (fd int, err error) {
 		return own, err
 	}
 	if err := unix.SetNonblock(inherited, true); err != nil {
-		return own, fmt.Errorf("have the inherited socket not block: %w", err)
+		return own, fmt.Errorf("make the inherited socket non-blocking: %w", err)
 	}
 	if fd, err = unix.FcntlInt(uintptr(inherited), unix.F_DUPFD_CLOEXEC, 0); err != nil {
 		return own, fmt.Errorf("duplicate the inherited socket: %w", err)

@@ -239,7 +239,7 @@ func (l *layered) answerOnLoop(step *Step, err error) {
 		l.failOnLoop()
 		return
 	case step.Remote.IsValid():
-		remote := step.Remote // or every step were on the heap
+		remote := step.Remote // a copy, or every Step would be on the heap
 		l.remote = &remote
 		if cause := c.listener().judge(step.Remote.Addr()); cause != causeNone {
 			c.endOnLoop(cause, wsproto.CloseAbnormal)

@@ -21,9 +21,9 @@ type Listener struct {
 	Name string
 	// Address is "host:port"; port 0 picks a free one.
 	Address string
-	// Inherited, if not 0, is a socket that listens on Address already, and that the
-	// server takes in place of one of its own. It stays the caller's: it is not closed, and never shut
-	// down, so that who connects while no node runs waits for the next.
+	// Inherited, if not 0, is a socket that listens on Address already; the server takes it in
+	// place of one of its own. It stays the caller's: it is not closed and never shut down, so a
+	// peer that connects while no node runs waits for the next node.
 	Inherited int
 	// MQTT has the listener's clients speak MQTT on the bare stream, not HTTP.
 	MQTT bool
@@ -98,10 +98,10 @@ func anyPort(addr string) bool {
 	return err == nil && port == "0"
 }
 
-// gnetAddress is the listener's address as gnet gets it. gnet knows a listener by that
-// text alone, so of those whose port the kernel chooses each has zeros of its own: port
-// 000 is port 0. And of [::], where everybody else takes both families, gnet takes IPv6
-// alone, but both of an address without a host.
+// gnetAddress is the listener's address as gnet gets it. gnet tells listeners apart by this text
+// alone, so those whose port the kernel chooses get different numbers of zeros: port 000 is port 0.
+// For [::] gnet listens on IPv6 alone, where everybody else takes both families; for an address
+// without a host it takes both.
 func (l *listener) gnetAddress() string {
 	address := l.row.Address
 	if l.row.Inherited != 0 { // until takeInherited
@@ -145,7 +145,7 @@ func (s *Server) addresses() (all []string) {
 	return all
 }
 
-// firstState is in which layer a connection of gc begins.
+// firstState is the state in which a connection of gc begins.
 func (l *listener) firstState(gc gnet.Conn) connState {
 	if l.row.Greet != nil || l.fromProxy(gc.RemoteAddr()) {
 		return stateGreeting
@@ -161,11 +161,11 @@ func (l *listener) firstSpeech() speech {
 	return 0
 }
 
-// listener is by which c has come.
+// listener is the one by which c came.
 func (c *Conn) listener() *listener { return c.loop.s.listeners[c.via] }
 
-// listenerOf finds the listener by which gc has come. gnet does not say, and of a
-// connection from the turnstile it does not know; the socket does.
+// listenerOf finds the listener by which gc came. gnet does not say, and does not know it for a
+// connection from the turnstile, so the socket is asked.
 func (s *Server) listenerOf(gc gnet.Conn) *listener {
 	if len(s.listeners) == 1 {
 		return s.listeners[0]

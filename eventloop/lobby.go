@@ -16,20 +16,19 @@ import (
 // may come, up to the length of the backlog: they wait, and nothing is read from
 // them until somebody leaves.
 //
-// Sockets that say nothing cost their sender next to nothing, so they give way
-// when there is no room: first who was refused crowdGrace ago, then who has
-// not sent his header block within helloGrace, or within crowdGrace if there are
-// more than MaxPerAddress of his address; the oldest first. While there stays no
-// room, these times halve, down to a sixteenth: else those who come in great
-// numbers could fill the backlog, where everybody has to wait (crowd.go).
+// Sockets that say nothing cost their sender next to nothing, so they give way when there is no
+// room: first those refused crowdGrace ago, then those that have not sent their header block within
+// helloGrace, or within crowdGrace if their address has more than MaxPerAddress; the oldest first.
+// While there is still no room, the times for a header block halve, down to a sixteenth. Otherwise
+// peers that come in great numbers could fill the backlog, where everybody has to wait (crowd.go).
 //
-// A guest whose TLS handshake a worker has, or had, in hand is not silent: it waits
-// for us, and what was done for it is lost if it goes. It gives way after the silent,
-// and not before a whole lobby of its kind could have been served. Else a machine
-// that needs 20 ms for a handshake would send away most of those that it has worked
-// for, and let hardly anybody in. Where more than MaxPerAddress of its address are among
-// these, it is as many that could have been served: else one address would hold all places
-// by some ClientHellos a second (docs/decisions/0019).
+// A guest whose TLS handshake a worker has, or had, in hand is not silent: it waits for us, and
+// what was done for it is lost if it goes. It gives way after the silent ones, and not before a
+// whole lobby of its kind could have been served. Otherwise a machine that needs 20 ms for a
+// handshake would send away most of the guests that it has worked for, and let hardly anybody in.
+// If more than MaxPerAddress of its address are among these, it gives way when that many could have
+// been served; otherwise one address could hold all places with some ClientHellos a second
+// (docs/decisions/0019).
 type lobby struct {
 	// Immutable after construction.
 	most       int
@@ -58,9 +57,8 @@ type lobby struct {
 // way to others: a slow network needs some round trips.
 const helloGrace = time.Second
 
-// crowdGrace is the same for those whose address has many of them, long enough for
-// devices behind one address that come back together; and what one who was refused
-// may take to hear it.
+// crowdGrace is the same for a newcomer whose address has many, long enough for devices behind one
+// address that come back together. It is also how long a refused peer may take to hear the answer.
 const crowdGrace = 250 * time.Millisecond
 
 const (
@@ -69,7 +67,7 @@ const (
 	// by default.
 	servedLeast = crowdGrace
 	servedMost  = 5 * time.Second
-	// servedTurns is when its time begins: as a worker is asked for, and as it is done.
+	// servedTurns is how often its time starts: when a worker is asked for, and when it is done.
 	servedTurns = 2
 )
 
@@ -142,9 +140,9 @@ func (b *lobby) move(c *Conn, to stage, now time.Time) {
 	}
 }
 
-// serve says that a worker has c's handshake to go on with, or has done so in that time, if
-// took is above 0. Only the first time of both counts for c: who sends its handshake in
-// many pieces does not keep its place by that.
+// serve notes that a worker has c's handshake to go on with or, if took is above 0, has done so in
+// that time. Only the first two calls restart the time of c, so a peer that sends its handshake in
+// many pieces does not keep its place that way.
 func (b *lobby) serve(c *Conn, took time.Duration, now time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -164,15 +162,15 @@ func (b *lobby) serve(c *Conn, took time.Duration, now time.Time) {
 	b.served.join(g)
 }
 
-// patienceLocked is how long a guest in served may take when there is no room, where it is one
-// of those that have so many places: as long as one worker needs for twice as many turns. A peer
-// that means well has then had its turn, and time for its answer.
+// patienceLocked is how long a guest in served may take when there is no room and guests like it
+// have so many places: as long as one worker needs for twice as many turns. A peer that means well
+// has then had its turn, and time for its answer.
 func (b *lobby) patienceLocked(places int) time.Duration {
 	return min(max(servedLeast, 2*time.Duration(places)*b.cost), servedMost)
 }
 
-// stay has c stand in its line once more, as the last: it was asked to give way, and was not at
-// fault. It is for once, so that who trickles bytes does not keep its place. false: it has to go.
+// stay puts c at the end of its line once more: it was asked to give way, and was not at fault. It
+// does so only once, so a peer that trickles bytes does not keep its place. false: c has to go.
 func (b *lobby) stay(c *Conn, now time.Time) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -232,8 +230,8 @@ func (b *lobby) next(now time.Time) *Conn {
 	return nil
 }
 
-// countsFor is the address that a socket counts for, none if it is a proxy's: that has
-// as many as there are peers behind it.
+// countsFor is the address that a socket counts for. A proxy's socket counts for none, because a
+// proxy has as many sockets as there are peers behind it.
 func (b *lobby) countsFor(addr net.Addr) netip.Addr {
 	if b.proxies != nil && b.proxies(addrPortOf(addr).Addr()) {
 		return netip.Addr{}

@@ -51,7 +51,7 @@ type loop struct {
 	wakes   queue[*Conn] // the same of those that are to be woken
 	push    []*Conn      // those of blocked that are looked at with this tick
 	rung    bool         // the bell-ringer is on its way
-	early   int          // how often he came before the sockets had their turn
+	early   int          // how often it came before the sockets had their turn
 	heard   int          // reads since the last turn
 	// replaying is the size of the held buffer that is being decoded, which is not
 	// in its connection's hold meanwhile (read.go).
@@ -116,8 +116,7 @@ func (l *loop) execute(r gnet.Runnable) {
 	}
 }
 
-// end has nothing more posted to the loop, and returns when nobody is in the
-// middle of it.
+// end lets nothing more be posted to the loop, and returns when no post is under way.
 func (l *loop) end() {
 	l.mailbox.close()
 	l.alive.Lock()
@@ -157,9 +156,9 @@ func (l *loop) tickOnLoop() {
 	l.turnOnLoop()
 }
 
-// maxStep is how many ticks the wheel goes on with one: a tick that comes late
-// makes up for one that was missed, not for more. While the loop stood still (a
-// stopped process, a paused machine) nobody could be heard, so nobody was silent.
+// maxStep is how far one tick advances the wheel at most: a late tick makes up for one missed tick,
+// not for more. While the loop stood still (a stopped process, a paused machine) nobody could be
+// heard, so nobody was silent.
 const maxStep = 2
 
 func (l *loop) fireOnLoop(id uint32) (wait uint32) {

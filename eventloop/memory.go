@@ -76,8 +76,8 @@ func (l *loop) shedPartsOnLoop() {
 	}
 }
 
-// worstOnLoop picks who is closed for the memory of parts: who has not said yet
-// who it is, before any device; else who holds most.
+// worstOnLoop picks the connection to close when parts take too much: one that has not said yet who
+// it is before any device, otherwise the one that holds most.
 func (l *loop) worstOnLoop() (worst *Conn) {
 	most, n := -1, 0
 	for c := range l.parts { // in an order of the runtime's choice, another one each time

@@ -9,8 +9,8 @@ import "time"
 // it, an acknowledgement first of all, ends the nap. What comes after a silence of
 // napWithin is not held up, and neither is anything while a socket waits.
 //
-// The runtime knows the timer, and gives the processor to others meanwhile; in a blocking
-// epoll_wait the loop keeps it until the runtime's monitor takes it away.
+// The nap is a timer of the runtime, which gives the processor to others meanwhile; in a blocking
+// epoll_wait the loop would keep it until the runtime's monitor took it away.
 const napWithin = 2 * time.Millisecond
 
 // A nap that ends more than napLate behind its time says that others want the processor:
@@ -77,7 +77,7 @@ func (l *loop) sleepOnLoop() {
 // busyOnLoop says whether there is something to do now.
 func (l *loop) busyOnLoop() bool { return l.rung || l.someoneWaitsOnLoop() }
 
-// endNap is called by who has posted something; any goroutine.
+// endNap ends the nap after something was posted; any goroutine.
 func (l *loop) endNap() {
 	if l.napping.Load() {
 		select {

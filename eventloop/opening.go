@@ -124,9 +124,9 @@ func (c *Conn) letInOnLoop() {
 	}
 }
 
-// giveWayOnLoop ends a handshake that has to make room for others. If it only
-// was slow it hears when to come again. If it is the loop that is behind, which has not read
-// what the peer sent, it has its time once more.
+// giveWayOnLoop ends a handshake that has to make room for others. A peer that was only slow hears
+// when to come again. If the loop is behind and has not read what the peer sent, the peer gets its
+// time once more.
 func (c *Conn) giveWayOnLoop() {
 	switch c.state {
 	case stateGreeting: // nothing can be said before it has said it

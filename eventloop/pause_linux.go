@@ -29,9 +29,8 @@ import (
 // readEvents is what gnet registers for a connection it reads from.
 const readEvents = unix.EPOLLIN | unix.EPOLLPRI
 
-// PauseOnLoop stops reading from the peer, which TCP then holds back. What was
-// already read and not decoded is kept. A connection that is paused is never
-// Quiet: nobody listens to it.
+// PauseOnLoop stops reading from the peer, which TCP then holds back. What was already read and not
+// decoded is kept. The peer of a paused connection never counts as silent: nobody listens to it.
 func (c *Conn) PauseOnLoop() {
 	c.loop.assertOnLoop()
 	if c.paused || c.state != stateOpen {
@@ -44,8 +43,8 @@ func (c *Conn) PauseOnLoop() {
 	}
 }
 
-// ResumeOnLoop takes up reading again, first what was kept: Receive and Flush
-// are called before it returns, unless one of them is what it is called from.
+// ResumeOnLoop reads again, first what was kept: it calls Receive and Flush before it returns,
+// unless one of them has called it.
 func (c *Conn) ResumeOnLoop() {
 	c.loop.assertOnLoop()
 	if !c.paused {
@@ -97,8 +96,8 @@ func (c *Conn) deafenOnLoop() {
 	}
 }
 
-// deafEventsOnLoop are what epoll reports of a connection that is not read from. Who
-// hangs up before it was decided is to be noticed: it needs no decision any more.
+// deafEventsOnLoop are the events that epoll reports of a connection that is not read from. A
+// hang-up before the decision must be noticed: the peer needs no decision any more.
 func (c *Conn) deafEventsOnLoop() uint32 {
 	if c.state.undecided() {
 		return unix.EPOLLRDHUP

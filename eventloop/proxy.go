@@ -6,10 +6,9 @@ import (
 	"edgeloop/proxyproto"
 )
 
-// Behind proxies. Some say at the front of a connection of whom it is (PROXY protocol).
-// Only those are believed whose addresses are known, and they have to say it: a peer
-// that they pass on cannot begin with a header of its own making. Everybody else is who
-// the socket says.
+// Behind proxies. Some proxies name the peer at the front of a connection (PROXY protocol). Only
+// those with known addresses are believed, and they must send that header, so a peer behind them
+// cannot begin with one of its own making. Every other peer is the other end of the socket.
 
 // A proxyGreeting reads the header, and gives way to what lies behind it.
 type proxyGreeting struct {

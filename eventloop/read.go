@@ -85,9 +85,9 @@ func (c *Conn) borrowHeldOnLoop(f func(held []byte) (rest []byte)) {
 	rest = f(held.B)
 }
 
-// ReplayedOnLoop is how many bytes of Config.Memory hold what is being decoded now:
-// 0 for what has just been read. A Receiver that copies them asks for no more memory
-// than will be given back, and need not be refused it.
+// ReplayedOnLoop is how many bytes of Config.Memory hold what is being decoded now: 0 if that has
+// just been read. A Receiver that copies them needs no more memory than will be given back, so it
+// need not be refused.
 func (c *Conn) ReplayedOnLoop() int { return c.loop.replaying }
 
 // cutOnLoop cuts in into events and hands them on, until it is used up or the
@@ -123,10 +123,9 @@ func (c *Conn) cutOnLoop(in []byte) (rest []byte) {
 	return nil
 }
 
-// stashOnLoop keeps bytes that cannot be decoded yet. Beyond InBuffer TCP is
-// told to stop; what one read brought is already here and has to be kept. One that is
-// being decided is told at once. Nearly all say nothing before they are answered, and cost
-// no change of what epoll reports.
+// stashOnLoop keeps bytes that cannot be decoded yet: what one read brought is already here. It
+// stops reading from a connection that is being decided only now, with its first bytes: nearly all
+// peers say nothing before they are answered, and so cost no change of what epoll reports.
 func (c *Conn) stashOnLoop(in []byte) {
 	if len(in) == 0 {
 		return

@@ -16,21 +16,20 @@ type Receiver interface {
 	// Woken is called once right after the connection was admitted, and again
 	// after one or more calls of Conn.Wake.
 	Woken()
-	// Quiet says for how long nothing came from the peer, and how long ago it was
-	// first asked for a sign of life with PingOnLoop since; NotAsked if it was not.
-	// It returns when it wants to be told again, and may Ping or Close. It is first
-	// called right after Woken, and then at times of its own choice and some more,
-	// also for a peer that is not silent. The clock of both stands still while the
-	// loop does; while reading is paused nobody is silent, and it is called with each
-	// tick.
+	// Quiet is told for how long nothing came from the peer, and how long ago the peer was first
+	// asked for a sign of life since (PingOnLoop), or NotAsked. It returns when it wants to be
+	// called again, and may Ping or Close. It is first called right after Woken, then when it asked
+	// to be and at some other times, also for a peer that is not silent. The clock of both values
+	// stands still while the loop does. While reading is paused nobody is silent, and Quiet is
+	// called with each tick.
 	Quiet(idle, asked time.Duration) time.Duration
 	// Closed is the last call, exactly one for each Receiver that was given to
 	// the server. It may come from inside a write of the Receiver's own.
 	Closed(gone *Gone)
 }
 
-// NotAsked is told by Quiet of a peer that was not asked for a sign of life since
-// it was last heard of.
+// NotAsked is what Quiet is told of a peer that was not asked for a sign of life since it was last
+// heard.
 const NotAsked time.Duration = -1
 
 // A Cause says why a connection ended. The list is closed; it labels metrics.
@@ -41,10 +40,10 @@ const (
 	causeNone             Cause = iota // still open
 	CausePeerClosed                    // the peer sent a Close frame and was answered
 	CausePeerGone                      // end of file or a socket error without a Close frame
-	CauseClosed                        // this side closed it with Conn.Close
-	CauseProtocolError                 // the peer broke RFC 6455; the code says how
+	CauseClosed                        // this side closed it with Conn.Close or CloseOnLoop
+	CauseProtocolError                 // the peer broke its protocol: WebSocket, MQTT or TLS; the code says how
 	CauseSlowConsumer                  // more than OutBuffer was waiting to be written
-	CauseRefused                       // the handshake was answered with an HTTP error
+	CauseRefused                       // the opening was refused, or its Greeting failed
 	CauseHandshakeTimeout              // no complete handshake in time
 	CausePanic                         // a Receiver panicked
 	CauseShutdown                      // the server stopped

@@ -1,12 +1,12 @@
 package eventloop
 
-// Seats. MaxConnections counts those who are admitted: who has said nothing yet, is
-// being decided or was refused has none, and is bounded by MaxHandshakes and
-// RefuseReserve. Only the Acceptor knows who comes. A device that comes back while
-// its old socket is still there takes that one's seat, and is let in on a full node.
-// For an Acceptor that takes no seat Admit takes it.
+// Seats. MaxConnections counts the connections that are admitted. One that has said nothing yet, is
+// being decided or was refused has no seat; MaxHandshakes and RefuseReserve bound those. Only the
+// Acceptor knows which device has come. A device that comes back while its old socket is still
+// there takes over that one's seat, so a full node lets it in. If the Acceptor takes no seat, Admit
+// does.
 
-// moveSeat changes the seat's bits of Conn.signals, if they are from.
+// moveSeat replaces the seat bits from by to in Conn.signals. false: they were not from.
 func (c *Conn) moveSeat(from, to uint32) bool {
 	for {
 		old := c.signals.Load()

@@ -45,7 +45,7 @@ type Server struct {
 	bootErr error
 
 	// Guarded by mu.
-	mu sync.Mutex // for adding to loopList, and against that while the loops end
+	mu sync.Mutex // held to add to loopList, and while the loops end
 
 	// Atomic.
 	running        atomic.Bool // Run was called
@@ -224,8 +224,8 @@ func (s *Server) endLoops() {
 	}
 }
 
-// Lag is for how long the slowest loop has not done what it was asked to do each
-// tick, 0 if all have; its resolution is a tick. Any goroutine, also before Run.
+// Lag is how long the slowest loop has been behind with what it does each tick, 0 if none is; its
+// resolution is a tick. Any goroutine, also before Run.
 func (s *Server) Lag() (most time.Duration) {
 	now := s.now()
 	for _, l := range s.loops() {

@@ -12,10 +12,9 @@ import (
 	"edgeloop/tlsrec"
 )
 
-// TLS lies around all bytes of a connection. Its handshake is dear, so a worker makes it,
-// piece by piece, and the loop waits for nothing: it hands a piece over, and goes on
-// when the worker has it woken. Everything after that happens on the loop, and what is
-// cheap of the handshake (tlsrec.Session.Cheap).
+// TLS lies around all bytes of a connection. Its handshake is expensive, so a worker does it, piece
+// by piece. The loop does not wait: it hands a piece over and goes on when the worker wakes it. The
+// cheap pieces of the handshake (tlsrec.Session.Cheap) and everything after it run on the loop.
 //
 // The newest of those that wait for a worker comes first: when there are more than can be
 // served in time, those that waited long have given up, or will, and work for them is lost
@@ -24,10 +23,10 @@ import (
 // errBusy says that no worker takes a record.
 var errBusy = errors.New("eventloop: too many TLS handshakes at a time")
 
-// TLS is the Greeting for listeners where devices speak TLS, and behind it a protocol, as
-// ALPN names it (tlsrec.NewSession). run has a worker call the
-// function, and says whether it will; it must not block, nor call it before it returns. The
-// workers are what bounds the handshakes' use of the processor.
+// TLS makes the Greeting for listeners where devices speak TLS, and inside it protocol, named as in
+// ALPN (tlsrec.NewSession). run has a worker call the function, and says whether one will. It must
+// not block, and must not call the function before it returns. The number of workers bounds how
+// much of the processor handshakes take.
 func TLS(s *tlsrec.Server, protocol string, run func(func()) bool) func(*Conn) Greeting {
 	w := &workshop{server: s, run: run}
 	w.work = w.workOne
@@ -180,12 +179,13 @@ func (w *workshop) handOver(g *tlsGreeting, record []byte) error {
 	return err
 }
 
-// post has j wait for a worker. Where there is room for no more, it takes the place of the oldest
-// whose connection is gone, which the caller closes then, and the worker that comes for that one
-// is for the newest. With the newest first, those would else fill the room, and keep it.
+// post has j wait for a worker. If no worker takes more, j takes the place of the oldest job whose
+// connection is gone; the worker that comes for that one then serves the newest, and the caller
+// closes gone. Without this such jobs would fill the room and keep it, because the newest are
+// served first.
 func (w *workshop) post(j job) (gone *tlsGreeting, err error) {
-	// Each that waits has a worker coming: with the lock given up in between, another one's
-	// could take this one, be missing there, and leave that one waiting for good.
+	// A worker is coming for each job that waits. If the lock were released in between, the worker
+	// for another job could take this one, and the other would wait for good.
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	n := len(w.waiting)

@@ -6,10 +6,10 @@ import (
 	"edgeloop/wsproto"
 )
 
-// MQTT over WebSocket: the stream of packets is the payload of binary frames, and where a
-// frame begins or ends means nothing [MQTT-6.0.0-2]. So the frames are a layer around the
-// stream as TLS is, above that where it is there: what waits in a paused connection are
-// frames, and openings, framing and Receiver see MQTT as on the bare stream.
+// MQTT over WebSocket: the stream of packets is the payload of binary frames, and where a frame
+// begins or ends means nothing [MQTT-6.0.0-2]. So the frames are a layer around the stream, as TLS
+// is, and lie inside TLS if there is any. A paused connection keeps frames; openings, framing and
+// Receiver see MQTT as on the bare stream.
 //
 // The request is answered on the loop, before anybody has been asked: it is CONNECT that
 // says who has come, and until then the connection is one of those without an opening,
@@ -176,7 +176,7 @@ func (t *tunnel) Seal(dst, plain []byte) []byte {
 	return t.below.Seal(dst, framed)
 }
 
-// Goodbye implements Greeting: the Close frame says for people of all versions why.
+// Goodbye implements Greeting: the Close frame tells people why, whatever the version of MQTT.
 func (t *tunnel) Goodbye(dst []byte) []byte {
 	if !t.closed {
 		t.closed = true

@@ -9,13 +9,12 @@ import "time"
 // way round, a connection to be woken does not wait for all sockets: while much comes in,
 // a slice follows as soon as the sockets have had as long as a slice takes.
 //
-// gnet empties its queue of tasks before it looks at the sockets, so a loop that
-// told itself to come again would not hear its devices until all was done.
-// Somebody else tells it: a bell-ringer, who comes when the loop has gone on to
-// its sockets. On a busy machine he comes late: then it is the sockets that have
-// the loop go on. Or he comes too early, and so may anybody who posts while the loop
-// delivers; the loop notices that it has heard nobody since its last turn although
-// somebody is to be heard, and puts the turn off.
+// gnet empties its queue of tasks before it looks at the sockets, so a loop that told itself to
+// come again would not hear its devices until all was done. Another goroutine tells it, the
+// bell-ringer, when the loop has gone on to its sockets. On a busy machine the bell-ringer comes
+// late; then reads from the sockets make the loop go on. It may also come too early, as may any
+// post while the loop delivers. The loop then notices that it has heard nobody since its last turn
+// although a socket is ready, and puts the turn off.
 
 const (
 	// turnMost is how many of each kind one slice takes, turnLeast how many it
@@ -26,7 +25,7 @@ const (
 	// turnSlices is how many slices follow each other while no socket waits; what
 	// else gnet has to do on this loop, new connections first, waits that long.
 	turnSlices = 16
-	// lookEach is after how many reads the clock is looked at: some tens of microseconds.
+	// lookEach is how many reads pass between two looks at the clock: some tens of microseconds.
 	lookEach = 8
 	// ringAgain is when the bell-ringer comes back, and mostEarly how often he may
 	// be sent away: a socket may be ready and bring nothing that we are told of.

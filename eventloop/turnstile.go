@@ -20,9 +20,9 @@ import (
 // each, less one):
 //
 //   - near the limits. gnet's acceptor empties the whole backlog once it is called,
-//     however few descriptors are left, and those that it takes too many are what
-//     the log needs for its next block. So when there may be fewer sockets more
-//     than the backlog can hold, the gate stays shut for gnet.
+//     however few descriptors are left, and those it takes beyond the limit are what
+//     the log needs for its next block. So while fewer sockets may be opened than the
+//     backlog can hold, the gate stays shut for gnet.
 //   - in a crowd, where it takes newcomers in by way of the doorstep
 //     (doorstep_linux.go).
 //   - after a failed accept (no descriptor left on this machine, no memory). gnet

@@ -63,8 +63,8 @@ func (g *Gateway) Accept(c *eventloop.Conn, h *eventloop.Hello) (eventloop.Recei
 	return nil, nil
 }
 
-// candidate is memory for one. It has the size of what is kept of a device, among which it
-// would leave a hole each time.
+// candidate returns memory for a candidate. It is used again: it has the size of what is kept of a
+// device, and each one dropped would leave a hole among those.
 func (g *Gateway) candidate() *candidate {
 	if c, ok := g.candidates.Get().(*candidate); ok {
 		return c
@@ -78,7 +78,7 @@ func (g *Gateway) forget(c *candidate) {
 	g.candidates.Put(c)
 }
 
-// voiceFor is how to speak with who has come.
+// voiceFor is the voice for the protocol that the peer speaks.
 func (g *Gateway) voiceFor(h *eventloop.Credentials) (*voice, *eventloop.Refusal) {
 	if h.Connect != nil {
 		return g.newMQTT(h.Connect)
@@ -90,9 +90,13 @@ func (g *Gateway) voiceFor(h *eventloop.Credentials) (*voice, *eventloop.Refusal
 	return g.voices[proto], nil
 }
 
-// peerOnLoop is who has come, without memory of its own where no proxy is between.
+// peerOnLoop is the peer's address. It takes no memory of its own if there is no proxy in between. The zone of
+// an address goes back to a pool of gnet's when the connection ends, so one with a zone is copied.
 func peerOnLoop(c *eventloop.Conn, h *eventloop.Hello) *net.TCPAddr {
 	peer := c.PeerOnLoop()
+	if peer.Zone != "" {
+		return net.TCPAddrFromAddrPort(h.Remote)
+	}
 	if there := peer.AddrPort(); there.Port() != h.Remote.Port() || there.Addr().Unmap() != h.Remote.Addr().Unmap() {
 		return net.TCPAddrFromAddrPort(h.Remote)
 	}
@@ -117,8 +121,8 @@ func (g *Gateway) check(c *candidate) {
 	g.forget(c) // not where a worker panics, and turns it away then
 }
 
-// tellProof says whether a candidate could prove who it is. One that is refused for another
-// reason is no sign of either.
+// tellProof reports whether a candidate could prove who it is. A refusal for another reason says
+// nothing about that.
 func (g *Gateway) tellProof(c *candidate, refusal *eventloop.Refusal) {
 	switch {
 	case g.cfg.OnProof == nil || c.addr == nil:
@@ -235,7 +239,7 @@ var errReset = errors.New("its sequence was reset at another node, the next conn
 func (g *Gateway) takeUp(l *link, key devicemgr.Key) *eventloop.Refusal {
 	what, err := "the last durable sequence", g.load(l, key)
 	if err == nil {
-		what, err = "what is kept of a client's session", g.resume(l, key)
+		what, err = "what is kept of a client's session", l.resume(key)
 	}
 	if err == nil {
 		return nil
@@ -262,7 +266,9 @@ func (g *Gateway) load(l *link, key devicemgr.Key) error {
 		return err
 	}
 	if last.Position != 0 && last.Seq < known { // another node has reset its sequence
-		g.devices.Discard(s)
+		if now := g.devices.Discard(s); now != nil { // it may be a newer one
+			now.Close(uint16(eventloop.CloseGoingAway), g.comeBack())
+		}
 		return errReset
 	}
 	l.after = last.Position

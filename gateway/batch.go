@@ -13,12 +13,12 @@ import (
 // A batch is messages of one connection on their way: what one read brought, or a
 // piece of it. It goes whole:
 //
-//	loop    Receive   fills it, hand posts it to the device's lane  (window.go)
+//	loop    Receive   fills it, handOnLoop posts it to the device's lane  (window.go)
 //	lane    handle    makes a record of each message that is for the log (lane.go)
 //	log     Durable   hears how many of the records are on the disk, or Overtaken
 //
-// and who is through with the last of it, the log or else the lane, ends it: only
-// then its memory counts no longer. So what is on its way is the batches there are.
+// Whoever is done with the last of it, the log or else the lane, ends it; only then does its memory
+// stop counting. So what is on its way is the batches there are.
 //
 // It belongs to one of the three at a time, the goroutine that has it, and is handed
 // over under a lock of the lane or the log. Its link may be gone long before.
@@ -113,12 +113,12 @@ func (l *link) newBatchOnLoop(n int) *batch {
 	return b
 }
 
-// await has b come back to the loop, in pop, and must be called before anybody else has
-// it. Two are through with b then, in any order, and the second ends it.
+// await has b come back to the loop, and must be called before anybody else has it. Two are through with b then, in any order, and the second ends it.
 func (b *batch) await() { b.awaited = true }
 
-// through is called by who had b last, or gives it up: b is ended, or is the loop's. It
-// says what that takes off its link's window. b must not be touched afterwards.
+// through is called by the last holder of b, or by one that gives it up: it ends b or leaves it to
+// the loop, and returns what that takes off the window of its link. b must not be touched
+// afterwards.
 func (b *batch) through() (bytes uint64) {
 	l := b.link
 	if !b.awaited || b.done.Swap(true) {
@@ -128,8 +128,8 @@ func (b *batch) through() (bytes uint64) {
 	return 0
 }
 
-// end gives b back, of which nothing is on its way any more, and says what that
-// takes off its link's window. b must not be touched afterwards.
+// end gives b back, once nothing of it is on its way any more, and returns what that takes off the
+// window of its link. b must not be touched afterwards.
 func (b *batch) end() (bytes uint64) {
 	g := b.link.g
 	bytes = uint64(len(b.bytes.B))

@@ -13,9 +13,9 @@ func (g *Gateway) enough(cert *tlsrec.Identity) bool {
 	return cert != nil && g.cfg.CertificateIsEnough
 }
 
-// prove says who shows a token, empty where the certificate is enough, and a certificate,
-// nil where there is none. With both they are for one device, and the first that ends
-// ends the connection.
+// prove returns the identity that a token and a certificate stand for. The token may be empty if
+// the certificate is enough, and the certificate nil. If both are given they must be for one
+// device, and the one that expires first ends the connection.
 func (g *Gateway) prove(token []byte, cert *tlsrec.Identity) (devicemgr.Key, *auth.Identity, *eventloop.Refusal) {
 	if len(token) == 0 && g.enough(cert) {
 		id := &auth.Identity{Tenant: cert.Tenant, Device: cert.Device, Expires: cert.Expires, ByCertificate: true}
@@ -36,7 +36,8 @@ func (g *Gateway) prove(token []byte, cert *tlsrec.Identity) (devicemgr.Key, *au
 	return key, id, nil
 }
 
-// certifyOnLoop has the connection end with its certificate, whatever a newer token says.
+// certifyOnLoop makes the connection end with its certificate at the latest, whatever a newer token
+// says.
 func (l *link) certifyOnLoop() {
 	cert := l.conn.CertificateOnLoop()
 	if cert == nil {

@@ -152,7 +152,7 @@ type Presence struct {
 	Tenant, Device string
 	Epoch          uint64
 	Online         bool
-	Elsewhere      bool // it went because another node has it: of it that node speaks
+	Elsewhere      bool // it went because another node has it, which speaks for it
 	At             time.Time
 }
 

@@ -21,8 +21,8 @@ type Connects struct {
 	Address, Prefix, Device, Tenant, Node int64
 }
 
-// pacerRoom is for how many addresses, networks, devices and tenants together the connects
-// are counted, 16 bytes each.
+// pacerRoom is how many addresses, networks, devices and tenants together have their connects
+// counted, 16 bytes each.
 const pacerRoom = 1 << 16
 
 // A scope is whose connects are counted.
@@ -37,7 +37,7 @@ const (
 	numScopes
 )
 
-// connects holds those who come to their rates.
+// connects holds peers to their rates of connects.
 type connects struct {
 	// Immutable after construction.
 	pacer        *doorman.Pacer
@@ -68,7 +68,7 @@ func (g *Gateway) Connects() Connects {
 // SetConnects changes the rates while the node runs. What has come so far counts.
 func (g *Gateway) SetConnects(c Connects) { g.connects.set(c) }
 
-// take is for how long one more of this scope has to wait, known by who.
+// take returns how long one more connect of this scope, of the peer who, has to wait.
 func take[T comparable](n *connects, of scope, who T, now time.Time) time.Duration {
 	rate := n.perMinute[of].Load()
 	if rate == 0 {

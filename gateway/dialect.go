@@ -1,6 +1,8 @@
 package gateway
 
 import (
+	"context"
+
 	"edgeloop/devicemgr"
 	"edgeloop/envelope"
 	"edgeloop/eventloop"
@@ -26,6 +28,14 @@ type dialect interface {
 	// doneOnLane hears that all messages of b were taken in. It may add a record in the
 	// place of one of them that made none.
 	doneOnLane(l *link, t *turn, b *batch)
+	// resume takes up what the device has left at this node, before the connection is
+	// welcomed; done is false where that was left to the log meanwhile, which is to be asked. Not on a loop.
+	resume(l *link, key devicemgr.Key) (done bool, err error)
+	// kept is the session of the client that resume has taken up, nil for none. Any goroutine.
+	kept() *clientSession
+	// fetch sends what is stored for the device, and says whether the store did as it was
+	// asked. Not on a loop.
+	fetch(ctx context.Context, l *link) (ok bool)
 	// tellOnLoop writes what the device does not know yet: first the welcome, then
 	// what has become durable.
 	tellOnLoop(l *link)
@@ -38,8 +48,8 @@ type dialect interface {
 	goneOnLoop(l *link, gone *eventloop.Gone)
 }
 
-// A voice is a dialect at a node. The link has one pointer to both, where it had one
-// to the node, so a dialect with a state of each connection costs the others nothing.
+// A voice is a dialect at a node. A link has one pointer to both, so a dialect that keeps state for
+// each connection costs the others nothing.
 type voice struct {
 	// Immutable after construction.
 	g       *Gateway

@@ -9,9 +9,10 @@
 //
 // # Goroutines
 //
-// None per device. Link methods run on the loop of their connection
-// (eventloop.Receiver) or on the device's lane (pool). One goroutine notices
-// that the wall clock was set, for the tokens' sake (expiry.go); New starts it, Close ends it.
+// None per device. Link methods run on the loop of their connection (eventloop.Receiver) or on the
+// device's lane (pool). New starts two goroutines, which Close ends: one notices that the wall
+// clock was set, for the tokens' sake (expiry.go), and one tells the store which Wills wait
+// (wills.go).
 //
 // # Memory
 //

@@ -71,10 +71,10 @@ type Reply struct {
 	TTL  time.Duration // with OutcomeLeft, instead of all others: how long the command was to wait
 }
 
-// Command sends a command to a device, or leaves it for one that is not here,
-// and waits for the reply if asked to. It is delivered at most once, or, to a device that
-// confirms what it gets, at least once: it is kept until then, whether the device is here or
-// not, but for one that is for now. Errors: those above, *CommandError, or the store's.
+// Command sends a command to a device, or leaves it for one that is not here, and waits for the
+// reply if asked to. It is delivered at most once; to a device that confirms what it gets, at least
+// once: it is kept until then, whether the device is here or not, unless c.Now is set. Errors:
+// those above, *CommandError, or the store's.
 func (g *Gateway) Command(ctx context.Context, key devicemgr.Key, c Command) (id string, out Outcome, reply Reply, err error) {
 	if g.draining.Load() {
 		return "", 0, Reply{}, ErrDraining
@@ -246,7 +246,7 @@ func (g *Gateway) Kick(key devicemgr.Key, code uint16, reason string) error {
 	if s == nil {
 		return ErrUnknownDevice
 	}
-	l := s.Link()
+	l := linkOf(s)
 	if l == nil {
 		return ErrNotConnected
 	}

@@ -44,7 +44,7 @@ const (
 	DropUnauthorized                  // a handshake refused with 401
 	DropKeysMissing                   // a handshake refused with 503: the key of its token is not known, and is being fetched
 	DropRevoked                       // a handshake refused with 401: its token was revoked
-	DropForbidden                     // a handshake refused with 403: banned, or a page of another site
+	DropForbidden                     // a handshake refused with 403: banned, a page of another site, or a token or certificate for another device
 	numDrops
 )
 

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"context"
 	"errors"
 	"time"
 
@@ -50,8 +51,23 @@ func (e *edgeloop) begunOnLoop(*batch)                {}
 func (e *edgeloop) doneOnLane(*link, *turn, *batch)   {}
 func (e *edgeloop) goneOnLoop(*link, *eventloop.Gone) {}
 
-// hearOnLoop answers heartbeats: whether the node is there is no question to the log,
-// behind which the lane may wait.
+// resume implements dialect: a client of MQTT has kept nothing that another protocol goes on with.
+func (e *edgeloop) resume(l *link, key devicemgr.Key) (done bool, err error) {
+	if s := l.g.sessions.of(key); s != nil {
+		s.takeForOther(l)
+	}
+	l.g.backAnew(key)
+	return true, nil
+}
+
+// kept implements dialect.
+func (e *edgeloop) kept() *clientSession { return nil }
+
+// fetch implements dialect.
+func (e *edgeloop) fetch(ctx context.Context, l *link) (ok bool) { return l.g.fetchTaken(ctx, l) }
+
+// hearOnLoop answers heartbeats at once: they ask whether the node is there, and the lane may be
+// waiting for the log.
 func (e *edgeloop) hearOnLoop(l *link, kind eventloop.Kind, payload []byte) bool {
 	return l.beats < beatsMost && len(payload) <= heartbeatMost && e.proto != protocolRaw &&
 		envelope.MayBeHeartbeat(kind == eventloop.Binary, payload) && e.beatOnLoop(l, kind, payload)
@@ -194,7 +210,7 @@ func (e *edgeloop) refreshOnLane(l *link, m *envelope.Message) {
 		l.grant(id)
 		l.renew(id.Expires)
 		e.leaveOthersOnLane(l)
-		if l.g.revoked(id) { // since it was asked, and who walked the links did not see the mark
+		if l.g.revoked(id) { // revoked since: the walk over the links did not see the mark
 			l.Close(uint16(eventloop.CloseTokenExpired), reasonRevoked)
 		}
 	}

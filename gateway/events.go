@@ -66,8 +66,8 @@ func (d EventDrop) String() string {
 // back together is within it.
 const eventBurst = 10 * time.Second
 
-// events keeps what happens to devices as records. Nobody waits for them, and nothing else
-// does: what finds no room is dropped, and counted.
+// events keeps what happens to devices as records. Nothing waits for them: an event that finds no
+// room is dropped, and counted.
 type events struct {
 	// Immutable after construction.
 	on   [numEvents]bool
@@ -114,8 +114,8 @@ type eventData struct {
 	Unsaid   uint64     `json:"unsaid,omitempty"` // refusals since the last one that was kept
 }
 
-// An event is on its way to the log, along its device's lane, as a message is: as a dialect
-// of which one is enough.
+// An event is on its way to the log. It goes along its device's lane as a message does, so it
+// implements the part of a dialect that the lane calls.
 type event struct {
 	dialect // none of the rest is called: there is no connection
 
@@ -157,8 +157,8 @@ func (g *Gateway) happened(kind EventType, key devicemgr.Key, epoch uint64, peer
 	}
 }
 
-// errand is a batch of one message that no connection has brought, for the lane of a device:
-// d takes it in, and no more of d is called.
+// errand is a batch of one message that no connection has brought, for the lane of a device. Of d
+// only takeOnLane and doneOnLane are called.
 func (g *Gateway) errand(key devicemgr.Key, d dialect) *batch {
 	l := &link{voice: &voice{g: g, dialect: d}, laneKey: uint32(g.devices.Hash(key))} //nolint:gosec // as for a connection
 	l.lost = uint8(DropStopping) + 1                                                  // there is no connection to break off
@@ -223,8 +223,9 @@ func endOf(gone *eventloop.Gone) string {
 	}[gone.Code]
 }
 
-// refused is told whom the node did not let in. Who has not shown who it is, or is a device of
-// which the node remembers nothing, makes no record: anybody could fill the log with names.
+// refused hears which candidate the node did not let in. One that has not proved who it is, or a
+// device that the node does not remember, makes no record: otherwise anybody could fill the log
+// with names.
 func (g *Gateway) refused(c *candidate, r *eventloop.Refusal) {
 	if !g.events.on[EventRefused] {
 		return

@@ -18,12 +18,12 @@ const (
 	mostHold  = 32 * time.Second
 	// flapLine is the least time between two lines about it.
 	flapLine = 10 * time.Second
-	// numFlaps bounds the devices that are watched; of two that share a place the one
-	// that takes over more often is.
+	// numFlaps bounds the devices that are watched. Of two that share a place, one that has more
+	// than one takeover keeps it.
 	numFlaps = 4096
 )
 
-// flaps watches who takes over from itself how often.
+// flaps watches how often devices take over from themselves.
 type flaps struct {
 	// Immutable after construction.
 	free int // takeovers that are not held back
@@ -55,7 +55,7 @@ func (f *flaps) slotLocked(hash uint64, now time.Time) *flap {
 	return s
 }
 
-// wait is for how long the device may not take over from itself.
+// wait is how long the device has to wait before it may take over from itself.
 func (f *flaps) wait(hash uint64, now time.Time) time.Duration {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -82,8 +82,8 @@ type encoder struct {
 	out []byte
 }
 
-// MaxWaiting bounds the handshakes that wait to be checked. The event loop admits
-// fewer at a time, unless it was told to.
+// MaxWaiting bounds the handshakes that wait to be checked. By default the event loop admits fewer
+// at a time.
 const MaxWaiting = 8192
 
 // New builds a gateway; its workers run until Close.

@@ -11,8 +11,8 @@ import (
 	"edgeloop/eventloop"
 )
 
-// A turn is one call of handle: what a worker makes of some
-// batches of its lane, in scratch that is used again.
+// A turn is one call of handle: what a worker makes of some batches of its lane, in scratch
+// that is used again.
 type turn struct {
 	records []backbone.Record
 	msgs    []*envelope.Message // a record refers to the message it was made of
@@ -26,8 +26,8 @@ type turn struct {
 	now        int64        // Unix milliseconds, when this call of handle began
 }
 
-// rest are the messages of a batch that needed no log. batch is nil where it has
-// records: it is the log's once they are appended.
+// rest are the messages of a batch that needed no log. batch is nil if the batch has records: it
+// belongs to the log once they are appended.
 type rest struct {
 	link     *link
 	batch    *batch
@@ -181,6 +181,14 @@ func (l *link) breakOffOnLane(why Drop, n int32) {
 	l.loseOnLane(why, n)
 }
 
+// abandoned is a dialect that wants to know when its batch is given up.
+type abandoned interface {
+	dialect
+	abandonedOnLane(why error)
+}
+
+var errPanicked = errors.New("gateway: a worker panicked")
+
 // panicked hears of a panic in a worker, which the pool has contained; t is the
 // task that was given up for it, or nil.
 func (g *Gateway) panicked(t, v any, stack []byte) {
@@ -191,11 +199,8 @@ func (g *Gateway) panicked(t, v any, stack []byte) {
 		l, n := t.link, t.messages
 		l.breakOffOnLane(DropPanic, n)
 		t.void = true
-		if r, is := l.dialect.(*resetting); is {
-			r.end(errors.New("gateway: a worker panicked"))
-		}
-		if p, is := l.dialect.(*publishing); is {
-			g.wills.failed(p.will)
+		if d, minds := l.dialect.(abandoned); minds {
+			d.abandonedOnLane(errPanicked)
 		}
 		l.settle(n, t.through())
 	case *link:

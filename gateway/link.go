@@ -15,7 +15,7 @@ import (
 //
 //	loop    Receive   copies it behind the others of this read      (window.go; the one copy)
 //	loop    Flush     posts the batch to the device's lane; no room: pauses reading
-//	lane    dialect   decodes (edgeloop.go); record checks the sequence (uplink.go)
+//	lane    dialect   decodes (edgeloop.go); recordOnLane checks the sequence (uplink.go)
 //	log     Durable   after the sync: the session's durable sequence grows, Wake (batch.go)
 //	log     Overtaken instead, where another node wrote: the session is discarded
 //	loop    Woken     the dialect writes one ack for all that became durable; reading goes on
@@ -24,8 +24,8 @@ import (
 //
 //	any     command   encodes it and posts it to the loop (downlink.go)
 //
-// There is one for each connected device, so its fields lie where they leave no
-// gap: 128 bytes.
+// There is one for each connected device, so its fields lie where they leave no gap: 112
+// bytes, and 128 with the padding at their end.
 type link struct {
 	// Immutable after construction.
 	*voice                  // g and dialect
@@ -54,8 +54,8 @@ type link struct {
 	rights  atomic.Pointer[auth.Rights] // what its token or certificate allows now; nil: all
 	mark    atomic.Uint64               // which token it has shown: markOf; 0: none
 
-	// Of 112 bytes are what each connect drops, a socket address and an auth.Identity; among
-	// them links would lie in pages with holes. So a link is 128.
+	// Each connect drops two objects of 112 bytes, a socket address and an auth.Identity.
+	// Links of that size would share pages with their holes, so a link is 128.
 	_ [16]byte
 }
 
@@ -75,8 +75,8 @@ func ofNobody() *link {
 	return l
 }
 
-// grant takes over what a token or certificate allows; nil: it showed none. The mark goes last:
-// who asks whether a token is revoked after it sees every revocation that did not see the mark.
+// grant takes over what a token or certificate allows; nil: it showed none. The mark goes last: a
+// check for a revocation that comes after it sees every revocation that did not see the mark.
 func (l *link) grant(id *auth.Identity) {
 	if id != nil {
 		l.rights.Store(id.Rights)
@@ -90,7 +90,7 @@ const (
 	flagReack                       // the device sent again what is durable: say so again
 	flagStored                      // commands may wait in the store: look, once the device has read what was sent
 	flagFetching                    // somebody is looking, or will in a moment
-	flagGranted                     // it waited for memory: it may go on for once, with what it holds
+	flagLetOn                       // it waited for memory: it may go on for once, with what it holds
 	flagParked                      // LaneReady will be called when it is worth while to look again
 	flagHeld                        // the lane had no room for batch: reading is paused; the loop's own
 	flagWelcomed                    // the first message went out; the loop's own
@@ -193,9 +193,9 @@ func (l *link) giveUpOnLoop() {
 	l.batch = nil
 }
 
-// admitted marks the link as one that frames reach, once the handshake's answer
-// was posted or written. The worker that posted it and the loop that wrote it
-// both come here; the first closes what was to be closed before it could be.
+// admitted marks the link as one that frames reach, once the handshake's answer was posted or
+// written. The worker that posted it and the loop that wrote it both come here; the first of them
+// closes a connection whose close had to wait for this.
 func (l *link) admitted() {
 	before := l.flags.Or(flagAdmitted)
 	if code := uint16(before >> closeShift); code != 0 && before&flagAdmitted == 0 { //nolint:gosec // 16 bits are left

@@ -6,7 +6,7 @@ import (
 )
 
 // TestLink_Size: a link is kept for each connected device, in a size class of the allocator
-// that nothing shares with it: a field more takes room from the padding.
+// in which a connect drops nothing, as measured: a field more takes room from the padding.
 func TestLink_Size(t *testing.T) {
 	if got := unsafe.Sizeof(link{}); got != 128 {
 		t.Errorf("a link has %d bytes, 128 are its budget", got)

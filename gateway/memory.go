@@ -7,8 +7,8 @@ import (
 	"edgeloop/internal/bytebuf"
 )
 
-// memory has links wait until there is memory for what they would read. How much
-// is held the budget counts, from the pools that lend it.
+// memory makes links wait until there is memory for what they would read. The budget counts how
+// much is held, from the pools that lend it.
 type memory struct {
 	// Immutable after construction.
 	budget *bytebuf.Budget
@@ -67,8 +67,8 @@ func (m *memory) low() {
 // again looks once more, because the limit has changed.
 func (m *memory) again() { m.low() }
 
-// watchLocked sees to it that somebody wakes those who wait: this one, if there is
-// memory, else who gives some back. It asks for that before it looks, so what comes
+// watchLocked makes sure that the links that wait are woken: by a timer if there is memory,
+// otherwise by the goroutine that gives some back. It asks for that before it looks, so what comes
 // back in between is not missed.
 func (m *memory) watchLocked() {
 	if m.armed || len(m.waiting) == 0 {
@@ -100,7 +100,7 @@ func (m *memory) wakeSome() {
 	m.watchLocked()
 	m.mu.Unlock()
 	for _, l := range woken {
-		l.flags.Or(flagGranted)
+		l.flags.Or(flagLetOn)
 		l.LaneReady()
 	}
 }

@@ -52,8 +52,8 @@ type scarce struct {
 	once    clientSession      // QoS 2 where nothing is kept
 }
 
-// codeNone says of a message that it gets no answer. It is what comes with all
-// messages, and no reason code of PUBACK.
+// codeNone marks a message that gets no answer. It is the kind with which every message comes, and
+// no reason code of PUBACK.
 const codeNone = byte(eventloop.Binary)
 
 func (q *mqtt) protocol() protocol {
@@ -89,8 +89,9 @@ func (q *mqtt) hearOnLoop(l *link, _ eventloop.Kind, packet []byte) bool {
 	return false
 }
 
-// farewellOnLoop hears a DISCONNECT, behind which nothing follows [MQTT-3.14.4-1], and says
-// whether that is all: what it says of the session goes along the lane, behind the rest.
+// farewellOnLoop hears a DISCONNECT, behind which nothing follows [MQTT-3.14.4-1], and reports
+// whether that is all. If it says something of the session, it also goes along the lane, behind the
+// rest.
 func (q *mqtt) farewellOnLoop(packet []byte) (done bool) {
 	p, _, _, err := mqttproto.Next(packet, q.peer.Version, mqttproto.MaxPacket)
 	if err != nil {
@@ -348,7 +349,7 @@ const maxAliases = 8
 // errUnknownAlias is a fault of the client: it has not said what the alias stands for.
 var errUnknownAlias = &mqttproto.Error{Reason: mqttproto.ReasonProtocolError, What: "a topic alias that stands for nothing", Tag: "MQTT 3.3.2.3.4"}
 
-// aliasOnLane notes which topic an aliasOnLane stands for, or puts that into pub. [MQTT-3.3.2-7]
+// aliasOnLane notes which topic an alias stands for, or puts that into pub. [MQTT-3.3.2-7]
 func (q *mqtt) aliasOnLane(pub *mqttproto.Publish) error {
 	if q.scarce == nil {
 		q.scarce = new(scarce)

@@ -94,7 +94,7 @@ func (f *flight) over() bool {
 	return len(f.sent) == 0 && len(f.confirmed) == 0
 }
 
-// after is behind which position the next command is.
+// after is the position behind which the next command lies.
 func (f *flight) after() uint64 {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -128,9 +128,8 @@ func (g *Gateway) keepCommand(ctx context.Context, l *link, id string, c Command
 // identifier, and a length that takes a byte more for it.
 const keptMore = 3
 
-// confirmOnLane hears of a PUBACK, whatever it says of the command [MQTT-4.4.0-2]. Of one for
-// what is not on its way nothing follows: it is of an older connection, or a fault that harms
-// nobody else.
+// confirmOnLane hears of a PUBACK, whatever it says of the command [MQTT-4.4.0-2]. One for what is
+// not on its way has no effect: it is of an older connection, or a fault that harms nobody else.
 func (q *mqtt) confirmOnLane(l *link, id uint16) {
 	if f := q.flight.Load(); f != nil && f.confirm(id) {
 		l.g.fetches.PostLast(uint64(l.laneKey), l) // once for a connection at a time
@@ -244,9 +243,9 @@ func (q *mqtt) encodeKept(l *link, position uint64, id string, payload []byte) (
 // errKeptLarge: it is larger than the device takes, or than may wait for one.
 var errKeptLarge = errors.New("gateway: the command makes too large a packet")
 
-// sending notes that the command at position is sent, and says whether it may have been before,
-// in this session; ours is false when another connection has the session. What is not kept has
-// no before. [MQTT-3.3.1-3]
+// sending notes that the command at position is sent, and reports whether it may have been before,
+// in this session; ours is false if another connection has the session. If no session is kept,
+// nothing was sent before. [MQTT-3.3.1-3]
 func (q *mqtt) sending(l *link, position uint64) (again, ours bool) {
 	s := q.session
 	if s == nil {

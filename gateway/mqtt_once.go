@@ -49,9 +49,9 @@ func (s *clientSession) unhold(l *link, id uint16) {
 	}
 }
 
-// againLocked notes that what is heard changes nothing. The record that says so may be on its
-// way, from an older connection: so at the first time on a connection there is going to be one
-// more. What follows is answered behind that, and needs none.
+// againLocked notes that what is heard changes nothing. The record that holds this state may still
+// be on its way, from an older connection, so the first such packet on a connection causes one more
+// record. Later ones are answered behind that, and need none.
 func (s *clientSession) againLocked(t *turn) {
 	if !s.abreast {
 		s.changedLocked(t)

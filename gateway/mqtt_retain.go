@@ -60,10 +60,10 @@ func (t *turn) retainOnLane(g *Gateway, of devicemgr.Key, topic, payload []byte,
 	return r, r.reserved
 }
 
-// publishToRetainOnLane is retainOnLane for a PUBLISH, which is as good as refused or in the log
-// already where nothing is kept for it. Where there is no room it is refused if the client hears of
-// that: the code says how. Else it is stored, and what its topic has is retained no more, because it
-// is not the last.
+// publishToRetainOnLane is retainOnLane for a PUBLISH. It keeps no room for one that will be
+// refused or that the log has already. If there is no room, the PUBLISH is refused if the client
+// hears of that: the code says how. Otherwise it is stored, and what its topic has is retained no
+// more, because it is not the last.
 func (q *mqtt) publishToRetainOnLane(l *link, t *turn, pub *mqttproto.Publish, seq uint64, beside int) (r *retaining, code mqttproto.ReasonCode) {
 	high := l.session.AcceptedOnLane()
 	if !pub.Retain || !l.g.retains() || l.lost != 0 || seq != 0 && seq <= high || !l.rights.Load().MayPublish(pub.Topic) {

@@ -69,7 +69,7 @@ func (s *clientSession) textLocked() {
 	s.text = string(s.open.append(b))
 }
 
-// parseLocked reads what text keeps; of what is none that is nothing.
+// parseLocked reads what text keeps: nothing if text is none of ours.
 func (s *clientSession) parseLocked(text string) {
 	s.expiry, s.wants, s.keeps, s.open = 0, false, false, nil
 	for i, word := range strings.Fields(text) {
@@ -129,8 +129,8 @@ type clientSessions struct {
 	n atomic.Int32 // of all, so that others pay a load
 }
 
-// sessionsMost is beyond how many of the sessions known here those of clients that are away
-// are left to the log.
+// sessionsMost is how many sessions may be known here before those of clients that are away are
+// left to the log.
 const sessionsMost = 1 << 14
 
 // of is the session of a device, nil if none is known.
@@ -190,32 +190,30 @@ func (c *clientSessions) sweepLocked() {
 	}
 }
 
-// resume takes the session of l's client over for l, whose device is known by now: with what
-// was kept, unless the client wants a clean start or it has expired. What ends that way is
-// taken back in the log before the client hears of it, or it would be there again after a
-// crash. Not on a loop.
-func (g *Gateway) resume(l *link, key devicemgr.Key) error {
+// resume has l's dialect take up what the device of that key has left here. Not on a loop.
+func (l *link) resume(key devicemgr.Key) error {
 	for {
-		if done, err := g.tryResume(l, key); err != nil {
+		if done, err := l.dialect.resume(l, key); done || err != nil {
 			return err
-		} else if done {
-			g.backAnew(l, key)
-			return nil
 		}
 	}
 }
 
-// tryResume is resume; false: what was known of the session has been left to the log
-// meanwhile, which is to be asked.
-func (g *Gateway) tryResume(l *link, key devicemgr.Key) (done bool, err error) {
-	s := g.sessions.of(key)
-	q, ok := l.dialect.(*mqtt)
-	if !ok {
-		if s != nil {
-			s.takeForOther(l)
-		}
-		return true, nil
+// resume implements dialect.
+func (q *mqtt) resume(l *link, key devicemgr.Key) (done bool, err error) {
+	if done, err = q.takeUp(l, key); done && err == nil && q.clean {
+		l.g.backAnew(key) // else backOnLoop
 	}
+	return done, err
+}
+
+// takeUp takes the session of l's client over for l, whose device is known by now: with what
+// was kept, unless the client wants a clean start or it has expired. What ends that way is
+// taken back in the log before the client hears of it, or it would be there again after a
+// crash.
+func (q *mqtt) takeUp(l *link, key devicemgr.Key) (done bool, err error) {
+	g := l.g
+	s := g.sessions.of(key)
 	keeps := q.asked > 0
 	var last backbone.Last
 	if s == nil || g.cfg.SharedLog {
@@ -291,12 +289,12 @@ func (s *clientSession) leave(l *link) {
 	}
 }
 
+// kept implements dialect.
+func (q *mqtt) kept() *clientSession { return q.session }
+
 // sessionTextOnLane is what a record of l in t carries.
 func (l *link) sessionTextOnLane(t *turn) string {
-	var s *clientSession
-	if q, ok := l.dialect.(*mqtt); ok {
-		s = q.session
-	}
+	s := l.dialect.kept()
 	if s == nil {
 		if l.session.Epoch() == l.epoch {
 			return "" // it is the device's connection, and keeps nothing
@@ -315,7 +313,7 @@ func (l *link) sessionTextOnLane(t *turn) string {
 }
 
 // errSessionWait: see writeSession.
-var errSessionWait = errors.New("gateway: what was kept of the client's session is not taken back yet")
+var errSessionWait = errors.New("gateway: the kept session of the client is not taken back yet")
 
 // sessionWait bounds how long a CONNECT waits for the log.
 const sessionWait = 5 * time.Second

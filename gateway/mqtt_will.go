@@ -40,7 +40,7 @@ func lastWillOf(c *mqttproto.Connect, expiry uint32, retains bool) (w *lastWill,
 	case !c.Will.Set:
 		return nil, nil
 	case c.Version == mqttproto.V5 && c.Will.Retain && !retains: // [MQTT-3.2.2-13]
-		return nil, &eventloop.Refusal{Reason: eventloop.ReasonRetain, Text: "this node retains nothing, also no Will"}
+		return nil, &eventloop.Refusal{Reason: eventloop.ReasonRetain, Text: "this node retains nothing, not even a Will"}
 	}
 	topic := len(c.Will.Topic)
 	both := append(append(make([]byte, 0, topic+len(c.Will.Payload)), c.Will.Topic...), c.Will.Payload...)
@@ -131,12 +131,9 @@ func (s *clientSession) welcome(l *link) bool {
 	return s.link == l
 }
 
-// backAnew publishes a Will that waits for the device of l, whose session is taken up by now and
+// backAnew publishes a Will that waits for a device whose session is taken up by now and
 // begins anew. The store has it until it is durable. [MQTT-3.1.2-8]
-func (g *Gateway) backAnew(l *link, key devicemgr.Key) {
-	if q, ok := l.dialect.(*mqtt); ok && !q.clean {
-		return // backOnLoop
-	}
+func (g *Gateway) backAnew(key devicemgr.Key) {
 	if w := g.wills.due(key); w != nil {
 		g.publishWill(w)
 	}
@@ -202,6 +199,9 @@ func (p *publishing) takeOnLane(_ *link, t *turn, _ *batch, _ message) {
 
 // doneOnLane implements dialect.
 func (p *publishing) doneOnLane(*link, *turn, *batch) {}
+
+// abandonedOnLane implements abandoned.
+func (p *publishing) abandonedOnLane(error) { p.g.wills.failed(p.will) }
 
 // Durable implements backbone.Completion.
 func (p *publishing) Durable(_ uint64, n int) {

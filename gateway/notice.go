@@ -72,8 +72,8 @@ func (g *Gateway) notice(what string, key devicemgr.Key, peer *net.TCPAddr, fiel
 	g.logger.Info(what, fields...)
 }
 
-// noticeRefused says who was not let in. Of a token that was not taken it says whom that
-// names.
+// noticeRefused logs which peer was not let in. If its token was not taken, the line has the device
+// that the token names, as not confirmed.
 func (g *Gateway) noticeRefused(c *candidate, r *eventloop.Refusal) {
 	fields := []zap.Field{zap.String("code", codeOf(r.Reason)), zap.String("reason", r.Text)}
 	key := c.key
@@ -90,8 +90,7 @@ func (g *Gateway) noticeRefused(c *candidate, r *eventloop.Refusal) {
 // bytes.
 const maxWords = 256
 
-// NoticeGreeting says of whom the PROXY header or the TLS handshake failed, and why. Any
-// goroutine.
+// NoticeGreeting logs a peer whose PROXY header or TLS handshake failed, and why. Any goroutine.
 func (g *Gateway) NoticeGreeting(peer netip.AddrPort, err error) {
 	reason := err.Error()
 	reason = strings.ToValidUTF8(reason[:min(maxWords, len(reason))], "")
@@ -106,7 +105,7 @@ func codeOf(r eventloop.Reason) string {
 	}[r]
 }
 
-// claimed is whom a token names that nobody has confirmed.
+// claimed is the device that a token names, which nobody has confirmed.
 func claimed(h *eventloop.Credentials) (tenant, device string, ok bool) {
 	if h.Connect != nil {
 		c, err := decodeConnect(h.Connect)
@@ -126,8 +125,7 @@ func claimed(h *eventloop.Credentials) (tenant, device string, ok bool) {
 	return auth.Claimed(token)
 }
 
-// noticeFaultOnLane says of the first message of a connection that was refused what was
-// wrong with it.
+// noticeFaultOnLane logs what was wrong with the first message of a connection that was refused.
 func (l *link) noticeFaultOnLane(reason string) {
 	if l.faults == 0 {
 		l.g.notice("device sent a bad message", l.session.Key(), l.remote, zap.String("reason", reason))
@@ -137,7 +135,7 @@ func (l *link) noticeFaultOnLane(reason string) {
 // closeNormal is an operator's: the purpose is fulfilled.
 const closeNormal eventloop.CloseCode = 1000
 
-// noticeGone says of a connection that the node ended for a fault or a limit how.
+// noticeGone logs how a connection ended that the node cut off for a fault or a limit.
 func (l *link) noticeGone(gone *eventloop.Gone) {
 	switch gone.Cause {
 	case eventloop.CauseClosed:

@@ -11,10 +11,10 @@ import (
 // AnyOrigin among Config.AllowedOrigins allows pages of everywhere.
 const AnyOrigin = "*"
 
-// fromElsewhere refuses a script of a page that is neither of this address nor allowed. A
-// browser connects wherever a page asks it to, also to a node that only its own network
-// reaches, with the certificate that the browser has, and says whose page it was: so who
-// needs no token is asked. A token the page must have itself. [RFC6455 10.2]
+// fromElsewhere refuses a script of a page that is neither of this address nor allowed. A browser
+// connects wherever a page asks it to, even to a node that only its own network reaches, with the
+// certificate that the browser has, and says whose page it was. So the origin is checked if no
+// token is needed; a token the page must have itself. [RFC6455 10.2]
 func (g *Gateway) fromElsewhere(h *eventloop.Credentials) *eventloop.Refusal {
 	if len(h.Origin) == 0 || trueHost(h) && sameHost(string(h.Origin), string(h.Host)) ||
 		slices.ContainsFunc(g.cfg.AllowedOrigins, func(o string) bool { return o == AnyOrigin || strings.EqualFold(o, string(h.Origin)) }) {

@@ -11,14 +11,14 @@ import (
 
 // register puts the link of a candidate into the session table, in the place of the
 // connection that is there. The candidates of one device are decided side by side and
-// in any order, so each looks who is there, whether it may come in its place, and has
-// that done only if nobody else was quicker:
+// in any order. So each looks at the connection that is there, checks whether it may
+// replace it, and does so only if nobody else was quicker:
 //
 //   - one whose socket is gone does not come at all;
 //   - the connection of a later handshake is not replaced by that of an earlier one;
 //   - a device whose connections replace each other all the time has to wait;
-//   - who replaces another takes its seat, and who comes new needs one of its own, of the
-//     node and of its tenant.
+//   - a candidate that replaces a connection takes its seat; a new one needs a seat of its
+//     own, of the node and of its tenant.
 func (g *Gateway) register(c *candidate, l *link, key devicemgr.Key) *eventloop.Refusal {
 	for {
 		old := currentLink(g.devices.Lookup(key))

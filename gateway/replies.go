@@ -82,8 +82,9 @@ func await(ctx context.Context, answer <-chan Reply, wait time.Duration) (Outcom
 	return OutcomeNoReply, Reply{}
 }
 
-// newID names a command: 48 bits of milliseconds and 80 of chance in Crockford's
-// base32, so that ids sort by time (the ULID form).
+// newID names a command: 48 bits of milliseconds and 80 of chance in Crockford's base32, so that
+// ids sort by time. It looks like a ULID and is none: the two spare bits are at its end, not at its
+// front.
 func newID() string {
 	var b [16]byte
 	binary.BigEndian.PutUint64(b[:8], uint64(time.Now().UnixMilli())<<16) //nolint:gosec // after 1970

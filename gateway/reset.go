@@ -99,9 +99,9 @@ func (g *Gateway) reset(ctx context.Context, key devicemgr.Key) (Reset, error) {
 	return Reset{Epoch: r.epoch, Was: was}, nil
 }
 
-// resetting is a reset on its way. It goes the way of a message, as a dialect of which one is
-// enough: along the device's lane, so that all that connections have brought is in the log
-// before it, and nothing that comes behind it is of a session that knows the old sequences.
+// resetting is a reset on its way. It goes along the device's lane as a message does, so it
+// implements the part of a dialect that the lane calls. All that connections have brought is in the
+// log before it, and nothing that comes behind it is of a session that knows the old sequences.
 type resetting struct {
 	dialect // none of the rest is called: there is no connection
 
@@ -167,6 +167,9 @@ func (r *resetting) Overtaken(_ uint64, n int) {
 // Wanted implements backbone.Completion.
 func (r *resetting) Wanted() bool { return true }
 
+// abandonedOnLane implements abandoned.
+func (r *resetting) abandonedOnLane(why error) { r.end(why) }
+
 func (r *resetting) end(err error) {
 	r.g.resets.end(r.key)
 	r.done <- err
@@ -186,7 +189,8 @@ type resets struct {
 	n atomic.Int32 // of keys, so that a handshake costs a load
 }
 
-// resetState is a reset, and once it is durable whose connection the others are told of.
+// resetState is a reset. Once that is durable, session and epoch say of which connection the
+// others are told.
 type resetState struct {
 	session *Session // nil: it is not durable yet
 	epoch   uint64
@@ -268,6 +272,6 @@ func (g *Gateway) resetTold(key devicemgr.Key) {
 }
 
 var (
-	_ dialect             = (*resetting)(nil)
+	_ abandoned           = (*resetting)(nil)
 	_ backbone.Completion = (*resetting)(nil)
 )

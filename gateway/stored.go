@@ -138,22 +138,30 @@ func (g *Gateway) fetch(links []*link) {
 	}
 }
 
-// fetchOne takes as many commands out of the store as may wait for the device, and
-// sends them. The store forgets each before it is sent: at most once; or, of a device that
-// confirms them, when it has: at least once.
+// fetchOne has the commands sent that may wait for the device.
 func (g *Gateway) fetchOne(l *link) {
 	ok := false
 	defer func() { l.fetchedAll(ok) }()
 	ctx, cancel := context.WithTimeout(context.Background(), fetchTimeout)
 	defer cancel()
-	q, _ := l.dialect.(*mqtt)
-	ok = q == nil || q.dropConfirmed(ctx, l)
-	switch {
-	case !l.hears():
-		return // they wait for the next connection, or until it asks
-	case q != nil && l.flags.Load()&flagConfirms != 0:
-		ok = q.fetchKept(ctx, l) && ok
-		return
+	ok = l.dialect.fetch(ctx, l)
+}
+
+// fetch implements dialect.
+func (q *mqtt) fetch(ctx context.Context, l *link) (ok bool) {
+	ok = q.dropConfirmed(ctx, l)
+	if l.hears() && l.flags.Load()&flagConfirms != 0 {
+		return q.fetchKept(ctx, l) && ok
+	}
+	return l.g.fetchTaken(ctx, l) && ok
+}
+
+// fetchTaken takes as many commands out of the store as may wait for the device, and sends
+// them. The store forgets each before it is sent: at most once. Those of a device that does
+// not hear them wait for its next connection, or until it asks.
+func (g *Gateway) fetchTaken(ctx context.Context, l *link) (ok bool) {
+	if !l.hears() {
+		return true
 	}
 	key, room := l.session.Key(), g.cfg.MaxCommand
 	fits := func(id string, payload []byte) bool {
@@ -170,11 +178,11 @@ func (g *Gateway) fetchOne(l *link) {
 	})
 	if err != nil {
 		g.logger.Warn("cannot take all stored commands", zap.String("device_id", key.Device), zap.Error(err))
-		ok = false
 	}
 	if more {
 		l.flags.Or(flagStored)
 	}
+	return err == nil
 }
 
 // encodeStored is a stored command as a device of protocol p gets it, and its name.

@@ -7,9 +7,9 @@ import (
 )
 
 // The rate of a tenant. All its connections pay into two meters, by atomic adds, and each
-// looks at them when a read is through. Over the rate it is woken, and pauses then: nothing
-// that was read is left behind in the node's memory, what comes next waits in the kernel.
-// They go on in slices, as many at a time as the rate has room for: all at once would each
+// looks at them when a read is through. A link over the rate is woken, and pauses then, so
+// nothing that was read stays in the node's memory; what comes next waits in the kernel.
+// Links go on in slices, as many at a time as the rate has room for: all at once would each
 // bring what their sockets hold.
 //
 //	loop    handOnLoop          charges what goes to the lane             (window.go)
@@ -68,9 +68,9 @@ func (l *link) heedQuotaOnLoop() {
 	}
 }
 
-// awaitQuotaOnLoop says whether the link has to wait for its tenant's rate, and sees to it
-// that it is woken. Whoever holds something that was read goes on with it: it takes memory
-// of others for as long as it waits.
+// awaitQuotaOnLoop reports whether the link has to wait for its tenant's rate, and makes sure that
+// it is woken. A link that holds something that was read goes on with it: it would take memory of
+// others for as long as it waits.
 func (l *link) awaitQuotaOnLoop() bool {
 	if l.tenant == nil || l.conn.HoldsOnLoop() {
 		return false

@@ -122,8 +122,8 @@ const maxFaults = 8
 // reason given.
 func (l *link) faultOnLane(reason string) { l.faultForOnLane(DropBadEnvelope, reason) }
 
-// faultedOnLane counts a message that was refused with a fault. A quota that is used up is
-// none of the device's faults, and counted where that was found.
+// faultedOnLane counts a message that was refused with a fault. A quota that is used up is not the
+// device's fault, and is counted where that was found.
 func (l *link) faultedOnLane(f *envelope.Fault) {
 	switch f.Code {
 	case envelope.CodeQuota:

@@ -31,11 +31,11 @@ func (r willRoom) fits(bytes, parts int) bool {
 	return r.n < willsMost/parts && r.bytes+bytes <= willBytesMost/parts
 }
 
-// A WillStore keeps the Wills that wait over a restart of the node. Only the goroutine that
-// keeps them calls it, and that of the node's start and stop.
+// A WillStore keeps the Wills that wait across a restart of the node. Only the goroutine that keeps
+// them calls it, and the one that starts and stops the node.
 type WillStore interface {
-	// KeepWills keeps some, and forgets those of the devices of over. All
-	// but undone are on the disk when it returns; of those the error says why not.
+	// KeepWills keeps put, and forgets the Wills of the devices of over. All but undone are on the
+	// disk when it returns; the error says why those are not.
 	KeepWills(ctx context.Context, put, over []backbone.Will) (undone []backbone.Will, err error)
 	// Wills calls fn with each that is kept.
 	Wills(ctx context.Context, fn func(backbone.Will)) error
@@ -258,7 +258,7 @@ func (s *wills) run(stopping <-chan struct{}) {
 		cancel()
 		apart := willsApart
 		if err != nil && ctx.Err() == nil {
-			s.logger.Warn("Wills that wait are not on the disk yet", zap.Error(err))
+			s.logger.Warn("cannot write the waiting Wills to disk yet", zap.Error(err))
 			apart = willsAgain
 			s.wake()
 		}

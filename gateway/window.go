@@ -15,7 +15,7 @@ import (
 //   - over its rate, until that is paid for;
 //   - when its tenant is over its own (tenant_rate.go).
 //
-// pump looks at all five, and sees to it that somebody wakes the link for the one
+// pumpOnLoop looks at all five, and sees to it that somebody wakes the link for the one
 // that holds it.
 
 // A read is posted in pieces. A lane takes its devices in turn, a piece from each,
@@ -76,14 +76,14 @@ func (l *link) makeRoomOnLoop(n int) bool {
 	return true
 }
 
-// withinWindowOnLoop says whether one more message may be on its way. Of a batch that is
-// not through the bytes count all, the messages those that are not settled.
+// withinWindowOnLoop reports whether one more message may be on its way. Of a batch that is not
+// through, all bytes count, and the messages that are not settled.
 func (l *link) withinWindowOnLoop() bool {
 	way := l.onWay.Load() + l.batch.way()
 	return int64(way/oneMessage) <= l.g.limits.window.Load() && int64(way&byteMask) <= l.g.limits.windowBytes.Load() //nolint:gosec // far below 2^63
 }
 
-// stallOnLoop pauses reading until pump finds nothing in the way any more. The flag is
+// stallOnLoop pauses reading until pumpOnLoop finds nothing in the way any more. The flag is
 // set before the message that is one too many goes to the lane, so who settles that
 // message sees the flag, and wakes the link.
 func (l *link) stallOnLoop() {
@@ -92,7 +92,7 @@ func (l *link) stallOnLoop() {
 }
 
 func (l *link) unstallOnLoop() {
-	l.flags.And(^(flagStalled | flagGranted))
+	l.flags.And(^(flagStalled | flagLetOn))
 	l.conn.ResumeOnLoop()
 }
 
@@ -114,7 +114,7 @@ func (l *link) Flush() {
 }
 
 // handOnLoop posts the batch to the lane, and pauses reading for what must not go on.
-// Flush then has pump look again, once for all.
+// Flush then has pumpOnLoop look again, once for all.
 func (l *link) handOnLoop() {
 	now := l.g.clock()
 	l.session.Touch(now)
@@ -149,7 +149,7 @@ func (l *link) postOnLoop() bool {
 	return true
 }
 
-// postLastOnLoop is post for a connection that has ended.
+// postLastOnLoop is postOnLoop for a connection that has ended.
 func (l *link) postLastOnLoop() bool {
 	if l.session == nil {
 		return false
@@ -181,7 +181,7 @@ func (l *link) pumpOnLoop() {
 	if l.flags.Load()&flagStalled == 0 || !l.withinWindowOnLoop() {
 		return
 	}
-	if l.g.memory.budget.Full() && l.flags.Load()&flagGranted == 0 {
+	if l.g.memory.budget.Full() && l.flags.Load()&flagLetOn == 0 {
 		if l.park() {
 			l.g.memory.wait(l)
 		}

@@ -8,7 +8,7 @@
 // Within a batch the lane's devices take turns, and the cost of a batch is bounded: a
 // device that sends much waits for itself. From the first task that makes it ready until
 // it is found empty, a lane belongs to the ready queue or to one worker, never to both:
-// that keeps its order.
+// that keeps its order. A Queue hands single tasks to whichever worker is free.
 //
 // # Goroutines
 // Config.Workers long-lived goroutines of an ants pool, plus ants' own clock. New starts

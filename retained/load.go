@@ -78,7 +78,7 @@ func (t *Table) fromStore(ctx context.Context) (there bool, err error) {
 		return false, err //nolint:wrapcheck // the store says what it could not do
 	}
 	if over > 0 {
-		t.cfg.Logger.Warn("messages are retained no more: there may be fewer now", zap.Int("deleted", over), zap.Int("most", t.cfg.Most))
+		t.cfg.Logger.Warn("some messages are no longer retained: the limit allows fewer now", zap.Int("deleted", over), zap.Int("most", t.cfg.Most))
 	}
 	return there, nil
 }

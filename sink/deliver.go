@@ -194,7 +194,7 @@ func (r *runner) leaveOut(rec *Record, why *Refusal) {
 		s.LastErr, s.LastAt = plain(fmt.Sprintf("record %s, left out: its device has %d dead letters: %s", rec.ID(), maxShare, why.Error())), time.Now()
 	})
 	r.unkept.Do(func() {
-		r.log.Warn("a device has its share of the dead letters, what else is refused of it is left out",
+		r.log.Warn("a device has its share of the dead letters, its further refused records are left out",
 			zap.String("tenant", rec.Tenant), zap.String("device_id", rec.Device), zap.String("position", rec.ID()), zap.String("error", plain(why.Error())))
 	})
 }

@@ -143,7 +143,7 @@ func decisive(err error) State {
 
 // halt waits for somebody to decide: what they do begins the sink anew.
 func (r *runner) halt(soft context.Context, state State, err error) {
-	r.log.Error("a sink has stopped and somebody has to decide", zap.Stringer("state", state), zap.String("error", plain(err.Error())))
+	r.log.Error("a sink has stopped and needs an operator's decision", zap.Stringer("state", state), zap.String("error", plain(err.Error())))
 	r.status.change(func(s *Status) { s.State, s.LastErr, s.LastAt = state, plain(err.Error()), time.Now() })
 	<-soft.Done()
 }

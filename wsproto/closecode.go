@@ -25,7 +25,7 @@ const (
 	CloseTryAgain       CloseCode = 1013 // overload, come back later
 	CloseBadGateway     CloseCode = 1014 // an upstream of this end failed
 
-	CloseTokenExpired CloseCode = 4401 // the token expired
+	CloseTokenExpired CloseCode = 4401 // the token expired or was revoked
 	CloseForbidden    CloseCode = 4403 // the identity may not do this
 	CloseSilent       CloseCode = 4408 // nothing was heard for too long
 	CloseReplaced     CloseCode = 4409 // a newer connection of the same device took over

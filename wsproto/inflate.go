@@ -21,12 +21,12 @@ const (
 	maxRestarts = 64
 )
 
-// primed is an empty block, whose one literal ends it and whose one distance is 24,577 bytes
-// or more, and a final empty one. The library reads a block that lacks one of these codes by
-// that of the block before (up to v1.20.4; zlib and the standard library refuse it), be it in the
-// message of another device. Behind these bytes it is a block of the same message, or one by
-// which nothing can be read. The standard library in its place would make 75 MB of garbage for
-// 64 KiB of tiny blocks with long codes; this one makes none.
+// primed is an empty block, whose one literal ends it and whose one distance is 24,577 bytes or
+// more, and a final empty one. Up to v1.20.4 the library reads a block that lacks one of these
+// codes with that of the block before, even if that was in the message of another device; zlib and
+// the standard library refuse such a block. Behind primed, the block before is one of the same
+// message, or one with which nothing can be read. The standard library in its place would make 75
+// MB of garbage for 64 KiB of tiny blocks with long codes; this one makes none.
 var primed = []byte("\x04\xdd\x81\x00\x00\x00\x00\x00\x90\xff\x6b\x25\x04\x00\x00\xff\xff")
 
 // inflater decompresses one message at a time.

@@ -12,7 +12,7 @@ type Device struct {
 	// Epoch is the number of the connection; it grows with each new one.
 	Epoch uint64 `json:"epoch"`
 	// LastSeen is when the device last gave a sign of life, an answer to a ping included, in
-	// whole seconds.
+	// whole seconds, rounded down: of a device that has just come it may lie before ConnectedAt.
 	LastSeen time.Time `json:"last_seen"`
 	// Durable is the highest sequence that is in the log, 0 if there is none.
 	Durable uint64 `json:"durable"`

@@ -30,7 +30,7 @@ func isShare(filter string) (share string, is bool) {
 }
 
 // errGroups: as many groups as a tenant may have.
-var errGroups = errors.New("as many groups are kept as may be")
+var errGroups = errors.New("the limit of kept groups is reached")
 
 // joinGroup makes a client a member of the group of a shared filter, which is made if there is
 // none. errGroups, or what the log says.
@@ -167,7 +167,7 @@ func (s *Server) leaveGroup(c *client, g *group) {
 		err = s.cfg.Log.Forget(ctx, g.name)
 	}
 	if err != nil {
-		s.log.Warn("the place of a group of applications was not looked after: it may stay for a while", zap.String("group", g.name), zap.Error(err))
+		s.log.Warn("cannot look after the place of a group of applications, it may stay for a while", zap.String("group", g.name), zap.Error(err))
 	}
 	s.dropGroup(g)
 }

@@ -24,7 +24,7 @@ type Writer struct {
 	buf    []byte // of the part at hand
 }
 
-// NewWriter begins a backup of which m says By, Node, Made, Log and Durable.
+// NewWriter begins a backup. m gives By, Node, Made, Log and Durable.
 func NewWriter(w io.Writer, m Manifest) *Writer {
 	m.Format, m.Streams = Format, nil
 	return &Writer{tar: tar.NewWriter(w), made: m.Made, man: m, buf: make([]byte, 0, partSize)}
@@ -84,7 +84,7 @@ func (w *Writer) Close() error {
 	return w.tar.Close()
 }
 
-// Fail ends what will be no backup, with the reason for who reads it.
+// Fail ends a backup that failed, with the reason, for whoever reads it.
 func (w *Writer) Fail(reason string) error {
 	if err := w.entry(failureName, []byte(reason+"\n")); err != nil {
 		return err

@@ -16,7 +16,7 @@
 //
 // # Goroutines
 //
-// None of its own; Watch and Patrol are run by backbone, one each.
+// None of its own; Watch and Patrol are run by backbone/uplog, one each.
 //
 // # Memory
 //

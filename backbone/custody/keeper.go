@@ -160,7 +160,7 @@ func (k *Keeper) decide(c *check) error {
 		if k.o.OnDamage != Serve {
 			k.reports = append(k.reports, all[i])
 			if all[i].Applied {
-				k.o.Logger.Error("the log is damaged and nobody has decided yet", zap.String("report", all[i].path))
+				k.o.Logger.Error("the log is damaged and waits for an operator's decision", zap.String("report", all[i].path))
 			}
 		} else if err := all[i].accept(); err != nil {
 			return err

@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// manifest is what is known of the log's blocks outside them. It dates from the last round of
-// the patrol or the last orderly stop.
+// manifest is what is known of the log's blocks outside them. It is written at the
+// start, by the watch, the patrol and a trim, and at an orderly stop.
 type manifest struct {
 	Format int    `json:"format,omitempty"` // of the data directory; 0: 1
 	Log    string `json:"log"`

@@ -151,8 +151,8 @@ func (c *control) base() time.Duration {
 	return slices.Sorted(slices.Values(c.rested))[(len(c.rested)-1)/2]
 }
 
-// far is how many records behind the end one is that has to catch up, and near where that ends.
-// Who has less than 2 s of what comes in front of it was only held up.
+// far is how many records behind the end a reader is that has to catch up; near is where that ends.
+// A reader that has less than 2 s of what comes in front of it was only held up.
 func (c *control) far() uint64 { return uint64(max(10_000, 2*c.brings)) }
 
 func (c *control) near() uint64 { return uint64(max(5_000, c.brings/2)) }

@@ -1,4 +1,4 @@
-// Package pace slows down who reads old records while devices are being served: what comes out
+// Package pace slows down readers of old records while devices are being served: what comes out
 // of the log and what goes into it share the same processors and the same disk.
 //
 // # Owns
@@ -7,12 +7,13 @@
 // time have the same rate. It grows while devices get their acknowledgements as soon as they
 // do without readers that catch up, and falls while they wait longer. To know that, readers
 // that catch up rest for a moment every few seconds. The rate does not fall below one and a
-// quarter times what the log grows by, so that whoever lags comes nearer. While no device sends,
-// and for who is not far behind, there is no limit. docs/decisions/0046-catching-up-at-a-pace.md.
+// quarter times what the log grows by, so that a reader that lags comes nearer. While no device
+// sends, and for a reader that is not far behind, there is no limit.
+// docs/decisions/0046-catching-up-at-a-pace.md.
 //
 // # Goroutines
 //
-// None: who waits looks at the clock.
+// None: a reader that waits looks at the clock.
 //
 // # Errors
 //

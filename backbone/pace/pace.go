@@ -47,7 +47,7 @@ type Turn struct {
 	pacer *Pacer
 	name  string
 
-	// Owned by who reads.
+	// Owned by the goroutine that reads.
 	passed uint64 // since it was last asked whether to wait
 	yields bool   // it catches up beside devices
 
@@ -91,12 +91,13 @@ func (p *Pacer) Rate(name string) float64 {
 }
 
 const (
-	// stride is how many records pass between two questions whether to wait, and breath how many
-	// until others who can run are let through: without that they wait until the reader does.
+	// stride is how many records pass between two questions whether to wait. breath is how many
+	// pass until other goroutines that can run are let through, which otherwise wait until the
+	// reader does.
 	stride = 250
 	breath = 25
-	// grace is for how long one may be far behind before it is held to the rate: who was
-	// held up for a moment is through by then. Who lacks more than outright was away.
+	// grace is how long a reader may be far behind before it is held to the rate: one that was held
+	// up for a moment is through by then. A reader that lacks more than outright was away.
 	grace    = 250 * time.Millisecond
 	outright = 100_000
 	// credit is how much of the time that a reader did not use it may make up for.

@@ -47,7 +47,7 @@ func (a Access) Check() error {
 	}
 	switch {
 	case ways > 1:
-		return &AccessError{"creds", a.Creds, errors.New("a node shows itself in one way: give a file of credentials, a user with a password, or a token")}
+		return &AccessError{"creds", a.Creds, errors.New("give one kind of credentials: a file of credentials, a user with a password, or a token")}
 	case (a.User == "") != (a.PasswordFile == ""):
 		return &AccessError{"user", a.User, errors.New("it goes with a password: give both password-file and user, or none")}
 	case (a.Cert == "") != (a.Key == ""):
@@ -159,7 +159,7 @@ func checkPair(cert, key string) error {
 	return nil
 }
 
-// plainError is an error of a file without its name, which who tells of it has said.
+// plainError strips the name of the file from an error, because the caller has said it.
 func plainError(err error) error {
 	var of *os.PathError
 	if errors.As(err, &of) {

@@ -77,7 +77,7 @@ func dial(ctx context.Context, c *Config, e *embedded, name string) (*Conn, erro
 		nats.CustomReconnectDelay(RetryDelay),
 		nats.PingInterval(pingEvery),
 		nats.MaxPingsOutstanding(2),
-		nats.SkipSubjectValidation(), // ours are made by appendSubject
+		nats.SkipSubjectValidation(), // ours are made by names.AppendSubject
 		nats.IgnoreAuthErrorAbort(),  // a password can be put right; without it a second refusal is the last
 		nats.DisconnectErrHandler(func(nc *nats.Conn, err error) {
 			conn.lost.Store(&State{Since: time.Now(), Cause: ErrDisconnected})

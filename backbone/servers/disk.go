@@ -76,10 +76,10 @@ func makeDir(dir string) error {
 	return SyncPath(parent)
 }
 
-// syncStore makes what an earlier process left of the streams, perhaps killed
-// before it had synced, safe against the loss of power: their files and every
-// directory on the way to them. What else lies there is not looked at: it is
-// somebody else's. Each directory may be a symbolic link.
+// syncStore makes what an earlier process left of the streams safe against the loss of power,
+// because that process may have been killed before it had synced. It syncs their files and every
+// directory on the way to them. What else lies there is somebody else's and is not looked at. Each
+// directory may be a symbolic link.
 func syncStore(dataDir, storeDir string, sync func(path string) error) error {
 	for _, dir := range []string{dataDir, storeDir} {
 		if err := syncName(dir, sync); err != nil {

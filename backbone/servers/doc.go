@@ -5,7 +5,8 @@
 //
 // The lock of the data directory, the embedded nats-server and what it needs of the
 // disk, every client connection, the making and comparing of streams, and the reading
-// of one by a consumer of its own. It is the one package that names nats-server.
+// of one by a consumer of its own. Besides
+// backbone/archive, which reads its snapshots, it is the one package that names nats-server.
 //
 // # Goroutines
 //

@@ -22,7 +22,7 @@ type Inlet struct {
 	from *embedded
 	name string
 
-	// Owned by who stores.
+	// Owned by the goroutine that stores.
 	stream unsafe.Pointer // *server.stream, as Open found it
 }
 

@@ -17,7 +17,7 @@ type Outlet struct {
 	// Immutable after construction.
 	store server.StreamStore
 
-	// Owned by who reads.
+	// Owned by the goroutine that reads.
 	message server.StoreMsg // its memory is used again
 }
 

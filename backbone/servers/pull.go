@@ -32,7 +32,7 @@ type Pull struct {
 	inbound  chan *nats.Msg
 	again    <-chan struct{} // closed when the connection is another one
 
-	// Owned by who reads.
+	// Owned by the goroutine that reads.
 	request uint64 // number of the present one
 	left    int    // records that it may still bring; 0: there is none under way
 	seen    uint64 // records that came in all, as the server counts
@@ -63,7 +63,7 @@ const HeaderStatus = "Status"
 const (
 	pullExpires = 30 * time.Second // of one request of a reader that follows
 	pullSilence = 10 * time.Second // after which the server counts as silent
-	pullBeats   = 5                // in two such times it says so often that it is there
+	pullBeats   = 5                // heartbeats that it sends in twice that time
 	// consumerIdle is when the server deletes the consumer of a node that is gone.
 	consumerIdle = time.Minute
 	deleteWithin = time.Second

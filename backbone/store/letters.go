@@ -21,7 +21,7 @@ import (
 const MaxLetters = 10_000
 
 // ErrLettersFull says that MaxLetters refused records of the sink are kept.
-var ErrLettersFull = errors.New("backbone: as many refused records of this sink are kept as there may be: send them again or remove them")
+var ErrLettersFull = errors.New("backbone: no room for more refused records of this sink: send them again or remove them")
 
 // Letter is a record that a sink's destination refused.
 type Letter struct {

@@ -33,7 +33,7 @@ type Retained struct {
 	srv    *servers.Servers
 	logger *zap.Logger
 
-	// Owned by who calls.
+	// Owned by the goroutine that calls.
 	stream jetstream.Stream // nil until something is kept
 }
 

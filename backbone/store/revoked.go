@@ -24,7 +24,7 @@ import (
 const MaxRevocations = 10_000
 
 // ErrRevocationsFull says that MaxRevocations are kept. Nothing was stored.
-var ErrRevocationsFull = errors.New("backbone: as many tokens are revoked as can be kept: lift what is over, or replace the key of the tokens")
+var ErrRevocationsFull = errors.New("backbone: no room for more revocations: lift those that are over, or replace the key of the tokens")
 
 // Revocation takes tokens back: the one of TokenID, of the tenant, or all that were issued
 // before Before, of a device, of a tenant (Device is ""), or of all tenants (Tenant is "").

@@ -72,8 +72,8 @@ func (c *chain) store(_ string, _ int, items []item) (int, error) {
 	return n, nil
 }
 
-// placeAll tells who wants to know where the records lie that are durable, in a row behind a
-// position: before it is said that the log is durable up to there.
+// placeAll tells each Placer where its record lies, once that is durable: the records follow each
+// other behind head. It is called before anybody hears that the log is durable up to there.
 func placeAll(items []item, head uint64) {
 	for i := range items {
 		if it := &items[i]; it.retain {
@@ -126,8 +126,8 @@ func (c *chain) stored(last uint64, count int) (int, error) {
 	return int(last - head), nil
 }
 
-// noteAttempt counts what may be cured by opening the store again. While there is no
-// server somebody else is opening it, most likely: that is waited for longer.
+// noteAttempt counts failures that may be cured by opening the store again. While there is no
+// server, somebody else is most likely opening it, so such a failure counts less.
 func (c *chain) noteAttempt(stored int, cause error) {
 	switch {
 	case stored > 0, errors.Is(cause, servers.ErrFull):

@@ -1,10 +1,11 @@
 // Package uplog is the log of what devices sent, in order: the stream EDGELOOP_UP, who
 // writes it, and how far it is durable.
 //
-// It is written by one of two appenders (Config.Writers). Alone is who has the server in
-// its own process: nobody else reaches it, so each record is stored by a call of the
-// server, behind the one before it, and a batch is synced by us (chain, blockSync). Where several nodes write, a batch is
-// one atomic batch of the server, and a fence keeps out what another node has overtaken
+// It is written by one of two appenders (Config.Writers). A node writes alone if the server
+// is in its own process, where nobody else reaches it: each record is then stored by a call
+// of the server, behind the one before it, and this node syncs each batch (chain, blockSync).
+// If several nodes write, a batch is one atomic batch of the server, and a fence keeps out what
+// another node has overtaken
 // (atomicLog, fence). The durable position (frontier) moves after the sync; readers wait
 // for it.
 //
@@ -12,9 +13,10 @@
 //
 // committer (one): takes the gathered records, stores and syncs them, reports
 // them durable; Durable is called on it. It waits for up to 32 askers of its own
-// when a fence refused a batch. device index (one, who writes alone): reads the blocks
-// once and then forgets what retention took. log watch and log patrol (one each): see
-// package custody. All end with the servers' Context.
+// when a fence refused a batch. device index (one, if this node writes alone): reads the
+// blocks once and then forgets what retention took. usage watch (one): keeps Usage and the
+// bytes of tenants. log watch and log patrol (one each, embedded log): see package custody.
+// identity watch (one, shared log): notices when the log was made anew. All end with the servers' Context.
 //
 // # Memory
 //

@@ -44,7 +44,7 @@ type Log struct {
 	pipe      *pipeline
 	committer *committer
 
-	// Owned by who calls Devices.
+	// Owned by the caller of Devices.
 	listed []string // subjects of the devices that were in the log at the start
 
 	// Atomic.
@@ -64,8 +64,8 @@ const answerTimeout = 5 * time.Second
 // start of a node.
 const tagLength = 8
 
-// Life is the log as who opens and closes it sees it: its methods are called in their
-// order here.
+// Life is the log for its owner, which opens and closes it. Its methods are called in the order in
+// which they stand here.
 type Life struct{ *Log }
 
 // New makes a log on servers that have not been started. epoch is asked where others
@@ -74,7 +74,7 @@ func New(cfg Config, srv *servers.Servers, epoch EpochFunc) Life {
 	return Life{&Log{cfg: cfg, srv: srv, ctx: srv.Context(), alone: cfg.Writers == Alone, epoch: epoch, tenants: newTenantBytes()}}
 }
 
-// WatchOver looks at the log's files before the store opens them: it repairs what is
+// WatchOver looks at the log's files before the store opens them, because the store repairs what is
 // damaged, and says nothing.
 func (l Life) WatchOver(ctx context.Context) (err error) {
 	if l.alone {
@@ -118,7 +118,7 @@ func (l Life) Start(ctx context.Context) error {
 	}
 	l.source = reader.Source{Servers: l.srv, Look: l.look, Missed: func(n uint64) { l.missed.Add(n) }, Logger: l.cfg.Logger}
 	if l.alone {
-		l.source.Durable = l.durable // not where it is nil: an interface with nothing in it is not
+		l.source.Durable = l.durable // only if it is not nil: an interface that holds a nil pointer is not nil
 		l.source.Outlet = func() (*servers.Outlet, error) { return l.srv.Outlet(names.StreamUp) }
 	}
 	l.srv.Go(l.watchUsage)

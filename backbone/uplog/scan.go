@@ -119,7 +119,7 @@ type blockScan struct {
 	dir     string
 	end     uint64
 
-	// Owned by who reads.
+	// Owned by the goroutine that reads.
 	buf   []byte // of one block
 	bytes int64
 	seen  uint64 // the last position

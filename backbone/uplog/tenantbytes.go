@@ -27,7 +27,7 @@ type tenantBytes struct {
 	all         map[string]*holding // by their token in subjects
 	found, live series              // of the blocks at the start, and of the committer
 
-	// Owned by who asks the log.
+	// Owned by the goroutine that asks the log.
 	asked time.Time // when it was last
 }
 

@@ -120,8 +120,8 @@ type process struct {
 	proxy   *exec.Cmd // nil without one
 }
 
-// start runs the server and waits until it accepts. Of a port that was free a moment ago a
-// connection of another server's load may have become the local end, so it tries again.
+// start runs the server and waits until it accepts. A port that was free a moment ago may since
+// have become the local end of another server's load, so it tries three times.
 func start(ctx context.Context, s server, c certs) (p *process, err error) {
 	for range 3 {
 		if p, err = launch(ctx, s, c); err == nil || ctx.Err() != nil {

@@ -38,7 +38,7 @@ func adminError(err error) error {
 		{gateway.ErrNotConnected, api.ErrNotConnected},
 		{gateway.ErrSlowDevice, fmt.Errorf("%w: it reads too slowly", api.ErrBusy)},
 		{gateway.ErrResetting, fmt.Errorf("%w: its sequence is being reset", api.ErrBusy)},
-		{backbone.ErrTenantCommandsFull, fmt.Errorf("%w: as many commands wait for its devices as may", api.ErrOverQuota)},
+		{backbone.ErrTenantCommandsFull, fmt.Errorf("%w: the limit of commands waiting for its devices is reached", api.ErrOverQuota)},
 		{backbone.ErrCommandsFull, fmt.Errorf("%w: too many are waiting", api.ErrBusy)},
 		{gateway.ErrDraining, api.ErrDraining},
 		{backbone.ErrClosed, fmt.Errorf("%w: it is being stopped", api.ErrUnavailable)},

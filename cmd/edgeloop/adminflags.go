@@ -15,10 +15,10 @@ type adminFlags struct {
 	AdminListen      string   `default:"127.0.0.1:9090" help:"Address of the admin API, metrics and health, host:port."`
 	AdminTLSCert     string   `name:"admin-tls-cert" default:"" type:"path" placeholder:"FILE" help:"Certificate of --admin-listen with its chain, leaf first: a PEM file, read again when it changes. With it the admin API speaks TLS alone."`
 	AdminTLSKey      string   `name:"admin-tls-key" default:"" type:"path" placeholder:"FILE" help:"Key of --admin-tls-cert: a PEM file that others cannot read."`
-	AdminTLSClientCA string   `name:"admin-tls-client-ca" default:"" type:"path" placeholder:"FILE" help:"Authorities that sign the certificates of those who ask the admin API: a PEM file. Who has none of theirs gets no answer, probes neither; tokens are asked for all the same."`
+	AdminTLSClientCA string   `name:"admin-tls-client-ca" default:"" type:"path" placeholder:"FILE" help:"Authorities that sign the certificates of those who ask the admin API: a PEM file. A client without one gets no answer, and neither does a probe; tokens are required all the same."`
 	AdminRemote      bool     `default:"false" help:"Allow --admin-listen without TLS on an address that others can reach; the admin token then crosses the network in the clear."`
 	AdminTokensFile  string   `default:"" type:"path" help:"Further tokens of the admin API, one JSON object a line, as 'edgeloop token --admin' writes them; default DATA_DIR/admin.tokens, which need not exist."`
-	AdminHosts       []string `placeholder:"NAME" help:"Names of this node, for the dashboard of an admin API without TLS; separated by commas. What comes for another name and brings no token gets 421, because a site may give its own name the node's address (DNS rebinding). IP addresses, localhost, /healthz and /readyz need none."`
+	AdminHosts       []string `placeholder:"NAME" help:"Names of this node, for the dashboard of an admin API without TLS; separated by commas. A request for another name without a token gets 421, because a site may point its own name at the node's address (DNS rebinding). IP addresses, localhost, /healthz and /readyz need none."`
 	HealthListen     string   `name:"health-listen" default:"" placeholder:"ADDRESS" help:"Address for probes, host:port: /healthz and /readyz as the admin API has them, without TLS and without tokens, and nothing else; default none."`
 }
 

@@ -163,7 +163,7 @@ func (a adminDevices) Device(ctx context.Context, tenant, device string) (api.De
 	case last.Position == 0:
 		return api.Device{}, api.ErrUnknownDevice
 	}
-	d := api.Device{Tenant: tenant, Device: device, Epoch: last.Epoch, LastSeen: time.UnixMilli(last.At), Durable: last.Seq}
+	d := api.Device{Tenant: tenant, Device: device, Epoch: last.Epoch, LastSeen: time.UnixMilli(last.At).Truncate(time.Second), Durable: last.Seq}
 	_, d.Banned = a.backbone.Banned(tenant, device)
 	return d, nil
 }

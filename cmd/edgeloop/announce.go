@@ -39,7 +39,7 @@ func (n *node) announce(context.Context) (stopFunc, error) {
 	held, err := a.write(addressFile(n.cfg.DataDir))
 	switch {
 	case errors.Is(err, errNoLocks):
-		n.log.Warn("tools have to be told where this node is (--admin-url): they do not believe what it writes into its data directory", zap.Error(err))
+		n.log.Warn("tools need --admin-url to find this node: they do not trust what it writes into its data directory", zap.Error(err))
 	case err != nil:
 		return nil, fmt.Errorf("--data-dir: %w", err)
 	}

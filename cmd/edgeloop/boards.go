@@ -55,8 +55,8 @@ func (n *node) tellBoards(p gateway.Presence) {
 	}
 }
 
-// fixedLists names the lists of the file that have changed, and that a reload leaves alone.
-func fixedLists(given, fresh settings) []string {
+// fixedFileKeys names the lists of the file that have changed, and that a reload leaves alone.
+func fixedFileKeys(given, fresh settings) []string {
 	if reflect.DeepEqual(given[presenceKey], fresh[presenceKey]) {
 		return []string{}
 	}

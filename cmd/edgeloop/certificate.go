@@ -161,7 +161,7 @@ func (n *node) rereadCertificate(ctx context.Context, c *certificate) {
 	})
 	if err != nil {
 		n.tlsReloads[reloadFailed].Add(1)
-		n.log.Error("a certificate has changed and cannot be used, the one before stays in force", zap.Error(err))
+		n.log.Error("cannot use a changed certificate, the previous one stays in force", zap.Error(err))
 		return
 	}
 	n.tlsReloads[reloadDone].Add(1)

@@ -16,7 +16,7 @@ type healthCmd struct {
 	DataDir  string `default:"${data_dir}" type:"path" help:"Data directory of the node, which has the address."`
 	AdminURL string `name:"admin-url" default:"" help:"URL of the admin API; default: as in the data directory of the node."`
 	// The environment and the configuration file give it, as to the node.
-	AdminListen  string `default:"127.0.0.1:9090" help:"Where the admin API of a node listens that still starts, and has not written it down."`
+	AdminListen  string `default:"127.0.0.1:9090" help:"Address of the admin API of a node that is still starting and has not written it down."`
 	AdminTLSCert string `name:"admin-tls-cert" default:"" type:"path" help:"Its certificate, likewise."`
 	HealthListen string `name:"health-listen" default:"" help:"Where it answers probes, likewise; asked before the admin API."`
 	trust

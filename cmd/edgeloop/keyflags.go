@@ -15,8 +15,8 @@ type keyFlags struct {
 	PublicKeyFile string        `default:"" type:"path" help:"PEM public keys of ES256, EdDSA or RS256 tokens."`
 	JWKSFile      string        `name:"jwks-file" default:"" type:"path" help:"Public keys of tokens as a JSON Web Key Set, read again when the file changes."`
 	JWKSURL       string        `name:"jwks-url" default:"" placeholder:"URL" help:"Where public keys of tokens are published as a JSON Web Key Set, by https; fetched again as its Cache-Control says (15m without one, 1m to 1h), when a token names a key that is not there, and on a reload."`
-	JWKSMaxStale  time.Duration `name:"jwks-max-stale" default:"24h" help:"For how long the keys of --jwks-url are good while they cannot be fetched again; then no device with such a token is let in."`
-	JWKSNetworks  []string      `name:"jwks-networks" placeholder:"NETWORK" help:"Networks that are not public and in which the server of --jwks-url may be; separated by commas. An address that stands in the URL itself needs none."`
+	JWKSMaxStale  time.Duration `name:"jwks-max-stale" default:"24h" help:"How long the keys of --jwks-url stay valid while the node cannot fetch them again; after that it lets in no device with such a token."`
+	JWKSNetworks  []string      `name:"jwks-networks" placeholder:"NETWORK" help:"Non-public networks in which the server of --jwks-url may be; separated by commas. An address in the URL itself needs none."`
 	JWKSCA        string        `name:"jwks-ca" default:"" type:"path" help:"Authorities that sign the certificate of --jwks-url: a PEM file. Default: those of the system."`
 }
 

@@ -109,7 +109,7 @@ func (n *node) rereadKeys(ctx context.Context) {
 		return err
 	})
 	if err != nil {
-		n.log.Error("--jwks-file has changed and cannot be used, the keys before stay in force", zap.Error(err))
+		n.log.Error("cannot use the changed --jwks-file, the previous keys stay in force", zap.Error(err))
 		return
 	}
 	n.log.Info("--jwks-file has changed and was read again")

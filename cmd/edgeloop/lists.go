@@ -88,7 +88,7 @@ func (n *node) rereadLists(ctx context.Context) {
 		return err
 	})
 	if err != nil {
-		n.log.Error("the lists of networks have changed and cannot be used, those before stay in force", zap.Error(err))
+		n.log.Error("cannot use the changed lists of networks, the previous ones stay in force", zap.Error(err))
 		return
 	}
 	allow, deny := n.entry.lists.Load().Len()

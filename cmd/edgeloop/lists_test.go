@@ -41,7 +41,7 @@ func TestWatchFiles_Lists(t *testing.T) {
 		for i, c := range []struct{ text, denied, says string }{
 			{"", "192.0.2.1", ""},
 			{"192.0.2.2\n", "192.0.2.2", "were read again"},
-			{"192.0.2.3/33\n", "192.0.2.2", "cannot be used"},
+			{"192.0.2.3/33\n", "192.0.2.2", "cannot use the changed"},
 			{"192.0.2.4\n", "192.0.2.4", "were read again"},
 		} {
 			if c.text != "" {

@@ -15,7 +15,7 @@ type logCmd struct {
 	Export  logExportCmd  `cmd:"" help:"Write the records of the log, or some of them, as lines of JSON: of a node that runs, or from the files under --data-dir of one that does not. The last line on standard error is the position that was reached."`
 	Trim    logTrimCmd    `cmd:"" help:"Remove the oldest records of a running node's log, up to a position or a time."`
 	Backup  logBackupCmd  `cmd:"" help:"Back up the log of a running node, with waiting commands, bans and the places of sinks, to a file, and check it. It has all that was acknowledged before."`
-	Restore logRestoreCmd `cmd:"" help:"Make a new data directory of a backup, and check it."`
+	Restore logRestoreCmd `cmd:"" help:"Make a new data directory from a backup, and check it."`
 	Verify  logVerifyCmd  `cmd:"" help:"Read the whole log under --data-dir and say what is missing. It changes nothing; a node may be running. Exit code 1: something is missing."`
 	Accept  logAcceptCmd  `cmd:"" help:"Decide to go on with a damaged log, without the lost records. A running node becomes ready within moments."`
 }

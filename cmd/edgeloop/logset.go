@@ -20,7 +20,7 @@ type logSetCmd struct {
 	MaxBytes  int64         `type:"size-or-none" default:"auto" help:"Size of the log, 16MiB or more, or none for as large as the disk."`
 	MaxAge    time.Duration `type:"age-or-none" default:"auto" help:"Age after which records leave the log, 1m or more, or none to keep them."`
 	WhenFull  string        `default:"auto" enum:"auto,drop-oldest,stop" help:"What a full log does: forget the oldest, or hold devices back."`
-	Replicas  int           `default:"0" help:"Servers of the cluster that have the log, 1 to 5."`
+	Replicas  int           `default:"0" help:"Servers of the cluster that hold the log, 1 to 5."`
 	Patience  time.Duration `default:"10s" help:"How long to wait for the server."`
 	LogLevel  string        `default:"warn" enum:"debug,info,warn,error" help:"What is logged."`
 	LogFormat string        `default:"text" enum:"text,json" help:"How it is logged."`

@@ -16,8 +16,8 @@ type logTrimCmd struct {
 
 	To            string `default:"" placeholder:"LOG-N" help:"Remove the records up to this position."`
 	Before        string `default:"" help:"Remove the records that were stored before: a time (RFC 3339), or how long ago (720h)."`
-	PastSinks     bool   `default:"false" help:"Also what sinks have not read."`
-	ForgetDevices bool   `default:"false" help:"Also the last record of a device, which has its sequence: it is told 0 then."`
+	PastSinks     bool   `default:"false" help:"Also remove what sinks have not read."`
+	ForgetDevices bool   `default:"false" help:"Also remove the last record of a device, which holds its sequence: the device is then told 0."`
 }
 
 // Run prints what has left.

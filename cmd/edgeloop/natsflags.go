@@ -45,7 +45,7 @@ func (f *natsFlags) checkURL(servers string) error {
 			return fmt.Errorf("--nats-url=%s: give nats://host:port or tls://host:port, several separated by commas; escape what is special in a password", redact.URL(servers))
 		}
 		if u.User != nil && (f.NATSCreds != "" || f.NATSUser != "" || f.NATSTokenFile != "") {
-			return fmt.Errorf("--nats-url=%s: a node shows itself in one way: leave what stands before the @ out, or --nats-creds, --nats-user and --nats-token-file", redact.URL(servers))
+			return fmt.Errorf("--nats-url=%s: give one kind of credentials: leave out the part before the @, or --nats-creds, --nats-user and --nats-token-file", redact.URL(servers))
 		}
 	}
 	return nil

@@ -130,7 +130,7 @@ func step[T any](ctx context.Context, watch *supervisor, what string, most time.
 		return r.value, r.err
 	case <-hangs.C:
 		var none T
-		return none, fmt.Errorf("%s: it hangs and was left behind after %s", what, most)
+		return none, fmt.Errorf("%s: it hangs, the node left it behind after %s", what, most)
 	}
 }
 

@@ -88,7 +88,7 @@ func (s *serveCmd) planNames() error {
 		}
 	}
 	if s.Auth == "none" && s.BanFailures > 0 {
-		return errors.New("--auth=none does not go with --ban-failures: nobody fails")
+		return errors.New("--auth=none does not go with --ban-failures: without authentication nobody fails")
 	}
 	if s.Auth == "none" && len(s.TokenAudience)+len(s.TokenIssuer) > 0 {
 		return errors.New("--auth=none does not go with --token-audience or --token-issuer: tokens would not be checked")

@@ -13,7 +13,7 @@ type readersCmd struct {
 	Remote remote `embed:""`
 
 	List   readersListCmd   `cmd:"" default:"withargs" help:"List who has a place in the log: services by gRPC, sessions and shared subscriptions by MQTT."`
-	Forget readersForgetCmd `cmd:"" help:"Forget the place of a reader by gRPC that is gone; one that reads begins anew."`
+	Forget readersForgetCmd `cmd:"" help:"Forget the place of a gRPC reader that is gone; one that still reads begins anew."`
 }
 
 type readersListCmd struct {

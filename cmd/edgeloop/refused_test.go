@@ -144,7 +144,7 @@ func TestRun_Refused(t *testing.T) {
 		{"--nats-url=nats://127.0.0.1:1 --nats-cert=/etc/hostname", "--nats-cert=/etc/hostname|its key"},
 		{"--nats-url=nats://127.0.0.1:1 --nats-user=edge", "--nats-user=edge|password-file"},
 		{"--nats-url=nats://127.0.0.1:1 --nats-token-file=/dev/null", "--nats-token-file=/dev/null|empty"},
-		{"--nats-url=nats://edge:s3cret@127.0.0.1:1 --nats-token-file=/dev/null", "--nats-url=nats://…@127.0.0.1:1|one way|--nats-token-file"},
+		{"--nats-url=nats://edge:s3cret@127.0.0.1:1 --nats-token-file=/dev/null", "--nats-url=nats://…@127.0.0.1:1|give one kind of credentials|--nats-token-file"},
 		{"log set --nats-url=nats://127.0.0.1:1 --max-age=1h --nats-creds=/nonexistent", "--nats-creds=/nonexistent|no such file"},
 		{"--secret-file=/nonexistent", "--secret-file|/nonexistent"},
 		{"--public-key-file=/nonexistent", "--public-key-file|/nonexistent"},

@@ -87,14 +87,14 @@ func (n *node) apply(ctx context.Context, fresh settings) (out api.Reloaded, err
 	if err != nil {
 		return out, err
 	}
-	useLists, err := n.loadLists(fresh)
+	useFileKeys, err := n.loadFileKeys(fresh)
 	if err != nil {
 		return out, err
 	}
 	var c change
 	state := n.told.Load()
 	given := maps.Clone(state.given)
-	out.Changed, out.Kept, out.Fixed = []string{}, slices.Sorted(maps.Keys(state.byHand)), fixedLists(state.given, fresh)
+	out.Changed, out.Kept, out.Fixed = []string{}, slices.Sorted(maps.Keys(state.byHand)), fixedFileKeys(state.given, fresh)
 	for i := range table {
 		r := &table[i]
 		value := fresh[r.name]
@@ -120,8 +120,8 @@ func (n *node) apply(ctx context.Context, fresh settings) (out api.Reloaded, err
 		return out, err
 	}
 	useFiles()
-	for _, key := range slices.Sorted(maps.Keys(useLists)) {
-		useLists[key](ctx)
+	for _, key := range slices.Sorted(maps.Keys(useFileKeys)) {
+		useFileKeys[key](ctx)
 		given[key] = fresh[key]
 		out.Changed = append(out.Changed, key)
 	}
@@ -146,9 +146,9 @@ func (n *node) loadFiles() (use func(), err error) {
 	}, nil
 }
 
-// loadLists reads the sinks, the sources of commands and the quotas again. For what has changed it gives
+// loadFileKeys reads the sinks, the sources of commands and the quotas again. For what has changed it gives
 // what puts it in force, by its key.
-func (n *node) loadLists(fresh settings) (use map[string]func(context.Context), err error) {
+func (n *node) loadFileKeys(fresh settings) (use map[string]func(context.Context), err error) {
 	use = make(map[string]func(context.Context))
 	for key, load := range map[string]func(settings) (func(context.Context), error){sinksKey: n.loadSinks, commandsKey: n.loadIntake, tenantsKey: n.loadQuotas} {
 		one, err := load(fresh)

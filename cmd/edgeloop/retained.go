@@ -33,13 +33,13 @@ func (n *node) startRetained(ctx context.Context) (stopFunc, error) {
 	if off {
 		cfg.Most = mostRetained // nothing goes that was there
 		if err := retained.New(cfg).SwitchOff(within); err != nil {
-			n.log.Warn("what was retained before it was switched off may not be whole when it is switched on", zap.Error(err))
+			n.log.Warn("retained messages may be incomplete when retaining is switched on again", zap.Error(err))
 		}
 		return nil, nil
 	}
 	t := retained.New(cfg)
 	if err := t.Load(within); err != nil {
-		n.log.Warn("nothing is retained in this run: what was cannot be taken up", zap.Error(err))
+		n.log.Warn("nothing is retained in this run: cannot load the retained messages", zap.Error(err))
 		return nil, nil
 	}
 	n.retained = t

@@ -14,7 +14,7 @@ type serveCmd struct {
 	MQTTTLSListen  []string `name:"mqtt-tls-listen" placeholder:"ADDRESS" help:"Address that devices connect to by MQTT over TLS, host:port. May be given several times."`
 	MQTTApps       string   `name:"mqtt-apps" default:"tls" enum:"off,tls,any" help:"Whether applications that show an admin token subscribe to records by MQTT, wherever devices connect by it: by TLS or from this machine (tls), also where the token crosses the network in the clear (any), or not at all (off)."`
 	MQTTTopics     string   `name:"mqtt-topics" default:"devices/{device}/{topic}" placeholder:"TEMPLATE" help:"Topic at which applications find the records of devices that do not speak MQTT: levels of text, {device} or {type}, the first of text, and {topic} the last."`
-	MQTTRetained   int      `name:"mqtt-retained-max" default:"10000" help:"Messages of MQTT that are retained for applications, with 4 KiB for each of them over all; of one tenant half of that. 0 retains nothing, nor does a node whose log is shared, or with --mqtt-apps=off."`
+	MQTTRetained   int      `name:"mqtt-retained-max" default:"10000" help:"Most messages of MQTT to retain for applications; together they may take 4 KiB times this number. One tenant may have half of both. 0 retains nothing, and neither does a node with a shared log or with --mqtt-apps=off."`
 	TLSCert        []string `name:"tls-cert" type:"path" placeholder:"FILE" help:"Certificate of --tls-listen and --mqtt-tls-listen with its chain, leaf first: a PEM file. May be given several times: a device gets the one that has the name it asks for (SNI), else one for its whole domain (*.example.org), else the first."`
 	TLSKey         []string `name:"tls-key" type:"path" placeholder:"FILE" help:"Key of --tls-cert: a PEM file that others cannot read. One for each of them, in the same order."`
 	TLSRecords     string   `name:"tls-records" default:"std" enum:"std,own" help:"What serves TLS 1.3 after the handshake: the standard library (std), or edgeloop's own record layer (own), which holds an idle connection in far less memory."`
@@ -23,11 +23,11 @@ type serveCmd struct {
 	TLSClientCA    string   `name:"tls-client-ca" default:"" type:"path" help:"Authorities that sign the certificates of devices: a PEM file."`
 	TLSCRL         []string `name:"tls-crl" type:"path" placeholder:"FILE" help:"Lists of revoked certificates, signed by --tls-client-ca: PEM or DER files. May be given several times."`
 	TLSIdentity    string   `name:"tls-identity" default:"{cn}" help:"Device that a certificate stands for: text with {cn}, {o}, {ou}, {san.dns}, {san.email}, {san.uri} or {san.uri.last}."`
-	TLSTenant      string   `name:"tls-tenant" default:"default" help:"Its tenant, in the same way."`
-	TLSURIPrefix   string   `name:"tls-uri-prefix" default:"" placeholder:"URI" help:"Beginning of the URIs that {san.uri} and {san.uri.last} mean, as in spiffe://example.org/device/: the trust domain of devices. Others are as if they were not there. Default: all count."`
+	TLSTenant      string   `name:"tls-tenant" default:"default" help:"Tenant that a certificate stands for, in the same form as --tls-identity."`
+	TLSURIPrefix   string   `name:"tls-uri-prefix" default:"" placeholder:"URI" help:"Beginning of the URIs that {san.uri} and {san.uri.last} mean, as in spiffe://example.org/device/: the trust domain of devices. The node ignores others. Default: all count."`
 	TLSTickets     string   `name:"tls-ticket-keys" default:"" type:"path" help:"Keys of session tickets that nodes share: lines of 32 bytes in base64, the one that seals first, in a file that others cannot read; default keys of the node's own, made anew every 12h."`
-	ProxyProtocol  []string `placeholder:"NETWORK" help:"Networks of proxies whose connections begin with a PROXY header (version 1 or 2), which says whose a connection is; separated by commas. Nobody else's header is read, and theirs may not be missing."`
-	TrustedProxies []string `placeholder:"NETWORK" help:"Networks of proxies that say in X-Forwarded-For or Forwarded whose a request is; separated by commas. Without it these fields mean nothing."`
+	ProxyProtocol  []string `placeholder:"NETWORK" help:"Networks of proxies whose connections begin with a PROXY header (version 1 or 2), which names the client; separated by commas. The node reads no header from others, and refuses a connection from these without one."`
+	TrustedProxies []string `placeholder:"NETWORK" help:"Networks of proxies that name the client of a request in X-Forwarded-For or Forwarded; separated by commas. Without it these fields mean nothing."`
 	AllowCIDRs     string   `name:"allow-cidrs" default:"" type:"path" placeholder:"FILE" help:"Networks whose devices may connect, and nobody else: a file with a network or an address a line, # begins a comment. It is read again when it changes."`
 	DenyCIDRs      string   `name:"deny-cidrs" default:"" type:"path" placeholder:"FILE" help:"Networks whose devices may not connect: a file like that of --allow-cidrs. Of all networks that an address is in the smallest decides; one that is in both files is denied."`
 	adminFlags
@@ -54,7 +54,7 @@ type serveCmd struct {
 	ConnectsPerAddress int64 `name:"max-connects-per-address" default:"0" help:"Connects a minute of one address, of which a sixth may come at once; above, 503. Devices behind one address share it. 0 is no limit."`
 	ConnectsPerPrefix  int64 `name:"max-connects-per-prefix" default:"0" help:"The same of one network: the first --prefix-bits-4 bits of an IPv4 address, the first --prefix-bits-6 of an IPv6 address."`
 	ConnectsPerDevice  int64 `name:"max-connects-per-device" default:"0" help:"The same of one device, once its token or certificate has said which."`
-	ConnectsPerTenant  int64 `name:"max-connects-per-tenant" default:"0" help:"The same of all devices of a tenant: how many come in a minute. How many may be there at a time is max-connections of its quotas, under tenants in the configuration file."`
+	ConnectsPerTenant  int64 `name:"max-connects-per-tenant" default:"0" help:"The same of all devices of a tenant: how many connect in a minute. Its quota max-connections, under tenants in the configuration file, bounds how many are connected at a time."`
 	ConnectsPerNode    int64 `name:"max-connects-per-node" default:"0" help:"The same of all devices."`
 	PrefixBits4        int   `name:"prefix-bits-4" default:"24" help:"Bits of an IPv4 address that say in which network it is."`
 	PrefixBits6        int   `name:"prefix-bits-6" default:"64" help:"Bits of an IPv6 address that say in which network it is."`
@@ -69,9 +69,9 @@ type serveCmd struct {
 	FreeTakeovers      int   `default:"5" help:"Takeovers of a device from itself before it is held back, with delays that grow to 32 s; every half minute one is forgiven."`
 	RememberedMost     int   `name:"max-remembered" default:"1000000" help:"Devices remembered after they left."`
 
-	BanFailures int           `name:"ban-failures" default:"0" help:"Failures of one address to prove who it is, failed TLS handshakes included, in --ban-window, after which it is kept out at the accept: for 1s, then twice as long each time. An address from which devices got in lately is kept out for 10s at the most. 0 is never."`
-	BanWindow   time.Duration `name:"ban-window" default:"1m" help:"Time in which they count."`
-	BanMost     time.Duration `name:"ban-most" default:"1h" help:"Longest time that an address is kept out; each sixth of it without a failure takes one doubling back."`
+	BanFailures int           `name:"ban-failures" default:"0" help:"How often an address may fail to prove who it is within --ban-window, including failed TLS handshakes, before it is kept out at the accept: for 1s, then twice as long each time. An address from which devices got in lately is kept out for at most 10s. 0 is never."`
+	BanWindow   time.Duration `name:"ban-window" default:"1m" help:"Time in which the failures of --ban-failures count."`
+	BanMost     time.Duration `name:"ban-most" default:"1h" help:"Longest time that an address is kept out; each sixth of it without a failure undoes one doubling."`
 
 	Heartbeat        time.Duration `default:"30s" help:"Silence after which a device is pinged."`
 	IdleTimeout      time.Duration `default:"60s" help:"Silence after which a device is evicted with 4408."`
@@ -84,8 +84,8 @@ type serveCmd struct {
 	keyFlags
 	AllowedOrigins []string      `placeholder:"ORIGIN" help:"Sites whose pages may connect without a token, with --auth=none or by the certificate of the browser: SCHEME://HOST[:PORT], separated by commas, or * for all. The node's own IP address is always allowed, so are localhost and devices that send no Origin; a name of the node has to be given here."`
 	TokenAudience  []string      `aliases:"jwt-audience" placeholder:"NAME" help:"Name of this node in the claim aud of tokens, which must have one of those given; may be repeated. Without it, tokens that have an aud are for others, and refused. On the command line also --jwt-audience."`
-	TokenIssuer    []string      `aliases:"jwt-issuer" placeholder:"NAME" help:"Issuer whose tokens are taken, as their claim iss has it, which they then must have; may be repeated. Default: whoever has the key. On the command line also --jwt-issuer."`
-	TokenLeeway    time.Duration `aliases:"jwt-leeway" default:"0s" help:"By how much clocks may differ: tokens are taken so much before their nbf and after their exp. On the command line also --jwt-leeway."`
+	TokenIssuer    []string      `aliases:"jwt-issuer" placeholder:"NAME" help:"Issuer whose tokens the node takes; their claim iss must then have this name. May be repeated. Default: whoever has the key. On the command line also --jwt-issuer."`
+	TokenLeeway    time.Duration `aliases:"jwt-leeway" default:"0s" help:"How far clocks may differ: the node takes a token this long before its nbf and after its exp. On the command line also --jwt-leeway."`
 	TokenCache     int           `default:"131072" help:"Number of ES256, EdDSA and RS256 tokens that are remembered, so that a reconnect costs no signature check."`
 	NATSURL        string        `name:"nats-url" default:"" help:"External NATS server with JetStream; default is the embedded one. All nodes that use the server share its log: the --log flags count when this node creates it; later, edgeloop log set changes it."`
 	natsFlags
@@ -96,8 +96,8 @@ type serveCmd struct {
 	WhenFull      string        `default:"auto" enum:"auto,drop-oldest,stop" help:"What a log of --log-max-bytes does: forget the oldest, or hold devices back; auto keeps an existing setting, and a new log forgets."`
 	LogReplicas   int           `default:"0" help:"Servers of a NATS cluster that have the log, if this node creates it; 0 is one. Later, use edgeloop log set."`
 	OnDamage      string        `default:"unready" enum:"unready,stop,serve" help:"What to do with a damaged log before an operator has decided: run but not be ready (unready), not start (stop), or run and be ready, which is the decision (serve)."`
-	Events        []string      `placeholder:"EVENT" help:"What happens to devices and is kept in the log, as records of these types: connected, disconnected, refused, banned; separated by commas. Default none."`
-	EventRate     int           `default:"5000" help:"Events a second that are kept, in the long run; ten seconds' worth may come at once. What is beyond makes no record, and is counted."`
+	Events        []string      `placeholder:"EVENT" help:"Events of devices to keep in the log, as records of these types: connected, disconnected, refused, banned; separated by commas. Default none."`
+	EventRate     int           `default:"5000" help:"Events a second that are kept, in the long run; ten seconds' worth may come at once. Events beyond that make no record, and are counted."`
 	CommandMaxAge time.Duration `type:"age" default:"7d" help:"Longest time to live of a command for an absent device."`
 
 	// Sinks, sources of commands, and where presence is kept, are in the configuration file alone.

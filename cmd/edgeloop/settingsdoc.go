@@ -75,6 +75,8 @@ func writeSettings(w io.Writer) {
 Each is a flag of `+"`edgeloop serve`"+`, an environment variable (`+"`EDGELOOP_`"+` and the name in
 capitals, with `+"`_`"+`), and a key of the configuration file. What changes with a reload
 changes on `+"`SIGHUP`"+` and `+"`POST /v1/reload`"+`; what the API changes is under `+"`/v1/limits`"+`.
+Of a setting that names a file this is about the name: the node reads the files of keys, tokens,
+TLS and networks again with a reload, and most of them by itself ([how](operations.md#reload-and-rotate)).
 
 This page is made from the table in `+"`cmd/edgeloop/settings.go`"+`:
 `+"`go test ./cmd/edgeloop -run TestSettings_Document -update`"+`.
@@ -92,4 +94,14 @@ This page is made from the table in `+"`cmd/edgeloop/settings.go`"+`:
 		}
 		fmt.Fprintf(w, "| `--%s` | %s | %s | %s | %s |\n", r.name, strings.ReplaceAll(tag.Get("default"), "${data_dir}", dataDir), allowed, r.changesText(), tag.Get("help"))
 	}
+	fmt.Fprint(w, `
+These keys, lists and maps, are in the configuration file alone:
+
+| key | value | changes with | what |
+|---|---|---|---|
+| `+"`sinks`"+` | list | reload | [where records go](sinks.md) |
+| `+"`commands`"+` | list | reload | [from where commands come](sinks.md#and-back-commands) |
+| `+"`presence`"+` | list | restart | [where it is kept who is connected](sinks.md#who-is-connected-presence) |
+| `+"`tenants`"+` | map by name | reload, API | [quotas](operations.md#quotas-of-tenants) |
+`)
 }

@@ -17,8 +17,8 @@ type sinksCmd struct {
 	Remote remote `embed:""`
 
 	List        sinksListCmd    `cmd:"" default:"withargs" help:"List the sinks and how they stand."`
-	Pause       sinksPauseCmd   `cmd:"" help:"Have a sink send nothing until it is resumed, or the node starts again."`
-	Resume      sinksResumeCmd  `cmd:"" help:"Have a sink go on that is paused or has stopped; one that waits tries at once."`
+	Pause       sinksPauseCmd   `cmd:"" help:"Stop a sink from sending until it is resumed, or the node starts again."`
+	Resume      sinksResumeCmd  `cmd:"" help:"Let a paused or stopped sink go on; one that waits tries at once."`
 	Rewind      sinksRewindCmd  `cmd:"" help:"Have a sink go on from another place in the log."`
 	Skip        sinksSkipCmd    `cmd:"" help:"Have a sink leave out the record that it sends next; it goes to the dead letters."`
 	DeadLetters sinksLettersCmd `cmd:"" help:"Print the records that the destination of a sink refused, one JSON object a line."`

@@ -31,7 +31,7 @@ func (n *node) goAway() error {
 // because the log takes nothing. What waits for the log was not acknowledged, so
 // its devices send it again.
 func (n *node) undrained(err error) error {
-	n.log.Error("the log lacks some of what was received, devices will send it again", zap.Error(err))
+	n.log.Error("the log did not take everything that was received, devices will send it again", zap.Error(err))
 	// First the log: workers that wait for it would hold up the rest.
 	n.built.stopFirst(logPart, lastWait)
 	n.built.warn(n.close())

@@ -82,7 +82,7 @@ func (n *node) rereadTLS(ctx context.Context) {
 		return err
 	})
 	if err != nil {
-		n.log.Error("the files of TLS have changed and cannot be used, those before stay in force", zap.Error(err))
+		n.log.Error("cannot use the changed files of TLS, the previous ones stay in force", zap.Error(err))
 		return
 	}
 	first := slices.MinFunc(n.tls.Terms(), func(a, b tlsrec.Term) int { return a.Until.Compare(b.Until) })

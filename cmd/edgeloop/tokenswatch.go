@@ -60,7 +60,7 @@ func (n *node) rereadTokens(ctx context.Context) {
 		return err
 	})
 	if err != nil {
-		n.log.Error("the tokens file has changed and cannot be used, the tokens before stay in force, those taken back too", zap.Error(err))
+		n.log.Error("cannot use the changed tokens file, the previous tokens stay in force, even those taken back", zap.Error(err))
 		return
 	}
 	n.log.Info("the tokens file has changed and was read again")
@@ -69,7 +69,7 @@ func (n *node) rereadTokens(ctx context.Context) {
 // tokenWarnings are what an operator should see to.
 func (n *node) tokenWarnings() []api.Reason {
 	if err := n.tokens.broken.Load(); err != nil {
-		return []api.Reason{{Code: "admin_tokens_broken", Detail: "the tokens before stay in force, those taken back too: " + (*err).Error()}}
+		return []api.Reason{{Code: "admin_tokens_broken", Detail: "the previous tokens stay in force, even those taken back: " + (*err).Error()}}
 	}
 	return nil
 }
