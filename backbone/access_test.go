@@ -227,7 +227,7 @@ func TestAccess_Check(t *testing.T) {
 		{backbone.Access{TokenFile: open}, "token-file=" + open + ": it has mode 0644"},
 		{backbone.Access{TokenFile: write(t, "empty", "\n")}, "it is empty"},
 		{backbone.Access{User: "edge"}, "user=edge: it goes with a password"},
-		{backbone.Access{User: "edge", PasswordFile: secret, TokenFile: secret}, "in one way"},
+		{backbone.Access{User: "edge", PasswordFile: secret, TokenFile: secret}, "give one kind of credentials"},
 		{backbone.Access{CA: secret}, "ca=" + secret + ": it has no certificate"},
 		{backbone.Access{Cert: cert}, "a certificate goes with its key"},
 		{backbone.Access{Cert: cert, Key: other}, "key=" + other + ": with the certificate " + cert},

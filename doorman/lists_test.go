@@ -90,7 +90,7 @@ func TestReadLists_Mistakes(t *testing.T) {
 			t.Errorf("%.30s: %v, want %s", c.line, err, c.want)
 		}
 	}
-	if _, err := doorman.ReadLists(write(t, "allow", "# nobody"), ""); err == nil || !strings.Contains(err.Error(), "nobody could come") {
+	if _, err := doorman.ReadLists(write(t, "allow", "# nobody"), ""); err == nil || !strings.Contains(err.Error(), "nobody could connect") {
 		t.Errorf("a list of nobody: %v", err)
 	}
 	if _, err := doorman.ReadLists("", filepath.Join(t.TempDir(), "none")); err == nil {

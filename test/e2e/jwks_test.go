@@ -222,7 +222,7 @@ func TestJWKS_FileAndNoAnswer(t *testing.T) {
 		}
 	}
 	write("{")
-	testkit.Eventually(t, patience, "a broken file to be noticed", func() bool { return strings.Contains(n.log.String(), "cannot be used") })
+	testkit.Eventually(t, patience, "a broken file to be noticed", func() bool { return strings.Contains(n.log.String(), "cannot use the changed --jwks-file") })
 	if status := n.knock(id.token("first", "d1", nil)); status != http.StatusSwitchingProtocols {
 		t.Errorf("with a broken file a device got %d", status)
 	}

@@ -283,7 +283,7 @@ func TestTLS_Renewal(t *testing.T) {
 		t.Fatal(err)
 	}
 	testkit.Eventually(t, patience, "the node to say so", func() bool {
-		return strings.Contains(n.log.String(), "cannot be used") && strings.Contains(n.log.String(), cert)
+		return strings.Contains(n.log.String(), "cannot use the changed files of TLS") && strings.Contains(n.log.String(), cert)
 	})
 	if status, body := n.api(http.MethodPost, "/v1/reload", nil); status == http.StatusOK || !strings.Contains(fmt.Sprint(body), cert) {
 		t.Errorf("a reload says %d %v", status, body)
