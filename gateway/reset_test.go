@@ -7,10 +7,12 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"sync/atomic"
 	"testing"
 
 	"github.com/coder/websocket"
 
+	"edgeloop/backbone"
 	"edgeloop/devicemgr"
 	"edgeloop/envelope"
 	"edgeloop/gateway"
@@ -150,6 +152,52 @@ func TestReset_AtAnotherNode(t *testing.T) {
 	if again.welcome.Upto != 0 || again.welcome.Epoch <= epoch {
 		t.Errorf("welcome %+v", again.welcome)
 	}
+}
+
+// slowLog is a log whose first answer, once asked for, comes late.
+type slowLog struct {
+	*steppedLog
+	slow    atomic.Bool
+	asked   chan struct{}
+	release chan struct{}
+}
+
+// Last implements gateway.Log.
+func (l *slowLog) Last(ctx context.Context, tenant, device string) (backbone.Last, error) {
+	if l.slow.CompareAndSwap(true, false) {
+		close(l.asked)
+		<-l.release
+	}
+	return l.steppedLog.Last(ctx, tenant, device)
+}
+
+// A connection asks the log, and while it waits a newer one takes over and is welcomed; then the
+// sequence is reset at another node. The first to hear of it is the older one, and the newer
+// one's session goes with it: it has to come again, or nobody would hear it any more.
+func TestReset_AtAnotherNodeWhileTwoConnect(t *testing.T) {
+	t.Parallel()
+	log := &slowLog{steppedLog: newSteppedLog(), asked: make(chan struct{}), release: make(chan struct{})}
+	n := startNodeOn(t, log, gateway.Config{SharedLog: true})
+	d := n.connect("mover")
+	d.telemetry(1)
+	n.wantTaken(log.steppedLog, 1)
+	log.commit(-1)
+	d.wantAck(1)
+
+	log.slow.Store(true)
+	older := make(chan error, 1)
+	go func() {
+		_, err := n.dial("mover")
+		older <- err
+	}()
+	<-log.asked
+	newer := n.connect("mover")
+	log.foreign(stepped{epoch: 1 << 52})
+	close(log.release)
+	if err := <-older; err == nil {
+		t.Error("the older connection was let in")
+	}
+	newer.wantClosed(websocket.StatusGoingAway)
 }
 
 func TestReset_UnknownDevice(t *testing.T) {
