@@ -130,8 +130,8 @@ func (c *Conn) CloseOnLoop(code wsproto.CloseCode, reason string) {
 }
 
 // PeerOnLoop is the other end of the socket, nil once that is closed. It is shared and never
-// written, but for its Zone, which is good until Closed returns. Keeping it takes no memory. Behind a proxy it is the proxy; the peer is
-// Credentials.Remote.
+// written, but for its Zone, which is good until Closed returns; so keeping it takes no memory.
+// Behind a proxy it is the proxy; the peer is Credentials.Remote.
 func (c *Conn) PeerOnLoop() *net.TCPAddr {
 	if c.gc == nil {
 		return nil
