@@ -191,6 +191,27 @@ func TestRun_Idle(t *testing.T) {
 	}
 }
 
+// With After the memory is read at each step once more, and is a figure of its own; without it
+// there is none, rather than a zero.
+func TestRun_IdleAfter(t *testing.T) {
+	url := fleettest.Serve(t, fleettest.Echo(fleettest.Sound, 1))
+	for _, after := range []time.Duration{0, 200 * time.Millisecond} {
+		opt := options(url, 120)
+		opt.PID = os.Getpid()
+		began := time.Now()
+		r := run(t, opt, bench.Idle{Steps: []int{20}, Settle: 3 * time.Second, After: after})
+		if _, is := r.Figures["rss_bytes_per_connection"]; !is {
+			t.Error("no RSS was measured")
+		}
+		if _, is := r.Figures["rss_after_bytes_per_connection"]; is != (after > 0) {
+			t.Errorf("after %v there is a second figure: %v", after, is)
+		}
+		if took := time.Since(began); took < 2*after {
+			t.Errorf("two waits of %v took %v together", after, took)
+		}
+	}
+}
+
 func TestRun_StormChurnSlow(t *testing.T) {
 	t.Parallel()
 	url := fleettest.Serve(t, fleettest.Echo(fleettest.Sound, 1))

@@ -12,8 +12,8 @@ const DefaultMaxOffline = 1 << 18
 
 // Config holds the settings of a Manager. The zero value is usable.
 type Config struct {
-	// MaxOffline bounds the remembered devices that left; default 262,144, about 150
-	// bytes each. It should be well above the number that may leave within the
+	// MaxOffline bounds the remembered devices that left; default 262,144, about 120
+	// bytes each with names of up to 16. It should be well above the number that may leave within the
 	// seconds that a message can be on its way to the log. Too small: each reconnect
 	// asks the log.
 	MaxOffline int
